@@ -1,0 +1,40 @@
+"""Lazy, list-like data pipelines, with read-ahead by threads and processes."""
+
+from seqtools import instrument
+from seqtools.batching import batch, unbatch
+from seqtools.caching import add_cache
+from seqtools.choosing import case, switch
+from seqtools.errors import EvaluationError, seterr
+from seqtools.indexing import arange, cycle, gather, interleave, repeat, take
+from seqtools.iterables import uniter
+from seqtools.mapping import smap, starmap
+from seqtools.sequence import LazySequence
+from seqtools.serializable import SerializableFunc
+from seqtools.shape import collate, concatenate, split
+
+__version__ = "2.0.0.dev0"
+
+__all__ = [
+    "EvaluationError",
+    "LazySequence",
+    "SerializableFunc",
+    "add_cache",
+    "arange",
+    "batch",
+    "case",
+    "collate",
+    "concatenate",
+    "cycle",
+    "gather",
+    "instrument",
+    "interleave",
+    "repeat",
+    "seterr",
+    "smap",
+    "split",
+    "starmap",
+    "switch",
+    "take",
+    "unbatch",
+    "uniter",
+]

@@ -1,0 +1,162 @@
+"""Values kept after they were read."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, MutableMapping, Sequence
+from typing import Any, TypeVar
+
+from seqtools.checks import check_count, check_source
+from seqtools.flight import Flights
+from seqtools.indices import Indices
+from seqtools.sequence import LazySequence
+from seqtools.sources import assign, getter, size_of
+
+T = TypeVar("T")
+
+_MISSING: Any = object()
+
+
+class _Recent:
+    """The values used most recently; a hit takes no lock."""
+
+    __slots__ = ("_kept", "_size", "lock")
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._kept: OrderedDict[int, Any] = OrderedDict()
+        self.lock = threading.RLock()
+        """Held by who changes what is kept; never while an item is evaluated."""
+
+    def get(self, key: int) -> Any:
+        value = self._kept.get(key, _MISSING)
+        if value is not _MISSING:
+            try:
+                self._kept.move_to_end(key)
+            except KeyError:  # dropped in between by another thread
+                pass
+        return value
+
+    def put(self, key: int, value: Any) -> None:
+        self._kept[key] = value
+        self._kept.move_to_end(key)
+        while len(self._kept) > self._size:
+            self._kept.popitem(last=False)
+
+    def drop(self, key: int) -> None:
+        self._kept.pop(key, None)
+
+
+class _Given:
+    """A mapping of the user's, which decides what it keeps; one thread at a time."""
+
+    __slots__ = ("_mapping", "lock")
+
+    def __init__(self, mapping: MutableMapping[int, Any]) -> None:
+        self._mapping = mapping
+        self.lock = threading.RLock()
+
+    def get(self, key: int) -> Any:
+        with self.lock:
+            try:
+                return self._mapping[key]
+            except KeyError:
+                return _MISSING
+
+    def put(self, key: int, value: Any) -> None:
+        self._mapping[key] = value
+
+    def drop(self, key: int) -> None:
+        self._mapping.pop(key, None)
+
+
+class AddCache(LazySequence[T]):
+    """Items of a sequence, some of them kept."""
+
+    __slots__ = ("_cache", "_cache_size", "_read", "_sequence", "_state")
+
+    _name = "add_cache"
+
+    def __init__(
+        self, sequence: Any, cache_size: int, cache: MutableMapping[int, Any] | None = None
+    ) -> None:
+        self._sequence, self._cache_size, self._cache = sequence, cache_size, cache
+        self._read = getter(sequence)
+        store = _Recent(cache_size) if cache is None else _Given(cache)
+        self._state: tuple[Any, Flights] = store, Flights()
+
+    def _size(self) -> int | None:
+        return size_of(self._sequence)
+
+    def _get(self, i: int) -> T:
+        store, flights = self._state
+        value = store.get(i)
+        if value is not _MISSING:
+            return value  # type: ignore[no-any-return]
+        return flights.get(i, lambda: self._read(i), lambda v, good: self._keep(i, v, good))  # type: ignore[no-any-return]
+
+    def _keep(self, i: int, value: T, good: Callable[[], bool]) -> None:
+        store = self._state[0]
+        with store.lock:
+            if good():
+                store.put(i, value)
+
+    def _set(self, i: int, value: Any) -> None:
+        store, flights = self._state
+        try:
+            assign(self._sequence, i, value)
+        finally:  # an assignment that failed may have changed something
+            with store.lock:
+                flights.forget(i)
+                store.drop(i)
+
+    def _sources(self) -> tuple[Any, ...]:
+        return (self._sequence,)
+
+    def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
+        return [(self._sequence, indices)]
+
+    def _rebuild(self, *sources: Any) -> "AddCache[T]":
+        copy = AddCache[T](sources[0], self._cache_size, self._cache)
+        copy._state = self._state  # noqa: SLF001 -- the same cache, filled by another reader
+        return copy
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._sequence, self._cache_size, self._cache
+
+
+def add_cache(
+    arr: Sequence[T], cache_size: int = 1, cache: MutableMapping[int, Any] | None = None
+) -> LazySequence[T]:
+    """Return `arr` with the `cache_size` items that were used last kept in memory.
+
+    Item `i` is `arr[i]`, evaluated once however many threads ask for it at the same
+    time, and again when it is no longer kept. An error is never kept. Assigning to an
+    item assigns to `arr`, and drops what is kept of it.
+
+    Args:
+        arr: Where items are read from.
+        cache_size: Number of items to keep, at least 0. Not used if `cache` is given.
+        cache: Where to keep values by index, such as a `dict` or a store on disk,
+            which then decides itself what it drops. It is used by one thread at a
+            time.
+
+    Raises:
+        ValueError: If `cache_size` is negative.
+        TypeError: If `arr` is not a sequence, or `cache` not a mutable mapping.
+
+    Example:
+        >>> from seqtools import smap
+        >>> slow = smap(lambda x: print("computing", x) or x * 2, [1, 2, 3])
+        >>> kept = add_cache(slow)
+        >>> kept[1], kept[1]
+        computing 2
+        (4, 4)
+    """
+    check_source(arr, "arr")
+    size = check_count(cache_size, 0, "cache_size")
+    if cache is not None and not isinstance(cache, MutableMapping):
+        needed = ("__getitem__", "__setitem__", "pop")
+        if not all(hasattr(cache, name) for name in needed):
+            message = f"cache must be a mutable mapping, got {type(cache).__name__}"
+            raise TypeError(message)
+    return AddCache(arr, size, cache)

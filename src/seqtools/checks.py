@@ -1,0 +1,76 @@
+"""Bad arguments are refused at once, with what was given and what to do."""
+
+import operator
+from collections.abc import Iterable, Iterator, Mapping, Set
+
+from seqtools.sources import is_stage
+
+_PLAIN = (list, tuple, range, str, bytes)
+
+
+def check_source(source: object, name: str = "sequence") -> None:
+    """Refuse what is not a sequence, with the line to write instead.
+
+    Raises:
+        TypeError: If `source` cannot be indexed from 0 to its length.
+    """
+    if isinstance(source, _PLAIN) or is_stage(source):
+        return
+    kind = type(source).__name__
+    advice = ""
+    if isinstance(source, Mapping):
+        advice = f"use list({name}.values()) or list({name}.items())"
+    elif isinstance(source, Set):
+        advice = f"use sorted({name}) or list({name})"
+    elif isinstance(source, Iterator):
+        advice = f"use list({name}), or uniter({name}) to read it as it comes"
+    elif hasattr(source, "columns") and hasattr(source, "shape"):
+        # pandas, polars and Arrow alike: table[0] is a column there, or nothing
+        rows = f"smap({name}.iloc.__getitem__, range(len({name})))"
+        advice = f"use {rows}" if hasattr(source, "iloc") else f"use the list of its rows, {_rows(source, name)}"
+    elif hasattr(source, "iloc"):
+        advice = f"it is indexed by label: use {name}.to_numpy()"
+    elif not hasattr(source, "__getitem__"):
+        iterable = isinstance(source, Iterable)
+        advice = f"use list({name}) or uniter({name})" if iterable else "it has no items"
+    elif not hasattr(source, "__len__"):
+        advice = "it has no length: give its class a __len__"
+    elif getattr(source, "shape", None) == ():
+        advice = "it has no dimension to index"
+    else:
+        return
+    message = f"{name} must be a sequence, got {kind}: {advice}"
+    raise TypeError(message)
+
+
+def _rows(source: object, name: str) -> str:
+    return f"{name}.rows()" if hasattr(source, "rows") else f"{name}.to_pylist()"
+
+
+def check_function(f: object, name: str) -> None:
+    """Refuse what cannot be called.
+
+    Raises:
+        TypeError: If `f` is not callable.
+    """
+    if not callable(f):
+        message = f"{name} must be a function, got {f!r}"
+        raise TypeError(message)
+
+
+def check_count(value: object, least: int, name: str) -> int:
+    """Return `value` as an `int` that is at least `least`.
+
+    Raises:
+        TypeError: If `value` is not an integer.
+        ValueError: If it is less.
+    """
+    try:
+        n = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        message = f"{name} must be an integer, got {value!r}"
+        raise TypeError(message) from None
+    if n < least:
+        message = f"{name} must be at least {least}, got {n}"
+        raise ValueError(message)
+    return n

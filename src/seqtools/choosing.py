@@ -1,0 +1,119 @@
+"""Items taken from one of several sequences, depending on a value."""
+
+import operator
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from seqtools.checks import check_source
+from seqtools.indices import Indices
+from seqtools.sequence import LazySequence
+from seqtools.sources import assign, common_size, getter
+
+T = TypeVar("T")
+
+
+class Case(LazySequence[T]):
+    """Items of the sequence that a selector names."""
+
+    __slots__ = ("_getters", "_select", "_selector", "_values")
+
+    def __init__(self, selector: Any, *values: Any) -> None:
+        self._selector = selector
+        self._values = values
+        self._select = getter(selector)
+        self._getters = [getter(value) for value in values]
+
+    def _size(self) -> int | None:
+        return common_size(self._sources())
+
+    def _choice(self, i: int) -> int:
+        given = self._select(i)
+        k = operator.index(given)
+        if not 0 <= k < len(self._values):
+            message = f"selector[{i}] must be from 0 to {len(self._values) - 1}, got {given}"
+            raise IndexError(message)
+        return k
+
+    def _get(self, i: int) -> T:
+        return self._getters[self._choice(i)](i)  # type: ignore[no-any-return]
+
+    def _set(self, i: int, value: Any) -> None:
+        assign(self._values[self._choice(i)], i, value)
+
+    def _sources(self) -> tuple[Any, ...]:
+        return self._selector, *self._values
+
+    def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
+        return [(self._selector, indices)]  # the rest depends on its values
+
+    def _rebuild(self, *sources: Any) -> "Case[T]":
+        return type(self)(*sources)
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._sources()
+
+
+class Switch(Case[T]):
+    """Items of one sequence where a condition holds, of another where it does not."""
+
+    __slots__ = ()
+
+    def _choice(self, i: int) -> int:
+        return 0 if self._select(i) else 1
+
+
+def case(selector: Sequence[int], *values: Sequence[T]) -> LazySequence[T]:
+    """Return items from the sequences that `selector` names, one by one.
+
+    Item `i` is `values[selector[i]][i]`: only the chosen one is read. Assigning to it
+    assigns to the chosen sequence.
+
+    Args:
+        selector: Numbers of sequences among `values`, from 0.
+        values: At least one sequence, all as long as `selector` or endless.
+
+    Raises:
+        ValueError: If lengths differ.
+        TypeError: If there are no values, or something is not a sequence. A number
+            out of range is an `EvaluationError` when its item is read.
+
+    Example:
+        >>> list(case([0, 1, 1], "abc", "xyz"))
+        ['a', 'y', 'z']
+    """
+    if not values:
+        message = "case() needs at least one sequence to choose from"
+        raise TypeError(message)
+    check_source(selector, "selector")
+    for value in values:
+        check_source(value, "values")
+    return _measured(Case[T](selector, *values))
+
+
+def switch(condition: Sequence[Any], x: Sequence[T], y: Sequence[T]) -> LazySequence[T]:
+    """Return items of `x` where `condition` is true, of `y` where it is not.
+
+    Item `i` is `x[i] if condition[i] else y[i]`: only the chosen one is read.
+    Assigning to it assigns to the chosen sequence.
+
+    Args:
+        condition: Values read for their truth.
+        x: Chosen where the condition is true.
+        y: Chosen where it is not.
+
+    Raises:
+        ValueError: If lengths differ.
+        TypeError: If something is not a sequence.
+
+    Example:
+        >>> list(switch([True, False, True], "abc", "xyz"))
+        ['a', 'y', 'c']
+    """
+    for name, sequence in (("condition", condition), ("x", x), ("y", y)):
+        check_source(sequence, name)
+    return _measured(Switch[T](condition, x, y))
+
+
+def _measured(stage: Case[T]) -> Case[T]:
+    stage._length()  # noqa: SLF001 -- lengths that differ are an error here, not later
+    return stage

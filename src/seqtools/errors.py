@@ -1,0 +1,199 @@
+"""What the reader of a pipeline is told when one of its items cannot be made.
+
+An error in user code is caught once, where the reader entered the pipeline. By
+then its traceback holds the `_get` frame of every stage it went through, with the
+stage and the index in it, so that the whole path is read from there and a pipeline
+that works pays nothing for it.
+"""
+
+import os
+import sys
+import traceback
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, NamedTuple, NoReturn
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+# The demo is a user of the library that happens to live inside it.
+_DEMO = os.path.join(_PACKAGE, "demo")
+_MODES = ("wrap", "passthrough")
+_mode: ContextVar[str] = ContextVar("seqtools_seterr", default="wrap")
+
+
+class Step(NamedTuple):
+    """One stage on the way from the item that was read to the failure."""
+
+    stage: str
+    """Short description, such as `smap(load)`."""
+    index: int
+    """Index of the item in that stage."""
+    file: str
+    """Source file of the line that made the stage."""
+    line: int
+    """Number of that line."""
+
+    def __str__(self) -> str:
+        """Return the step as one line of an error message."""
+        return f"{self.stage}[{self.index}], made at {self.file}:{self.line}"
+
+
+class EvaluationError(Exception):
+    """An item of a sequence could not be evaluated; its cause is the original error.
+
+    The message gives the index of the item at every stage, from the one that was
+    read to the one that failed, and the file and line where each was made. It is the
+    same whether the item was evaluated inline, in a thread or in another process.
+
+    Example:
+        >>> import seqtools
+        >>> inverses = seqtools.smap(lambda x: 1 / x, [2, 1, 0])
+        >>> try:
+        ...     list(seqtools.batch(inverses, 3))
+        ... except seqtools.EvaluationError as error:
+        ...     print(error.index, error.stage, repr(error.__cause__))
+        0 smap(<lambda>) ZeroDivisionError('division by zero')
+    """
+
+    def __init__(self, message: str, path: tuple[Step, ...] = ()) -> None:
+        super().__init__(message)
+        self.path = path
+        """A `Step` for every stage, the one that was read first."""
+
+    @property
+    def index(self) -> int | None:
+        """Index of the item that was read, `None` if the path is not known."""
+        return self.path[0].index if self.path else None
+
+    @property
+    def stage(self) -> str | None:
+        """Description of the stage that failed, `None` if the path is not known."""
+        return self.path[-1].stage if self.path else None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the path along with the message; a cause does not travel."""
+        return type(self), (self.args[0] if self.args else "", self.path)
+
+
+class EndOfSequence(Exception):  # noqa: N818 -- a signal between stages; never reaches the reader
+    """A source without a known length has no item at this index."""
+
+
+class WorkerDied(RuntimeError):  # noqa: N818 -- the name says what happened
+    """A worker process ended while it was evaluating an item."""
+
+
+class WorkerStartError(RuntimeError):
+    """Workers could not be started: the pipeline or the start hook failed in them."""
+
+
+def seterr(evaluation: str | None = None) -> str:
+    """Return how errors of user code were reported, and set how they are from now on.
+
+    The setting holds for the current context (see `contextvars`), and for what
+    workers evaluate on its behalf.
+
+    Args:
+        evaluation: `"wrap"` (the default) to raise `EvaluationError` with the
+            original as its cause; `"passthrough"` to raise the original itself, but
+            for `StopIteration`, which is always wrapped because it would end a loop
+            silently; `None` to change nothing.
+
+    Raises:
+        ValueError: If `evaluation` is something else.
+
+    Example:
+        >>> import seqtools
+        >>> before = seqtools.seterr(evaluation="passthrough")
+        >>> seqtools.smap(lambda x: 1 / x, [0])[0]
+        Traceback (most recent call last):
+        ZeroDivisionError: division by zero
+        >>> seqtools.seterr(evaluation=before)
+        'passthrough'
+    """
+    before = _mode.get()
+    if evaluation is not None:
+        if evaluation not in _MODES:
+            message = f"evaluation must be 'wrap' or 'passthrough', got {evaluation!r}"
+            raise ValueError(message)
+        _mode.set(evaluation)
+    return before
+
+
+def creation_site() -> tuple[str, int]:
+    """Return file and line of the innermost caller outside this package."""
+    frame = sys._getframe(1)  # noqa: SLF001 -- the only way that takes a microsecond
+    while frame.f_back is not None:
+        file = frame.f_code.co_filename
+        if not file.startswith(_PACKAGE) or file.startswith(_DEMO):
+            break
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+def path_of(error: BaseException) -> tuple[Step, ...]:
+    """Return the stages that `error` came through, the outermost first."""
+    steps: list[Step] = []
+    link: TracebackType | None = error.__traceback__
+    seen = getattr(error, "_seqtools_seen", None)
+    # One exception object raised twice has the frames of its first time at the end.
+    while link is not None and link is not seen:
+        frame = link.tb_frame
+        if frame.f_code.co_name == "_get":
+            stage, i = frame.f_locals.get("self"), frame.f_locals.get("i")
+            if i is not None and getattr(stage, "_is_stage", False):
+                steps.append(Step(stage._describe(), int(i), *stage._origin))  # noqa: SLF001 -- ours
+        link = link.tb_next
+    try:
+        error._seqtools_seen = error.__traceback__  # type: ignore[attr-defined] # noqa: SLF001
+    except AttributeError:  # an exception class with slots
+        pass
+    if isinstance(error, EvaluationError):
+        steps.extend(error.path)
+    return tuple(steps)
+
+
+def original_of(error: BaseException) -> BaseException:
+    """Return the error that user code raised, of which `error` may be the wrapping."""
+    if isinstance(error, EvaluationError) and error.path and error.__cause__ is not None:
+        return error.__cause__
+    return error
+
+
+def reraise(error: Exception) -> NoReturn:
+    """Raise what the reader is to see in place of `error`, caught at the entrance."""
+    original = original_of(error)
+    if _mode.get() == "passthrough" and not isinstance(original, StopIteration):
+        raise original
+    raise wrapping(original, path_of(error)) from original
+
+
+def wrapping(original: BaseException, path: tuple[Step, ...]) -> EvaluationError:
+    """Return the `EvaluationError` that tells of `original` on `path`."""
+    cause = "".join(traceback.format_exception_only(original)).strip()
+    lines = [f"item {path[0].index} of {path[0].stage} failed: {cause}"] if path else [cause]
+    lines += [f"  {step}" for step in path]
+    return EvaluationError("\n".join(lines), path)
+
+
+@dataclass(slots=True)
+class Failure:
+    """An error on its way from where an item was evaluated to who reads it."""
+
+    error: BaseException
+    path: tuple[Step, ...] = ()
+    trace: str = ""
+    """The traceback in words, for an error that comes from another process."""
+
+    @classmethod
+    def caught(cls, error: BaseException) -> "Failure":
+        """Return `error`, just caught, as something that can be handed over."""
+        return cls(original_of(error), path_of(error))
+
+    def throw(self) -> NoReturn:
+        """Raise the error in the reader; what is no `Exception` is raised as it is."""
+        if self.trace and self.trace not in getattr(self.error, "__notes__", ()):
+            self.error.add_note(self.trace)
+        if isinstance(self.error, Exception):
+            raise wrapping(self.error, self.path) from self.error
+        raise self.error

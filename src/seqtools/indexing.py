@@ -1,0 +1,336 @@
+"""Items of sequences in another order: index arithmetic, nothing is computed or copied."""
+
+import operator
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+from math import ceil
+from typing import Any, TypeVar
+
+from seqtools.checks import check_count, check_source
+from seqtools.indices import Indices, as_array, as_list, concatenated, modulo, within
+from seqtools.sequence import LazySequence, Rearrangement
+from seqtools.sources import getter, is_stage, read_many, size_of
+
+T = TypeVar("T")
+
+
+class Arange(LazySequence[Any]):
+    """Evenly spaced numbers."""
+
+    __slots__ = ("_start", "_step", "_stop")
+
+    def __init__(self, start: Any, stop: Any, step: Any) -> None:
+        self._start, self._stop, self._step = start, stop, step
+
+    def _size(self) -> int:
+        if all(isinstance(v, int) for v in self._args()):
+            return len(range(*self._args()))
+        return max(0, ceil((self._stop - self._start) / self._step))
+
+    def _get(self, i: int) -> Any:
+        return self._start + i * self._step
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._start, self._stop, self._step
+
+
+def arange(start: float, stop: float | None = None, step: float | None = None) -> LazySequence[Any]:
+    """Return the numbers from `start` up to but not including `stop`, `step` apart.
+
+    As `range` does, but lazy like every other sequence here, and for fractions too:
+    item `i` is `start + i * step`.
+
+    Args:
+        start: First number; with one argument the stop, and the first number is 0.
+        stop: Where to end.
+        step: Distance of two neighbours, 1 by default; may be negative.
+
+    Raises:
+        ValueError: If `step` is 0.
+
+    Example:
+        >>> list(arange(3)), list(arange(5, 1, -2)), arange(0, 1, 0.25)[-1]
+        ([0, 1, 2], [5, 3], 0.75)
+    """
+    if stop is None:
+        start, stop = 0, start
+    if step == 0:
+        message = "step must not be 0"
+        raise ValueError(message)
+    # a numpy integer would overflow where an int goes on
+    ints = [v.__index__() if hasattr(v, "__index__") else v for v in (start, stop, 1 if step is None else step)]
+    return Arange(*ints)
+
+
+class Gather(Rearrangement[T]):
+    """Items of a sequence at given indexes."""
+
+    __slots__ = ("_index_at", "_indexes")
+
+    def __init__(self, sequence: Any, indexes: Any) -> None:
+        super().__init__(sequence)
+        self._indexes = indexes
+        self._index_at = getter(indexes)
+
+    def _size(self) -> int | None:
+        return size_of(self._indexes)
+
+    def _locate(self, i: int) -> tuple[int, int]:
+        given = self._index_at(i)
+        n = size_of(self._sequences[0])
+        j = operator.index(given)
+        if j < 0 and n is not None:
+            j += n
+        if j < 0 or (n is not None and j >= n):
+            message = f"indexes[{i}] is {given}, out of range for a sequence of {_long(n)}"
+            raise IndexError(message)
+        return 0, j
+
+    def _runs(self, indices: Indices) -> list[tuple[int, Indices]]:
+        n = size_of(self._sequences[0])
+        if isinstance(self._indexes, range) and isinstance(indices, range):
+            js = within(self._indexes, indices)
+            ends = (js[0], js[-1]) if js else ()
+            if n is not None and all(-n <= j < 0 for j in ends):
+                return [(0, range(js.start + n, js.stop + n, js.step))]  # type: ignore[attr-defined]
+            if all(0 <= j and (n is None or j < n) for j in ends):
+                return [(0, js)]
+        chosen = as_array(read_many(self._indexes, indices))
+        if chosen.size and (chosen.min() < 0 or (n is not None and chosen.max() >= n)):
+            chosen = as_array([self._locate(i)[1] for i in as_list(indices)])
+        return [(0, chosen)]
+
+    def _sources(self) -> tuple[Any, ...]:
+        return self._sequences[0], self._indexes
+
+    def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
+        plain = isinstance(self._indexes, range | list | tuple) or hasattr(self._indexes, "dtype")
+        if not plain or is_stage(self._indexes):  # which items are read depends on its values
+            return [(self._indexes, indices)]
+        try:
+            return [(self._sequences[0], self._runs(indices)[0][1]), (self._indexes, indices)]
+        except (IndexError, TypeError):  # who reads the wrong index is told
+            return [(self._indexes, indices)]
+
+    def _rebuild(self, *sources: Any) -> "Gather[T]":
+        return Gather(*sources)
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._sequences[0], self._indexes
+
+
+def gather(sequence: Sequence[T], indexes: Sequence[int]) -> LazySequence[T]:
+    """Return the items of `sequence` at `indexes`, in that order.
+
+    Nothing is copied: item `i` is `sequence[indexes[i]]`, so assigning to it assigns
+    to `sequence`. `take` is another name for it.
+
+    Args:
+        sequence: Where items are taken from.
+        indexes: Integers, negative ones count from the end: a list, a range, an
+            array, or a lazy sequence, of which one is read when an item is read.
+
+    Raises:
+        TypeError: If either is not a sequence, or `indexes` is a mask of booleans.
+        IndexError: If `indexes` is a range that leaves the sequence; an index out of
+            range elsewhere is an `EvaluationError` when it is read.
+
+    Example:
+        >>> list(gather("abcdef", [5, 0, -2, 0]))
+        ['f', 'a', 'e', 'a']
+    """
+    check_source(sequence)
+    check_source(indexes, "indexes")
+    if str(getattr(indexes, "dtype", "")) == "bool":
+        message = "indexes must be integers, got booleans: use numpy.flatnonzero(mask)"
+        raise TypeError(message)
+    result = Gather[T](sequence, indexes)
+    if isinstance(indexes, range) and indexes:
+        for i in (0, len(indexes) - 1):
+            result._locate(i)  # noqa: SLF001 -- ours
+    return result
+
+
+take = gather
+
+
+class Cycle(Rearrangement[T]):
+    """A sequence repeated end to end."""
+
+    __slots__ = ("_limit", "_n")
+
+    def __init__(self, sequence: Any, limit: int | None) -> None:
+        super().__init__(sequence)
+        self._limit = limit
+        self._n = size_of(sequence)
+
+    def _size(self) -> int | None:
+        return self._limit
+
+    def _locate(self, i: int) -> tuple[int, int]:
+        return 0, i if self._n is None else i % self._n
+
+    def _runs(self, indices: Indices) -> list[tuple[int, Indices]]:
+        return [(0, indices if self._n is None else modulo(indices, self._n))]
+
+    def _rebuild(self, *sources: Any) -> "Cycle[T]":
+        return Cycle(sources[0], self._limit)
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._sequences[0], self._limit
+
+
+def cycle(sequence: Sequence[T], limit: int | None = None) -> LazySequence[T]:
+    """Return `sequence` repeated end to end, `limit` items long or without end.
+
+    Nothing is copied: item `i` is `sequence[i % len(sequence)]`, so assigning to it
+    assigns to `sequence`.
+
+    Args:
+        sequence: The items to repeat; may be empty only if `limit` is 0.
+        limit: Length of the result. With `None` it has no length, and negative
+            indices raise `IndexError`.
+
+    Raises:
+        ValueError: If `sequence` is empty, or `limit` is negative.
+
+    Example:
+        >>> list(cycle("abc", 5))
+        ['a', 'b', 'c', 'a', 'b']
+    """
+    check_source(sequence)
+    limit = None if limit is None else check_count(limit, 0, "limit")
+    if limit != 0 and size_of(sequence) == 0:
+        message = "cycle() of an empty sequence has no items to repeat: give it limit=0"
+        raise ValueError(message)
+    return Cycle(sequence, limit)
+
+
+class Repeat(LazySequence[T]):
+    """One value many times."""
+
+    __slots__ = ("_times", "_value")
+
+    def __init__(self, value: T, times: int | None) -> None:
+        self._value = value
+        self._times = times
+
+    def _size(self) -> int | None:
+        return self._times
+
+    def _get(self, i: int) -> T:
+        del i
+        return self._value
+
+    def _set(self, i: int, value: T) -> None:
+        del i
+        self._value = value
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._value, self._times
+
+
+def repeat(value: T, times: int | None = None) -> LazySequence[T]:
+    """Return `value` repeated, `times` times or without end.
+
+    There is one value: assigning to an item changes all of them.
+
+    Args:
+        value: The item.
+        times: Length of the result. With `None` it has no length.
+
+    Raises:
+        ValueError: If `times` is negative.
+
+    Example:
+        >>> list(repeat("a", 3))
+        ['a', 'a', 'a']
+        >>> from seqtools import smap
+        >>> list(smap(pow, [1, 2, 3], repeat(2)))
+        [1, 4, 9]
+    """
+    return Repeat(value, None if times is None else check_count(times, 0, "times"))
+
+
+class Interleave(Rearrangement[T]):
+    """Items of several sequences in turn."""
+
+    __slots__ = ("_active", "_before", "_starts")
+
+    def __init__(self, *sequences: Any) -> None:
+        super().__init__(*sequences)
+        sizes = [size_of(sequence) for sequence in sequences]
+        longest = max((n for n in sizes if n is not None), default=None)
+        lengths = [longest if n is None else n for n in sizes]
+        # Between two ends of sources, every round takes one item of each that is left:
+        # phase p begins at item `starts[p]`, in round `before[p]`, with `active[p]`.
+        ends = sorted({n for n in lengths if n})
+        self._before = [0, *ends]
+        self._active = [[k for k, n in enumerate(lengths) if n is None or n > b] for b in self._before]
+        rounds = [end - begin for begin, end in zip(self._before, ends, strict=False)]
+        counts = [r * len(a) for r, a in zip(rounds, self._active, strict=False)]
+        self._starts = [0, *accumulate(counts)]
+
+    def _size(self) -> int | None:
+        return None if self._active[-1] else self._starts[-1]
+
+    def _locate(self, i: int) -> tuple[int, int]:
+        p = bisect_right(self._starts, i) - 1
+        turn, place = divmod(i - self._starts[p], len(self._active[p]))
+        return self._active[p][place], self._before[p] + turn
+
+    def _get_many(self, indices: Indices) -> Sequence[T]:
+        return [self._get(i) for i in as_list(indices)]  # blocks of one gain nothing
+
+    def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
+        import numpy as np
+
+        flat = as_array(indices)
+        phase = np.searchsorted(self._starts, flat, side="right") - 1
+        # the order of need is kept within each source, as it is in each phase
+        parts: dict[int, list[Indices]] = {}
+        cuts = np.flatnonzero(np.diff(phase)) + 1
+        for block in np.split(flat, cuts) if flat.size else []:
+            p = int(np.searchsorted(self._starts, block[0], side="right")) - 1
+            active = self._active[p]
+            turn, place = np.divmod(block - self._starts[p], len(active))
+            for number, k in enumerate(active):
+                mine = turn[place == number] + self._before[p]
+                if mine.size:
+                    parts.setdefault(k, []).append(mine)
+        return [(self._sequences[k], concatenated(parts[k])) for k in sorted(parts)]
+
+    def _rebuild(self, *sources: Any) -> "Interleave[T]":
+        return Interleave(*sources)
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._sequences
+
+
+def interleave(*sequences: Sequence[T]) -> LazySequence[T]:
+    """Return the first items of all sequences, then the second ones, and so on.
+
+    A sequence that is used up is passed over. Endless ones end with the longest
+    finite one. Assigning to an item assigns to the sequence that it comes from.
+
+    Args:
+        sequences: At least one.
+
+    Raises:
+        TypeError: If there is none, or one is not a sequence.
+
+    Example:
+        >>> list(interleave([1, 2, 3], "ab", [0.5]))
+        [1, 'a', 0.5, 2, 'b', 3]
+    """
+    if not sequences:
+        message = "interleave() needs at least one sequence"
+        raise TypeError(message)
+    for sequence in sequences:
+        check_source(sequence)
+    return Interleave(*sequences)
+
+
+def _long(n: int | None) -> str:
+    return "unknown length" if n is None else f"length {n}"

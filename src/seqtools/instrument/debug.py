@@ -1,0 +1,102 @@
+"""A function called for items as they are read."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from seqtools.checks import check_count, check_function, check_source
+from seqtools.instrument.observing import Observing
+from seqtools.sequence import LazySequence
+
+T = TypeVar("T")
+
+
+class _Calls:
+    """How many calls were made, and when the next is due."""
+
+    __slots__ = ("due", "lock", "made")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.made = 0
+        self.due = float("-inf")
+
+    def take(self, most: float, interval: float) -> bool:
+        with self.lock:
+            now = time.monotonic()
+            if self.made >= most or now < self.due:
+                return False
+            self.made += 1
+            self.due = now + interval
+            return True
+
+
+class Debug(Observing[T]):
+    """Items of a sequence, shown to a function."""
+
+    __slots__ = ("_func", "_max_calls", "_max_rate", "_state")
+
+    def __init__(
+        self,
+        sequence: Sequence[T],
+        func: Callable[[int, T], object],
+        max_calls: int | None,
+        max_rate: float | None,
+    ) -> None:
+        super().__init__(sequence)
+        self._func, self._max_calls, self._max_rate = func, max_calls, max_rate
+        self._state = _Calls()
+
+    def _get(self, i: int) -> T:
+        value: T = self._read(i)
+        most = float("inf") if self._max_calls is None else self._max_calls
+        if self._state.take(most, 1 / self._max_rate if self._max_rate else 0.0):
+            self._func(i, value)
+        return value
+
+    def _rebuild(self, *sources: Any) -> "Debug[T]":
+        copy = Debug[T](sources[0], self._func, self._max_calls, self._max_rate)
+        copy._state = self._state  # noqa: SLF001 -- the same counts, read by another reader
+        return copy
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._sequence, self._func, self._max_calls, self._max_rate
+
+
+def debug(
+    sequence: Sequence[T],
+    func: Callable[[int, T], object],
+    max_calls: int | None = None,
+    max_rate: float | None = None,
+) -> LazySequence[T]:
+    """Return `sequence`, with `func` called for items when they are read.
+
+    Items are passed on unchanged. `func` is called where the item is read, in a worker
+    if it is read there; each worker process counts its own calls.
+
+    Args:
+        sequence: Where items are read from.
+        func: Called with the index of an item and its value.
+        max_calls: Most calls to make, without limit if `None`.
+        max_rate: Most calls per second, without limit if `None`; the items in between
+            are passed on without a call.
+
+    Raises:
+        ValueError: If `max_calls` is negative, or `max_rate` is not positive.
+        TypeError: If `sequence` is not a sequence, or `func` cannot be called.
+
+    Example:
+        >>> shown = debug([10, 20, 30], lambda i, value: print("read", i, value), max_calls=2)
+        >>> list(shown)
+        read 0 10
+        read 1 20
+        [10, 20, 30]
+    """
+    check_source(sequence)
+    check_function(func, "func")
+    calls = None if max_calls is None else check_count(max_calls, 0, "max_calls")
+    if max_rate is not None and not max_rate > 0:
+        message = f"max_rate must be positive, got {max_rate}"
+        raise ValueError(message)
+    return Debug(sequence, func, calls, max_rate)

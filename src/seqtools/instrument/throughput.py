@@ -1,0 +1,99 @@
+"""How fast items are read, and how long each takes."""
+
+import threading
+import time
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from seqtools.checks import check_source
+from seqtools.instrument.observing import Observing
+
+T = TypeVar("T")
+
+
+class _Clock:
+    """Counts of reads, and times in seconds."""
+
+    __slots__ = ("first", "last", "lock", "reads", "spent")
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.reset()
+
+    def reset(self) -> None:
+        self.reads = 0
+        self.spent = 0.0
+        self.first = self.last = float("nan")
+
+    def add(self, began: float, ended: float) -> None:
+        with self.lock:
+            if not self.reads:
+                self.first = began
+            self.reads += 1
+            self.spent += ended - began
+            self.last = ended
+
+
+class Throughput(Observing[T]):
+    """Items of a sequence, with the times that reading them takes."""
+
+    __slots__ = ("_state",)
+
+    _name = "monitor_throughput"
+
+    def __init__(self, sequence: Sequence[T]) -> None:
+        super().__init__(sequence)
+        self._state = _Clock()
+
+    def _get(self, i: int) -> T:
+        began = time.perf_counter()
+        value: T = self._read(i)
+        self._state.add(began, time.perf_counter())
+        return value
+
+    def throughput(self) -> float:
+        """Return items read per second, from the first read to the last; nan before any."""
+        clock = self._state
+        with clock.lock:
+            elapsed = clock.last - clock.first
+            return clock.reads / elapsed if elapsed else float("nan")
+
+    def read_delay(self) -> float:
+        """Return the mean time to read an item, in seconds; nan before any was read."""
+        clock = self._state
+        with clock.lock:
+            return clock.spent / clock.reads if clock.reads else float("nan")
+
+    def reset(self) -> None:
+        """Forget the reads so far."""
+        with self._state.lock:
+            self._state.reset()
+
+    def _rebuild(self, *sources: Any) -> "Throughput[T]":
+        copy = Throughput[T](sources[0])
+        copy._state = self._state  # noqa: SLF001 -- the same counts, read by another reader
+        return copy
+
+    def _args(self) -> tuple[Any, ...]:
+        return (self._sequence,)
+
+
+def monitor_throughput(sequence: Sequence[T]) -> Throughput[T]:
+    """Return `sequence`, with the speed at which it is read measured.
+
+    Items are passed on unchanged. Reads in worker processes are not seen from here:
+    put this stage behind `prefetch` to measure what the consumer gets.
+
+    Args:
+        sequence: Where items are read from.
+
+    Raises:
+        TypeError: If `sequence` is not a sequence.
+
+    Example:
+        >>> monitor = monitor_throughput([1, 2, 3])
+        >>> list(monitor), monitor.throughput() > monitor.read_delay()
+        ([1, 2, 3], True)
+    """
+    check_source(sequence)
+    return Throughput(sequence)

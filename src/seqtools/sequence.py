@@ -1,0 +1,465 @@
+"""The one abstraction: a list whose items are computed when they are read."""
+
+import operator
+import reprlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar, overload
+
+from seqtools.errors import EndOfSequence, EvaluationError, creation_site, reraise
+from seqtools.indices import ENDLESS, Indices, TooManyIndices, as_list, concatenated, within
+from seqtools.sources import assign, getter, is_stage, read_many, size_of
+
+T = TypeVar("T")
+R = TypeVar("R")
+P = ParamSpec("P")
+
+_UNREAD = -1
+
+
+class LazySequence(Sequence[T]):
+    """A sequence whose items are computed when they are read.
+
+    A subclass writes `_size` and `_get`; the rest has defaults that are correct, if
+    not always the fastest. This class alone does `len`, `[]`, iteration, bounds,
+    searching and errors. `seqtools.testing.check_laws` says whether a subclass is
+    right.
+
+    A stage is a recipe: its class and `_args()`. Pickling takes only these, so what
+    is kept while reading (a cache, workers) is made anew where it is unpickled.
+
+    Example:
+        >>> class Squares(LazySequence[int]):
+        ...     def _size(self):
+        ...         return 5
+        ...
+        ...     def _get(self, i):
+        ...         return i * i
+        >>> squares = Squares()
+        >>> list(squares), squares[-1], list(squares[1:3]), 9 in squares
+        ([0, 1, 4, 9, 16], 16, [1, 4], True)
+    """
+
+    __slots__ = ("__weakref__", "_known_size", "_origin", "_seen_ahead")
+
+    _is_stage = True
+    _name: str | None = None
+    _reads_ahead = False
+
+    def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
+        """Note where the stage is made, so that subclasses need not call `__init__`."""
+        self = object.__new__(cls)
+        self._origin = creation_site()
+        self._known_size: int | None = _UNREAD
+        self._seen_ahead: bool | None = None
+        return self
+
+    # What a combinator writes
+
+    def _size(self) -> int | None:
+        """Return the number of items, `None` if that is endless or not known."""
+        raise NotImplementedError
+
+    def _get(self, i: int) -> T:
+        """Return item `i`, with `0 <= i < size`; the parameter must keep this name."""
+        raise NotImplementedError
+
+    # What it may write
+
+    def _get_many(self, indices: Indices) -> Sequence[T]:
+        """Return the items at `indices`, as a list or an array."""
+        return [self._get(i) for i in as_list(indices)]
+
+    def _set(self, i: int, value: Any) -> None:
+        """Make `value` item `i`."""
+        del i, value
+        message = f"items of {self._describe()} cannot be assigned: they are computed"
+        raise TypeError(message)
+
+    def _sources(self) -> tuple[Any, ...]:
+        """Return the sequences that this one reads from."""
+        return ()
+
+    def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
+        """Return (source, indices) pairs certain to be read for `indices`, in order of need.
+
+        Nothing is evaluated. What depends on a value is left out. Where a source
+        stands several times among `_sources`, so it does here, in the same order.
+        """
+        del indices
+        return []
+
+    def _rebuild(self, *sources: Any) -> "LazySequence[T]":
+        """Return the same combinator over other `sources`."""
+        del sources
+        return self
+
+    def _args(self) -> tuple[Any, ...] | None:
+        """Return the arguments that make this stage again, for `repr` and pickling."""
+        return None
+
+    # What follows from that
+
+    def _length(self) -> int | None:
+        """Return the size, asked for once."""
+        n = self._known_size
+        if n == _UNREAD:
+            n = self._known_size = self._size()
+        return n
+
+    def _describe(self) -> str:
+        """Return a short name for messages, such as `smap(load)`."""
+        name = self._name or type(self).__name__.lower()
+        arguments = self._args() or ()
+        function = next((a for a in arguments if callable(a) and not is_stage(a)), None)
+        return f"{name}({_called(function)})" if function is not None else name
+
+    def __len__(self) -> int:
+        """Return the number of items.
+
+        Raises:
+            TypeError: If the sequence is endless, or its length is not known.
+        """
+        n = self._length()
+        if n is None:
+            message = f"{self._describe()} has no length: it is endless, or not known before the end"
+            raise TypeError(message)
+        return n
+
+    def __bool__(self) -> bool:
+        """Return whether there are items; what has no length counts as having some."""
+        return self._length() != 0
+
+    @overload
+    def __getitem__(self, key: int) -> T: ...
+    @overload
+    def __getitem__(self, key: slice) -> "LazySequence[T]": ...
+    def __getitem__(self, key: Any) -> Any:
+        """Return an item, or a slice as a view that computes nothing."""
+        if key.__class__ is not int:
+            if isinstance(key, slice):
+                return self._slice(key)
+            key = self._index(key)
+        n = self._known_size
+        if n == _UNREAD:
+            n = self._length()
+        i = key
+        if n is not None:
+            if i < 0:
+                i += n
+            if not 0 <= i < n:
+                raise IndexError(self._outside(key))
+        elif i < 0:
+            raise IndexError(self._outside(key))
+        try:
+            return self._get(i)
+        except EndOfSequence:
+            if n is None:
+                raise IndexError(self._outside(key)) from None
+            self._ended_early(i)
+        except Exception as error:  # noqa: BLE001 -- user code may raise anything
+            reraise(error)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Assign an item, or as many values as a slice has items."""
+        if not isinstance(key, slice):
+            i = self._index(key)
+            n = self._length()
+            if i < 0 and n is not None:
+                i += n
+            if i < 0 or (n is not None and i >= n):
+                raise IndexError(self._outside(key))
+            self._set(i, value)
+            return
+        places = self._places(key)
+        if places.stop == ENDLESS:
+            message = f"an endless slice of {self._describe()} cannot be assigned: give it a stop"
+            raise TypeError(message)
+        values = list(value)  # before the first is assigned: they may be read from here
+        if len(values) != len(places):
+            message = f"a slice of {len(places)} items must be assigned as many, got {len(values)}"
+            raise ValueError(message)
+        for i, item in zip(places, values, strict=True):
+            self._set(i, item)
+
+    def __iter__(self) -> Iterator[T]:
+        """Return an iterator, which goes on behind an item that failed."""
+        n = self._length()
+        return _each(self, range(ENDLESS if n is None else n))
+
+    def __reversed__(self) -> Iterator[T]:
+        """Return an iterator over the items from the last to the first."""
+        return _each(self, range(len(self) - 1, -1, -1))
+
+    # The mixins of Sequence would take an IndexError of user code for the end.
+
+    def __contains__(self, value: object) -> bool:
+        """Return whether an item is, or equals, `value`."""
+        return any(item is value or item == value for item in self)
+
+    def index(self, value: Any, start: int = 0, stop: int | None = None) -> int:
+        """Return the index of the first item that is, or equals, `value`.
+
+        Raises:
+            ValueError: If there is none.
+        """
+        places = self._places(slice(start, stop))
+        for i, item in zip(places, _each(self, places), strict=False):
+            if item is value or item == value:
+                return i
+        message = f"{reprlib.repr(value)} is not in {self._describe()}"
+        raise ValueError(message)
+
+    def count(self, value: Any) -> int:
+        """Return how many items are, or equal, `value`."""
+        return sum(1 for item in self if item is value or item == value)
+
+    def pipe(
+        self, function: Callable[Concatenate[Self, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> R:
+        """Return `function(self, *args, **kwargs)`, so that stages read left to right.
+
+        Example:
+            >>> import seqtools
+            >>> list(seqtools.arange(5).pipe(seqtools.batch, 2))
+            [[0, 1], [2, 3], [4]]
+        """
+        return function(self, *args, **kwargs)
+
+    def __repr__(self) -> str:
+        """Return the calls that make this sequence; nothing is evaluated."""
+        arguments = self._args()
+        if arguments is None:
+            return object.__repr__(self)
+        while len(arguments) > 1 and (arguments[-1] is None or arguments[-1] is False):
+            arguments = arguments[:-1]  # not given, in every function of ours
+        name = self._name or type(self).__name__.lower()
+        return f"{name}({', '.join(_shown(a) for a in arguments)})"
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle the recipe, and where it was made."""
+        arguments = self._args()
+        if arguments is None:
+            return super().__reduce_ex__(protocol)
+        return _remade, (type(self), arguments, self._origin)
+
+    # Parts
+
+    def _index(self, key: Any) -> int:
+        try:
+            return operator.index(key)
+        except TypeError:
+            message = f"indices must be integers or slices, got {reprlib.repr(key)}"
+            raise TypeError(message) from None
+
+    def _outside(self, key: Any) -> str:
+        n = self._length()
+        if n is not None:
+            return f"index {key} is out of range for {self._describe()} of length {n}"
+        if key < 0:
+            return f"{self._describe()} has no length, so no negative indices, got {key}"
+        return f"index {key} is past the end of {self._describe()}"
+
+    def _ended_early(self, i: int) -> NoReturn:
+        message = (
+            f"{self._describe()} should have {self._length()} items, but a source without "
+            f"known length ended before item {i}: give that source its size"
+        )
+        raise EvaluationError(message) from None
+
+    def _places(self, key: slice) -> range:
+        """Return the indices that `key` selects."""
+        n = self._length()
+        if n is not None:
+            return range(n)[key]
+        start, stop, step = (None if k is None else self._index(k) for k in (key.start, key.stop, key.step))
+        if step == 0:
+            message = "slice step cannot be zero"
+            raise ValueError(message)
+        if min(start or 0, stop or 0, step or 1) < 0:
+            message = f"{self._describe()} has no length, so slices cannot be negative, got {key}"
+            raise ValueError(message)
+        return range(start or 0, ENDLESS if stop is None else stop, step or 1)
+
+    def _slice(self, key: slice) -> "LazySequence[T]":
+        return Slice(self, self._places(key))
+
+    def _follows(self) -> bool:
+        """Return whether a stage that reads ahead is upstream, found out once."""
+        if self._seen_ahead is None:
+            self._seen_ahead = self._reads_ahead or any(
+                is_stage(s) and s._follows() for s in self._sources()  # noqa: SLF001 -- ours
+            )
+        return self._seen_ahead
+
+    def _opened(self, indices: Indices) -> "LazySequence[T]":
+        """Return this stage as one reader of `indices` reads it.
+
+        Each stage upstream that reads ahead is replaced by a cursor of its own, which
+        knows from `_reads` what will be asked of it, and stops there.
+        """
+        if not self._follows():
+            return self
+        try:
+            reads = self._reads(indices)
+        except TooManyIndices:
+            return self
+        sources = self._sources()
+        opened = []
+        for source in sources:
+            k = next((k for k, (read, _) in enumerate(reads) if read is source), None)
+            if k is None or not is_stage(source):
+                opened.append(source)
+            else:
+                opened.append(source._opened(reads.pop(k)[1]))  # noqa: SLF001 -- ours
+        if all(new is old for new, old in zip(opened, sources, strict=True)):
+            return self
+        copy = self._rebuild(*opened)
+        copy._origin = self._origin  # noqa: SLF001 -- ours
+        return copy
+
+
+class Rearrangement(LazySequence[T]):
+    """A stage whose items are items of its sources, in another order.
+
+    A subclass writes `_locate`, and `_runs` where whole blocks can be located at once.
+    """
+
+    __slots__ = ("_getters", "_sequences")
+
+    def __init__(self, *sequences: Any) -> None:
+        self._sequences = sequences
+        self._getters = tuple([getter(sequence) for sequence in sequences])
+
+    def _locate(self, i: int) -> tuple[int, int]:
+        """Return the number of the source that has item `i`, and the index there."""
+        raise NotImplementedError
+
+    def _runs(self, indices: Indices) -> list[tuple[int, Indices]]:
+        """Return `indices` located, those that follow each other in a source together."""
+        runs: list[tuple[int, list[int]]] = []
+        for i in as_list(indices):
+            k, j = self._locate(i)
+            if not runs or runs[-1][0] != k:
+                runs.append((k, []))
+            runs[-1][1].append(j)
+        return list(runs)
+
+    def _get(self, i: int) -> T:
+        k, j = self._locate(i)
+        return self._getters[k](j)  # type: ignore[no-any-return]
+
+    def _get_many(self, indices: Indices) -> Sequence[T]:
+        parts = [read_many(self._sequences[k], js) for k, js in self._runs(indices)]
+        return parts[0] if len(parts) == 1 else _joined(parts)
+
+    def _set(self, i: int, value: Any) -> None:
+        k, j = self._locate(i)
+        assign(self._sequences[k], j, value)
+
+    def _sources(self) -> tuple[Any, ...]:
+        return self._sequences
+
+    def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
+        parts: dict[int, list[Indices]] = {}
+        for k, js in self._runs(indices):
+            parts.setdefault(k, []).append(js)
+        return [(self._sequences[k], concatenated(parts[k])) for k in sorted(parts)]
+
+
+class Slice(Rearrangement[T]):
+    """Items of a sequence at the places of a range, as a view."""
+
+    __slots__ = ("_range",)
+
+    def __init__(self, sequence: Any, places: range) -> None:
+        super().__init__(sequence)
+        self._range = places
+
+    def _size(self) -> int | None:
+        return None if self._range.stop == ENDLESS else len(self._range)
+
+    def _locate(self, i: int) -> tuple[int, int]:
+        return 0, self._range[i]
+
+    def _get(self, i: int) -> T:
+        return self._getters[0](self._range[i])  # type: ignore[no-any-return]
+
+    def _runs(self, indices: Indices) -> list[tuple[int, Indices]]:
+        return [(0, within(self._range, indices))]
+
+    def _slice(self, key: slice) -> LazySequence[T]:
+        places = self._places(key)
+        inner = within(self._range, places)
+        if places.stop == ENDLESS:
+            inner = range(inner[0], ENDLESS, inner.step)  # type: ignore[attr-defined]
+        return Slice(self._sequences[0], inner)  # type: ignore[arg-type]
+
+    def _rebuild(self, *sources: Any) -> "Slice[T]":
+        return Slice(sources[0], self._range)
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._sequences[0], self._range
+
+    def __repr__(self) -> str:
+        """Return the slicing that makes this view."""
+        places = self._range
+        stop = places.stop if places.stop >= 0 else None
+        text = f"{places.start}:{'' if stop in (None, ENDLESS) else stop}"
+        if places.step != 1:
+            text += f":{places.step}"
+        return f"{_shown(self._sequences[0])}[{text}]"
+
+
+def _each(sequence: LazySequence[T], indices: range) -> Iterator[T]:
+    """Return an iterator over the items at `indices`, read by a reader of their own.
+
+    A generator that raised is finished, so there is one after the other, and `chain`
+    goes from one to the next without a step of Python for each item.
+    """
+    return chain.from_iterable(_attempts(sequence, indices))
+
+
+def _attempts(sequence: LazySequence[T], indices: range) -> Iterator[Iterator[T]]:
+    opened = sequence._opened(indices)  # noqa: SLF001 -- ours
+    positions = iter(indices)
+    ended = False
+
+    def attempt() -> Iterator[T]:
+        nonlocal ended
+        get = opened._get  # noqa: SLF001 -- ours
+        i = 0
+        try:
+            for i in positions:
+                yield get(i)
+        except EndOfSequence:
+            if indices.stop != ENDLESS:
+                sequence._ended_early(i)  # noqa: SLF001 -- ours
+        except Exception as error:  # noqa: BLE001 -- user code may raise anything
+            reraise(error)
+        ended = True
+
+    while not ended:
+        yield attempt()
+
+
+def _remade(cls: type[LazySequence[T]], arguments: tuple[Any, ...], origin: tuple[str, int]) -> Any:
+    stage = cls(*arguments)
+    stage._origin = origin  # noqa: SLF001 -- ours
+    return stage
+
+
+def _joined(parts: Iterable[Any]) -> list[Any]:
+    return [item for part in parts for item in part]
+
+
+def _called(function: Any) -> str:
+    return getattr(function, "__name__", None) or type(function).__name__
+
+
+def _shown(argument: Any) -> str:
+    if is_stage(argument):
+        return repr(argument)
+    if callable(argument):
+        return _called(argument)
+    return reprlib.repr(argument)

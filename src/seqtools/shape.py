@@ -1,0 +1,255 @@
+"""Sequences side by side, end to end, and in parts."""
+
+import operator
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Any, TypeVar
+
+from seqtools.checks import check_count, check_source
+from seqtools.indices import Indices, as_array, is_run
+from seqtools.sequence import LazySequence, Rearrangement, Slice
+from seqtools.sources import assign, common_size, getter, read_many, size_of
+
+T = TypeVar("T")
+
+
+class Collate(LazySequence[Any]):
+    """Items of several sequences side by side."""
+
+    __slots__ = ("_getters", "_keys", "_sequences")
+
+    def __init__(self, sequences: Any) -> None:
+        self._keys = tuple(sequences) if isinstance(sequences, Mapping) else None
+        self._sequences = tuple(sequences.values() if self._keys is not None else sequences)
+        self._getters = [getter(sequence) for sequence in self._sequences]
+
+    def _size(self) -> int | None:
+        return common_size(self._sequences)
+
+    def _made(self, items: Any) -> Any:
+        return tuple(items) if self._keys is None else dict(zip(self._keys, items, strict=True))
+
+    def _get(self, i: int) -> Any:
+        return self._made([read(i) for read in self._getters])
+
+    def _get_many(self, indices: Indices) -> list[Any]:
+        columns = [read_many(sequence, indices) for sequence in self._sequences]
+        return [self._made(items) for items in zip(*columns, strict=True)]
+
+    def _set(self, i: int, value: Any) -> None:
+        if self._keys is not None:
+            if set(value) != set(self._keys):
+                message = f"an item has the keys {list(self._keys)}, got {list(value)}"
+                raise ValueError(message)
+            value = [value[key] for key in self._keys]
+        values = tuple(value)
+        if len(values) != len(self._sequences):
+            message = f"an item has {len(self._sequences)} parts, got {len(values)}"
+            raise ValueError(message)
+        for sequence, part in zip(self._sequences, values, strict=True):
+            assign(sequence, i, part)
+
+    def _sources(self) -> tuple[Any, ...]:
+        return self._sequences
+
+    def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
+        return [(sequence, indices) for sequence in self._sequences]
+
+    def _rebuild(self, *sources: Any) -> "Collate":
+        return Collate(self._made(sources))
+
+    def _args(self) -> tuple[Any, ...]:
+        return (self._made(self._sequences),)
+
+
+def collate(sequences: Sequence[Sequence[Any]] | Mapping[Any, Sequence[Any]]) -> LazySequence[Any]:
+    """Return the items of all `sequences` side by side, as tuples or dicts.
+
+    Item `i` is `(sequences[0][i], sequences[1][i], …)`, or for a mapping the dict with
+    its keys. Assigning to it assigns to each of them.
+
+    Args:
+        sequences: At least one. The finite ones must have the same length; endless
+            ones adapt to it.
+
+    Raises:
+        ValueError: If there is none, or the lengths differ.
+        TypeError: If something is not a sequence.
+
+    Example:
+        >>> list(collate(["ab", [1, 2]]))
+        [('a', 1), ('b', 2)]
+        >>> collate({"name": "ab", "size": [1, 2]})[1]
+        {'name': 'b', 'size': 2}
+    """
+    if not isinstance(sequences, Mapping):
+        check_source(sequences, "sequences")
+        parts: list[tuple[str, Any]] = [(f"sequences[{k}]", s) for k, s in enumerate(sequences)]
+    else:
+        parts = [(f"sequences[{key!r}]", s) for key, s in sequences.items()]
+    if not parts:
+        message = "collate() needs at least one sequence"
+        raise ValueError(message)
+    for name, sequence in parts:
+        check_source(sequence, name)
+    result = Collate(sequences)
+    result._length()  # noqa: SLF001 -- lengths that differ are an error here, not later
+    return result
+
+
+class Concatenate(Rearrangement[T]):
+    """Sequences end to end."""
+
+    __slots__ = ("_starts",)
+
+    def __init__(self, *sequences: Any) -> None:
+        super().__init__(*sequences)
+        self._starts = [0, *accumulate(len(sequence) for sequence in sequences[:-1])]
+
+    def _size(self) -> int | None:
+        if not self._sequences:
+            return 0
+        last = size_of(self._sequences[-1])
+        return None if last is None else self._starts[-1] + last
+
+    def _locate(self, i: int) -> tuple[int, int]:
+        k = bisect_right(self._starts, i) - 1
+        return k, i - self._starts[k]
+
+    def _runs(self, indices: Indices) -> list[tuple[int, Indices]]:
+        if not indices if isinstance(indices, range) else not len(indices):
+            return []
+        if is_run(indices):
+            first, last = self._locate(indices[0])[0], self._locate(indices[-1])[0]
+            ends = [*self._starts[first + 1 : last + 1], indices[-1] + 1]
+            begins = [indices[0], *ends[:-1]]
+            cuts = zip(range(first, last + 1), begins, ends, strict=True)
+            return [(k, range(b - self._starts[k], e - self._starts[k])) for k, b, e in cuts if b < e]
+        import numpy as np
+
+        flat = as_array(indices)
+        number = np.searchsorted(self._starts, flat, side="right") - 1
+        blocks = np.split(np.arange(flat.size), np.flatnonzero(np.diff(number)) + 1)
+        return [(int(number[b[0]]), flat[b] - self._starts[number[b[0]]]) for b in blocks]
+
+    def _rebuild(self, *sources: Any) -> "Concatenate[T]":
+        return Concatenate(*sources)
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._sequences
+
+    def __repr__(self) -> str:
+        """Return the call that makes this sequence."""
+        inner = super().__repr__().removeprefix("concatenate(").removesuffix(")")
+        return f"concatenate([{inner}])"
+
+
+def concatenate(sequences: Sequence[Sequence[T]]) -> LazySequence[T]:
+    """Return the items of the first of `sequences`, then those of the second, and so on.
+
+    Nothing is copied; assigning to an item assigns to the sequence that it comes from.
+
+    Args:
+        sequences: Any number; only the last may be endless.
+
+    Raises:
+        ValueError: If one before the last has no length.
+        TypeError: If something is not a sequence.
+
+    Example:
+        >>> list(concatenate([[1, 2], "ab"]))
+        [1, 2, 'a', 'b']
+    """
+    check_source(sequences, "sequences")
+    for k, sequence in enumerate(sequences):
+        check_source(sequence, f"sequences[{k}]")
+        if k < len(sequences) - 1 and size_of(sequence) is None:
+            message = f"only the last sequence may be without length, got one as sequences[{k}]"
+            raise ValueError(message)
+    return Concatenate(*sequences)
+
+
+class Split(LazySequence[LazySequence[T]]):
+    """Parts of a sequence."""
+
+    __slots__ = ("_parts", "_sequence")
+
+    def __init__(self, sequence: Any, parts: tuple[tuple[int, int], ...]) -> None:
+        self._sequence, self._parts = sequence, parts
+
+    def _size(self) -> int:
+        return len(self._parts)
+
+    def _get(self, i: int) -> LazySequence[T]:
+        return Slice(self._sequence, range(*self._parts[i]))
+
+    def _set(self, i: int, value: Any) -> None:
+        self._get(i)[:] = value
+
+    def _sources(self) -> tuple[Any, ...]:
+        return (self._sequence,)
+
+    def _rebuild(self, *sources: Any) -> "Split[T]":
+        return Split(sources[0], self._parts)
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._sequence, self._parts
+
+
+def split(
+    sequence: Sequence[T], edges: int | Sequence[int] | Sequence[tuple[int, int]]
+) -> LazySequence[LazySequence[T]]:
+    """Return parts of `sequence`, each of them a view.
+
+    Reading a part computes nothing; its items are computed when they are read.
+    Assigning to a part assigns to `sequence`.
+
+    Args:
+        sequence: What to split.
+        edges: The number of cuts, which make one more part, all of the same length;
+            or the positions of the cuts, in increasing order; or for each part the
+            pair of its start and its stop.
+
+    Raises:
+        ValueError: If parts of the same length are impossible, or positions are out
+            of order or out of range.
+        TypeError: If `edges` is none of these.
+
+    Example:
+        >>> [list(part) for part in split([1, 2, 3, 4, 5, 6], 2)]
+        [[1, 2], [3, 4], [5, 6]]
+        >>> [list(part) for part in split("abcde", [1, 3])]
+        [['a'], ['b', 'c'], ['d', 'e']]
+        >>> [list(part) for part in split("abcde", [(0, 3), (2, 5)])]
+        [['a', 'b', 'c'], ['c', 'd', 'e']]
+    """
+    check_source(sequence)
+    n = size_of(sequence)
+    if n is None:
+        message = "split() needs a sequence with a length: slice it first"
+        raise TypeError(message)
+    return Split(sequence, _parts(n, edges))
+
+
+def _parts(n: int, edges: Any) -> tuple[tuple[int, int], ...]:
+    if hasattr(edges, "__index__") and not hasattr(edges, "__len__"):
+        count = check_count(edges, 0, "edges") + 1
+        if n % count:
+            message = f"{count - 1} cuts make {count} equal parts, but {n} items cannot be split so"
+            raise ValueError(message)
+        k = n // count
+        return tuple((p * k, p * k + k) for p in range(count))
+    given = list(edges)
+    if given and all(hasattr(edge, "__len__") for edge in given):
+        pairs = [tuple(operator.index(position) for position in edge) for edge in given]
+        for pair in pairs:
+            if len(pair) != 2 or not 0 <= pair[0] <= pair[1] <= n:  # noqa: PLR2004 -- a pair
+                message = f"a part is a (start, stop) with 0 <= start <= stop <= {n}, got {pair}"
+                raise ValueError(message)
+        return tuple((start, stop) for start, stop in pairs)
+    cuts = [0, *(operator.index(edge) for edge in given), n]
+    if cuts != sorted(cuts):
+        message = f"cuts must be in increasing order, from 0 to {n}, got {cuts[1:-1]}"
+        raise ValueError(message)
+    return tuple(zip(cuts, cuts[1:], strict=False))

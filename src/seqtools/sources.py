@@ -1,0 +1,85 @@
+"""Reading from whatever was given as a sequence: ours, a list, an array, a dataset.
+
+A stage resolves how to read its sources once, when it is made, by `getter`.
+"""
+
+import sys
+from collections.abc import Callable, MutableSequence
+from typing import Any, TypeGuard
+
+from seqtools.indices import Indices, as_list
+
+def is_stage(source: object) -> TypeGuard[Any]:
+    """Return whether `source` is a lazy sequence of ours, which can be seen through."""
+    return getattr(source, "_is_stage", False) is True
+
+
+def size_of(source: Any) -> int | None:
+    """Return the length of `source`, `None` if it is endless or not known."""
+    return source._length() if is_stage(source) else len(source)  # noqa: SLF001 -- ours
+
+
+def common_size(sources: tuple[Any, ...]) -> int | None:
+    """Return the length that all finite `sources` have; the endless ones adapt.
+
+    Raises:
+        ValueError: If two of them have different lengths.
+    """
+    sizes = [size_of(source) for source in sources]
+    finite = {n for n in sizes if n is not None}
+    if len(finite) > 1:
+        given = ", ".join("endless" if n is None else str(n) for n in sizes)
+        message = f"sequences must have the same length, got lengths {given}"
+        raise ValueError(message)
+    return finite.pop() if finite else None
+
+
+def getter(source: Any) -> Callable[[int], Any]:
+    """Return the quickest function that reads one item, for an index known to be valid."""
+    return source._get if is_stage(source) else source.__getitem__  # type: ignore[no-any-return]
+
+
+def read_many(source: Any, indices: Indices) -> Any:
+    """Return the items at `indices`, by one call where the source can do that.
+
+    That is one index for numpy arrays, and `__getitems__`, the protocol of the
+    datasets of torch and Hugging Face, for what has it.
+
+    Raises:
+        ValueError: If `__getitems__` returns fewer or more than was asked for.
+    """
+    if is_stage(source):
+        return source._get_many(indices)  # noqa: SLF001 -- ours
+    if isinstance(source, list | tuple):
+        if isinstance(indices, range) and indices.step == 1 and indices.stop <= len(source):
+            return source[indices.start : indices.stop]
+        return [source[j] for j in as_list(indices)]
+    numpy = sys.modules.get("numpy")  # who has an array has imported it
+    if numpy is not None and isinstance(source, numpy.ndarray):
+        if isinstance(indices, range) and indices.step > 0 and indices.stop <= len(source):
+            return source[indices.start : indices.stop : indices.step]
+        return source[numpy.asarray(indices, dtype=numpy.intp)]
+    bulk = getattr(source, "__getitems__", None)
+    if bulk is None:
+        return [source[j] for j in as_list(indices)]
+    items = bulk(list(as_list(indices)))
+    if len(items) != len(indices):
+        message = f"__getitems__ must return an item per index, got {len(items)} for {len(indices)}"
+        raise ValueError(message)
+    return items
+
+
+def assign(source: Any, j: int, value: Any) -> None:
+    """Set item `j` of `source`, an index known to be valid.
+
+    Raises:
+        TypeError: If the items of `source` cannot be assigned.
+    """
+    if is_stage(source):
+        source._set(j, value)  # noqa: SLF001 -- ours
+    elif isinstance(source, MutableSequence) or hasattr(source, "__setitem__"):
+        source[j] = value
+    else:
+        message = f"items of {type(source).__name__} cannot be assigned"
+        raise TypeError(message)
+
