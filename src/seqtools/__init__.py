@@ -8,6 +8,7 @@ from seqtools.errors import EvaluationError, seterr
 from seqtools.indexing import arange, cycle, gather, interleave, repeat, take
 from seqtools.iterables import uniter
 from seqtools.mapping import smap, starmap
+from seqtools.prefetching import Prefetch, prefetch
 from seqtools.sequence import LazySequence
 from seqtools.serializable import SerializableFunc
 from seqtools.shape import collate, concatenate, split
@@ -17,6 +18,7 @@ __version__ = "2.0.0.dev0"
 __all__ = [
     "EvaluationError",
     "LazySequence",
+    "Prefetch",
     "SerializableFunc",
     "add_cache",
     "arange",
@@ -28,6 +30,7 @@ __all__ = [
     "gather",
     "instrument",
     "interleave",
+    "prefetch",
     "repeat",
     "seterr",
     "smap",

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from seqtools.checks import check_count, check_function, check_source
@@ -18,7 +19,7 @@ class Batch(LazySequence[Any]):
 
     __slots__ = ("_collate_fn", "_drop_last", "_k", "_pad", "_read", "_sequence")
 
-    def __init__(self, sequence: Any, k: int, drop_last: bool, pad: Any, collate_fn: Any) -> None:  # noqa: FBT001, PLR0913, PLR0917 -- as batch()
+    def __init__(self, sequence: Any, k: int, drop_last: bool, pad: Any, collate_fn: Any) -> None:  # noqa: FBT001 -- as batch()
         self._sequence, self._k, self._drop_last = sequence, k, drop_last
         self._pad, self._collate_fn = pad, collate_fn
         self._read = getter(sequence)
@@ -36,9 +37,10 @@ class Batch(LazySequence[Any]):
 
     def _get(self, i: int) -> Any:
         span = self._span(i)
-        try:
+        items = None
+        with suppress(Exception):  # user code may raise anything
             items = read_many(self._sequence, span)
-        except Exception:  # noqa: BLE001 -- user code may raise anything
+        if items is None:
             # Read again singly, so that the error is that of one item, and has its index.
             # This is the one place where an item is evaluated twice.
             items = self._one_by_one(span)

@@ -3,9 +3,10 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, MutableMapping, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
-from seqtools.checks import check_count, check_source
+from seqtools.checks import check_count, check_mapping, check_source
 from seqtools.flight import Flights
 from seqtools.indices import Indices
 from seqtools.sequence import LazySequence
@@ -30,10 +31,8 @@ class _Recent:
     def get(self, key: int) -> Any:
         value = self._kept.get(key, _MISSING)
         if value is not _MISSING:
-            try:
+            with suppress(KeyError):  # dropped in between by another thread
                 self._kept.move_to_end(key)
-            except KeyError:  # dropped in between by another thread
-                pass
         return value
 
     def put(self, key: int, value: Any) -> None:
@@ -117,7 +116,7 @@ class AddCache(LazySequence[T]):
 
     def _rebuild(self, *sources: Any) -> "AddCache[T]":
         copy = AddCache[T](sources[0], self._cache_size, self._cache)
-        copy._state = self._state  # noqa: SLF001 -- the same cache, filled by another reader
+        copy._state = self._state
         return copy
 
     def _args(self) -> tuple[Any, ...]:
@@ -154,9 +153,6 @@ def add_cache(
     """
     check_source(arr, "arr")
     size = check_count(cache_size, 0, "cache_size")
-    if cache is not None and not isinstance(cache, MutableMapping):
-        needed = ("__getitem__", "__setitem__", "pop")
-        if not all(hasattr(cache, name) for name in needed):
-            message = f"cache must be a mutable mapping, got {type(cache).__name__}"
-            raise TypeError(message)
+    if cache is not None:
+        check_mapping(cache, "cache")
     return AddCache(arr, size, cache)

@@ -1,7 +1,8 @@
 """Bad arguments are refused at once, with what was given and what to do."""
 
 import operator
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 
 from seqtools.sources import is_stage
 
@@ -20,14 +21,18 @@ def check_source(source: object, name: str = "sequence") -> None:
     advice = ""
     if isinstance(source, Mapping):
         advice = f"use list({name}.values()) or list({name}.items())"
-    elif isinstance(source, Set):
+    elif isinstance(source, AbstractSet):
         advice = f"use sorted({name}) or list({name})"
     elif isinstance(source, Iterator):
         advice = f"use list({name}), or uniter({name}) to read it as it comes"
     elif hasattr(source, "columns") and hasattr(source, "shape"):
         # pandas, polars and Arrow alike: table[0] is a column there, or nothing
         rows = f"smap({name}.iloc.__getitem__, range(len({name})))"
-        advice = f"use {rows}" if hasattr(source, "iloc") else f"use the list of its rows, {_rows(source, name)}"
+        advice = (
+            f"use {rows}"
+            if hasattr(source, "iloc")
+            else f"use the list of its rows, {_rows(source, name)}"
+        )
     elif hasattr(source, "iloc"):
         advice = f"it is indexed by label: use {name}.to_numpy()"
     elif not hasattr(source, "__getitem__"):
@@ -55,6 +60,28 @@ def check_function(f: object, name: str) -> None:
     """
     if not callable(f):
         message = f"{name} must be a function, got {f!r}"
+        raise TypeError(message)
+
+
+def check_iterable(value: object, name: str) -> None:
+    """Refuse what cannot be iterated.
+
+    Raises:
+        TypeError: If there is no iterator over `value`.
+    """
+    if not isinstance(value, Iterable) and not hasattr(value, "__getitem__"):
+        message = f"{name} must be something to iterate over, got {value!r}"
+        raise TypeError(message)
+
+
+def check_mapping(value: object, name: str) -> None:
+    """Refuse what values cannot be kept in by key.
+
+    Raises:
+        TypeError: If `value` lacks a method of a mutable mapping that is needed.
+    """
+    if not all(hasattr(value, method) for method in ("__getitem__", "__setitem__", "pop")):
+        message = f"{name} must be a mutable mapping, got {type(value).__name__}"
         raise TypeError(message)
 
 

@@ -115,5 +115,5 @@ def switch(condition: Sequence[Any], x: Sequence[T], y: Sequence[T]) -> LazySequ
 
 
 def _measured(stage: Case[T]) -> Case[T]:
-    stage._length()  # noqa: SLF001 -- lengths that differ are an error here, not later
+    stage._length()
     return stage

@@ -8,20 +8,23 @@ that works pays nothing for it.
 
 import os
 import sys
-import traceback
 from contextvars import ContextVar
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 # The demo is a user of the library that happens to live inside it.
 _DEMO = os.path.join(_PACKAGE, "demo")
 _MODES = ("wrap", "passthrough")
+_ENTRANCES = frozenset({"__getitem__", "attempt", "_work", "_evaluate"})
+"""Names of the functions in which a reader, or a worker for it, enters a pipeline."""
+
 _mode: ContextVar[str] = ContextVar("seqtools_seterr", default="wrap")
 
 
-class Step(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Step:
     """One stage on the way from the item that was read to the failure."""
 
     stage: str
@@ -57,6 +60,7 @@ class EvaluationError(Exception):
 
     def __init__(self, message: str, path: tuple[Step, ...] = ()) -> None:
         super().__init__(message)
+        self._tells_of_cause = False
         self.path = path
         """A `Step` for every stage, the one that was read first."""
 
@@ -134,20 +138,23 @@ def creation_site() -> tuple[str, int]:
 def path_of(error: BaseException) -> tuple[Step, ...]:
     """Return the stages that `error` came through, the outermost first."""
     steps: list[Step] = []
+    entrances = 0
     link: TracebackType | None = error.__traceback__
-    seen = getattr(error, "_seqtools_seen", None)
-    # One exception object raised twice has the frames of its first time at the end.
-    while link is not None and link is not seen:
+    while link is not None:
         frame = link.tb_frame
-        if frame.f_code.co_name == "_get":
-            stage, i = frame.f_locals.get("self"), frame.f_locals.get("i")
+        code = frame.f_code
+        if code.co_filename.startswith(_PACKAGE):
+            entrances += code.co_name in _ENTRANCES
+            if entrances > 1:
+                # One exception object raised twice has the frames of its first time at the
+                # end; where a function reads another pipeline, that one told its own path.
+                break
+        if code.co_name == "_get":
+            stage: Any = frame.f_locals.get("self")
+            i = frame.f_locals.get("i")
             if i is not None and getattr(stage, "_is_stage", False):
-                steps.append(Step(stage._describe(), int(i), *stage._origin))  # noqa: SLF001 -- ours
+                steps.append(Step(stage._describe(), int(i), *stage._origin))
         link = link.tb_next
-    try:
-        error._seqtools_seen = error.__traceback__  # type: ignore[attr-defined] # noqa: SLF001
-    except AttributeError:  # an exception class with slots
-        pass
     if isinstance(error, EvaluationError):
         steps.extend(error.path)
     return tuple(steps)
@@ -155,13 +162,15 @@ def path_of(error: BaseException) -> tuple[Step, ...]:
 
 def original_of(error: BaseException) -> BaseException:
     """Return the error that user code raised, of which `error` may be the wrapping."""
-    if isinstance(error, EvaluationError) and error.path and error.__cause__ is not None:
-        return error.__cause__
+    if isinstance(error, EvaluationError) and error._tells_of_cause:
+        return error.__cause__ or error
     return error
 
 
 def reraise(error: Exception) -> NoReturn:
     """Raise what the reader is to see in place of `error`, caught at the entrance."""
+    if isinstance(error, WorkerStartError):  # not about this item
+        raise error
     original = original_of(error)
     if _mode.get() == "passthrough" and not isinstance(original, StopIteration):
         raise original
@@ -170,10 +179,21 @@ def reraise(error: Exception) -> NoReturn:
 
 def wrapping(original: BaseException, path: tuple[Step, ...]) -> EvaluationError:
     """Return the `EvaluationError` that tells of `original` on `path`."""
-    cause = "".join(traceback.format_exception_only(original)).strip()
+    cause = _summary(original)
     lines = [f"item {path[0].index} of {path[0].stage} failed: {cause}"] if path else [cause]
     lines += [f"  {step}" for step in path]
-    return EvaluationError("\n".join(lines), path)
+    error = EvaluationError("\n".join(lines), path)
+    error._tells_of_cause = True
+    return error
+
+
+def _summary(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 -- an exception class of the user's
+        text = "<its text cannot be shown>"
+    name = type(error).__qualname__
+    return f"{name}: {text}" if text else name
 
 
 @dataclass(slots=True)

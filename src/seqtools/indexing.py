@@ -26,7 +26,8 @@ class Arange(LazySequence[Any]):
     def _size(self) -> int:
         if all(isinstance(v, int) for v in self._args()):
             return len(range(*self._args()))
-        return max(0, ceil((self._stop - self._start) / self._step))
+        steps: float = (self._stop - self._start) / self._step
+        return max(0, ceil(steps))
 
     def _get(self, i: int) -> Any:
         return self._start + i * self._step
@@ -59,7 +60,10 @@ def arange(start: float, stop: float | None = None, step: float | None = None) -
         message = "step must not be 0"
         raise ValueError(message)
     # a numpy integer would overflow where an int goes on
-    ints = [v.__index__() if hasattr(v, "__index__") else v for v in (start, stop, 1 if step is None else step)]
+    ints = [
+        v.__index__() if hasattr(v, "__index__") else v
+        for v in (start, stop, 1 if step is None else step)
+    ]
     return Arange(*ints)
 
 
@@ -94,7 +98,7 @@ class Gather(Rearrangement[T]):
             ends = (js[0], js[-1]) if js else ()
             if n is not None and all(-n <= j < 0 for j in ends):
                 return [(0, range(js.start + n, js.stop + n, js.step))]  # type: ignore[attr-defined]
-            if all(0 <= j and (n is None or j < n) for j in ends):
+            if all(j >= 0 and (n is None or j < n) for j in ends):
                 return [(0, js)]
         chosen = as_array(read_many(self._indexes, indices))
         if chosen.size and (chosen.min() < 0 or (n is not None and chosen.max() >= n)):
@@ -148,7 +152,7 @@ def gather(sequence: Sequence[T], indexes: Sequence[int]) -> LazySequence[T]:
     result = Gather[T](sequence, indexes)
     if isinstance(indexes, range) and indexes:
         for i in (0, len(indexes) - 1):
-            result._locate(i)  # noqa: SLF001 -- ours
+            result._locate(i)
     return result
 
 
@@ -267,7 +271,9 @@ class Interleave(Rearrangement[T]):
         # phase p begins at item `starts[p]`, in round `before[p]`, with `active[p]`.
         ends = sorted({n for n in lengths if n})
         self._before = [0, *ends]
-        self._active = [[k for k, n in enumerate(lengths) if n is None or n > b] for b in self._before]
+        self._active = [
+            [k for k, n in enumerate(lengths) if n is None or n > b] for b in self._before
+        ]
         rounds = [end - begin for begin, end in zip(self._before, ends, strict=False)]
         counts = [r * len(a) for r, a in zip(rounds, self._active, strict=False)]
         self._starts = [0, *accumulate(counts)]

@@ -25,7 +25,7 @@ class TooManyIndices(ValueError):  # noqa: N818 -- a signal to do without, never
 
 def as_list(indices: Indices) -> Sequence[int]:
     """Return `indices` to be iterated as Python integers, for code that is not ours."""
-    return indices if isinstance(indices, range | list) else indices.tolist()  # type: ignore[attr-defined, no-any-return]
+    return indices if isinstance(indices, range | list) else indices.tolist()  # type: ignore[attr-defined]
 
 
 def as_array(indices: Indices) -> Any:

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sized
 from typing import Any, TypeVar
 
-from seqtools.checks import check_count
+from seqtools.checks import check_count, check_iterable
 from seqtools.errors import EndOfSequence
 from seqtools.sequence import LazySequence
 
@@ -165,9 +165,7 @@ def uniter(
         Traceback (most recent call last):
         IndexError: index 5 is past the end of uniter
     """
-    if not isinstance(iterable, Iterable) and not hasattr(iterable, "__getitem__"):
-        message = f"iterable must be something to iterate over, got {iterable!r}"
-        raise TypeError(message)
+    check_iterable(iterable, "iterable")
     kept = check_count(cache_size, 0, "cache_size")
     parallel = check_count(n_parallel, 1, "n_parallel")
     given = None if size is None else check_count(size, 0, "size")

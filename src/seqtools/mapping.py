@@ -88,7 +88,7 @@ def smap(f: Callable[..., T], *sequences: Sequence[Any]) -> LazySequence[T]:
     _check(f, sequences)
     result = Smap(f, *sequences)
     if len(sequences) > 1:
-        result._length()  # noqa: SLF001 -- lengths that differ are an error here, not later
+        result._length()
     return result
 
 

@@ -8,7 +8,7 @@ from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar, overloa
 
 from seqtools.errors import EndOfSequence, EvaluationError, creation_site, reraise
 from seqtools.indices import ENDLESS, Indices, TooManyIndices, as_list, concatenated, within
-from seqtools.sources import assign, getter, is_stage, read_many, size_of
+from seqtools.sources import assign, getter, is_stage, read_many
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -42,6 +42,10 @@ class LazySequence(Sequence[T]):
 
     __slots__ = ("__weakref__", "_known_size", "_origin", "_seen_ahead")
 
+    _origin: tuple[str, int]
+    _known_size: int | None
+    _seen_ahead: bool | None
+
     _is_stage = True
     _name: str | None = None
     _reads_ahead = False
@@ -50,8 +54,8 @@ class LazySequence(Sequence[T]):
         """Note where the stage is made, so that subclasses need not call `__init__`."""
         self = object.__new__(cls)
         self._origin = creation_site()
-        self._known_size: int | None = _UNREAD
-        self._seen_ahead: bool | None = None
+        self._known_size = _UNREAD
+        self._seen_ahead = None
         return self
 
     # What a combinator writes
@@ -122,7 +126,9 @@ class LazySequence(Sequence[T]):
         """
         n = self._length()
         if n is None:
-            message = f"{self._describe()} has no length: it is endless, or not known before the end"
+            message = (
+                f"{self._describe()} has no length: it is endless, or not known before the end"
+            )
             raise TypeError(message)
         return n
 
@@ -134,7 +140,7 @@ class LazySequence(Sequence[T]):
     def __getitem__(self, key: int) -> T: ...
     @overload
     def __getitem__(self, key: slice) -> "LazySequence[T]": ...
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: Any) -> Any:  # noqa: C901 -- each call less is time for every item
         """Return an item, or a slice as a view that computes nothing."""
         if key.__class__ is not int:
             if isinstance(key, slice):
@@ -272,7 +278,9 @@ class LazySequence(Sequence[T]):
         n = self._length()
         if n is not None:
             return range(n)[key]
-        start, stop, step = (None if k is None else self._index(k) for k in (key.start, key.stop, key.step))
+        start, stop, step = (
+            None if k is None else self._index(k) for k in (key.start, key.stop, key.step)
+        )
         if step == 0:
             message = "slice step cannot be zero"
             raise ValueError(message)
@@ -288,7 +296,7 @@ class LazySequence(Sequence[T]):
         """Return whether a stage that reads ahead is upstream, found out once."""
         if self._seen_ahead is None:
             self._seen_ahead = self._reads_ahead or any(
-                is_stage(s) and s._follows() for s in self._sources()  # noqa: SLF001 -- ours
+                is_stage(s) and s._follows() for s in self._sources()
             )
         return self._seen_ahead
 
@@ -311,11 +319,11 @@ class LazySequence(Sequence[T]):
             if k is None or not is_stage(source):
                 opened.append(source)
             else:
-                opened.append(source._opened(reads.pop(k)[1]))  # noqa: SLF001 -- ours
+                opened.append(source._opened(reads.pop(k)[1]))
         if all(new is old for new, old in zip(opened, sources, strict=True)):
             return self
         copy = self._rebuild(*opened)
-        copy._origin = self._origin  # noqa: SLF001 -- ours
+        copy._origin = self._origin
         return copy
 
 
@@ -421,13 +429,13 @@ def _each(sequence: LazySequence[T], indices: range) -> Iterator[T]:
 
 
 def _attempts(sequence: LazySequence[T], indices: range) -> Iterator[Iterator[T]]:
-    opened = sequence._opened(indices)  # noqa: SLF001 -- ours
+    opened = sequence._opened(indices)
     positions = iter(indices)
     ended = False
 
     def attempt() -> Iterator[T]:
         nonlocal ended
-        get = opened._get  # noqa: SLF001 -- ours
+        get = opened._get
         i = 0
         try:
             for i in positions:
@@ -445,7 +453,7 @@ def _attempts(sequence: LazySequence[T], indices: range) -> Iterator[Iterator[T]
 
 def _remade(cls: type[LazySequence[T]], arguments: tuple[Any, ...], origin: tuple[str, int]) -> Any:
     stage = cls(*arguments)
-    stage._origin = origin  # noqa: SLF001 -- ours
+    stage._origin = origin
     return stage
 
 

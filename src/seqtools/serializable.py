@@ -4,6 +4,8 @@ import functools
 from collections.abc import Callable
 from typing import Any, Generic, ParamSpec, TypeVar
 
+from seqtools.checks import check_function
+
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -28,9 +30,7 @@ class SerializableFunc(Generic[P, R]):
     """
 
     def __init__(self, function: Callable[P, R]) -> None:
-        if not callable(function):
-            message = f"function must be callable, got {function!r}"
-            raise TypeError(message)
+        check_function(function, "function")
         self.function = function
         functools.update_wrapper(self, function)
 

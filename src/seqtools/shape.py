@@ -3,7 +3,7 @@
 import operator
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import Any, TypeVar
 
 from seqtools.checks import check_count, check_source
@@ -94,7 +94,7 @@ def collate(sequences: Sequence[Sequence[Any]] | Mapping[Any, Sequence[Any]]) ->
     for name, sequence in parts:
         check_source(sequence, name)
     result = Collate(sequences)
-    result._length()  # noqa: SLF001 -- lengths that differ are an error here, not later
+    result._length()
     return result
 
 
@@ -125,7 +125,9 @@ class Concatenate(Rearrangement[T]):
             ends = [*self._starts[first + 1 : last + 1], indices[-1] + 1]
             begins = [indices[0], *ends[:-1]]
             cuts = zip(range(first, last + 1), begins, ends, strict=True)
-            return [(k, range(b - self._starts[k], e - self._starts[k])) for k, b, e in cuts if b < e]
+            return [
+                (k, range(b - self._starts[k], e - self._starts[k])) for k, b, e in cuts if b < e
+            ]
         import numpy as np
 
         flat = as_array(indices)
@@ -252,4 +254,4 @@ def _parts(n: int, edges: Any) -> tuple[tuple[int, int], ...]:
     if cuts != sorted(cuts):
         message = f"cuts must be in increasing order, from 0 to {n}, got {cuts[1:-1]}"
         raise ValueError(message)
-    return tuple(zip(cuts, cuts[1:], strict=False))
+    return tuple(pairwise(cuts))

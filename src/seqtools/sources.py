@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 
 from seqtools.indices import Indices, as_list
 
+
 def is_stage(source: object) -> TypeGuard[Any]:
     """Return whether `source` is a lazy sequence of ours, which can be seen through."""
     return getattr(source, "_is_stage", False) is True
@@ -16,7 +17,7 @@ def is_stage(source: object) -> TypeGuard[Any]:
 
 def size_of(source: Any) -> int | None:
     """Return the length of `source`, `None` if it is endless or not known."""
-    return source._length() if is_stage(source) else len(source)  # noqa: SLF001 -- ours
+    return source._length() if is_stage(source) else len(source)
 
 
 def common_size(sources: tuple[Any, ...]) -> int | None:
@@ -39,7 +40,7 @@ def getter(source: Any) -> Callable[[int], Any]:
     return source._get if is_stage(source) else source.__getitem__  # type: ignore[no-any-return]
 
 
-def read_many(source: Any, indices: Indices) -> Any:
+def read_many(source: Any, indices: Indices) -> Any:  # noqa: PLR0911 -- one for each kind of source
     """Return the items at `indices`, by one call where the source can do that.
 
     That is one index for numpy arrays, and `__getitems__`, the protocol of the
@@ -49,7 +50,7 @@ def read_many(source: Any, indices: Indices) -> Any:
         ValueError: If `__getitems__` returns fewer or more than was asked for.
     """
     if is_stage(source):
-        return source._get_many(indices)  # noqa: SLF001 -- ours
+        return source._get_many(indices)
     if isinstance(source, list | tuple):
         if isinstance(indices, range) and indices.step == 1 and indices.stop <= len(source):
             return source[indices.start : indices.stop]
@@ -76,10 +77,9 @@ def assign(source: Any, j: int, value: Any) -> None:
         TypeError: If the items of `source` cannot be assigned.
     """
     if is_stage(source):
-        source._set(j, value)  # noqa: SLF001 -- ours
+        source._set(j, value)
     elif isinstance(source, MutableSequence) or hasattr(source, "__setitem__"):
         source[j] = value
     else:
         message = f"items of {type(source).__name__} cannot be assigned"
         raise TypeError(message)
-

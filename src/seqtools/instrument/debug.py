@@ -57,7 +57,7 @@ class Debug(Observing[T]):
 
     def _rebuild(self, *sources: Any) -> "Debug[T]":
         copy = Debug[T](sources[0], self._func, self._max_calls, self._max_rate)
-        copy._state = self._state  # noqa: SLF001 -- the same counts, read by another reader
+        copy._state = self._state
         return copy
 
     def _args(self) -> tuple[Any, ...]:

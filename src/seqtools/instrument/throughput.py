@@ -71,7 +71,7 @@ class Throughput(Observing[T]):
 
     def _rebuild(self, *sources: Any) -> "Throughput[T]":
         copy = Throughput[T](sources[0])
-        copy._state = self._state  # noqa: SLF001 -- the same counts, read by another reader
+        copy._state = self._state
         return copy
 
     def _args(self) -> tuple[Any, ...]:

@@ -1,0 +1,1 @@
+"""Places where items are evaluated: threads, processes. `base` says what one must do."""

@@ -1,0 +1,42 @@
+"""What an engine is: a place where items are evaluated.
+
+An engine knows no order. It guarantees that every index that was submitted comes back
+from `receive` exactly once, with a value or an error, even if a worker dies, unless
+`cancel` returned it; and that after `close` no worker, thread or file descriptor of it
+is left, but for a thread inside user code, which cannot be stopped: that one is
+abandoned and named in a warning. It does not guarantee that an item is evaluated at
+most once.
+
+All methods may be called by several threads, `receive` by one at a time.
+"""
+
+from collections.abc import Collection, Sequence
+from typing import Any, Protocol
+
+END: Any = type("End", (), {"__repr__": lambda _: "END"})()
+"""The outcome of an index behind the end of a source without known length."""
+
+
+class Engine(Protocol):
+    """See the module."""
+
+    def submit(self, indices: Sequence[int], *, first: bool = False) -> None:
+        """Take `indices` on, before all others that wait if `first`."""
+
+    def cancel(self, indices: Collection[int]) -> Collection[int]:
+        """Return those of `indices` that are not going to come back, as nobody began them."""
+
+    def receive(self) -> list[tuple[int, Any]]:
+        """Return at least one (index, outcome), waiting for it; nothing after `close`.
+
+        An outcome is a value, a `Failure`, or `END`.
+
+        Raises:
+            WorkerStartError: If nothing can be evaluated; the engine must be closed.
+        """
+
+    def owns_this_thread(self) -> bool:
+        """Return whether the caller is a worker of this engine."""
+
+    def close(self, *, wait: bool = True) -> None:
+        """Stop all work; with `wait`, see to it that workers have gone."""

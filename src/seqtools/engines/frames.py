@@ -1,0 +1,177 @@
+"""The messages between the consumer and a worker, byte by byte.
+
+Task, to the worker: a header, then unless it is a range one integer an index. Result,
+from the worker: a header, the lengths of the buffers, the pickle, and the buffers, each
+on a multiple of 64 bytes from the end of the header.
+"""
+
+import os
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+TASK = struct.Struct("<IIqqqB")  # block, count, start, stop, step, mode; step 0: a list follows
+RESULT = struct.Struct("<IIIBdIQQ")  # block, done before, count, kind, seconds, buffers, lengths
+_LENGTH = struct.Struct("<Q")
+
+VALUES, FAILURE, END = range(3)  # kinds of results
+
+LONGEST_LIST = 480
+"""Indices in a list, so that a task is written in one piece: less than PIPE_BUF bytes."""
+
+_CHUNK = 1 << 18
+_ALIGNMENT = 64
+_LARGE = 1 << 16
+
+
+def task(block: int, indices: Sequence[int], mode: int) -> bytes:
+    """Return the message that asks for `indices`, at most `LONGEST_LIST` unless a range."""
+    if isinstance(indices, range):
+        return TASK.pack(block, len(indices), indices.start, indices.stop, indices.step, mode)
+    head = TASK.pack(block, len(indices), 0, 0, 0, mode)
+    return head + struct.pack(f"<{len(indices)}q", *indices)
+
+
+class Task(NamedTuple):
+    """What a worker is asked for."""
+
+    block: int
+    indices: Sequence[int]
+    mode: int
+
+
+class TaskReader:
+    """Reads tasks in a worker, waiting for them."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._buffer = b""
+
+    def read(self) -> Task | None:
+        """Return the next task, `None` when there is nobody to ask any more."""
+        head = self._take(TASK.size)
+        if head is None:
+            return None
+        block, count, start, stop, step, mode = TASK.unpack(head)
+        if step:
+            return Task(block, range(start, stop, step), mode)
+        body = self._take(8 * count)
+        return None if body is None else Task(block, struct.unpack(f"<{count}q", body), mode)
+
+    def _take(self, n: int) -> bytes | None:
+        while len(self._buffer) < n:
+            more = os.read(self._fd, 1 << 16)
+            if not more:
+                return None
+            self._buffer += more
+        taken, self._buffer = self._buffer[:n], self._buffer[n:]
+        return taken
+
+
+def write_result(fd: int, head: tuple[Any, ...], body: Any, buffers: Sequence[Any] = ()) -> None:
+    """Write a result, waiting until all of it is taken."""
+    raws = [memoryview(buffer).cast("B") for buffer in buffers]
+    body = memoryview(body)
+    parts = [b"".join(_LENGTH.pack(raw.nbytes) for raw in raws), body]
+    at = 8 * len(raws) + body.nbytes
+    for raw in raws:
+        padding = -at % _ALIGNMENT
+        parts += [bytes(padding), raw]
+        at += padding + raw.nbytes
+    message = [RESULT.pack(*head, len(raws), body.nbytes, at)]
+    if at < _LARGE:
+        _write_all(fd, b"".join([*message, *parts]))
+        return
+    for part in (*message, *parts):
+        _write_all(fd, part)
+
+
+def _write_all(fd: int, data: Any) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+@dataclass(slots=True)
+class Result:
+    """What a worker answers."""
+
+    block: int
+    done: int
+    """Number of items of the block that were answered before."""
+    count: int
+    kind: int
+    seconds: float
+    """Time spent on these items."""
+    body: Any
+    buffers: list[Any]
+
+
+class ResultReader:
+    """Puts results together from whatever has arrived of them; never waits."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._buffer = bytearray()
+        self._large: bytearray | None = None  # a message too large to be read in chunks
+        self._filled = 0
+        self._head: tuple[Any, ...] = ()
+
+    def read(self) -> tuple[list[Result], bool]:
+        """Return the results that are complete, and whether the worker can send more."""
+        results: list[Result] = []
+        while True:
+            try:
+                more = self._read_once()
+            except BlockingIOError:
+                return results, True
+            if not more:
+                return results, False
+            self._parse(results)
+
+    def _read_once(self) -> int:
+        if self._large is not None:
+            with memoryview(self._large) as view:
+                n = os.readv(self._fd, [view[self._filled :]])
+            self._filled += n
+            return n
+        data = os.read(self._fd, _CHUNK)
+        self._buffer += data
+        return len(data)
+
+    def _parse(self, results: list[Result]) -> None:
+        if self._large is not None:
+            if self._filled < len(self._large):
+                return
+            results.append(_result(self._head, memoryview(self._large)))
+            self._large = None
+            return
+        at = 0
+        while len(self._buffer) - at >= RESULT.size:
+            head = RESULT.unpack_from(self._buffer, at)
+            begin, length = at + RESULT.size, head[-1]
+            body = self._buffer[begin : begin + length]
+            at = begin + len(body)
+            if len(body) < length < _LARGE:
+                at = begin - RESULT.size
+                break
+            if len(body) < length:
+                self._head, self._filled = head, len(body)
+                body.extend(bytes(length - len(body)))
+                self._large = body
+                break
+            results.append(_result(head, memoryview(body)))
+        del self._buffer[:at]
+
+
+def _result(head: tuple[Any, ...], view: memoryview) -> Result:
+    block, done, count, kind, seconds, buffers, length, _ = head
+    lengths = [n for (n,) in _LENGTH.iter_unpack(view[: 8 * buffers])]
+    at = 8 * buffers + length
+    raws = []
+    for n in lengths:
+        at += -at % _ALIGNMENT
+        raws.append(view[at : at + n])
+        at += n
+    return Result(block, done, count, kind, seconds, view[8 * buffers : 8 * buffers + length], raws)

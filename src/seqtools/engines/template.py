@@ -1,0 +1,236 @@
+"""The process that workers are forked from.
+
+        consumer ──── socket: fork with these two pipes, kill ───▶ template
+           ▲    ◀──── started, ended with this status, failed ────    │ fork
+           │                                                          ▼
+           └── one pipe of tasks and one of results each ─────────▶ workers
+
+It is a fresh interpreter: it has none of the locks, threads and handles of the
+consumer, and does not import its `__main__`. It loads the pipeline once, and forks as
+many workers from it as are asked for, each in a few milliseconds. It is their parent,
+so it knows at once when and how one ended, and it ends them all when its socket closes
+or the consumer dies.
+"""
+
+import gc
+import os
+import pickle
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from seqtools.engines import frames
+from seqtools.engines.hooks import call_hook
+from seqtools.engines.seeding import seed_generators
+from seqtools.engines.shipping import Delivery
+from seqtools.engines.worker import Worker, leave
+
+FORK, KILL = b"F", b"K"  # requests: followed by a number, or a process id
+STARTED, ENDED, FAILED = b"S", b"E", b"X"  # answers: followed by STATUS, or a message
+NUMBER = struct.Struct("<i")
+STATUS = struct.Struct("<ii")  # of STARTED: number, pid; of ENDED: pid, status as of waitpid
+
+_PATIENCE = 0.3
+"""Seconds that workers have to end by themselves; one inside user code is killed then."""
+
+
+def main(control: int, payload: int, parent: int) -> NoReturn:
+    """Run a template in a fresh interpreter, and never return."""
+    _quiet()
+    template = Template(socket.socket(fileno=control), parent)
+    try:
+        delivery = Delivery(payload)
+        sys.argv[:], hook = delivery.prelude()
+        load = delivery.pipeline if hook is not None else _loaded(delivery.pipeline())
+    except BaseException as error:  # noqa: BLE001 -- told to the reader
+        template.fail("the pipeline could not be loaded in a worker process", error)
+    template.run(load, hook)
+
+
+def _loaded(pipeline: tuple[Any, list[Any]]) -> Callable[[], tuple[Any, list[Any]]]:
+    gc.collect()
+    gc.freeze()  # what is collected never is not written to, and stays shared
+    return lambda: pipeline
+
+
+def fork_template(control: socket.socket, get: Any, hook: Any, ours: list[int]) -> int:
+    """Return the process id of a template forked from this process; `ours` are closed there."""
+    parent = os.getpid()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid == 0:
+        _in_fork(control, get, hook, ours, parent)
+    return pid
+
+
+def _in_fork(control: socket.socket, get: Any, hook: Any, ours: list[int], parent: int) -> NoReturn:
+    try:
+        _quiet()
+        for signum in (signal.SIGTERM, signal.SIGCHLD):
+            signal.signal(signum, signal.SIG_DFL)
+        for fd in ours:
+            with suppress(OSError):
+                os.close(fd)
+        gc.freeze()
+        Template(control, parent).run(lambda: (get, []), hook)
+    except BaseException:  # noqa: BLE001 -- nothing may go on in the name of the consumer
+        traceback.print_exc()
+    leave(1)
+
+
+def _quiet() -> None:
+    """Leave Ctrl-C to the consumer, who may go on reading after it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+class Template:
+    """Forks workers, watches over them, and ends them."""
+
+    def __init__(self, control: socket.socket, parent: int) -> None:
+        self._control = control
+        self._parent = parent
+        self._workers: set[int] = set()
+        self._poller = select.poll()
+        self._poller.register(control, select.POLLIN)
+        self._parent_fd = _watch(parent)
+        if self._parent_fd is not None:
+            self._poller.register(self._parent_fd, select.POLLIN)
+        # a child that ends wakes the poll
+        self._wake, wakeup = os.pipe()
+        os.set_blocking(self._wake, False)
+        os.set_blocking(wakeup, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(wakeup, warn_on_full_buffer=False)
+        self._wakeup = wakeup
+        self._poller.register(self._wake, select.POLLIN)
+
+    def fail(self, what: str, error: BaseException) -> NoReturn:
+        """Tell the consumer that no worker can start, and end."""
+        story = "".join(traceback.format_exception(error))[-30_000:]
+        with suppress(OSError):
+            self._control.send(FAILED + pickle.dumps((f"{what}: {error!r}", story)))
+        leave(1)
+
+    def run(
+        self, load: Callable[[], tuple[Any, list[Any]]], hook: Callable[..., object] | None
+    ) -> NoReturn:
+        """Serve the consumer until it goes away."""
+        try:
+            while True:
+                events = self._poller.poll(None if self._parent_fd is not None else 1000)
+                fds = {fd for fd, _ in events}
+                if self._parent_fd in fds or os.getppid() != self._parent:
+                    break
+                if self._wake in fds:
+                    with suppress(BlockingIOError):
+                        os.read(self._wake, 4096)
+                    self._reap()
+                if self._control.fileno() in fds and not self._serve(load, hook):
+                    break
+        except OSError:  # the consumer is gone
+            pass
+        self._end()
+
+    def _serve(self, load: Any, hook: Any) -> bool:
+        message, fds, _, _ = socket.recv_fds(self._control, 64, 2)
+        if not message:
+            return False
+        (number,) = NUMBER.unpack(message[1:])
+        if message[:1] == KILL:
+            if number in self._workers:
+                os.kill(number, signal.SIGKILL)
+            return True
+        try:
+            pid = os.fork()
+        except OSError as error:
+            self.fail("no worker process could be started", error)
+        if pid == 0:
+            self._become_worker(load, hook, number, *fds)
+        for fd in fds:
+            os.close(fd)
+        self._workers.add(pid)
+        self._control.send(STARTED + STATUS.pack(number, pid))
+        return True
+
+    def _become_worker(self, load: Any, hook: Any, number: int, tasks: int, results: int) -> None:
+        try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            _die_with_parent()
+            name = f"worker process {number} (pid {os.getpid()})"
+            for fd in (self._wake, self._wakeup, self._parent_fd):
+                if fd is not None:
+                    os.close(fd)
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(AttributeError, ValueError):
+                    stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+            try:
+                if hook is not None:
+                    call_hook(hook, number)
+                get, by_value = load()
+            except BaseException as error:  # noqa: BLE001 -- told to the reader
+                self.fail(f"start_hook or loading failed in {name}", error)
+            self._control.close()
+            seed_generators(None)
+            Worker(get, by_value, results, name).serve(frames.TaskReader(tasks))
+            leave(0)
+        except BrokenPipeError:  # nobody wants the results any more
+            leave(0)
+        except BaseException:  # noqa: BLE001 -- a worker must never go on as a template
+            traceback.print_exc()
+        finally:
+            leave(1)
+
+    def _reap(self) -> None:
+        for pid in list(self._workers):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                self._workers.discard(pid)
+                with suppress(OSError):
+                    self._control.send(ENDED + STATUS.pack(pid, status))
+
+    def _end(self) -> NoReturn:
+        """End the workers, gently at first, and this process."""
+        self._control.close()  # the answers would go nowhere
+        poller = select.poll()
+        poller.register(self._wake, select.POLLIN)
+        deadline = time.monotonic() + _PATIENCE
+        while self._workers and time.monotonic() < deadline and os.getppid() == self._parent:
+            poller.poll(20)
+            with suppress(BlockingIOError):
+                os.read(self._wake, 4096)
+            self._reap()
+        for pid in self._workers:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for pid in self._workers:
+            os.waitpid(pid, 0)
+        leave(0)
+
+
+def _watch(pid: int) -> int | None:
+    """Return a descriptor that is readable when process `pid` has ended, if there can be one."""
+    if hasattr(os, "pidfd_open"):
+        with suppress(OSError):
+            return os.pidfd_open(pid)
+    return None
+
+
+def _die_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies, where it can do that."""
+    parent = os.getppid()
+    if sys.platform == "linux":
+        import ctypes
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        leave(1)

@@ -1,0 +1,84 @@
+"""Reading ahead: `prefetch`, and what decides which items come next."""
+
+from collections.abc import Callable, Sequence
+from typing import Never, TypeVar
+
+from seqtools.checks import check_source
+from seqtools.prefetching.options import checked
+from seqtools.prefetching.prefetch import Prefetch
+
+T = TypeVar("T")
+
+__all__ = ["Prefetch", "prefetch"]
+
+
+def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
+    seq: Sequence[T],
+    nworkers: int | None = None,
+    method: str = "thread",
+    max_cached: int | None = None,
+    start_hook: Callable[..., object] | None = None,
+    shm_size: int | None = None,
+    *,
+    max_buffered: int | None = None,
+    seed: int | None = None,
+    start_method: str = "template",
+    **unknown: Never,
+) -> Prefetch[T]:
+    """Return `seq` with its items evaluated ahead of the reader, by workers.
+
+    It has the items of `seq` in the same order, and can be indexed and sliced like it.
+    Workers start when the first item is read, and go on evaluating the `max_cached`
+    items that come next while the reader is busy. Each iterator is followed for
+    itself, and never beyond the end of what it iterates over; reading by index is
+    followed if it is regular.
+
+    With processes the pipeline is a snapshot: it is sent to the workers once, when they
+    start. Functions, lambdas and classes of a script or a notebook go with it. State
+    of imported modules does not: `start_hook` sets that. See `Prefetch.refresh`.
+
+    Args:
+        seq: What to evaluate.
+        nworkers: Number of workers. `None` is the number of usable cores, 0 evaluates
+            inline and ahead of nothing, and a negative number leaves that many cores
+            to others.
+        method: `"thread"`, for items that wait or that release the lock of the
+            interpreter, or `"process"`.
+        max_cached: Most items evaluated and not yet read, at least 1. By default
+            twice as many as there are workers, and at least 10.
+        start_hook: Called at the start of each worker, before it is given the
+            pipeline; with the number of the worker, if it takes an argument.
+        shm_size: Not used. It was the size of the shared memory in SeqTools 1.x.
+        max_buffered: Another name for `max_cached`.
+        seed: Seeds the global random generators before each item, from this number
+            and the index of the item, so that the items are the same in every run.
+            Without it, each worker has a seed of its own. Needs processes.
+        start_method: `"template"` starts worker processes from a fresh interpreter.
+            `"fork"` copies this process instead, for pipelines that cannot be pickled;
+            it can hang where threads are in use.
+        unknown: Any other name is an error that says what to use.
+
+    Raises:
+        TypeError: If `seq` is not a sequence, or a keyword does not exist.
+        ValueError: If a number or a name is out of range.
+
+    Example:
+        >>> from seqtools import smap
+        >>> squares = prefetch(smap(lambda x: x * x, range(1000)), nworkers=2)
+        >>> squares[-1], list(squares[2:5]), len(squares)
+        (998001, [4, 9, 16], 1000)
+        >>> squares.close()
+    """
+    check_source(seq, "seq")
+    options = checked(
+        nworkers=nworkers,
+        method=method,
+        max_cached=max_cached,
+        start_hook=start_hook,
+        shm_size=shm_size,
+        max_buffered=max_buffered,
+        seed=seed,
+        start_method=start_method,
+        unknown=unknown,
+    )
+    return Prefetch(seq, options)

@@ -1,0 +1,151 @@
+"""The arguments of `prefetch`, checked."""
+
+import difflib
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from seqtools.checks import check_count, check_function
+from seqtools.engines.base import Engine
+from seqtools.prefetching.cores import usable_cores
+
+METHODS = ("thread", "process")
+START_METHODS = ("template", "fork")
+
+# What other libraries call it, and the line to write here.
+_ELSEWHERE = {
+    "num_workers": "nworkers={}",
+    "n_workers": "nworkers={}",
+    "num_proc": "nworkers={}",
+    "n_jobs": "nworkers={}",
+    "num_threads": "nworkers={}, method='thread'",
+    "num_parallel_calls": "nworkers={}",
+    "max_workers": "nworkers={}",
+    "workers": "nworkers={}",
+    "processes": "nworkers={}, method='process'",
+    "prefetch_factor": "max_cached, which counts all items ahead: {} for each worker",
+    "buffer_size": "max_cached={}",
+    "prefetch_buffer_size": "max_cached={}",
+    "queue_size": "max_cached={}",
+    "maxsize": "max_cached={}",
+    "worker_init_fn": "start_hook={}",
+    "initializer": "start_hook={}",
+    "backend": "method='thread' or method='process'",
+    "multiprocessing_context": "start_method='template' or start_method='fork'",
+    "mp_context": "start_method='template' or start_method='fork'",
+    "batch_size": "batch(…, {}) before prefetch(…)",
+    "shuffle": "gather(…, permutation) before prefetch(…)",
+    "persistent_workers": "nothing: workers always persist until close()",
+    "pin_memory": "smap(…) with a function that pins, behind prefetch(…)",
+    "collate_fn": "batch(…, collate_fn={}) before prefetch(…)",
+    "generator": "seed=",
+}
+_KEYWORDS = (
+    "nworkers",
+    "method",
+    "max_cached",
+    "start_hook",
+    "shm_size",
+    "max_buffered",
+    "seed",
+    "start_method",
+)
+_said: set[str] = set()
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a prefetch reads ahead."""
+
+    nworkers: int
+    method: str
+    max_cached: int
+    start_hook: Callable[..., object] | None = None
+    seed: int | None = None
+    start_method: str = "template"
+
+    def engine(self, source: Any, get: Callable[[int], Any]) -> Engine:
+        """Return a new engine that evaluates items of `source`."""
+        if self.method == "thread":
+            from seqtools.engines.thread import ThreadEngine
+
+            return ThreadEngine(get, self.nworkers, self.start_hook)
+        from seqtools.engines.process import ProcessEngine
+
+        return ProcessEngine(source, get, self.nworkers, self.start_hook, self.start_method)
+
+    def __str__(self) -> str:
+        """Return the arguments as they would be written."""
+        text = f"nworkers={self.nworkers}, method={self.method!r}, max_cached={self.max_cached}"
+        if self.start_hook is not None:
+            text += f", start_hook={getattr(self.start_hook, '__name__', self.start_hook)}"
+        if self.seed is not None:
+            text += f", seed={self.seed}"
+        if self.start_method != "template":
+            text += f", start_method={self.start_method!r}"
+        return text
+
+
+def checked(  # noqa: PLR0913 -- as prefetch()
+    *,
+    nworkers: int | None,
+    method: str,
+    max_cached: int | None,
+    start_hook: Callable[..., object] | None,
+    shm_size: object,
+    max_buffered: int | None,
+    seed: int | None,
+    start_method: str,
+    unknown: Mapping[str, object],
+) -> Options:
+    """Return the options, or raise what is wrong with them."""
+    for name, value in unknown.items():
+        raise TypeError(_advice(name, value))
+    if method not in METHODS:
+        message = f"method must be 'thread' or 'process', got {method!r}"
+        raise ValueError(message)
+    if start_method not in START_METHODS:
+        message = f"start_method must be 'template' or 'fork', got {start_method!r}"
+        raise ValueError(message)
+    workers = _workers(nworkers)
+    if max_buffered is not None:
+        if max_cached is not None and max_cached != max_buffered:
+            message = (
+                f"max_buffered is another name for max_cached, got {max_buffered} and {max_cached}"
+            )
+            raise TypeError(message)
+        max_cached = max_buffered
+    ahead = max(10, 2 * workers) if max_cached is None else check_count(max_cached, 1, "max_cached")
+    if start_hook is not None:
+        check_function(start_hook, "start_hook")
+    if seed is not None:
+        seed = check_count(seed, 0, "seed")
+        if method == "thread" and workers:
+            message = "seed= needs method='process': threads share one random generator"
+            raise ValueError(message)
+    if shm_size is not None and "shm_size" not in _said:
+        _said.add("shm_size")
+        message = "shm_size is not used: shared memory has no size to be given any more"
+        warnings.warn(message, DeprecationWarning, stacklevel=3)
+    return Options(workers, method, ahead, start_hook, seed, start_method)
+
+
+def _workers(nworkers: int | None) -> int:
+    if nworkers is None:
+        return usable_cores()
+    n = check_count(nworkers, -(1 << 31), "nworkers")
+    return n if n >= 0 else max(1, usable_cores() + n)
+
+
+def _advice(name: str, value: object) -> str:
+    message = f"prefetch() has no {name!r}"
+    if name in _ELSEWHERE:
+        shown = getattr(value, "__name__", None) or repr(value)
+        return f"{message}: use {_ELSEWHERE[name].format(shown)}"
+    near = difflib.get_close_matches(name, _KEYWORDS, n=1, cutoff=0.5)
+    return (
+        f"{message}: did you mean {near[0]!r}?"
+        if near
+        else f"{message}; it has {', '.join(_KEYWORDS)}"
+    )

@@ -1,0 +1,141 @@
+"""A sequence whose items are evaluated ahead of its reader."""
+
+import threading
+import weakref
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from seqtools.engines.seeding import seeded
+from seqtools.indices import Indices
+from seqtools.prefetching.driver import Driver
+from seqtools.prefetching.options import Options
+from seqtools.prefetching.window import Cursor, Follower
+from seqtools.sequence import LazySequence
+from seqtools.sources import getter, size_of
+
+T = TypeVar("T")
+
+
+class Prefetch(LazySequence[T]):
+    """Items of a sequence, evaluated ahead by workers."""
+
+    __slots__ = ("_options", "_sequence", "_state")
+
+    _reads_ahead = True
+
+    def __init__(self, sequence: Sequence[T], options: Options) -> None:
+        self._sequence = sequence
+        self._options = options
+        self._state = _State(self)
+
+    def _size(self) -> int | None:
+        return size_of(self._sequence)
+
+    def _get(self, i: int) -> T:
+        driver, seats = self._state.driver, self._state.seats
+        if not self._options.nworkers:
+            return driver.inline(i)  # type: ignore[no-any-return]
+        seat = getattr(seats, "own", None)
+        if seat is None:
+            seat = seats.own = _Seat(driver, Follower(self._length(), self._options.max_cached))
+        return driver.read(seat.cursor, i)  # type: ignore[no-any-return]
+
+    def _set(self, i: int, value: Any) -> None:
+        del value
+        message = (
+            f"items of a prefetch cannot be assigned: assign item {i} of its source "
+            f"{self._sequence!r:.200}, then call refresh()"
+        )
+        raise TypeError(message)
+
+    def _sources(self) -> tuple[Any, ...]:
+        return (self._sequence,)
+
+    def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
+        return [(self._sequence, indices)]
+
+    def _rebuild(self, *sources: Any) -> "Prefetch[T]":
+        return Prefetch(sources[0], self._options)
+
+    def _opened(self, indices: Indices) -> LazySequence[T]:
+        return Reading(self, indices) if self._options.nworkers else self
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._sequence, self._options
+
+    def __repr__(self) -> str:
+        """Return the call that makes this sequence."""
+        return f"prefetch({self._sequence!r}, {self._options})"
+
+    def refresh(self) -> None:
+        """Take the source as it is now: what was evaluated ahead of it is dropped.
+
+        Workers end, and start again with a new copy of the source when an item is
+        read. Readers go on where they are.
+        """
+        self._known_size = self._size()
+        self._state.driver.close(forget=True)
+
+    def close(self) -> None:
+        """End the workers; they start again when an item is read."""
+        self._state.driver.close()
+
+    def __enter__(self) -> "Prefetch[T]":
+        """Return this sequence."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the workers."""
+        self.close()
+
+
+class Reading(LazySequence[T]):
+    """A prefetch as one reader sees it, who reads given indices in their order."""
+
+    __slots__ = ("_cursor", "_driver", "_prefetch")
+
+    _name = "prefetch"
+
+    def __init__(self, prefetch: Prefetch[T], indices: Indices) -> None:
+        self._prefetch = prefetch
+        self._origin = prefetch._origin
+        self._driver = prefetch._state.driver
+        self._cursor = Cursor(indices)
+        self._driver.open(self._cursor)
+
+    def _size(self) -> int | None:
+        return self._prefetch._length()
+
+    def _get(self, i: int) -> T:
+        return self._driver.read(self._cursor, i)  # type: ignore[no-any-return]
+
+    def __del__(self) -> None:
+        """Give the share of the window back."""
+        self._driver.leave(self._cursor)
+
+
+class _Seat:
+    """The place of a thread that reads by index; it is given up when the thread ends."""
+
+    __slots__ = ("cursor", "driver")
+
+    def __init__(self, driver: Driver, cursor: Cursor) -> None:
+        self.driver, self.cursor = driver, cursor
+        driver.open(cursor)
+
+    def __del__(self) -> None:
+        self.driver.leave(self.cursor)
+
+
+class _State:
+    """What a prefetch has while it is read: workers, and who reads it by index."""
+
+    __slots__ = ("driver", "seats")
+
+    def __init__(self, prefetch: Prefetch[Any]) -> None:
+        options, source = prefetch._options, prefetch._sequence  # noqa: SLF001 -- ours
+        get = getter(source) if options.seed is None else seeded(getter(source), options.seed)
+        # nothing here may refer to the prefetch, or it would not end with its last user
+        self.driver = Driver(lambda: options.engine(source, get), get, options.max_cached)
+        self.seats = threading.local()
+        weakref.finalize(prefetch, self.driver.close, wait=False)

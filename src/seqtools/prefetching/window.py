@@ -1,0 +1,289 @@
+"""Which items to evaluate ahead, for whom, and in what order.
+
+A pure state machine: events come in by its methods, `plan` says what to do next. It
+knows no engine, no thread and no clock, and can be tested without any of them.
+
+What it guarantees:
+
+- Items that are evaluated or being evaluated and not yet read are at most `capacity`.
+- No index is asked for that no reader is going to read, as far as readers are known.
+- What a reader still needs after a jump is kept.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from itertools import zip_longest
+from typing import Any
+
+from seqtools.indices import ENDLESS
+
+MISSING: Any = object()
+"""Stands for an outcome that is not there yet."""
+
+
+class Cursor:
+    """A reader: the indices that it is going to read, and where it stands in them."""
+
+    __slots__ = ("head", "indices", "last_read", "needs", "share", "tail")
+
+    def __init__(self, indices: Sequence[int]) -> None:
+        self.indices = indices
+        self.head = 0  # position of the next read
+        self.tail = 0  # position up to which items were asked for
+        self.share = 0  # number of items that may be asked for ahead
+        self.needs: int | None = None  # index that the reader waits for
+        self.last_read = 0  # on the clock of the window
+
+    @property
+    def patient(self) -> bool:
+        """Whether nothing is to be read ahead for now."""
+        return False
+
+    def find(self, i: int) -> int | None:
+        """Return the position of index `i` at or after the head, `None` if it is not near."""
+        indices, head = self.indices, self.head
+        if head < len(indices) and indices[head] == i:
+            return head
+        if isinstance(indices, range):
+            position = indices.index(i) if i in indices else -1
+            return position if position >= head else None
+        for position in range(head, min(head + self.share, len(indices))):
+            if indices[position] == i:
+                return position
+        return None
+
+    def expected(self) -> Sequence[int]:
+        """Return the indices that may be evaluated ahead."""
+        return self.indices[self.head : self.head + self.share]
+
+    def jump(self, i: int) -> bool:
+        """Go to `i`, which is not ahead; return False if this reader keeps its course."""
+        del i
+        return False
+
+
+class Follower(Cursor):
+    """A reader that does not say what it is going to read: it is guessed.
+
+    It is taken to go on one by one, or at the distance of its last reads if that was
+    the same twice. After a jump so far that nothing of the window is of use, nothing
+    is read ahead before the guess has come true once.
+    """
+
+    __slots__ = ("_distance", "_near", "_patient", "_previous", "_stop")
+
+    def __init__(self, size: int | None, near: int) -> None:
+        super().__init__(range(0))
+        self._stop = ENDLESS if size is None else size
+        self._near = near  # a jump over at most so many is a short one
+        self._previous: int | None = None
+        self._distance = 1
+        self._patient = False
+
+    @property
+    def patient(self) -> bool:
+        """Whether to wait until the guess has come true."""
+        return self._patient
+
+    def find(self, i: int) -> int | None:
+        """Return the position of `i` if the reader goes on as guessed, or skips a little."""
+        position = super().find(i)
+        if position is None or position > self.head + self._near or self._previous is None:
+            return None
+        distance = i - self._previous
+        if not distance:  # asked again: it was not ready
+            return position
+        if distance == self._distance != self.indices.step:  # type: ignore[attr-defined]
+            return None
+        self._patient = False
+        self._previous, self._distance = i, distance
+        return position
+
+    def jump(self, i: int) -> bool:
+        """Go on from `i`, at the distance of the last two reads if they agree."""
+        distance = 1 if self._previous is None else i - self._previous
+        step = distance if distance and distance == self._distance else 1
+        self._patient = step == 1 and abs(distance) > self._near
+        self._distance = distance or self._distance
+        self._previous = i
+        self.indices = range(i, self._stop if step > 0 else -1, step)
+        self.head = self.tail = 0
+        return True
+
+
+class Window:
+    """Items between what readers have read and what is evaluated ahead of them."""
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self.ready: dict[int, Any] = {}
+        self.pending: set[int] = set()
+        self.end = ENDLESS
+        """Where a source without length was found to end."""
+        self._cursors: list[Cursor] = []
+        self._urgent: list[int] = []
+        self._clock = 0
+        self._review = False
+
+    # Events
+
+    def open(self, cursor: Cursor) -> None:
+        """Begin to serve a reader."""
+        cursor.last_read = self._clock
+        self._cursors.append(cursor)
+        self._review = True
+
+    def close(self, cursor: Cursor) -> None:
+        """Serve a reader no more."""
+        if cursor in self._cursors:
+            self._cursors.remove(cursor)
+            self._review = True
+
+    def take(self, cursor: Cursor, i: int) -> Any:
+        """Return the outcome of item `i`, needed by `cursor` now, or `MISSING`.
+
+        An outcome that was returned is not held any more, unless others expect it.
+        """
+        position = cursor.find(i)
+        if position is None:
+            if cursor.jump(i):
+                position = 0
+                self._review = True
+        elif position > cursor.head:
+            cursor.head = position  # what was passed over is not going to be read
+            self._review = True
+        self._clock += 1
+        if not cursor.share or len(self._cursors) > 1:
+            self._review = self._review or not cursor.share or self._some_rest()
+        cursor.last_read = self._clock
+        outcome = self.ready.get(i, MISSING)
+        if outcome is MISSING:
+            cursor.needs = i
+            return MISSING
+        cursor.needs = None
+        if position is not None:
+            cursor.head = position + 1
+        alone = len(self._cursors) == 1 and isinstance(cursor.indices, range)
+        if alone or not any(c.needs == i or i in c.expected() for c in self._cursors):
+            del self.ready[i]
+        return outcome
+
+    def received(self, results: Iterable[tuple[int, Any]]) -> None:
+        """Note outcomes that arrived; those that nobody expects any more are dropped."""
+        for i, outcome in results:
+            if i in self.pending:
+                self.pending.discard(i)
+                self.ready[i] = outcome
+        if len(self.ready) + len(self.pending) > self.capacity:
+            self._review = True
+
+    def ended(self, i: int) -> None:
+        """Note that a source without length has no item `i`."""
+        self.end = min(self.end, i)
+
+    def reset(self, *, forget: bool = False) -> None:
+        """Note that what was pending is lost, and with `forget` what is ready no longer good.
+
+        It is going to be asked for again.
+        """
+        self.pending.clear()
+        if forget:
+            self.ready.clear()
+            self.end = ENDLESS
+        self._review = True
+
+    # Actions
+
+    def plan(self) -> tuple[list[int], list[int], list[int]]:
+        """Return the indices not to evaluate after all, those needed now, and those ahead.
+
+        The first are still counted as pending, until `cancelled` says which of them
+        are not going to arrive.
+        """
+        unwanted = self._sweep() if self._review else []
+        room = self.capacity - len(self.ready) - len(self.pending)
+        urgent = []
+        for cursor in self._cursors:
+            i = cursor.needs
+            if i is None or i in self.pending or i in self.ready:
+                continue
+            if room <= 0:
+                if not self._evict():
+                    break  # everything is being evaluated: something is going to arrive
+                room = 1
+            room -= 1
+            urgent.append(i)
+            self.pending.add(i)
+        return unwanted, urgent, self._fill(room) if room > 0 else []
+
+    def cancelled(self, indices: Collection[int]) -> None:
+        """Note indices that were pending and are not going to arrive."""
+        self.pending.difference_update(indices)
+
+    # Parts
+
+    def _some_rest(self) -> bool:
+        return any(c.share and self._rests(c) for c in self._cursors)
+
+    def _rests(self, cursor: Cursor) -> bool:
+        # Twice the capacity is arbitrary: long enough for readers that take turns.
+        return self._clock - cursor.last_read > 2 * self.capacity
+
+    def _sweep(self) -> list[int]:
+        """Share the capacity among readers, and drop what none of them expects."""
+        self._review = False
+        busy = [c for c in self._cursors if not self._rests(c)]
+        share = max(1, self.capacity // max(1, len(busy)))
+        expected: set[int] = set()
+        for cursor in self._cursors:
+            cursor.share = share if cursor in busy and not cursor.patient else 0
+            cursor.tail = cursor.head
+            expected.update(map(int, cursor.expected()))
+            if cursor.needs is not None:
+                expected.add(cursor.needs)
+        for i in [i for i in self.ready if i not in expected]:
+            del self.ready[i]
+        return [i for i in self.pending if i not in expected]
+
+    def _evict(self) -> bool:
+        """Make room for an item that is needed now, at the cost of one needed later."""
+        if not self.ready:
+            return False
+        needed = {c.needs for c in self._cursors}
+        victim = next((i for i in reversed(self.ready) if i not in needed), None)
+        if victim is None:
+            return False
+        del self.ready[victim]
+        for cursor in self._cursors:
+            cursor.tail = cursor.head
+        return True
+
+    def _fill(self, room: int) -> list[int]:
+        """Return the indices to evaluate ahead, in order of need, readers in turn."""
+        if len(self._cursors) == 1:
+            return self._ahead(self._cursors[0], room)
+        columns = [self._ahead(cursor, room) for cursor in self._cursors]
+        order = [i for row in zip_longest(*columns) for i in row if i is not None]
+        chosen = list(dict.fromkeys(order))
+        for i in chosen[room:]:
+            self.pending.discard(i)
+        if len(chosen) > room:
+            for cursor in self._cursors:
+                cursor.tail = cursor.head
+        return chosen[:room]
+
+    def _ahead(self, cursor: Cursor, room: int) -> list[int]:
+        """Return the next indices that `cursor` expects and that are not there, up to `room`."""
+        chosen: list[int] = []
+        indices = cursor.indices
+        stop = min(cursor.head + cursor.share, len(indices))
+        position = max(cursor.tail, cursor.head)
+        while position < stop and len(chosen) < room:
+            i = int(indices[position])
+            if i >= self.end:
+                break
+            if i not in self.pending and i not in self.ready:
+                chosen.append(i)
+                self.pending.add(i)
+            position += 1
+        cursor.tail = position
+        return chosen
