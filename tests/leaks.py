@@ -85,7 +85,7 @@ def watch_orphans() -> None:
 
 def _listed(folder: Path | str) -> list[str]:
     try:
-        return os.listdir(folder)  # noqa: PTH208 -- a tenth of the time of Path.iterdir
+        return os.listdir(folder)
     except OSError:  # not on this system, or a process that has ended meanwhile
         return []
 
@@ -93,14 +93,14 @@ def _listed(folder: Path | str) -> list[str]:
 def _descriptors() -> Iterator[str]:
     for fd in _listed("/proc/self/fd"):
         try:
-            yield os.readlink(f"/proc/self/fd/{fd}")  # noqa: PTH115 -- as above
+            yield os.readlink(f"/proc/self/fd/{fd}")
         except OSError:  # the one that the listing itself had open
             continue
 
 
 def _read(path: str) -> bytes:
     try:
-        with open(path, "rb", buffering=0) as file:  # noqa: PTH123 -- as above
+        with open(path, "rb", buffering=0) as file:
             return file.read()
     except OSError:  # ended meanwhile, or another user's
         return b""
@@ -108,7 +108,7 @@ def _read(path: str) -> bytes:
 
 def _processes() -> set[int]:
     pids = {int(name) for name in _listed("/proc") if name.isdigit()}
-    ours = set(_descendants("self"))
+    ours = set(descendants("self"))
     mark = _MARK.encode()
     _strangers.intersection_update(pids)  # a number may be used again
     for pid in pids - ours - _strangers:
@@ -119,11 +119,11 @@ def _processes() -> set[int]:
     return ours
 
 
-def _descendants(parent: int | str) -> Iterator[int]:
+def descendants(parent: int | str) -> Iterator[int]:
     for task in _listed(f"/proc/{parent}/task"):
         for child in _read(f"/proc/{parent}/task/{task}/children").split():
             yield int(child)
-            yield from _descendants(int(child))
+            yield from descendants(int(child))
 
 
 def _described(kind: str, what: object, count: int) -> str:

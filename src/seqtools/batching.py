@@ -2,14 +2,13 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from typing import Any, TypeVar
 
 from seqtools.checks import check_count, check_function, check_source
 from seqtools.errors import EndOfSequence
 from seqtools.indices import Indices, as_list, quotients, spans
 from seqtools.sequence import LazySequence
-from seqtools.sources import assign, getter, read_many, size_of
+from seqtools.sources import any_upstream, assign, getter, read_many, size_of
 
 T = TypeVar("T")
 
@@ -17,37 +16,45 @@ T = TypeVar("T")
 class Batch(LazySequence[Any]):
     """Runs of items put together."""
 
-    __slots__ = ("_collate_fn", "_drop_last", "_k", "_pad", "_read", "_sequence")
+    __slots__ = ("_collate_fn", "_drop_last", "_k", "_n", "_pad", "_read", "_sequence", "_singly")
 
     def __init__(self, sequence: Any, k: int, drop_last: bool, pad: Any, collate_fn: Any) -> None:  # noqa: FBT001 -- as batch()
         self._sequence, self._k, self._drop_last = sequence, k, drop_last
         self._pad, self._collate_fn = pad, collate_fn
         self._read = getter(sequence)
+        self._n: int | None = None  # length of the source, known when that of this stage is
+        self._singly = any_upstream(sequence, "_read_once")
 
     def _size(self) -> int | None:
-        n = size_of(self._sequence)
+        n = self._n = size_of(self._sequence)
         if n is None:
             return None
         return n // self._k if self._drop_last else -(-n // self._k)
 
     def _span(self, i: int) -> range:
-        n = size_of(self._sequence)
-        start = i * self._k
-        return range(start, start + self._k if n is None else min(start + self._k, n))
+        self._length()
+        start, stop = i * self._k, (i + 1) * self._k
+        return range(start, stop if self._n is None else min(stop, self._n))
 
     def _get(self, i: int) -> Any:
-        span = self._span(i)
-        items = None
-        with suppress(Exception):  # user code may raise anything
-            items = read_many(self._sequence, span)
-        if items is None:
-            # Read again singly, so that the error is that of one item, and has its index.
-            # This is the one place where an item is evaluated twice.
-            items = self._one_by_one(span)
+        items = self._items(self._span(i))
+        if self._collate_fn is None:
+            items = list(items)
         missing = self._k - len(items)
         if missing and self._pad is not None:
             items = _padded(items, self._pad, missing)
-        return list(items) if self._collate_fn is None else self._collate_fn(items)
+        return items if self._collate_fn is None else self._collate_fn(items)
+
+    def _items(self, span: range) -> Any:
+        if not self._singly:
+            try:
+                return read_many(self._sequence, span)
+            except Exception as error:  # noqa: BLE001 -- user code may raise anything
+                # Read again singly, so that the error is that of one item, and has its index.
+                # This is the one place where an item is evaluated twice. If the same object
+                # is raised then, it must not tell of this time.
+                error.__traceback__ = None
+        return self._one_by_one(span)
 
     def _one_by_one(self, span: range) -> list[Any]:
         items: list[Any] = []
@@ -55,7 +62,7 @@ class Batch(LazySequence[Any]):
             try:
                 items.append(self._read(j))
             except EndOfSequence:
-                if not items or self._drop_last:
+                if not items or self._drop_last or self._n is not None:
                     raise
                 break
         return items
@@ -74,7 +81,8 @@ class Batch(LazySequence[Any]):
         return (self._sequence,)
 
     def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
-        return [(self._sequence, spans(indices, self._k, size_of(self._sequence)))]
+        self._length()
+        return [(self._sequence, spans(indices, self._k, self._n))]
 
     def _rebuild(self, *sources: Any) -> "Batch":
         return Batch(sources[0], self._k, self._drop_last, self._pad, self._collate_fn)
@@ -127,15 +135,16 @@ def batch(
 class Unbatch(LazySequence[T]):
     """Items of batches one by one."""
 
-    __slots__ = ("_batch_size", "_last_batch_size", "_read", "_sequence")
+    __slots__ = ("_batch_size", "_last_batch_size", "_n", "_read", "_sequence")
 
     def __init__(self, sequence: Any, batch_size: int, last_batch_size: int | None) -> None:
         self._sequence = sequence
         self._batch_size, self._last_batch_size = batch_size, last_batch_size
         self._read = getter(sequence)
+        self._n: int | None = None  # length of the source, known when that of this stage is
 
     def _size(self) -> int | None:
-        n = size_of(self._sequence)
+        n = self._n = size_of(self._sequence)
         if not n:
             return n
         return (n - 1) * self._batch_size + self._expected(n - 1)
@@ -143,11 +152,12 @@ class Unbatch(LazySequence[T]):
     def _expected(self, b: int) -> int:
         """Return the number of items that batch `b` must have."""
         last = self._last_batch_size
-        if last is None or b + 1 != size_of(self._sequence):
+        if last is None or b + 1 != self._n:
             return self._batch_size
         return last
 
     def _checked(self, b: int) -> Any:
+        self._length()
         items = self._read(b)
         if len(items) != self._expected(b):
             message = f"batch {b} should have {self._expected(b)} items, got {len(items)}"
@@ -194,7 +204,7 @@ def unbatch(
 
     Item `i` is `sequence[i // batch_size][i % batch_size]`. Reading one reads its
     whole batch: see `add_cache`. Assigning to it reads the batch, changes it, and
-    assigns it.
+    assigns all of it.
 
     Args:
         sequence: Batches: sequences of `batch_size` items each.
@@ -222,9 +232,11 @@ def unbatch(
 
 
 def _padded(items: Any, pad: Any, missing: int) -> Any:
-    """Return `items` and `missing` times `pad`, as an array if that is what they are."""
+    """Return `items` and `missing` times `pad`, as an array if that can hold both."""
     numpy = sys.modules.get("numpy")
     if numpy is None or not isinstance(items, numpy.ndarray):
+        return [*items, *[pad] * missing]
+    if not numpy.can_cast(numpy.min_scalar_type(pad), items.dtype, "same_kind"):
         return [*items, *[pad] * missing]
     filling = numpy.full_like(items, pad, shape=(missing, *items.shape[1:]))
     return numpy.concatenate([items, filling])

@@ -91,7 +91,12 @@ class AddCache(LazySequence[T]):
         value = store.get(i)
         if value is not _MISSING:
             return value  # type: ignore[no-any-return]
-        return flights.get(i, lambda: self._read(i), lambda v, good: self._keep(i, v, good))  # type: ignore[no-any-return]
+        return flights.get(i, lambda: self._load(i), lambda v, good: self._keep(i, v, good))  # type: ignore[no-any-return]
+
+    def _load(self, i: int) -> T:
+        # another thread may have loaded it between the look at the store and the flight
+        value = self._state[0].get(i)
+        return self._read(i) if value is _MISSING else value  # type: ignore[no-any-return]
 
     def _keep(self, i: int, value: T, good: Callable[[], bool]) -> None:
         store = self._state[0]
@@ -130,7 +135,8 @@ def add_cache(
 
     Item `i` is `arr[i]`, evaluated once however many threads ask for it at the same
     time, and again when it is no longer kept. An error is never kept. Assigning to an
-    item assigns to `arr`, and drops what is kept of it.
+    item assigns to `arr`, and drops what is kept of it; not of other items that are made
+    of the same, and not what is assigned to `arr` directly, which is not known here.
 
     Args:
         arr: Where items are read from.

@@ -1,7 +1,7 @@
 """Bad arguments are refused at once, with what was given and what to do."""
 
 import operator
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
 from seqtools.sources import is_stage
@@ -52,6 +52,25 @@ def _rows(source: object, name: str) -> str:
     return f"{name}.rows()" if hasattr(source, "rows") else f"{name}.to_pylist()"
 
 
+def check_integers(array: object, name: str) -> None:
+    """Refuse an array of something else than integers; a list is not looked into.
+
+    Raises:
+        TypeError: If that is its type, or it has several dimensions.
+    """
+    shape: tuple[int, ...] = getattr(array, "shape", (0,))
+    if len(shape) != 1:
+        message = f"{name} must have one dimension, got an array of shape {tuple(shape)}"
+        raise TypeError(message)
+    dtype = getattr(array, "dtype", None)
+    mask = str(dtype).endswith("bool")
+    # an empty array is one of floats unless something else was asked for
+    if mask or (getattr(dtype, "kind", "i") not in "iuO" and shape[0]):
+        advice = ": use numpy.flatnonzero(mask)" if mask else ""
+        message = f"{name} must be integers, got an array of {dtype}{advice}"
+        raise TypeError(message)
+
+
 def check_function(f: object, name: str) -> None:
     """Refuse what cannot be called.
 
@@ -80,7 +99,8 @@ def check_mapping(value: object, name: str) -> None:
     Raises:
         TypeError: If `value` lacks a method of a mutable mapping that is needed.
     """
-    if not all(hasattr(value, method) for method in ("__getitem__", "__setitem__", "pop")):
+    needed = ("__getitem__", "__setitem__", "pop")
+    if isinstance(value, Sequence) or not all(hasattr(value, method) for method in needed):
         message = f"{name} must be a mutable mapping, got {type(value).__name__}"
         raise TypeError(message)
 

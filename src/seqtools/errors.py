@@ -187,6 +187,14 @@ def wrapping(original: BaseException, path: tuple[Step, ...]) -> EvaluationError
     return error
 
 
+def bare_exception(cls: type[BaseException], args: tuple[Any, ...], state: Any) -> BaseException:
+    """Return an exception made without its `__init__`, which may not take its `args` again."""
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
 def _summary(error: BaseException) -> str:
     try:
         text = str(error)

@@ -90,7 +90,9 @@ def _wait(flight: _Flight) -> bool:
             other = _waits.get(other.leader)
         _waits[me] = flight
     try:
-        flight.done.wait()
+        # in pieces: a Ctrl-C that comes just before a wait is seen only after it
+        while not flight.done.wait(0.5):
+            pass
     finally:
         with _lock:
             _waits.pop(me, None)

@@ -7,7 +7,8 @@ from itertools import accumulate
 from math import ceil
 from typing import Any, TypeVar
 
-from seqtools.checks import check_count, check_source
+from seqtools.checks import check_count, check_integers, check_source
+from seqtools.errors import EndOfSequence
 from seqtools.indices import Indices, as_array, as_list, concatenated, modulo, within
 from seqtools.sequence import LazySequence, Rearrangement
 from seqtools.sources import getter, is_stage, read_many, size_of
@@ -100,7 +101,7 @@ class Gather(Rearrangement[T]):
                 return [(0, range(js.start + n, js.stop + n, js.step))]  # type: ignore[attr-defined]
             if all(j >= 0 and (n is None or j < n) for j in ends):
                 return [(0, js)]
-        chosen = as_array(read_many(self._indexes, indices))
+        chosen = _integers(read_many(self._indexes, indices))
         if chosen.size and (chosen.min() < 0 or (n is not None and chosen.max() >= n)):
             chosen = as_array([self._locate(i)[1] for i in as_list(indices)])
         return [(0, chosen)]
@@ -114,7 +115,7 @@ class Gather(Rearrangement[T]):
             return [(self._indexes, indices)]
         try:
             return [(self._sequences[0], self._runs(indices)[0][1]), (self._indexes, indices)]
-        except (IndexError, TypeError):  # who reads the wrong index is told
+        except (IndexError, OverflowError, TypeError):  # who reads the wrong index is told
             return [(self._indexes, indices)]
 
     def _rebuild(self, *sources: Any) -> "Gather[T]":
@@ -136,7 +137,8 @@ def gather(sequence: Sequence[T], indexes: Sequence[int]) -> LazySequence[T]:
             array, or a lazy sequence, of which one is read when an item is read.
 
     Raises:
-        TypeError: If either is not a sequence, or `indexes` is a mask of booleans.
+        TypeError: If either is not a sequence, or `indexes` is an array of something
+            else than integers, or of several dimensions.
         IndexError: If `indexes` is a range that leaves the sequence; an index out of
             range elsewhere is an `EvaluationError` when it is read.
 
@@ -146,9 +148,7 @@ def gather(sequence: Sequence[T], indexes: Sequence[int]) -> LazySequence[T]:
     """
     check_source(sequence)
     check_source(indexes, "indexes")
-    if str(getattr(indexes, "dtype", "")) == "bool":
-        message = "indexes must be integers, got booleans: use numpy.flatnonzero(mask)"
-        raise TypeError(message)
+    check_integers(indexes, "indexes")
     result = Gather[T](sequence, indexes)
     if isinstance(indexes, range) and indexes:
         for i in (0, len(indexes) - 1):
@@ -174,6 +174,13 @@ class Cycle(Rearrangement[T]):
 
     def _locate(self, i: int) -> tuple[int, int]:
         return 0, i if self._n is None else i % self._n
+
+    def _get(self, i: int) -> T:
+        try:
+            return self._getters[0](self._locate(i)[1])  # type: ignore[no-any-return]
+        except EndOfSequence:
+            message = "cycle() cannot go round what has no length and ends: give it a size"
+            raise ValueError(message) from None
 
     def _runs(self, indices: Indices) -> list[tuple[int, Indices]]:
         return [(0, indices if self._n is None else modulo(indices, self._n))]
@@ -336,6 +343,15 @@ def interleave(*sequences: Sequence[T]) -> LazySequence[T]:
     for sequence in sequences:
         check_source(sequence)
     return Interleave(*sequences)
+
+
+def _integers(given: Any) -> Any:
+    """Return `given` as an array; what is not an integer is not made one silently."""
+    import numpy as np
+
+    if getattr(getattr(given, "dtype", None), "kind", "") in ("i", "u"):
+        return as_array(given)
+    return np.fromiter(map(operator.index, given), np.int64, len(given))
 
 
 def _long(n: int | None) -> str:

@@ -33,7 +33,7 @@ class _State:
         self.readers: list[_Reader] = []  # the one used last at the end
         self.kept: OrderedDict[int, Any] = OrderedDict()
         self.end: int | None = None
-        self.failure: tuple[int, Exception] | None = None
+        self.failure: tuple[int, BaseException] | None = None
 
 
 class Uniter(LazySequence[T]):
@@ -52,6 +52,11 @@ class Uniter(LazySequence[T]):
         if self._size_given is None and isinstance(self._iterable, Sized):
             return len(self._iterable)
         return self._size_given
+
+    @property
+    def _read_once(self) -> bool:  # type: ignore[override]
+        """Whether reading items again can fail, or not come as far as the first time."""
+        return isinstance(self._iterable, Iterator) or self._length() is None
 
     def _get(self, i: int) -> T:
         state = self._state
@@ -96,8 +101,9 @@ class Uniter(LazySequence[T]):
         except StopIteration:
             state.end = reader.position
             raise EndOfSequence from None
-        except Exception as error:
-            # what an iterator does after an error is its own secret: use it no more
+        except BaseException as error:
+            # What an iterator does after an error is its own secret: use it no more. A
+            # generator ends, even after an interrupt, as if there were no more items.
             state.readers.remove(reader)
             state.failure = reader.position, error
             raise

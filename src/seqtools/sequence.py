@@ -3,10 +3,10 @@
 import operator
 import reprlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar, overload
 
-from seqtools.errors import EndOfSequence, EvaluationError, creation_site, reraise
+from seqtools.errors import EndOfSequence, EvaluationError, Step, creation_site, reraise
 from seqtools.indices import ENDLESS, Indices, TooManyIndices, as_list, concatenated, within
 from seqtools.sources import assign, getter, is_stage, read_many
 
@@ -15,6 +15,7 @@ R = TypeVar("R")
 P = ParamSpec("P")
 
 _UNREAD = -1
+_MANY = 8  # arguments that a repr shows; arbitrary, more than any function of ours has names for
 
 
 class LazySequence(Sequence[T]):
@@ -49,6 +50,8 @@ class LazySequence(Sequence[T]):
     _is_stage = True
     _name: str | None = None
     _reads_ahead = False
+    _read_once = False
+    """Whether an item may be there no more when it is read again."""
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
         """Note where the stage is made, so that subclasses need not call `__init__`."""
@@ -110,6 +113,13 @@ class LazySequence(Sequence[T]):
         if n == _UNREAD:
             n = self._known_size = self._size()
         return n
+
+    def _forget_length(self) -> None:
+        """Ask for the size again, here and upstream, where a source may have changed."""
+        self._known_size = _UNREAD
+        for source in self._sources():
+            if is_stage(source):
+                source._forget_length()
 
     def _describe(self) -> str:
         """Return a short name for messages, such as `smap(load)`."""
@@ -175,18 +185,21 @@ class LazySequence(Sequence[T]):
                 i += n
             if i < 0 or (n is not None and i >= n):
                 raise IndexError(self._outside(key))
-            self._set(i, value)
+            self._assign(key, i, value)
             return
         places = self._places(key)
         if places.stop == ENDLESS:
             message = f"an endless slice of {self._describe()} cannot be assigned: give it a stop"
             raise TypeError(message)
-        values = list(value)  # before the first is assigned: they may be read from here
+        # All before the first is assigned, because they may be read from here; and no more
+        # than it takes to see that there are too many, because they may have no end.
+        values = list(islice(value, len(places) + 1))
         if len(values) != len(places):
-            message = f"a slice of {len(places)} items must be assigned as many, got {len(values)}"
+            got = "more" if len(values) > len(places) else len(values)
+            message = f"a slice of {len(places)} items must be assigned as many, got {got}"
             raise ValueError(message)
         for i, item in zip(places, values, strict=True):
-            self._set(i, item)
+            self._assign(i, i, item)
 
     def __iter__(self) -> Iterator[T]:
         """Return an iterator, which goes on behind an item that failed."""
@@ -239,8 +252,9 @@ class LazySequence(Sequence[T]):
             return object.__repr__(self)
         while len(arguments) > 1 and (arguments[-1] is None or arguments[-1] is False):
             arguments = arguments[:-1]  # not given, in every function of ours
+        shown = [_shown(a) for a in arguments[:_MANY]] + ["..."] * (len(arguments) > _MANY)
         name = self._name or type(self).__name__.lower()
-        return f"{name}({', '.join(_shown(a) for a in arguments)})"
+        return f"{name}({', '.join(shown)})"
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Pickle the recipe, and where it was made."""
@@ -253,7 +267,7 @@ class LazySequence(Sequence[T]):
 
     def _index(self, key: Any) -> int:
         try:
-            return operator.index(key)
+            return int(operator.index(key))  # a bool is its own index
         except TypeError:
             message = f"indices must be integers or slices, got {reprlib.repr(key)}"
             raise TypeError(message) from None
@@ -271,7 +285,15 @@ class LazySequence(Sequence[T]):
             f"{self._describe()} should have {self._length()} items, but a source without "
             f"known length ended before item {i}: give that source its size"
         )
-        raise EvaluationError(message) from None
+        raise EvaluationError(message, (Step(self._describe(), i, *self._origin),)) from None
+
+    def _assign(self, key: Any, i: int, value: Any) -> None:
+        try:
+            self._set(i, value)
+        except EndOfSequence:  # of a selector, or of a batch to put an item into
+            if self._length() is None:
+                raise IndexError(self._outside(key)) from None
+            self._ended_early(i)
 
     def _places(self, key: slice) -> range:
         """Return the indices that `key` selects."""
@@ -430,21 +452,28 @@ def _each(sequence: LazySequence[T], indices: range) -> Iterator[T]:
 
 def _attempts(sequence: LazySequence[T], indices: range) -> Iterator[Iterator[T]]:
     opened = sequence._opened(indices)
-    positions = iter(indices)
+    positions: Iterator[int] = iter(indices)
     ended = False
 
     def attempt() -> Iterator[T]:
-        nonlocal ended
+        nonlocal ended, positions
         get = opened._get
-        i = 0
+        i, reading = 0, False
         try:
             for i in positions:
-                yield get(i)
+                reading = True
+                item = get(i)
+                reading = False
+                yield item
         except EndOfSequence:
             if indices.stop != ENDLESS:
                 sequence._ended_early(i)  # noqa: SLF001 -- ours
         except Exception as error:  # noqa: BLE001 -- user code may raise anything
             reraise(error)
+        except BaseException:  # an interrupt is nobody's error: the item is still to be read
+            if reading:
+                positions = chain((i,), positions)
+            raise
         ended = True
 
     while not ended:

@@ -184,7 +184,9 @@ class Split(LazySequence[LazySequence[T]]):
         return len(self._parts)
 
     def _get(self, i: int) -> LazySequence[T]:
-        return Slice(self._sequence, range(*self._parts[i]))
+        part = Slice[T](self._sequence, range(*self._parts[i]))
+        part._origin = self._origin  # where it is read says nothing
+        return part
 
     def _set(self, i: int, value: Any) -> None:
         self._get(i)[:] = value

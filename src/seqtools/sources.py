@@ -15,6 +15,20 @@ def is_stage(source: object) -> TypeGuard[Any]:
     return getattr(source, "_is_stage", False) is True
 
 
+def any_upstream(source: Any, flag: str) -> bool:
+    """Return whether `source`, or a stage that it reads from, has `flag` set."""
+    seen: set[int] = set()
+    left = [source]
+    while left:
+        stage = left.pop()
+        if is_stage(stage) and id(stage) not in seen:
+            if getattr(stage, flag):
+                return True
+            seen.add(id(stage))  # one that several stages read from is asked once
+            left.extend(stage._sources())
+    return False
+
+
 def size_of(source: Any) -> int | None:
     """Return the length of `source`, `None` if it is endless or not known."""
     return source._length() if is_stage(source) else len(source)

@@ -17,6 +17,11 @@ END: Any = type("End", (), {"__repr__": lambda _: "END"})()
 """The outcome of an index behind the end of a source without known length."""
 
 
+PAUSE = 0.5
+"""Longest wait at a stretch, in seconds. A Ctrl-C that comes just before a call that waits
+is seen by Python only after the call."""
+
+
 class Engine(Protocol):
     """See the module."""
 

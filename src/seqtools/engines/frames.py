@@ -15,7 +15,7 @@ TASK = struct.Struct("<IIqqqB")  # block, count, start, stop, step, mode; step 0
 RESULT = struct.Struct("<IIIBdIQQ")  # block, done before, count, kind, seconds, buffers, lengths
 _LENGTH = struct.Struct("<Q")
 
-VALUES, FAILURE, END = range(3)  # kinds of results
+VALUES, FAILURE, END, READY = range(4)  # kinds of results
 
 LONGEST_LIST = 480
 """Indices in a list, so that a task is written in one piece: less than PIPE_BUF bytes."""

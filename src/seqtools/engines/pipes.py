@@ -2,17 +2,21 @@
 
 import os
 import select
+import threading
 from contextlib import suppress
 
 
 class Poller:
-    """Waits until one of many descriptors can be read; any thread may wake it."""
+    """Waits until one of many descriptors can be read; any thread may close it."""
 
     def __init__(self) -> None:
         # epoll keeps its list in the kernel: 1 µs for 64 descriptors, against 55 µs
         self._epoll = select.epoll() if hasattr(select, "epoll") else None
         self._poll = select.poll() if self._epoll is None else None
         self._wake, self._wakeup = os.pipe()
+        self._lock = threading.Lock()
+        self._waiting = 0
+        self._closed = False
         self.register(self._wake)
 
     @property
@@ -34,18 +38,36 @@ class Poller:
             (self._epoll or self._poll).unregister(fd)  # type: ignore[union-attr]
 
     def poll(self, seconds: float | None = None) -> list[int]:
-        """Return the descriptors that can be read or have ended, waiting for one."""
-        if self._epoll is not None:
-            return [fd for fd, _ in self._epoll.poll(seconds)]
-        milliseconds = None if seconds is None else seconds * 1000
-        return [fd for fd, _ in self._poll.poll(milliseconds)]  # type: ignore[union-attr]
+        """Return the descriptors that can be read or have ended, waiting for one.
 
-    def wake(self) -> None:
-        """Have every call of `poll` return, from now on."""
-        os.write(self._wakeup, b"x")
+        Returns nothing after `seconds`, and at once when the poller is closed.
+        """
+        with self._lock:
+            if self._closed:
+                return []
+            self._waiting += 1
+        try:
+            if self._epoll is not None:
+                return [fd for fd, _ in self._epoll.poll(seconds)]
+            milliseconds = None if seconds is None else seconds * 1000
+            return [fd for fd, _ in self._poll.poll(milliseconds)]  # type: ignore[union-attr]
+        finally:
+            with self._lock:
+                self._waiting -= 1
+                self._let_go_if_last()
 
-    def __del__(self) -> None:
-        """Close its own descriptors, when nobody can be waiting any more."""
+    def close(self) -> None:
+        """Have every call of `poll` return, the last of which closes the descriptors."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            os.write(self._wakeup, b"x")
+            self._let_go_if_last()
+
+    def _let_go_if_last(self) -> None:
+        if self._waiting or not self._closed:
+            return
         if self._epoll is not None:
             self._epoll.close()
         os.close(self._wake)

@@ -27,7 +27,7 @@ from contextlib import suppress
 from typing import Any
 
 from seqtools.engines import frames, template
-from seqtools.engines.base import END
+from seqtools.engines.base import END, PAUSE
 from seqtools.engines.launch import Child, launch, meaning
 from seqtools.engines.pipes import Poller, enlarge
 from seqtools.engines.shipping import Loader, pack
@@ -61,11 +61,12 @@ class _Block:
 class _Worker:
     """The consumer's side of a worker process."""
 
-    __slots__ = ("blocks", "number", "pid", "reader", "results", "tasks")
+    __slots__ = ("blocks", "number", "pid", "reader", "ready", "results", "tasks")
 
     def __init__(self, number: int, tasks: int, results: int) -> None:
         self.number, self.tasks, self.results = number, tasks, results
         self.pid: int | None = None
+        self.ready = False  # it has loaded the pipeline
         self.blocks: deque[_Block] = deque()
         self.reader = frames.ResultReader(results)
 
@@ -138,7 +139,7 @@ class ProcessEngine:
                 self._backlog.extendleft(reversed(indices))
             else:
                 self._backlog.extend(indices)
-            if not self._full:
+            if not self._full and self._fatal is None:
                 self._deal()
         if not self._busy.is_set():
             self._busy.set()
@@ -166,7 +167,7 @@ class ProcessEngine:
                         return done
                     if self._fatal is not None:
                         raise self._fatal
-                events = self._poller.poll()
+                events = self._poller.poll(PAUSE)
                 with self._lock:
                     self._handle(events)
         finally:
@@ -190,7 +191,7 @@ class ProcessEngine:
             child = self._stop()
             if self._payload is not None:
                 os.close(self._payload)
-        self._poller.wake()
+        self._poller.close()
         self._stopping.set()
         self._busy.set()
         if self._keeper.is_alive() and threading.current_thread() is not self._keeper:
@@ -211,7 +212,7 @@ class ProcessEngine:
                 self._child = Child(pid)
             else:
                 self._child = launch(theirs, self._payload)
-        control.setblocking(False)
+        control.settimeout(0.0)
         self._poller.register(control.fileno())
         self._workers = [self._worker(number) for number in range(self._nworkers)]
 
@@ -250,9 +251,11 @@ class ProcessEngine:
 
     def _forget(self, worker: _Worker) -> None:
         self._unwatch(worker)
-        for fd in (worker.tasks, worker.results):
-            _open_fds.discard(fd)
-            os.close(fd)
+        fds, worker.tasks, worker.results = (worker.tasks, worker.results), -1, -1
+        for fd in fds:
+            if fd >= 0:
+                _open_fds.discard(fd)
+                os.close(fd)
 
     def _unwatch(self, worker: _Worker) -> None:
         if self._watched.pop(worker.results, None) is not None:
@@ -316,7 +319,7 @@ class ProcessEngine:
                 told = True
         if told:  # last: what a worker had sent before it died was read
             self._listen()
-        if not self._closed:
+        if not self._closed and self._fatal is None:
             self._deal()
 
     def _read(self, worker: _Worker) -> None:
@@ -331,6 +334,9 @@ class ProcessEngine:
                 self._request(template.KILL, worker.pid)
 
     def _take(self, worker: _Worker, result: frames.Result) -> None:
+        if result.kind == frames.READY:
+            worker.ready = True
+            return
         block = worker.blocks[0]
         indices = block.indices[result.done : result.done + result.count]
         self._unlucky = 0
@@ -405,7 +411,7 @@ class ProcessEngine:
             self._read(worker)  # what it had finished
         self._forget(worker)
         blocks = worker.blocks
-        begun = blocks.popleft() if blocks else None
+        begun = blocks.popleft() if blocks and worker.ready else None
         for block in reversed(blocks):
             self._backlog.extendleft(reversed(block.left()))
         if begun is not None and begun.alone and begun.indices[0] in self._died_once:

@@ -44,7 +44,20 @@ class _PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle
         by_reference = reduced is NotImplemented or isinstance(reduced, str)
         if not by_reference and isinstance(obj, type | types.FunctionType):
             self.by_value.append(obj)
-        return reduced
+        return _with_slots(obj, reduced)
+
+
+def _with_slots(obj: Any, reduced: Any) -> Any:
+    """Return what cloudpickle makes of `obj`, with the slots of a class, which it leaves out.
+
+    Its instances would have a `__dict__` in the worker, and could not be loaded here.
+    """
+    if isinstance(reduced, tuple) and isinstance(obj, type) and "__slots__" in obj.__dict__:
+        make, arguments, *rest = reduced
+        if len(arguments) > 3 and isinstance(arguments[3], dict):  # noqa: PLR2004 -- the namespace
+            namespace = arguments[3] | {"__slots__": obj.__slots__}  # type: ignore[attr-defined]
+            return make, (*arguments[:3], namespace, *arguments[4:]), *rest
+    return reduced
 
 
 class Shipment(NamedTuple):

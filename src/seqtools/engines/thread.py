@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from seqtools.engines.base import END
+from seqtools.engines.base import END, PAUSE
 from seqtools.engines.hooks import call_hook
 from seqtools.errors import EndOfSequence, Failure, WorkerStartError
 
@@ -82,7 +82,7 @@ class ThreadEngine:
         if not done:
             self._receiving = True  # before the queue is looked at again: none is missed
             while not (done or self._closed or self._fatal):
-                self._arrived.wait()
+                self._arrived.wait(PAUSE)
                 self._arrived.clear()
             self._receiving = False
         if self._fatal is not None:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 from seqtools.engines import frames
 from seqtools.engines.shipping import Dumper, Loader
-from seqtools.errors import EndOfSequence, Failure, seterr
+from seqtools.errors import EndOfSequence, Failure, bare_exception, seterr
 
 MODES = ("wrap", "passthrough")
 
@@ -35,6 +35,7 @@ class Worker:
 
     def serve(self, tasks: frames.TaskReader) -> None:
         """Evaluate until there is nobody to ask any more."""
+        frames.write_result(self._fd, (0, 0, 0, frames.READY, 0.0), b"")
         while (task := tasks.read()) is not None:
             seterr(MODES[task.mode])
             self._evaluate(task)
@@ -95,15 +96,32 @@ class Worker:
         failure = Failure.caught(error)
         story = traceback.format_exception(failure.error)
         failure.trace = f"in {self._name}:\n{''.join(story)}"
-        try:
-            body = self._dumper.dumps((failure.error, failure.path, failure.trace))
-            # an exception that cannot be made again there is better known here
-            self._loader.loads(body)
-        except Exception as reason:  # noqa: BLE001 -- code of users may raise anything
-            told = traceback.format_exception_only(failure.error)[-1].strip()
-            stand_in = RuntimeError(f"{told} (the exception itself cannot be sent: {reason!r})")
-            body = self._dumper.dumps((stand_in, failure.path, failure.trace))
+        body = self._dumped(failure)
         frames.write_result(self._fd, (block, done, 1, frames.FAILURE, took), body)
+
+    def _dumped(self, failure: Failure) -> Any:
+        """Return a failure pickled, such that it can be loaded."""
+        error = failure.error
+        for sent in (error, _Bare(error)):
+            # an exception that cannot be made again over there is better known here
+            with suppress(Exception):  # code of users may raise anything
+                body = self._dumper.dumps((sent, failure.path, failure.trace))
+                if isinstance(self._loader.loads(body)[0], BaseException):
+                    return body
+        told = traceback.format_exception_only(error)[0].strip()
+        stand_in = RuntimeError(f"{told} (the exception itself cannot be sent)")
+        return self._dumper.dumps((stand_in, failure.path, failure.trace))
+
+
+class _Bare:
+    """Pickles an exception as its class, arguments and attributes."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        error = self._error
+        return bare_exception, (type(error), error.args, error.__dict__)
 
 
 def _reason(value: Any, error: Exception) -> str:

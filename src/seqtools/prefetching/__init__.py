@@ -5,7 +5,7 @@ from typing import Never, TypeVar
 
 from seqtools.checks import check_source
 from seqtools.prefetching.options import checked
-from seqtools.prefetching.prefetch import Prefetch
+from seqtools.prefetching.prefetched import Prefetch
 
 T = TypeVar("T")
 

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from seqtools.engines.base import END, Engine
+from seqtools.engines.base import END, PAUSE, Engine
 from seqtools.errors import EndOfSequence, Failure
 from seqtools.prefetching.window import MISSING, Cursor, Window
 
@@ -54,6 +54,9 @@ class Driver:
             try:
                 if self._engine is not None:
                     self._dispatch(self._engine)
+            except BaseException:
+                self._discard()
+                raise
             finally:
                 self._lock.release()
 
@@ -67,17 +70,13 @@ class Driver:
         if self._forks != len(_forks):
             self.open(cursor)
         with self._lock:
-            outcome = self._window.take(cursor, i)
-            while outcome is MISSING:
-                engine = self._engine
-                if engine is not None and engine.owns_this_thread():
-                    break  # no worker may wait for what only itself might evaluate
-                self._step(cursor)
-                outcome = self._window.take(cursor, i)
-            if self._engine is not None:
-                self._dispatch(self._engine)
+            try:
+                outcome = self._await(cursor, i)
+            except BaseException:
+                cursor.needs = None
+                self._discard()
+                raise
         if outcome is MISSING:
-            cursor.needs = None
             return self.inline(i)
         if outcome is END:
             self._window.ended(i)
@@ -99,43 +98,52 @@ class Driver:
         if engine is not None:
             engine.close(wait=wait)
 
-    def _step(self, cursor: Cursor) -> None:
-        """Receive outcomes, or wait for another thread that does; the lock is held."""
-        try:
-            engine = self._engine
-            if engine is None:
-                engine = self._engine = self._make_engine()
-            self._dispatch(engine)
+    def _await(self, cursor: Cursor, i: int) -> Any:
+        """Return the outcome of item `i`, `MISSING` to a worker, which may not wait for itself."""
+        outcome = self._window.take(cursor, i)
+        while outcome is MISSING:
+            if self._engine is None:
+                self._engine = self._make_engine()
+            if self._engine.owns_this_thread():
+                cursor.needs = None
+                break
+            self._dispatch(self._engine)
             if self._receiving:
-                self._changed.wait()
-                return
-            self._receiving = True
-            self._lock.release()
-            try:
-                results = engine.receive()
-            finally:
-                self._lock.acquire()
-                self._receiving = False
-                self._changed.notify_all()
-            if engine is self._engine:
-                self._window.received(results)
-        except BaseException:
-            cursor.needs = None
-            engine, self._engine = self._engine, None
-            self._window.reset()
-            if engine is not None:
-                engine.close(wait=False)
-            raise
+                self._changed.wait(PAUSE)
+            else:
+                self._receive(self._engine)
+            outcome = self._window.take(cursor, i)
+        if self._engine is not None:
+            self._dispatch(self._engine)
+        return outcome
+
+    def _receive(self, engine: Engine) -> None:
+        """Wait for outcomes, without the lock, on behalf of all readers."""
+        self._receiving = True
+        self._lock.release()
+        try:
+            results = engine.receive()
+        finally:
+            self._lock.acquire()
+            self._receiving = False
+            self._changed.notify_all()
+        if engine is self._engine:
+            self._window.received(results)
+
+    def _discard(self) -> None:
+        """Have a new engine begin with what is pending: something escaped from this one."""
+        engine, self._engine = self._engine, None
+        self._window.reset()
+        if engine is not None:
+            engine.close(wait=False)
 
     def _dispatch(self, engine: Engine) -> None:
         while self._leaving:
             self._window.close(self._leaving.popleft())
-        unwanted, urgent, ahead = self._window.plan()
+        window = self._window
+        unwanted, urgent, ahead = window.plan()
         if unwanted:
-            self._window.cancelled(engine.cancel(unwanted))
-            if not ahead:  # there may be room now
-                _, more, ahead = self._window.plan()
-                urgent += more
+            window.cancelled(engine.cancel(unwanted))
         if urgent:
             engine.submit(urgent, first=True)
         if ahead:

@@ -5,7 +5,7 @@ knows no engine, no thread and no clock, and can be tested without any of them.
 
 What it guarantees:
 
-- Items that are evaluated or being evaluated and not yet read are at most `capacity`.
+- Items that are evaluated or being evaluated for a reader are at most `capacity`.
 - No index is asked for that no reader is going to read, as far as readers are known.
 - What a reader still needs after a jump is kept.
 """
@@ -119,6 +119,7 @@ class Window:
         self.pending: set[int] = set()
         self.end = ENDLESS
         """Where a source without length was found to end."""
+        self._unwanted: set[int] = set()  # pending, but nobody expects it any more
         self._cursors: list[Cursor] = []
         self._urgent: list[int] = []
         self._clock = 0
@@ -172,9 +173,10 @@ class Window:
         for i, outcome in results:
             if i in self.pending:
                 self.pending.discard(i)
-                self.ready[i] = outcome
-        if len(self.ready) + len(self.pending) > self.capacity:
-            self._review = True
+                if i in self._unwanted:
+                    self._unwanted.discard(i)
+                else:
+                    self.ready[i] = outcome
 
     def ended(self, i: int) -> None:
         """Note that a source without length has no item `i`."""
@@ -186,6 +188,7 @@ class Window:
         It is going to be asked for again.
         """
         self.pending.clear()
+        self._unwanted.clear()
         if forget:
             self.ready.clear()
             self.end = ENDLESS
@@ -197,20 +200,21 @@ class Window:
         """Return the indices not to evaluate after all, those needed now, and those ahead.
 
         The first are still counted as pending, until `cancelled` says which of them
-        are not going to arrive.
+        are not going to arrive; the others are dropped when they do.
         """
         unwanted = self._sweep() if self._review else []
-        room = self.capacity - len(self.ready) - len(self.pending)
+        room = self.capacity - len(self.ready) - len(self.pending) + len(self._unwanted)
         urgent = []
         for cursor in self._cursors:
             i = cursor.needs
-            if i is None or i in self.pending or i in self.ready:
+            if i is None or i in self.ready or (i in self.pending and i not in self._unwanted):
                 continue
             if room <= 0:
-                if not self._evict():
-                    break  # everything is being evaluated: something is going to arrive
-                room = 1
+                unwanted += self._make_room()
             room -= 1
+            if i in self.pending:
+                self._unwanted.discard(i)
+                continue
             urgent.append(i)
             self.pending.add(i)
         return unwanted, urgent, self._fill(room) if room > 0 else []
@@ -218,6 +222,7 @@ class Window:
     def cancelled(self, indices: Collection[int]) -> None:
         """Note indices that were pending and are not going to arrive."""
         self.pending.difference_update(indices)
+        self._unwanted.difference_update(indices)
 
     # Parts
 
@@ -242,20 +247,28 @@ class Window:
                 expected.add(cursor.needs)
         for i in [i for i in self.ready if i not in expected]:
             del self.ready[i]
-        return [i for i in self.pending if i not in expected]
+        self._unwanted = self.pending - expected
+        return list(self._unwanted)
 
-    def _evict(self) -> bool:
-        """Make room for an item that is needed now, at the cost of one needed later."""
-        if not self.ready:
-            return False
+    def _make_room(self) -> list[int]:
+        """Give up the item that is needed last, for one that is needed now.
+
+        Returns it if it is still to arrive.
+        """
         needed = {c.needs for c in self._cursors}
-        victim = next((i for i in reversed(self.ready) if i not in needed), None)
-        if victim is None:
-            return False
-        del self.ready[victim]
+        distance = {int(i): d for c in self._cursors for d, i in enumerate(c.expected())}
+        held = [*self.ready, *(self.pending - self._unwanted)]
+        others = [i for i in held if i not in needed]
         for cursor in self._cursors:
             cursor.tail = cursor.head
-        return True
+        if not others:
+            return []
+        last = max(others, key=lambda i: distance.get(i, self.capacity))
+        if last in self.ready:
+            del self.ready[last]
+            return []
+        self._unwanted.add(last)
+        return [last]
 
     def _fill(self, room: int) -> list[int]:
         """Return the indices to evaluate ahead, in order of need, readers in turn."""
@@ -281,7 +294,10 @@ class Window:
             i = int(indices[position])
             if i >= self.end:
                 break
-            if i not in self.pending and i not in self.ready:
+            if i in self.pending:
+                room -= i in self._unwanted
+                self._unwanted.discard(i)
+            elif i not in self.ready:
                 chosen.append(i)
                 self.pending.add(i)
             position += 1

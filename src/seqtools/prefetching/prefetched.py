@@ -73,7 +73,7 @@ class Prefetch(LazySequence[T]):
         Workers end, and start again with a new copy of the source when an item is
         read. Readers go on where they are.
         """
-        self._known_size = self._size()
+        self._forget_length()
         self._state.driver.close(forget=True)
 
     def close(self) -> None:

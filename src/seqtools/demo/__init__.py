@@ -1,0 +1,53 @@
+"""`python -m seqtools demo`: minibatches of source code, read inline and by processes.
+
+The pipeline itself is `seqtools.demo.pipeline`, which is the file to read.
+"""
+
+import argparse
+import os
+from typing import Any
+
+
+def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
+    """Add `demo` to the commands of `python -m seqtools`."""
+    parser = commands.add_parser(
+        "demo",
+        help="read minibatches of source code, inline and by worker processes",
+        description="Turn source files into minibatches of integers, read all of them once "
+        "inline and once by worker processes, and compare.",
+    )
+    parser.add_argument(
+        "folder",
+        metavar="DIR",
+        nargs="?",
+        help="folder with Python files, or else other text files (default: the standard library)",
+    )
+    parser.add_argument(
+        "--break",
+        dest="with_broken",
+        action="store_true",
+        help="add a file that cannot be read, and show the error",
+    )
+    parser.add_argument(
+        "--workers", metavar="N", type=_count, default=2, help="worker processes (default: 2)"
+    )
+    parser.set_defaults(run=_run, refuse=parser.error)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {text!r}")
+    return int(text)
+
+
+def _run(options: argparse.Namespace) -> int:
+    # Imported only now: they need numpy and tqdm, which the other commands do not.
+    from seqtools.demo.files import STANDARD_LIBRARY, find
+    from seqtools.demo.show import show
+
+    folder = os.path.abspath(options.folder or STANDARD_LIBRARY)
+    try:
+        files = find(folder)
+    except ValueError as problem:
+        options.refuse(str(problem))
+    return show(folder, files, workers=options.workers, with_broken=options.with_broken)

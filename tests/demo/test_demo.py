@@ -1,0 +1,344 @@
+"""The demo, on a folder of a few small files."""
+
+import io
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import seqtools
+from seqtools.__main__ import main
+from seqtools.demo import files, pipeline, show
+from seqtools.demo.layout import broken, counted, volume
+from seqtools.errors import Step
+
+SOURCE = '"""Module."""\n\ndef f{n}(x):\n    return x + {n}\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    place = tmp_path / "code"
+    (place / "sub").mkdir(parents=True)
+    for n in range(10):
+        parent = place if n % 2 else place / "sub"
+        (parent / f"m{n}.py").write_text(SOURCE.format(n=n) * (1 + 20 * n))
+    (place / "empty.py").touch()
+    (place / "notes.txt").write_text("not Python, so left out")
+    return place
+
+
+def numbered(folder: Path, count: int, size: int) -> list[str]:
+    for n in range(count):
+        (folder / f"{n:03}.py").write_bytes(b"#" * size)
+    return [str(folder / f"{n:03}.py") for n in range(count)]
+
+
+def facts(output: str) -> dict[str, str]:
+    """Return the rows of what was printed, by title."""
+    return dict(re.findall(r"^(\w[\w -]*?)  +(.+)$", output, flags=re.MULTILINE))
+
+
+# ---------------------------------------------------------------------------- the pipeline
+
+
+def test_pipeline_equals_the_same_by_hand(folder: Path) -> None:
+    paths = files.find(str(folder))
+    rows = [w for path in paths for w in pipeline.windows(pipeline.tokens(pipeline.load(path)))]
+    batches = pipeline.build(paths)
+    k = pipeline.BATCH
+    assert len(paths) == 11
+    assert len(rows) == 11 * pipeline.PER_FILE
+    assert len(batches) == -(-len(rows) // k)
+    for b, batch in enumerate(batches):
+        np.testing.assert_array_equal(batch, np.stack(rows[b * k : b * k + k]))
+        assert batch.dtype == np.int32
+
+
+def test_pipeline_opens_nothing_before_it_is_read() -> None:
+    batches = pipeline.build(["not there.py"] * 8)
+    assert len(batches) == 2
+    with pytest.raises(seqtools.EvaluationError, match=r"not there\.py"):
+        batches[1]
+
+
+def test_a_batch_is_of_whole_files() -> None:
+    assert pipeline.BATCH % pipeline.PER_FILE == 0
+
+
+@pytest.mark.parametrize("count", [0, 1, 255, 256, 257, 5000])
+def test_windows(count: int) -> None:
+    words = [str(n) for n in range(count)]
+    parts = pipeline.windows(words)
+    assert [part.shape for part in parts] == [(pipeline.WINDOW,)] * pipeline.PER_FILE
+    filled = min(count, pipeline.WINDOW)
+    assert all((part[:filled] > 0).all() and not part[filled:].any() for part in parts)
+    np.testing.assert_array_equal(parts[0][:filled], pipeline.windows(words[:256])[0][:filled])
+    np.testing.assert_array_equal(parts[-1][:filled], pipeline.windows(words[-256:])[0][:filled])
+
+
+def test_equal_tokens_have_equal_integers() -> None:
+    first, *_ = pipeline.windows(["a", "b", "a"])
+    assert first[0] == first[2] != first[1]
+    assert first[0] == 1 + 3904355907 % (pipeline.VOCABULARY - 1)  # the CRC of "a"
+
+
+# ---------------------------------------------------------------------------- the files
+
+
+def test_other_text_files_are_taken_where_there_is_no_python(tmp_path: Path) -> None:
+    (tmp_path / "b.md").write_text("it's text, unlike Python")
+    (tmp_path / "a.txt").write_text("more")
+    (tmp_path / "c.png").write_bytes(b"\x89PNG")
+    paths = files.find(str(tmp_path))
+    assert [os.path.basename(path) for path in paths] == ["a.txt", "b.md"]
+    (batch,) = pipeline.build(paths)
+    assert (batch[pipeline.PER_FILE] > 0).sum() == 4
+
+
+def test_caches_and_hidden_folders_are_left_out(folder: Path) -> None:
+    before = files.find(str(folder))
+    for name in ("__pycache__", ".venv", "site-packages"):
+        (folder / name).mkdir()
+        (folder / name / "x.py").touch()
+    assert files.find(str(folder)) == before
+    (folder / "test").mkdir()
+    (folder / "test" / "x.py").touch()  # the tests of others than Python's are as good as any
+    assert len(files.find(str(folder))) == len(before) + 1
+
+
+def test_what_is_too_much_is_sampled_evenly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = numbered(tmp_path, 100, 10)
+    monkeypatch.setattr(files, "TOTAL", 250)
+    assert files.find(str(tmp_path)) == paths[::4]
+    monkeypatch.setattr(files, "TOTAL", 1)
+    assert files.find(str(tmp_path)) == paths[:1]
+    monkeypatch.setattr(files, "LARGEST", 9)
+    with pytest.raises(ValueError, match="has no text files"):
+        files.find(str(tmp_path))
+
+
+def test_the_standard_library_is_there() -> None:
+    paths = files.find(files.STANDARD_LIBRARY)
+    assert len(paths) > 100
+    assert not any("site-packages" in path or "/test/" in path for path in paths)
+    assert sum(map(os.path.getsize, paths)) < 2 * files.TOTAL
+
+
+# ---------------------------------------------------------------------------- the command
+
+
+def test_demo(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", str(folder)]) == 0
+    out, err = capsys.readouterr()
+    told = facts(out)
+    size = sum(path.stat().st_size for path in folder.rglob("*.py"))
+    assert err == ""  # no progress bar where nobody watches
+    assert told["files"] == f"11, {volume(size)}, from {folder}"
+    assert told["inline"].startswith("3 batches in ")
+    assert told["2 processes"].startswith("3 batches in ")
+    assert told["equal"].startswith("yes")
+    assert told["items"] == f"176 windows of 256 tokens, {volume(176 * 256 * 4)}"
+    assert " times on " in told["speed-up"]
+    assert told["pipeline"] == "prefetch("
+    assert "method='process'" in out
+    assert "EvaluationError" not in out
+    assert len(out.splitlines()) <= 36
+
+
+def test_break(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", "--break", "--workers", "1", str(folder)]) == 0
+    out, err = capsys.readouterr()
+    told = facts(out)
+    assert err == ""
+    assert told["equal"].startswith("yes")
+    assert told["1 process"].startswith("3 batches in ")
+    path = told["file"].removeprefix("files[5] is ")
+    assert os.path.basename(path) == "image.py"
+    assert not os.path.exists(path)  # removed again
+    assert f"EvaluationError: item 1 of prefetch failed: SyntaxError: {out_of(path)}" in out
+    steps = re.findall(r"^ +(\S+)\[(\d+)\], made at (.+):(\d+)$", out, flags=re.MULTILINE)
+    assert [(stage, int(i)) for stage, i, _, _ in steps] == [
+        ("prefetch", 1),
+        ("batch(stack)", 1),
+        ("unbatch", 80),
+        ("add_cache", 5),
+        ("smap(windows)", 5),
+        ("smap(tokens)", 5),
+        ("smap(load)", 5),
+    ]
+    for stage, _, file, line in steps:
+        assert os.path.dirname(file) == os.path.dirname(pipeline.__file__)
+        code = Path(file).read_text(encoding="utf-8").splitlines()[int(line) - 1]
+        assert f"seqtools.{stage.split('(')[0]}(" in code
+    assert told["after it"] == "the loop went on, and got 2 of 3 batches"
+    assert told["items"].startswith("128 windows")  # of two batches
+    assert len(out.splitlines()) <= 36
+
+
+def out_of(path: str) -> str:
+    return f"invalid or missing encoding declaration for '{path}'"
+
+
+def test_a_difference_is_not_hidden(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read(batches: seqtools.LazySequence[pipeline.Codes], title: str) -> show.Epoch:
+        epoch = show.Epoch([*batches], seconds=1)
+        if title != "inline" and epoch.batches[2] is not None:
+            epoch.batches[2][-1, -1] += 1
+        return epoch
+
+    monkeypatch.setattr(show, "read", read)
+    assert main(["demo", str(folder), "--workers", "1"]) == 1
+    assert facts(capsys.readouterr().out)["equal"] == "NO: this is a bug"
+
+
+def test_epochs_that_fail_alike_are_the_same() -> None:
+    def epoch(text: str, *, failed: int = 1) -> show.Epoch:
+        def f(x: int) -> pipeline.Codes:
+            if x == failed:
+                raise ValueError(text)
+            return np.array([x], dtype=np.int32)
+
+        return show.read(stage(f), "test")
+
+    def stage(f: Callable[[int], pipeline.Codes]) -> seqtools.LazySequence[pipeline.Codes]:
+        return seqtools.smap(f, range(4))
+
+    assert [batch is None for batch in epoch("a").batches] == [False, True, False, False]
+    assert epoch("a").same(epoch("a"))
+    assert not epoch("a").same(epoch("b"))
+    assert not epoch("a").same(epoch("a", failed=2))
+    assert not epoch("a").same(epoch("a", failed=9))
+
+
+def test_a_progress_bar_runs_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    show.read(seqtools.smap(np.array, [[1], [2], [3]]), "three")
+    written = terminal.getvalue()
+    assert "three" in written
+    assert "/3 [" in written
+    assert written.endswith("\r")  # and is gone at the end
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda place: place / "gone", "gone does not exist: give a folder"),
+        (lambda place: place / "empty.py", "empty.py is not a folder: give a folder"),
+        (lambda place: place / "bare", "bare has no text files (*.py, *.txt, *.md, *.rst, up to"),
+    ],
+    ids=["gone", "file", "bare"],
+)
+def test_a_wrong_folder(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    make: Callable[[Path], Path],
+    told: str,
+) -> None:
+    (folder / "bare").mkdir()
+    with pytest.raises(SystemExit) as stop:
+        main(["demo", str(make(folder))])
+    out, err = capsys.readouterr()
+    assert stop.value.code == 2
+    assert out == ""
+    assert told in err
+    assert "the standard library" in err
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "two", "1.5"])
+def test_a_wrong_number_of_workers(capsys: pytest.CaptureFixture[str], count: str) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["demo", f"--workers={count}"])
+    assert stop.value.code == 2
+    assert f"must be at least 1, got '{count}'" in capsys.readouterr().err
+
+
+def test_help_lists_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([]) == 0
+    out = capsys.readouterr().out
+    assert re.search(r"^ +demo +read minibatches", out, flags=re.MULTILINE)
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert stop.value.code == 0
+    assert capsys.readouterr().out == f"seqtools {seqtools.__version__}\n"
+
+
+def test_as_a_program(folder: Path) -> None:
+    command = [sys.executable, "-m", "seqtools", "demo", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert facts(done.stdout)["equal"].startswith("yes")
+
+
+def test_neither_import_nor_help_needs_what_the_demo_needs() -> None:
+    code = """
+import sys, seqtools
+assert "seqtools.demo" not in sys.modules
+from seqtools.__main__ import main
+main([])
+assert not {"numpy", "tqdm", "seqtools.demo.pipeline"} & set(sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+# ---------------------------------------------------------------------------- the layout
+
+
+def test_a_speed_up_that_is_none_has_a_reason(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(show, "usable_cores", lambda: 1)
+    show.row_of_gain(1.5)
+    assert facts(capsys.readouterr().out) == {
+        "speed-up": "1.50 times on 1 core, start of workers included"
+    }
+    show.row_of_gain(0.5)
+    assert "(too little work, or cores" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", [(), (Step("prefetch", 7, "demo.py", 1),)], ids=["no", "short"])
+def test_an_error_that_is_of_no_file_is_explained(
+    capsys: pytest.CaptureFixture[str], path: tuple[Step, ...]
+) -> None:
+    error = seqtools.EvaluationError("a worker died", path)
+    show.explain(show.Epoch([None], [error]), 0, ["a.py"])
+    told = facts(capsys.readouterr().out)
+    assert "file" not in told
+    assert told["after it"] == "the loop went on, and got 0 of 1 batches"
+
+
+def test_a_pipeline_is_broken_at_its_stages() -> None:
+    text = "batch(smap(f, smap(g, ['one', 'two', 'three'])), 4, False, None, stack, k=1)"
+    assert broken(text, 100) == [text]
+    assert broken(text, 60) == [
+        "batch(",
+        "  smap(f, smap(g, ['one', 'two', 'three'])),",
+        "  4, False, None, stack, k=1)",
+    ]
+    assert broken(text, 25) == [
+        "batch(",
+        "  smap(f,",
+        "    smap(g, ['one', ...])),",
+        "  4, False, None, stack, k=1)",
+    ]
+    assert broken("short[1:2]", 3) == ["short[1:2]"]
+
+
+def test_quantities_in_words() -> None:
+    assert [counted(n, "core") for n in (0, 1, 2)] == ["0 cores", "1 core", "2 cores"]
+    assert counted(2, "batch", "batches") == "2 batches"
+    assert [volume(n) for n in (0, 1234, 123_456)] == ["0.0 kB", "1.2 kB", "0.1 MB"]

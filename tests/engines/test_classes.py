@@ -1,0 +1,198 @@
+"""Classes and functions that travel by value come back as the consumer's own."""
+
+import dataclasses
+import enum
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import seqtools
+from seqtools.errors import bare_exception
+
+
+def prefetch(source: Any) -> seqtools.Prefetch[Any]:
+    return seqtools.prefetch(source, 2, "process")
+
+
+@pytest.fixture(autouse=True)
+def by_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have this module look like a script: nobody else can import it."""
+    monkeypatch.delitem(sys.modules, __name__)
+
+
+class Plain:
+    label = "as shipped"
+
+    def __init__(self, x: int) -> None:
+        self.x = x
+
+
+@dataclasses.dataclass
+class Record:
+    x: int
+    label = "as shipped"
+
+
+class Colour(enum.Enum):
+    RED = 0
+    BLUE = 1
+
+
+class Unusual(Exception):  # noqa: N818 -- as users name them
+    """An exception that cannot be made again from its `args`."""
+
+    def __init__(self, code: int, detail: str) -> None:
+        super().__init__(f"{code}: {detail}")
+        self.code = code
+
+
+class Slotted:
+    __slots__ = ("x",)
+
+    def __init__(self, x: int) -> None:
+        self.x = x
+
+
+def local_class() -> type:
+    class Local:
+        label = "as shipped"
+
+        def __init__(self, x: int) -> None:
+            self.x = x
+
+    return Local
+
+
+Old = local_class()
+Redefined = local_class()
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [Plain, Record, Slotted, Old, Redefined],
+    ids=["plain", "dataclass", "slots", "local", "redefined"],
+)
+def test_instances(cls: Callable[[int], Any]) -> None:
+    for i, value in enumerate(prefetch(seqtools.smap(cls, range(5)))):
+        assert type(value) is cls
+        assert value.x == i
+
+
+@pytest.mark.parametrize("cls", [Plain, Record, Redefined])
+def test_a_class_that_changed_after_it_was_shipped_stays_as_it_is(cls: Any) -> None:
+    p = prefetch(seqtools.smap(cls, range(40)))
+    items = iter(p)
+    next(items)
+    cls.label = "changed since"
+    try:
+        assert {value.label for value in items} == {"changed since"}
+        assert cls.label == "changed since"
+    finally:
+        cls.label = "as shipped"
+
+
+def test_members_of_enumerations_are_the_same() -> None:
+    for i, value in enumerate(prefetch(seqtools.smap(Colour, [0, 1, 0]))):
+        assert value is list(Colour)[i % 2]
+
+
+def test_classes_and_functions_themselves() -> None:
+    def function() -> None:
+        pass
+
+    p = prefetch(seqtools.smap(lambda _: (Plain, function, {"key": Record}), range(2)))
+    for a, b, c in p:
+        assert a is Plain
+        assert b is function
+        assert c["key"] is Record
+
+
+def test_bound_methods_and_closures_over_instances() -> None:
+    plain = Plain(3)
+    add = lambda x: Plain(x + plain.x)  # noqa: E731 -- a closure over an instance
+    assert [value.x for value in prefetch(seqtools.smap(add, range(3)))] == [3, 4, 5]
+
+
+def test_exceptions() -> None:
+    def fail(x: int) -> int:
+        raise Unusual(x, "of all things")
+
+    with pytest.raises(seqtools.EvaluationError) as caught:
+        prefetch(seqtools.smap(fail, range(3)))[2]
+    error = caught.value.__cause__
+    assert type(error) is Unusual
+    assert error.code == 2
+    assert str(error) == "2: of all things"
+    assert "in fail" in error.__notes__[0]
+
+
+def test_an_exception_that_cannot_be_sent_is_told_in_words() -> None:
+    def fail(x: int) -> int:
+        error = ValueError("broken")
+        error.handle = (y for y in [x])  # type: ignore[attr-defined]
+        raise error
+
+    with pytest.raises(seqtools.EvaluationError) as caught:
+        prefetch(seqtools.smap(fail, range(3)))[2]
+    assert isinstance(caught.value.__cause__, RuntimeError)
+    assert "ValueError: broken (the exception itself cannot be sent)" in str(caught.value)
+
+
+def test_bare_exceptions_are_what_they_were() -> None:
+    error = bare_exception(Unusual, ("text",), {"code": 4})
+    assert (type(error), error.args, error.__dict__) == (Unusual, ("text",), {"code": 4})
+
+
+def outcomes(p: Any) -> Iterator[Any]:
+    items = iter(p)
+    for _ in range(len(p)):
+        try:
+            yield next(items)
+        except seqtools.EvaluationError as error:
+            yield str(error.__cause__)
+
+
+def test_a_class_made_in_the_worker_is_an_error_of_its_item() -> None:
+    def make(x: int) -> Any:
+        class Made:
+            pass
+
+        return Made() if x == 1 else x
+
+    first, second, third = outcomes(prefetch(seqtools.smap(make, range(3))))
+    assert (first, third) == (0, 2)
+    assert second.startswith("item 1 cannot be sent from a worker process")
+    assert "first made in the worker cannot leave it" in second
+
+
+@pytest.mark.parametrize("n", [3, 200])
+def test_a_value_that_cannot_be_pickled_is_an_error_of_its_item(n: int) -> None:
+    p = prefetch(seqtools.smap(lambda x: (y for y in "a") if x == 1 else x, range(n)))
+    found = list(outcomes(p))
+    assert "item 1 cannot be sent from a worker process: generator" in found.pop(1)
+    assert found == [0, *range(2, n)]
+
+
+class Poisoned:
+    def __reduce__(self) -> Any:
+        return _poison, ()
+
+
+def _poison() -> None:
+    raise OSError("not here")
+
+
+@pytest.mark.parametrize("n", [3, 200])
+def test_a_value_that_cannot_be_loaded_is_an_error_of_its_item(n: int) -> None:
+    p = prefetch(seqtools.smap(lambda x: Poisoned() if x == 1 else x, range(n)))
+    found = list(outcomes(p))
+    assert "item 1 cannot be loaded from a worker process: OSError('not here')" in found.pop(1)
+    assert found == [0, *range(2, n)]
+
+
+def test_one_object_in_several_items_is_one_within_a_message_at_least() -> None:
+    shared = [1]
+    p = prefetch(seqtools.smap(lambda _: (shared, shared), range(3)))
+    assert all(a is b for a, b in p)

@@ -1,0 +1,471 @@
+"""What only worker processes can get right or wrong."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import seqtools
+from seqtools.engines.launch import meaning
+from seqtools.errors import WorkerDied, WorkerStartError
+from tests.engines.fifo import Fifo
+from tests.leaks import descendants
+
+MakeFifo = Callable[[], Fifo]
+
+
+def prefetch(source: Any, nworkers: int = 2, **options: Any) -> seqtools.Prefetch[Any]:
+    return seqtools.prefetch(source, nworkers, "process", **options)
+
+
+def outcomes(p: Any) -> list[Any]:
+    items, found = iter(p), []
+    for _ in range(len(p)):
+        try:
+            found.append(next(items))
+        except seqtools.EvaluationError as error:
+            found.append(error.__cause__)
+    return found
+
+
+# Death
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSEGV, "exit"])
+@pytest.mark.parametrize("n", [10, 3000])
+def test_an_item_that_kills_its_worker_again_fails_alone(how: Any, n: int) -> None:
+    def deadly(x: int) -> int:
+        if x == 5:
+            signal.signal(signal.SIGSEGV, signal.SIG_DFL)
+            os._exit(3) if how == "exit" else os.kill(os.getpid(), how)
+        return x
+
+    found = outcomes(prefetch(seqtools.smap(deadly, range(n)), max_cached=1000))
+    error = found.pop(5)
+    assert isinstance(error, WorkerDied)
+    assert "item 5" in str(error)
+    assert ("code 3" if how == "exit" else how.name) in str(error)
+    assert found == [*range(5), *range(6, n)]
+
+
+def test_a_death_loses_nothing(tmp_path: Path) -> None:
+    def dies_once(x: int) -> int:
+        mark = tmp_path / str(x)
+        if x % 7 == 3 and not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return x
+
+    assert list(prefetch(seqtools.smap(dies_once, range(40)))) == list(range(40))
+    assert len(list(tmp_path.iterdir())) == 6
+
+
+def test_what_was_finished_before_the_death_is_delivered(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+
+    def get(x: int) -> bytes:
+        with log.open("a") as file:
+            file.write(f"{x} ")
+        if x == 4 and log.read_text().split().count("4") == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return bytes(100_000)
+
+    p = prefetch(seqtools.batch(seqtools.smap(get, range(8)), 1), nworkers=1)
+    assert [len(value[0]) for value in p] == [100_000] * 8
+    assert log.read_text().split().count("4") == 2
+
+
+def test_all_workers_killed_from_outside() -> None:
+    def get(_: int) -> int:
+        return os.getpid()
+
+    p = prefetch(seqtools.smap(get, range(200)), nworkers=3, max_cached=5)
+    items = iter(p)
+    first = {next(items), next(items)}
+    for pid in first:
+        os.kill(pid, signal.SIGKILL)
+    rest = list(items)
+    assert len(rest) == 198
+    assert not first <= set(rest[50:])
+
+
+def test_the_template_killed_from_outside() -> None:
+    p = prefetch(seqtools.smap(lambda x: x, range(300)), max_cached=5)
+    items = iter(p)
+    assert next(items) == 0
+    engine = p._state.driver._engine
+    os.kill(engine._child._pid, signal.SIGKILL)  # type: ignore[union-attr]
+    assert list(items) == list(range(1, 300))
+
+
+def test_workers_that_never_live_are_given_up() -> None:
+    p = prefetch(seqtools.smap(abs, [1]), start_hook=lambda: os._exit(7))
+    with pytest.raises(WorkerStartError, match="exited with code 7"):
+        p[0]
+
+
+def test_a_worker_that_closes_its_pipes_is_replaced(tmp_path: Path) -> None:
+    def get(x: int) -> int:
+        mark = tmp_path / str(x)
+        if x == 2 and not mark.exists():
+            mark.touch()
+            os.closerange(3, 100)
+        return x
+
+    assert list(prefetch(seqtools.smap(get, range(6)))) == list(range(6))
+
+
+def test_how_a_process_ended_in_words() -> None:
+    assert meaning(3 << 8) == "it exited with code 3"
+    assert "SIGKILL" in meaning(signal.SIGKILL)
+    assert "memory" in meaning(signal.SIGKILL)
+    assert meaning(signal.SIGUSR1) == "it was killed by SIGUSR1"
+    assert meaning(60) == "it was killed by signal 60"
+
+
+# The pipeline on its way
+
+
+def test_an_unpicklable_pipeline_names_the_stage_and_what_to_do() -> None:
+    lock = threading.Lock()
+    bad = seqtools.smap(lambda x: (x, lock), range(3))
+    p = prefetch(seqtools.batch(seqtools.smap(str, bad), 2))
+    for _ in range(2):
+        with pytest.raises(WorkerStartError) as caught:
+            list(p)
+    message = str(caught.value)
+    assert "smap(<lambda>), made at" in message
+    assert __file__ in message
+    assert "cannot pickle '_thread.lock' object" in message
+    assert "start_method='fork'" in message
+    assert list(seqtools.prefetch(bad, 1, "process", start_method="fork")[:0]) == []
+
+
+def test_an_unpicklable_source_or_hook() -> None:
+    class Source(list[Any]):
+        def __reduce__(self) -> Any:
+            raise TypeError("not me")
+
+    with pytest.raises(WorkerStartError, match=r"a source of type Source cannot be sent.*not me"):
+        list(prefetch(Source([1])))
+    lock = threading.Lock()
+    with pytest.raises(WorkerStartError, match="start_hook cannot be sent"):
+        list(prefetch([1], start_hook=lambda: lock))
+
+
+def test_a_pipeline_that_cannot_be_loaded_tells_why() -> None:
+    class Picky:
+        def __init__(self, pid: int) -> None:
+            self.pid = pid
+
+        def __call__(self, x: int) -> int:
+            return x
+
+        def __setstate__(self, state: Any) -> None:
+            if state["pid"] != os.getpid():
+                raise OSError("no such camera")
+
+    with pytest.raises(WorkerStartError, match=r"could not be loaded.*no such camera") as caught:
+        list(prefetch(seqtools.smap(Picky(os.getpid()), range(3))))
+    assert "__setstate__" in caught.value.__notes__[0]
+
+
+def test_fork_takes_along_what_cannot_be_pickled() -> None:
+    lock = threading.Lock()
+
+    def get(x: int) -> int:
+        with lock:
+            return x
+
+    p = prefetch(seqtools.smap(get, range(5)), start_method="fork")
+    assert list(p) == list(range(5))
+
+
+def test_arrays_of_the_pipeline_are_not_copied_for_each_worker() -> None:
+    array = np.arange(200_000.0)
+    p = prefetch(seqtools.smap(lambda i: (array[i], array.flags.owndata), range(10)))
+    assert list(p) == [(float(i), False) for i in range(10)]
+
+
+def test_a_worker_may_write_to_its_arrays_and_nobody_else_sees_it() -> None:
+    array = np.zeros(200_000)
+
+    def count(_: int) -> float:
+        array[0] += 1
+        return float(array[0])
+
+    counts = list(prefetch(seqtools.smap(count, range(20))))
+    assert max(counts) <= 20
+    assert array[0] == 0
+
+
+@pytest.mark.parametrize("mode", ["r", "r+", "c"])
+def test_memory_maps_travel_by_reference(tmp_path: Path, mode: Any) -> None:
+    path = tmp_path / "data"
+    np.arange(100_000, dtype=np.int32).tofile(path)
+    mapped = np.memmap(path, np.int32, mode, offset=4096 + 8, shape=(1000, 20))
+
+    def mapped_here(_: int) -> bool:
+        return str(path) in Path("/proc/self/maps").read_text()
+
+    for array in (mapped, mapped[10:500:3, ::-1], np.asarray(mapped)[5:], mapped[::-1].T):
+        p = prefetch(seqtools.smap(lambda row: row.copy(), array))
+        np.testing.assert_array_equal(np.array(list(p)), np.asarray(array))
+        p = prefetch(seqtools.smap(mapped_here, seqtools.gather(array, range(2))))
+        assert list(p) == [mode != "c"] * 2
+
+
+def test_a_memory_map_without_a_file_goes_by_value(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    mapped = np.memmap(path, np.int32, "w+", shape=(10,))
+    mapped[:] = range(10)
+    path.unlink()
+    assert [int(x) for x in prefetch(mapped)] == list(range(10))
+
+
+def test_a_worker_writes_through_to_a_memory_map(tmp_path: Path) -> None:
+    mapped = np.memmap(tmp_path / "data", np.int32, "w+", shape=(10,))
+
+    def write(i: int) -> int:
+        mapped[i] = i
+        return i
+
+    list(prefetch(seqtools.smap(write, range(10))))
+    assert mapped.tolist() == list(range(10))
+
+
+# What workers are given
+
+
+def test_libraries_in_workers_use_one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("MKL_NUM_THREADS", "3")
+    names = ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"]
+    assert list(prefetch(seqtools.smap(os.getenv, names))) == ["1", "1", "3"]
+
+
+def test_working_directory_arguments_and_path(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(sys, "argv", ["mine", "--fast"])
+    (tmp_path / "only_here.py").write_text("def double(x): return 2 * x\n")
+    import only_here  # type: ignore[import-not-found]
+
+    p = prefetch(seqtools.smap(lambda _: (Path.cwd(), sys.argv), range(1)))
+    assert p[0] == (tmp_path, ["mine", "--fast"])
+    assert list(prefetch(seqtools.smap(only_here.double, range(3)))) == [0, 2, 4]
+
+
+def test_workers_draw_different_random_numbers() -> None:
+    def draw(_: int) -> tuple[float, float, int]:
+        return random.random(), float(np.random.rand()), os.getpid()  # noqa: NPY002 -- the global one
+
+    for p in (
+        prefetch(seqtools.smap(draw, range(60)), 3),
+        prefetch(seqtools.smap(draw, range(60)), 3, start_method="fork"),
+    ):
+        found = list(p)
+        assert len({a for a, _, _ in found}) == len({b for _, b, _ in found}) == 60
+
+
+def test_with_a_seed_items_are_the_same_in_every_run() -> None:
+    def draw(x: int) -> tuple[int, float, float]:
+        return x, random.random(), float(np.random.rand())  # noqa: NPY002 -- the global one
+
+    source = seqtools.smap(draw, range(20))
+    one, two = list(prefetch(source, 1, seed=5)), list(prefetch(source, 3, seed=5))
+    assert one == two == list(seqtools.prefetch(source, 0, seed=5))
+    assert list(prefetch(source, 2, seed=6)) != one
+    assert len({value for _, value, _ in one}) == 20
+
+
+def test_what_workers_print_arrives(capfd: pytest.CaptureFixture[str]) -> None:
+    def show(i: int, value: int) -> None:
+        print(f"read {i}: {value}")  # noqa: T201 -- that is the question
+
+    shown = seqtools.instrument.debug(range(3), show)
+    list(prefetch(shown))
+    assert sorted(capfd.readouterr().out.splitlines()) == [f"read {i}: {i}" for i in range(3)]
+
+
+def test_pipes_smaller_than_usual(monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl
+
+    real = os.pipe
+
+    def small() -> tuple[int, int]:
+        fds = real()
+        fcntl.fcntl(fds[0], fcntl.F_SETPIPE_SZ, 4096)
+        return fds
+
+    monkeypatch.setattr(os, "pipe", small)
+    monkeypatch.setattr("seqtools.engines.process.enlarge", lambda _: None)
+    order = np.random.default_rng(0).permutation(5000)
+    p = prefetch(seqtools.gather(seqtools.smap(lambda x: -x, range(5000)), order), max_cached=4000)
+    assert list(p) == [-int(i) for i in order]
+
+
+# Programs
+
+
+def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-W", "error", *arguments, "-c", textwrap.dedent(code)],
+        capture_output=True,
+        text=True,
+        timeout=25,
+        check=False,
+    )
+
+
+def test_a_script_without_a_guard(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent("""
+            import dataclasses
+            import seqtools
+
+            @dataclasses.dataclass
+            class Point:
+                x: int
+
+            def make(x):
+                return Point(offset + x)
+
+            offset = 10
+            points = list(seqtools.prefetch(seqtools.smap(make, range(3)), 2, "process"))
+            assert all(isinstance(point, Point) for point in points)
+            print(points)
+        """)
+    )
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=25, check=False
+    )
+    assert done.stdout == "[Point(x=10), Point(x=11), Point(x=12)]\n"
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_exit_with_an_iterator_that_is_not_done() -> None:
+    for method in ("process", "thread"):
+        done = run(f"""
+            import seqtools
+            p = seqtools.prefetch(seqtools.smap(abs, range(1000)), 2, "{method}")
+            items = iter(p)
+            print(next(items))
+        """)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "0\n", "")
+
+
+@pytest.mark.parametrize("method", ["process", "thread"])
+def test_ctrl_c_is_one_interrupt_and_reading_goes_on(method: str, tmp_path: Path) -> None:
+    done = interrupted(method, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "1 True\n", "")
+
+
+def interrupted(method: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a program that gets Ctrl-C, with its whole process group, while it waits for an item."""
+    code = textwrap.dedent(f"""
+        import os, signal, sys
+        import seqtools
+
+        begun, go_on = sys.argv[1:]
+
+        def get(x):
+            if x == 5 and not os.path.exists(begun):
+                open(begun, "w").close()
+                open(go_on).read()  # until nobody has it open for writing
+            return x
+
+        caught, seen = 0, []
+        items = iter(seqtools.prefetch(seqtools.smap(get, range(20)), 2, "{method}"))
+        while True:
+            try:
+                seen.append(next(items))
+            except KeyboardInterrupt:
+                caught += 1
+            except StopIteration:
+                break
+        print(caught, seen == list(range(20)))
+    """)
+    begun, go_on = folder / "begun", folder / "go_on"
+    os.mkfifo(go_on)
+    program = subprocess.Popen(
+        [sys.executable, "-c", code, str(begun), str(go_on)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    gate = os.open(go_on, os.O_WRONLY)  # returns when the item is being evaluated
+    os.killpg(program.pid, signal.SIGINT)
+    os.close(gate)
+    out, err = program.communicate(timeout=25)
+    return subprocess.CompletedProcess([], program.returncode, out, err)
+
+
+@pytest.mark.parametrize("forks", [False, True])
+def test_workers_end_with_their_parent_however_it_died(forks: bool, fifo: MakeFifo) -> None:
+    begun, gate = fifo(), fifo()
+    code = textwrap.dedent(f"""
+        import os, sys, threading
+        import seqtools
+
+        begun, gate = sys.argv[1:]
+
+        def get(x):
+            fd = os.open(begun, os.O_RDWR)
+            os.write(fd, b"x")
+            os.close(fd)
+            if x >= 2:
+                os.read(os.open(gate, os.O_RDWR), 1)
+            return x
+
+        p = seqtools.prefetch(seqtools.smap(get, range(20)), 2, "process")
+        p[0]
+        if {forks} and os.fork() == 0:  # it keeps our pipes and sockets open
+            os.read(os.open(gate, os.O_RDWR), 1)
+            os._exit(0)
+        for x in p:
+            pass
+    """)
+    program = subprocess.Popen([sys.executable, "-c", code, str(begun.path), str(gate.path)])
+    begun.wait(4)
+    family = list(descendants(program.pid))
+    assert len(family) >= 3
+    program.kill()
+    program.wait()
+    if forks:
+        gate.send()  # one of those who wait, most of which are dying
+    left = set(family)
+    while left:  # the test's time limit is the limit
+        left = {pid for pid in left if Path(f"/proc/{pid}").exists() and _alive(pid)}
+        gate.send(forks)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+def test_a_forked_child_of_the_user_can_go_on_reading() -> None:
+    p = prefetch(seqtools.smap(lambda x: x * x, range(20)))
+    items = iter(p)
+    assert next(items) == 0
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if list(p) == [x * x for x in range(20)] else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    assert list(items) == [x * x for x in range(1, 20)]

@@ -1,0 +1,280 @@
+"""The window is a state machine: it is driven without any worker."""
+
+import random
+from typing import Any
+
+import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from seqtools.prefetching.window import MISSING, Cursor, Follower, Window
+
+
+class Bench:
+    """A window, and an engine that evaluates what a test tells it to."""
+
+    def __init__(self, capacity: int) -> None:
+        self.window = Window(capacity)
+        self.queue: list[int] = []
+        self.asked: list[int] = []
+
+    def plan(self) -> None:
+        unwanted, urgent, ahead = self.window.plan()
+        dropped = [i for i in self.queue if i in unwanted]
+        self.queue = [i for i in self.queue if i not in dropped]
+        self.window.cancelled(dropped)
+        self.queue = urgent + self.queue + ahead
+        self.asked += urgent + ahead
+
+    def evaluate(self, n: int = 1000) -> None:
+        done, self.queue = self.queue[:n], self.queue[n:]
+        self.window.received([(i, -i) for i in done])
+
+    def read(self, cursor: Cursor, i: int) -> Any:
+        while (outcome := self.window.take(cursor, i)) is MISSING:
+            self.plan()
+            assert self.queue, "nothing is being evaluated, and a reader waits"
+            self.evaluate(1)
+        self.plan()
+        return outcome
+
+    def open(self, indices: Any) -> Cursor:
+        cursor = Cursor(indices)
+        self.window.open(cursor)
+        return cursor
+
+
+def follower(bench: Bench, size: int | None, near: int = 4) -> Follower:
+    cursor = Follower(size, near)
+    bench.window.open(cursor)
+    return cursor
+
+
+def test_a_reader_is_followed_to_its_end_and_no_further() -> None:
+    bench = Bench(4)
+    cursor = bench.open(range(2, 9))
+    for i in range(2, 9):
+        assert bench.read(cursor, i) == -i
+    assert bench.asked == list(range(2, 9))
+    assert not bench.window.ready
+
+
+def test_the_window_is_full_without_a_call_of_the_reader() -> None:
+    bench = Bench(4)
+    bench.read(bench.open(range(100)), 0)
+    assert bench.asked == [0, 1, 2, 3, 4]
+
+
+def test_any_order_given_is_followed() -> None:
+    order = np.array([5, 3, 3, 9, 0])
+    bench = Bench(3)
+    cursor = bench.open(order)
+    assert [bench.read(cursor, i) for i in order] == [-5, -3, -3, -9, 0]
+    assert bench.asked == [5, 3, 9, 0]  # the second 3 was kept for
+
+
+def test_what_is_skipped_is_not_evaluated() -> None:
+    bench = Bench(4)
+    cursor = bench.open(range(100))
+    bench.read(cursor, 0)
+    bench.read(cursor, 50)
+    bench.evaluate()
+    assert bench.asked == [0, 1, 2, 3, 4, 50, 51, 52, 53, 54]
+    assert sorted(bench.window.ready) == [51, 52, 53, 54]
+
+
+def test_what_is_asked_out_of_turn_does_not_move_the_reader() -> None:
+    bench = Bench(4)
+    cursor = bench.open(range(10, 20))
+    assert bench.read(cursor, 10) == -10
+    assert bench.read(cursor, 3) == -3
+    bench.evaluate()
+    assert bench.read(cursor, 11) == -11
+    assert bench.asked.count(11) == 1
+
+
+def test_readers_share_the_room() -> None:
+    bench = Bench(6)
+    first, second = bench.open(range(50)), bench.open(range(50, 100))
+    for i in range(20):
+        assert bench.read(first, i) == -i
+        assert bench.read(second, 50 + i) == -50 - i
+        assert len(bench.window.ready) + len(bench.window.pending) <= 6
+    assert len(bench.asked) == len(set(bench.asked))
+
+
+def test_an_item_for_two_readers_is_evaluated_once() -> None:
+    bench = Bench(8)
+    first, second = bench.open(range(20)), bench.open(range(20))
+    for i in range(20):
+        assert bench.read(first, i) == bench.read(second, i) == -i
+    assert bench.asked == list(range(20))
+
+
+def test_a_reader_that_rests_gives_its_room_to_others() -> None:
+    bench = Bench(6)
+    resting, busy = bench.open(range(100, 200)), bench.open(range(100))
+    bench.read(resting, 100)
+    for i in range(20):
+        bench.read(busy, i)
+    bench.evaluate()
+    assert sorted(bench.window.ready) == list(range(20, 26))
+    assert bench.read(resting, 101) == -101
+    bench.evaluate()
+    assert sorted(bench.window.ready) == [20, 21, 22, 102, 103, 104]
+
+
+def test_a_reader_that_leaves_leaves_nothing() -> None:
+    bench = Bench(6)
+    cursor = bench.open(range(100))
+    bench.read(cursor, 0)
+    bench.evaluate(3)
+    bench.window.close(cursor)
+    bench.plan()
+    assert not bench.queue
+    assert not bench.window.ready
+    assert not bench.window.pending
+
+
+def test_a_capacity_of_one() -> None:
+    bench = Bench(1)
+    first, second = bench.open(range(5)), bench.open(range(5, 10))
+    for i in range(5):
+        assert bench.read(first, i) == -i
+        assert bench.read(second, 5 + i) == -5 - i
+        assert len(bench.window.ready) + len(bench.window.pending) <= 1
+
+
+def test_a_short_jump_keeps_the_overlap() -> None:
+    bench = Bench(10)
+    cursor = follower(bench, 100, 10)
+    bench.read(cursor, 0)
+    bench.evaluate()
+    bench.read(cursor, 5)
+    bench.evaluate()
+    bench.read(cursor, 3)
+    assert [bench.asked.count(i) for i in range(6, 13)] == [1] * 7
+
+
+def test_random_reads_evaluate_what_is_read() -> None:
+    bench = Bench(4)
+    cursor = follower(bench, 1000)
+    bench.read(cursor, 500)
+    bench.asked.clear()
+    order = [10, 900, 300, 700, 100]
+    assert [bench.read(cursor, i) for i in order] == [-i for i in order]
+    assert bench.asked == order
+
+
+def test_a_stride_is_followed_after_a_few_reads() -> None:
+    for step in (7, -1, -3, 40):
+        bench = Bench(4)
+        cursor = follower(bench, 1000)
+        order = [500 + step * k for k in range(8)]
+        for i in order[:3]:
+            bench.read(cursor, i)
+        bench.evaluate()
+        assert set(order[3:7]) <= set(bench.window.ready), step
+
+
+def test_a_follower_ends_with_the_sequence() -> None:
+    bench = Bench(10)
+    cursor = follower(bench, 5)
+    bench.read(cursor, 3)
+    assert bench.asked == [3, 4]
+    bench.read(cursor, 1)
+    assert max(bench.asked) == 4
+
+
+def test_nothing_is_asked_behind_the_end_that_was_found() -> None:
+    bench = Bench(4)
+    cursor = bench.open(range(100))
+    bench.read(cursor, 0)
+    bench.window.ended(3)
+    bench.evaluate()
+    bench.read(cursor, 1)
+    bench.read(cursor, 2)
+    assert max(bench.asked) == 4
+
+
+def test_after_a_reset_everything_is_asked_again() -> None:
+    bench = Bench(4)
+    cursor = bench.open(range(10))
+    bench.read(cursor, 0)
+    bench.evaluate(2)
+    bench.queue.clear()
+    bench.window.reset()
+    assert [bench.read(cursor, i) for i in range(1, 10)] == [-i for i in range(1, 10)]
+    assert [bench.asked.count(i) for i in range(5)] == [1, 1, 1, 2, 2]
+
+
+class Readers(RuleBasedStateMachine):
+    """Readers of all kinds come, read, jump and go; the engine is as slow as it likes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bench = Bench(random.Random(0).randint(1, 6))
+        self.cursors: list[tuple[Cursor, Any]] = []
+
+    @rule(capacity=st.integers(1, 8))
+    @precondition(lambda self: not self.cursors)
+    def begin(self, capacity: int) -> None:
+        self.bench = Bench(capacity)
+
+    @rule(start=st.integers(0, 20), length=st.integers(0, 20), step=st.sampled_from([1, 2, -1]))
+    @precondition(lambda self: len(self.cursors) < 4)
+    def open_range(self, start: int, length: int, step: int) -> None:
+        indices = [i for i in range(start, start + step * length, step) if i >= 0]
+        places = range(start, start + step * len(indices), step)
+        self.cursors.append((self.bench.open(places), iter(indices)))
+
+    @rule(order=st.lists(st.integers(0, 15), max_size=12))
+    @precondition(lambda self: len(self.cursors) < 4)
+    def open_array(self, order: list[int]) -> None:
+        self.cursors.append((self.bench.open(np.array(order, dtype=int)), iter(order)))
+
+    @rule()
+    @precondition(lambda self: len(self.cursors) < 4)
+    def open_follower(self) -> None:
+        self.cursors.append((follower(self.bench, 30), None))
+
+    @rule(k=st.integers(0, 3), i=st.integers(0, 29))
+    def read(self, k: int, i: int) -> None:
+        if k >= len(self.cursors):
+            return
+        cursor, order = self.cursors[k]
+        if order is not None:
+            i = next(order, i)
+        assert self.bench.read(cursor, i) == -i
+
+    @rule(k=st.integers(0, 3))
+    def leave(self, k: int) -> None:
+        if k < len(self.cursors):
+            self.bench.window.close(self.cursors.pop(k)[0])
+            self.bench.plan()
+
+    @rule(n=st.integers(1, 8))
+    def evaluate(self, n: int) -> None:
+        self.bench.evaluate(n)
+
+    @rule()
+    def crash(self) -> None:
+        self.bench.queue.clear()
+        self.bench.window.reset()
+
+    @invariant()
+    def holds_no_more_than_its_capacity(self) -> None:
+        window = self.bench.window
+        wanted = window.pending - window._unwanted
+        assert len(window.ready) + len(wanted) <= window.capacity
+        assert window._unwanted <= window.pending
+        assert not wanted & set(window.ready)
+
+    @invariant()
+    def pending_is_what_the_engine_has(self) -> None:
+        assert sorted(self.bench.queue) == sorted(self.bench.window.pending)
+
+
+TestReaders = Readers.TestCase
+TestReaders.settings = settings(max_examples=300, stateful_step_count=40)
