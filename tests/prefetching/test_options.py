@@ -1,0 +1,169 @@
+"""The arguments of `prefetch`: what is accepted, and what is answered to the rest."""
+
+import itertools
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import seqtools
+from seqtools.prefetching import options
+from seqtools.prefetching.cores import usable_cores
+
+
+def made(**arguments: Any) -> options.Options:
+    return seqtools.prefetch([1, 2, 3], **arguments)._options
+
+
+def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(options, "usable_cores", lambda: 6)
+    assert made() == options.Options(6, "thread", 12)
+    assert made(nworkers=2).max_cached == 10
+    assert made(nworkers=-2).nworkers == 4
+    assert made(nworkers=-9).nworkers == 1
+    assert made(nworkers=0).nworkers == 0
+
+
+def test_as_in_the_seed_and_in_1_x() -> None:
+    seq = [1, 2, 3]
+    assert list(seqtools.prefetch(seq, max_cached=100, method="thread", nworkers=2)) == seq
+    assert list(seqtools.prefetch(seq, 2, "thread", 4)) == seq
+    assert made(max_buffered=7) == made(max_cached=7)
+    assert made(max_buffered=7, max_cached=7).max_cached == 7
+    with pytest.raises(TypeError, match="another name for max_cached, got 7 and 8"):
+        made(max_buffered=7, max_cached=8)
+
+
+def test_shm_size_is_ignored_and_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(options, "_said", set())
+    with pytest.warns(DeprecationWarning, match="shm_size is not used") as caught:
+        seqtools.prefetch([1, 2, 3], shm_size=1000)
+    assert caught[0].filename == __file__
+    assert made(shm_size=1000) == made()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"method": "threads"}, ValueError, "method must be 'thread' or 'process', got 'threads'"),
+        ({"start_method": "spawn"}, ValueError, "must be 'template' or 'fork', got 'spawn'"),
+        ({"max_cached": 0}, ValueError, "max_cached must be at least 1, got 0"),
+        ({"max_cached": 2.5}, TypeError, "max_cached must be an integer, got 2.5"),
+        ({"nworkers": "all"}, TypeError, "nworkers must be an integer, got 'all'"),
+        ({"start_hook": 5}, TypeError, "start_hook must be a function, got 5"),
+        ({"seed": 1, "method": "thread"}, ValueError, "seed= needs method='process'"),
+        ({"seed": -1, "method": "process"}, ValueError, "seed must be at least 0, got -1"),
+        ({"num_workers": 4}, TypeError, r"prefetch\(\) has no 'num_workers': use nworkers=4"),
+        ({"prefetch_factor": 2}, TypeError, "use max_cached, which counts all items ahead"),
+        ({"buffer_size": 8}, TypeError, "use max_cached=8"),
+        ({"num_proc": 4}, TypeError, "use nworkers=4"),
+        ({"worker_init_fn": print}, TypeError, "use start_hook=print"),
+        ({"max_cache": 4}, TypeError, "did you mean 'max_cached'"),
+        ({"colour": 4}, TypeError, "has no 'colour'; it has nworkers, method"),
+    ],
+)
+def test_refused(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        made(**arguments)
+
+
+def test_what_is_no_sequence_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"seq must be a sequence, got dict: use list"):
+        seqtools.prefetch({1: 2})  # type: ignore[arg-type]
+
+
+def test_repr_is_the_call() -> None:
+    p = seqtools.prefetch([1], 2, "process", 5, start_hook=print, seed=3, start_method="fork")
+    assert repr(p) == (
+        "prefetch([1], nworkers=2, method='process', max_cached=5, start_hook=print, seed=3, "
+        "start_method='fork')"
+    )
+    assert repr(seqtools.prefetch("ab", 0)) == (
+        "prefetch('ab', nworkers=0, method='thread', max_cached=10)"
+    )
+
+
+def test_nothing_starts_before_an_item_is_read() -> None:
+    before = threading.active_count()
+    p = seqtools.prefetch(range(10), 3)
+    items = iter(p)
+    p[2:5]
+    assert threading.active_count() == before
+    assert next(items) == 0
+    assert threading.active_count() == before + 3
+    p.close()
+    assert threading.active_count() == before
+
+
+def test_a_thread_in_user_code_is_abandoned_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("seqtools.engines.thread._PATIENCE", 0.0)
+    begun, go_on = threading.Event(), threading.Event()
+
+    def get(x: int) -> int:
+        if x == 1:
+            begun.set()
+            go_on.wait()
+        return x
+
+    p = seqtools.prefetch(seqtools.smap(get, range(3)), 1)
+    assert p[0] == 0
+    begun.wait()
+    with pytest.warns(RuntimeWarning, match=r"thread seqtools-0 is still evaluating item 1"):
+        p.close()
+    go_on.set()
+    assert list(p) == [0, 1, 2]
+
+
+# Cores
+
+
+def cgroup(folder: Path, **files: str) -> str:
+    for name, text in files.items():
+        path = folder / name.replace("__", "/").replace("_max", ".max")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return str(folder)
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({}, 8),
+        ({"cpu_max": "max 100000\n"}, 8),
+        ({"cpu_max": "250000 100000\n"}, 3),
+        ({"cpu_max": "10000 100000\n"}, 1),
+        ({"cpu_max": "nonsense\n"}, 8),
+        ({"cpu__cpu.cfs_quota_us": "200000", "cpu__cpu.cfs_period_us": "100000"}, 2),
+        ({"cpu__cpu.cfs_quota_us": "-1", "cpu__cpu.cfs_period_us": "100000"}, 8),
+        ({"cpu__cpu.cfs_quota_us": "5", "cpu__cpu.cfs_period_us": "0"}, 8),
+    ],
+    ids=itertools.count(),
+)
+def test_the_quota_of_the_cgroup_counts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], cores: int
+) -> None:
+    monkeypatch.setattr("seqtools.prefetching.cores._affinity", lambda: 8)
+    assert usable_cores({}, cgroup(tmp_path, **files)) == cores
+
+
+@pytest.mark.parametrize(
+    ("environ", "cores"),
+    [
+        ({"LOCAL_WORLD_SIZE": "4"}, 2),
+        ({"OMPI_COMM_WORLD_LOCAL_SIZE": "3"}, 2),
+        ({"LOCAL_WORLD_SIZE": "100"}, 1),
+        ({"LOCAL_WORLD_SIZE": "0"}, 8),
+        ({"SLURM_NTASKS_PER_NODE": "4(x2)"}, 8),
+    ],
+    ids=itertools.count(),
+)
+def test_local_ranks_share_the_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str], cores: int
+) -> None:
+    monkeypatch.setattr("seqtools.prefetching.cores._affinity", lambda: 8)
+    assert usable_cores(environ, str(tmp_path)) == cores
+
+
+def test_the_cores_of_this_machine() -> None:
+    assert usable_cores() >= 1
