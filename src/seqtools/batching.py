@@ -1,14 +1,14 @@
 """Items in batches, and batches back to items."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from seqtools.checks import check_count, check_function, check_source
 from seqtools.errors import EndOfSequence
 from seqtools.indices import Indices, as_list, quotients, spans
 from seqtools.sequence import LazySequence
-from seqtools.sources import any_upstream, assign, getter, read_many, size_of
+from seqtools.sources import Source, any_upstream, assign, getter, read_many, size_of
 
 T = TypeVar("T")
 
@@ -92,7 +92,7 @@ class Batch(LazySequence[Any]):
 
 
 def batch(
-    sequence: Sequence[Any],
+    sequence: Source[Any],
     k: int,
     drop_last: bool = False,  # noqa: FBT001, FBT002 -- the signature of SeqTools 1.x
     pad: Any = None,
@@ -198,7 +198,7 @@ class Unbatch(LazySequence[T]):
 
 
 def unbatch(
-    sequence: Sequence[Sequence[T]], batch_size: int, last_batch_size: int | None = None
+    sequence: Source[Source[T]], batch_size: int, last_batch_size: int | None = None
 ) -> LazySequence[T]:
     """Return the items of batches one by one.
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import Callable, MutableMapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -10,7 +10,7 @@ from seqtools.checks import check_count, check_mapping, check_source
 from seqtools.flight import Flights
 from seqtools.indices import Indices
 from seqtools.sequence import LazySequence
-from seqtools.sources import assign, getter, size_of
+from seqtools.sources import Source, assign, getter, size_of
 
 T = TypeVar("T")
 
@@ -129,7 +129,7 @@ class AddCache(LazySequence[T]):
 
 
 def add_cache(
-    arr: Sequence[T], cache_size: int = 1, cache: MutableMapping[int, Any] | None = None
+    arr: Source[T], cache_size: int = 1, cache: MutableMapping[int, Any] | None = None
 ) -> LazySequence[T]:
     """Return `arr` with the `cache_size` items that were used last kept in memory.
 

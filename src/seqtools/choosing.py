@@ -1,13 +1,12 @@
 """Items taken from one of several sequences, depending on a value."""
 
 import operator
-from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from seqtools.checks import check_source
 from seqtools.indices import Indices
 from seqtools.sequence import LazySequence
-from seqtools.sources import assign, common_size, getter
+from seqtools.sources import Source, assign, common_size, getter
 
 T = TypeVar("T")
 
@@ -62,7 +61,7 @@ class Switch(Case[T]):
         return 0 if self._select(i) else 1
 
 
-def case(selector: Sequence[int], *values: Sequence[T]) -> LazySequence[T]:
+def case(selector: Source[int], *values: Source[T]) -> LazySequence[T]:
     """Return items from the sequences that `selector` names, one by one.
 
     Item `i` is `values[selector[i]][i]`: only the chosen one is read. Assigning to it
@@ -90,7 +89,7 @@ def case(selector: Sequence[int], *values: Sequence[T]) -> LazySequence[T]:
     return _measured(Case[T](selector, *values))
 
 
-def switch(condition: Sequence[Any], x: Sequence[T], y: Sequence[T]) -> LazySequence[T]:
+def switch(condition: Source[Any], x: Source[T], y: Source[T]) -> LazySequence[T]:
     """Return items of `x` where `condition` is true, of `y` where it is not.
 
     Item `i` is `x[i] if condition[i] else y[i]`: only the chosen one is read.

@@ -9,9 +9,8 @@ that works pays nothing for it.
 import os
 import sys
 from contextvars import ContextVar
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 # The demo is a user of the library that happens to live inside it.
@@ -23,13 +22,12 @@ _ENTRANCES = frozenset({"__getitem__", "attempt", "_work", "_evaluate"})
 _mode: ContextVar[str] = ContextVar("seqtools_seterr", default="wrap")
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One stage on the way from the item that was read to the failure."""
 
     stage: str
     """Short description, such as `smap(load)`."""
-    index: int
+    index: int  # type: ignore[assignment]  # a tuple has a method of this name
     """Index of the item in that stage."""
     file: str
     """Source file of the line that made the stage."""
@@ -204,14 +202,16 @@ def _summary(error: BaseException) -> str:
     return f"{name}: {text}" if text else name
 
 
-@dataclass(slots=True)
 class Failure:
     """An error on its way from where an item was evaluated to who reads it."""
 
-    error: BaseException
-    path: tuple[Step, ...] = ()
-    trace: str = ""
-    """The traceback in words, for an error that comes from another process."""
+    __slots__ = ("error", "path", "trace")
+
+    def __init__(self, error: BaseException, path: tuple[Step, ...] = (), trace: str = "") -> None:
+        self.error = error
+        self.path = path
+        self.trace = trace
+        """The traceback in words, for an error that comes from another process."""
 
     @classmethod
     def caught(cls, error: BaseException) -> "Failure":

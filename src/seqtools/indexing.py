@@ -11,7 +11,7 @@ from seqtools.checks import check_count, check_integers, check_source
 from seqtools.errors import EndOfSequence
 from seqtools.indices import Indices, as_array, as_list, concatenated, modulo, within
 from seqtools.sequence import LazySequence, Rearrangement
-from seqtools.sources import getter, is_stage, read_many, size_of
+from seqtools.sources import Source, getter, is_stage, read_many, size_of
 
 T = TypeVar("T")
 
@@ -125,7 +125,7 @@ class Gather(Rearrangement[T]):
         return self._sequences[0], self._indexes
 
 
-def gather(sequence: Sequence[T], indexes: Sequence[int]) -> LazySequence[T]:
+def gather(sequence: Source[T], indexes: Source[int]) -> LazySequence[T]:
     """Return the items of `sequence` at `indexes`, in that order.
 
     Nothing is copied: item `i` is `sequence[indexes[i]]`, so assigning to it assigns
@@ -192,7 +192,7 @@ class Cycle(Rearrangement[T]):
         return self._sequences[0], self._limit
 
 
-def cycle(sequence: Sequence[T], limit: int | None = None) -> LazySequence[T]:
+def cycle(sequence: Source[T], limit: int | None = None) -> LazySequence[T]:
     """Return `sequence` repeated end to end, `limit` items long or without end.
 
     Nothing is copied: item `i` is `sequence[i % len(sequence)]`, so assigning to it
@@ -321,7 +321,7 @@ class Interleave(Rearrangement[T]):
         return self._sequences
 
 
-def interleave(*sequences: Sequence[T]) -> LazySequence[T]:
+def interleave(*sequences: Source[T]) -> LazySequence[T]:
     """Return the first items of all sequences, then the second ones, and so on.
 
     A sequence that is used up is passed over. Endless ones end with the longest

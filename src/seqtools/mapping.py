@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from seqtools.checks import check_function, check_source
 from seqtools.indices import Indices
 from seqtools.sequence import LazySequence
-from seqtools.sources import common_size, getter, read_many
+from seqtools.sources import Source, common_size, getter, read_many
 
 T = TypeVar("T")
 
@@ -65,7 +65,7 @@ class Starmap(Smap[T]):
         return [f(*arguments) for arguments in read_many(self._sequences[0], indices)]
 
 
-def smap(f: Callable[..., T], *sequences: Sequence[Any]) -> LazySequence[T]:
+def smap(f: Callable[..., T], *sequences: Source[Any]) -> LazySequence[T]:
     """Return the results of `f` on the items of `sequences`, computed when read.
 
     Item `i` is `f(sequence[i], …)`, evaluated every time that it is read: see
@@ -92,7 +92,7 @@ def smap(f: Callable[..., T], *sequences: Sequence[Any]) -> LazySequence[T]:
     return result
 
 
-def starmap(f: Callable[..., T], sequence: Sequence[Any]) -> LazySequence[T]:
+def starmap(f: Callable[..., T], sequence: Source[Any]) -> LazySequence[T]:
     """Return the results of `f` on items that are tuples of its arguments.
 
     Item `i` is `f(*sequence[i])`, evaluated every time that it is read.

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from seqtools.checks import check_count, check_source
 from seqtools.indices import Indices, as_array, is_run
 from seqtools.sequence import LazySequence, Rearrangement, Slice
-from seqtools.sources import assign, common_size, getter, read_many, size_of
+from seqtools.sources import Source, assign, common_size, getter, read_many, size_of
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ class Collate(LazySequence[Any]):
         return (self._made(self._sequences),)
 
 
-def collate(sequences: Sequence[Sequence[Any]] | Mapping[Any, Sequence[Any]]) -> LazySequence[Any]:
+def collate(sequences: Sequence[Source[Any]] | Mapping[Any, Source[Any]]) -> LazySequence[Any]:
     """Return the items of all `sequences` side by side, as tuples or dicts.
 
     Item `i` is `(sequences[0][i], sequences[1][i], …)`, or for a mapping the dict with
@@ -147,7 +147,7 @@ class Concatenate(Rearrangement[T]):
         return f"concatenate([{inner}])"
 
 
-def concatenate(sequences: Sequence[Sequence[T]]) -> LazySequence[T]:
+def concatenate(sequences: Sequence[Source[T]]) -> LazySequence[T]:
     """Return the items of the first of `sequences`, then those of the second, and so on.
 
     Nothing is copied; assigning to an item assigns to the sequence that it comes from.
@@ -202,7 +202,7 @@ class Split(LazySequence[LazySequence[T]]):
 
 
 def split(
-    sequence: Sequence[T], edges: int | Sequence[int] | Sequence[tuple[int, int]]
+    sequence: Source[T], edges: int | Source[int] | Source[tuple[int, int]]
 ) -> LazySequence[LazySequence[T]]:
     """Return parts of `sequence`, each of them a view.
 

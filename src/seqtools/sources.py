@@ -5,9 +5,21 @@ A stage resolves how to read its sources once, when it is made, by `getter`.
 
 import sys
 from collections.abc import Callable, MutableSequence
-from typing import Any, TypeGuard
+from typing import Any, Protocol, TypeGuard, TypeVar
 
 from seqtools.indices import Indices, as_list
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Source(Protocol[T_co]):
+    """What items can be read from: lists, arrays, datasets, and lazy sequences."""
+
+    def __len__(self) -> int:
+        """Return the number of items."""
+
+    def __getitem__(self, i: int, /) -> T_co:
+        """Return item `i`, from 0 to one less than their number."""
 
 
 def is_stage(source: object) -> TypeGuard[Any]:

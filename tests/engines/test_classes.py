@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+import functools
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -113,6 +114,17 @@ def test_bound_methods_and_closures_over_instances() -> None:
     plain = Plain(3)
     add = lambda x: Plain(x + plain.x)  # noqa: E731 -- a closure over an instance
     assert [value.x for value in prefetch(seqtools.smap(add, range(3)))] == [3, 4, 5]
+
+
+@functools.cache
+def table() -> dict[int, int]:
+    return {1: 2}
+
+
+def test_functions_with_a_cache() -> None:
+    assert list(prefetch(seqtools.smap(lambda key: table()[key], [1, 1]))) == [2, 2]
+    double = functools.lru_cache(maxsize=1)(lambda x: 2 * x)
+    assert list(prefetch(seqtools.smap(double, [1, 1]))) == [2, 2]
 
 
 def test_exceptions() -> None:

@@ -8,7 +8,6 @@ on a multiple of 64 bytes from the end of the header.
 import os
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 TASK = struct.Struct("<IIqqqB")  # block, count, start, stop, step, mode; step 0: a list follows
@@ -93,14 +92,13 @@ def _write_all(fd: int, data: Any) -> None:
         view = view[os.write(fd, view) :]
 
 
-@dataclass(slots=True)
-class Result:
+class Result(NamedTuple):
     """What a worker answers."""
 
     block: int
     done: int
     """Number of items of the block that were answered before."""
-    count: int
+    count: int  # type: ignore[assignment]  # a tuple has a method of this name
     kind: int
     seconds: float
     """Time spent on these items."""

@@ -1,7 +1,5 @@
 """Random numbers in workers: different in each, or the same for an item wherever it is made."""
 
-import hashlib
-import random
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +11,8 @@ def seed_generators(seed: int | None) -> None:
     Args:
         seed: What to derive the seeds from; `None` for one of the operating system.
     """
+    import random
+
     source = random.SystemRandom() if seed is None else random.Random(seed)  # noqa: S311
     random.seed(source.getrandbits(64))
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
@@ -32,6 +32,8 @@ class _Seeded:
         self._get, self._seed = get, seed
 
     def __call__(self, i: int) -> Any:
+        import hashlib
+
         digest = hashlib.blake2b(f"{self._seed}/{i}".encode(), digest_size=8).digest()
         seed_generators(int.from_bytes(digest, "little"))
         return self._get(i)

@@ -9,6 +9,7 @@ Buffers of arrays lie outside of the pickle, in one anonymous file that workers 
 privately: however many workers there are, there is one copy until somebody writes.
 """
 
+import functools
 import io
 import mmap
 import os
@@ -40,11 +41,29 @@ class _PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle
         mapped = reduce_memmap(obj)
         if mapped is not None:
             return mapped
+        if isinstance(obj, functools._lru_cache_wrapper):  # noqa: SLF001 -- it has no other name
+            return _reduce_cached(obj)
         reduced = super().reducer_override(obj)
         by_reference = reduced is NotImplemented or isinstance(reduced, str)
         if not by_reference and isinstance(obj, type | types.FunctionType):
             self.by_value.append(obj)
         return _with_slots(obj, reduced)
+
+
+def _reduce_cached(function: Any) -> Any:
+    """Return how to cache the same function anew, if it cannot be imported by its name."""
+    module = sys.modules.get(function.__module__)
+    if (
+        function.__module__ != "__main__"
+        and getattr(module, function.__qualname__, None) is function
+    ):
+        return NotImplemented
+    parameters = function.cache_parameters()
+    return _cached, (function.__wrapped__, parameters["maxsize"], parameters["typed"])
+
+
+def _cached(function: Any, maxsize: int | None, typed: bool) -> Any:  # noqa: FBT001 -- called by pickle
+    return functools.lru_cache(maxsize, typed)(function)
 
 
 def _with_slots(obj: Any, reduced: Any) -> Any:

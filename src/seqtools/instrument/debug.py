@@ -2,12 +2,13 @@
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from seqtools.checks import check_count, check_function, check_source
 from seqtools.instrument.observing import Observing
 from seqtools.sequence import LazySequence
+from seqtools.sources import Source
 
 T = TypeVar("T")
 
@@ -39,7 +40,7 @@ class Debug(Observing[T]):
 
     def __init__(
         self,
-        sequence: Sequence[T],
+        sequence: Source[T],
         func: Callable[[int, T], object],
         max_calls: int | None,
         max_rate: float | None,
@@ -65,7 +66,7 @@ class Debug(Observing[T]):
 
 
 def debug(
-    sequence: Sequence[T],
+    sequence: Source[T],
     func: Callable[[int, T], object],
     max_calls: int | None = None,
     max_rate: float | None = None,

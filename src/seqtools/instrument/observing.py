@@ -1,11 +1,10 @@
 """A stage that passes items on, for stages that look at them."""
 
-from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from seqtools.indices import Indices
 from seqtools.sequence import LazySequence
-from seqtools.sources import assign, getter, size_of
+from seqtools.sources import Source, assign, getter, size_of
 
 T = TypeVar("T")
 
@@ -15,7 +14,7 @@ class Observing(LazySequence[T]):
 
     __slots__ = ("_read", "_sequence")
 
-    def __init__(self, sequence: Sequence[T]) -> None:
+    def __init__(self, sequence: Source[T]) -> None:
         self._sequence = sequence
         self._read = getter(sequence)
 

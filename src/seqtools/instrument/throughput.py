@@ -2,11 +2,11 @@
 
 import threading
 import time
-from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from seqtools.checks import check_source
 from seqtools.instrument.observing import Observing
+from seqtools.sources import Source
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class Throughput(Observing[T]):
 
     _name = "monitor_throughput"
 
-    def __init__(self, sequence: Sequence[T]) -> None:
+    def __init__(self, sequence: Source[T]) -> None:
         super().__init__(sequence)
         self._state = _Clock()
 
@@ -78,7 +78,7 @@ class Throughput(Observing[T]):
         return (self._sequence,)
 
 
-def monitor_throughput(sequence: Sequence[T]) -> Throughput[T]:
+def monitor_throughput(sequence: Source[T]) -> Throughput[T]:
     """Return `sequence`, with the speed at which it is read measured.
 
     Items are passed on unchanged. Reads in worker processes are not seen from here:

@@ -1,11 +1,12 @@
 """Reading ahead: `prefetch`, and what decides which items come next."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Never, TypeVar
 
 from seqtools.checks import check_source
 from seqtools.prefetching.options import checked
 from seqtools.prefetching.prefetched import Prefetch
+from seqtools.sources import Source
 
 T = TypeVar("T")
 
@@ -13,7 +14,7 @@ __all__ = ["Prefetch", "prefetch"]
 
 
 def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
-    seq: Sequence[T],
+    seq: Source[T],
     nworkers: int | None = None,
     method: str = "thread",
     max_cached: int | None = None,

@@ -100,6 +100,11 @@ class Driver:
 
     def _await(self, cursor: Cursor, i: int) -> Any:
         """Return the outcome of item `i`, `MISSING` to a worker, which may not wait for itself."""
+        outcome, following = self._window.step(cursor, i)
+        if outcome is not MISSING:
+            if following is not None and self._engine is not None:
+                self._engine.submit((following,))
+            return outcome
         outcome = self._window.take(cursor, i)
         while outcome is MISSING:
             if self._engine is None:

@@ -1,10 +1,8 @@
 """The arguments of `prefetch`, checked."""
 
-import difflib
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from seqtools.checks import check_count, check_function
 from seqtools.engines.base import Engine
@@ -54,8 +52,7 @@ _KEYWORDS = (
 _said: set[str] = set()
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """How a prefetch reads ahead."""
 
     nworkers: int
@@ -143,6 +140,8 @@ def _advice(name: str, value: object) -> str:
     if name in _ELSEWHERE:
         shown = getattr(value, "__name__", None) or repr(value)
         return f"{message}: use {_ELSEWHERE[name].format(shown)}"
+    import difflib
+
     near = difflib.get_close_matches(name, _KEYWORDS, n=1, cutoff=0.5)
     return (
         f"{message}: did you mean {near[0]!r}?"

@@ -2,7 +2,6 @@
 
 import threading
 import weakref
-from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from seqtools.engines.seeding import seeded
@@ -11,7 +10,7 @@ from seqtools.prefetching.driver import Driver
 from seqtools.prefetching.options import Options
 from seqtools.prefetching.window import Cursor, Follower
 from seqtools.sequence import LazySequence
-from seqtools.sources import getter, size_of
+from seqtools.sources import Source, getter, size_of
 
 T = TypeVar("T")
 
@@ -23,7 +22,7 @@ class Prefetch(LazySequence[T]):
 
     _reads_ahead = True
 
-    def __init__(self, sequence: Sequence[T], options: Options) -> None:
+    def __init__(self, sequence: Source[T], options: Options) -> None:
         self._sequence = sequence
         self._options = options
         self._state = _State(self)

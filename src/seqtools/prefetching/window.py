@@ -121,6 +121,7 @@ class Window:
         """Where a source without length was found to end."""
         self._unwanted: set[int] = set()  # pending, but nobody expects it any more
         self._cursors: list[Cursor] = []
+        self._alone: Cursor | None = None  # the only reader, but for others that rest
         self._urgent: list[int] = []
         self._clock = 0
         self._review = False
@@ -139,11 +140,45 @@ class Window:
             self._cursors.remove(cursor)
             self._review = True
 
+    def step(self, cursor: Cursor, i: int) -> tuple[Any, int | None]:
+        """Do what `take` and `plan` do, in the common case, in a tenth of the time.
+
+        That is when the only reader goes on by one, the window is full, and the item is
+        ready. Returns its outcome and the index to evaluate next, if any; `MISSING`
+        in all other cases, in which nothing has changed.
+        """
+        head, share, indices = cursor.head, cursor.share, cursor.indices
+        if (
+            self._review
+            or cursor is not self._alone
+            or cursor.tail != head + share
+            or indices[head] != i
+            or type(cursor) is not Cursor
+            or type(indices) is not range
+        ):
+            return MISSING, None
+        outcome = self.ready.pop(i, MISSING)
+        if outcome is MISSING:
+            return MISSING, None
+        self._clock += 1
+        cursor.last_read = self._clock
+        cursor.head = head + 1
+        if cursor.tail >= len(indices) or len(self.ready) + len(self.pending) >= self.capacity:
+            return outcome, None
+        following = indices[cursor.tail]
+        if following >= self.end or following in self.pending or following in self.ready:
+            return outcome, None
+        cursor.tail += 1
+        self.pending.add(following)
+        return outcome, following
+
     def take(self, cursor: Cursor, i: int) -> Any:
         """Return the outcome of item `i`, needed by `cursor` now, or `MISSING`.
 
         An outcome that was returned is not held any more, unless others expect it.
         """
+        if cursor is not self._alone:
+            self._alone = None
         position = cursor.find(i)
         if position is None:
             if cursor.jump(i):
@@ -153,7 +188,7 @@ class Window:
             cursor.head = position  # what was passed over is not going to be read
             self._review = True
         self._clock += 1
-        if not cursor.share or len(self._cursors) > 1:
+        if not cursor.share or cursor is not self._alone:
             self._review = self._review or not cursor.share or self._some_rest()
         cursor.last_read = self._clock
         outcome = self.ready.get(i, MISSING)
@@ -163,7 +198,7 @@ class Window:
         cursor.needs = None
         if position is not None:
             cursor.head = position + 1
-        alone = len(self._cursors) == 1 and isinstance(cursor.indices, range)
+        alone = cursor is self._alone and isinstance(cursor.indices, range)
         if alone or not any(c.needs == i or i in c.expected() for c in self._cursors):
             del self.ready[i]
         return outcome
@@ -245,6 +280,8 @@ class Window:
             expected.update(map(int, cursor.expected()))
             if cursor.needs is not None:
                 expected.add(cursor.needs)
+        served = [c for c in self._cursors if c.share or c.needs is not None]
+        self._alone = served[0] if len(served) == 1 else None
         for i in [i for i in self.ready if i not in expected]:
             del self.ready[i]
         self._unwanted = self.pending - expected
@@ -272,8 +309,8 @@ class Window:
 
     def _fill(self, room: int) -> list[int]:
         """Return the indices to evaluate ahead, in order of need, readers in turn."""
-        if len(self._cursors) == 1:
-            return self._ahead(self._cursors[0], room)
+        if self._alone is not None:
+            return self._ahead(self._alone, room)
         columns = [self._ahead(cursor, room) for cursor in self._cursors]
         order = [i for row in zip_longest(*columns) for i in row if i is not None]
         chosen = list(dict.fromkeys(order))

@@ -1,0 +1,111 @@
+"""All laws at once, on one sequence."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextvars import copy_context
+from typing import Any
+
+from seqtools.errors import seterr
+from seqtools.sequence import LazySequence
+from seqtools.testing import changing, reading, relations
+from seqtools.testing.subject import Length, Subject, Values
+
+LAWS: tuple[Callable[[Subject], None], ...] = (
+    reading.building,
+    reading.length,
+    reading.iteration,
+    reading.reversal,
+    reading.indices,
+    reading.edges,
+    reading.slices,
+    reading.slices_without_length,
+    reading.slices_of_slices,
+    reading.searching,
+    reading.identity,
+    reading.representation,
+    reading.pickling,
+    relations.bulk,
+    relations.reads,
+    relations.rebuilding,
+    changing.errors,
+    changing.errors_in_iteration,
+    changing.assignment,
+    changing.slice_assignment,
+)
+
+
+def check_laws(  # noqa: PLR0913 -- what there is to know of a sequence, all by name
+    build: Callable[..., LazySequence[Any]],
+    expected: Callable[..., Iterable[Any]],
+    *,
+    sources: Sequence[Values] = ((10, 11, 12, 13, 14),),
+    assigned: Sequence[Values] | None = None,
+    length: Length = "known",
+    value_dependent: bool = False,
+    picklable: bool = True,
+) -> None:
+    """Check that a lazy sequence is what a list would be, and reads what it says.
+
+    `build` is called many times, each time with new sources, of which every read is
+    recorded. What it returns is compared with the list that `expected` makes of the
+    same values: its items, all kinds of indices and slices, searching, pickled copies,
+    bulk reads, the stated reads, errors, assignment. Sequences and arrays among the
+    items are compared as lists.
+
+    Args:
+        build: Given a `Probe` for each of `sources`, returns the sequence.
+        expected: Given a list for each of `sources`, returns the items.
+        sources: The items of each source. For one without end, the function that makes
+            item `i` of `i`: `expected` is given a list of the first 64.
+        assigned: Other items for the same sources, which change nothing about which of
+            them are read. What `expected` makes of them is assigned. `None` if items
+            are computed, so that assigning one is a `TypeError`.
+        length: `"endless"` if the sequence has no end, then `expected` returns at least
+            the first 12 items; `"unknown"` if its end is not known before.
+        value_dependent: Whether what is read depends on values, so that `_reads` can
+            state a part of it only.
+        picklable: Whether the sequence can be pickled; if not, trying must be a
+            `TypeError`.
+
+    Raises:
+        AssertionError: If a law does not hold; it names the law, what should have been
+            and what was.
+
+    Example:
+        >>> from seqtools import LazySequence
+        >>> class Mirrored(LazySequence):
+        ...     def __init__(self, sequence):
+        ...         self.sequence = sequence
+        ...
+        ...     def _size(self):
+        ...         return len(self.sequence)
+        ...
+        ...     def _get(self, i):
+        ...         return self.sequence[-1 - i]
+        ...
+        ...     def _sources(self):
+        ...         return (self.sequence,)
+        ...
+        ...     def _rebuild(self, sequence):
+        ...         return Mirrored(sequence)
+        >>> try:
+        ...     check_laws(Mirrored, lambda items: items[::-1])
+        ... except AssertionError as error:
+        ...     print(error)
+        law 'reads': what is read of source 0 for range(0, 1) one by one should be [], got [4]
+
+        It has no `_reads`, so nothing could be read ahead for it.
+    """
+    subject = Subject(build, expected, sources, assigned, length, value_dependent, picklable)
+    copy_context().run(_check, subject)
+
+
+def _check(subject: Subject) -> None:
+    seterr("wrap")
+    for law in LAWS:
+        name = law.__name__.replace("_", " ")
+        try:
+            law(subject)
+        except AssertionError as error:
+            raise AssertionError(f"law '{name}': {error}") from error
+        except Exception as error:
+            raise AssertionError(f"law '{name}': raised {error!r}") from error
