@@ -8,7 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from seqtools.prefetching.window import MISSING, Cursor, Follower, Window
+from seqtools.prefetching.cursors import Cursor, Follower
+from seqtools.prefetching.window import MISSING, Window
 
 
 class Bench:

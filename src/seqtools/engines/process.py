@@ -21,57 +21,36 @@ import os
 import pickle
 import socket
 import threading
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from seqtools.engines import frames, template
 from seqtools.engines.base import END, PAUSE
+from seqtools.engines.dealing import Dealer, Hand
 from seqtools.engines.launch import Child, launch, meaning
 from seqtools.engines.pipes import Poller, enlarge
 from seqtools.engines.shipping import Loader, pack
 from seqtools.engines.worker import MODES
 from seqtools.errors import Failure, WorkerDied, WorkerStartError, seterr
 
-_BLOCK_SECONDS = 0.002
-"""Work in a block: long against the 20 µs that a message costs."""
-_QUEUE_SECONDS = 0.02
-"""Work given to a worker beforehand: twice as long as the keeper sleeps."""
 _KEEPER_SECONDS = 0.01
-_MOST_BLOCKS = 16
-"""Blocks given to a worker beforehand: as many as the smallest pipe takes."""
+"""How long the receiver must be away for the keeper to take over."""
 _MOST_DEATHS = 3
 """Deaths for each worker, in a row and without a result, to give up after. Arbitrary."""
 
 
-class _Block:
-    """Indices given to a worker together."""
-
-    __slots__ = ("alone", "answered", "indices", "number")
-
-    def __init__(self, number: int, indices: Sequence[int], *, alone: bool) -> None:
-        self.number, self.indices, self.alone = number, indices, alone
-        self.answered = 0  # so many of the first indices
-
-    def left(self) -> Sequence[int]:
-        return self.indices[self.answered :]
-
-
-class _Worker:
+class _Worker(Hand):
     """The consumer's side of a worker process."""
 
-    __slots__ = ("blocks", "number", "pid", "reader", "ready", "results", "tasks")
+    __slots__ = ("number", "pid", "reader", "ready", "results", "tasks")
 
     def __init__(self, number: int, tasks: int, results: int) -> None:
+        super().__init__()
         self.number, self.tasks, self.results = number, tasks, results
         self.pid: int | None = None
         self.ready = False  # it has loaded the pipeline
-        self.blocks: deque[_Block] = deque()
         self.reader = frames.ResultReader(results)
-
-    def queued(self) -> int:
-        return sum(len(block.indices) - block.answered for block in self.blocks)
 
 
 _open_fds: set[int] = set()
@@ -90,19 +69,13 @@ class ProcessEngine:
         start_method: str = "template",
     ) -> None:
         self._lock = threading.RLock()  # the garbage collector may close at any point
-        self._backlog: deque[int] = deque()
-        self._suspects: deque[int] = deque()  # to be evaluated alone
-        self._died_once: set[int] = set()  # indices that a worker died over, perhaps
+        self._dealer = Dealer()
         self._done: list[tuple[int, Any]] = []
         self._fatal: WorkerStartError | None = None
         self._closed = False
         self._receiving = False
         self._received = 0
-        self._blocks = 0
-        self._mode = 0
-        self._seconds = _BLOCK_SECONDS  # an item takes, by moving average
-        self._longest = 1  # a block may be
-        self._full = False  # no worker takes more for now
+        self._mode = 0  # how errors are to be reported
         self._unlucky = 0  # workers that died since the last result
         self._nworkers = nworkers
         self._workers: list[_Worker] = []
@@ -135,26 +108,16 @@ class ProcessEngine:
         """Take `indices` on, before all others that wait if `first`."""
         with self._lock:
             self._mode = MODES.index(seterr())
-            if first:
-                self._backlog.extendleft(reversed(indices))
-            else:
-                self._backlog.extend(indices)
-            if not self._full and self._fatal is None:
+            self._dealer.add(indices, first=first)
+            if not self._dealer.full and self._fatal is None:
                 self._deal()
         if not self._busy.is_set():
             self._busy.set()
 
     def cancel(self, indices: Collection[int]) -> Collection[int]:
         """Return those of `indices` that no worker was given."""
-        unwanted = set(indices)
         with self._lock:
-            dropped = unwanted.intersection(self._backlog)
-            if dropped:
-                self._backlog = deque(i for i in self._backlog if i not in dropped)
-            suspects = unwanted.intersection(self._suspects)
-            if suspects:
-                self._suspects = deque(i for i in self._suspects if i not in suspects)
-        return dropped | suspects
+            return self._dealer.cancel(indices)
 
     def receive(self) -> list[tuple[int, Any]]:
         """Return what is done, waiting for at least one item; nothing after `close`."""
@@ -185,8 +148,7 @@ class ProcessEngine:
             if self._closed:
                 return
             self._closed = True
-            self._backlog.clear()
-            self._suspects.clear()
+            self._dealer.clear()
             self._done = []
             child = self._stop()
             if self._payload is not None:
@@ -261,51 +223,15 @@ class ProcessEngine:
         if self._watched.pop(worker.results, None) is not None:
             self._poller.unregister(worker.results)
 
-    # Giving out work; the lock is held
-
     def _deal(self) -> None:
-        """Give work to workers that have little left, the one with the least first."""
-        self._full = False
-        while self._suspects:
-            idle = next((w for w in self._workers if not w.blocks), None)
-            if idle is None:
+        for worker, block in self._dealer.deal(self._workers):
+            try:
+                os.write(worker.tasks, frames.task(block.number, block.indices, self._mode))
+            except BlockingIOError:  # its pipe is full
+                self._dealer.refused(worker)
                 return
-            self._give(idle, [self._suspects.popleft()], alone=True)
-        while self._backlog:
-            open_ones = [w for w in self._workers if self._takes_more(w)]
-            if not open_ones:
-                self._full = True
-                return
-            worker = min(open_ones, key=_Worker.queued)
-            share = -(-len(self._backlog) // (2 * len(self._workers)))
-            length = min(self._longest, share)
-            indices = [self._backlog.popleft() for _ in range(length)]
-            if not self._give(worker, indices, alone=False):
-                return
-
-    def _takes_more(self, worker: _Worker) -> bool:
-        if len(worker.blocks) < 2:  # noqa: PLR2004 -- one to do, one to go on with
-            return not any(block.alone for block in worker.blocks)
-        enough = worker.queued() * self._seconds > _QUEUE_SECONDS
-        return not enough and len(worker.blocks) < _MOST_BLOCKS
-
-    def _give(self, worker: _Worker, indices: Sequence[int], *, alone: bool) -> bool:
-        run = range(indices[0], indices[0] + len(indices))
-        if len(indices) == 1 or indices == list(run):
-            indices = run
-        elif len(indices) > frames.LONGEST_LIST:
-            self._backlog.extendleft(reversed(indices[frames.LONGEST_LIST :]))
-            indices = indices[: frames.LONGEST_LIST]
-        self._blocks = (self._blocks + 1) & 0xFFFFFFFF
-        try:
-            os.write(worker.tasks, frames.task(self._blocks, indices, self._mode))
-        except BlockingIOError:  # its pipe is full
-            (self._suspects if alone else self._backlog).extendleft(reversed(indices))
-            return False
-        except BrokenPipeError:  # it died, which is going to be told
-            pass
-        worker.blocks.append(_Block(self._blocks, indices, alone=alone))
-        return True
+            except BrokenPipeError:  # it died, which is going to be told
+                pass
 
     # Taking results; the lock is held
 
@@ -337,21 +263,17 @@ class ProcessEngine:
         if result.kind == frames.READY:
             worker.ready = True
             return
-        block = worker.blocks[0]
-        indices = block.indices[result.done : result.done + result.count]
         self._unlucky = 0
-        self._died_once.difference_update(indices if self._died_once else ())
-        self._seconds += 0.2 * (result.seconds / result.count - self._seconds)
-        aim = max(1, int(_BLOCK_SECONDS / max(self._seconds, 1e-8)))
-        self._longest = min(2 * self._longest, aim)
-        block.answered = result.done + result.count
-        if block.answered == len(block.indices):
-            worker.blocks.popleft()
+        block = worker.blocks[0]
+        if (result.block, result.done) != (block.number, block.answered):
+            message = f"worker {worker.number} answers block {result.block}, not {block.number}"
+            raise RuntimeError(message)  # what escapes has all workers started anew
+        indices = self._dealer.answered(worker, result.count, result.seconds)
         try:
             self._done += zip(indices, self._outcomes(result), strict=True)
         except Exception as error:  # noqa: BLE001 -- code of users may raise anything
             if len(indices) > 1:  # evaluate again, so that each has a message of its own
-                self._suspects.extend(indices)
+                self._dealer.suspect(indices)
                 return
             message = f"item {indices[0]} cannot be loaded from a worker process: {error!r}"
             failed = TypeError(message)
@@ -410,19 +332,13 @@ class ProcessEngine:
         if worker.results in self._watched:
             self._read(worker)  # what it had finished
         self._forget(worker)
-        blocks = worker.blocks
-        begun = blocks.popleft() if blocks and worker.ready else None
-        for block in reversed(blocks):
-            self._backlog.extendleft(reversed(block.left()))
-        if begun is not None and begun.alone and begun.indices[0] in self._died_once:
-            i = begun.indices[0]
-            self._died_once.discard(i)
-            message = f"a worker process died twice while it evaluated item {i}: {meaning(status)}"
-            self._done.append((i, Failure(WorkerDied(message))))
+        culprit = self._dealer.died(worker, began=worker.ready)
+        if culprit is not None:
+            why = (
+                f"a worker process died twice while it evaluated item {culprit}: {meaning(status)}"
+            )
+            self._done.append((culprit, Failure(WorkerDied(why))))
             self._unlucky = 0
-        elif begun is not None:
-            self._died_once.update(begun.left())
-            self._suspects.extend(begun.left())
         self._unlucky += 1
         if self._unlucky > _MOST_DEATHS * self._nworkers:
             message = f"worker processes end before they evaluate anything: {meaning(status)}"
@@ -440,7 +356,7 @@ class ProcessEngine:
                 seen = self._received
                 continue
             with self._lock:
-                if not self._backlog and not any(w.blocks for w in self._workers):
+                if not self._dealer and not any(w.blocks for w in self._workers):
                     self._busy.clear()
                     continue
             events = self._poller.poll(0.05)

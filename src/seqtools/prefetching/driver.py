@@ -8,7 +8,8 @@ from typing import Any
 
 from seqtools.engines.base import END, PAUSE, Engine
 from seqtools.errors import EndOfSequence, Failure
-from seqtools.prefetching.window import MISSING, Cursor, Window
+from seqtools.prefetching.cursors import Cursor
+from seqtools.prefetching.window import MISSING, Window
 
 _forks = [0]
 if hasattr(os, "register_at_fork"):

@@ -6,9 +6,9 @@ from typing import Any, TypeVar
 
 from seqtools.engines.seeding import seeded
 from seqtools.indices import Indices
+from seqtools.prefetching.cursors import Cursor, Follower
 from seqtools.prefetching.driver import Driver
 from seqtools.prefetching.options import Options
-from seqtools.prefetching.window import Cursor, Follower
 from seqtools.sequence import LazySequence
 from seqtools.sources import Source, getter, size_of
 

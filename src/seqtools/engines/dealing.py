@@ -1,0 +1,174 @@
+"""Which worker is given which indices, and who is to blame when one dies.
+
+A state machine without processes: `process` sends what it deals, and tells it what came
+of it.
+"""
+
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
+from typing import TypeVar
+
+from seqtools.engines.frames import LONGEST_LIST
+
+_BLOCK_SECONDS = 0.002
+"""Work in a block: long against the 20 µs that a message costs."""
+_QUEUE_SECONDS = 0.02
+"""Work given to a worker beforehand: twice as long as the keeper sleeps."""
+_MOST_BLOCKS = 16
+"""Blocks given to a worker beforehand: as many as the smallest pipe takes."""
+
+
+class Block:
+    """Indices given to a worker together."""
+
+    __slots__ = ("alone", "answered", "indices", "number")
+
+    def __init__(self, number: int, indices: Sequence[int], *, alone: bool) -> None:
+        self.number, self.indices, self.alone = number, indices, alone
+        self.answered = 0  # so many of the first indices
+
+    def left(self) -> Sequence[int]:
+        """Return the indices that are not answered."""
+        return self.indices[self.answered :]
+
+
+class Hand:
+    """What a worker was given and has not answered."""
+
+    __slots__ = ("blocks",)
+
+    def __init__(self) -> None:
+        self.blocks: deque[Block] = deque()
+
+    def queued(self) -> int:
+        """Return the number of indices that are not answered."""
+        return sum(len(block.indices) - block.answered for block in self.blocks)
+
+
+H = TypeVar("H", bound=Hand)
+
+
+class Dealer:
+    """Deals indices to workers, a few milliseconds of work at a time."""
+
+    def __init__(self) -> None:
+        self._backlog: deque[int] = deque()
+        self._suspects: deque[int] = deque()  # to be evaluated alone
+        self._died_once: set[int] = set()  # indices over which a worker died, perhaps
+        self._numbers = 0
+        self._seconds = _BLOCK_SECONDS  # an item takes, by moving average
+        self._longest = 1  # a block may be
+        self.full = False
+        """Whether no worker takes more for now."""
+
+    def __bool__(self) -> bool:
+        """Return whether something is to be dealt."""
+        return bool(self._backlog or self._suspects)
+
+    def add(self, indices: Sequence[int], *, first: bool = False) -> None:
+        """Take `indices` on, before all others if `first`."""
+        if first:
+            self._backlog.extendleft(reversed(indices))
+        else:
+            self._backlog.extend(indices)
+
+    def suspect(self, indices: Sequence[int]) -> None:
+        """Take `indices` on to be evaluated one by one, as one of them does harm."""
+        self._suspects.extend(indices)
+
+    def cancel(self, indices: Collection[int]) -> Collection[int]:
+        """Return those of `indices` that were not dealt, and forget them."""
+        unwanted = set(indices)
+        dropped = unwanted.intersection(self._backlog)
+        if dropped:
+            self._backlog = deque(i for i in self._backlog if i not in dropped)
+        suspects = unwanted.intersection(self._suspects)
+        if suspects:
+            self._suspects = deque(i for i in self._suspects if i not in suspects)
+        return dropped | suspects
+
+    def clear(self) -> None:
+        """Forget all that was not dealt."""
+        self._backlog.clear()
+        self._suspects.clear()
+
+    def deal(self, hands: Sequence[H]) -> Iterator[tuple[H, Block]]:
+        """Yield blocks for workers that have little left, the one with the least first."""
+        self.full = False
+        while self._suspects:
+            idle = next((hand for hand in hands if not hand.blocks), None)
+            if idle is None:
+                return
+            yield idle, self._block(idle, [self._suspects.popleft()], alone=True)
+        while self._backlog:
+            takers = [hand for hand in hands if self._takes_more(hand)]
+            if not takers:
+                self.full = True
+                return
+            # no more than a fair share of what is there, so that all end at the same time
+            share = -(-len(self._backlog) // (2 * len(hands)))
+            length = min(self._longest, share)
+            indices = [self._backlog.popleft() for _ in range(length)]
+            hand = min(takers, key=Hand.queued)
+            yield hand, self._block(hand, indices, alone=False)
+
+    def refused(self, hand: Hand) -> None:
+        """Take back the last block of a worker, which could not be sent."""
+        block = hand.blocks.pop()
+        (self._suspects if block.alone else self._backlog).extendleft(reversed(block.indices))
+
+    def answered(self, hand: Hand, count: int, seconds: float) -> Sequence[int]:
+        """Return the next `count` indices of a worker, which took it `seconds`."""
+        block = hand.blocks[0]
+        indices = block.left()[:count]
+        self._seconds += 0.2 * (seconds / count - self._seconds)
+        aim = max(1, int(_BLOCK_SECONDS / max(self._seconds, 1e-8)))
+        self._longest = min(2 * self._longest, aim)
+        block.answered += count
+        if block.answered == len(block.indices):
+            hand.blocks.popleft()
+        if self._died_once:
+            self._died_once.difference_update(indices)
+        return indices
+
+    def died(self, hand: Hand, *, began: bool) -> int | None:
+        """Take back what a worker that died did not answer.
+
+        It may have died over any item of its first block, if it `began` at all. These are
+        dealt alone from now on. Returns the index over which two workers died, if any.
+        """
+        blocks = hand.blocks
+        first = blocks.popleft() if blocks and began else None
+        for block in reversed(blocks):
+            if block.alone:
+                self._suspects.extendleft(block.left())
+            else:
+                self._backlog.extendleft(reversed(block.left()))
+        blocks.clear()
+        if first is None:
+            return None
+        left = first.left()
+        if first.alone and left[0] in self._died_once:
+            self._died_once.discard(left[0])
+            return left[0]
+        self._died_once.update(left)
+        self._suspects.extend(left)
+        return None
+
+    def _takes_more(self, hand: Hand) -> bool:
+        if len(hand.blocks) < 2:  # noqa: PLR2004 -- one to do, one to go on with
+            return not any(block.alone for block in hand.blocks)
+        enough = hand.queued() * self._seconds > _QUEUE_SECONDS
+        return not enough and len(hand.blocks) < _MOST_BLOCKS
+
+    def _block(self, hand: Hand, indices: Sequence[int], *, alone: bool) -> Block:
+        run = range(indices[0], indices[0] + len(indices))
+        if len(indices) == 1 or indices == list(run):
+            indices = run
+        elif len(indices) > LONGEST_LIST:
+            self._backlog.extendleft(reversed(indices[LONGEST_LIST:]))
+            indices = indices[:LONGEST_LIST]
+        self._numbers = (self._numbers + 1) & 0xFFFFFFFF
+        block = Block(self._numbers, indices, alone=alone)
+        hand.blocks.append(block)
+        return block

@@ -1,0 +1,95 @@
+"""Where readers stand, and what they are going to read next."""
+
+from collections.abc import Sequence
+
+from seqtools.indices import ENDLESS
+
+
+class Cursor:
+    """A reader: the indices that it is going to read, and where it stands in them."""
+
+    __slots__ = ("head", "indices", "last_read", "needs", "share", "tail")
+
+    def __init__(self, indices: Sequence[int]) -> None:
+        self.indices = indices
+        self.head = 0  # position of the next read
+        self.tail = 0  # position up to which items were asked for
+        self.share = 0  # number of items that may be asked for ahead
+        self.needs: int | None = None  # index that the reader waits for
+        self.last_read = 0  # on the clock of the window
+
+    @property
+    def patient(self) -> bool:
+        """Whether nothing is to be read ahead for now."""
+        return False
+
+    def find(self, i: int) -> int | None:
+        """Return the position of index `i` at or after the head, `None` if it is not near."""
+        indices, head = self.indices, self.head
+        if head < len(indices) and indices[head] == i:
+            return head
+        if isinstance(indices, range):
+            position = indices.index(i) if i in indices else -1
+            return position if position >= head else None
+        for position in range(head, min(head + self.share, len(indices))):
+            if indices[position] == i:
+                return position
+        return None
+
+    def expected(self) -> Sequence[int]:
+        """Return the indices that may be evaluated ahead."""
+        return self.indices[self.head : self.head + self.share]
+
+    def jump(self, i: int) -> bool:
+        """Go to `i`, which is not ahead; return False if this reader keeps its course."""
+        del i
+        return False
+
+
+class Follower(Cursor):
+    """A reader that does not say what it is going to read: it is guessed.
+
+    It is taken to go on one by one, or at the distance of its last reads if that was
+    the same twice. After a jump so far that nothing of the window is of use, nothing
+    is read ahead before the guess has come true once.
+    """
+
+    __slots__ = ("_distance", "_near", "_patient", "_previous", "_stop")
+
+    def __init__(self, size: int | None, near: int) -> None:
+        super().__init__(range(0))
+        self._stop = ENDLESS if size is None else size
+        self._near = near  # a jump over at most so many is a short one
+        self._previous: int | None = None
+        self._distance = 1
+        self._patient = False
+
+    @property
+    def patient(self) -> bool:
+        """Whether to wait until the guess has come true."""
+        return self._patient
+
+    def find(self, i: int) -> int | None:
+        """Return the position of `i` if the reader goes on as guessed, or skips a little."""
+        position = super().find(i)
+        if position is None or position > self.head + self._near or self._previous is None:
+            return None
+        distance = i - self._previous
+        if not distance:  # asked again: it was not ready
+            return position
+        if distance == self._distance != self.indices.step:  # type: ignore[attr-defined]
+            return None
+        self._patient = False
+        self._previous, self._distance = i, distance
+        return position
+
+    def jump(self, i: int) -> bool:
+        """Go on from `i`, at the distance of the last two reads if they agree."""
+        distance = 1 if self._previous is None else i - self._previous
+        step = distance if distance and distance == self._distance else 1
+        self._patient = step == 1 and abs(distance) > self._near
+        self._distance = distance or self._distance
+        self._previous = i
+        self.indices = range(i, self._stop if step > 0 else -1, step)
+        self.head = self.tail = 0
+        return True
