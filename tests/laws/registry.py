@@ -1,0 +1,547 @@
+"""Every combinator, in the forms that matter, with what it must give in plain list code.
+
+A name that `seqtools` exports and that has no row here fails `test_laws.py`. To add one,
+add a row: what builds it over its sources, and what makes the same of plain lists.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, zip_longest
+from typing import Any
+
+import numpy as np
+
+import seqtools as st
+from seqtools.instrument import debug, monitor_throughput
+from seqtools.testing import check_laws
+from seqtools.testing.subject import Length, Values
+
+NO_COMBINATORS = {
+    "EvaluationError": "what an error is raised as",
+    "LazySequence": "the base class: the row `LazySequence` is about its slices",
+    "Prefetch": "tests/engines",
+    "SerializableFunc": "wraps a function",
+    "instrument": "a module; what is in it has rows",
+    "prefetch": "tests/engines",
+    "seterr": "a setting",
+}
+"""Exports that need no row, and why."""
+
+VALUE_DEPENDENT = {
+    "case",
+    "case, endless values",
+    "gather, lazy indexes",
+    "gather, lazy indexes that are computed",
+    "switch",
+    "switch, endless",
+    "a case of batches",
+}
+"""Rows of which it depends on values what is read."""
+
+MISSING = object()
+
+
+@dataclass(frozen=True)
+class Row:
+    """One combinator in one form."""
+
+    name: str
+    """The exported name, and after a comma the form."""
+    build: Callable[..., st.LazySequence[Any]]
+    expected: Callable[..., Iterable[Any]]
+    sources: tuple[Values, ...]
+    assigned: tuple[Values, ...] | None
+    length: Length
+    picklable: bool
+
+    @property
+    def export(self) -> str:
+        """Name of the function that this row is about."""
+        return self.name.partition(",")[0]
+
+    def check(self) -> None:
+        """Check all laws."""
+        check_laws(
+            self.build,
+            self.expected,
+            sources=self.sources,
+            assigned=self.assigned,
+            length=self.length,
+            value_dependent=self.name in VALUE_DEPENDENT,
+            picklable=self.picklable,
+        )
+
+
+def row(  # noqa: PLR0913 -- by name, all but those without which there is no row
+    name: str,
+    build: Callable[..., st.LazySequence[Any]],
+    expected: Callable[..., Iterable[Any]],
+    *sources: Values,
+    computed: bool = False,
+    selectors: int = 0,
+    length: Length = "known",
+    picklable: bool = True,
+) -> Row:
+    """Return a row.
+
+    Args:
+        name: See `Row`.
+        build: Given probes, returns the sequence.
+        expected: Given lists, returns the items.
+        sources: Items of each source.
+        computed: Whether items are computed, and so cannot be assigned.
+        selectors: How many sources, the first ones, say what is read from the others;
+            they stay as they are when items are assigned.
+        length: As for `check_laws`.
+        picklable: As for `check_laws`.
+    """
+    others = (*sources[:selectors], *map(_other, sources[selectors:]))
+    return Row(name, build, expected, sources, None if computed else others, length, picklable)
+
+
+def _other(values: Any) -> Any:
+    """Return something else of the same kind for everything in `values`."""
+    if callable(values):
+        return lambda i: _other(values(i))
+    if isinstance(values, int):
+        return values + 1000
+    if isinstance(values, str):
+        return values + "'"
+    return [_other(value) for value in values]
+
+
+# What is built of
+
+FIVE = (10, 11, 12, 13, 14)
+THREE = (0, 1, 2)
+PAIRS = ((1, 2), (3, 4), (5, 6))
+
+
+def natural(i: int) -> int:
+    return i
+
+
+def add(x: int, y: int) -> int:
+    return x + y
+
+
+def double(x: int) -> int:
+    return 2 * x
+
+
+def ignore(i: int, value: object) -> None:
+    del i, value
+
+
+class Squares:
+    """Can be iterated again and again; has no length."""
+
+    def __iter__(self) -> Iterator[int]:
+        return (i * i for i in range(5))
+
+
+class Dataset:
+    """Has the bulk protocol of torch and Hugging Face."""
+
+    def __len__(self) -> int:
+        return 7
+
+    def __getitem__(self, i: int) -> int:
+        return 10 * i
+
+    def __getitems__(self, indices: list[int]) -> list[int]:
+        return [self[i] for i in indices]
+
+
+def in_turn(*lists: list[Any]) -> list[Any]:
+    rounds = chain.from_iterable(zip_longest(*lists, fillvalue=MISSING))
+    return [item for item in rounds if item is not MISSING]
+
+
+def flat(lists: list[list[Any]]) -> list[Any]:
+    return list(chain.from_iterable(lists))
+
+
+def batches(items: list[Any], k: int) -> list[list[Any]]:
+    return [items[start : start + k] for start in range(0, len(items), k)]
+
+
+def chosen(selector: Sequence[int], *lists: list[Any]) -> list[Any]:
+    return [lists[k][i] for i, k in enumerate(selector)]
+
+
+ROWS: list[Row] = [
+    # the base class
+    row("LazySequence, the source itself", lambda p: p, lambda a: a, FIVE),
+    row("LazySequence, slice", lambda p: p[1:4], lambda a: a[1:4], FIVE),
+    row("LazySequence, slice backwards", lambda p: p[::-2], lambda a: a[::-2], FIVE),
+    row("LazySequence, empty slice", lambda p: p[3:1], lambda a: a[3:1], FIVE),
+    row("LazySequence, slice of endless", lambda p: p[2:9:3], lambda a: a[2:9:3], natural),
+    row(
+        "LazySequence, open slice", lambda p: p[3::2], lambda a: a[3::2], natural, length="endless"
+    ),
+    # mapping
+    row("smap", lambda p: st.smap(str, p), lambda a: map(str, a), FIVE, computed=True),
+    row(
+        "smap, lambda",
+        lambda p: st.smap(lambda x: -x, p),
+        lambda a: [-x for x in a],
+        FIVE,
+        computed=True,
+    ),
+    row(
+        "smap, several",
+        lambda p, q: st.smap(add, p, q),
+        lambda a, b: map(add, a, b),
+        FIVE,
+        FIVE,
+        computed=True,
+    ),
+    row(
+        "smap, one twice",
+        lambda p: st.smap(add, p, p),
+        lambda a: map(add, a, a),
+        FIVE,
+        computed=True,
+    ),
+    row(
+        "smap, finite and endless",
+        lambda p, q: st.smap(add, p, q),
+        lambda a, b: map(add, a, b),
+        FIVE,
+        natural,
+        computed=True,
+    ),
+    row(
+        "smap, endless",
+        lambda p: st.smap(double, p),
+        lambda a: map(double, a),
+        natural,
+        computed=True,
+        length="endless",
+    ),
+    row("smap, empty", lambda p: st.smap(double, p), lambda a: a, (), computed=True),
+    row(
+        "smap, array", lambda: st.smap(double, np.arange(5)), lambda: [0, 2, 4, 6, 8], computed=True
+    ),
+    row(
+        "starmap",
+        lambda p: st.starmap(add, p),
+        lambda a: [x + y for x, y in a],
+        PAIRS,
+        computed=True,
+    ),
+    # numbers and orders
+    row("arange, stop", lambda: st.arange(5), lambda: [0, 1, 2, 3, 4], computed=True),
+    row("arange, start", lambda: st.arange(-2, 3), lambda: range(-2, 3), computed=True),
+    row("arange, step", lambda: st.arange(1, 12, 3), lambda: [1, 4, 7, 10], computed=True),
+    row("arange, backwards", lambda: st.arange(5, 0, -2), lambda: [5, 3, 1], computed=True),
+    row(
+        "arange, fractions",
+        lambda: st.arange(0, 1, 0.25),
+        lambda: [0, 0.25, 0.5, 0.75],
+        computed=True,
+    ),
+    row(
+        "arange, fractions that do not fit",
+        lambda: st.arange(1, 2, 0.4),
+        lambda: [1, 1.4, 1.8],
+        computed=True,
+    ),
+    row("arange, empty", lambda: st.arange(3, 1), list, computed=True),
+    row("gather", lambda p: st.gather(p, [3, 0, 3, 1]), lambda a: [a[3], a[0], a[3], a[1]], FIVE),
+    row(
+        "gather, negative",
+        lambda p: st.gather(p, [-1, 2, -5]),
+        lambda a: [a[-1], a[2], a[-5]],
+        FIVE,
+    ),
+    row("gather, tuple", lambda p: st.gather(p, (4, 2)), lambda a: [a[4], a[2]], FIVE),
+    row("gather, none", lambda p: st.gather(p, []), lambda _: [], FIVE),
+    row("gather, range", lambda p: st.gather(p, range(1, 5, 2)), lambda a: [a[1], a[3]], FIVE),
+    row(
+        "gather, range backwards", lambda p: st.gather(p, range(4, -1, -1)), lambda a: a[::-1], FIVE
+    ),
+    row("gather, range of negative", lambda p: st.gather(p, range(-4, -1)), lambda a: a[1:4], FIVE),
+    row(
+        "gather, range across zero",
+        lambda p: st.gather(p, range(-2, 2)),
+        lambda a: [*a[-2:], *a[:2]],
+        FIVE,
+    ),
+    row(
+        "gather, array",
+        lambda p: st.gather(p, np.array([2, -2, 2])),
+        lambda a: [a[2], a[-2], a[2]],
+        FIVE,
+    ),
+    row(
+        "gather, unsigned array",
+        lambda p: st.gather(p, np.array([2, 4], np.uint8)),
+        lambda a: [a[2], a[4]],
+        FIVE,
+    ),
+    row("gather, endless", lambda p: st.gather(p, [30, 2]), lambda a: [a[30], a[2]], natural),
+    row(
+        "gather, lazy indexes",
+        lambda q, p: st.gather(p, q),
+        lambda b, a: [a[j] for j in b],
+        (1, -1, 1),
+        FIVE,
+        selectors=1,
+    ),
+    row(
+        "gather, lazy indexes that are computed",
+        lambda p: st.gather(p, st.arange(0, 5, 2)),
+        lambda a: a[::2],
+        FIVE,
+    ),
+    row(
+        "gather, of gather",
+        lambda p: st.gather(st.gather(p, [4, 3, 2, 1]), range(3)),
+        lambda a: a[:1:-1],
+        FIVE,
+    ),
+    row("take", lambda p: st.take(p, [3, 0]), lambda a: [a[3], a[0]], FIVE),
+    row("cycle", lambda p: st.cycle(p, 7), lambda a: (3 * a)[:7], THREE),
+    row("cycle, less than once", lambda p: st.cycle(p, 2), lambda a: a[:2], THREE),
+    row("cycle, never", lambda p: st.cycle(p, 0), lambda _: [], THREE),
+    row("cycle, empty", lambda p: st.cycle(p, 0), lambda _: [], ()),
+    row("cycle, endless", st.cycle, lambda a: 5 * a, THREE, length="endless"),
+    row("cycle, of endless", lambda p: st.cycle(p, 4), lambda a: a[:4], natural),
+    row("repeat", lambda: st.repeat("v", 3), lambda: ["v", "v", "v"]),
+    row("repeat, once", lambda: st.repeat("v", 1), lambda: ["v"]),
+    row("repeat, never", lambda: st.repeat("v", 0), list),
+    row("repeat, endless", lambda: st.repeat("v"), lambda: 12 * ["v"], length="endless"),
+    row("interleave", st.interleave, in_turn, FIVE, THREE, (7,)),
+    row("interleave, one", st.interleave, in_turn, FIVE),
+    row("interleave, empty among them", st.interleave, in_turn, (), THREE, ()),
+    row("interleave, all empty", st.interleave, in_turn, (), ()),
+    row(
+        "interleave, finite and endless",
+        st.interleave,
+        lambda a, b, c: in_turn(a, b[:5], c),
+        THREE,
+        natural,
+        FIVE,
+    ),
+    row("interleave, endless", st.interleave, in_turn, natural, natural, length="endless"),
+    # choices
+    row(
+        "switch",
+        st.switch,
+        lambda c, a, b: chosen([not x for x in c], a, b),
+        (1, 0, 0, 1, 1),
+        FIVE,
+        FIVE,
+        selectors=1,
+    ),
+    row(
+        "switch, endless",
+        lambda c, p: st.switch(c, p, p[1:]),
+        lambda c, a: [x if y else z for y, x, z in zip(c, a, a[1:], strict=False)],
+        (1, 0, 1),
+        natural,
+        selectors=1,
+    ),
+    row("case", st.case, chosen, (2, 0, 1, 1, 0), FIVE, FIVE, FIVE, selectors=1),
+    row("case, endless values", st.case, chosen, (1, 0, 1), THREE, natural, selectors=1),
+    # iterables
+    row("uniter, list", lambda: st.uniter([3, 1, 2]), lambda: [3, 1, 2], computed=True),
+    row(
+        "uniter, generator",
+        lambda: st.uniter((x for x in "abc"), 9),
+        lambda: "abc",
+        computed=True,
+        length="unknown",
+        picklable=False,
+    ),
+    row(
+        "uniter, generator with a size",
+        lambda: st.uniter((x for x in "abcd"), 9, size=3),
+        lambda: "abc",
+        computed=True,
+        picklable=False,
+    ),
+    row(
+        "uniter, iterable",
+        lambda: st.uniter(Squares()),
+        lambda: [0, 1, 4, 9, 16],
+        computed=True,
+        length="unknown",
+    ),
+    row(
+        "uniter, two at a time",
+        lambda: st.uniter(Squares(), 1, 2, 5),
+        lambda: [0, 1, 4, 9, 16],
+        computed=True,
+    ),
+    row(
+        "uniter, in batches",
+        lambda: st.batch(st.uniter(Squares()), 2),
+        lambda: [[0, 1], [4, 9], [16]],
+        computed=True,
+        length="unknown",
+    ),
+    # side by side, end to end, in parts
+    row("collate", lambda p, q: st.collate([p, q]), zip, FIVE, FIVE),
+    row("collate, one", lambda p: st.collate([p]), zip, FIVE),
+    row("collate, one twice", lambda p: st.collate((p, p)), lambda a: zip(a, a, strict=True), FIVE),
+    row(
+        "collate, mapping",
+        lambda p, q: st.collate({"x": p, "y": q}),
+        lambda a, b: [{"x": x, "y": y} for x, y in zip(a, b, strict=True)],
+        FIVE,
+        FIVE,
+    ),
+    row("collate, finite and endless", lambda p, q: st.collate([p, q]), zip, THREE, natural),
+    row("concatenate", lambda *ps: st.concatenate(ps), chain, FIVE, (), THREE),
+    row("concatenate, one", lambda p: st.concatenate([p]), lambda a: a, FIVE),
+    row("concatenate, none", lambda: st.concatenate([]), list),
+    row("concatenate, one twice", lambda p: st.concatenate([p, p]), lambda a: a + a, THREE),
+    row(
+        "concatenate, endless at last",
+        lambda p, q: st.concatenate([p, q]),
+        lambda a, b: a + b,
+        THREE,
+        natural,
+        length="endless",
+    ),
+    row("batch", lambda p: st.batch(p, 2), lambda a: batches(a, 2), FIVE),
+    row("batch, of one", lambda p: st.batch(p, 1), lambda a: batches(a, 1), THREE),
+    row("batch, larger than all", lambda p: st.batch(p, 9), lambda a: [a], FIVE),
+    row("batch, of nothing", lambda p: st.batch(p, 2), lambda _: [], ()),
+    row(
+        "batch, drop_last",
+        lambda p: st.batch(p, 2, drop_last=True),
+        lambda a: batches(a[:4], 2),
+        FIVE,
+    ),
+    row("batch, pad", lambda p: st.batch(p, 3, pad=-1), lambda a: batches([*a, -1], 3), FIVE),
+    row(
+        "batch, pad an array",
+        lambda: st.batch(np.arange(5), 3, pad=0.5),
+        lambda: [[0, 1, 2], [3, 4, 0.5]],
+        computed=True,
+    ),
+    row(
+        "batch, collate_fn",
+        lambda p: st.batch(p, 2, collate_fn=sum),
+        lambda a: map(sum, batches(a, 2)),
+        FIVE,
+        computed=True,
+    ),
+    row(
+        "batch, collate_fn makes arrays",
+        lambda p: st.batch(p, 2, collate_fn=np.array),
+        lambda a: batches(a, 2),
+        FIVE,
+    ),
+    row(
+        "batch, pad and collate_fn",
+        lambda p: st.batch(p, 2, pad=0, collate_fn=tuple),
+        lambda a: map(tuple, batches([*a, 0], 2)),
+        FIVE,
+    ),
+    row(
+        "batch, endless",
+        lambda p: st.batch(p, 3),
+        lambda a: batches(a, 3),
+        natural,
+        length="endless",
+    ),
+    row(
+        "batch, array",
+        lambda: st.batch(np.arange(10).reshape(5, 2), 2, collate_fn=np.sum),
+        lambda: [6, 22, 17],
+        computed=True,
+    ),
+    row(
+        "batch, dataset",
+        lambda: st.batch(Dataset(), 3),
+        lambda: [[0, 10, 20], [30, 40, 50], [60]],
+        computed=True,
+    ),
+    row("unbatch", lambda p: st.unbatch(p, 2), flat, [[1, 2], [3, 4], [5, 6]]),
+    row(
+        "unbatch, last one shorter",
+        lambda p: st.unbatch(p, 3, 2),
+        flat,
+        [[1, 2, 3], [4, 5, 6], [7, 8]],
+    ),
+    row("unbatch, one batch", lambda p: st.unbatch(p, 3, 1), flat, [[1]]),
+    row("unbatch, empty", lambda p: st.unbatch(p, 4), lambda a: a, ()),
+    row("unbatch, empty with a last", lambda p: st.unbatch(p, 4, 2), lambda a: a, ()),
+    row(
+        "unbatch, endless",
+        lambda p: st.unbatch(p, 2),
+        flat,
+        lambda i: [i, -i],
+        length="endless",
+    ),
+    row("split, cuts", lambda p: st.split(p, 2), lambda a: batches(a, 2), (1, 2, 3, 4, 5, 6)),
+    row("split, no cut", lambda p: st.split(p, 0), lambda a: [a], FIVE),
+    row(
+        "split, positions",
+        lambda p: st.split(p, [1, 1, 4]),
+        lambda a: [a[:1], [], a[1:4], a[4:]],
+        FIVE,
+    ),
+    row(
+        "split, parts",
+        lambda p: st.split(p, [(0, 3), (2, 5), (1, 1)]),
+        lambda a: [a[:3], a[2:], []],
+        FIVE,
+    ),
+    # kept, and looked at
+    row("add_cache", st.add_cache, lambda a: a, FIVE),
+    row("add_cache, none", lambda p: st.add_cache(p, 0), lambda a: a, FIVE),
+    row("add_cache, many", lambda p: st.add_cache(p, 99), lambda a: a, FIVE),
+    row("add_cache, mapping", lambda p: st.add_cache(p, cache={}), lambda a: a, FIVE),
+    row("add_cache, endless", lambda p: st.add_cache(p, 3), lambda a: a, natural, length="endless"),
+    row(
+        "add_cache, computed",
+        lambda p: st.add_cache(st.smap(double, p), 2),
+        lambda a: map(double, a),
+        FIVE,
+        computed=True,
+    ),
+    row("instrument.debug", lambda p: debug(p, ignore), lambda a: a, FIVE),
+    row("instrument.debug, limits", lambda p: debug(p, ignore, 2, 0.5), lambda a: a, FIVE),
+    row("instrument.monitor_throughput", monitor_throughput, lambda a: a, FIVE),
+    # several stages
+    row(
+        "smap, of batches of a gather",
+        lambda p: st.smap(sum, st.batch(st.gather(p, [4, 0, 1]), 2)),
+        lambda a: [a[4] + a[0], a[1]],
+        FIVE,
+        computed=True,
+    ),
+    row(
+        "unbatch, of cached batches",
+        lambda p: st.unbatch(st.add_cache(st.batch(p, 2)), 2, 1),
+        lambda a: a,
+        FIVE,
+    ),
+    row(
+        "batch, of an interleaved concatenation",
+        lambda p, q: st.batch(st.interleave(st.concatenate([p, q]), q), 3),
+        lambda a, b: batches(in_turn(a + b, b), 3),
+        THREE,
+        FIVE,
+    ),
+    row(
+        "a case of batches",
+        lambda s, p: st.case(s, st.batch(p, 2), st.batch(p[::-1], 2)),
+        lambda s, a: chosen(s, batches(a, 2), batches(a[::-1], 2)),
+        (0, 1, 1),
+        FIVE,
+        selectors=1,
+    ),
+    row(
+        "split, of a cycle",
+        lambda p: st.split(st.cycle(p, 8), 3),
+        lambda a: batches((3 * a)[:8], 2),
+        THREE,
+    ),
+]
