@@ -10,6 +10,7 @@ most once.
 All methods may be called by several threads, `receive` by one at a time.
 """
 
+import threading
 from collections.abc import Collection, Sequence
 from typing import Any, Protocol
 
@@ -20,6 +21,10 @@ END: Any = type("End", (), {"__repr__": lambda _: "END"})()
 PAUSE = 0.5
 """Longest wait at a stretch, in seconds. A Ctrl-C that comes just before a call that waits
 is seen by Python only after the call."""
+
+
+here = threading.local()
+"""In a thread that is a worker: `here.get` is the function by which it evaluates items."""
 
 
 class Engine(Protocol):
@@ -39,9 +44,6 @@ class Engine(Protocol):
         Raises:
             WorkerStartError: If nothing can be evaluated; the engine must be closed.
         """
-
-    def owns_this_thread(self) -> bool:
-        """Return whether the caller is a worker of this engine."""
 
     def close(self, *, wait: bool = True) -> None:
         """Stop all work; with `wait`, see to it that workers have gone."""

@@ -137,10 +137,6 @@ class ProcessEngine:
             self._received += 1
             self._receiving = False
 
-    def owns_this_thread(self) -> bool:
-        """Return whether the caller is a worker: never, they are elsewhere."""
-        return False
-
     def close(self, *, wait: bool = True) -> None:
         """Stop all work and end the processes."""
         del wait  # they can be killed, so there is nothing to wait for in vain

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from seqtools.engines.base import END, PAUSE
+from seqtools.engines.base import END, PAUSE, here
 from seqtools.engines.hooks import call_hook
 from seqtools.errors import EndOfSequence, Failure, WorkerStartError
 
@@ -92,10 +92,6 @@ class ThreadEngine:
             results.append(done.popleft())
         return results
 
-    def owns_this_thread(self) -> bool:
-        """Return whether the caller is one of the threads."""
-        return threading.current_thread() in self._threads
-
     def close(self, *, wait: bool = True) -> None:
         """Stop all work; with `wait`, give threads a moment to end the item they are at."""
         self._closed = True
@@ -118,6 +114,7 @@ class ThreadEngine:
                 warnings.warn(message, RuntimeWarning, stacklevel=2)
 
     def _work(self, number: int) -> None:
+        here.get = self._get
         try:
             if self._hook is not None:
                 call_hook(self._hook, number)

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from seqtools.engines.base import END, PAUSE, Engine
+from seqtools.engines.base import END, PAUSE, Engine, here
 from seqtools.errors import EndOfSequence, Failure
 from seqtools.prefetching.cursors import Cursor
 from seqtools.prefetching.window import MISSING, Window
@@ -108,11 +108,11 @@ class Driver:
             return outcome
         outcome = self._window.take(cursor, i)
         while outcome is MISSING:
-            if self._engine is None:
-                self._engine = self._make_engine()
-            if self._engine.owns_this_thread():
+            if getattr(here, "get", None) is self.inline:
                 cursor.needs = None
                 break
+            if self._engine is None:
+                self._engine = self._make_engine()
             self._dispatch(self._engine)
             if self._receiving:
                 self._changed.wait(PAUSE)
