@@ -5,7 +5,8 @@ from seqtools.batching import batch, unbatch
 from seqtools.caching import add_cache
 from seqtools.choosing import case, switch
 from seqtools.errors import EvaluationError, seterr
-from seqtools.indexing import arange, cycle, gather, interleave, repeat, take
+from seqtools.generating import arange, repeat
+from seqtools.indexing import cycle, gather, interleave, take
 from seqtools.iterables import uniter
 from seqtools.mapping import smap, starmap
 from seqtools.prefetching import Prefetch, prefetch
