@@ -2,10 +2,12 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, MutableMapping
-from contextlib import suppress
+from collections.abc import Callable, Container, MutableMapping
+from contextlib import nullcontext, suppress
 from typing import Any, TypeVar
 
+from seqtools import flight
+from seqtools.background import Ahead
 from seqtools.checks import check_count, check_mapping, check_source
 from seqtools.flight import Flights
 from seqtools.indices import Indices
@@ -20,11 +22,12 @@ _MISSING: Any = object()
 class _Recent:
     """The values used most recently; a hit takes no lock."""
 
-    __slots__ = ("_kept", "_size", "lock")
+    __slots__ = ("_kept", "_size", "ahead", "lock")
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._kept: OrderedDict[int, Any] = OrderedDict()
+        self.ahead = Ahead(size)
         self.lock = threading.RLock()
         """Held by who changes what is kept; never while an item is evaluated."""
 
@@ -39,7 +42,20 @@ class _Recent:
         self._kept[key] = value
         self._kept.move_to_end(key)
         while len(self._kept) > self._size:
-            self._kept.popitem(last=False)
+            del self._kept[self._last_needed(key)]
+
+    def _last_needed(self, key: int) -> int:
+        """Return what to drop: what nobody is going to need, else what is needed last."""
+        soon = self.ahead.soon() if self.ahead else ()
+        others = [k for k in self._kept if k != key] or [key]
+        unneeded = next((k for k in others if k not in soon), None)
+        last: int = max(others, key=soon.index) if unneeded is None else unneeded
+        return last
+
+    def next_wanted(self, under_way: Container[Any]) -> int | None:
+        """Return what to read ahead next, if there is room for it."""
+        soon = self.ahead.soon()
+        return next((k for k in soon if k not in self._kept and k not in under_way), None)
 
     def drop(self, key: int) -> None:
         self._kept.pop(key, None)
@@ -81,22 +97,32 @@ class AddCache(LazySequence[T]):
         self._sequence, self._cache_size, self._cache = sequence, cache_size, cache
         self._read = getter(sequence)
         store = _Recent(cache_size) if cache is None else _Given(cache)
-        self._state: tuple[Any, Flights] = store, Flights()
+        # what is kept, what is being evaluated, and whose turn it is where turns are taken
+        self._state: tuple[Any, Flights, Any] = store, Flights(), threading.RLock()
 
     def _size(self) -> int | None:
         return size_of(self._sequence)
 
     def _get(self, i: int) -> T:
-        store, flights = self._state
+        store = self._state[0]
+        if self._acts_on_hints and store.ahead:
+            store.ahead.reached(i)
         value = store.get(i)
         if value is not _MISSING:
             return value  # type: ignore[no-any-return]
-        return flights.get(i, lambda: self._load(i), lambda v, good: self._keep(i, v, good))  # type: ignore[no-any-return]
+        return self._read_once(i)
+
+    def _read_once(self, i: int) -> T:
+        return self._state[1].get(  # type: ignore[no-any-return]
+            i, lambda: self._load(i), lambda value, good: self._keep(i, value, good)
+        )
 
     def _load(self, i: int) -> T:
-        # another thread may have loaded it between the look at the store and the flight
-        value = self._state[0].get(i)
-        return self._read(i) if value is _MISSING else value  # type: ignore[no-any-return]
+        store, _, turn = self._state
+        with turn if flight.in_turns else nullcontext():
+            # another thread may have loaded it between the look at the store and the flight
+            value = store.get(i)
+            return self._read(i) if value is _MISSING else value  # type: ignore[no-any-return]
 
     def _keep(self, i: int, value: T, good: Callable[[], bool]) -> None:
         store = self._state[0]
@@ -105,13 +131,26 @@ class AddCache(LazySequence[T]):
                 store.put(i, value)
 
     def _set(self, i: int, value: Any) -> None:
-        store, flights = self._state
+        store, flights, _ = self._state
         try:
             assign(self._sequence, i, value)
         finally:  # an assignment that failed may have changed something
             with store.lock:
                 flights.forget(i)
                 store.drop(i)
+
+    @property
+    def _acts_on_hints(self) -> bool:  # type: ignore[override]
+        return self._cache is None and self._cache_size > 1
+
+    def _ignore_hints(self) -> None:
+        self._state[0].ahead.room = 0
+
+    def _hint(self, owner: Any, indices: Indices) -> None:
+        if self._acts_on_hints:
+            store = self._state[0]
+            store.ahead.want(owner, indices, self, _next_wanted, AddCache._read_once)
+        super()._hint(owner, indices)
 
     def _sources(self) -> tuple[Any, ...]:
         return (self._sequence,)
@@ -126,6 +165,12 @@ class AddCache(LazySequence[T]):
 
     def _args(self) -> tuple[Any, ...]:
         return self._sequence, self._cache_size, self._cache
+
+
+def _next_wanted(stage: AddCache[Any]) -> int | None:
+    store, flights, _ = stage._state
+    i: int | None = store.next_wanted(flights)
+    return i
 
 
 def add_cache(

@@ -15,6 +15,10 @@ _waits: dict[int, "_Flight"] = {}
 """The flight that each waiting thread waits for, over all `Flights` of the process."""
 
 
+in_turns = False
+"""Whether a stage is to be evaluated by one thread at a time, as it is in worker processes."""
+
+
 class _Flight:
     __slots__ = ("done", "leader", "value")
 
@@ -31,6 +35,10 @@ class Flights:
 
     def __init__(self) -> None:
         self._active: dict[Hashable, _Flight] = {}
+
+    def __contains__(self, key: object) -> bool:
+        """Return whether `key` is being evaluated."""
+        return key in self._active
 
     def get(
         self,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from seqtools.checks import check_function, check_source
-from seqtools.indices import Indices
+from seqtools.indices import Indices, as_list
 from seqtools.sequence import LazySequence
 from seqtools.sources import Source, common_size, getter, read_many
 
@@ -32,6 +32,9 @@ class Smap(LazySequence[T]):
         return self._f(*[read(i) for read in self._getters])
 
     def _get_many(self, indices: Indices) -> Sequence[T]:
+        if self._follows():
+            # what comes later may be being loaded while `f` computes what is there
+            return [self._get(i) for i in as_list(indices)]
         f = self._f
         # no list(map(…)): a StopIteration of f would end the list
         if self._read is not None:

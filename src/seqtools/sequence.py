@@ -50,6 +50,7 @@ class LazySequence(Sequence[T]):
     _is_stage = True
     _name: str | None = None
     _reads_ahead = False
+    _acts_on_hints = False
     _read_once = False
     """Whether an item may be there no more when it is read again."""
 
@@ -95,6 +96,19 @@ class LazySequence(Sequence[T]):
         """
         del indices
         return []
+
+    def _hint(self, owner: Any, indices: Indices) -> None:
+        """Take note that `owner` is going to read `indices`, in that order.
+
+        It replaces what that owner hinted before. A stage that holds values may read
+        them in the background; it is never a mistake to do nothing.
+        """
+        for source, js in self._reads(indices):
+            if is_stage(source):
+                source._hint(owner, js)
+
+    def _ignore_hints(self) -> None:
+        """Read nothing in the background from now on."""
 
     def _rebuild(self, *sources: Any) -> "LazySequence[T]":
         """Return the same combinator over other `sources`."""
@@ -315,9 +329,9 @@ class LazySequence(Sequence[T]):
         return Slice(self, self._places(key))
 
     def _follows(self) -> bool:
-        """Return whether a stage that reads ahead is upstream, found out once."""
+        """Return whether a stage upstream reads in the background, found out once."""
         if self._seen_ahead is None:
-            self._seen_ahead = self._reads_ahead or any(
+            self._seen_ahead = (self._reads_ahead or self._acts_on_hints) or any(
                 is_stage(s) and s._follows() for s in self._sources()
             )
         return self._seen_ahead
@@ -425,6 +439,19 @@ class Slice(Rearrangement[T]):
             inner = range(inner[0], ENDLESS, inner.step)  # type: ignore[attr-defined]
         return Slice(self._sequences[0], inner)  # type: ignore[arg-type]
 
+    def _hint(self, owner: Any, indices: Indices) -> None:
+        """Take note that `owner` is going to read `indices`, in that order.
+
+        It replaces what that owner hinted before. A stage that holds values may read
+        them in the background; it is never a mistake to do nothing.
+        """
+        for source, js in self._reads(indices):
+            if is_stage(source):
+                source._hint(owner, js)
+
+    def _ignore_hints(self) -> None:
+        """Read nothing in the background from now on."""
+
     def _rebuild(self, *sources: Any) -> "Slice[T]":
         return Slice(sources[0], self._range)
 
@@ -433,7 +460,7 @@ class Slice(Rearrangement[T]):
 
     def __repr__(self) -> str:
         """Return the slicing that makes this view."""
-        places = self._range
+        places = self._range or range(0)  # an empty one can begin before the first item
         stop = places.stop if places.stop >= 0 else None
         text = f"{places.start}:{'' if stop in (None, ENDLESS) else stop}"
         if places.step != 1:

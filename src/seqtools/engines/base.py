@@ -23,6 +23,9 @@ PAUSE = 0.5
 is seen by Python only after the call."""
 
 
+AHEAD = 16
+"""Items to tell of beforehand, where stages act on hints. Arbitrary: as many as was measured."""
+
 here = threading.local()
 """In a thread that is a worker: `here.get` is the function by which it evaluates items."""
 

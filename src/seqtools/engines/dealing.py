@@ -6,6 +6,7 @@ of it.
 
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
 from typing import TypeVar
 
 from seqtools.engines.frames import LONGEST_LIST
@@ -91,6 +92,15 @@ class Dealer:
         """Forget all that was not dealt."""
         self._backlog.clear()
         self._suspects.clear()
+
+    def ahead(self, block: Block, n: int) -> Sequence[int]:
+        """Return the indices of `block` and up to `n` behind it, whoever is given them."""
+        following = list(islice(self._backlog, n))
+        last = block.indices[-1]
+        run = range(last + 1, last + 1 + len(following))
+        if isinstance(block.indices, range) and following == list(run):
+            return range(block.indices[0], run.stop)
+        return [*block.indices[:n], *following]
 
     def deal(self, hands: Sequence[H]) -> Iterator[tuple[H, Block]]:
         """Yield blocks for workers that have little left, the one with the least first."""

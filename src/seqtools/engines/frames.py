@@ -10,13 +10,14 @@ import struct
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-TASK = struct.Struct("<IIqqqB")  # block, count, start, stop, step, mode; step 0: a list follows
+TASK = struct.Struct("<IqqqBqqq")  # block, start, stop, step, mode; what comes next as a range
+# where a step is 0, a list of so many indices as `start` says follows
 RESULT = struct.Struct("<IIIBdIQQ")  # block, done before, count, kind, seconds, buffers, lengths
 _LENGTH = struct.Struct("<Q")
 
 VALUES, FAILURE, END, READY = range(4)  # kinds of results
 
-LONGEST_LIST = 480
+LONGEST_LIST = 400
 """Indices in a list, so that a task is written in one piece: less than PIPE_BUF bytes."""
 
 _CHUNK = 1 << 18
@@ -24,12 +25,20 @@ _ALIGNMENT = 64
 _LARGE = 1 << 16
 
 
-def task(block: int, indices: Sequence[int], mode: int) -> bytes:
-    """Return the message that asks for `indices`, at most `LONGEST_LIST` unless a range."""
+def task(block: int, indices: Sequence[int], mode: int, ahead: Sequence[int] = ()) -> bytes:
+    """Return the message that asks for `indices`, and tells of those that come next.
+
+    Both are ranges, or lists of `LONGEST_LIST` and 64 indices at most.
+    """
+    lists = [part for part in (indices, ahead) if not isinstance(part, range)]
+    head = TASK.pack(block, *_place(indices), mode, *_place(ahead))
+    return head + b"".join(struct.pack(f"<{len(part)}q", *part) for part in lists)
+
+
+def _place(indices: Sequence[int]) -> tuple[int, int, int]:
     if isinstance(indices, range):
-        return TASK.pack(block, len(indices), indices.start, indices.stop, indices.step, mode)
-    head = TASK.pack(block, len(indices), 0, 0, 0, mode)
-    return head + struct.pack(f"<{len(indices)}q", *indices)
+        return indices.start, indices.stop, indices.step
+    return len(indices), 0, 0
 
 
 class Task(NamedTuple):
@@ -38,6 +47,8 @@ class Task(NamedTuple):
     block: int
     indices: Sequence[int]
     mode: int
+    ahead: Sequence[int]
+    """What comes next, in order of need, for whichever worker."""
 
 
 class TaskReader:
@@ -52,11 +63,15 @@ class TaskReader:
         head = self._take(TASK.size)
         if head is None:
             return None
-        block, count, start, stop, step, mode = TASK.unpack(head)
+        block, start, stop, step, mode, *ahead = TASK.unpack(head)
+        indices = self._indices(start, stop, step)
+        return Task(block, indices, mode, self._indices(*ahead))
+
+    def _indices(self, start: int, stop: int, step: int) -> Sequence[int]:
         if step:
-            return Task(block, range(start, stop, step), mode)
-        body = self._take(8 * count)
-        return None if body is None else Task(block, struct.unpack(f"<{count}q", body), mode)
+            return range(start, stop, step)
+        # written in one piece with its head, so it is there
+        return struct.unpack(f"<{start}q", self._take(8 * start) or b"")
 
     def _take(self, n: int) -> bytes | None:
         while len(self._buffer) < n:

@@ -26,7 +26,7 @@ from contextlib import suppress
 from typing import Any
 
 from seqtools.engines import frames, template
-from seqtools.engines.base import END, PAUSE
+from seqtools.engines.base import AHEAD, END, PAUSE
 from seqtools.engines.dealing import Dealer, Hand
 from seqtools.engines.launch import Child, launch, meaning
 from seqtools.engines.pipes import Poller, enlarge
@@ -60,13 +60,14 @@ _open_fds: set[int] = set()
 class ProcessEngine:
     """Worker processes, each with its pipes, forked from a template process."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 -- what a worker needs
         self,
         source: Any,
         get: Callable[[int], Any],
         nworkers: int,
         start_hook: Callable[..., object] | None = None,
         start_method: str = "template",
+        hints: Any = None,
     ) -> None:
         self._lock = threading.RLock()  # the garbage collector may close at any point
         self._dealer = Dealer()
@@ -85,15 +86,16 @@ class ProcessEngine:
             raise WorkerStartError(message)
         self._payload: int | None = None
         self._loader = Loader([])
-        self._get, self._hook = get, start_hook
+        self._get, self._hook, self._hints = get, start_hook, hints
         if start_method != "fork":  # what cannot be pickled is known before anything starts
-            shipment = pack(source, get, start_hook)
+            shipment = pack(source, get, start_hook, hints)
             self._payload, self._loader = shipment.fd, Loader(shipment.by_value)
         self._poller = Poller()
         self._control: socket.socket | None = None
         self._child: Child | None = None
         self._busy = threading.Event()
         self._stopping = threading.Event()
+        self._unkept = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="seqtools-keeper", daemon=True)
         try:
             self._start()
@@ -152,8 +154,9 @@ class ProcessEngine:
         self._poller.close()
         self._stopping.set()
         self._busy.set()
-        if self._keeper.is_alive() and threading.current_thread() is not self._keeper:
-            self._keeper.join()
+        if self._keeper.is_alive() and threading.get_ident() != self._keeper.ident:
+            # not join(): called by the end of a thread, it would make a dummy of that one
+            self._unkept.wait()
         if child is not None:
             child.end()
 
@@ -166,7 +169,7 @@ class ProcessEngine:
         with theirs:
             if self._payload is None:
                 ours = sorted(_open_fds | self._poller.fds)
-                pid = template.fork_template(theirs, self._get, self._hook, ours)
+                pid = template.fork_template(theirs, (self._get, self._hints, []), self._hook, ours)
                 self._child = Child(pid)
             else:
                 self._child = launch(theirs, self._payload)
@@ -221,8 +224,10 @@ class ProcessEngine:
 
     def _deal(self) -> None:
         for worker, block in self._dealer.deal(self._workers):
+            ahead = () if self._hints is None else self._dealer.ahead(block, AHEAD)
+            task = frames.task(block.number, block.indices, self._mode, ahead)
             try:
-                os.write(worker.tasks, frames.task(block.number, block.indices, self._mode))
+                os.write(worker.tasks, task)
             except BlockingIOError:  # its pipe is full
                 self._dealer.refused(worker)
                 return
@@ -343,6 +348,12 @@ class ProcessEngine:
     # While the receiver is away
 
     def _keep(self) -> None:
+        try:
+            self._keep_on()
+        finally:
+            self._unkept.set()
+
+    def _keep_on(self) -> None:
         seen = -1
         while not self._closed:
             self._busy.wait()

@@ -19,7 +19,7 @@ import sys
 import tempfile
 import types
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import cloudpickle
 
@@ -88,8 +88,8 @@ class Shipment(NamedTuple):
     """The objects that a value refers to by number."""
 
 
-def pack(source: Any, get: Callable[[int], Any], hook: Any) -> Shipment:
-    """Return `get`, which reads items of `source`, and the start hook ready to be sent.
+def pack(source: Any, get: Callable[[int], Any], hook: Any, hints: Any = None) -> Shipment:
+    """Return `get` and `hints`, which read `source`, and the start hook ready to be sent.
 
     Raises:
         WorkerStartError: If something of it cannot be pickled; names the stage.
@@ -100,7 +100,7 @@ def pack(source: Any, get: Callable[[int], Any], hook: Any) -> Shipment:
         cloudpickle.Pickler(first, protocol=5).dump((sys.argv, hook))
         pickler = _PipelinePickler(second, buffers)
         # the table is pickled behind the pipeline, so that it is complete by then
-        pickler.dump((get, pickler.by_value))
+        pickler.dump((get, hints, pickler.by_value))
     except Exception as error:
         raise _unpicklable(source, hook, error) from error
     raws = [buffer.raw() for buffer in buffers]
@@ -124,6 +124,10 @@ def pack(source: Any, get: Callable[[int], Any], hook: Any) -> Shipment:
     return Shipment(fd, pickler.by_value)
 
 
+Pipeline: TypeAlias = tuple[Callable[[int], Any], Any, list[Any]]
+"""What reads items, where to send hints, and what a value refers to by number."""
+
+
 class Delivery:
     """A shipment that arrived; its pipeline is loaded when it is asked for."""
 
@@ -142,13 +146,13 @@ class Delivery:
         prelude: tuple[list[str], Any] = pickle.loads(self._first)
         return prelude
 
-    def pipeline(self) -> tuple[Any, list[Any]]:
-        """Return the pipeline, and the objects that a value refers to by number."""
+    def pipeline(self) -> Pipeline:
+        """Return the pipeline: see `Pipeline`."""
         end = self._begin + self._length
         table = _HEAD.iter_unpack(self._view[end : end + 16 * self._count])
         buffers = [self._view[start : start + n] for start, n in table]
         body = self._view[self._begin : end]
-        loaded: tuple[Any, list[Any]] = pickle.loads(body, buffers=buffers)
+        loaded: Pipeline = pickle.loads(body, buffers=buffers)
         return loaded
 
 

@@ -29,7 +29,7 @@ from typing import Any, NoReturn
 from seqtools.engines import frames
 from seqtools.engines.hooks import call_hook
 from seqtools.engines.seeding import seed_generators
-from seqtools.engines.shipping import Delivery
+from seqtools.engines.shipping import Delivery, Pipeline
 from seqtools.engines.worker import Worker, leave
 
 FORK, KILL = b"F", b"K"  # requests: followed by a number, or a process id
@@ -54,24 +54,26 @@ def main(control: int, payload: int, parent: int) -> NoReturn:
     template.run(load, hook)
 
 
-def _loaded(pipeline: tuple[Any, list[Any]]) -> Callable[[], tuple[Any, list[Any]]]:
+def _loaded(pipeline: Pipeline) -> Callable[[], Pipeline]:
     gc.collect()
     gc.freeze()  # what is collected never is not written to, and stays shared
     return lambda: pipeline
 
 
-def fork_template(control: socket.socket, get: Any, hook: Any, ours: list[int]) -> int:
+def fork_template(control: socket.socket, pipeline: Pipeline, hook: Any, ours: list[int]) -> int:
     """Return the process id of a template forked from this process; `ours` are closed there."""
     parent = os.getpid()
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
     if pid == 0:
-        _in_fork(control, get, hook, ours, parent)
+        _in_fork(control, pipeline, hook, ours, parent)
     return pid
 
 
-def _in_fork(control: socket.socket, get: Any, hook: Any, ours: list[int], parent: int) -> NoReturn:
+def _in_fork(
+    control: socket.socket, pipeline: Pipeline, hook: Any, ours: list[int], parent: int
+) -> NoReturn:
     try:
         _quiet()
         for signum in (signal.SIGTERM, signal.SIGCHLD):
@@ -80,7 +82,7 @@ def _in_fork(control: socket.socket, get: Any, hook: Any, ours: list[int], paren
             with suppress(OSError):
                 os.close(fd)
         gc.freeze()
-        Template(control, parent).run(lambda: (get, []), hook)
+        Template(control, parent).run(lambda: pipeline, hook)
     except BaseException:  # noqa: BLE001 -- nothing may go on in the name of the consumer
         traceback.print_exc()
     leave(1)
@@ -119,9 +121,7 @@ class Template:
             self._control.send(FAILED + pickle.dumps((f"{what}: {error!r}", story)))
         leave(1)
 
-    def run(
-        self, load: Callable[[], tuple[Any, list[Any]]], hook: Callable[..., object] | None
-    ) -> NoReturn:
+    def run(self, load: Callable[[], Pipeline], hook: Callable[..., object] | None) -> NoReturn:
         """Serve the consumer until it goes away."""
         try:
             while True:
@@ -175,12 +175,12 @@ class Template:
             try:
                 if hook is not None:
                     call_hook(hook, number)
-                get, by_value = load()
+                get, hints, by_value = load()
             except BaseException as error:  # noqa: BLE001 -- told to the reader
                 self.fail(f"start_hook or loading failed in {name}", error)
             self._control.close()
             seed_generators(None)
-            Worker(get, by_value, results, name).serve(frames.TaskReader(tasks))
+            Worker(get, hints, by_value, results, name).serve(frames.TaskReader(tasks))
             leave(0)
         except BrokenPipeError:  # nobody wants the results any more
             leave(0)

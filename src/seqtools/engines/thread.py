@@ -6,9 +6,11 @@ import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from itertools import islice
 from typing import Any
 
-from seqtools.engines.base import END, PAUSE, here
+from seqtools.engines.base import AHEAD, END, PAUSE, here
 from seqtools.engines.hooks import call_hook
 from seqtools.errors import EndOfSequence, Failure, WorkerStartError
 
@@ -24,8 +26,10 @@ class ThreadEngine:
         get: Callable[[int], Any],
         nworkers: int,
         start_hook: Callable[..., object] | None = None,
+        hints: Any = None,
     ) -> None:
         self._get = get
+        self._hints = hints
         self._hook = start_hook
         self._queue: deque[int] = deque()
         self._done: deque[tuple[int, Any]] = deque()
@@ -96,6 +100,8 @@ class ThreadEngine:
         """Stop all work; with `wait`, give threads a moment to end the item they are at."""
         self._closed = True
         self._queue.clear()
+        if self._hints is not None:
+            self._hints.end()
         self._arrived.set()
         with self._awake:
             self._awake.notify_all()
@@ -103,7 +109,7 @@ class ThreadEngine:
             return
         deadline = time.monotonic() + _PATIENCE
         for number, thread in enumerate(self._threads):
-            if thread is threading.current_thread():
+            if thread.ident == threading.get_ident():
                 continue
             thread.join(max(0.0, deadline - time.monotonic()))
             if thread.is_alive():
@@ -132,6 +138,8 @@ class ThreadEngine:
                     return
                 continue
             self._doing[number] = i
+            if self._hints is not None:
+                self._hint(i)
             outcome: Any
             try:
                 outcome = get(i)
@@ -144,6 +152,10 @@ class ThreadEngine:
             del outcome  # the reader alone decides how long a value lives
             if self._receiving:
                 self._arrived.set()
+
+    def _hint(self, i: int) -> None:
+        with suppress(RuntimeError):  # the queue changed meanwhile: the next one tells again
+            self._hints([i, *islice(self._queue, AHEAD)])
 
     def _rest(self) -> bool:
         """Wait for the queue to be filled; return False if the engine is closed."""

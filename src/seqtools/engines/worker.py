@@ -26,8 +26,11 @@ _LARGE_BUFFER = 1 << 15
 class Worker:
     """Evaluates items by `get`, and answers on a pipe."""
 
-    def __init__(self, get: Callable[[int], Any], by_value: list[Any], fd: int, name: str) -> None:
+    def __init__(
+        self, get: Callable[[int], Any], hints: Any, by_value: list[Any], fd: int, name: str
+    ) -> None:
         self._get = get
+        self._hints = hints
         self._fd = fd
         self._name = name
         self._dumper = Dumper(by_value)
@@ -36,8 +39,12 @@ class Worker:
     def serve(self, tasks: frames.TaskReader) -> None:
         """Evaluate until there is nobody to ask any more."""
         frames.write_result(self._fd, (0, 0, 0, frames.READY, 0.0), b"")
+        if self._hints is not None:
+            self._hints.take_turns()
         while (task := tasks.read()) is not None:
             seterr(MODES[task.mode])
+            if self._hints is not None:
+                self._hints(task.ahead)
             self._evaluate(task)
 
     def _evaluate(self, task: frames.Task) -> None:

@@ -24,6 +24,7 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
     max_buffered: int | None = None,
     seed: int | None = None,
     start_method: str = "template",
+    readahead: bool = True,
     **unknown: Never,
 ) -> Prefetch[T]:
     """Return `seq` with its items evaluated ahead of the reader, by workers.
@@ -57,6 +58,8 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
         start_method: `"template"` starts worker processes from a fresh interpreter.
             `"fork"` copies this process instead, for pipelines that cannot be pickled;
             it can hang where threads are in use.
+        readahead: Whether to tell caches upstream which items come next, so that they
+            are read in the background while the stages behind them compute.
         unknown: Any other name is an error that says what to use.
 
     Raises:
@@ -80,6 +83,7 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
         max_buffered=max_buffered,
         seed=seed,
         start_method=start_method,
+        readahead=readahead,
         unknown=unknown,
     )
     return Prefetch(seq, options)

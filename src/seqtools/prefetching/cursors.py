@@ -54,7 +54,7 @@ class Follower(Cursor):
     is read ahead before the guess has come true once.
     """
 
-    __slots__ = ("_distance", "_near", "_patient", "_previous", "_stop")
+    __slots__ = ("_aimed", "_distance", "_near", "_patient", "_previous", "_stop")
 
     def __init__(self, size: int | None, near: int) -> None:
         super().__init__(range(0))
@@ -63,6 +63,7 @@ class Follower(Cursor):
         self._previous: int | None = None
         self._distance = 1
         self._patient = False
+        self._aimed = False  # what it is going to read was said, after all
 
     @property
     def patient(self) -> bool:
@@ -72,6 +73,10 @@ class Follower(Cursor):
     def find(self, i: int) -> int | None:
         """Return the position of `i` if the reader goes on as guessed, or skips a little."""
         position = super().find(i)
+        if self._aimed:
+            self._aimed = position is not None
+            self._previous = i if position is not None else None
+            return position
         if position is None or position > self.head + self._near or self._previous is None:
             return None
         distance = i - self._previous
@@ -82,6 +87,12 @@ class Follower(Cursor):
         self._patient = False
         self._previous, self._distance = i, distance
         return position
+
+    def aim(self, indices: Sequence[int]) -> None:
+        """Believe that `indices` come next, until something else is read."""
+        self.indices = indices
+        self.head = self.tail = 0
+        self._aimed, self._patient = True, False
 
     def jump(self, i: int) -> bool:
         """Go on from `i`, at the distance of the last two reads if they agree."""

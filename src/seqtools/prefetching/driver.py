@@ -3,12 +3,12 @@
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from seqtools.engines.base import END, PAUSE, Engine, here
 from seqtools.errors import EndOfSequence, Failure
-from seqtools.prefetching.cursors import Cursor
+from seqtools.prefetching.cursors import Cursor, Follower
 from seqtools.prefetching.window import MISSING, Window
 
 _forks = [0]
@@ -85,6 +85,19 @@ class Driver:
         if isinstance(outcome, Failure):
             outcome.throw()
         return outcome
+
+    def aim(self, cursor: Follower, indices: Sequence[int]) -> None:
+        """Evaluate `indices` ahead for a reader, who has said that they come next."""
+        with self._lock:
+            try:
+                cursor.aim(indices)
+                self._window.aimed()
+                if self._engine is None:
+                    self._engine = self._make_engine()
+                self._dispatch(self._engine)
+            except BaseException:
+                self._discard()
+                raise
 
     def close(self, *, wait: bool = True, forget: bool = False) -> None:
         """End the workers, and with `forget` drop what they evaluated ahead.

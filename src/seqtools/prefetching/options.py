@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from seqtools.checks import check_count, check_function
 from seqtools.engines.base import Engine
 from seqtools.prefetching.cores import usable_cores
+from seqtools.prefetching.hints import hints
 
 METHODS = ("thread", "process")
 START_METHODS = ("template", "fork")
@@ -48,6 +49,7 @@ _KEYWORDS = (
     "max_buffered",
     "seed",
     "start_method",
+    "readahead",
 )
 _said: set[str] = set()
 
@@ -61,16 +63,20 @@ class Options(NamedTuple):
     start_hook: Callable[..., object] | None = None
     seed: int | None = None
     start_method: str = "template"
+    readahead: bool = True
 
     def engine(self, source: Any, get: Callable[[int], Any]) -> Engine:
         """Return a new engine that evaluates items of `source`."""
+        upstream = hints(source) if self.readahead else None
         if self.method == "thread":
             from seqtools.engines.thread import ThreadEngine
 
-            return ThreadEngine(get, self.nworkers, self.start_hook)
+            return ThreadEngine(get, self.nworkers, self.start_hook, upstream)
         from seqtools.engines.process import ProcessEngine
 
-        return ProcessEngine(source, get, self.nworkers, self.start_hook, self.start_method)
+        return ProcessEngine(
+            source, get, self.nworkers, self.start_hook, self.start_method, upstream
+        )
 
     def __str__(self) -> str:
         """Return the arguments as they would be written."""
@@ -81,7 +87,7 @@ class Options(NamedTuple):
             text += f", seed={self.seed}"
         if self.start_method != "template":
             text += f", start_method={self.start_method!r}"
-        return text
+        return text if self.readahead else text + ", readahead=False"
 
 
 def checked(  # noqa: PLR0913 -- as prefetch()
@@ -94,6 +100,7 @@ def checked(  # noqa: PLR0913 -- as prefetch()
     max_buffered: int | None,
     seed: int | None,
     start_method: str,
+    readahead: bool,
     unknown: Mapping[str, object],
 ) -> Options:
     """Return the options, or raise what is wrong with them."""
@@ -125,7 +132,7 @@ def checked(  # noqa: PLR0913 -- as prefetch()
         _said.add("shm_size")
         message = "shm_size is not used: shared memory has no size to be given any more"
         warnings.warn(message, DeprecationWarning, stacklevel=3)
-    return Options(workers, method, ahead, start_hook, seed, start_method)
+    return Options(workers, method, ahead, start_hook, seed, start_method, bool(readahead))
 
 
 def _workers(nworkers: int | None) -> int:

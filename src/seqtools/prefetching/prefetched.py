@@ -31,13 +31,30 @@ class Prefetch(LazySequence[T]):
         return size_of(self._sequence)
 
     def _get(self, i: int) -> T:
-        driver, seats = self._state.driver, self._state.seats
         if not self._options.nworkers:
-            return driver.inline(i)  # type: ignore[no-any-return]
-        seat = getattr(seats, "own", None)
+            return self._state.driver.inline(i)  # type: ignore[no-any-return]
+        seat = self._seat()
+        return seat.driver.read(seat.cursor, i)  # type: ignore[no-any-return]
+
+    def _seat(self) -> "_Seat":
+        """Return the place from which this thread reads by index."""
+        seats = self._state.seats
+        seat: _Seat | None = getattr(seats, "own", None)
         if seat is None:
-            seat = seats.own = _Seat(driver, Follower(self._length(), self._options.max_cached))
-        return driver.read(seat.cursor, i)  # type: ignore[no-any-return]
+            follower = Follower(self._length(), self._options.max_cached)
+            seat = seats.own = _Seat(self._state.driver, follower)
+        return seat
+
+    @property
+    def _acts_on_hints(self) -> bool:  # type: ignore[override]
+        return self._options.nworkers > 0
+
+    def _hint(self, owner: Any, indices: Indices) -> None:
+        if not self._options.nworkers:
+            super()._hint(owner, indices)
+        elif len(indices) or hasattr(self._state.seats, "own"):
+            seat = self._seat()
+            seat.driver.aim(seat.cursor, indices)
 
     def _set(self, i: int, value: Any) -> None:
         del value
@@ -118,7 +135,7 @@ class _Seat:
 
     __slots__ = ("cursor", "driver")
 
-    def __init__(self, driver: Driver, cursor: Cursor) -> None:
+    def __init__(self, driver: Driver, cursor: Follower) -> None:
         self.driver, self.cursor = driver, cursor
         driver.open(cursor)
 

@@ -114,6 +114,10 @@ class Window:
             del self.ready[i]
         return outcome
 
+    def aimed(self) -> None:
+        """Note that what a reader is going to read has changed."""
+        self._review = True
+
     def received(self, results: Iterable[tuple[int, Any]]) -> None:
         """Note outcomes that arrived; those that nobody expects any more are dropped."""
         for i, outcome in results:
