@@ -2,7 +2,7 @@
 
 import threading
 import weakref
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Container, Hashable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -44,13 +44,17 @@ class Reader:
     """
 
     def __init__(
-        self, stage: Any, choose: Callable[[Any], int | None], read: Callable[[Any, int], Any]
+        self,
+        stage: Any,
+        choose: Callable[[Any, Container[int]], int | None],
+        read: Callable[[Any, int], Any],
     ) -> None:
         self._stage = weakref.ref(stage, self._gone)
         self._choose, self._read = choose, read
         self._changed = threading.Condition()
         self._ended = False
-        self.failures = 0
+        self._failed: set[int] = set()  # since the last hint
+        self.failures = 0  # in a row
         thread = threading.Thread(target=self._run, name="seqtools-reader", daemon=True)
         thread.start()
 
@@ -58,6 +62,11 @@ class Reader:
     def serves(self) -> bool:
         """Whether it has not failed too often."""
         return self.failures < _MOST_FAILURES
+
+    def begin(self) -> None:
+        """Look at a new hint."""
+        self._failed.clear()
+        self.wake()
 
     def wake(self) -> None:
         """Look again for something to read."""
@@ -82,7 +91,7 @@ class Reader:
     def _run(self) -> None:
         while not self._ended and self.serves:
             stage = self._stage()
-            i = None if stage is None else self._choose(stage)
+            i = None if stage is None else self._choose(stage, self._failed)
             if i is None:
                 del stage
                 with self._changed:
@@ -93,6 +102,7 @@ class Reader:
                 self._read(stage, i)
             except BaseException:  # noqa: BLE001 -- who needs the item is told
                 self.failures += 1
+                self._failed.add(i)
             else:
                 self.failures = 0
             del stage
@@ -116,7 +126,7 @@ class Ahead:
         owner: Hashable,
         indices: Sequence[int],
         stage: Any,
-        choose: Callable[[Any], int | None],
+        choose: Callable[[Any, Container[int]], int | None],
         read: Callable[[Any, int], Any],
     ) -> None:
         """Replace what `owner` wants by `indices`; nothing ends its thread."""
@@ -132,7 +142,7 @@ class Ahead:
                 if reader is None:
                     self._readers[owner] = Reader(stage, choose, read)
         if reader is not None:
-            reader.end() if not len(indices) else reader.wake()
+            reader.begin() if len(indices) else reader.end()
 
     def soon(self) -> list[int]:
         """Return the indices for which there is room, those needed first before the others."""

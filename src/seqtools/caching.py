@@ -52,10 +52,10 @@ class _Recent:
         last: int = max(others, key=soon.index) if unneeded is None else unneeded
         return last
 
-    def next_wanted(self, under_way: Container[Any]) -> int | None:
+    def next_wanted(self, *but: Container[Any]) -> int | None:
         """Return what to read ahead next, if there is room for it."""
-        soon = self.ahead.soon()
-        return next((k for k in soon if k not in self._kept and k not in under_way), None)
+        held = (self._kept, *but)
+        return next((k for k in self.ahead.soon() if not any(k in h for h in held)), None)
 
     def drop(self, key: int) -> None:
         self._kept.pop(key, None)
@@ -110,9 +110,9 @@ class AddCache(LazySequence[T]):
         value = store.get(i)
         if value is not _MISSING:
             return value  # type: ignore[no-any-return]
-        return self._read_once(i)
+        return self._read_alone(i)
 
-    def _read_once(self, i: int) -> T:
+    def _read_alone(self, i: int) -> T:
         return self._state[1].get(  # type: ignore[no-any-return]
             i, lambda: self._load(i), lambda value, good: self._keep(i, value, good)
         )
@@ -149,7 +149,7 @@ class AddCache(LazySequence[T]):
     def _hint(self, owner: Any, indices: Indices) -> None:
         if self._acts_on_hints:
             store = self._state[0]
-            store.ahead.want(owner, indices, self, _next_wanted, AddCache._read_once)
+            store.ahead.want(owner, indices, self, _next_wanted, AddCache._read_alone)
         super()._hint(owner, indices)
 
     def _sources(self) -> tuple[Any, ...]:
@@ -167,9 +167,9 @@ class AddCache(LazySequence[T]):
         return self._sequence, self._cache_size, self._cache
 
 
-def _next_wanted(stage: AddCache[Any]) -> int | None:
+def _next_wanted(stage: AddCache[Any], failed: Container[int]) -> int | None:
     store, flights, _ = stage._state
-    i: int | None = store.next_wanted(flights)
+    i: int | None = store.next_wanted(flights, failed)
     return i
 
 

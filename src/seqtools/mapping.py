@@ -32,7 +32,7 @@ class Smap(LazySequence[T]):
         return self._f(*[read(i) for read in self._getters])
 
     def _get_many(self, indices: Indices) -> Sequence[T]:
-        if self._follows():
+        if self._waits():
             # what comes later may be being loaded while `f` computes what is there
             return [self._get(i) for i in as_list(indices)]
         f = self._f

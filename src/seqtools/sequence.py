@@ -8,13 +8,15 @@ from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar, overloa
 
 from seqtools.errors import EndOfSequence, EvaluationError, Step, creation_site, reraise
 from seqtools.indices import ENDLESS, Indices, TooManyIndices, as_list, concatenated, within
-from seqtools.sources import assign, getter, is_stage, read_many
+from seqtools.sources import any_upstream, assign, getter, is_stage, read_many
 
 T = TypeVar("T")
 R = TypeVar("R")
 P = ParamSpec("P")
 
 _UNREAD = -1
+_MOST_CURSORS = 64
+"""Cursors for one reader. Arbitrary; ways that double at every stage would be too many."""
 _MANY = 8  # arguments that a repr shows; arbitrary, more than any function of ours has names for
 
 
@@ -41,11 +43,12 @@ class LazySequence(Sequence[T]):
         ([0, 1, 4, 9, 16], 16, [1, 4], True)
     """
 
-    __slots__ = ("__weakref__", "_known_size", "_origin", "_seen_ahead")
+    __slots__ = ("__weakref__", "_known_size", "_origin", "_seen_cursors", "_seen_waits")
 
     _origin: tuple[str, int]
     _known_size: int | None
-    _seen_ahead: bool | None
+    _seen_cursors: int | None
+    _seen_waits: bool | None
 
     _is_stage = True
     _name: str | None = None
@@ -59,7 +62,7 @@ class LazySequence(Sequence[T]):
         self = object.__new__(cls)
         self._origin = creation_site()
         self._known_size = _UNREAD
-        self._seen_ahead = None
+        self._seen_cursors = self._seen_waits = None
         return self
 
     # What a combinator writes
@@ -103,8 +106,10 @@ class LazySequence(Sequence[T]):
         It replaces what that owner hinted before. A stage that holds values may read
         them in the background; it is never a mistake to do nothing.
         """
+        told: list[tuple[Any, Indices]] = []
         for source, js in self._reads(indices):
-            if is_stage(source):
+            if is_stage(source) and not any(source is s and js is j for s, j in told):
+                told.append((source, js))
                 source._hint(owner, js)
 
     def _ignore_hints(self) -> None:
@@ -328,13 +333,22 @@ class LazySequence(Sequence[T]):
     def _slice(self, key: slice) -> "LazySequence[T]":
         return Slice(self, self._places(key))
 
-    def _follows(self) -> bool:
-        """Return whether a stage upstream reads in the background, found out once."""
-        if self._seen_ahead is None:
-            self._seen_ahead = (self._reads_ahead or self._acts_on_hints) or any(
-                is_stage(s) and s._follows() for s in self._sources()
-            )
-        return self._seen_ahead
+    def _cursors(self) -> int:
+        """Return how many cursors a reader of its own would have, found out once.
+
+        That is the number of ways to a stage upstream that reads ahead.
+        """
+        if self._seen_cursors is None:
+            sources = [source for source in self._sources() if is_stage(source)]
+            ways = sum(source._cursors() for source in sources)
+            self._seen_cursors = 1 if self._reads_ahead else ways
+        return self._seen_cursors
+
+    def _waits(self) -> bool:
+        """Return whether a stage upstream may be reading in the background, found out once."""
+        if self._seen_waits is None:
+            self._seen_waits = any_upstream(self, "_acts_on_hints")
+        return self._seen_waits
 
     def _opened(self, indices: Indices) -> "LazySequence[T]":
         """Return this stage as one reader of `indices` reads it.
@@ -342,7 +356,7 @@ class LazySequence(Sequence[T]):
         Each stage upstream that reads ahead is replaced by a cursor of its own, which
         knows from `_reads` what will be asked of it, and stops there.
         """
-        if not self._follows():
+        if not 0 < self._cursors() <= _MOST_CURSORS:
             return self
         try:
             reads = self._reads(indices)
@@ -445,8 +459,10 @@ class Slice(Rearrangement[T]):
         It replaces what that owner hinted before. A stage that holds values may read
         them in the background; it is never a mistake to do nothing.
         """
+        told: list[tuple[Any, Indices]] = []
         for source, js in self._reads(indices):
-            if is_stage(source):
+            if is_stage(source) and not any(source is s and js is j for s, j in told):
+                told.append((source, js))
                 source._hint(owner, js)
 
     def _ignore_hints(self) -> None:

@@ -76,11 +76,11 @@ def test_loaded_by_another_between_the_look_and_the_flight() -> None:
         """Begins a flight when that of another thread has just ended."""
 
         def get(self, *arguments: Any) -> Any:
-            cached._state = cached._state[0], flights
+            cached._state = cached._state[0], flights, cached._state[2]
             elsewhere(lambda: cached[1])
             return flights.get(*arguments)
 
-    cached._state = cached._state[0], Late()
+    cached._state = cached._state[0], Late(), cached._state[2]
     assert cached[1] is None
     assert evaluated == [1]
 

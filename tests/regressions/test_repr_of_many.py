@@ -1,5 +1,7 @@
 """A repr is short, whatever it is of, and evaluates nothing."""
 
+from itertools import product
+
 import numpy as np
 
 from seqtools import add_cache, batch, case, collate, concatenate, interleave, repeat, smap
@@ -25,6 +27,16 @@ def test_large_sources() -> None:
     for large in (list(range(10**5)), "x" * 10**5, np.zeros(10**5), dict.fromkeys(range(10**5))):
         assert len(repr(repeat(large))) < 200
         assert len(repr(add_cache([1], cache={0: large}))) < 200
+
+
+def test_slices_show_what_selects_the_same() -> None:
+    probe = Probe("abcde")
+    ends = [None, *range(-6, 7)]
+    for start, stop, step in product(ends, ends, [None, 2, -1, -3]):
+        part = probe[start:stop:step]
+        assert eval(repr(part), {"probe": list}) == list(part)  # noqa: S307 -- made here
+    assert repr(repeat(1)[2:]) == "repeat(1)[2:]"
+    assert repr(repeat(1)[:5:2][1:]) == "repeat(1)[2:6:2]"
 
 
 def test_nothing_is_evaluated() -> None:

@@ -79,6 +79,14 @@ def test_backwards_through_an_iterator() -> None:
     assert squares[5] == 25
 
 
+def test_what_was_used_last_is_kept() -> None:
+    squares = uniter((x * x for x in range(9)), cache_size=2)
+    assert [squares[i] for i in (0, 1, 0, 2)] == [0, 1, 0, 4]
+    assert squares[0] == 0
+    with pytest.raises(EvaluationError):
+        squares[1]
+
+
 def failing(error: BaseException) -> Iterator[int]:
     yield 0
     raise error

@@ -10,14 +10,15 @@ from typing import Any
 
 from seqtools import flight
 from seqtools.indices import Indices, TooManyIndices
-from seqtools.sources import is_stage
+from seqtools.sources import any_upstream, is_stage
 
 
 class Hints:
-    """Where to send hints, on behalf of one owner: whoever holds this object."""
+    """Where to send hints, on behalf of one owner."""
 
     def __init__(self, source: Any) -> None:
         self._source = source
+        self._owner = object()  # what has to do with an owner may outlive it, and its source
 
     def __call__(self, indices: Indices) -> None:
         """Say that `indices` come next, in that order, and nothing else."""
@@ -26,7 +27,7 @@ class Hints:
             if list(run) == list(indices):
                 indices = run  # which every stage can do arithmetic on at once
         with suppress(TooManyIndices):
-            self._source._hint(self, indices)
+            self._source._hint(self._owner, indices)
 
     def end(self) -> None:
         """Say that nothing comes any more."""
@@ -50,9 +51,7 @@ class Hints:
 
 def hints(source: Any) -> Hints | None:
     """Return where to send hints about `source`, `None` if nobody would act on them."""
-    if not is_stage(source) or not any(stage._acts_on_hints for stage in _upstream(source)):
-        return None
-    return Hints(source)
+    return Hints(source) if any_upstream(source, "_acts_on_hints") else None
 
 
 def _upstream(source: Any, without: Any = None) -> Iterator[Any]:

@@ -21,6 +21,7 @@ class Prefetch(LazySequence[T]):
     __slots__ = ("_options", "_sequence", "_state")
 
     _reads_ahead = True
+    _read_once = True  # by a cursor that goes on
 
     def __init__(self, sequence: Source[T], options: Options) -> None:
         self._sequence = sequence
@@ -111,6 +112,7 @@ class Reading(LazySequence[T]):
     __slots__ = ("_cursor", "_driver", "_prefetch")
 
     _name = "prefetch"
+    _read_once = True
 
     def __init__(self, prefetch: Prefetch[T], indices: Indices) -> None:
         self._prefetch = prefetch
