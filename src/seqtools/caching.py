@@ -178,6 +178,9 @@ def add_cache(
 ) -> LazySequence[T]:
     """Return `arr` with the `cache_size` items that were used last kept in memory.
 
+    With room for two or more, it also reads ahead in the background what a `prefetch`
+    downstream says is needed next.
+
     Item `i` is `arr[i]`, evaluated once however many threads ask for it at the same
     time, and again when it is no longer kept. An error is never kept. Assigning to an
     item assigns to `arr`, and drops what is kept of it; not of other items that are made
