@@ -464,8 +464,11 @@ def test_a_forked_child_of_the_user_can_go_on_reading() -> None:
     p = prefetch(seqtools.smap(lambda x: x * x, range(20)))
     items = iter(p)
     assert next(items) == 0
+    other = iter(p[10:])
     pid = os.fork()
     if pid == 0:
-        os._exit(0 if list(p) == [x * x for x in range(20)] else 1)
+        right = list(p) == [x * x for x in range(20)]
+        rest = [*items, *other]
+        os._exit(0 if right and rest == [x * x for x in (*range(1, 20), *range(10, 20))] else 1)
     assert os.waitpid(pid, 0)[1] == 0
     assert list(items) == [x * x for x in range(1, 20)]

@@ -199,6 +199,17 @@ def test_nothing_is_asked_behind_the_end_that_was_found() -> None:
     assert max(bench.asked) == 4
 
 
+def test_a_reader_that_rests_at_its_end_may_still_ask_out_of_turn() -> None:
+    bench = Bench(2)
+    resting, busy = bench.open(range(3)), bench.open(range(100))
+    assert [bench.read(resting, i) for i in range(3)] == [0, -1, -2]
+    for i in range(10):
+        bench.read(busy, i)
+    assert bench.read(resting, 50) == -50
+    bench.window.close(busy)
+    assert [bench.read(resting, i) for i in (60, 60, 61)] == [-60, -60, -61]
+
+
 def test_after_a_reset_everything_is_asked_again() -> None:
     bench = Bench(4)
     cursor = bench.open(range(10))

@@ -69,7 +69,7 @@ class Driver:
             EvaluationError: If user code failed.
         """
         if self._forks != len(_forks):
-            self.open(cursor)
+            self._begin()
         with self._lock:
             try:
                 outcome = self._await(cursor, i)

@@ -62,6 +62,7 @@ class Window:
         if (
             self._review
             or cursor is not self._alone
+            or not share
             or cursor.tail != head + share
             or indices[head] != i
             or type(cursor) is not Cursor
@@ -90,6 +91,10 @@ class Window:
         """
         if cursor is not self._alone:
             self._alone = None
+            if (
+                cursor not in self._cursors
+            ):  # it was opened in the process that this one is a fork of
+                self.open(cursor)
         position = cursor.find(i)
         if position is None:
             if cursor.jump(i):
