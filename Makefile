@@ -5,13 +5,14 @@ PYTHON ?= python3
 VENV ?= .venv
 BUILD ?= build
 PYTEST_ARGS ?=
+WORKLOAD ?= seed
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help test demo lint unit docs changelog clean
+.PHONY: help test demo lint unit bench docs changelog clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -40,6 +41,9 @@ unit: $(VENV)/.dev ## tests with coverage; PYTEST_ARGS="-k cycle" is passed on
 	@echo "==> coverage"
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
+
+bench: $(VENV)/.demo ## time a workload of benchmarks/, such as WORKLOAD=seed
+	@$(BIN)/python benchmarks/$(WORKLOAD).py
 
 docs: $(VENV)/.dev ## the documentation as HTML, in build/docs
 	@echo "==> sphinx-build"

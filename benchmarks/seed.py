@@ -1,6 +1,6 @@
 """The seed's pipeline, as written, by every way of reading it that we have.
 
-    .venv/bin/python benchmarks/seed.py [ROUNDS]
+    make bench WORKLOAD=seed
 
 Ten files that take half a second each to load, 1,810 items that take 5 ms of processor
 time each, in batches of 64. Contestants take turns, every result is checked, and medians

@@ -22,6 +22,7 @@ import struct
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn
@@ -65,7 +66,10 @@ def fork_template(control: socket.socket, pipeline: Pipeline, hook: Any, ours: l
     parent = os.getpid()
     sys.stdout.flush()
     sys.stderr.flush()
-    pid = os.fork()
+    with warnings.catch_warnings():
+        # Python 3.12 warns of threads, which is why this has to be asked for
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
     if pid == 0:
         _in_fork(control, pipeline, hook, ours, parent)
     return pid
