@@ -37,6 +37,7 @@ class ThreadEngine:
         self._closed = False
         self._awake = threading.Condition(threading.Lock())  # of workers, for the queue
         self._idle = 0
+        self._called = False
         self._arrived = threading.Event()  # of who receives
         self._receiving = False
         self._doing: list[int | None] = [None] * nworkers
@@ -58,9 +59,10 @@ class ThreadEngine:
             self._queue.extendleft(reversed(indices))
         else:
             self._queue.extend(indices)
-        if self._idle:
+        if self._idle and not self._called:
+            self._called = True  # once is enough, until they have woken
             with self._awake:
-                self._awake.notify(len(indices))
+                self._awake.notify_all()
 
     def cancel(self, indices: Collection[int]) -> Collection[int]:
         """Return those of `indices` that no thread has begun."""
@@ -150,7 +152,7 @@ class ThreadEngine:
             self._doing[number] = None
             done.append((i, outcome))
             del outcome  # the reader alone decides how long a value lives
-            if self._receiving:
+            if self._receiving and not self._arrived.is_set():
                 self._arrived.set()
 
     def _hint(self, i: int) -> None:
@@ -160,10 +162,14 @@ class ThreadEngine:
     def _rest(self) -> bool:
         """Wait for the queue to be filled; return False if the engine is closed."""
         with self._awake:
-            self._idle += 1  # before the queue is looked at again: no call is missed
+            # Before the queue is looked at again, so that no call is missed: who calls has
+            # filled the queue before, and gets the lock only when this thread waits.
+            self._idle += 1
+            self._called = False
             try:
                 while not self._queue and not self._closed:
                     self._awake.wait()
+                    self._called = False
             finally:
                 self._idle -= 1
         return not self._closed
