@@ -4,9 +4,10 @@ import operator
 from typing import Any, TypeVar
 
 from seqtools.checks import check_source
+from seqtools.errors import EndOfSequence
 from seqtools.indices import Indices
 from seqtools.sequence import LazySequence
-from seqtools.sources import Source, assign, common_size, getter
+from seqtools.sources import Source, assign, check_end, common_size, getter
 
 T = TypeVar("T")
 
@@ -34,7 +35,14 @@ class Case(LazySequence[T]):
         return k
 
     def _get(self, i: int) -> T:
-        return self._getters[self._choice(i)](i)  # type: ignore[no-any-return]
+        chosen: list[int] = []
+        try:
+            chosen.append(self._choice(i))
+            return self._getters[chosen[0]](i)  # type: ignore[no-any-return]
+        except EndOfSequence:
+            readers = [self._select, *self._getters]
+            check_end(self._sources(), readers, i, range(len(chosen)))
+            raise
 
     def _set(self, i: int, value: Any) -> None:
         assign(self._values[self._choice(i)], i, value)

@@ -10,7 +10,7 @@ from seqtools.checks import check_count, check_integers, check_source
 from seqtools.errors import EndOfSequence
 from seqtools.indices import Indices, as_array, as_list, concatenated, modulo, within
 from seqtools.sequence import LazySequence, Rearrangement
-from seqtools.sources import Source, getter, is_stage, read_many, size_of
+from seqtools.sources import Source, ends_unseen, getter, is_stage, read_many, size_of
 
 T = TypeVar("T")
 
@@ -233,6 +233,7 @@ def interleave(*sequences: Source[T]) -> LazySequence[T]:
 
     Raises:
         TypeError: If there is none, or one is not a sequence.
+        ValueError: If one ends, but its length is not known.
 
     Example:
         >>> list(interleave([1, 2, 3], "ab", [0.5]))
@@ -241,8 +242,11 @@ def interleave(*sequences: Source[T]) -> LazySequence[T]:
     if not sequences:
         message = "interleave() needs at least one sequence"
         raise TypeError(message)
-    for sequence in sequences:
+    for k, sequence in enumerate(sequences):
         check_source(sequence)
+        if ends_unseen(sequence):
+            message = f"interleave() needs to know where sequence {k} ends: give it its size"
+            raise ValueError(message)
     return Interleave(*sequences)
 
 

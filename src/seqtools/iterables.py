@@ -58,6 +58,11 @@ class Uniter(LazySequence[T]):
         """Whether reading items again can fail, or not come as far as the first time."""
         return isinstance(self._iterable, Iterator) or self._length() is None
 
+    @property
+    def _unknown_length(self) -> bool:  # type: ignore[override]
+        """Whether it has no length although it ends."""
+        return self._length() is None
+
     def _get(self, i: int) -> T:
         state = self._state
         with state.lock:

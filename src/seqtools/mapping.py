@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 from seqtools.checks import check_function, check_source
 from seqtools.indices import Indices, as_list
 from seqtools.sequence import LazySequence
-from seqtools.sources import Source, common_size, getter, read_many
+from seqtools.sources import Source, common_size, getter, read_many, read_row
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ class Smap(LazySequence[T]):
         read = self._read
         if read is not None:
             return self._f(read(i))
-        return self._f(*[read(i) for read in self._getters])
+        return self._f(*read_row(self._sequences, self._getters, i))
 
     def _get_many(self, indices: Indices) -> Sequence[T]:
         if self._waits():

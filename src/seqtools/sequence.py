@@ -55,6 +55,7 @@ class LazySequence(Sequence[T]):
     _reads_ahead = False
     _acts_on_hints = False
     _read_once = False
+    _unknown_length = False
     """Whether an item may be there no more when it is read again."""
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from seqtools.checks import check_count, check_source
 from seqtools.indices import Indices, as_array, is_run
 from seqtools.sequence import LazySequence, Rearrangement, Slice
-from seqtools.sources import Source, assign, common_size, getter, read_many, size_of
+from seqtools.sources import Source, assign, common_size, getter, read_many, read_row, size_of
 
 T = TypeVar("T")
 
@@ -31,7 +31,7 @@ class Collate(LazySequence[Any]):
         return tuple(items) if self._keys is None else dict(zip(self._keys, items, strict=True))
 
     def _get(self, i: int) -> Any:
-        return self._made([read(i) for read in self._getters])
+        return self._made(read_row(self._sequences, self._getters, i))
 
     def _get_many(self, indices: Indices) -> list[Any]:
         columns = [read_many(sequence, indices) for sequence in self._sequences]

@@ -4,9 +4,10 @@ A stage resolves how to read its sources once, when it is made, by `getter`.
 """
 
 import sys
-from collections.abc import Callable, MutableSequence
+from collections.abc import Callable, Container, MutableSequence, Sequence
 from typing import Any, Protocol, TypeGuard, TypeVar
 
+from seqtools.errors import EndOfSequence
 from seqtools.indices import Indices, as_list
 
 T_co = TypeVar("T_co", covariant=True)
@@ -59,6 +60,59 @@ def common_size(sources: tuple[Any, ...]) -> int | None:
         message = f"sequences must have the same length, got lengths {given}"
         raise ValueError(message)
     return finite.pop() if finite else None
+
+
+def ends_unseen(source: Any) -> bool:
+    """Return whether `source` ends, but where is not known before."""
+    return size_of(source) is None and any_upstream(source, "_unknown_length")
+
+
+def read_row(sources: Sequence[Any], getters: Sequence[Callable[[int], Any]], i: int) -> list[Any]:
+    """Return item `i` of each of `sources`, by the `getters` of them.
+
+    Raises:
+        EndOfSequence: If one ends here, and so do all others that end.
+        ValueError: If one ends here and another goes on, although it ends too.
+    """
+    row: list[Any] = []
+    try:
+        for read in getters:
+            row.append(read(i))  # noqa: PERF401 -- how many were read is needed where one ends
+    except EndOfSequence:
+        check_end(sources, getters, i, range(len(row)))
+        raise
+    return row
+
+
+def check_end(
+    sources: Sequence[Any], getters: Sequence[Callable[[int], Any]], i: int, had: Container[int]
+) -> None:
+    """Refuse that of `sources` which end unseen one ends at `i` and another goes on.
+
+    Args:
+        sources: What is read together.
+        getters: How to read them.
+        i: Where one of them has ended.
+        had: Numbers of those that are known to have item `i`.
+
+    Raises:
+        ValueError: If there is one that goes on.
+    """
+    for k, source in enumerate(sources):
+        if ends_unseen(source) and (k in had or _has(getters[k], i)):
+            message = (
+                f"sequences must have the same length, but sequence {k}, of unknown length, "
+                f"goes on after {i} items, where another one ends"
+            )
+            raise ValueError(message) from None
+
+
+def _has(read: Callable[[int], Any], i: int) -> bool:
+    try:
+        read(i)
+    except EndOfSequence:
+        return False
+    return True
 
 
 def getter(source: Any) -> Callable[[int], Any]:

@@ -14,7 +14,6 @@ from seqtools import (
     concatenate,
     cycle,
     gather,
-    interleave,
     smap,
     split,
     unbatch,
@@ -41,7 +40,6 @@ def test_iterable_that_is_shorter_than_said() -> None:
 def test_iterable_that_is_shorter_than_its_neighbours() -> None:
     letters = uniter(iter("abc"), cache_size=9)
     fails(collate([letters, range(4)]), 3, "collate should have 4 items")
-    fails(interleave(range(4), letters), 7, "interleave should have 8 items")
     fails(gather(letters, [0, 3]), 1, "gather should have 2 items")
     fails(letters[:4], 3, "slice should have 4 items")
     fails(batch(letters[:4], 2), 1, "batch should have 2 items")
