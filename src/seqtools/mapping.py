@@ -26,9 +26,8 @@ class Smap(LazySequence[T]):
         return common_size(self._sequences)
 
     def _get(self, i: int) -> T:
-        read = self._read
-        if read is not None:
-            return self._f(read(i))
+        if self._read is not None:
+            return self._f(self._read(i))
         return self._f(*read_row(self._sequences, self._getters, i))
 
     def _get_many(self, indices: Indices) -> Sequence[T]:

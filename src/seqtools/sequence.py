@@ -43,10 +43,11 @@ class LazySequence(Sequence[T]):
         ([0, 1, 4, 9, 16], 16, [1, 4], True)
     """
 
-    __slots__ = ("__weakref__", "_known_size", "_origin", "_seen_cursors", "_seen_waits")
+    __slots__ = ("__weakref__", "_bound", "_known_size", "_origin", "_seen_cursors", "_seen_waits")
 
     _origin: tuple[str, int]
     _known_size: int | None
+    _bound: int  # what indices must be below, 0 as long as the size was not asked for
     _seen_cursors: int | None
     _seen_waits: bool | None
 
@@ -63,6 +64,7 @@ class LazySequence(Sequence[T]):
         self = object.__new__(cls)
         self._origin = creation_site()
         self._known_size = _UNREAD
+        self._bound = 0
         self._seen_cursors = self._seen_waits = None
         return self
 
@@ -132,11 +134,13 @@ class LazySequence(Sequence[T]):
         n = self._known_size
         if n == _UNREAD:
             n = self._known_size = self._size()
+            self._bound = ENDLESS if n is None else n
         return n
 
     def _forget_length(self) -> None:
         """Ask for the size again, here and upstream, where a source may have changed."""
         self._known_size = _UNREAD
+        self._bound = 0
         for source in self._sources():
             if is_stage(source):
                 source._forget_length()
@@ -170,27 +174,18 @@ class LazySequence(Sequence[T]):
     def __getitem__(self, key: int) -> T: ...
     @overload
     def __getitem__(self, key: slice) -> "LazySequence[T]": ...
-    def __getitem__(self, key: Any) -> Any:  # noqa: C901 -- each call less is time for every item
+    def __getitem__(self, key: Any) -> Any:
         """Return an item, or a slice as a view that computes nothing."""
-        if key.__class__ is not int:
-            if isinstance(key, slice):
-                return self._slice(key)
-            key = self._index(key)
-        n = self._known_size
-        if n == _UNREAD:
-            n = self._length()
-        i = key
-        if n is not None:
-            if i < 0:
-                i += n
-            if not 0 <= i < n:
-                raise IndexError(self._outside(key))
-        elif i < 0:
-            raise IndexError(self._outside(key))
+        if key.__class__ is int and 0 <= key < self._bound:
+            i = key  # the common case, by one comparison
+        elif isinstance(key, slice):
+            return self._slice(key)
+        else:
+            i = self._place(key)
         try:
             return self._get(i)
         except EndOfSequence:
-            if n is None:
+            if self._length() is None:
                 raise IndexError(self._outside(key)) from None
             self._ended_early(i)
         except Exception as error:  # noqa: BLE001 -- user code may raise anything
@@ -199,13 +194,7 @@ class LazySequence(Sequence[T]):
     def __setitem__(self, key: Any, value: Any) -> None:
         """Assign an item, or as many values as a slice has items."""
         if not isinstance(key, slice):
-            i = self._index(key)
-            n = self._length()
-            if i < 0 and n is not None:
-                i += n
-            if i < 0 or (n is not None and i >= n):
-                raise IndexError(self._outside(key))
-            self._assign(key, i, value)
+            self._assign(key, self._place(key), value)
             return
         places = self._places(key)
         if places.stop == ENDLESS:
@@ -291,6 +280,16 @@ class LazySequence(Sequence[T]):
         except TypeError:
             message = f"indices must be integers or slices, got {reprlib.repr(key)}"
             raise TypeError(message) from None
+
+    def _place(self, key: Any) -> int:
+        """Return `key` as an index from 0 on."""
+        n = self._length()
+        i = given = self._index(key)
+        if i < 0 and n is not None:
+            i += n
+        if i < 0 or (n is not None and i >= n):
+            raise IndexError(self._outside(given))
+        return i
 
     def _outside(self, key: Any) -> str:
         n = self._length()
