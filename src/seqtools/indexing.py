@@ -114,7 +114,10 @@ class Cycle(Rearrangement[T]):
     def __init__(self, sequence: Any, limit: int | None) -> None:
         super().__init__(sequence)
         self._limit = limit
-        self._n = size_of(sequence)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        self._n = size_of(self._sequences[0])
 
     def _size(self) -> int | None:
         return self._limit
@@ -172,7 +175,10 @@ class Interleave(Rearrangement[T]):
 
     def __init__(self, *sequences: Any) -> None:
         super().__init__(*sequences)
-        sizes = [size_of(sequence) for sequence in sequences]
+        self._arrange()
+
+    def _arrange(self) -> None:
+        sizes = [size_of(sequence) for sequence in self._sequences]
         longest = max((n for n in sizes if n is not None), default=None)
         lengths = [longest if n is None else n for n in sizes]
         # Between two ends of sources, every round takes one item of each that is left:

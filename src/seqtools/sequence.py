@@ -144,6 +144,10 @@ class LazySequence(Sequence[T]):
         for source in self._sources():
             if is_stage(source):
                 source._forget_length()
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """Take what follows from the lengths of sources, where it is kept."""
 
     def _describe(self) -> str:
         """Return a short name for messages, such as `smap(load)`."""

@@ -105,7 +105,10 @@ class Concatenate(Rearrangement[T]):
 
     def __init__(self, *sequences: Any) -> None:
         super().__init__(*sequences)
-        self._starts = [0, *accumulate(len(sequence) for sequence in sequences[:-1])]
+        self._arrange()
+
+    def _arrange(self) -> None:
+        self._starts = [0, *accumulate(len(sequence) for sequence in self._sequences[:-1])]
 
     def _size(self) -> int | None:
         if not self._sequences:
