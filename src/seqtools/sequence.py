@@ -6,7 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar, overload
 
-from seqtools.errors import EndOfSequence, EvaluationError, Step, creation_site, reraise
+from seqtools.errors import (
+    EndOfSequence,
+    EvaluationError,
+    Step,
+    WorkerStartError,
+    creation_site,
+    reraise,
+)
 from seqtools.indices import ENDLESS, Indices, TooManyIndices, as_list, concatenated, within
 from seqtools.sources import any_upstream, assign, getter, is_stage, read_many
 
@@ -515,6 +522,9 @@ def _attempts(sequence: LazySequence[T], indices: range) -> Iterator[Iterator[T]
         except EndOfSequence:
             if indices.stop != ENDLESS:
                 sequence._ended_early(i)  # noqa: SLF001 -- ours
+        except WorkerStartError:  # it is not about this item, which is still to be read
+            positions = chain((i,), positions)
+            raise
         except Exception as error:  # noqa: BLE001 -- user code may raise anything
             reraise(error)
         except BaseException:  # an interrupt is nobody's error: the item is still to be read

@@ -472,3 +472,24 @@ def test_a_forked_child_of_the_user_can_go_on_reading() -> None:
         os._exit(0 if right and rest == [x * x for x in (*range(1, 20), *range(10, 20))] else 1)
     assert os.waitpid(pid, 0)[1] == 0
     assert list(items) == [x * x for x in range(1, 20)]
+
+
+def test_a_failure_while_nobody_receives_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("out of step")
+
+    p = prefetch(seqtools.smap(lambda x: x, range(100)), max_cached=20)
+    items = iter(p)
+    seen, told = [next(items)], []
+    engine: Any = p._state.driver._engine
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "_handle", fails)
+        engine._unkept.wait()
+    while len(seen) < 100:
+        try:
+            seen.append(next(items))
+        except WorkerStartError as error:
+            told.append(str(error))
+    assert seen == list(range(100))
+    assert len(told) == 1
+    assert "out of step" in told[0]

@@ -173,7 +173,6 @@ class ProcessEngine:
                 self._child = Child(pid)
             else:
                 self._child = launch(theirs, self._payload)
-        control.settimeout(0.0)
         self._poller.register(control.fileno())
         self._workers = [self._worker(number) for number in range(self._nworkers)]
 
@@ -292,7 +291,7 @@ class ProcessEngine:
     def _listen(self) -> None:
         while self._control is not None:
             try:
-                message = self._control.recv(1 << 16)
+                message = self._control.recv(1 << 16, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 return
             except ConnectionResetError:
@@ -350,6 +349,9 @@ class ProcessEngine:
     def _keep(self) -> None:
         try:
             self._keep_on()
+        except BaseException as error:  # noqa: BLE001 -- told to who receives next
+            self._fatal = WorkerStartError(f"reading results while nobody waits failed: {error!r}")
+            self._fatal.__cause__ = error
         finally:
             self._unkept.set()
 
