@@ -2,6 +2,7 @@
 
 import operator
 import reprlib
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar, overload
@@ -22,6 +23,9 @@ R = TypeVar("R")
 P = ParamSpec("P")
 
 _UNREAD = -1
+_MOST_SHOWN = 100
+"""Stages that a repr shows behind each argument of the outermost. Arbitrary."""
+_showing = threading.local()
 _MOST_CURSORS = 64
 """Cursors for one reader. Arbitrary; ways that double at every stage would be too many."""
 _MANY = 8  # arguments that a repr shows; arbitrary, more than any function of ours has names for
@@ -552,8 +556,14 @@ def _called(function: Any) -> str:
 
 
 def _shown(argument: Any) -> str:
-    if is_stage(argument):
+    if not is_stage(argument):
+        return _called(argument) if callable(argument) else reprlib.repr(argument)
+    left: int | None = getattr(_showing, "left", None)
+    if left == 0:
+        return f"{argument._name or type(argument).__name__.lower()}(...)"
+    _showing.left = (_MOST_SHOWN if left is None else left) - 1
+    try:
         return repr(argument)
-    if callable(argument):
-        return _called(argument)
-    return reprlib.repr(argument)
+    finally:
+        if left is None:
+            _showing.left = None

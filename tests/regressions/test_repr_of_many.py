@@ -23,6 +23,20 @@ def test_many_sources() -> None:
     assert repr(concatenate(lists)).endswith(", [7], ...])")
 
 
+def test_ways_that_double_at_every_stage() -> None:
+    sequence = smap(abs, [1])
+    for _ in range(50):
+        sequence = smap(max, sequence, sequence)
+    for _ in range(2):
+        assert len(repr(sequence)) < 4000
+    deep = smap(abs, [1])
+    for _ in range(10_000):
+        deep = batch(deep, 1)
+    assert repr(deep).startswith("batch(batch(")
+    assert "batch(...)" in repr(deep)
+    assert repr(smap(abs, batch([1], 2))) == "smap(abs, batch([1], 2))"
+
+
 def test_large_sources() -> None:
     for large in (list(range(10**5)), "x" * 10**5, np.zeros(10**5), dict.fromkeys(range(10**5))):
         assert len(repr(repeat(large))) < 200
