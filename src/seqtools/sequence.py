@@ -468,21 +468,6 @@ class Slice(Rearrangement[T]):
             inner = range(inner[0], ENDLESS, inner.step)  # type: ignore[attr-defined]
         return Slice(self._sequences[0], inner)  # type: ignore[arg-type]
 
-    def _hint(self, owner: Any, indices: Indices) -> None:
-        """Take note that `owner` is going to read `indices`, in that order.
-
-        It replaces what that owner hinted before. A stage that holds values may read
-        them in the background; it is never a mistake to do nothing.
-        """
-        told: list[tuple[Any, Indices]] = []
-        for source, js in self._reads(indices):
-            if is_stage(source) and not any(source is s and js is j for s, j in told):
-                told.append((source, js))
-                source._hint(owner, js)
-
-    def _ignore_hints(self) -> None:
-        """Read nothing in the background from now on."""
-
     def _rebuild(self, *sources: Any) -> "Slice[T]":
         return Slice(sources[0], self._range)
 
