@@ -1,19 +1,24 @@
 """The messages between the consumer and a worker, byte by byte.
 
 Task, to the worker: a header, then unless it is a range one integer an index. Result,
-from the worker: a header, the lengths of the buffers, the pickle, and the buffers, each
+from the worker: a header, and the place of the pickle and of each buffer. A place is in a
+slot, or if its offset is 0 in the message itself: those follow, in the same order, each
 on a multiple of 64 bytes from the end of the header.
 """
 
+import mmap
 import os
+import select
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
+
+from seqtools.engines.slots import Place
 
 TASK = struct.Struct("<IqqqBqqq")  # block, start, stop, step, mode; what comes next as a range
 # where a step is 0, a list of so many indices as `start` says follows
-RESULT = struct.Struct("<IIIBdIQQ")  # block, done before, count, kind, seconds, buffers, lengths
-_LENGTH = struct.Struct("<Q")
+RESULT = struct.Struct("<IIIBdIQ")  # block, done before, count, kind, seconds, places, length
+_PLACE = struct.Struct("<QQI")  # length, offset, slot
 
 VALUES, FAILURE, END, READY = range(4)  # kinds of results
 
@@ -57,6 +62,8 @@ class TaskReader:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._buffer = b""
+        self.while_idle: tuple[float, Callable[[], None]] | None = None
+        """What to call once after so many seconds without a task."""
 
     def read(self) -> Task | None:
         """Return the next task, `None` when there is nobody to ask any more."""
@@ -75,6 +82,10 @@ class TaskReader:
 
     def _take(self, n: int) -> bytes | None:
         while len(self._buffer) < n:
+            if self.while_idle is not None:
+                seconds, call = self.while_idle
+                if not select.select([self._fd], [], [], seconds)[0]:
+                    call()
             more = os.read(self._fd, 1 << 16)
             if not more:
                 return None
@@ -83,22 +94,32 @@ class TaskReader:
         return taken
 
 
-def write_result(fd: int, head: tuple[Any, ...], body: Any, buffers: Sequence[Any] = ()) -> None:
-    """Write a result, waiting until all of it is taken."""
-    raws = [memoryview(buffer).cast("B") for buffer in buffers]
-    body = memoryview(body)
-    parts = [b"".join(_LENGTH.pack(raw.nbytes) for raw in raws), body]
-    at = 8 * len(raws) + body.nbytes
-    for raw in raws:
+def write_result(fd: int, head: tuple[Any, ...], *parts: Any) -> None:
+    """Write a result, waiting until all of it is taken.
+
+    Args:
+        fd: The pipe.
+        head: Of `RESULT`, block to seconds.
+        parts: The pickle, and the buffers: bytes, or their places.
+    """
+    table = []
+    pieces: list[bytes | memoryview] = []
+    at = _PLACE.size * len(parts)
+    for part in parts:
+        if isinstance(part, Place):
+            table.append(_PLACE.pack(*part))
+            continue
+        data = memoryview(part).cast("B")
+        table.append(_PLACE.pack(data.nbytes, 0, 0))
         padding = -at % _ALIGNMENT
-        parts += [bytes(padding), raw]
-        at += padding + raw.nbytes
-    message = [RESULT.pack(*head, len(raws), body.nbytes, at)]
+        pieces += [bytes(padding), data]
+        at += padding + data.nbytes
+    message = [RESULT.pack(*head, len(parts), at), *table, *pieces]
     if at < _LARGE:
-        _write_all(fd, b"".join([*message, *parts]))
+        _write_all(fd, b"".join(message))
         return
-    for part in (*message, *parts):
-        _write_all(fd, part)
+    for piece in message:
+        _write_all(fd, piece)
 
 
 def _write_all(fd: int, data: Any) -> None:
@@ -117,8 +138,8 @@ class Result(NamedTuple):
     kind: int
     seconds: float
     """Time spent on these items."""
-    body: Any
-    buffers: list[Any]
+    parts: list[memoryview | Place]
+    """The pickle, and the buffers."""
 
 
 class ResultReader:
@@ -127,7 +148,7 @@ class ResultReader:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._buffer = bytearray()
-        self._large: bytearray | None = None  # a message too large to be read in chunks
+        self._large: Any = None  # a message too large to be read in chunks
         self._filled = 0
         self._head: tuple[Any, ...] = ()
 
@@ -171,20 +192,22 @@ class ResultReader:
                 break
             if len(body) < length:
                 self._head, self._filled = head, len(body)
-                body.extend(bytes(length - len(body)))
-                self._large = body
+                self._large = mmap.mmap(-1, length)  # aligned, as parts of it become arrays
+                self._large[: len(body)] = body
                 break
             results.append(_result(head, memoryview(body)))
         del self._buffer[:at]
 
 
 def _result(head: tuple[Any, ...], view: memoryview) -> Result:
-    block, done, count, kind, seconds, buffers, length, _ = head
-    lengths = [n for (n,) in _LENGTH.iter_unpack(view[: 8 * buffers])]
-    at = 8 * buffers + length
-    raws = []
-    for n in lengths:
+    block, done, count, kind, seconds, places, _ = head
+    at = _PLACE.size * places
+    parts: list[memoryview | Place] = []
+    for place in map(Place._make, _PLACE.iter_unpack(view[:at])):
+        if place.offset:
+            parts.append(place)
+            continue
         at += -at % _ALIGNMENT
-        raws.append(view[at : at + n])
-        at += n
-    return Result(block, done, count, kind, seconds, view[8 * buffers : 8 * buffers + length], raws)
+        parts.append(view[at : at + place.nbytes])
+        at += place.nbytes
+    return Result(block, done, count, kind, seconds, parts)

@@ -21,16 +21,18 @@ import os
 import pickle
 import socket
 import threading
+import warnings
 from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from seqtools.engines import frames, template
+from seqtools.engines import frames, slots, template
 from seqtools.engines.base import AHEAD, END, PAUSE
 from seqtools.engines.dealing import Dealer, Hand
 from seqtools.engines.launch import Child, launch, meaning
 from seqtools.engines.pipes import Poller, enlarge
 from seqtools.engines.shipping import Loader, pack
+from seqtools.engines.slots import Budget, Leases, Place
 from seqtools.engines.worker import MODES
 from seqtools.errors import Failure, WorkerDied, WorkerStartError, seterr
 
@@ -43,14 +45,19 @@ _MOST_DEATHS = 3
 class _Worker(Hand):
     """The consumer's side of a worker process."""
 
-    __slots__ = ("number", "pid", "reader", "ready", "results", "tasks")
+    __slots__ = ("leases", "number", "pid", "reader", "ready", "results", "tasks")
 
-    def __init__(self, number: int, tasks: int, results: int) -> None:
+    def __init__(self, number: int, tasks: int, results: int, leases: Leases | None) -> None:
         super().__init__()
-        self.number, self.tasks, self.results = number, tasks, results
+        self.number, self.tasks, self.results, self.leases = number, tasks, results, leases
         self.pid: int | None = None
         self.ready = False  # it has loaded the pipeline
         self.reader = frames.ResultReader(results)
+
+
+def _most_kept() -> int:
+    """Return the most bytes of values in slots: a quarter of the memory of the machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
 
 
 _open_fds: set[int] = set()
@@ -73,6 +80,7 @@ class ProcessEngine:
         self._dealer = Dealer()
         self._done: list[tuple[int, Any]] = []
         self._fatal: WorkerStartError | None = None
+        self._warned = False
         self._closed = False
         self._receiving = False
         self._received = 0
@@ -90,6 +98,7 @@ class ProcessEngine:
         if start_method != "fork":  # what cannot be pickled is known before anything starts
             shipment = pack(source, get, start_hook, hints)
             self._payload, self._loader = shipment.fd, Loader(shipment.by_value)
+        self._budget = Budget(_most_kept())
         self._poller = Poller()
         self._control: socket.socket | None = None
         self._child: Child | None = None
@@ -196,10 +205,16 @@ class ProcessEngine:
         os.set_blocking(results, False)
         enlarge(results)
         _open_fds.update((tasks, results))
-        self._request(template.FORK, number, theirs, theirs_too)
-        os.close(theirs)
-        os.close(theirs_too)
-        worker = _Worker(number, tasks, results)
+        given = [theirs, theirs_too]
+        leases = None
+        memory = slots.create(self._nworkers)
+        if memory is not None:
+            leases = Leases(*memory, self._budget)
+            given.append(memory[0])
+        self._request(template.FORK, number, *given)
+        for fd in given:
+            os.close(fd)
+        worker = _Worker(number, tasks, results, leases)
         self._watched[results] = worker
         self._poller.register(results)
         return worker
@@ -270,7 +285,7 @@ class ProcessEngine:
             raise RuntimeError(message)  # what escapes has all workers started anew
         indices = self._dealer.answered(worker, result.count, result.seconds)
         try:
-            self._done += zip(indices, self._outcomes(result), strict=True)
+            self._done += zip(indices, self._outcomes(worker, result), strict=True)
         except Exception as error:  # noqa: BLE001 -- code of users may raise anything
             if len(indices) > 1:  # evaluate again, so that each has a message of its own
                 self._dealer.suspect(indices)
@@ -280,11 +295,27 @@ class ProcessEngine:
             failed.__cause__ = error
             self._done.append((indices[0], Failure(failed)))
 
-    def _outcomes(self, result: frames.Result) -> list[Any]:
+    def _outcomes(self, worker: _Worker, result: frames.Result) -> list[Any]:
         if result.kind == frames.END:
             return [END]
-        loaded = self._loader.loads(result.body, result.buffers)
+        body, *buffers = [self._part(worker, part) for part in result.parts]
+        loaded = self._loader.loads(body, buffers)
         return [Failure(*loaded)] if result.kind == frames.FAILURE else loaded
+
+    def _part(self, worker: _Worker, part: memoryview | Place) -> memoryview:
+        if not isinstance(part, Place):
+            return part
+        if worker.leases is None:
+            raise RuntimeError(f"worker {worker.number} has no slots")
+        view = worker.leases.lease(part)
+        if self._budget.exceeded and not self._warned:
+            self._warned = True
+            message = (
+                f"more than {self._budget.most >> 20:,} MB of values from worker processes are "
+                "kept: from here on, values are copied out of the memory of the workers"
+            )
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
+        return view
 
     # Deaths; the lock is held
 

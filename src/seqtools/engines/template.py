@@ -31,6 +31,7 @@ from seqtools.engines import frames
 from seqtools.engines.hooks import call_hook
 from seqtools.engines.seeding import seed_generators
 from seqtools.engines.shipping import Delivery, Pipeline
+from seqtools.engines.slots import Slots
 from seqtools.engines.worker import Worker, leave
 
 FORK, KILL = b"F", b"K"  # requests: followed by a number, or a process id
@@ -144,7 +145,7 @@ class Template:
         self._end()
 
     def _serve(self, load: Any, hook: Any) -> bool:
-        message, fds, _, _ = socket.recv_fds(self._control, 64, 2)
+        message, fds, _, _ = socket.recv_fds(self._control, 64, 3)
         if not message:
             return False
         (number,) = NUMBER.unpack(message[1:])
@@ -164,7 +165,9 @@ class Template:
         self._control.send(STARTED + STATUS.pack(number, pid))
         return True
 
-    def _become_worker(self, load: Any, hook: Any, number: int, tasks: int, results: int) -> None:
+    def _become_worker(  # noqa: PLR0913, PLR0917 -- what a worker needs
+        self, load: Any, hook: Any, number: int, tasks: int, results: int, memory: int | None = None
+    ) -> None:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -184,7 +187,8 @@ class Template:
                 self.fail(f"start_hook or loading failed in {name}", error)
             self._control.close()
             seed_generators(None)
-            Worker(get, hints, by_value, results, name).serve(frames.TaskReader(tasks))
+            slots = None if memory is None else Slots.at(memory)
+            Worker(get, hints, by_value, results, slots, name).serve(frames.TaskReader(tasks))
             leave(0)
         except BrokenPipeError:  # nobody wants the results any more
             leave(0)

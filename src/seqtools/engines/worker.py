@@ -1,6 +1,7 @@
 """What a worker process does: it evaluates the items that it is asked for."""
 
 import os
+import pickle
 import sys
 import time
 import traceback
@@ -8,8 +9,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn
 
+from seqtools import buffers
 from seqtools.engines import frames
 from seqtools.engines.shipping import Dumper, Loader
+from seqtools.engines.slots import Borrowed, Slots
 from seqtools.errors import EndOfSequence, Failure, bare_exception, seterr
 
 MODES = ("wrap", "passthrough")
@@ -21,26 +24,40 @@ Long against the 20 µs that a message costs, short against what a reader notice
 
 _LARGE_BUFFER = 1 << 15
 """Bytes from which a buffer is sent beside the pickle: measured break-even is 32 to 64 KB."""
+_LARGE_PICKLE = 1 << 16
+"""Bytes from which a pickle is sent through a slot: as many as a pipe may take."""
+_IDLE_SECONDS = 5.0
+"""Time without work after which the memory of free slots is given back. Arbitrary."""
 
 
 class Worker:
     """Evaluates items by `get`, and answers on a pipe."""
 
-    def __init__(
-        self, get: Callable[[int], Any], hints: Any, by_value: list[Any], fd: int, name: str
+    def __init__(  # noqa: PLR0913, PLR0917 -- what it works with
+        self,
+        get: Callable[[int], Any],
+        hints: Any,
+        by_value: list[Any],
+        fd: int,
+        slots: Slots | None,
+        name: str,
     ) -> None:
         self._get = get
         self._hints = hints
         self._fd = fd
+        self._slots = slots
         self._name = name
         self._dumper = Dumper(by_value)
         self._loader = Loader(by_value)
 
     def serve(self, tasks: frames.TaskReader) -> None:
         """Evaluate until there is nobody to ask any more."""
-        frames.write_result(self._fd, (0, 0, 0, frames.READY, 0.0), b"")
+        frames.write_result(self._fd, (0, 0, 0, frames.READY, 0.0))
         if self._hints is not None:
             self._hints.take_turns()
+        if self._slots is not None:
+            buffers.allocate = self._slots.borrow
+            tasks.while_idle = (_IDLE_SECONDS, self._slots.trim)
         while (task := tasks.read()) is not None:
             seterr(MODES[task.mode])
             if self._hints is not None:
@@ -57,48 +74,44 @@ class Worker:
                 values.append(get(i))
             except BaseException as error:  # noqa: BLE001 -- told to the reader
                 took = clock() - began
-                self._send(task, done, values, took)
-                done += len(values)
+                done = self._send(task, done, values, took)
                 self._fail(task.block, done, error, took)
                 done += 1
-                values = []
                 began = clock()
                 continue
             if clock() - began > _HOLD:
-                self._send(task, done, values, clock() - began)
-                done += len(values)
-                values = []
+                done = self._send(task, done, values, clock() - began)
                 began = clock()
         self._send(task, done, values, clock() - began)
 
-    def _send(self, task: frames.Task, done: int, values: list[Any], took: float) -> None:
-        if not values:
-            return
-        buffers: list[Any] = []
-
-        def aside(buffer: Any) -> bool:
-            if buffer.raw().nbytes < _LARGE_BUFFER:
-                return True
-            buffers.append(buffer.raw())
-            return False
-
+    def _send(self, task: frames.Task, done: int, values: list[Any], took: float) -> int:
+        """Answer with `values`, which is empty then; return how many are answered with these."""
+        count = len(values)
+        if not count:
+            return done
+        parts = Parts(self._slots)
         try:
-            body = self._dumper.dumps(values, aside)
+            body = self._dumper.dumps(values, parts.add)
         except Exception as error:  # noqa: BLE001 -- code of users may raise anything
-            if len(values) > 1:  # find out which
-                for k, value in enumerate(values):
-                    self._send(task, done + k, [value], took / len(values))
-                return
+            parts.cancel()
+            if count > 1:  # find out which
+                for value in values:
+                    done = self._send(task, done, [value], took / count)
+                values.clear()
+                return done
             reason = _reason(values[0], error)
             message = f"item {task.indices[done]} cannot be sent from a worker process: {reason}"
+            values.clear()
             self._fail(task.block, done, TypeError(message), took)
-            return
-        head = (task.block, done, len(values), frames.VALUES, took)
-        frames.write_result(self._fd, head, body, buffers)
+            return done + 1
+        head = (task.block, done, count, frames.VALUES, took)
+        values.clear()  # what nobody refers to any more can be given away as it is
+        frames.write_result(self._fd, head, *parts.sent(body))
+        return done + count
 
     def _fail(self, block: int, done: int, error: BaseException, took: float) -> None:
         if isinstance(error, EndOfSequence):
-            frames.write_result(self._fd, (block, done, 1, frames.END, took), b"")
+            frames.write_result(self._fd, (block, done, 1, frames.END, took))
             return
         failure = Failure.caught(error)
         story = traceback.format_exception(failure.error)
@@ -118,6 +131,42 @@ class Worker:
         told = traceback.format_exception_only(error)[0].strip()
         stand_in = RuntimeError(f"{told} (the exception itself cannot be sent)")
         return self._dumper.dumps((stand_in, failure.path, failure.trace))
+
+
+class Parts:
+    """The parts of a message: what is large of them in slots, where there is room."""
+
+    def __init__(self, slots: Slots | None) -> None:
+        self._slots = slots
+        self._buffers: list[Any] = []
+
+    def add(self, buffer: pickle.PickleBuffer) -> bool:
+        """Take a buffer; return whether it is so small that it belongs into the pickle."""
+        raw = buffer.raw()
+        if raw.nbytes < _LARGE_BUFFER:
+            return True
+        found = None if self._slots is None else self._slots.find(raw)
+        self._buffers.append(raw if found is None else found)
+        return False
+
+    def cancel(self) -> None:
+        """Send nothing."""
+        for buffer in self._buffers:
+            if isinstance(buffer, Borrowed):
+                buffer.given = False
+
+    def sent(self, body: Any) -> list[Any]:
+        """Return the pickle and the buffers, ready to be written."""
+        slots, parts = self._slots, [body, *self._buffers]
+        self._buffers.clear()
+        if slots is None:
+            return parts
+        large = len(body) >= _LARGE_PICKLE
+        # copies come first, because they may be of parts of what is given away
+        for k in range(0 if large else 1, len(parts)):
+            if not isinstance(parts[k], Borrowed):
+                parts[k] = slots.put(memoryview(parts[k])) or parts[k]
+        return [slots.give(part) if isinstance(part, Borrowed) else part for part in parts]
 
 
 class _Bare:
