@@ -22,13 +22,23 @@ def forked(get: Callable[[int], Any], nworkers: int = 2, hook: Any = None) -> En
     return ProcessEngine(None, get, nworkers, hook, "fork")
 
 
-ENGINES: dict[str, Make] = {"thread": thread, "process": process, "fork": forked}
+def spawned(get: Callable[[int], Any], nworkers: int = 2, hook: Any = None) -> Engine:
+    return ProcessEngine(None, get, nworkers, hook, "spawn")
+
+
+ENGINES: dict[str, Make] = {
+    "thread": thread,
+    "process": process,
+    "spawn": spawned,
+    "fork": forked,
+}
 """How to make each engine."""
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "inline": {"nworkers": 0},
     "thread": {"nworkers": 2, "method": "thread"},
     "process": {"nworkers": 2, "method": "process"},
+    "spawn": {"nworkers": 2, "method": "process", "start_method": "spawn"},
     "fork": {"nworkers": 2, "method": "process", "start_method": "fork"},
 }
 """What to give `prefetch` for each engine."""

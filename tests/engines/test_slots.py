@@ -184,6 +184,16 @@ def test_the_memory_of_free_slots_can_be_given_back(both: Both) -> None:
     assert (both.deliver(9) == 9).all()
 
 
+def test_memory_without_views_is_given_back_at_the_end(both: Both) -> None:
+    views = [both.deliver(k) for k in range(50)]
+    kept = {k: views[k] for k in (0, 7, 8, 49)}
+    before = both.pages()
+    del views
+    both.consumer.retire()
+    assert both.pages() < before / 5
+    assert all((view == k).all() for k, view in kept.items())
+
+
 def test_views_outlive_both_sides(both: Both) -> None:
     view = both.deliver(5)
     del both.consumer, both.worker

@@ -11,7 +11,7 @@ import pytest
 
 import seqtools
 from seqtools import buffers
-from seqtools.engines import process, slots
+from seqtools.engines import forking, slots
 
 N = 60_000
 
@@ -133,13 +133,13 @@ def test_a_large_value_that_has_no_buffers() -> None:
 
 def test_memory_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
-    whole = process.Leases
+    whole = forking.Leases
 
     def leases(fd: int, size: int, budget: Any) -> Any:
         made.append(os.dup(fd))
         return whole(fd, size, budget)
 
-    monkeypatch.setattr(process, "Leases", leases)
+    monkeypatch.setattr(forking, "Leases", leases)
     with prefetch(full, range(500), max_cached=4) as p:
         for array in p:
             assert len(array) == N
@@ -153,7 +153,7 @@ def test_memory_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_kept_beyond_the_budget_is_copied_with_one_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(process, "_most_kept", lambda: 20 * 8 * N)
+    monkeypatch.setattr(forking, "_most_kept", lambda: 20 * 8 * N)
     with prefetch(full, range(100)) as p, warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         kept = list(p)

@@ -47,7 +47,11 @@ def test_shm_size_is_ignored_and_says_so_once(monkeypatch: pytest.MonkeyPatch) -
     ("arguments", "error", "message"),
     [
         ({"method": "threads"}, ValueError, "method must be 'thread' or 'process', got 'threads'"),
-        ({"start_method": "spawn"}, ValueError, "must be 'template' or 'fork', got 'spawn'"),
+        (
+            {"start_method": "forkserver"},
+            ValueError,
+            "must be 'template', 'spawn' or 'fork', got 'forkserver'",
+        ),
         ({"max_cached": 0}, ValueError, "max_cached must be at least 1, got 0"),
         ({"max_cached": 2.5}, TypeError, "max_cached must be an integer, got 2.5"),
         ({"nworkers": "all"}, TypeError, "nworkers must be an integer, got 'all'"),

@@ -11,7 +11,7 @@ import os
 import select
 import struct
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from seqtools.engines.slots import Place
 
@@ -20,7 +20,7 @@ TASK = struct.Struct("<IqqqBqqq")  # block, start, stop, step, mode; what comes 
 RESULT = struct.Struct("<IIIBdIQ")  # block, done before, count, kind, seconds, places, length
 _PLACE = struct.Struct("<QQI")  # length, offset, slot
 
-VALUES, FAILURE, END, READY = range(4)  # kinds of results
+VALUES, FAILURE, END, READY, UNABLE = range(5)  # kinds of results
 
 LONGEST_LIST = 400
 """Indices in a list, so that a task is written in one piece: less than PIPE_BUF bytes."""
@@ -67,7 +67,7 @@ class TaskReader:
 
     def read(self) -> Task | None:
         """Return the next task, `None` when there is nobody to ask any more."""
-        head = self._take(TASK.size)
+        head = self.take(TASK.size)
         if head is None:
             return None
         block, start, stop, step, mode, *ahead = TASK.unpack(head)
@@ -78,20 +78,25 @@ class TaskReader:
         if step:
             return range(start, stop, step)
         # written in one piece with its head, so it is there
-        return struct.unpack(f"<{start}q", self._take(8 * start) or b"")
+        return struct.unpack(f"<{start}q", self.take(8 * start) or b"")
 
-    def _take(self, n: int) -> bytes | None:
+    def take(self, n: int) -> bytes | None:
+        """Return the next `n` bytes, waiting for them; `None` at the end."""
         while len(self._buffer) < n:
-            if self.while_idle is not None:
-                seconds, call = self.while_idle
-                if not select.select([self._fd], [], [], seconds)[0]:
-                    call()
-            more = os.read(self._fd, 1 << 16)
+            more = self._more()
             if not more:
                 return None
             self._buffer += more
         taken, self._buffer = self._buffer[:n], self._buffer[n:]
         return taken
+
+    def _more(self) -> bytes:
+        """Wait for something to be read, and return it; nothing at the end."""
+        if self.while_idle is not None:
+            seconds, call = self.while_idle
+            if not select.select([self._fd], [], [], seconds)[0]:
+                call()
+        return os.read(self._fd, 1 << 16)
 
 
 def write_result(fd: int, head: tuple[Any, ...], *parts: Any) -> None:
@@ -142,11 +147,21 @@ class Result(NamedTuple):
     """The pickle, and the buffers."""
 
 
+class Source(Protocol):
+    """Where results are read from."""
+
+    def read(self, n: int, /) -> bytes:
+        """Return up to `n` bytes, none at the end; BlockingIOError if none are there yet."""
+
+    def readinto(self, view: memoryview, /) -> int:
+        """Read into `view`, and return how much; as `read`."""
+
+
 class ResultReader:
     """Puts results together from whatever has arrived of them; never waits."""
 
-    def __init__(self, fd: int) -> None:
-        self._fd = fd
+    def __init__(self, source: Source) -> None:
+        self._source = source
         self._buffer = bytearray()
         self._large: Any = None  # a message too large to be read in chunks
         self._filled = 0
@@ -167,10 +182,10 @@ class ResultReader:
     def _read_once(self) -> int:
         if self._large is not None:
             with memoryview(self._large) as view:
-                n = os.readv(self._fd, [view[self._filled :]])
+                n = self._source.readinto(view[self._filled :])
             self._filled += n
             return n
-        data = os.read(self._fd, _CHUNK)
+        data = self._source.read(_CHUNK)
         self._buffer += data
         return len(data)
 
@@ -190,12 +205,14 @@ class ResultReader:
             if len(body) < length < _LARGE:
                 at = begin - RESULT.size
                 break
+            message: Any = body
+            if len(body) < length or head[5] > 1:
+                message = mmap.mmap(-1, length)  # aligned, as parts of it become arrays
+                message[: len(body)] = body
             if len(body) < length:
-                self._head, self._filled = head, len(body)
-                self._large = mmap.mmap(-1, length)  # aligned, as parts of it become arrays
-                self._large[: len(body)] = body
+                self._head, self._filled, self._large = head, len(body), message
                 break
-            results.append(_result(head, memoryview(body)))
+            results.append(_result(head, memoryview(message)))
         del self._buffer[:at]
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from typing import Any
 
 from seqtools.errors import WorkerStartError
 
@@ -32,7 +33,7 @@ class Child:
         self._status = 0
 
     def end(self) -> int:
-        """Wait for the process to end, in the end kill it; return its wait status."""
+        """Wait for the process to end, in the end kill it; return its exit code."""
         deadline = time.monotonic() + _PATIENCE
         delay = 0.0005
         while self._pid is not None:
@@ -45,7 +46,7 @@ class Child:
                     delay = min(2 * delay, 0.02)
                     continue
             self._pid = None
-        return self._status
+        return os.waitstatus_to_exitcode(self._status)
 
 
 def launch(control: socket.socket, payload: int) -> Child:
@@ -54,49 +55,60 @@ def launch(control: socket.socket, payload: int) -> Child:
     Raises:
         WorkerStartError: If there is no interpreter to run it.
     """
-    path = [os.path.abspath(entry) if entry else os.getcwd() for entry in sys.path]
-    code = (
-        f"import sys; sys.path[:] = {path!r}; "
+    process = interpreter(
         "from seqtools.engines.template import main; "
-        f"main({control.fileno()}, {payload}, {os.getpid()})"
+        f"main({control.fileno()}, {payload}, {os.getpid()})",
+        stdin=subprocess.DEVNULL,
+        pass_fds=(control.fileno(), payload),
     )
-    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined] # noqa: SLF001 -- as multiprocessing does
-    environ = dict.fromkeys(_THREAD_LIMITS, "1") | os.environ
-    try:
-        process = subprocess.Popen(
-            [sys.executable, *flags, "-c", code],
-            stdin=subprocess.DEVNULL,
-            env=environ,
-            pass_fds=(control.fileno(), payload),
-            process_group=0,  # Ctrl-C is for the consumer
-        )
-    except OSError as error:
-        message = f"no worker processes, as {sys.executable!r} cannot be started: {error}"
-        raise WorkerStartError(message) from error
     process.returncode = 0  # from here on it is ours to wait for
     return Child(process.pid)
 
 
+def interpreter(code: str, **options: Any) -> subprocess.Popen[bytes]:
+    """Return a new process of this interpreter that runs `code` and finds the same modules.
+
+    Ctrl-C does not reach it: that is for the consumer.
+
+    Raises:
+        WorkerStartError: If there is none.
+    """
+    path = [os.path.abspath(entry) if entry else os.getcwd() for entry in sys.path]
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined] # noqa: SLF001 -- as multiprocessing does
+    if os.name == "posix":
+        options["process_group"] = 0
+    else:
+        options["creationflags"] = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+    try:
+        return subprocess.Popen(
+            [sys.executable, *flags, "-c", f"import sys; sys.path[:] = {path!r}; {code}"],
+            env=dict.fromkeys(_THREAD_LIMITS, "1") | os.environ,
+            **options,
+        )
+    except OSError as error:
+        message = f"no worker processes, as {sys.executable!r} cannot be started: {error}"
+        raise WorkerStartError(message) from error
+
+
 _USUALLY = {
-    signal.SIGKILL: "usually by the system, which had no memory left",
-    signal.SIGSEGV: "usually a bug in compiled code",
-    signal.SIGBUS: "usually a file that was cut off while it was mapped, or a full disk",
-    signal.SIGABRT: "usually compiled code that gave up",
-    signal.SIGFPE: "usually a division by zero in compiled code",
-    signal.SIGILL: "usually code compiled for another processor",
-    signal.SIGXCPU: "a limit on the processor time",
-    signal.SIGTERM: "somebody asked it to end",
+    "SIGKILL": "usually by the system, which had no memory left",
+    "SIGSEGV": "usually a bug in compiled code",
+    "SIGBUS": "usually a file that was cut off while it was mapped, or a full disk",
+    "SIGABRT": "usually compiled code that gave up",
+    "SIGFPE": "usually a division by zero in compiled code",
+    "SIGILL": "usually code compiled for another processor",
+    "SIGXCPU": "a limit on the processor time",
+    "SIGTERM": "somebody asked it to end",
 }
 
 
-def meaning(status: int) -> str:
-    """Return how a process ended, in words, from its wait status."""
-    code = os.waitstatus_to_exitcode(status)
+def meaning(code: int) -> str:
+    """Return how a process ended, in words, from its exit code."""
     if code >= 0:
         return f"it exited with code {code}"
     try:
-        received = signal.Signals(-code)
+        name = signal.Signals(-code).name
     except ValueError:
         return f"it was killed by signal {-code}"
-    reason = _USUALLY.get(received)
-    return f"it was killed by {received.name}" + (f", {reason}" if reason else "")
+    reason = _USUALLY.get(name)
+    return f"it was killed by {name}" + (f", {reason}" if reason else "")

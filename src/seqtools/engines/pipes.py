@@ -74,6 +74,25 @@ class Poller:
         os.close(self._wakeup)
 
 
+class Pipe:
+    """The end of a pipe from which results are read."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def read(self, n: int) -> bytes:
+        """Return up to `n` bytes, none where nobody can write any more.
+
+        Raises:
+            BlockingIOError: If there is nothing to be read yet.
+        """
+        return os.read(self._fd, n)
+
+    def readinto(self, view: memoryview) -> int:
+        """Read into `view`, and return how much; as `read`."""
+        return os.readv(self._fd, [view])
+
+
 def enlarge(fd: int) -> None:
     """Make the pipe `fd` as large as is usually allowed, where that can be done."""
     with suppress(ImportError, AttributeError, OSError):

@@ -19,20 +19,21 @@ and the one at which a worker dies again is an error.
 
 import os
 import pickle
-import socket
 import threading
 import warnings
-from collections.abc import Callable, Collection, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from seqtools.engines import frames, slots, template
+from seqtools.engines import frames
 from seqtools.engines.base import AHEAD, END, PAUSE
-from seqtools.engines.dealing import Dealer, Hand
+from seqtools.engines.crews import Crew, Ended, Member, Results
+from seqtools.engines.dealing import Dealer
+from seqtools.engines.forking import Forking
 from seqtools.engines.launch import Child, launch, meaning
-from seqtools.engines.pipes import Poller, enlarge
-from seqtools.engines.shipping import Loader, pack
-from seqtools.engines.slots import Budget, Leases, Place
+from seqtools.engines.shipping import Loader, Pipeline, pack
+from seqtools.engines.slots import Place
+from seqtools.engines.spawning import Spawning
+from seqtools.engines.template import fork_template
 from seqtools.engines.worker import MODES
 from seqtools.errors import Failure, WorkerDied, WorkerStartError, seterr
 
@@ -40,28 +41,6 @@ _KEEPER_SECONDS = 0.01
 """How long the receiver must be away for the keeper to take over."""
 _MOST_DEATHS = 3
 """Deaths for each worker, in a row and without a result, to give up after. Arbitrary."""
-
-
-class _Worker(Hand):
-    """The consumer's side of a worker process."""
-
-    __slots__ = ("leases", "number", "pid", "reader", "ready", "results", "tasks")
-
-    def __init__(self, number: int, tasks: int, results: int, leases: Leases | None) -> None:
-        super().__init__()
-        self.number, self.tasks, self.results, self.leases = number, tasks, results, leases
-        self.pid: int | None = None
-        self.ready = False  # it has loaded the pipeline
-        self.reader = frames.ResultReader(results)
-
-
-def _most_kept() -> int:
-    """Return the most bytes of values in slots: a quarter of the memory of the machine."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
-
-
-_open_fds: set[int] = set()
-"""Descriptors of all engines of this process, for a child that is forked to close."""
 
 
 class ProcessEngine:
@@ -87,21 +66,14 @@ class ProcessEngine:
         self._mode = 0  # how errors are to be reported
         self._unlucky = 0  # workers that died since the last result
         self._nworkers = nworkers
-        self._workers: list[_Worker] = []
-        self._watched: dict[int, _Worker] = {}
-        if not hasattr(os, "fork"):
-            message = "worker processes need fork(), which this system lacks: use method='thread'"
-            raise WorkerStartError(message)
+        self._workers: list[Member] = []
+        self._hints = hints
         self._payload: int | None = None
         self._loader = Loader([])
-        self._get, self._hook, self._hints = get, start_hook, hints
         if start_method != "fork":  # what cannot be pickled is known before anything starts
             shipment = pack(source, get, start_hook, hints)
             self._payload, self._loader = shipment.fd, Loader(shipment.by_value)
-        self._budget = Budget(_most_kept())
-        self._poller = Poller()
-        self._control: socket.socket | None = None
-        self._child: Child | None = None
+        self._crew = self._made_crew(start_method, (get, hints, []), start_hook)
         self._busy = threading.Event()
         self._stopping = threading.Event()
         self._unkept = threading.Event()
@@ -112,6 +84,20 @@ class ProcessEngine:
             self.close()
             raise
         self._keeper.start()
+
+    def _made_crew(self, start_method: str, pipeline: Pipeline, hook: Any) -> Crew:
+        payload = self._payload
+        if payload is None:
+            if not hasattr(os, "fork"):
+                message = "start_method='fork' needs fork(), which this system lacks"
+                raise WorkerStartError(message)
+            return Forking(
+                lambda control, ours: Child(fork_template(control, pipeline, hook, ours)),
+                self._nworkers,
+            )
+        if start_method == "spawn" or not Forking.possible():
+            return Spawning(payload)
+        return Forking(lambda control, _: launch(control, payload), self._nworkers)
 
     # What an engine does
 
@@ -141,9 +127,9 @@ class ProcessEngine:
                         return done
                     if self._fatal is not None:
                         raise self._fatal
-                events = self._poller.poll(PAUSE)
+                polled = self._crew.poll(PAUSE)
                 with self._lock:
-                    self._handle(events)
+                    self._handle(polled)
         finally:
             self._received += 1
             self._receiving = False
@@ -157,127 +143,66 @@ class ProcessEngine:
             self._closed = True
             self._dealer.clear()
             self._done = []
-            child = self._stop()
-            if self._payload is not None:
-                os.close(self._payload)
-        self._poller.close()
+            workers, self._workers = self._workers, []
+            self._crew.stop(workers)
         self._stopping.set()
         self._busy.set()
         if self._keeper.is_alive() and threading.get_ident() != self._keeper.ident:
             # not join(): called by the end of a thread, it would make a dummy of that one
             self._unkept.wait()
-        if child is not None:
-            child.end()
+        self._crew.wait()
+        if self._payload is not None:
+            os.close(self._payload)
 
-    # Processes; the lock is held
+    # The lock is held
 
     def _start(self) -> None:
-        control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._control = control
-        _open_fds.add(control.fileno())
-        with theirs:
-            if self._payload is None:
-                ours = sorted(_open_fds | self._poller.fds)
-                pid = template.fork_template(theirs, (self._get, self._hints, []), self._hook, ours)
-                self._child = Child(pid)
-            else:
-                self._child = launch(theirs, self._payload)
-        self._poller.register(control.fileno())
-        self._workers = [self._worker(number) for number in range(self._nworkers)]
-
-    def _stop(self) -> Child | None:
-        """Let go of all processes, which end then; return the one to wait for."""
-        workers, self._workers = self._workers, []
-        for worker in workers:
-            self._forget(worker)
-        if self._control is not None:
-            self._poller.unregister(self._control.fileno())
-            _open_fds.discard(self._control.fileno())
-            self._control.close()
-            self._control = None
-        child, self._child = self._child, None
-        return child
-
-    def _worker(self, number: int) -> _Worker:
-        theirs, tasks = os.pipe()
-        results, theirs_too = os.pipe()
-        os.set_blocking(tasks, False)
-        os.set_blocking(results, False)
-        enlarge(results)
-        _open_fds.update((tasks, results))
-        given = [theirs, theirs_too]
-        leases = None
-        memory = slots.create(self._nworkers)
-        if memory is not None:
-            leases = Leases(*memory, self._budget)
-            given.append(memory[0])
-        self._request(template.FORK, number, *given)
-        for fd in given:
-            os.close(fd)
-        worker = _Worker(number, tasks, results, leases)
-        self._watched[results] = worker
-        self._poller.register(results)
-        return worker
-
-    def _request(self, kind: bytes, number: int, *fds: int) -> None:
-        if self._control is not None:
-            with suppress(BrokenPipeError, ConnectionResetError):  # seen when it is read
-                socket.send_fds(self._control, [kind + template.NUMBER.pack(number)], fds)
-
-    def _forget(self, worker: _Worker) -> None:
-        self._unwatch(worker)
-        fds, worker.tasks, worker.results = (worker.tasks, worker.results), -1, -1
-        for fd in fds:
-            if fd >= 0:
-                _open_fds.discard(fd)
-                os.close(fd)
-
-    def _unwatch(self, worker: _Worker) -> None:
-        if self._watched.pop(worker.results, None) is not None:
-            self._poller.unregister(worker.results)
+        self._crew.start()
+        self._workers = [self._crew.hire(number) for number in range(self._nworkers)]
 
     def _deal(self) -> None:
         for worker, block in self._dealer.deal(self._workers):
             ahead = () if self._hints is None else self._dealer.ahead(block, AHEAD)
             task = frames.task(block.number, block.indices, self._mode, ahead)
             try:
-                os.write(worker.tasks, task)
-            except BlockingIOError:  # its pipe is full
+                worker.send(task)
+            except BlockingIOError:
                 self._dealer.refused(worker)
                 return
-            except BrokenPipeError:  # it died, which is going to be told
-                pass
 
-    # Taking results; the lock is held
-
-    def _handle(self, events: Iterable[int]) -> None:
-        told = False
-        for fd in events:
-            worker = self._watched.get(fd)
-            if worker is not None:
-                self._read(worker)
-            elif self._control is not None and fd == self._control.fileno():
-                told = True
-        if told:  # last: what a worker had sent before it died was read
-            self._listen()
+    def _handle(self, polled: Any) -> None:
+        try:
+            for event in self._crew.events(polled):
+                if isinstance(event, Results):
+                    self._read(event.worker)
+                elif isinstance(event, Ended):
+                    self._replace(event.worker, event.code)
+                else:
+                    self._replace_all(event.code)
+        except WorkerStartError as error:
+            self._fatal = error
         if not self._closed and self._fatal is None:
             self._deal()
 
-    def _read(self, worker: _Worker) -> None:
+    # Taking results
+
+    def _read(self, worker: Member) -> None:
         results, more = worker.reader.read()
         for result in results:
             self._take(worker, result)
         if not more:
-            # It is dead, which the template is going to tell, or has closed its pipe, and
-            # is of no more use.
-            self._unwatch(worker)
-            if worker.pid is not None:
-                self._request(template.KILL, worker.pid)
+            # It is dead, which is going to be told, or has closed its pipe, and is of no use.
+            self._crew.dismiss(worker)
 
-    def _take(self, worker: _Worker, result: frames.Result) -> None:
+    def _take(self, worker: Member, result: frames.Result) -> None:
         if result.kind == frames.READY:
             worker.ready = True
             return
+        if result.kind == frames.UNABLE:
+            told, story = pickle.loads(self._part(worker, result.parts[0]))
+            unable = WorkerStartError(told)
+            unable.add_note(story)
+            raise unable
         self._unlucky = 0
         block = worker.blocks[0]
         if (result.block, result.done) != (block.number, block.answered):
@@ -295,84 +220,57 @@ class ProcessEngine:
             failed.__cause__ = error
             self._done.append((indices[0], Failure(failed)))
 
-    def _outcomes(self, worker: _Worker, result: frames.Result) -> list[Any]:
+    def _outcomes(self, worker: Member, result: frames.Result) -> list[Any]:
         if result.kind == frames.END:
             return [END]
         body, *buffers = [self._part(worker, part) for part in result.parts]
         loaded = self._loader.loads(body, buffers)
         return [Failure(*loaded)] if result.kind == frames.FAILURE else loaded
 
-    def _part(self, worker: _Worker, part: memoryview | Place) -> memoryview:
+    def _part(self, worker: Member, part: memoryview | Place) -> memoryview:
         if not isinstance(part, Place):
             return part
         if worker.leases is None:
             raise RuntimeError(f"worker {worker.number} has no slots")
+        budget = worker.leases.budget
         view = worker.leases.lease(part)
-        if self._budget.exceeded and not self._warned:
+        if budget.exceeded and not self._warned:
             self._warned = True
             message = (
-                f"more than {self._budget.most >> 20:,} MB of values from worker processes are "
+                f"more than {budget.most >> 20:,} MB of values from worker processes are "
                 "kept: from here on, values are copied out of the memory of the workers"
             )
             warnings.warn(message, RuntimeWarning, stacklevel=2)
         return view
 
-    # Deaths; the lock is held
+    # Deaths
 
-    def _listen(self) -> None:
-        while self._control is not None:
-            try:
-                message = self._control.recv(1 << 16, socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                return
-            except ConnectionResetError:
-                message = b""
-            kind, rest = message[:1], message[1:]
-            if not message:
-                self._template_died()
-                return
-            if kind == template.FAILED:
-                told, story = pickle.loads(rest)
-                self._fatal = WorkerStartError(told)
-                self._fatal.add_note(story)
-                return
-            number, status = template.STATUS.unpack(rest)
-            if kind == template.STARTED:
-                self._workers[number].pid = status
-                continue
-            worker = next((w for w in self._workers if w.pid == number), None)
-            if worker is not None:
-                self._lost(worker, status)
-                if self._fatal is None:
-                    self._workers[worker.number] = self._worker(worker.number)
+    def _replace(self, worker: Member, code: int) -> None:
+        if worker in self._workers:
+            self._lost(worker, code)
+            if self._fatal is None:
+                self._workers[worker.number] = self._crew.hire(worker.number)
 
-    def _template_died(self) -> None:
-        """Begin anew: the workers died with it."""
-        workers = list(self._workers)
-        child = self._child
-        status = child.end() if child is not None else 0
+    def _replace_all(self, code: int) -> None:
+        workers, self._workers = self._workers, []
         for worker in workers:
-            self._lost(worker, status)
-        self._workers = []
-        self._stop()
+            self._lost(worker, code)
         if self._fatal is None:
             self._start()
 
-    def _lost(self, worker: _Worker, status: int) -> None:
+    def _lost(self, worker: Member, code: int) -> None:
         """Take back what a worker that died has not answered."""
-        if worker.results in self._watched:
+        if worker.attached:
             self._read(worker)  # what it had finished
-        self._forget(worker)
+        self._crew.let_go(worker)
         culprit = self._dealer.died(worker, began=worker.ready)
         if culprit is not None:
-            why = (
-                f"a worker process died twice while it evaluated item {culprit}: {meaning(status)}"
-            )
+            why = f"a worker process died twice while it evaluated item {culprit}: {meaning(code)}"
             self._done.append((culprit, Failure(WorkerDied(why))))
             self._unlucky = 0
         self._unlucky += 1
         if self._unlucky > _MOST_DEATHS * self._nworkers:
-            message = f"worker processes end before they evaluate anything: {meaning(status)}"
+            message = f"worker processes end before they evaluate anything: {meaning(code)}"
             self._fatal = WorkerStartError(message)
 
     # While the receiver is away
@@ -399,7 +297,7 @@ class ProcessEngine:
                 if not self._dealer and not any(w.blocks for w in self._workers):
                     self._busy.clear()
                     continue
-            events = self._poller.poll(0.05)
+            polled = self._crew.poll(0.05)
             with self._lock:
                 if not self._receiving and not self._closed:
-                    self._handle(events)
+                    self._handle(polled)

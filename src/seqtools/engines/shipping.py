@@ -131,10 +131,8 @@ Pipeline: TypeAlias = tuple[Callable[[int], Any], Any, list[Any]]
 class Delivery:
     """A shipment that arrived; its pipeline is loaded when it is asked for."""
 
-    def __init__(self, fd: int) -> None:
-        self._map = mmap.mmap(fd, 0, access=mmap.ACCESS_COPY)
-        os.close(fd)
-        view = memoryview(self._map)
+    def __init__(self, memory: mmap.mmap) -> None:
+        view = memoryview(memory)
         first, self._length = _HEAD.unpack_from(view, 0)
         self._count, _ = _HEAD.unpack_from(view, _HEAD.size)
         self._begin = 2 * _HEAD.size + first

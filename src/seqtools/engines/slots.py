@@ -88,8 +88,9 @@ def _mapped(fd: int, size: int) -> mmap.mmap:
 class Borrowed(weakref.ref[Any]):
     """Knows which slot a view is of, for when it is dropped."""
 
-    __slots__ = ("address", "forks", "given", "place")
+    __slots__ = ("address", "forks", "given", "memory", "place")
 
+    memory: mmap.mmap
     place: Place
     address: int
     forks: int
@@ -107,7 +108,7 @@ def _lease(memory: mmap.mmap, place: Place, dropped: Any) -> tuple[memoryview, B
         kind = _kinds[size] = ctypes.c_char * size
     lease = kind.from_buffer(memory, place.offset)
     ref = Borrowed(lease, dropped)
-    ref.place, ref.forks, ref.given = place, len(_forks), False
+    ref.memory, ref.place, ref.forks, ref.given = memory, place, len(_forks), False
     ref.address = ctypes.addressof(lease)
     return pickle.PickleBuffer(lease).raw()[: place.nbytes], ref
 
@@ -270,6 +271,11 @@ class Budget:
         self._leased += ref.place.nbytes
         self._refs[id(ref)] = ref
 
+    def held_in(self, memory: mmap.mmap) -> list[Place]:
+        """Return the places in `memory` of which there are views, by offset."""
+        held = [ref.place for ref in list(self._refs.values()) if ref.memory is memory]
+        return sorted(held, key=lambda place: place.offset)
+
     def forget(self, ref: Borrowed) -> None:
         """Note that a view was dropped; at any time, in any thread."""
         self._refs.pop(id(ref), None)
@@ -282,25 +288,38 @@ class Leases:
     def __init__(self, fd: int, size: int, budget: Budget) -> None:
         self._memory = _mapped(fd, size)
         self._view = memoryview(self._memory)
-        self._budget = budget
+        self.budget = budget
+        self._forks = len(_forks)
 
     def lease(self, place: Place) -> memoryview:
         """Return the bytes at `place`, a copy if too much is kept.
 
         The slot is free when the last view of them is dropped.
         """
-        if not self._budget.allows(place.nbytes):
+        if not self.budget.allows(place.nbytes):
             copy = memoryview(mmap.mmap(-1, place.nbytes))
             copy[:] = self._view[place.offset : place.offset + place.nbytes]
             self._memory[place.slot] = 0
             return copy
         lease, ref = _lease(self._memory, place, self._dropped)
-        self._budget.note(ref)
+        self.budget.note(ref)
         return lease
+
+    def retire(self) -> None:
+        """Give back the memory of which there are no views, as no more values come."""
+        if self._forks != len(_forks) or not hasattr(mmap, "MADV_REMOVE"):
+            return  # a forked process may have views
+        begin = _FLAGS  # which a worker that is still there must not take for free
+        for place in [*self.budget.held_in(self._memory), Place(0, len(self._memory), 0)]:
+            end = place.offset - place.offset % _PAGE
+            if end > begin:
+                with suppress(OSError):
+                    self._memory.madvise(mmap.MADV_REMOVE, begin, end - begin)
+            begin = -(-(place.offset + place.nbytes) // _PAGE) * _PAGE
 
     def _dropped(self, ref: weakref.ref[Any]) -> None:
         assert isinstance(ref, Borrowed)  # noqa: S101 -- for mypy
-        self._budget.forget(ref)
+        self.budget.forget(ref)
         # Had the process been forked meanwhile, the child would have the same view.
         if ref.forks == len(_forks):
             self._memory[ref.place.slot] = 0

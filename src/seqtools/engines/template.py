@@ -13,6 +13,7 @@ or the consumer dies.
 """
 
 import gc
+import mmap
 import os
 import pickle
 import select
@@ -32,7 +33,7 @@ from seqtools.engines.hooks import call_hook
 from seqtools.engines.seeding import seed_generators
 from seqtools.engines.shipping import Delivery, Pipeline
 from seqtools.engines.slots import Slots
-from seqtools.engines.worker import Worker, leave
+from seqtools.engines.worker import Worker, leave, quiet
 
 FORK, KILL = b"F", b"K"  # requests: followed by a number, or a process id
 STARTED, ENDED, FAILED = b"S", b"E", b"X"  # answers: followed by STATUS, or a message
@@ -45,10 +46,11 @@ _PATIENCE = 0.3
 
 def main(control: int, payload: int, parent: int) -> NoReturn:
     """Run a template in a fresh interpreter, and never return."""
-    _quiet()
+    quiet()
     template = Template(socket.socket(fileno=control), parent)
     try:
-        delivery = Delivery(payload)
+        delivery = Delivery(mmap.mmap(payload, 0, access=mmap.ACCESS_COPY))
+        os.close(payload)
         sys.argv[:], hook = delivery.prelude()
         load = delivery.pipeline if hook is not None else _loaded(delivery.pipeline())
     except BaseException as error:  # noqa: BLE001 -- told to the reader
@@ -80,7 +82,7 @@ def _in_fork(
     control: socket.socket, pipeline: Pipeline, hook: Any, ours: list[int], parent: int
 ) -> NoReturn:
     try:
-        _quiet()
+        quiet()
         for signum in (signal.SIGTERM, signal.SIGCHLD):
             signal.signal(signum, signal.SIG_DFL)
         for fd in ours:
@@ -91,11 +93,6 @@ def _in_fork(
     except BaseException:  # noqa: BLE001 -- nothing may go on in the name of the consumer
         traceback.print_exc()
     leave(1)
-
-
-def _quiet() -> None:
-    """Leave Ctrl-C to the consumer, who may go on reading after it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class Template:

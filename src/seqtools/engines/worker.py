@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import signal
 import sys
 import time
 import traceback
@@ -190,6 +191,11 @@ def _reason(value: Any, error: Exception) -> str:
     ):
         advice = " (a class or function that was first made in the worker cannot leave it)"
     return f"{kind.__qualname__}: {type(error).__name__}: {error}{advice}"
+
+
+def quiet() -> None:
+    """Leave Ctrl-C to the consumer, who may go on reading after it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def leave(status: int) -> NoReturn:

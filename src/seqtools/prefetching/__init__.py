@@ -55,9 +55,11 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
         seed: Seeds the global random generators before each item, from this number
             and the index of the item, so that the items are the same in every run.
             Without it, each worker has a seed of its own. Needs processes.
-        start_method: `"template"` starts worker processes from a fresh interpreter.
-            `"fork"` copies this process instead, for pipelines that cannot be pickled;
-            it can hang where threads are in use.
+        start_method: `"template"` forks worker processes from a fresh interpreter that
+            has loaded the pipeline. `"spawn"` starts an interpreter for each, which is
+            slower and copies more, and is what happens where `"template"` is not
+            possible. `"fork"` copies this process, for pipelines that cannot be
+            pickled; it can hang where threads are in use.
         readahead: Whether to tell caches upstream which items come next, so that they
             are read in the background while the stages behind them compute.
         unknown: Any other name is an error that says what to use.

@@ -10,7 +10,7 @@ from seqtools.prefetching.cores import usable_cores
 from seqtools.prefetching.hints import hints
 
 METHODS = ("thread", "process")
-START_METHODS = ("template", "fork")
+START_METHODS = ("template", "spawn", "fork")
 
 # What other libraries call it, and the line to write here.
 _ELSEWHERE = {
@@ -31,8 +31,8 @@ _ELSEWHERE = {
     "worker_init_fn": "start_hook={}",
     "initializer": "start_hook={}",
     "backend": "method='thread' or method='process'",
-    "multiprocessing_context": "start_method='template' or start_method='fork'",
-    "mp_context": "start_method='template' or start_method='fork'",
+    "multiprocessing_context": "start_method='template', 'spawn' or 'fork'",
+    "mp_context": "start_method='template', 'spawn' or 'fork'",
     "batch_size": "batch(…, {}) before prefetch(…)",
     "shuffle": "gather(…, permutation) before prefetch(…)",
     "persistent_workers": "nothing: workers always persist until close()",
@@ -110,7 +110,7 @@ def checked(  # noqa: PLR0913 -- as prefetch()
         message = f"method must be 'thread' or 'process', got {method!r}"
         raise ValueError(message)
     if start_method not in START_METHODS:
-        message = f"start_method must be 'template' or 'fork', got {start_method!r}"
+        message = f"start_method must be 'template', 'spawn' or 'fork', got {start_method!r}"
         raise ValueError(message)
     workers = _workers(nworkers)
     if max_buffered is not None:

@@ -1,0 +1,91 @@
+"""What starts worker processes and tells what became of them: the side of the consumer.
+
+There are two ways, and the engine knows neither: `forking`, where there is a template
+process, and `spawning`, which needs nothing but subprocesses and pipes.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple, Protocol
+
+from seqtools.engines.dealing import Hand
+from seqtools.engines.frames import ResultReader
+from seqtools.engines.slots import Leases
+
+
+class Member(Hand):
+    """A worker process, from outside."""
+
+    __slots__ = ("attached", "leases", "number", "reader", "ready")
+
+    def __init__(self, number: int, reader: ResultReader, leases: Leases | None) -> None:
+        super().__init__()
+        self.number, self.reader, self.leases = number, reader, leases
+        self.ready = False  # it has loaded the pipeline
+        self.attached = True  # there may be more to read
+
+    def send(self, task: bytes) -> None:
+        """Give it a task; nothing if it is dead, which is going to be told.
+
+        Raises:
+            BlockingIOError: If it takes no more for now.
+        """
+        raise NotImplementedError
+
+
+class Results(NamedTuple):
+    """There are results to be read."""
+
+    worker: Any
+
+
+class Ended(NamedTuple):
+    """A worker process has ended."""
+
+    worker: Any
+    code: int
+    """Its exit code, negative for a signal."""
+
+
+class AllEnded(NamedTuple):
+    """All workers have ended, as what they depend on has; to be started again."""
+
+    code: int
+
+
+Event = Results | Ended | AllEnded
+
+
+class Crew(Protocol):
+    """The worker processes of an engine; but for `poll`, called by one thread at a time."""
+
+    def start(self) -> None:
+        """Prepare for workers, at first and after all have ended.
+
+        Raises:
+            WorkerStartError: If there cannot be any.
+        """
+
+    def hire(self, number: int) -> Member:
+        """Return a new worker."""
+
+    def poll(self, seconds: float) -> Any:
+        """Wait for something to happen, and return it for `events`; nothing when closed."""
+
+    def events(self, polled: Any) -> Iterator[Event]:
+        """Yield what has happened, results of a worker before its end.
+
+        Raises:
+            WorkerStartError: If a worker says that it can evaluate nothing.
+        """
+
+    def dismiss(self, worker: Any) -> None:
+        """End a worker, which is told by an event as any end."""
+
+    def let_go(self, worker: Any) -> None:
+        """Close what there is to reach a worker."""
+
+    def stop(self, workers: Iterable[Any]) -> None:
+        """Have all `workers` end, and what they depend on; nothing is told any more."""
+
+    def wait(self) -> None:
+        """Wait for that, without the lock of the engine; kill what does not end."""

@@ -1,0 +1,321 @@
+"""Workers that are each started anew: the portable way.
+
+It is for systems that lack what a template process needs: `fork`, sockets of the Unix
+domain that keep messages apart, and descriptors sent through them. It needs only
+subprocesses with pipes for their standard input and output, and threads that wait for
+these. Workers take longer to start, each has a copy of the pipeline, large values
+are copied through the pipe, and what workers print goes to the standard error.
+"""
+
+import mmap
+import os
+import pickle
+import queue
+import select
+import struct
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import Any, NoReturn
+
+from seqtools.engines import frames
+from seqtools.engines.crews import Ended, Event, Member, Results
+from seqtools.engines.hooks import call_hook
+from seqtools.engines.launch import interpreter
+from seqtools.engines.seeding import seed_generators
+from seqtools.engines.shipping import Delivery
+from seqtools.engines.worker import Worker, leave, quiet
+
+_GREETING = struct.Struct("<IQ")  # number of the worker, length of the pipeline
+_CHUNK = 1 << 18
+_PATIENCE = 0.3
+"""Seconds that workers have to end by themselves."""
+_LOOK = 0.2
+"""Seconds after which to look whether a process is there, where its pipe may not tell."""
+
+
+class SpawnedWorker(Member):
+    """A worker with two threads, one to write tasks and one to read results."""
+
+    __slots__ = ("_tell", "_threads", "_unsent", "inbox", "process")
+
+    def __init__(
+        self, number: int, process: subprocess.Popen[bytes], tell: Callable[[Event], None]
+    ) -> None:
+        self.inbox = Inbox()
+        super().__init__(number, frames.ResultReader(self.inbox), None)
+        self.process = process
+        self._tell = tell
+        self._unsent: queue.SimpleQueue[bytes | memoryview | None] = queue.SimpleQueue()
+        self._threads: dict[int | None, threading.Event] = {}
+
+    def start(self) -> None:
+        """Start its threads."""
+        for target in (self._write, self._listen):
+            ended = threading.Event()
+            thread = threading.Thread(
+                target=self._run,
+                args=(target, ended),
+                name=f"seqtools-pipe-{self.number}",
+                daemon=True,
+            )
+            thread.start()
+            self._threads[thread.ident] = ended
+
+    def wait(self) -> None:
+        """Wait for the end of its threads."""
+        for ident, ended in self._threads.items():
+            if ident != threading.get_ident():
+                # not join(): called by the end of a thread, it would make a dummy of that one
+                ended.wait()
+
+    @staticmethod
+    def _run(target: Callable[[], None], ended: threading.Event) -> None:
+        try:
+            target()
+        finally:
+            ended.set()
+
+    def send(self, task: bytes | memoryview) -> None:
+        """Give it a task."""
+        self._unsent.put(task)
+
+    def end(self) -> None:
+        """Have it end when it has read what was sent."""
+        self._unsent.put(None)
+
+    def _write(self) -> None:
+        pipe = self.process.stdin
+        assert pipe is not None  # noqa: S101 -- for mypy
+        with suppress(OSError), pipe:  # it is dead, which the other thread sees
+            while (data := self._unsent.get()) is not None:
+                pipe.write(data)
+                pipe.flush()
+
+    def _listen(self) -> None:
+        """Take what it sends until it has ended."""
+        pipe = self.process.stdout
+        assert pipe is not None  # noqa: S101 -- for mypy
+        with pipe:
+            while self._readable(pipe.fileno()) and (data := os.read(pipe.fileno(), _CHUNK)):
+                self.inbox.add(data)
+                self._tell(Results(self))
+        self.inbox.end()
+        self._tell(Ended(self, self.process.wait()))
+        self.end()
+
+    def _readable(self, fd: int) -> bool:
+        """Wait for something to read; return False if the process is dead and there is nothing.
+
+        Its pipe alone may not tell, if it has left a process behind that has it open.
+        """
+        if os.name != "posix":  # there, pipes are inherited only by who is given them
+            return True
+        while not select.select([fd], [], [], _LOOK)[0]:
+            if self.process.poll() is not None:
+                return bool(select.select([fd], [], [], 0)[0])
+        return True
+
+
+class Inbox:
+    """What was read from a worker and not yet looked at; see `frames.Source`."""
+
+    def __init__(self) -> None:
+        self._chunks: deque[bytes] = deque()
+        self._ended = False
+
+    def add(self, data: bytes) -> None:
+        """Take what was read."""
+        self._chunks.append(data)
+
+    def end(self) -> None:
+        """Note that nothing more comes."""
+        self._ended = True
+
+    def read(self, n: int, /) -> bytes:
+        """Return up to `n` bytes."""
+        ended = self._ended  # before it is looked whether something is there
+        try:
+            chunk = self._chunks.popleft()
+        except IndexError:
+            if ended:
+                return b""
+            raise BlockingIOError from None
+        if len(chunk) > n:
+            self._chunks.appendleft(chunk[n:])
+        return chunk[:n]
+
+    def readinto(self, view: memoryview, /) -> int:
+        """Read into `view`."""
+        chunk = self.read(len(view))
+        view[: len(chunk)] = chunk
+        return len(chunk)
+
+
+class Spawning:
+    """See the module."""
+
+    def __init__(self, payload: int) -> None:
+        with mmap.mmap(payload, 0, access=mmap.ACCESS_READ) as memory:
+            self._pipeline = bytes(memory)
+        self._happened = threading.Condition()
+        self._told: list[Event] = []
+        self._closed = False
+        self._all: list[SpawnedWorker] = []
+
+    def start(self) -> None:
+        """Prepare for workers: nothing is needed."""
+
+    def hire(self, number: int) -> SpawnedWorker:
+        """Return a new worker."""
+        process = interpreter(
+            "from seqtools.engines.spawning import main; main()",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        worker = SpawnedWorker(number, process, self._tell)
+        worker.send(_GREETING.pack(number, len(self._pipeline)))
+        worker.send(memoryview(self._pipeline))
+        worker.start()
+        self._all.append(worker)
+        return worker
+
+    def poll(self, seconds: float) -> None:
+        """Wait until something is told."""
+        with self._happened:
+            if not self._told and not self._closed:
+                self._happened.wait(seconds)
+
+    def events(self, polled: Any) -> Iterator[Event]:
+        """Yield what was told."""
+        del polled
+        with self._happened:
+            told, self._told = self._told, []
+        yield from told
+
+    def dismiss(self, worker: SpawnedWorker) -> None:
+        """Kill a worker."""
+        worker.attached = False
+        worker.process.kill()
+
+    def let_go(self, worker: SpawnedWorker) -> None:
+        """Have a worker end."""
+        worker.attached = False
+        worker.end()
+
+    def stop(self, workers: Iterable[SpawnedWorker]) -> None:
+        """Have all workers end."""
+        for worker in workers:
+            self.let_go(worker)
+        with self._happened:
+            self._closed = True
+            self._happened.notify_all()
+
+    def wait(self) -> None:
+        """Wait until workers have ended; kill those that do not."""
+        deadline = time.monotonic() + _PATIENCE
+        for worker in self._all:
+            try:
+                worker.process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                worker.process.kill()
+        for worker in self._all:
+            worker.wait()
+        self._all.clear()
+
+    def _tell(self, event: Event) -> None:
+        with self._happened:
+            self._told.append(event)
+            self._happened.notify_all()
+
+
+# In the worker
+
+
+class _Tasks(frames.TaskReader):
+    """Tasks read by a thread, which ends the process when nobody can send any more."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(fd)
+        self._parent = os.getppid()
+        self._read: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+
+        threading.Thread(target=self._watch, name="seqtools-tasks", daemon=True).start()
+
+    def _more(self) -> bytes:
+        return self._read.get()
+
+    def _watch(self) -> None:
+        while True:
+            # a child that the consumer has forked may have our pipe open
+            while os.name == "posix" and not select.select([self._fd], [], [], 1.0)[0]:
+                if os.getppid() != self._parent:
+                    leave(1)
+            data = os.read(self._fd, _CHUNK)
+            if not data:
+                leave(0)  # also inside of user code: nobody wants what it computes
+            self._read.put(data)
+
+
+def main() -> NoReturn:
+    """Be a worker, and never return."""
+    quiet()
+    tasks, results = _own_pipes()
+    try:
+        greeting = bytearray(_GREETING.size)
+        _fill(memoryview(greeting), tasks)
+        number, length = _GREETING.unpack(greeting)
+        name = f"worker process {number} (pid {os.getpid()})"
+        memory = mmap.mmap(-1, length)
+        _fill(memoryview(memory), tasks)
+        reader = _Tasks(tasks)
+        try:
+            delivery = Delivery(memory)
+            sys.argv[:], hook = delivery.prelude()
+            if hook is not None:
+                call_hook(hook, number)
+            get, hints, by_value = delivery.pipeline()
+        except BaseException as error:  # noqa: BLE001 -- told to the reader
+            story = "".join(traceback.format_exception(error))[-30_000:]
+            told = f"start_hook or loading failed in {name}: {error!r}"
+            head = (0, 0, 0, frames.UNABLE, 0.0)
+            frames.write_result(results, head, pickle.dumps((told, story)))
+            leave(1)
+        seed_generators(None)
+        Worker(get, hints, by_value, results, None, name).serve(reader)
+        leave(0)
+    except BrokenPipeError:  # nobody wants the results any more
+        leave(0)
+    except BaseException:  # noqa: BLE001 -- said where it may be read
+        traceback.print_exc()
+    leave(1)
+
+
+def _fill(view: memoryview, fd: int) -> None:
+    """Read exactly what fits into `view`."""
+    with view, open(fd, "rb", buffering=0, closefd=False) as file:
+        while view:
+            n = file.readinto(view)
+            if not n:
+                leave(0)  # nobody wants anything any more
+            view = view[n:]
+
+
+def _own_pipes() -> tuple[int, int]:
+    """Return descriptors of what were standard input and output, which user code cannot reach."""
+    tasks, results = os.dup(0), os.dup(1)
+    if sys.platform == "win32":
+        import msvcrt
+
+        for fd in (tasks, results):
+            msvcrt.setmode(fd, os.O_BINARY)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return tasks, results
