@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+INTEROP ?= .venv-interop
 BUILD ?= build
 PYTEST_ARGS ?=
 WORKLOAD ?= seed
@@ -12,7 +13,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help test demo lint unit bench docs changelog clean
+.PHONY: help test demo lint unit interop bench docs changelog clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -42,6 +43,10 @@ unit: $(VENV)/.dev ## tests with coverage; PYTEST_ARGS="-k cycle" is passed on
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
+interop: $(INTEROP)/.interop ## tests beside torch, Arrow and safetensors, which are large
+	@echo "==> pytest tests/interop"
+	@$(INTEROP)/bin/python -m pytest tests/interop $(PYTEST_ARGS)
+
 bench: $(VENV)/.demo ## time a workload of benchmarks/, such as WORKLOAD=seed
 	@$(BIN)/python benchmarks/$(WORKLOAD).py
 
@@ -53,7 +58,7 @@ changelog: $(VENV)/.dev ## what the next release would say
 	@$(BIN)/towncrier build --draft
 
 clean: ## remove the environment and all that was made
-	rm -rf $(VENV) $(BUILD) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) $(INTEROP) $(BUILD) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	rm -rf .hypothesis .coverage .coverage.* htmlcov
 	find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -77,4 +82,10 @@ $(VENV)/.demo: pyproject.toml $(VENV)/.made
 $(VENV)/.dev: pyproject.toml $(VENV)/.demo
 	@echo "==> installing the tools of the developers"
 	@$(PIP) install --group dev
+	@touch $@
+
+$(INTEROP)/.interop: pyproject.toml
+	@$(MAKE) --no-print-directory VENV=$(INTEROP) $(INTEROP)/.demo
+	@echo "==> installing what the tests of interop need"
+	@$(INTEROP)/bin/python -m pip --disable-pip-version-check --quiet install --group interop
 	@touch $@

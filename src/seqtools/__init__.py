@@ -4,6 +4,7 @@ from seqtools import instrument
 from seqtools.batching import batch, unbatch
 from seqtools.caching import add_cache
 from seqtools.choosing import case, switch
+from seqtools.collating import collate_arrays
 from seqtools.errors import EvaluationError, seterr
 from seqtools.generating import arange, repeat
 from seqtools.indexing import cycle, gather, interleave, take
@@ -26,6 +27,7 @@ __all__ = [
     "batch",
     "case",
     "collate",
+    "collate_arrays",
     "concatenate",
     "cycle",
     "gather",

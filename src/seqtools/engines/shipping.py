@@ -24,6 +24,7 @@ from typing import Any, NamedTuple, TypeAlias
 import cloudpickle
 
 from seqtools.engines.memmaps import reduce_memmap
+from seqtools.engines.reducing import Reducer, reducer
 from seqtools.errors import WorkerStartError
 
 _ALIGNMENT = 64
@@ -170,14 +171,32 @@ def _number(number: int) -> Any:
     raise pickle.UnpicklingError(message)
 
 
-class _ResultPickler(pickle.Pickler):
-    def __init__(self, file: io.BytesIO, buffer_callback: Any, numbers: dict[int, int]) -> None:
-        super().__init__(file, protocol=5, buffer_callback=buffer_callback)
-        self._numbers = numbers
+class _Reducers(dict[type, Reducer | None]):
+    """How to pickle objects by their class, found out when there is the first of one."""
 
-    def reducer_override(self, obj: Any) -> Any:
+    def __init__(self, by_value: Sequence[Any]) -> None:
+        self._numbers = {id(obj): number for number, obj in enumerate(by_value)}
+
+    def __missing__(self, cls: type) -> Reducer | None:
+        found = reducer(cls)
+        if self._numbers and issubclass(cls, type | types.FunctionType):
+            found = self._reduce_numbered
+        self[cls] = found
+        return found
+
+    def _reduce_numbered(self, obj: Any) -> Any:
         number = self._numbers.get(id(obj))
         return NotImplemented if number is None else (_number, (number,))
+
+
+class _ResultPickler(pickle.Pickler):
+    def __init__(self, file: io.BytesIO, buffer_callback: Any, reducers: _Reducers) -> None:
+        super().__init__(file, protocol=5, buffer_callback=buffer_callback)
+        self._reducers = reducers
+
+    def reducer_override(self, obj: Any) -> Any:
+        reduce = self._reducers[type(obj)]
+        return NotImplemented if reduce is None else reduce(obj)
 
 
 class Dumper:
@@ -185,14 +204,12 @@ class Dumper:
 
     def __init__(self, by_value: Sequence[Any]) -> None:
         self._by_value = by_value  # keeps the objects, and so their ids
-        self._numbers = {id(obj): number for number, obj in enumerate(by_value)}
+        self._reducers = _Reducers(by_value)
 
     def dumps(self, value: Any, buffer_callback: Callable[[Any], Any] | None = None) -> Any:
         """Return `value` pickled, large buffers given to `buffer_callback`."""
-        if not self._numbers:
-            return pickle.dumps(value, 5, buffer_callback=buffer_callback)
         file = io.BytesIO()
-        _ResultPickler(file, buffer_callback, self._numbers).dump(value)
+        _ResultPickler(file, buffer_callback, self._reducers).dump(value)
         return file.getbuffer()
 
 

@@ -1,0 +1,193 @@
+"""Tensors of torch: in batches, on their way back, and in the pipeline."""
+
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import seqtools
+from seqtools import buffers, collate_arrays
+from seqtools.engines.shipping import Dumper, Loader
+
+torch = pytest.importorskip("torch", reason="torch is not installed: see `make interop`")
+
+DTYPES = [
+    *("bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64"),
+    *("float16", "bfloat16", "float32", "float64", "complex64", "complex128"),
+    *("float8_e4m3fn", "float8_e5m2"),
+]
+
+
+def grid(dtype: str = "float32", shape: tuple[int, ...] = (2, 3, 40, 50)) -> Any:
+    count = int(np.prod(shape))
+    return torch.arange(count).remainder(100).to(getattr(torch, dtype)).reshape(shape)
+
+
+def sent(value: Any, *, aside: bool) -> tuple[Any, list[Any]]:
+    """Return `value` as it arrives, and the buffers that went beside the pickle."""
+    kept: list[pickle.PickleBuffer] = []
+
+    def keep(buffer: pickle.PickleBuffer) -> bool:
+        if aside:
+            kept.append(buffer)
+        return not aside
+
+    body = Dumper(()).dumps(value, keep)
+    copies = [memoryview(bytearray(buffer.raw())) for buffer in kept]
+    return Loader(()).loads(bytes(body), copies), copies
+
+
+def same(given: Any, value: Any) -> None:
+    assert type(given) is type(value)
+    assert given.dtype == value.dtype
+    assert given.requires_grad == value.requires_grad
+    assert given.detach().resolve_conj().tolist() == value.detach().resolve_conj().tolist()
+
+
+with torch.inference_mode():
+    INFERRED = grid()
+
+DENSE: dict[str, Callable[[], Any]] = {
+    **{dtype: lambda dtype=dtype: grid(dtype) for dtype in DTYPES},
+    "channels last": lambda: grid().to(memory_format=torch.channels_last),
+    "permuted": lambda: grid().permute(3, 1, 0, 2),
+    "a row": lambda: grid()[1],
+    "no dimensions": lambda: torch.tensor(3.5),
+    "empty": lambda: torch.zeros(0, 3),
+    "empty, permuted": lambda: torch.zeros(4, 0, 3).permute(2, 0, 1),
+    "of an array": lambda: torch.from_numpy(np.arange(10.0)),
+    "one channel, channels last": lambda: grid(shape=(2, 1, 4, 5)).to(
+        memory_format=torch.channels_last
+    ),
+    "made in inference mode": lambda: INFERRED,
+}
+
+STRIDED: dict[str, Callable[[], Any]] = {
+    "a crop": lambda: grid()[..., 5:20, 5:20],
+    "every other": lambda: grid("bfloat16")[:, :, ::2],
+    "a column": lambda: grid()[0, 0, :, 3],
+}
+
+OTHERS: dict[str, Callable[[], Any]] = {
+    "requires a gradient": lambda: torch.ones(3, requires_grad=True),
+    "parameter": lambda: torch.nn.Parameter(grid()),
+    "conjugate": lambda: torch.ones(3, dtype=torch.complex64).conj(),
+    "negative": lambda: (torch.ones(3, dtype=torch.complex64) * 1j).conj().imag,
+    "expanded": lambda: torch.arange(3.0).expand(1000, 3),
+}
+
+
+@pytest.mark.parametrize("aside", [False, True], ids=["in the pickle", "beside it"])
+@pytest.mark.parametrize("name", DENSE)
+def test_dense_tensors(name: str, aside: bool) -> None:
+    value = DENSE[name]()
+    given, memory = sent([value, value], aside=aside)
+    assert given[0] is given[1]
+    same(given[0], value)
+    assert given[0].stride() == value.stride()
+    assert [buffer.nbytes for buffer in memory] == ([value.nbytes] if aside else [])
+    if memory and value.numel():
+        given[0].zero_()
+        assert not any(memory[0].tobytes())  # it is the memory of the tensor
+
+
+@pytest.mark.parametrize("name", STRIDED)
+def test_strided_tensors_are_sent_without_what_lies_between(name: str) -> None:
+    value = STRIDED[name]()
+    given, memory = sent(value, aside=True)
+    same(given, value)
+    assert given.is_contiguous()
+    assert [buffer.nbytes for buffer in memory] == [value.nbytes]
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_tensors_are_sent_as_torch_does(name: str) -> None:
+    value = OTHERS[name]()
+    given, _ = sent(value, aside=True)
+    same(given, value)
+    assert given.stride() == value.stride()
+    assert given.is_conj() == value.is_conj()
+
+
+def test_attributes_and_sparse_tensors_arrive() -> None:
+    value = torch.ones(2)
+    value.note = "a note"
+    assert sent(value, aside=True)[0].note == "a note"
+    sparse = torch.eye(3).to_sparse()
+    assert sent(sparse, aside=True)[0].to_dense().tolist() == torch.eye(3).tolist()
+
+
+def test_tensors_from_workers() -> None:
+    makers = [*DENSE.values(), *STRIDED.values(), *OTHERS.values()]
+    source = seqtools.smap(lambda k: makers[k](), range(len(makers)))
+    with seqtools.prefetch(source, 2, "process") as ready:
+        for make, given in zip(makers, ready, strict=True):
+            same(given, make())
+
+
+# Batches
+
+
+@pytest.fixture
+def slots(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    taken: list[Any] = []
+
+    def allocate(nbytes: int) -> Any:
+        taken.append(np.zeros(nbytes + 64, np.uint8))
+        return taken[-1]
+
+    monkeypatch.setattr(buffers, "allocate", allocate)
+    return taken
+
+
+@pytest.mark.parametrize(
+    ("items", "taken"),
+    [
+        ([grid(), grid()], 1),
+        ([grid("bfloat16"), grid("bfloat16") + 1], 1),
+        ([grid().to(memory_format=torch.channels_last) for _ in range(2)], 1),
+        ([grid()[..., ::2] for _ in range(2)], 1),
+        ([grid("bool", (300, 100))] * 2, 1),
+        ([torch.tensor(1), torch.tensor(2)], 0),
+        ([torch.ones(2), torch.ones(2)], 0),
+        ([torch.ones(0), torch.ones(0)], 0),
+        ([grid("float32"), grid("int64")], 0),
+        ([torch.ones(2, requires_grad=True), torch.ones(2)], 0),
+        ([torch.nn.Parameter(grid()), grid()], 0),
+    ],
+)
+def test_tensors_are_stacked(items: list[Any], taken: int, slots: list[Any]) -> None:
+    result = collate_arrays([{"x": item} for item in items])["x"]
+    same(result, torch.stack(items))
+    assert len(slots) == taken
+    for slot in slots:
+        slot[:] = 0
+        assert not result.view(torch.uint8).any()
+
+
+def test_a_tensor_stands_for_its_rows_and_is_copied() -> None:
+    for value in (grid(), torch.ones(2, requires_grad=True)):
+        result = collate_arrays(value)
+        same(result, value)
+        assert result.data_ptr() != value.data_ptr()
+
+
+def test_tensors_that_differ_are_named() -> None:
+    message = r"item 1 \['x'\] has shape \(3,\), and item 0 \['x'\] has shape \(2,\)"
+    with pytest.raises(ValueError, match=message):
+        collate_arrays([{"x": torch.ones(2)}, {"x": torch.ones(3)}])
+    with pytest.raises(TypeError, match="item 1 is of type ndarray, and item 0 is of type Tensor"):
+        collate_arrays([torch.ones(2), np.ones(2)])
+
+
+def test_batches_from_workers() -> None:
+    images = seqtools.smap(lambda k: {"image": torch.full((30, 40), k), "label": k}, range(10))
+    batches = seqtools.batch(images, 4, collate_fn=collate_arrays)
+    with seqtools.prefetch(batches, 2, "process") as ready:
+        found = list(ready)
+    assert [tuple(batch["image"].shape) for batch in found] == [(4, 30, 40)] * 2 + [(2, 30, 40)]
+    for batch in found:
+        assert (batch["image"] == torch.from_numpy(batch["label"])[:, None, None]).all()
+        batch["image"].zero_()
