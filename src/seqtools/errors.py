@@ -2,8 +2,8 @@
 
 An error in user code is caught once, where the reader entered the pipeline. By
 then its traceback holds the `_get` frame of every stage it went through, with the
-stage and the index in it, so that the whole path is read from there and a pipeline
-that works pays nothing for it.
+stage and the index in it, or that of a function compiled for several of them; so the
+whole path is read from there and a pipeline that works pays nothing for it.
 """
 
 import os
@@ -11,6 +11,8 @@ import sys
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, NamedTuple, NoReturn
+
+from seqtools import fusing
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 # The demo is a user of the library that happens to live inside it.
@@ -126,36 +128,51 @@ def creation_site() -> tuple[str, int]:
     """Return file and line of the innermost caller outside this package."""
     frame = sys._getframe(1)  # noqa: SLF001 -- the only way that takes a microsecond
     while frame.f_back is not None:
-        file = frame.f_code.co_filename
-        if not file.startswith(_PACKAGE) or file.startswith(_DEMO):
+        if not _is_ours(frame.f_code.co_filename):
             break
         frame = frame.f_back
     return frame.f_code.co_filename, frame.f_lineno
 
 
+def _is_ours(file: str) -> bool:
+    """Return whether code in `file` is of this package, and not of a user of it."""
+    return file == fusing.FILE or (file.startswith(_PACKAGE) and not file.startswith(_DEMO))
+
+
 def path_of(error: BaseException) -> tuple[Step, ...]:
     """Return the stages that `error` came through, the outermost first."""
-    steps: list[Step] = []
+    told: list[tuple[Any, int]] = []
     entrances = 0
     link: TracebackType | None = error.__traceback__
     while link is not None:
-        frame = link.tb_frame
-        code = frame.f_code
-        if code.co_filename.startswith(_PACKAGE):
+        code = link.tb_frame.f_code
+        if _is_ours(code.co_filename):
             entrances += code.co_name in _ENTRANCES
             if entrances > 1:
                 # One exception object raised twice has the frames of its first time at the
                 # end; where a function reads another pipeline, that one told its own path.
                 break
-        if code.co_name == "_get":
-            stage: Any = frame.f_locals.get("self")
-            i = frame.f_locals.get("i")
-            if i is not None and getattr(stage, "_is_stage", False):
-                steps.append(Step(stage._describe(), int(i), *stage._origin))
+        for step in _told_by(link):
+            if not told or told[-1] != step:  # `_get` may hand on to what is compiled for it
+                told.append(step)
         link = link.tb_next
+    steps = [Step(stage._describe(), i, *stage._origin) for stage, i in told]
     if isinstance(error, EvaluationError):
         steps.extend(error.path)
     return tuple(steps)
+
+
+def _told_by(link: TracebackType) -> list[tuple[Any, int]]:
+    """Return the stages that a frame was reading, and the index."""
+    code = link.tb_frame.f_code
+    compiled = code.co_filename == fusing.FILE
+    if not compiled and code.co_name != "_get":
+        return []
+    here = link.tb_frame.f_locals
+    stage, i = here.get("self"), here.get("i")
+    if i is None or not getattr(stage, "_is_stage", False):
+        return []
+    return [(at, int(i)) for at in (fusing.stages_at(link) if compiled else [stage])]
 
 
 def original_of(error: BaseException) -> BaseException:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from seqtools import fusing
 from seqtools.checks import check_function, check_source
 from seqtools.indices import Indices, as_list
 from seqtools.sequence import LazySequence
@@ -14,21 +15,29 @@ T = TypeVar("T")
 class Smap(LazySequence[T]):
     """Results of a function on the items of sequences."""
 
-    __slots__ = ("_f", "_getters", "_read", "_sequences")
+    __slots__ = ("_f", "_getters", "_sequences")
 
     def __init__(self, f: Callable[..., T], *sequences: Any) -> None:
         self._f = f
         self._sequences = sequences
-        self._getters = [getter(sequence) for sequence in sequences]
-        self._read = self._getters[0] if len(sequences) == 1 else None
+        # where there is one source, it is read by a function made when it is needed
+        many = len(sequences) > 1
+        self._getters = [getter(sequence) for sequence in sequences] if many else None
 
     def _size(self) -> int | None:
         return common_size(self._sequences)
 
     def _get(self, i: int) -> T:
-        if self._read is not None:
-            return self._f(self._read(i))
-        return self._f(*read_row(self._sequences, self._getters, i))
+        if self._getters is not None:
+            return self._f(*read_row(self._sequences, self._getters, i))
+        if self._fused is None:
+            self._fused = fusing.reader(self)
+        return self._fused(self, i)  # type: ignore[no-any-return]
+
+    def _link(self) -> fusing.Link | None:
+        if self._getters is not None:
+            return None
+        return fusing.Link(self._f, unpacked=False, source=self._sequences[0])
 
     def _get_many(self, indices: Indices) -> Sequence[T]:
         if self._waits():
@@ -36,7 +45,7 @@ class Smap(LazySequence[T]):
             return [self._get(i) for i in as_list(indices)]
         f = self._f
         # no list(map(…)): a StopIteration of f would end the list
-        if self._read is not None:
+        if self._getters is None:
             return [f(item) for item in read_many(self._sequences[0], indices)]
         columns = [read_many(sequence, indices) for sequence in self._sequences]
         return [f(*items) for items in zip(*columns, strict=True)]
@@ -59,8 +68,8 @@ class Starmap(Smap[T]):
 
     __slots__ = ()
 
-    def _get(self, i: int) -> T:
-        return self._f(*self._getters[0](i))
+    def _link(self) -> fusing.Link:
+        return fusing.Link(self._f, unpacked=True, source=self._sequences[0])
 
     def _get_many(self, indices: Indices) -> Sequence[T]:
         f = self._f

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, islice
 from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar, overload
 
+from seqtools import fusing
 from seqtools.errors import (
     EndOfSequence,
     EvaluationError,
@@ -54,11 +55,20 @@ class LazySequence(Sequence[T]):
         ([0, 1, 4, 9, 16], 16, [1, 4], True)
     """
 
-    __slots__ = ("__weakref__", "_bound", "_known_size", "_origin", "_seen_cursors", "_seen_waits")
+    __slots__ = (
+        "__weakref__",
+        "_bound",
+        "_fused",
+        "_known_size",
+        "_origin",
+        "_seen_cursors",
+        "_seen_waits",
+    )
 
     _origin: tuple[str, int]
     _known_size: int | None
     _bound: int  # what indices must be below, 0 as long as the size was not asked for
+    _fused: fusing.Reader | None  # does what `_get` does in one step, once that was called
     _seen_cursors: int | None
     _seen_waits: bool | None
 
@@ -76,7 +86,7 @@ class LazySequence(Sequence[T]):
         self._origin = creation_site()
         self._known_size = _UNREAD
         self._bound = 0
-        self._seen_cursors = self._seen_waits = None
+        self._fused = self._seen_cursors = self._seen_waits = None
         return self
 
     # What a combinator writes
@@ -125,6 +135,10 @@ class LazySequence(Sequence[T]):
             if is_stage(source) and not any(source is s and js is j for s, j in told):
                 told.append((source, js))
                 source._hint(owner, js)
+
+    def _link(self) -> fusing.Link | None:
+        """Return what makes an item of the item at the same index of the only source, if so."""
+        return None
 
     def _ignore_hints(self) -> None:
         """Read nothing in the background from now on."""
@@ -198,7 +212,7 @@ class LazySequence(Sequence[T]):
         else:
             i = self._place(key)
         try:
-            return self._get(i)
+            return self._get(i) if self._fused is None else self._fused(self, i)
         except EndOfSequence:
             if self._length() is None:
                 raise IndexError(self._outside(key)) from None
@@ -495,35 +509,37 @@ def _each(sequence: LazySequence[T], indices: range) -> Iterator[T]:
 
 def _attempts(sequence: LazySequence[T], indices: range) -> Iterator[Iterator[T]]:
     opened = sequence._opened(indices)
-    positions: Iterator[int] = iter(indices)
-    ended = False
+    attempt = fusing.loop(opened)
+    walk = _Walk(sequence, indices)
+    while not walk.ended:
+        yield attempt(opened, walk)
 
-    def attempt() -> Iterator[T]:
-        nonlocal ended, positions
-        get = opened._get
-        i, reading = 0, False
-        try:
-            for i in positions:
-                reading = True
-                item = get(i)
-                reading = False
-                yield item
-        except EndOfSequence:
-            if indices.stop != ENDLESS:
-                sequence._ended_early(i)  # noqa: SLF001 -- ours
-        except WorkerStartError:  # it is not about this item, which is still to be read
-            positions = chain((i,), positions)
-            raise
-        except Exception as error:  # noqa: BLE001 -- user code may raise anything
+
+class _Walk:
+    """How far an iterator has come, and what it does about errors."""
+
+    __slots__ = ("_endless", "_sequence", "ended", "positions")
+
+    def __init__(self, sequence: LazySequence[Any], indices: range) -> None:
+        self._sequence = sequence
+        self._endless = indices.stop == ENDLESS
+        self.positions: Iterator[int] = iter(indices)
+        self.ended = False
+
+    def over(self, error: BaseException, i: int) -> bool:
+        """Return whether `error` at `i` is the end; if not, it is to be raised as it is."""
+        if isinstance(error, EndOfSequence):
+            if not self._endless:
+                self._sequence._ended_early(i)  # noqa: SLF001 -- ours
+            self.ended = True
+        elif isinstance(error, WorkerStartError):  # not about this item, which is still to be read
+            self.positions = chain((i,), self.positions)
+        elif isinstance(error, Exception):
             reraise(error)
-        except BaseException:  # an interrupt is nobody's error: the item is still to be read
-            if reading:
-                positions = chain((i,), positions)
-            raise
-        ended = True
-
-    while not ended:
-        yield attempt()
+        elif fusing.was_reading(error):
+            # an interrupt is nobody's error: the item is still to be read
+            self.positions = chain((i,), self.positions)
+        return self.ended
 
 
 def _remade(cls: type[LazySequence[T]], arguments: tuple[Any, ...], origin: tuple[str, int]) -> Any:

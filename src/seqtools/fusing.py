@@ -1,0 +1,150 @@
+"""Functions that are applied one after the other, compiled into one function of Python.
+
+A call of Python costs more than the work of many stages. Where each item of a stage is a
+function of the item at the same index of its source, and that source is such a stage too, all of
+them are read by a single function, and iterated by a generator of the same form:
+
+    def _get(self, i):
+        return (
+            f1(
+            f0(
+            source[i]
+            ))
+        )
+
+`self` is the last of these stages, the one that applies `f1`. An error leaves the frame at the
+line of the call that raised it, which tells which stages were waiting for it, the last one always.
+Who raises nothing pays nothing for that.
+"""
+
+from collections.abc import Callable, Generator
+from functools import cache
+from types import TracebackType
+from typing import Any, NamedTuple, TypeAlias
+
+FILE = "<fused by seqtools>"
+"""What stands for a file name in the frames of compiled functions."""
+
+_MOST = 8
+"""Stages in one function, so that there are few functions to compile. Arbitrary."""
+
+_READER = """\
+def make({names}):
+    def _get(self, i):
+        return (
+            {item}
+        )
+    return _get
+"""
+
+_LOOP = """\
+def make({names}):
+    def attempt(self, walk):
+        i = 0
+        try:
+            for i in walk.positions:
+                yield (
+                    {item}
+                )
+            walk.ended = True
+        except GeneratorExit:
+            raise
+        except BaseException as error:
+            if not walk.over(error, i):
+                raise
+    return attempt
+"""
+
+_ITEM_AT = {"_get": 2, "attempt": 5}
+"""Lines from the head of a compiled function to the one where an item begins."""
+
+Reader: TypeAlias = Callable[[Any, int], Any]
+Loop: TypeAlias = Callable[[Any, Any], Generator[Any, None, None]]
+
+
+class Link(NamedTuple):
+    """What makes item `i` of a stage: a function of item `i` of its only source."""
+
+    function: Callable[..., Any]
+    unpacked: bool
+    """Whether the parts of that item are the arguments."""
+    source: Any
+
+
+def reader(stage: Any) -> Reader:
+    """Return a function that reads an item, given `stage` and an index known to be valid."""
+    made: Reader = _made(_READER, stage)
+    return made
+
+
+def loop(stage: Any) -> Loop:
+    """Return a generator function that reads items one by one.
+
+    It is given `stage` and a walk, which has the `positions` to read, is told by `ended` that
+    all were, and says by `over(error, i)` whether an error at `i` is an end, or is to be raised.
+    """
+    made: Loop = _made(_LOOP, stage)
+    return made
+
+
+def _made(template: str, stage: Any) -> Any:
+    """Return `template` for `stage`, and the stages before it that can be read along."""
+    links: list[Link] = []
+    source = stage
+    while len(links) < _MOST and (link := _link(source)) is not None:
+        links.append(link)
+        source = link.source
+    called = _is_stage(source)
+    make = _compiled(template, called, tuple([link.unpacked for link in links]))
+    return make(source._get if called else source, *[link.function for link in links])
+
+
+def _is_stage(source: Any) -> bool:
+    return getattr(source, "_is_stage", False) is True
+
+
+def _link(source: Any) -> Link | None:
+    link: Link | None = source._link() if _is_stage(source) else None
+    return link
+
+
+@cache
+def _compiled(
+    template: str,
+    called: bool,  # noqa: FBT001 -- part of a key
+    unpacked: tuple[bool, ...],
+) -> Callable[..., Any]:
+    functions = [f"f{k}" for k in reversed(range(len(unpacked)))]
+    calls = [f"{f}({'*' * star}" for f, star in zip(functions, unpacked, strict=True)]
+    item = [*calls, "source(i)" if called else "source[i]", ")" * len(calls)]
+    text = template.format(names=", ".join(["source", *functions]), item="\n".join(item))
+    made: dict[str, Any] = {}
+    exec(compile(text, FILE, "exec"), made)  # noqa: S102 -- the text stands above
+    return made["make"]  # type: ignore[no-any-return]
+
+
+def stages_at(link: TracebackType) -> list[Any]:
+    """Return the stages of a compiled function that were waiting for an item, the last first."""
+    stages: list[Any] = []
+    stage = link.tb_frame.f_locals["self"]
+    while len(stages) < min(_line(link), _depth(link)):
+        stages.append(stage)
+        stage = stage._link().source
+    return stages
+
+
+def was_reading(error: BaseException) -> bool:
+    """Return whether `error`, caught by a loop, came before the item was there to be given."""
+    link = error.__traceback__
+    return link is not None and 0 < _line(link) <= _depth(link) + 1
+
+
+def _line(link: TracebackType) -> int:
+    """Return the line of an item at which an error came, 1 is that of the last stage."""
+    code = link.tb_frame.f_code
+    return link.tb_lineno - code.co_firstlineno - _ITEM_AT[code.co_name] + 1
+
+
+def _depth(link: TracebackType) -> int:
+    """Return the number of stages in a compiled function."""
+    return len(link.tb_frame.f_code.co_freevars) - 1
