@@ -6,17 +6,22 @@ VENV ?= .venv
 INTEROP ?= .venv-interop
 BUILD ?= build
 PYTEST_ARGS ?=
-WORKLOAD ?= seed
+WORKLOAD ?=
+ROUNDS ?= 3
+BENCH_VENV ?= .venv-bench
+ORIGINAL_VENV ?= .venv-bench-original
 
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP_OPTIONS := --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip $(PIP_OPTIONS)
+PIP_HERE = $(@D)/bin/python -m pip $(PIP_OPTIONS) # of the environment that is being made
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help test demo lint unit interop bench docs changelog clean
+.PHONY: help test demo lint unit interop bench bench-table docs changelog clean
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
 
 test: lint unit docs ## everything that must hold: lint, tests with coverage, docs
 	@echo "==> all good"
@@ -47,8 +52,14 @@ interop: $(INTEROP)/.interop ## tests beside torch, Arrow and safetensors, which
 	@echo "==> pytest tests/interop"
 	@$(INTEROP)/bin/python -m pytest tests/interop $(PYTEST_ARGS)
 
-bench: $(VENV)/.demo ## time a workload of benchmarks/, such as WORKLOAD=seed
-	@$(BIN)/python benchmarks/$(WORKLOAD).py
+# Beside the peers, in an environment of their own: 3 GB. SeqTools 1.x has our import name, so
+# it has another one. What cannot be installed there is reported as missing, not fatal.
+bench: $(BENCH_VENV)/.peers $(ORIGINAL_VENV)/.peers ## time ours and its peers; WORKLOAD=seed, ROUNDS=5
+	@$(BENCH_VENV)/bin/python -m benchmarks --original $(ORIGINAL_VENV)/bin/python \
+	  --rounds $(ROUNDS) $(WORKLOAD)
+
+bench-table: $(VENV)/.demo ## docs/benchmarks.md from what bench has stored
+	@$(BIN)/python -m benchmarks --table
 
 docs: $(VENV)/.dev ## the documentation as HTML, in build/docs
 	@echo "==> sphinx-build"
@@ -57,21 +68,22 @@ docs: $(VENV)/.dev ## the documentation as HTML, in build/docs
 changelog: $(VENV)/.dev ## what the next release would say
 	@$(BIN)/towncrier build --draft
 
-clean: ## remove the environment and all that was made
-	rm -rf $(VENV) $(INTEROP) $(BUILD) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+clean: ## remove the environments and all that was made
+	rm -rf $(VENV) $(INTEROP) $(BENCH_VENV) $(ORIGINAL_VENV) $(BUILD) dist
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	rm -rf .hypothesis .coverage .coverage.* htmlcov
 	find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps: a step runs again when it did not finish, or when pyproject.toml has changed.
 
-$(VENV)/.made:
+$(VENV)/.made $(INTEROP)/.made $(BENCH_VENV)/.made $(ORIGINAL_VENV)/.made:
 	@command -v $(PYTHON) >/dev/null || \
 	  { echo "error: there is no $(PYTHON); install Python 3.11 or later, or say PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "error: Python 3.11 or later is needed, $(PYTHON) is $$($(PYTHON) -V 2>&1); say PYTHON=..." >&2; exit 1; }
-	@echo "==> making $(VENV) with $(PYTHON)"
-	@$(PYTHON) -m venv --clear $(VENV)
-	@$(PIP) install --upgrade 'pip>=25.1' # the first that knows dependency groups
+	@echo "==> making $(@D) with $(PYTHON)"
+	@$(PYTHON) -m venv --clear $(@D)
+	@$(PIP_HERE) install --upgrade 'pip>=25.1' # the first that knows dependency groups
 	@touch $@
 
 $(VENV)/.demo: pyproject.toml $(VENV)/.made
@@ -84,8 +96,20 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.demo
 	@$(PIP) install --group dev
 	@touch $@
 
-$(INTEROP)/.interop: pyproject.toml
-	@$(MAKE) --no-print-directory VENV=$(INTEROP) $(INTEROP)/.demo
-	@echo "==> installing what the tests of interop need"
-	@$(INTEROP)/bin/python -m pip --disable-pip-version-check --quiet install --group interop
+$(INTEROP)/.interop: pyproject.toml $(INTEROP)/.made
+	@echo "==> installing seqtools and what the tests of interop need into $(@D)"
+	@$(PIP_HERE) install --editable . --group interop
+	@touch $@
+
+$(BENCH_VENV)/.peers: pyproject.toml $(BENCH_VENV)/.made
+	@echo "==> installing seqtools and its peers into $(@D)"
+	@$(PIP_HERE) install --editable . --group bench
+	@$(PYTHON) -c 'import tomllib; groups = tomllib.load(open("pyproject.toml", "rb")); \
+	  print(*groups["dependency-groups"]["bench-peers"], sep="\n")' | while read -r peer; do \
+	    $(PIP_HERE) install "$$peer" || echo "warning: $$peer cannot be installed" >&2; done
+	@touch $@
+
+$(ORIGINAL_VENV)/.peers: pyproject.toml $(ORIGINAL_VENV)/.made
+	@echo "==> installing SeqTools 1.x into $(@D)"
+	@$(PIP_HERE) install --group bench-original
 	@touch $@

@@ -163,16 +163,15 @@ def path_of(error: BaseException) -> tuple[Step, ...]:
 
 
 def _told_by(link: TracebackType) -> list[tuple[Any, int]]:
-    """Return the stages that a frame was reading, and the index."""
+    """Return the stages that a frame was reading, and which item of each."""
     code = link.tb_frame.f_code
-    compiled = code.co_filename == fusing.FILE
-    if not compiled and code.co_name != "_get":
+    if code.co_filename == fusing.FILE:
+        return fusing.waiting(link)
+    if code.co_name != "_get":
         return []
     here = link.tb_frame.f_locals
     stage, i = here.get("self"), here.get("i")
-    if i is None or not getattr(stage, "_is_stage", False):
-        return []
-    return [(at, int(i)) for at in (fusing.stages_at(link) if compiled else [stage])]
+    return [(stage, int(i))] if i is not None and getattr(stage, "_is_stage", False) else []
 
 
 def original_of(error: BaseException) -> BaseException:

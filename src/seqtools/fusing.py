@@ -1,20 +1,23 @@
-"""Functions that are applied one after the other, compiled into one function of Python.
+"""Stages that read one item of one source, compiled into one function of Python.
 
-A call of Python costs more than the work of many stages. Where each item of a stage is a
-function of the item at the same index of its source, and that source is such a stage too, all of
-them are read by a single function, and iterated by a generator of the same form:
+A call of Python costs more than the work of many stages. Where an item of a stage is one of its
+source with a function applied, or at another place, and that source is such a stage too, all of
+them are read by a single function, and iterated by a generator of the same form. For
+`smap(f, smap(g, source)[::2])` it is
 
     def _get(self, i):
         return (
-            f1(
-            f0(
-            source[i]
-            ))
+            a0(
+            (
+            a2(
+            source[a1[i]]
+            )))
         )
 
-`self` is the last of these stages, the one that applies `f1`. An error leaves the frame at the
-line of the call that raised it, which tells which stages were waiting for it, the last one always.
-Who raises nothing pays nothing for that.
+where `self` is the last of these stages, `a0` is `f`, `a1` the range of the slice, and `a2` is
+`g`. An error leaves the frame at the line of the call that raised it. There is a line for each
+stage, the last one first, so that the line tells which stages were waiting. Who raises nothing
+pays nothing for that.
 """
 
 from collections.abc import Callable, Generator
@@ -27,6 +30,9 @@ FILE = "<fused by seqtools>"
 
 _MOST = 8
 """Stages in one function, so that there are few functions to compile. Arbitrary."""
+
+APPLIED, UNPACKED, PLACED = "{}(", "{}(*", "("
+"""A function of the item; of the parts of the item; the item at another index."""
 
 _READER = """\
 def make({names}):
@@ -63,16 +69,23 @@ Loop: TypeAlias = Callable[[Any, Any], Generator[Any, None, None]]
 
 
 class Link(NamedTuple):
-    """What makes item `i` of a stage: a function of item `i` of its only source."""
+    """How an item of a stage is made of one item of its only source."""
 
-    function: Callable[..., Any]
-    unpacked: bool
-    """Whether the parts of that item are the arguments."""
+    form: str
+    """What is around that item: one of `APPLIED`, `UNPACKED` and `PLACED`."""
+    argument: Any
+    """The function to apply; the range whose item `i` is the index in the source."""
     source: Any
 
 
 def reader(stage: Any) -> Reader:
-    """Return a function that reads an item, given `stage` and an index known to be valid."""
+    """Return a function that reads an item, given `stage` and an index known to be valid.
+
+    Raises:
+        NotImplementedError: If `stage` does not say how an item is made.
+    """
+    if stage._link() is None:
+        raise NotImplementedError
     made: Reader = _made(_READER, stage)
     return made
 
@@ -95,8 +108,8 @@ def _made(template: str, stage: Any) -> Any:
         links.append(link)
         source = link.source
     called = _is_stage(source)
-    make = _compiled(template, called, tuple([link.unpacked for link in links]))
-    return make(source._get if called else source, *[link.function for link in links])
+    make = _compiled(template, called, tuple([link.form for link in links]))
+    return make(source._get if called else source, *[link.argument for link in links])
 
 
 def _is_stage(source: Any) -> bool:
@@ -112,25 +125,34 @@ def _link(source: Any) -> Link | None:
 def _compiled(
     template: str,
     called: bool,  # noqa: FBT001 -- part of a key
-    unpacked: tuple[bool, ...],
+    forms: tuple[str, ...],
 ) -> Callable[..., Any]:
-    functions = [f"f{k}" for k in reversed(range(len(unpacked)))]
-    calls = [f"{f}({'*' * star}" for f, star in zip(functions, unpacked, strict=True)]
-    item = [*calls, "source(i)" if called else "source[i]", ")" * len(calls)]
-    text = template.format(names=", ".join(["source", *functions]), item="\n".join(item))
+    names = [f"a{k}" for k in range(len(forms))]
+    i = "i"
+    for name, form in zip(names, forms, strict=True):
+        if form == PLACED:
+            i = f"{name}[{i}]"
+    item = [form.format(name) for name, form in zip(names, forms, strict=True)]
+    item += [f"source({i})" if called else f"source[{i}]", ")" * len(forms)]
+    text = template.format(names=", ".join(["source", *names]), item="\n".join(item))
     made: dict[str, Any] = {}
     exec(compile(text, FILE, "exec"), made)  # noqa: S102 -- the text stands above
     return made["make"]  # type: ignore[no-any-return]
 
 
-def stages_at(link: TracebackType) -> list[Any]:
-    """Return the stages of a compiled function that were waiting for an item, the last first."""
-    stages: list[Any] = []
-    stage = link.tb_frame.f_locals["self"]
-    while len(stages) < min(_line(link), _depth(link)):
-        stages.append(stage)
-        stage = stage._link().source
-    return stages
+def waiting(link: TracebackType) -> list[tuple[Any, int]]:
+    """Return stages of a compiled function that were waiting, and for which item.
+
+    The last stage comes first.
+    """
+    here = link.tb_frame.f_locals
+    stage, i = here["self"], here["i"]
+    found: list[tuple[Any, int]] = []
+    while len(found) < min(_line(link), _depth(link)):
+        found.append((stage, i))
+        form, argument, stage = stage._link()
+        i = argument[i] if form == PLACED else i
+    return found
 
 
 def was_reading(error: BaseException) -> bool:

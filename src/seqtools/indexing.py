@@ -8,7 +8,16 @@ from typing import Any, TypeVar
 
 from seqtools.checks import check_count, check_integers, check_source
 from seqtools.errors import EndOfSequence
-from seqtools.indices import Indices, as_array, as_list, concatenated, modulo, within
+from seqtools.indices import (
+    ENDLESS,
+    Indices,
+    all_below,
+    as_array,
+    as_list,
+    concatenated,
+    modulo,
+    within,
+)
 from seqtools.sequence import LazySequence, Rearrangement
 from seqtools.sources import Source, ends_unseen, getter, is_stage, read_many, size_of
 
@@ -18,26 +27,40 @@ T = TypeVar("T")
 class Gather(Rearrangement[T]):
     """Items of a sequence at given indexes."""
 
-    __slots__ = ("_index_at", "_indexes")
+    __slots__ = ("_below", "_index_at", "_indexes")
 
     def __init__(self, sequence: Any, indexes: Any) -> None:
         super().__init__(sequence)
         self._indexes = indexes
         self._index_at = getter(indexes)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        self._below = 0  # what indices are certain to be below, once that was found out
 
     def _size(self) -> int | None:
         return size_of(self._indexes)
 
+    def _get(self, i: int) -> T:
+        j = operator.index(self._index_at(i))
+        if not 0 <= j < self._below:
+            j = self._found(i, j)
+        return self._getters[0](j)  # type: ignore[no-any-return]
+
     def _locate(self, i: int) -> tuple[int, int]:
-        given = self._index_at(i)
+        return 0, self._found(i, operator.index(self._index_at(i)))
+
+    def _found(self, i: int, given: int) -> int:
+        """Return index number `i`, which is `given`, counted from 0."""
         n = size_of(self._sequences[0])
-        j = operator.index(given)
+        self._below = ENDLESS if n is None else n
+        j = given
         if j < 0 and n is not None:
             j += n
         if j < 0 or (n is not None and j >= n):
             message = f"indexes[{i}] is {given}, out of range for a sequence of {_long(n)}"
             raise IndexError(message)
-        return 0, j
+        return j
 
     def _runs(self, indices: Indices) -> list[tuple[int, Indices]]:
         n = size_of(self._sequences[0])
@@ -49,7 +72,7 @@ class Gather(Rearrangement[T]):
             if all(j >= 0 and (n is None or j < n) for j in ends):
                 return [(0, js)]
         chosen = _integers(read_many(self._indexes, indices))
-        if chosen.size and (chosen.min() < 0 or (n is not None and chosen.max() >= n)):
+        if not all_below(chosen, ENDLESS if n is None else n):
             chosen = as_array([self._locate(i)[1] for i in as_list(indices)])
         return [(0, chosen)]
 

@@ -44,6 +44,14 @@ def as_array(indices: Indices) -> Any:
     return np.asarray(indices, dtype=np.int64)
 
 
+def all_below(indices: Any, n: int) -> bool:
+    """Return whether all of an array of `indices` are from 0 to below `n`."""
+    import numpy as np
+
+    # as unsigned numbers the negative ones are the largest, so that it takes one look at each
+    return not indices.size or int(np.maximum.reduce(indices.view(np.uint64))) < n
+
+
 def is_run(indices: Indices) -> bool:
     """Return whether `indices` follow each other one by one."""
     return isinstance(indices, range) and indices.step == 1

@@ -13,42 +13,30 @@ T = TypeVar("T")
 
 
 class Smap(LazySequence[T]):
-    """Results of a function on the items of sequences."""
+    """Results of a function on the items of a sequence."""
 
-    __slots__ = ("_f", "_getters", "_sequences")
+    __slots__ = ("_f", "_sequences")
 
     def __init__(self, f: Callable[..., T], *sequences: Any) -> None:
         self._f = f
         self._sequences = sequences
-        # where there is one source, it is read by a function made when it is needed
-        many = len(sequences) > 1
-        self._getters = [getter(sequence) for sequence in sequences] if many else None
 
     def _size(self) -> int | None:
         return common_size(self._sequences)
 
-    def _get(self, i: int) -> T:
-        if self._getters is not None:
-            return self._f(*read_row(self._sequences, self._getters, i))
-        if self._fused is None:
-            self._fused = fusing.reader(self)
-        return self._fused(self, i)  # type: ignore[no-any-return]
-
     def _link(self) -> fusing.Link | None:
-        if self._getters is not None:
-            return None
-        return fusing.Link(self._f, unpacked=False, source=self._sequences[0])
+        return fusing.Link(fusing.APPLIED, self._f, self._sequences[0])
 
     def _get_many(self, indices: Indices) -> Sequence[T]:
         if self._waits():
             # what comes later may be being loaded while `f` computes what is there
             return [self._get(i) for i in as_list(indices)]
+        return self._results(indices)
+
+    def _results(self, indices: Indices) -> list[T]:
         f = self._f
         # no list(map(…)): a StopIteration of f would end the list
-        if self._getters is None:
-            return [f(item) for item in read_many(self._sequences[0], indices)]
-        columns = [read_many(sequence, indices) for sequence in self._sequences]
-        return [f(*items) for items in zip(*columns, strict=True)]
+        return [f(item) for item in read_many(self._sequences[0], indices)]
 
     def _sources(self) -> tuple[Any, ...]:
         return self._sequences
@@ -63,15 +51,38 @@ class Smap(LazySequence[T]):
         return self._f, *self._sequences
 
 
+class SmapMany(Smap[T]):
+    """Results of a function on the items of several sequences side by side."""
+
+    __slots__ = ("_getters",)
+
+    _name = "smap"
+
+    def __init__(self, f: Callable[..., T], *sequences: Any) -> None:
+        super().__init__(f, *sequences)
+        self._getters = [getter(sequence) for sequence in sequences]
+
+    def _link(self) -> None:
+        return None
+
+    def _get(self, i: int) -> T:
+        return self._f(*read_row(self._sequences, self._getters, i))
+
+    def _results(self, indices: Indices) -> list[T]:
+        f = self._f
+        columns = [read_many(sequence, indices) for sequence in self._sequences]
+        return [f(*items) for items in zip(*columns, strict=True)]
+
+
 class Starmap(Smap[T]):
     """Results of a function on items that are its arguments."""
 
     __slots__ = ()
 
     def _link(self) -> fusing.Link:
-        return fusing.Link(self._f, unpacked=True, source=self._sequences[0])
+        return fusing.Link(fusing.UNPACKED, self._f, self._sequences[0])
 
-    def _get_many(self, indices: Indices) -> Sequence[T]:
+    def _results(self, indices: Indices) -> list[T]:
         f = self._f
         return [f(*arguments) for arguments in read_many(self._sequences[0], indices)]
 
@@ -97,9 +108,10 @@ def smap(f: Callable[..., T], *sequences: Source[Any]) -> LazySequence[T]:
         (22, [11, 22, 33])
     """
     _check(f, sequences)
-    result = Smap(f, *sequences)
-    if len(sequences) > 1:
-        result._length()
+    if len(sequences) == 1:
+        return Smap(f, *sequences)
+    result = SmapMany(f, *sequences)
+    result._length()
     return result
 
 

@@ -97,7 +97,9 @@ class LazySequence(Sequence[T]):
 
     def _get(self, i: int) -> T:
         """Return item `i`, with `0 <= i < size`; the parameter must keep this name."""
-        raise NotImplementedError
+        if self._fused is None:
+            self._fused = fusing.reader(self)  # of what `_link` says
+        return self._fused(self, i)  # type: ignore[no-any-return]
 
     # What it may write
 
@@ -137,7 +139,7 @@ class LazySequence(Sequence[T]):
                 source._hint(owner, js)
 
     def _link(self) -> fusing.Link | None:
-        """Return what makes an item of the item at the same index of the only source, if so."""
+        """Return how an item is made of one item of the only source; write that or `_get`."""
         return None
 
     def _ignore_hints(self) -> None:
@@ -469,8 +471,10 @@ class Slice(Rearrangement[T]):
     def _locate(self, i: int) -> tuple[int, int]:
         return 0, self._range[i]
 
-    def _get(self, i: int) -> T:
-        return self._getters[0](self._range[i])  # type: ignore[no-any-return]
+    def _link(self) -> fusing.Link:
+        return fusing.Link(fusing.PLACED, self._range, self._sequences[0])
+
+    _get = LazySequence._get
 
     def _runs(self, indices: Indices) -> list[tuple[int, Indices]]:
         return [(0, within(self._range, indices))]

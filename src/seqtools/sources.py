@@ -139,7 +139,7 @@ def read_many(source: Any, indices: Indices) -> Any:  # noqa: PLR0911 -- one for
     if numpy is not None and isinstance(source, numpy.ndarray):
         if isinstance(indices, range) and indices.step > 0 and indices.stop <= len(source):
             return source[indices.start : indices.stop : indices.step]
-        return source[numpy.asarray(indices, dtype=numpy.intp)]
+        return _taken(source, numpy.asarray(indices, dtype=numpy.intp))
     bulk = getattr(source, "__getitems__", None)
     if bulk is None:
         return [source[j] for j in as_list(indices)]
@@ -148,6 +148,17 @@ def read_many(source: Any, indices: Indices) -> Any:  # noqa: PLR0911 -- one for
         message = f"__getitems__ must return an item per index, got {len(items)} for {len(indices)}"
         raise ValueError(message)
     return items
+
+
+def _taken(array: Any, js: Any) -> Any:
+    """Return `array[js]`."""
+    import numpy as np
+
+    # Taking rows is two to five times as fast as indexing by an array, but all of the array is
+    # copied if it is not contiguous. A subclass may mean something else by an index.
+    if type(array) not in {np.ndarray, np.memmap} or not array.flags.c_contiguous:
+        return array[js]
+    return array.view(np.ndarray).take(js, axis=0) if array.flags.aligned else array[js]
 
 
 def assign(source: Any, j: int, value: Any) -> None:

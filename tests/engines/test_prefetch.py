@@ -2,7 +2,9 @@
 
 import gc
 import pickle
+import sys
 import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -159,7 +161,10 @@ def test_the_whole_window_becomes_ready_while_the_reader_is_away(
     assert list(items) == list(range(1, 100))
 
 
-def test_no_more_than_the_window_is_evaluated(ahead: Prefetched, tmp_path: Path) -> None:
+@pytest.mark.parametrize("max_cached", [5, 32])
+def test_no_more_than_the_window_is_evaluated(
+    ahead: Prefetched, tmp_path: Path, max_cached: int
+) -> None:
     begun = tmp_path / "begun"
     begun.mkdir()
 
@@ -167,10 +172,93 @@ def test_no_more_than_the_window_is_evaluated(ahead: Prefetched, tmp_path: Path)
         (begun / str(x)).touch()
         return x
 
-    p = ahead(seqtools.smap(get, range(100)), max_cached=5)
+    p = ahead(seqtools.smap(get, range(100)), max_cached=max_cached)
+    last = -1
     for i, value in enumerate(p):
         assert value == i
-        assert max(int(path.name) for path in begun.iterdir()) <= i + 5
+        if i > last:  # looking takes long: between that, the reader is quick
+            last = max(int(path.name) for path in begun.iterdir())
+        assert last <= i + max_cached
+
+
+def test_a_quick_reader_gets_every_item_in_order(prefetched: Prefetched) -> None:
+    p, n = prefetched(squares(5000), max_cached=200), 5000
+    assert list(p) == [x * x for x in range(n)]
+    assert list(reversed(p)) == [x * x for x in reversed(range(n))]
+    assert list(p[1::2]) == [x * x for x in range(1, n, 2)]
+    assert list(seqtools.batch(p, 50)[::-1])[7][3] == (n - 8 * 50 + 3) ** 2
+    items = iter(p)
+    assert [next(items) for _ in range(1500)] == [x * x for x in range(1500)]
+    p.refresh()
+    assert list(items) == [x * x for x in range(1500, n)]
+
+
+def test_errors_among_items_that_a_quick_reader_gets(prefetched: Prefetched) -> None:
+    def get(x: int) -> int:
+        if x % 100 == 99:
+            raise ValueError(x)
+        return x
+
+    items, seen, failed = iter(prefetched(seqtools.smap(get, range(2000)), max_cached=100)), [], []
+    while True:
+        try:
+            seen.extend(items)
+        except seqtools.EvaluationError as error:
+            failed.append((error.index, len(seen)))
+        else:
+            break
+    assert failed == [(i, i - i // 100) for i in range(99, 2000, 100)]
+    assert seen == [x for x in range(2000) if x % 100 != 99]
+
+
+def test_refresh_while_another_thread_reads(prefetched: Prefetched) -> None:
+    p, n = prefetched(squares(3000), max_cached=100), 3000
+    items, seen, begun = iter(p), [], threading.Event()
+
+    def read() -> None:
+        for value in items:
+            seen.append(value)
+            begun.set()
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    begun.wait()
+    for _ in range(5):
+        p.refresh()
+    thread.join()
+    assert seen == [x * x for x in range(n)]
+
+
+def test_no_interrupt_loses_or_repeats_an_item() -> None:
+    source = seqtools.smap(abs, range(60))
+    cleaning = {"_discard", "reset", "leave", "__del__"}  # one interrupt at a time
+    for after in range(0, 120, 3):
+        calls = stops = 0
+
+        def trace(frame: Any, event: str, _: Any, after: int = after) -> None:
+            # Python looks for signals where functions, and generators, go in or on
+            nonlocal calls, stops
+            stack = {f.f_code.co_name for f, _ in traceback.walk_stack(frame)}
+            if "prefetching" in frame.f_code.co_filename and not stack & cleaning:
+                assert event == "call"
+                calls += 1
+                if calls > after and stops < 4:
+                    calls, stops = 0, stops + 1
+                    raise KeyboardInterrupt
+
+        items, more = iter(seqtools.prefetch(source, 2, max_cached=16)), True
+        seen: list[int] = []
+        while more:
+            sys.settrace(trace)
+            try:
+                seen.extend(items)  # keeps what it got before it was interrupted
+                more = False
+            except KeyboardInterrupt:
+                pass
+            finally:
+                sys.settrace(None)
+        assert stops
+        assert seen == list(range(60))
 
 
 def test_a_short_jump_keeps_what_both_windows_have(

@@ -25,14 +25,16 @@ class Bench:
         dropped = [i for i in self.queue if i in unwanted]
         self.queue = [i for i in self.queue if i not in dropped]
         self.window.cancelled(dropped)
-        self.queue = urgent + self.queue + ahead
-        self.asked += urgent + ahead
+        self.queue = [*urgent, *self.queue, *ahead]
+        self.asked += [*urgent, *ahead]
 
     def evaluate(self, n: int = 1000) -> None:
         done, self.queue = self.queue[:n], self.queue[n:]
         self.window.received([(i, -i) for i in done])
 
     def read(self, cursor: Cursor, i: int) -> Any:
+        if cursor.run and cursor.indices[cursor.head - len(cursor.run)] == i:
+            return cursor.run.popleft()
         while (outcome := self.window.take(cursor, i)) is MISSING:
             self.plan()
             assert self.queue, "nothing is being evaluated, and a reader waits"
@@ -221,6 +223,77 @@ def test_after_a_reset_everything_is_asked_again() -> None:
     assert [bench.asked.count(i) for i in range(5)] == [1, 1, 1, 2, 2]
 
 
+def brisk(bench: Bench, cursor: Cursor, most: int) -> None:
+    """Do what the driver does for a reader who comes again and again."""
+    bench.window.lend(cursor, most)
+    bench.plan()
+
+
+def test_what_is_lent_counts_until_it_is_read() -> None:
+    bench = Bench(8)
+    cursor = bench.open(range(100))
+    bench.read(cursor, 0)
+    bench.evaluate()
+    brisk(bench, cursor, 4)
+    assert list(cursor.run) == [-1, -2, -3, -4]
+    assert max(bench.asked) == 8
+    assert [bench.read(cursor, i) for i in (1, 2)] == [-1, -2]
+    bench.plan()
+    assert max(bench.asked) == 10
+    assert [bench.read(cursor, i) for i in range(3, 100)] == [-i for i in range(3, 100)]
+    assert bench.asked == list(range(100))
+
+
+def test_what_is_lent_is_kept_when_the_reader_jumps() -> None:
+    bench = Bench(8)
+    cursor = bench.open(range(100))
+    bench.read(cursor, 0)
+    bench.evaluate()
+    brisk(bench, cursor, 5)
+    assert bench.read(cursor, 3) == -3  # those before it are passed over
+    assert not cursor.run
+    assert [bench.read(cursor, i) for i in (4, 5, 0)] == [-4, -5, 0]
+    assert bench.asked.count(4) == bench.asked.count(5) == 1
+
+
+def test_what_is_lent_is_forgotten_with_the_rest() -> None:
+    bench = Bench(8)
+    cursor = bench.open(range(100))
+    bench.read(cursor, 0)
+    bench.evaluate()
+    brisk(bench, cursor, 4)
+    assert bench.read(cursor, 1) == -1
+    bench.queue.clear()
+    bench.window.reset(forget=True)
+    assert [bench.read(cursor, i) for i in (2, 3)] == [-2, -3]
+    assert [bench.asked.count(i) for i in range(5)] == [1, 1, 2, 2, 2]
+
+
+def test_nothing_is_lent_that_is_no_value_or_not_next() -> None:
+    bench = Bench(8)
+    bench.window = Window(8, [str])
+    cursor = bench.open(range(100))
+    bench.read(cursor, 0)
+    bench.window.received([(i, "error" if i == 3 else -i) for i in (1, 2, 3, 5)])
+    bench.window.lend(cursor, 8)
+    assert list(cursor.run) == [-1, -2]
+    assert bench.window.ready == {3: "error", 5: -5}
+
+
+def test_nothing_is_lent_of_what_others_may_expect() -> None:
+    bench = Bench(8)
+    first, second = bench.open(range(100)), bench.open(range(2, 100))
+    bench.read(first, 0)
+    bench.evaluate()
+    bench.window.lend(first, 4)
+    assert not first.run
+    bench.window.close(second)
+    bench.plan()
+    bench.evaluate()
+    bench.window.lend(first, 4)
+    assert list(first.run) == [-1, -2, -3, -4]
+
+
 class Readers(RuleBasedStateMachine):
     """Readers of all kinds come, read, jump and go; the engine is as slow as it likes."""
 
@@ -266,6 +339,17 @@ class Readers(RuleBasedStateMachine):
             self.bench.window.close(self.cursors.pop(k)[0])
             self.bench.plan()
 
+    @rule(k=st.integers(0, 3), most=st.integers(1, 8))
+    def lend(self, k: int, most: int) -> None:
+        if k < len(self.cursors):
+            brisk(self.bench, self.cursors[k][0], most)
+
+    @rule()
+    def refresh(self) -> None:
+        self.bench.queue.clear()
+        self.bench.window.reset(forget=True)
+        assert not self.bench.window.ready
+
     @rule(n=st.integers(1, 8))
     def evaluate(self, n: int) -> None:
         self.bench.evaluate(n)
@@ -279,7 +363,8 @@ class Readers(RuleBasedStateMachine):
     def holds_no_more_than_its_capacity(self) -> None:
         window = self.bench.window
         wanted = window.pending - window._unwanted
-        assert len(window.ready) + len(wanted) <= window.capacity
+        lent = sum(len(cursor.run) for cursor, _ in self.cursors)
+        assert len(window.ready) + len(wanted) + lent <= window.capacity
         assert window._unwanted <= window.pending
         assert not wanted & set(window.ready)
 

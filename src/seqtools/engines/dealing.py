@@ -6,13 +6,15 @@ of it.
 
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
-from itertools import islice
+from itertools import islice, repeat
 from typing import TypeVar
 
 from seqtools.engines.frames import LONGEST_LIST
 
 _BLOCK_SECONDS = 0.002
 """Work in a block: long against the 20 µs that a message costs."""
+_LEAST_SECONDS = 0.0002
+"""Work in a block where less is left: that one worker ends earlier by as much is no loss."""
 _QUEUE_SECONDS = 0.02
 """Work given to a worker beforehand: twice as long as the keeper sleeps."""
 _MOST_BLOCKS = 16
@@ -59,6 +61,7 @@ class Dealer:
         self._numbers = 0
         self._seconds = _BLOCK_SECONDS  # an item takes, by moving average
         self._longest = 1  # a block may be
+        self._least = 1  # a block is, where there are so many
         self.full = False
         """Whether no worker takes more for now."""
 
@@ -117,8 +120,8 @@ class Dealer:
                 return
             # no more than a fair share of what is there, so that all end at the same time
             share = -(-len(self._backlog) // (2 * len(hands)))
-            length = min(self._longest, share)
-            indices = [self._backlog.popleft() for _ in range(length)]
+            length = min(self._longest, max(share, self._least), len(self._backlog))
+            indices = list(map(deque.popleft, repeat(self._backlog, length)))
             hand = min(takers, key=Hand.queued)
             yield hand, self._block(hand, indices, alone=False)
 
@@ -132,8 +135,9 @@ class Dealer:
         block = hand.blocks[0]
         indices = block.left()[:count]
         self._seconds += 0.2 * (seconds / count - self._seconds)
-        aim = max(1, int(_BLOCK_SECONDS / max(self._seconds, 1e-8)))
-        self._longest = min(2 * self._longest, aim)
+        seconds = max(self._seconds, 1e-8)
+        self._longest = min(2 * self._longest, max(1, int(_BLOCK_SECONDS / seconds)))
+        self._least = max(1, int(_LEAST_SECONDS / seconds))
         block.answered += count
         if block.answered == len(block.indices):
             hand.blocks.popleft()

@@ -7,7 +7,8 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from itertools import islice
+from itertools import islice, repeat
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from seqtools.engines.base import AHEAD, END, PAUSE, here
@@ -35,10 +36,10 @@ class ThreadEngine:
         self._done: deque[tuple[int, Any]] = deque()
         self._fatal: WorkerStartError | None = None
         self._closed = False
-        self._awake = threading.Condition(threading.Lock())  # of workers, for the queue
-        self._idle = 0
-        self._called = False
-        self._arrived = threading.Event()  # of who receives
+        # Of all that wakes a thread, only this is one step to an interrupt.
+        self._calls: SimpleQueue[None] = SimpleQueue()  # for workers that rest
+        self._resting: list[None] = []  # one for each of them that was not called
+        self._arrived: SimpleQueue[None] = SimpleQueue()  # for who receives
         self._receiving = False
         self._doing: list[int | None] = [None] * nworkers
         self._threads = [
@@ -50,8 +51,12 @@ class ThreadEngine:
             )
             for number in range(nworkers)
         ]
-        for thread in self._threads:
-            thread.start()
+        try:
+            for thread in self._threads:
+                thread.start()
+        except BaseException:
+            self.close(wait=False)
+            raise
 
     def submit(self, indices: Sequence[int], *, first: bool = False) -> None:
         """Take `indices` on, before all others that wait if `first`."""
@@ -59,10 +64,13 @@ class ThreadEngine:
             self._queue.extendleft(reversed(indices))
         else:
             self._queue.extend(indices)
-        if self._idle and not self._called:
-            self._called = True  # once is enough, until they have woken
-            with self._awake:
-                self._awake.notify_all()
+        if self._resting:
+            for _ in indices:
+                try:
+                    self._resting.pop()
+                except IndexError:
+                    break
+                self._calls.put(None)
 
     def cancel(self, indices: Collection[int]) -> Collection[int]:
         """Return those of `indices` that no thread has begun."""
@@ -85,18 +93,16 @@ class ThreadEngine:
     def receive(self) -> list[tuple[int, Any]]:
         """Return what is done, waiting for at least one item; nothing after `close`."""
         done = self._done
-        if not done:
-            self._receiving = True  # before the queue is looked at again: none is missed
-            while not (done or self._closed or self._fatal):
-                self._arrived.wait(PAUSE)
-                self._arrived.clear()
-            self._receiving = False
+        while not (done or self._closed or self._fatal):
+            self._receiving = True  # before it is looked at again: none is missed
+            if done or self._closed or self._fatal:
+                break
+            with suppress(Empty):
+                self._arrived.get(timeout=PAUSE)
+        self._receiving = False
         if self._fatal is not None:
             raise self._fatal
-        results = []
-        while done:
-            results.append(done.popleft())
-        return results
+        return list(map(deque.popleft, repeat(done, len(done))))
 
     def close(self, *, wait: bool = True) -> None:
         """Stop all work; with `wait`, give threads a moment to end the item they are at."""
@@ -104,9 +110,9 @@ class ThreadEngine:
         self._queue.clear()
         if self._hints is not None:
             self._hints.end()
-        self._arrived.set()
-        with self._awake:
-            self._awake.notify_all()
+        self._arrived.put(None)
+        for _ in self._threads:
+            self._calls.put(None)
         if not wait:
             return
         deadline = time.monotonic() + _PATIENCE
@@ -129,7 +135,7 @@ class ThreadEngine:
         except BaseException as error:  # noqa: BLE001 -- told to the reader
             self._fatal = WorkerStartError(f"start_hook failed in thread {number}: {error!r}")
             self._fatal.__cause__ = error
-            self._arrived.set()
+            self._arrived.put(None)
             return
         get, queue, done = self._get, self._queue, self._done
         while not self._closed:
@@ -152,8 +158,9 @@ class ThreadEngine:
             self._doing[number] = None
             done.append((i, outcome))
             del outcome  # the reader alone decides how long a value lives
-            if self._receiving and not self._arrived.is_set():
-                self._arrived.set()
+            if self._receiving:
+                self._receiving = False  # once is enough, until it has looked again
+                self._arrived.put(None)
 
     def _hint(self, i: int) -> None:
         with suppress(RuntimeError):  # the queue changed meanwhile: the next one tells again
@@ -161,15 +168,11 @@ class ThreadEngine:
 
     def _rest(self) -> bool:
         """Wait for the queue to be filled; return False if the engine is closed."""
-        with self._awake:
-            # Before the queue is looked at again, so that no call is missed: who calls has
-            # filled the queue before, and gets the lock only when this thread waits.
-            self._idle += 1
-            self._called = False
-            try:
-                while not self._queue and not self._closed:
-                    self._awake.wait()
-                    self._called = False
-            finally:
-                self._idle -= 1
+        if not self._closed:
+            self._resting.append(None)  # before the queue is looked at again: no call is missed
+            if self._queue:
+                with suppress(IndexError):  # no other is left: this one was called meanwhile
+                    self._resting.pop()
+                    return True
+            self._calls.get()
         return not self._closed

@@ -1,6 +1,8 @@
 """Where readers stand, and what they are going to read next."""
 
+from collections import deque
 from collections.abc import Sequence
+from typing import Any
 
 from seqtools.indices import ENDLESS
 
@@ -8,11 +10,16 @@ from seqtools.indices import ENDLESS
 class Cursor:
     """A reader: the indices that it is going to read, and where it stands in them."""
 
-    __slots__ = ("head", "indices", "last_read", "needs", "share", "tail")
+    __slots__ = ("brisk", "head", "indices", "last_read", "left", "needs", "run", "share", "tail")
 
     def __init__(self, indices: Sequence[int]) -> None:
         self.indices = indices
-        self.head = 0  # position of the next read
+        self.head = 0  # position of the next read, behind the run
+        # Outcomes of the items just before the head, which the reader takes without asking.
+        # It may do so at any moment: no length of it is true for long.
+        self.run: deque[Any] = deque()
+        self.left = 0.0  # when it was given something last
+        self.brisk = 0  # so many items it reads so fast that they may be given together
         self.tail = 0  # position up to which items were asked for
         self.share = 0  # number of items that may be asked for ahead
         self.needs: int | None = None  # index that the reader waits for

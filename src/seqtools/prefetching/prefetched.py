@@ -2,13 +2,15 @@
 
 import threading
 import weakref
+from collections.abc import Iterator
 from typing import Any, TypeVar
 
 from seqtools.engines.seeding import seeded
-from seqtools.indices import Indices
-from seqtools.prefetching.cursors import Cursor, Follower
+from seqtools.indices import ENDLESS, Indices
+from seqtools.prefetching.cursors import Follower
 from seqtools.prefetching.driver import Driver
 from seqtools.prefetching.options import Options
+from seqtools.prefetching.reading import Reading
 from seqtools.sequence import LazySequence
 from seqtools.sources import Source, getter, size_of
 
@@ -75,7 +77,24 @@ class Prefetch(LazySequence[T]):
         return Prefetch(sources[0], self._options)
 
     def _opened(self, indices: Indices) -> LazySequence[T]:
-        return Reading(self, indices) if self._options.nworkers else self
+        if not self._options.nworkers:
+            return self
+        reading = Reading(self, self._state.driver, indices)
+        reading.open()
+        return reading
+
+    def __iter__(self) -> Iterator[T]:
+        """Return an iterator, which goes on behind an item that failed."""
+        if not self._options.nworkers:
+            return super().__iter__()
+        n = self._length()
+        return iter(Reading(self, self._state.driver, range(ENDLESS if n is None else n)))
+
+    def __reversed__(self) -> Iterator[T]:
+        """Return an iterator over the items from the last to the first."""
+        if not self._options.nworkers:
+            return super().__reversed__()
+        return iter(Reading(self, self._state.driver, range(len(self) - 1, -1, -1)))
 
     def _args(self) -> tuple[Any, ...]:
         return self._sequence, self._options
@@ -104,32 +123,6 @@ class Prefetch(LazySequence[T]):
     def __exit__(self, *_: object) -> None:
         """End the workers."""
         self.close()
-
-
-class Reading(LazySequence[T]):
-    """A prefetch as one reader sees it, who reads given indices in their order."""
-
-    __slots__ = ("_cursor", "_driver", "_prefetch")
-
-    _name = "prefetch"
-    _read_once = True
-
-    def __init__(self, prefetch: Prefetch[T], indices: Indices) -> None:
-        self._prefetch = prefetch
-        self._origin = prefetch._origin
-        self._driver = prefetch._state.driver
-        self._cursor = Cursor(indices)
-        self._driver.open(self._cursor)
-
-    def _size(self) -> int | None:
-        return self._prefetch._length()
-
-    def _get(self, i: int) -> T:
-        return self._driver.read(self._cursor, i)  # type: ignore[no-any-return]
-
-    def __del__(self) -> None:
-        """Give the share of the window back."""
-        self._driver.leave(self._cursor)
 
 
 class _Seat:

@@ -10,8 +10,8 @@ What it guarantees:
 - What a reader still needs after a jump is kept.
 """
 
-from collections.abc import Collection, Iterable
-from itertools import zip_longest
+from collections.abc import Collection, Sequence
+from itertools import repeat, zip_longest
 from typing import Any
 
 from seqtools.indices import ENDLESS
@@ -24,8 +24,9 @@ MISSING: Any = object()
 class Window:
     """Items between what readers have read and what is evaluated ahead of them."""
 
-    def __init__(self, capacity: int) -> None:
+    def __init__(self, capacity: int, singly: Collection[type] = ()) -> None:
         self.capacity = capacity
+        self._singly = frozenset([*singly, type(MISSING)])  # outcomes of these are no values
         self.ready: dict[int, Any] = {}
         self.pending: set[int] = set()
         self.end = ENDLESS
@@ -51,58 +52,12 @@ class Window:
             self._cursors.remove(cursor)
             self._review = True
 
-    def step(self, cursor: Cursor, i: int) -> tuple[Any, int | None]:
-        """Do what `take` and `plan` do, in the common case, in a tenth of the time.
-
-        That is when the only reader goes on by one, the window is full, and the item is
-        ready. Returns its outcome and the index to evaluate next, if any; `MISSING`
-        in all other cases, in which nothing has changed.
-        """
-        head, share, indices = cursor.head, cursor.share, cursor.indices
-        if (
-            self._review
-            or cursor is not self._alone
-            or not share
-            or cursor.tail != head + share
-            or indices[head] != i
-            or type(cursor) is not Cursor
-            or type(indices) is not range
-        ):
-            return MISSING, None
-        outcome = self.ready.pop(i, MISSING)
-        if outcome is MISSING:
-            return MISSING, None
-        self._clock += 1
-        cursor.last_read = self._clock
-        cursor.head = head + 1
-        if cursor.tail >= len(indices) or len(self.ready) + len(self.pending) >= self.capacity:
-            return outcome, None
-        following = indices[cursor.tail]
-        if following >= self.end or following in self.pending or following in self.ready:
-            return outcome, None
-        cursor.tail += 1
-        self.pending.add(following)
-        return outcome, following
-
     def take(self, cursor: Cursor, i: int) -> Any:
         """Return the outcome of item `i`, needed by `cursor` now, or `MISSING`.
 
         An outcome that was returned is not held any more, unless others expect it.
         """
-        if cursor is not self._alone:
-            self._alone = None
-            if (
-                cursor not in self._cursors
-            ):  # it was opened in the process that this one is a fork of
-                self.open(cursor)
-        position = cursor.find(i)
-        if position is None:
-            if cursor.jump(i):
-                position = 0
-                self._review = True
-        elif position > cursor.head:
-            cursor.head = position  # what was passed over is not going to be read
-            self._review = True
+        position = self._arrive(cursor, i)
         self._clock += 1
         if not cursor.share or cursor is not self._alone:
             self._review = self._review or not cursor.share or self._some_rest()
@@ -119,12 +74,42 @@ class Window:
             del self.ready[i]
         return outcome
 
+    def lend(self, cursor: Cursor, most: int) -> None:
+        """Move up to `most` items that come next, as many as are ready, to the run of `cursor`.
+
+        They count as evaluated and not yet read, until the reader has taken them from
+        there. Nothing is lent where other readers could expect the same items.
+        """
+        if (
+            self._review
+            or cursor is not self._alone
+            or type(cursor) is not Cursor
+            or type(cursor.indices) is not range
+        ):
+            return
+        ready = self.ready
+        ahead = cursor.indices[cursor.head : cursor.head + min(most, len(ready))]
+        values = list(map(ready.pop, ahead, repeat(MISSING)))
+        if not self._singly.isdisjoint(map(type, values)):
+            end = next(k for k, value in enumerate(values) if type(value) in self._singly)
+            kept = zip(ahead[end:], values[end:], strict=True)
+            ready.update((i, value) for i, value in kept if value is not MISSING)
+            del values[end:]
+        cursor.run.extend(values)
+        cursor.head += len(values)
+        self._clock += len(values)
+
     def aimed(self) -> None:
         """Note that what a reader is going to read has changed."""
         self._review = True
 
-    def received(self, results: Iterable[tuple[int, Any]]) -> None:
+    def received(self, results: Sequence[tuple[int, Any]]) -> None:
         """Note outcomes that arrived; those that nobody expects any more are dropped."""
+        indices = [i for i, _ in results]
+        if not self._unwanted and self.pending.issuperset(indices):
+            self.pending.difference_update(indices)
+            self.ready.update(results)
+            return
         for i, outcome in results:
             if i in self.pending:
                 self.pending.discard(i)
@@ -145,13 +130,15 @@ class Window:
         self.pending.clear()
         self._unwanted.clear()
         if forget:
+            for cursor in self._cursors:
+                self._take_back(cursor)
             self.ready.clear()
             self.end = ENDLESS
         self._review = True
 
     # Actions
 
-    def plan(self) -> tuple[list[int], list[int], list[int]]:
+    def plan(self) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
         """Return the indices not to evaluate after all, those needed now, and those ahead.
 
         The first are still counted as pending, until `cancelled` says which of them
@@ -159,6 +146,7 @@ class Window:
         """
         unwanted = self._sweep() if self._review else []
         room = self.capacity - len(self.ready) - len(self.pending) + len(self._unwanted)
+        room -= sum(len(cursor.run) for cursor in self._cursors)
         urgent = []
         for cursor in self._cursors:
             i = cursor.needs
@@ -180,6 +168,35 @@ class Window:
         self._unwanted.difference_update(indices)
 
     # Parts
+
+    def _arrive(self, cursor: Cursor, i: int) -> int | None:
+        """Have `cursor` stand at `i`; return its position, `None` if it stays where it was."""
+        if cursor.run:
+            self._take_back(cursor)  # it goes another way
+        if cursor is not self._alone:
+            self._alone = None
+            if cursor not in self._cursors:  # it has not read yet, or was opened before a fork
+                self.open(cursor)
+        position = cursor.find(i)
+        if position is None:
+            if cursor.jump(i):
+                position = 0
+                self._review = True
+        elif position > cursor.head:
+            cursor.head = position  # what was passed over is not going to be read
+            self._review = True
+        return position
+
+    def _take_back(self, cursor: Cursor) -> None:
+        """Have what was lent, and was not read, ready again."""
+        run = cursor.run
+        while True:
+            try:  # the reader may be taking from the other end
+                outcome = run.pop()
+            except IndexError:
+                return
+            cursor.head -= 1
+            self.ready[cursor.indices[cursor.head]] = outcome
 
     def _some_rest(self) -> bool:
         return any(c.share and self._rests(c) for c in self._cursors)
@@ -227,7 +244,7 @@ class Window:
         self._unwanted.add(last)
         return [last]
 
-    def _fill(self, room: int) -> list[int]:
+    def _fill(self, room: int) -> Sequence[int]:
         """Return the indices to evaluate ahead, in order of need, readers in turn."""
         if self._alone is not None:
             return self._ahead(self._alone, room)
@@ -241,12 +258,22 @@ class Window:
                 cursor.tail = cursor.head
         return chosen[:room]
 
-    def _ahead(self, cursor: Cursor, room: int) -> list[int]:
+    def _ahead(self, cursor: Cursor, room: int) -> Sequence[int]:
         """Return the next indices that `cursor` expects and that are not there, up to `room`."""
-        chosen: list[int] = []
         indices = cursor.indices
         stop = min(cursor.head + cursor.share, len(indices))
         position = max(cursor.tail, cursor.head)
+        run = indices[position : min(stop, position + room)]
+        if (
+            type(run) is range
+            and self.pending.isdisjoint(run)
+            and self.ready.keys().isdisjoint(run)
+            and (not run or max(run[0], run[-1]) < self.end)
+        ):  # all of them at once, in a tenth of the time
+            self.pending.update(run)
+            cursor.tail = position + len(run)
+            return run
+        chosen: list[int] = []
         while position < stop and len(chosen) < room:
             i = int(indices[position])
             if i >= self.end:

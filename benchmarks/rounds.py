@@ -1,0 +1,167 @@
+"""Rounds in which contestants take turns, each in a fresh process."""
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.one import load
+from benchmarks.workload import Contestant, Workload
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+FOLDER = "BENCH_FOLDER"  # names the folder of a workload's files, for contestants
+GRACE = 15.0  # seconds that a contestant has to end after it has said its figures; arbitrary
+
+
+@dataclass(frozen=True)
+class Interpreters:
+    """Paths of the two Pythons: that of ours and most peers, and that of SeqTools 1.x."""
+
+    bench: str
+    original: str
+
+    def of(self, contestant: Contestant) -> str:
+        """Return the one in which a contestant runs."""
+        return self.original if contestant.needs_original else self.bench
+
+
+def run(
+    name: str, rounds: int, interpreters: Interpreters, only: list[str] | None = None
+) -> dict[str, list[dict[str, Any]]]:
+    """Return what each contestant of a workload answered in each round.
+
+    A contestant that fails is not asked again.
+
+    Args:
+        name: The workload.
+        rounds: How often each contestant runs.
+        interpreters: In which they run.
+        only: Names of the contestants to run, by default all.
+    """
+    workload = load(name)
+    names = [c for c in workload.contestants if only is None or c in only]
+    answers: dict[str, list[dict[str, Any]]] = {contestant: [] for contestant in names}
+    with _files(workload):
+        for number in range(rounds):
+            for contestant in names:
+                if any("error" in answer for answer in answers[contestant]):
+                    continue
+                begin = time.perf_counter()
+                python = interpreters.of(workload.contestants[contestant])
+                answer = ask(python, name, contestant, workload.timeout)
+                answers[contestant].append(answer)
+                took = time.perf_counter() - begin
+                say = answer.get("error") or _short(workload, answer["figures"])
+                print(f"  {number + 1}/{rounds} {contestant:<40} {say} ({took:.0f} s)", flush=True)
+    return answers
+
+
+def ask(python: str, workload: str, contestant: str, timeout: float) -> dict[str, Any]:
+    """Return the figures of one contestant from a process of its own, or the error.
+
+    Whatever that process leaves behind in its process group is killed.
+    """
+    if not os.path.exists(python):
+        return {"error": f"there is no environment {os.path.relpath(python, ROOT)}"}
+    command = [python, "-m", "benchmarks.one", workload, contestant]
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(  # noqa: S603 -- ours
+            command,
+            cwd=ROOT,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            start_new_session=True,
+        )
+        try:
+            line = _line(process, timeout)
+            _wait(process, GRACE if line else 0)
+        finally:
+            kill_group(process)
+        if line:
+            answer: dict[str, Any] = json.loads(line)
+            return answer
+        errors.seek(0)
+        said = errors.read().strip().splitlines() or ["nothing"]
+        code = process.returncode
+    why = f"ended by itself with {code}" if code != -signal.SIGKILL else f"{timeout:.0f} s passed"
+    return {"error": f"no figures: {why}; it said last: {said[-1]}"[:300]}
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of contestants.
+
+    Compiled code goes where it pollutes no source folder: a peer that is installed has it,
+    so ours must have it too.
+    """
+    drop = ("PYTHONPATH", "PYTHONDONTWRITEBYTECODE")
+    keep = {name: value for name, value in os.environ.items() if name not in drop}
+    cache = os.path.join(ROOT, "build", "bench-pycache")
+    return {**keep, "PYTHONPYCACHEPREFIX": cache, "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def kill_group(process: "subprocess.Popen[Any]") -> None:
+    """End what is left of a process that was started with a session of its own."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    if process.stdout:
+        process.stdout.close()
+
+
+def folder() -> str:
+    """Return the folder in which `prepare` has made the workload's files."""
+    return os.environ[FOLDER]
+
+
+@contextmanager
+def _files(workload: Workload) -> Iterator[None]:
+    if workload.prepare is None:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="bench-") as path:
+        os.environ[FOLDER] = path
+        try:
+            workload.prepare()
+            yield
+        finally:
+            del os.environ[FOLDER]
+
+
+def _line(process: "subprocess.Popen[Any]", timeout: float) -> bytes:
+    # End of file is no sign: workers that a contestant has forked hold the pipe open too.
+    stdout = process.stdout
+    assert stdout is not None
+    deadline = time.monotonic() + timeout
+    got = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(stdout, selectors.EVENT_READ)
+        while not got.endswith(b"\n") and time.monotonic() < deadline:
+            if selector.select(min(1.0, max(0.0, deadline - time.monotonic()))):
+                part = os.read(stdout.fileno(), 65536)
+                if not part:
+                    _wait(process, 1)
+                    return b""
+                got += part
+            elif process.poll() is not None:
+                return b""
+    return got if got.endswith(b"\n") else b""
+
+
+def _wait(process: "subprocess.Popen[Any]", seconds: float) -> None:
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        print("    (does not end by itself: killed)", file=sys.stderr)
+
+
+def _short(workload: Workload, figures: dict[str, float]) -> str:
+    return "  ".join(f"{f.label}: {figures[f.name] / f.unit:.4g}" for f in workload.figures)

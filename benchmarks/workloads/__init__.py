@@ -1,0 +1,16 @@
+"""A module for each workload, with the workload as its `WORKLOAD`."""
+
+NAMES = (
+    "seed",
+    "trivial-batches",
+    "trivial-items",
+    "uint8",
+    "float32",
+    "stack",
+    "jpeg",
+    "memmap",
+    "start",
+    "memory",
+    "pausing",
+    "sleeping",
+)

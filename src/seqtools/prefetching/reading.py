@@ -1,0 +1,102 @@
+"""A prefetch as one reader sees it."""
+
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from itertools import chain, repeat
+from typing import TypeVar
+
+from seqtools.errors import EndOfSequence, WorkerStartError, reraise
+from seqtools.indices import ENDLESS, Indices
+from seqtools.prefetching.cursors import Cursor
+from seqtools.prefetching.driver import Driver
+from seqtools.sequence import LazySequence
+
+T = TypeVar("T")
+
+
+class Reading(LazySequence[T]):
+    """A prefetch for one reader, who reads given indices in their order."""
+
+    __slots__ = ("_again", "_cursor", "_driver", "_prefetch")
+
+    _name = "prefetch"
+    _read_once = True
+
+    def __init__(self, prefetch: LazySequence[T], driver: Driver, indices: Indices) -> None:
+        self._prefetch = prefetch
+        self._origin = prefetch._origin
+        self._driver = driver
+        self._cursor = Cursor(indices)
+        self._again: int | None = None  # an index that was interrupted while it was read
+
+    def _size(self) -> int | None:
+        return self._prefetch._length()
+
+    def open(self) -> None:
+        """Have it share the window from now on, and not from its first read."""
+        self._driver.open(self._cursor)
+
+    def _get(self, i: int) -> T:
+        cursor = self._cursor
+        run = cursor.run
+        if run and cursor.indices[cursor.head - len(run)] == i:
+            with suppress(IndexError):  # another thread has called refresh()
+                return run.popleft()  # type: ignore[no-any-return]
+        return self._driver.read(cursor, i)  # type: ignore[no-any-return]
+
+    def __iter__(self) -> Iterator[T]:
+        """Return an iterator over the indices given, which goes on behind an item that failed."""
+        ended: list[None] = []
+        # One generator after the other, as one that raised is finished; there are no more
+        # once `ended` has a length. No step of Python lies in between, which an interrupt
+        # could end.
+        more = iter(ended.__len__, 1)
+        return chain.from_iterable(map(self.attempt, more, repeat(ended)))
+
+    def attempt(self, _: int, ended: list[None]) -> Iterator[T]:
+        """Yield what comes next, until something is raised or there is no more."""
+        run = self._cursor.run
+        i, reading = -1, False
+        try:
+            while True:
+                if self._again is None:
+                    # What was lent is passed on without a step of Python for each item: no
+                    # interrupt can come between taking it and giving it.
+                    with suppress(IndexError):  # another thread has called refresh()
+                        yield from map(deque.popleft, repeat(run, len(run)))
+                following = self._following()
+                if following is None:
+                    break
+                i, reading = following, True
+                item = self._get(i)
+                self._again, reading = None, False
+                yield item
+                del item  # the reader alone decides how long it lives
+        except EndOfSequence:
+            self._check_end(i)
+        except WorkerStartError:  # it is not about this item, which is still to be read
+            raise
+        except Exception as error:  # noqa: BLE001 -- user code may raise anything
+            self._again = None
+            reraise(error)
+        except BaseException:  # an interrupt is nobody's error: the item is still to be read
+            if reading:
+                self._again = i
+            raise
+        ended.append(None)
+
+    def _following(self) -> int | None:
+        """Return the index to read next, `None` at the end."""
+        if self._again is not None:
+            return self._again
+        cursor = self._cursor
+        return cursor.indices[cursor.head] if cursor.head < len(cursor.indices) else None
+
+    def _check_end(self, i: int) -> None:
+        if self._cursor.indices.stop != ENDLESS:  # type: ignore[attr-defined]
+            self._ended_early(i)
+
+    def __del__(self) -> None:
+        """Give the share of the window back."""
+        self._driver.leave(self._cursor)
