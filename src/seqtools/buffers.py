@@ -9,6 +9,9 @@ from typing import Any
 ALIGNMENT = 64
 """Addresses of buffers are multiples of this: the cache line, and the widest vector."""
 
+SMALL = 1 << 15
+"""Bytes below which a slot is not worth it: measured break-even is 32 to 64 KB."""
+
 allocate: Callable[[int], Any] | None = None
 """In a worker process, what returns a slot of so many bytes, `None` where there is no room.
 
@@ -23,7 +26,7 @@ def empty(nbytes: int) -> Any:
     Args:
         nbytes: Size in bytes, at least 0.
     """
-    slot = None if allocate is None else allocate(nbytes)
+    slot = allocate(nbytes) if allocate is not None and nbytes >= SMALL else None
     return _plain(nbytes) if slot is None else slot
 
 

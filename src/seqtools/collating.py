@@ -9,9 +9,6 @@ from typing import Any, NoReturn, TypeAlias
 from seqtools import buffers
 from seqtools.sources import Source
 
-_SMALL = 1 << 15
-"""Bytes below which a result is not worth a slot: measured break-even is 32 to 64 KB."""
-
 _Kind: TypeAlias = Callable[[Sequence[Any], str], Any]
 """What puts items of a kind together; is given where in the items of the user they lie."""
 
@@ -216,7 +213,7 @@ def _room(shape: tuple[int, ...], dtype: Any) -> Any:
     import numpy as np
 
     nbytes = math.prod(shape) * dtype.itemsize
-    if nbytes < _SMALL:
+    if nbytes < buffers.SMALL:
         return np.empty(shape, dtype)
     return np.ndarray(shape, dtype, buffers.empty(nbytes))
 
@@ -258,7 +255,7 @@ def _tensor(shape: tuple[int, ...], dtype: Any) -> Any:
     torch = sys.modules["torch"]
 
     count = math.prod(shape)
-    if count * dtype.itemsize < _SMALL:
+    if count * dtype.itemsize < buffers.SMALL:
         return torch.empty(shape, dtype=dtype)
     room = buffers.empty(count * dtype.itemsize)
     return torch.frombuffer(room, dtype=dtype, count=count).view(shape)

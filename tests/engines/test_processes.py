@@ -275,8 +275,9 @@ def test_memory_maps_travel_by_reference(tmp_path: Path, mode: Any) -> None:
     for array in (mapped, mapped[10:500:3, ::-1], np.asarray(mapped)[5:], mapped[::-1].T):
         p = prefetch(seqtools.smap(lambda row: row.copy(), array))
         np.testing.assert_array_equal(np.array(list(p)), np.asarray(array))
-        p = prefetch(seqtools.smap(mapped_here, seqtools.gather(array, range(2))))
-        assert list(p) == [mode != "c"] * 2
+        if mode != "c":  # what this one may have changed is looked for: see test_mappings.py
+            p = prefetch(seqtools.smap(mapped_here, seqtools.gather(array, range(2))))
+            assert list(p) == [True] * 2
 
 
 def test_a_memory_map_without_a_file_goes_by_value(tmp_path: Path) -> None:

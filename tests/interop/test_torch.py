@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -191,3 +192,75 @@ def test_batches_from_workers() -> None:
     for batch in found:
         assert (batch["image"] == torch.from_numpy(batch["label"])[:, None, None]).all()
         batch["image"].zero_()
+
+
+# In the pipeline
+
+
+def mapped(path: Path) -> Callable[[], bool]:
+    """Return a function that tells whether the file at `path` is mapped where it is called."""
+    name = str(path)
+    return lambda: name in Path("/proc/self/maps").read_text(encoding="utf-8")
+
+
+def test_tensors_in_the_pipeline_are_shared_and_may_be_written_to() -> None:
+    value = torch.zeros(200_000)
+
+    def count(_: int) -> tuple[float, str]:
+        value[0] += 1
+        address = value.data_ptr()
+        for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
+            start, stop = (int(part, 16) for part in line.split()[0].split("-"))
+            if start <= address < stop:
+                return float(value[0]), line
+        return 0.0, "nowhere"
+
+    with seqtools.prefetch(seqtools.smap(count, range(20)), 2, "process") as ready:
+        found = list(ready)
+    assert max(number for number, _ in found) <= 20
+    assert all("memfd:seqtools" in line for _, line in found)
+    assert value[0] == 0
+
+
+def test_a_model_in_the_pipeline() -> None:
+    model = torch.nn.Linear(300, 300).eval()
+    images = torch.ones(10, 300)
+
+    @torch.inference_mode()
+    def infer(k: int) -> Any:
+        return model(images[k])
+
+    with seqtools.prefetch(seqtools.smap(infer, range(10)), 2, "process") as ready:
+        for k, given in enumerate(ready):
+            torch.testing.assert_close(given, infer(k))
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_tensors_of_a_file(tmp_path: Path, shared: bool) -> None:
+    path = tmp_path / "data"
+    np.arange(200_000.0).tofile(path)
+    value = torch.from_file(str(path), shared=shared, size=200_000, dtype=torch.float64)
+    there = mapped(path)
+
+    def read(k: int) -> tuple[float, bool]:
+        return float(value[k]), there()
+
+    with seqtools.prefetch(seqtools.smap(read, range(4)), 2, "process") as ready:
+        assert list(ready) == [(float(k), True) for k in range(4)]
+    value[2] = 7
+    with seqtools.prefetch(seqtools.smap(read, range(4)), 2, "process") as ready:
+        assert [x for x, _ in ready] == [0, 1, 7, 3]
+        assert [by_reference for _, by_reference in ready] == [shared] * 4
+
+
+def test_tensors_of_a_file_that_torch_has_saved(tmp_path: Path) -> None:
+    path = tmp_path / "data.pt"
+    torch.save({"a": torch.zeros(100_000), "b": torch.arange(100_000)}, path)
+    state = torch.load(path, mmap=True)
+    there = mapped(path)
+
+    def read(k: int) -> tuple[int, bool]:
+        return int(state["b"][k]), there()
+
+    with seqtools.prefetch(seqtools.smap(read, range(4)), 2, "process") as ready:
+        assert list(ready) == [(k, True) for k in range(4)]

@@ -6,10 +6,10 @@ refers to one of these, its number is sent, and the consumer gets its own object
 result is an instance of the consumer's class, and loading it changes nothing there.
 
 Buffers of arrays lie outside of the pickle, in one anonymous file that workers map
-privately: however many workers there are, there is one copy until somebody writes.
+privately: however many workers there are, there is one copy until somebody writes. Those
+that lie in mapped files are not copied at all: workers map the files.
 """
 
-import functools
 import io
 import mmap
 import os
@@ -18,66 +18,19 @@ import struct
 import sys
 import tempfile
 import types
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
 import cloudpickle
 
-from seqtools.engines.memmaps import reduce_memmap
+from seqtools.engines.mappings import find_in_files, map_place
+from seqtools.engines.pickling import PipelinePickler, unpicklable
 from seqtools.engines.reducing import Reducer, reducer
-from seqtools.errors import WorkerStartError
+from seqtools.engines.weighing import warn_if_much
 
 _ALIGNMENT = 64
-_HEAD = struct.Struct("<QQ")  # lengths of the pickle and of the table of buffers
-
-
-class _PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle has no types
-    """Pickles a pipeline, and notes what goes by value."""
-
-    def __init__(self, file: io.BytesIO, buffers: list[pickle.PickleBuffer]) -> None:
-        super().__init__(file, protocol=5, buffer_callback=buffers.append)
-        self.by_value: list[Any] = []
-
-    def reducer_override(self, obj: Any) -> Any:
-        mapped = reduce_memmap(obj)
-        if mapped is not None:
-            return mapped
-        if isinstance(obj, functools._lru_cache_wrapper):  # noqa: SLF001 -- it has no other name
-            return _reduce_cached(obj)
-        reduced = super().reducer_override(obj)
-        by_reference = reduced is NotImplemented or isinstance(reduced, str)
-        if not by_reference and isinstance(obj, type | types.FunctionType):
-            self.by_value.append(obj)
-        return _with_slots(obj, reduced)
-
-
-def _reduce_cached(function: Any) -> Any:
-    """Return how to cache the same function anew, if it cannot be imported by its name."""
-    module = sys.modules.get(function.__module__)
-    if (
-        function.__module__ != "__main__"
-        and getattr(module, function.__qualname__, None) is function
-    ):
-        return NotImplemented
-    parameters = function.cache_parameters()
-    return _cached, (function.__wrapped__, parameters["maxsize"], parameters["typed"])
-
-
-def _cached(function: Any, maxsize: int | None, typed: bool) -> Any:  # noqa: FBT001 -- called by pickle
-    return functools.lru_cache(maxsize, typed)(function)
-
-
-def _with_slots(obj: Any, reduced: Any) -> Any:
-    """Return what cloudpickle makes of `obj`, with the slots of a class, which it leaves out.
-
-    Its instances would have a `__dict__` in the worker, and could not be loaded here.
-    """
-    if isinstance(reduced, tuple) and isinstance(obj, type) and "__slots__" in obj.__dict__:
-        make, arguments, *rest = reduced
-        if len(arguments) > 3 and isinstance(arguments[3], dict):  # noqa: PLR2004 -- the namespace
-            namespace = arguments[3] | {"__slots__": obj.__slots__}  # type: ignore[attr-defined]
-            return make, (*arguments[:3], namespace, *arguments[4:]), *rest
-    return reduced
+_HEAD = struct.Struct("<QQQQ")  # lengths of prelude, pipeline and files, number of buffers
+_BUFFER = struct.Struct("<qQQ")  # number of the file, -1 for the shipment itself, begin, end
 
 
 class Shipment(NamedTuple):
@@ -99,29 +52,34 @@ def pack(source: Any, get: Callable[[int], Any], hook: Any, hints: Any = None) -
     first, second = io.BytesIO(), io.BytesIO()
     try:
         cloudpickle.Pickler(first, protocol=5).dump((sys.argv, hook))
-        pickler = _PipelinePickler(second, buffers)
+        pickler = PipelinePickler(second, buffers)
         # the table is pickled behind the pipeline, so that it is complete by then
         pickler.dump((get, hints, pickler.by_value))
+        raws = [buffer.raw() for buffer in buffers]
     except Exception as error:
-        raise _unpicklable(source, hook, error) from error
-    raws = [buffer.raw() for buffer in buffers]
-    begin = 2 * _HEAD.size + first.tell() + second.tell() + 16 * len(raws)
-    places: list[tuple[int, int]] = []
-    for raw in raws:
-        begin += -begin % _ALIGNMENT
-        places.append((begin, raw.nbytes))
-        begin += raw.nbytes
+        raise unpicklable(source, hook, error) from error
+    files, places = find_in_files(raws)
+    shared = sum(raw.nbytes for k, raw in enumerate(raws) if k not in places)
+    warn_if_much(source, first.tell() + second.tell(), shared)
+    parts = [first.getbuffer(), second.getbuffer(), memoryview(pickle.dumps(files))]
+    end = _HEAD.size + sum(map(len, parts)) + _BUFFER.size * len(raws)
     fd = _anonymous_file()
     with os.fdopen(os.dup(fd), "wb") as file:
-        file.write(_HEAD.pack(first.tell(), second.tell()) + _HEAD.pack(len(raws), 0))
-        file.write(first.getbuffer())
-        file.write(second.getbuffer())
-        for place in places:
-            file.write(_HEAD.pack(*place))
-        for (start, _), raw in zip(places, raws, strict=True):
-            file.seek(start)
-            file.write(raw)
-        file.truncate(max(begin, 1))
+        file.write(_HEAD.pack(*map(len, parts), len(raws)))
+        for part in parts:
+            file.write(part)
+        for k, raw in enumerate(raws):
+            if k not in places:
+                begin = end + -end % _ALIGNMENT
+                end = begin + raw.nbytes
+                places[k] = -1, begin, end
+            file.write(_BUFFER.pack(*places[k]))
+        for k, raw in enumerate(raws):
+            number, begin, _ = places[k]
+            if number < 0:
+                file.seek(begin)
+                file.write(raw)
+        file.truncate(end)
     return Shipment(fd, pickler.by_value)
 
 
@@ -133,25 +91,27 @@ class Delivery:
     """A shipment that arrived; its pipeline is loaded when it is asked for."""
 
     def __init__(self, memory: mmap.mmap) -> None:
-        view = memoryview(memory)
-        first, self._length = _HEAD.unpack_from(view, 0)
-        self._count, _ = _HEAD.unpack_from(view, _HEAD.size)
-        self._begin = 2 * _HEAD.size + first
-        self._first = view[2 * _HEAD.size : self._begin]
-        self._view = view
+        self._view = memoryview(memory)
+        *lengths, count = _HEAD.unpack_from(self._view)
+        parts, begin = [], _HEAD.size
+        for length in (*lengths, _BUFFER.size * count):
+            parts.append(self._view[begin : begin + length])
+            begin += length
+        self._prelude, self._pipeline, self._files, self._buffers = parts
 
     def prelude(self) -> tuple[list[str], Callable[..., object] | None]:
         """Return the arguments of the consumer's program, and the start hook."""
-        prelude: tuple[list[str], Any] = pickle.loads(self._first)
+        prelude: tuple[list[str], Any] = pickle.loads(self._prelude)
         return prelude
 
     def pipeline(self) -> Pipeline:
         """Return the pipeline: see `Pipeline`."""
-        end = self._begin + self._length
-        table = _HEAD.iter_unpack(self._view[end : end + 16 * self._count])
-        buffers = [self._view[start : start + n] for start, n in table]
-        body = self._view[self._begin : end]
-        loaded: Pipeline = pickle.loads(body, buffers=buffers)
+        files = [map_place(place) for place in pickle.loads(self._files)]
+        buffers = [
+            (self._view if number < 0 else files[number])[begin:end]
+            for number, begin, end in _BUFFER.iter_unpack(self._buffers)
+        ]
+        loaded: Pipeline = pickle.loads(self._pipeline, buffers=buffers)
         return loaded
 
 
@@ -235,39 +195,3 @@ class Loader:
         if not self._by_value:
             return pickle.loads(data, buffers=buffers)
         return _ResultUnpickler(io.BytesIO(data), buffers, self._by_value).load()
-
-
-def _unpicklable(sequence: Any, hook: Any, error: Exception) -> WorkerStartError:
-    """Return the error that names what cannot be pickled, and what to do."""
-    advice = "or use method='thread', or start_method='fork'"
-    if not _picklable(hook):
-        message = f"start_hook cannot be sent to worker processes: {error}"
-        return WorkerStartError(message)
-    culprit = next((s for s in _stages(sequence) if not _picklable(s)), None)
-    if culprit is None or not hasattr(culprit, "_origin"):
-        kind = type(sequence if culprit is None else culprit).__name__
-        message = (
-            f"a source of type {kind} cannot be sent to worker processes: {error}; {advice[3:]}"
-        )
-        return WorkerStartError(message)
-    file, line = culprit._origin
-    message = (
-        f"{culprit._describe()}, made at {file}:{line}, cannot be sent to worker processes: "
-        f"{type(error).__name__}: {error}; make what it needs inside of the function, {advice}"
-    )
-    return WorkerStartError(message)
-
-
-def _stages(sequence: Any) -> Iterator[Any]:
-    """Yield the stages of a pipeline, sources before what reads them."""
-    for source in sequence._sources() if hasattr(sequence, "_sources") else ():
-        yield from _stages(source)
-    yield sequence
-
-
-def _picklable(obj: Any) -> bool:
-    try:
-        _PipelinePickler(io.BytesIO(), []).dump(obj)
-    except Exception:  # noqa: BLE001 -- code of users may raise anything
-        return False
-    return True

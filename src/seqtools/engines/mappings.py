@@ -1,0 +1,188 @@
+"""Memory that lies in a mapped file, which another process can map instead of copying it.
+
+Linux tells which files are mapped where, and which pages of a private mapping were copied
+to be written to and are no longer those of the file. Where it does not, nothing is found.
+"""
+
+import mmap
+import os
+import stat
+import sys
+from bisect import bisect_right
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import NamedTuple, TypeAlias
+
+_LARGE = 1 << 16
+"""Bytes from which memory is looked for in files. Below, a copy costs no more. Arbitrary."""
+_ENTRY = 8  # bytes of /proc/self/pagemap about a page
+_CHUNK = 1 << 20  # bytes of it that are read at a time
+
+
+class File(NamedTuple):
+    """A file, and how it is mapped."""
+
+    path: str
+    device: int
+    inode: int
+    access: int
+    """What `mmap.mmap` takes: read only, shared by all who map it, or copied on write."""
+
+
+class Place(NamedTuple):
+    """Part of a file, in bytes."""
+
+    file: File
+    begin: int
+    end: int
+
+
+Found: TypeAlias = tuple[int, int, int]
+"""The number of a place, and begin and end of the bytes in it."""
+
+
+def find_in_files(views: Sequence[memoryview]) -> tuple[list[Place], dict[int, Found]]:
+    """Return the places of files to be mapped, and where in them which of `views` lie."""
+    large = [k for k, view in enumerate(views) if view.nbytes >= _LARGE]
+    if not large:
+        return [], {}
+    mappings = _Mappings()
+    places = {k: place for k in large if (place := mappings.find(views[k])) is not None}
+    # every file is mapped once, from the first view in it to the last
+    wholes: dict[File, Place] = {}
+    for place in places.values():
+        whole = wholes.get(place.file, place)
+        begin, end = min(place.begin, whole.begin), max(place.end, whole.end)
+        wholes[place.file] = Place(place.file, begin, end)
+    numbers = {file: number for number, file in enumerate(wholes)}
+    found = {}
+    for k, (file, begin, end) in places.items():
+        origin = wholes[file].begin
+        found[k] = numbers[file], begin - origin, end - origin
+    return list(wholes.values()), found
+
+
+def map_place(place: Place) -> memoryview:
+    """Return the bytes of `place`, mapped.
+
+    Raises:
+        OSError: If there is another file by now, or none.
+    """
+    file = place.file
+    flags = os.O_RDWR if file.access == mmap.ACCESS_WRITE else os.O_RDONLY
+    fd = os.open(file.path, flags | os.O_CLOEXEC)
+    try:
+        status = os.fstat(fd)
+        if (status.st_dev, status.st_ino) != (file.device, file.inode):
+            message = f"{file.path} is no longer the file that is mapped in the pipeline"
+            raise FileNotFoundError(message)
+        ahead = place.begin % mmap.ALLOCATIONGRANULARITY
+        length = place.end - place.begin + ahead
+        # without a descriptor that lives as long, where Python can do that
+        options = {"trackfd": False} if sys.version_info >= (3, 13) else {}
+        offset = place.begin - ahead
+        mapped = mmap.mmap(fd, length, access=file.access, offset=offset, **options)
+    finally:
+        os.close(fd)
+    return memoryview(mapped)[ahead:]
+
+
+class _Area(NamedTuple):
+    """A line of /proc/self/maps, with those that continue it."""
+
+    start: int
+    stop: int
+    offset: int
+    permissions: bytes
+    path: str
+    device: int
+    inode: int
+
+
+class _Mappings:
+    """The files that are mapped into this process now."""
+
+    def __init__(self) -> None:
+        self._areas = _areas()
+        self._starts = [area.start for area in self._areas]
+        self._known: dict[tuple[str, int, int], bool] = {}
+
+    def find(self, view: memoryview) -> Place | None:
+        """Return the place that `view` shows, `None` if it may show something else."""
+        import numpy as np  # ctypes has no address of what is read-only
+
+        start = np.frombuffer(view, np.uint8).__array_interface__["data"][0]
+        stop = start + view.nbytes
+        k = bisect_right(self._starts, start) - 1
+        if k < 0 or stop > self._areas[k].stop:
+            return None
+        area = self._areas[k]
+        shared = area.permissions.endswith(b"s")
+        if not self._has_path(area) or not (shared or _is_of_file(start, stop)):
+            return None
+        access = mmap.ACCESS_READ
+        if not view.readonly:
+            access = mmap.ACCESS_WRITE if shared else mmap.ACCESS_COPY
+        begin = start - area.start + area.offset
+        file = File(area.path, area.device, area.inode, access)
+        return Place(file, begin, begin + view.nbytes)
+
+    def _has_path(self, area: _Area) -> bool:
+        """Return whether the path of the file leads to it, and not to what has replaced it."""
+        key = area.path, area.device, area.inode
+        if key not in self._known:
+            self._known[key] = False
+            with suppress(OSError, ValueError):
+                status = os.stat(area.path)
+                same = (status.st_dev, status.st_ino) == (area.device, area.inode)
+                self._known[key] = same and stat.S_ISREG(status.st_mode)
+        return self._known[key]
+
+
+def _areas() -> list[_Area]:
+    """Return the mapped files by address."""
+    try:
+        with open("/proc/self/maps", "rb") as file:
+            lines = file.read().splitlines()
+    except OSError:
+        return []
+    areas: list[_Area] = []
+    for line in lines:
+        addresses, permissions, offset, device, inode, *path = line.split(maxsplit=5)
+        if not path or not path[0].startswith(b"/"):
+            continue
+        start, stop = (int(address, 16) for address in addresses.split(b"-"))
+        number = os.makedev(*(int(part, 16) for part in device.split(b":")))
+        rest = permissions, os.fsdecode(path[0]), number, int(inode)
+        area = _Area(start, stop, int(offset, 16), *rest)
+        if areas and area == _Area(areas[-1].stop, stop, _next_offset(areas[-1]), *rest):
+            areas[-1] = areas[-1]._replace(stop=stop)  # as one that advice was given on in parts
+        else:
+            areas.append(area)
+    return areas
+
+
+def _next_offset(area: _Area) -> int:
+    return area.offset + area.stop - area.start
+
+
+def _is_of_file(start: int, stop: int) -> bool:
+    """Return whether no page of a private mapping was copied to be written to.
+
+    See "Examining Process Page Tables" in the documentation of Linux: the uppermost bits of
+    an entry say that a page is present, is swapped, and belongs to a file.
+    """
+    import numpy as np
+
+    first, last = start // mmap.PAGESIZE, -(-stop // mmap.PAGESIZE)
+    left = (last - first) * _ENTRY
+    with suppress(OSError), open("/proc/self/pagemap", "rb", buffering=0) as file:
+        file.seek(first * _ENTRY)
+        while left:
+            entries = np.frombuffer(file.read(min(left, _CHUNK)), np.uint64)
+            there, of_file = entries >> np.uint64(62), (entries >> np.uint64(61)) & np.uint64(1)
+            if not entries.size or ((there > 0) & (of_file == 0)).any():
+                return False
+            left -= entries.nbytes
+        return True
+    return False
