@@ -156,9 +156,10 @@ def path_of(error: BaseException) -> tuple[Step, ...]:
                 # One exception object raised twice has the frames of its first time at the
                 # end; where a function reads another pipeline, that one told its own path.
                 break
-        for step in _told_by(link):
-            if not told or told[-1] != step:  # `_get` may hand on to what is compiled for it
-                told.append(step)
+        for stage, i in _told_by(link):
+            # `_get` hands on to what is compiled for it
+            if not told or told[-1][0] is not stage or told[-1][1] != i:
+                told.append((stage, i))
         link = link.tb_next
     steps = [Step(stage._describe(), i, *stage._origin) for stage, i in told]
     if isinstance(error, EvaluationError):
