@@ -121,7 +121,7 @@ class ProcessEngine:
         with self._lock:
             return self._dealer.cancel(indices)
 
-    def receive(self) -> list[tuple[int, Any]]:
+    def receive(self, *, wait: bool = True) -> list[tuple[int, Any]]:
         """Return what is done, waiting for at least one item; nothing after `close`."""
         self._receiving = True
         try:
@@ -132,9 +132,12 @@ class ProcessEngine:
                         return done
                     if self._fatal is not None:
                         raise self._fatal
-                events = self._poller.poll(PAUSE)
+                events = self._poller.poll(PAUSE if wait else 0)
                 with self._lock:
                     self._handle(events)
+                    if not wait:
+                        done, self._done = self._done, []
+                        return done
         finally:
             self._received += 1
             self._receiving = False
