@@ -119,7 +119,7 @@ class ProcessEngine:
         with self._lock:
             return self._dealer.cancel(indices)
 
-    def receive(self) -> list[tuple[int, Any]]:
+    def receive(self, *, wait: bool = True) -> list[tuple[int, Any]]:
         """Return what is done, waiting for at least one item; nothing after `close`."""
         self._receiving = True
         try:
@@ -130,9 +130,12 @@ class ProcessEngine:
                         return done
                     if self._fatal is not None:
                         raise self._fatal
-                polled = self._crew.poll(self._patience())
+                polled = self._crew.poll(self._patience() if wait else 0)
                 with self._lock:
                     self._handle(polled)
+                    if not wait:
+                        done, self._done = self._done, []
+                        return done
         finally:
             self._received += 1
             self._receiving = False
