@@ -87,6 +87,10 @@ class WorkerDied(RuntimeError):  # noqa: N818 -- the name says what happened
     """A worker process ended while it was evaluating an item."""
 
 
+class ItemTimeout(TimeoutError):  # noqa: N818 -- the name says what happened
+    """An item took longer than it may; its worker was replaced."""
+
+
 class WorkerStartError(RuntimeError):
     """Workers could not be started: the pipeline or the start hook failed in them."""
 
@@ -152,9 +156,10 @@ def path_of(error: BaseException) -> tuple[Step, ...]:
                 # One exception object raised twice has the frames of its first time at the
                 # end; where a function reads another pipeline, that one told its own path.
                 break
-        for step in _told_by(link):
-            if not told or told[-1] != step:  # `_get` may hand on to what is compiled for it
-                told.append(step)
+        for stage, i in _told_by(link):
+            # `_get` hands on to what is compiled for it
+            if not told or told[-1][0] is not stage or told[-1][1] != i:
+                told.append((stage, i))
         link = link.tb_next
     steps = [Step(stage._describe(), i, *stage._origin) for stage, i in told]
     if isinstance(error, EvaluationError):

@@ -25,7 +25,7 @@ class Smap(LazySequence[T]):
         return common_size(self._sequences)
 
     def _link(self) -> fusing.Link | None:
-        return fusing.Link(fusing.APPLIED, self._f, self._sequences[0])
+        return fusing.APPLIED, self._f, self._sequences[0]
 
     def _get_many(self, indices: Indices) -> Sequence[T]:
         if self._waits():
@@ -80,7 +80,7 @@ class Starmap(Smap[T]):
     __slots__ = ()
 
     def _link(self) -> fusing.Link:
-        return fusing.Link(fusing.UNPACKED, self._f, self._sequences[0])
+        return fusing.UNPACKED, self._f, self._sequences[0]
 
     def _results(self, indices: Indices) -> list[T]:
         f = self._f

@@ -472,7 +472,7 @@ class Slice(Rearrangement[T]):
         return 0, self._range[i]
 
     def _link(self) -> fusing.Link:
-        return fusing.Link(fusing.PLACED, self._range, self._sequences[0])
+        return fusing.PLACED, self._range, self._sequences[0]
 
     _get = LazySequence._get
 

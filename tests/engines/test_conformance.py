@@ -44,6 +44,22 @@ def test_every_index_comes_back_once(make: Make) -> None:
     assert sorted(collect(engine, 303)) == [(i, i * i) for i in wanted]
 
 
+def test_what_is_there_can_be_asked_without_waiting(make: Make, fifo: MakeFifo) -> None:
+    gate = fifo()
+
+    def get(i: int) -> int:
+        gate.wait()
+        return i
+
+    engine = make(get, 1)
+    assert engine.receive(wait=False) == []
+    engine.submit([5])
+    assert engine.receive(wait=False) == []
+    gate.send()
+    assert engine.receive() == [(5, 5)]
+    assert engine.receive(wait=False) == []
+
+
 def test_an_index_may_be_submitted_again(make: Make) -> None:
     engine = make(lambda i: -i)
     for _ in range(3):

@@ -181,6 +181,18 @@ def test_no_more_than_the_window_is_evaluated(
         assert last <= i + max_cached
 
 
+def test_large_items_are_fewer_ahead(ahead: Prefetched, tmp_path: Path) -> None:
+    def get(x: int) -> np.ndarray[Any, Any]:
+        (tmp_path / str(x)).touch()
+        return np.full(100_000, x, np.uint8)
+
+    p = ahead(seqtools.smap(get, range(60)), max_cached=50, max_bytes=400_500)
+    for i, value in enumerate(p):
+        assert value[-1] == i
+        # at first, before the size of any is known, it is 10
+        assert max(int(path.name) for path in tmp_path.iterdir()) <= max(10, i + 5)
+
+
 def test_a_quick_reader_gets_every_item_in_order(prefetched: Prefetched) -> None:
     p, n = prefetched(squares(5000), max_cached=200), 5000
     assert list(p) == [x * x for x in range(n)]

@@ -16,7 +16,8 @@ import pytest
 
 import seqtools
 from seqtools.engines.launch import meaning
-from seqtools.errors import WorkerDied, WorkerStartError
+from seqtools.engines.process import ProcessEngine
+from seqtools.errors import ItemTimeout, WorkerDied, WorkerStartError
 from tests.engines.fifo import Fifo
 from tests.leaks import descendants
 
@@ -126,6 +127,56 @@ def test_a_worker_that_closes_its_pipes_is_replaced(tmp_path: Path) -> None:
         return x
 
     assert list(prefetch(seqtools.smap(get, range(6)))) == list(range(6))
+
+
+@pytest.mark.parametrize("start_method", ["template", "spawn", "fork"])
+@pytest.mark.parametrize("n", [8, 500])
+def test_an_item_that_hangs_is_named_and_its_worker_replaced(
+    n: int, start_method: str, fifo: MakeFifo
+) -> None:
+    gates = {3: fifo(), 5: fifo()}
+
+    def get(x: int) -> int:
+        if x in gates:
+            gates[x].wait()  # for ever
+        return x
+
+    engine = ProcessEngine(None, get, 2, start_method=start_method, timeout=0.3)
+    engine.submit(range(n))
+    got: dict[int, Any] = {}
+    while len(got) < n:
+        for i, outcome in engine.receive():
+            assert i not in got
+            got[i] = outcome
+    for i in gates:
+        error = got.pop(i).error
+        assert isinstance(error, ItemTimeout)
+        assert f"item {i} took longer than timeout=0.3 s in worker" in str(error)
+    assert got == {i: i for i in range(n) if i not in gates}
+    gates[3].send(2)  # the worker that was at it may just be taking one
+    engine.submit([3, 0])  # it may be tried again
+    again: dict[int, Any] = {}
+    while len(again) < 2:
+        again.update(engine.receive())
+    assert again == {3: 3, 0: 0}
+    engine.close()
+
+
+def test_a_worker_that_is_stopped_is_replaced() -> None:
+    engine = ProcessEngine(None, _stops, 2, timeout=0.3)
+    engine.submit(range(6))
+    got: dict[int, Any] = {}
+    while len(got) < 6:
+        got.update(engine.receive())
+    assert isinstance(got.pop(2).error, ItemTimeout)
+    assert got == {i: i for i in (0, 1, 3, 4, 5)}
+    engine.close()
+
+
+def _stops(i: int) -> int:
+    if i == 2:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    return i
 
 
 def test_how_a_process_ended_in_words() -> None:

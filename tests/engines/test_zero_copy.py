@@ -131,6 +131,23 @@ def test_a_large_value_that_has_no_buffers() -> None:
             assert strings == [str(i + k) for k in range(50_000)]
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_collated_batches_are_delivered_from_where_they_are_made(
+    nested: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_copy(*_: object) -> Any:
+        raise AssertionError
+
+    monkeypatch.setattr(slots.Slots, "put", no_copy)
+    arrays = seqtools.smap(lambda i: np.full(5000, i), range(100))
+    samples = seqtools.smap(lambda a: {"a": a, "b": (a, 1)}, arrays) if nested else arrays
+    batches = seqtools.batch(samples, 10, collate_fn=seqtools.collate_arrays)
+    with seqtools.prefetch(batches, 2, "process", start_method="fork") as p:
+        for k, batch in enumerate(p):
+            for array in (batch["a"], batch["b"][0]) if nested else (batch,):
+                assert (array == np.arange(10 * k, 10 * k + 10)[:, None]).all()
+
+
 def test_memory_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
     whole = forking.Leases

@@ -18,8 +18,9 @@ def made(**arguments: Any) -> options.Options:
 
 def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(options, "usable_cores", lambda: 6)
-    assert made() == options.Options(6, "thread", 12)
-    assert made(nworkers=2).max_cached == 10
+    assert made() == options.Options(6, "thread")
+    assert made().first == 12
+    assert made(nworkers=2).first == 10
     assert made(nworkers=-2).nworkers == 4
     assert made(nworkers=-9).nworkers == 1
     assert made(nworkers=0).nworkers == 0
@@ -53,6 +54,7 @@ def test_shm_size_is_ignored_and_says_so_once(monkeypatch: pytest.MonkeyPatch) -
             "must be 'template', 'spawn' or 'fork', got 'forkserver'",
         ),
         ({"max_cached": 0}, ValueError, "max_cached must be at least 1, got 0"),
+        ({"max_bytes": 0}, ValueError, "max_bytes must be at least 1, got 0"),
         ({"max_cached": 2.5}, TypeError, "max_cached must be an integer, got 2.5"),
         ({"nworkers": "all"}, TypeError, "nworkers must be an integer, got 'all'"),
         ({"start_hook": 5}, TypeError, "start_hook must be a function, got 5"),
@@ -83,8 +85,9 @@ def test_repr_is_the_call() -> None:
         "prefetch([1], nworkers=2, method='process', max_cached=5, start_hook=print, seed=3, "
         "start_method='fork')"
     )
-    assert repr(seqtools.prefetch("ab", 0)) == (
-        "prefetch('ab', nworkers=0, method='thread', max_cached=10)"
+    assert repr(seqtools.prefetch("ab", 0)) == ("prefetch('ab', nworkers=0, method='thread')")
+    assert repr(seqtools.prefetch("ab", 0, max_bytes=1000)) == (
+        "prefetch('ab', nworkers=0, method='thread', max_bytes=1000)"
     )
 
 

@@ -4,10 +4,12 @@ import random
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from seqtools.prefetching.capacity import Capacity
 from seqtools.prefetching.cursors import Cursor, Follower
 from seqtools.prefetching.window import MISSING, Window
 
@@ -16,12 +18,15 @@ class Bench:
     """A window, and an engine that evaluates what a test tells it to."""
 
     def __init__(self, capacity: int) -> None:
-        self.window = Window(capacity)
+        self.window = Window(Capacity(capacity))
         self.queue: list[int] = []
         self.asked: list[int] = []
 
     def plan(self) -> None:
         unwanted, urgent, ahead = self.window.plan()
+        window = self.window
+        held = len(window.ready) + len(window.pending - window._unwanted)
+        assert not ahead or held <= window.capacity
         dropped = [i for i in self.queue if i in unwanted]
         self.queue = [i for i in self.queue if i not in dropped]
         self.window.cancelled(dropped)
@@ -271,7 +276,7 @@ def test_what_is_lent_is_forgotten_with_the_rest() -> None:
 
 def test_nothing_is_lent_that_is_no_value_or_not_next() -> None:
     bench = Bench(8)
-    bench.window = Window(8, [str])
+    bench.window = Window(Capacity(8), [str])
     cursor = bench.open(range(100))
     bench.read(cursor, 0)
     bench.window.received([(i, "error" if i == 3 else -i) for i in (1, 2, 3, 5)])
@@ -294,6 +299,89 @@ def test_nothing_is_lent_of_what_others_may_expect() -> None:
     assert list(first.run) == [-1, -2, -3, -4]
 
 
+def test_large_items_are_fewer() -> None:
+    bench = Bench(100)
+    bench.window = Window(Capacity(100, first=10, max_bytes=1000))
+    cursor = bench.open(range(1000))
+    bench.window.take(cursor, 0)
+    bench.plan()
+    assert bench.asked == list(range(10))  # nothing is known of their size
+    bench.window.weighed([250])
+    bench.plan()
+    assert bench.window.capacity == 4
+    bench.evaluate()
+    assert bench.read(cursor, 0) == 0
+    assert sorted(bench.window.ready) == [1, 2, 3]
+    bench.window.weighed([10_000] * 4)
+    assert bench.window.capacity == 1
+    assert [bench.read(cursor, i) for i in range(1, 6)] == [-1, -2, -3, -4, -5]
+    bench.window.weighed([10] * 200)
+    bench.plan()
+    assert bench.window.capacity > 50
+
+
+def test_what_has_no_known_size_is_limited_by_number_alone() -> None:
+    window = Window(Capacity(100, first=10, most=1000, max_bytes=1))
+    window.weighed([None])
+    assert window.capacity == 100
+
+
+def test_what_is_there_is_not_dropped_for_a_little() -> None:
+    bench = Bench(8)
+    bench.window = Window(Capacity(8, max_bytes=800))
+    cursor = bench.open(range(100))
+    bench.window.weighed([100])
+    bench.read(cursor, 0)
+    bench.evaluate()
+    bench.window.weighed([140])
+    bench.plan()
+    assert bench.window.capacity < 8
+    assert sorted(bench.window.ready) == list(range(1, 9))
+
+
+def pausing(bench: Bench, sizes: list[int | None]) -> None:
+    """Read more than is ready after all of it was evaluated, and wait."""
+    cursor = bench.open(range(10_000))
+    for i in range(bench.window.capacity + 2):
+        while bench.window.take(cursor, i) is MISSING:
+            bench.window.starved()
+            bench.plan()
+            bench.evaluate()
+            bench.window.weighed(sizes)
+    bench.window.close(cursor)
+
+
+def test_it_grows_where_a_reader_waits_although_all_was_ready() -> None:
+    bench = Bench(10)
+    bench.window = Window(Capacity(10, most=100))
+    pausing(bench, [8])
+    assert bench.window.capacity == 40
+    pausing(bench, [8])
+    pausing(bench, [8])
+    assert bench.window.capacity == 100
+
+
+@pytest.mark.parametrize("size", [None, 1 << 27])
+def test_it_does_not_grow_by_items_that_are_large_or_of_unknown_size(size: int | None) -> None:
+    bench = Bench(10)
+    bench.window = Window(Capacity(10, most=100))
+    pausing(bench, [size])
+    assert bench.window.capacity == 10
+
+
+def test_it_does_not_grow_where_workers_are_slow() -> None:
+    bench = Bench(10)
+    bench.window = Window(Capacity(10, most=100))
+    bench.window.weighed([8])
+    cursor = bench.open(range(10_000))
+    for i in range(100):
+        while bench.window.take(cursor, i) is MISSING:
+            bench.window.starved()
+            bench.plan()
+            bench.evaluate(2)
+    assert bench.window.capacity == 10
+
+
 class Readers(RuleBasedStateMachine):
     """Readers of all kinds come, read, jump and go; the engine is as slow as it likes."""
 
@@ -302,10 +390,21 @@ class Readers(RuleBasedStateMachine):
         self.bench = Bench(random.Random(0).randint(1, 6))
         self.cursors: list[tuple[Cursor, Any]] = []
 
-    @rule(capacity=st.integers(1, 8))
+    @rule(capacity=st.integers(1, 8), most=st.integers(1, 20))
     @precondition(lambda self: not self.cursors)
-    def begin(self, capacity: int) -> None:
+    def begin(self, capacity: int, most: int) -> None:
         self.bench = Bench(capacity)
+        self.bench.window = Window(
+            Capacity(capacity, first=3, most=max(capacity, most), max_bytes=1000)
+        )
+
+    @rule(sizes=st.lists(st.one_of(st.none(), st.integers(1, 2000)), min_size=1, max_size=3))
+    def weigh(self, sizes: list[int | None]) -> None:
+        self.bench.window.weighed(sizes)
+
+    @rule()
+    def starve(self) -> None:
+        self.bench.window.starved()
 
     @rule(start=st.integers(0, 20), length=st.integers(0, 20), step=st.sampled_from([1, 2, -1]))
     @precondition(lambda self: len(self.cursors) < 4)
@@ -364,7 +463,8 @@ class Readers(RuleBasedStateMachine):
         window = self.bench.window
         wanted = window.pending - window._unwanted
         lent = sum(len(cursor.run) for cursor, _ in self.cursors)
-        assert len(window.ready) + len(wanted) + lent <= window.capacity
+        assert len(window.ready) + len(wanted) + lent <= window._capacity._items
+        assert 1 <= window.capacity <= window._capacity.most
         assert window._unwanted <= window.pending
         assert not wanted & set(window.ready)
 

@@ -39,10 +39,11 @@ class Engine(Protocol):
     def cancel(self, indices: Collection[int]) -> Collection[int]:
         """Return those of `indices` that are not going to come back, as nobody began them."""
 
-    def receive(self) -> list[tuple[int, Any]]:
+    def receive(self, *, wait: bool = True) -> list[tuple[int, Any]]:
         """Return at least one (index, outcome), waiting for it; nothing after `close`.
 
-        An outcome is a value, a `Failure`, or `END`.
+        Without `wait`, return what is there, perhaps nothing. An outcome is a value, a
+        `Failure`, or `END`.
 
         Raises:
             WorkerStartError: If nothing can be evaluated; the engine must be closed.

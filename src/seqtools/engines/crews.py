@@ -15,13 +15,14 @@ from seqtools.engines.slots import Leases
 class Member(Hand):
     """A worker process, from outside."""
 
-    __slots__ = ("attached", "leases", "number", "reader", "ready")
+    __slots__ = ("attached", "leases", "number", "reader", "ready", "since")
 
     def __init__(self, number: int, reader: ResultReader, leases: Leases | None) -> None:
         super().__init__()
         self.number, self.reader, self.leases = number, reader, leases
         self.ready = False  # it has loaded the pipeline
         self.attached = True  # there may be more to read
+        self.since = 0.0  # when it began with its first block, or answered last
 
     def send(self, task: bytes) -> None:
         """Give it a task; nothing if it is dead, which is going to be told.

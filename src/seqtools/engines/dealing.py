@@ -145,6 +145,15 @@ class Dealer:
             self._died_once.difference_update(indices)
         return indices
 
+    def gave_up(self, hand: Hand, index: int) -> None:
+        """Take back all that a worker did not answer but `index`, for which it takes too long."""
+        if self._died_once:
+            self._died_once.discard(index)
+        for block in reversed(hand.blocks):
+            left = [i for i in block.left() if i != index]
+            (self._suspects if block.alone else self._backlog).extendleft(reversed(left))
+        hand.blocks.clear()
+
     def died(self, hand: Hand, *, began: bool) -> int | None:
         """Take back what a worker that died did not answer.
 

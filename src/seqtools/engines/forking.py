@@ -188,6 +188,8 @@ class Forking:
                 started = self._hired[number]
                 if started is not None:
                     started.pid = status
+                    if not started.attached:  # it was dismissed before
+                        self._request(template.KILL, status)
                 continue
             ended = next((w for w in self._hired if w is not None and w.pid == number), None)
             if ended is not None:

@@ -15,8 +15,9 @@ from typing import Any, NamedTuple, Protocol
 
 from seqtools.engines.slots import Place
 
-TASK = struct.Struct("<IqqqBqqq")  # block, start, stop, step, mode; what comes next as a range
-# where a step is 0, a list of so many indices as `start` says follows
+TASK = struct.Struct("<IqqqB?qqq")  # block, indices, mode, timed; what comes next
+# Indices are a start, stop and step;
+# where the step is 0, a list of so many as the start says follows.
 RESULT = struct.Struct("<IIIBdIQ")  # block, done before, count, kind, seconds, places, length
 _PLACE = struct.Struct("<QQI")  # length, offset, slot
 
@@ -30,13 +31,20 @@ _ALIGNMENT = 64
 _LARGE = 1 << 16
 
 
-def task(block: int, indices: Sequence[int], mode: int, ahead: Sequence[int] = ()) -> bytes:
+def task(
+    block: int,
+    indices: Sequence[int],
+    mode: int,
+    ahead: Sequence[int] = (),
+    *,
+    timed: bool = False,
+) -> bytes:
     """Return the message that asks for `indices`, and tells of those that come next.
 
     Both are ranges, or lists of `LONGEST_LIST` and 64 indices at most.
     """
     lists = [part for part in (indices, ahead) if not isinstance(part, range)]
-    head = TASK.pack(block, *_place(indices), mode, *_place(ahead))
+    head = TASK.pack(block, *_place(indices), mode, timed, *_place(ahead))
     return head + b"".join(struct.pack(f"<{len(part)}q", *part) for part in lists)
 
 
@@ -52,6 +60,8 @@ class Task(NamedTuple):
     block: int
     indices: Sequence[int]
     mode: int
+    timed: bool
+    """Whether it is to be known which item is being evaluated."""
     ahead: Sequence[int]
     """What comes next, in order of need, for whichever worker."""
 
@@ -70,9 +80,9 @@ class TaskReader:
         head = self.take(TASK.size)
         if head is None:
             return None
-        block, start, stop, step, mode, *ahead = TASK.unpack(head)
+        block, start, stop, step, mode, timed, *ahead = TASK.unpack(head)
         indices = self._indices(start, stop, step)
-        return Task(block, indices, mode, self._indices(*ahead))
+        return Task(block, indices, mode, timed, self._indices(*ahead))
 
     def _indices(self, start: int, stop: int, step: int) -> Sequence[int]:
         if step:

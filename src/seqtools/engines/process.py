@@ -20,6 +20,7 @@ and the one at which a worker dies again is an error.
 import os
 import pickle
 import threading
+import time
 import warnings
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
@@ -35,7 +36,7 @@ from seqtools.engines.slots import Place
 from seqtools.engines.spawning import Spawning
 from seqtools.engines.template import fork_template
 from seqtools.engines.worker import MODES
-from seqtools.errors import Failure, WorkerDied, WorkerStartError, seterr
+from seqtools.errors import Failure, ItemTimeout, WorkerDied, WorkerStartError, seterr
 
 _KEEPER_SECONDS = 0.01
 """How long the receiver must be away for the keeper to take over."""
@@ -54,6 +55,7 @@ class ProcessEngine:
         start_hook: Callable[..., object] | None = None,
         start_method: str = "template",
         hints: Any = None,
+        timeout: float | None = None,
     ) -> None:
         self._lock = threading.RLock()  # the garbage collector may close at any point
         self._dealer = Dealer()
@@ -68,6 +70,7 @@ class ProcessEngine:
         self._nworkers = nworkers
         self._workers: list[Member] = []
         self._hints = hints
+        self._timeout = timeout
         self._payload: int | None = None
         self._loader = Loader([])
         if start_method != "fork":  # what cannot be pickled is known before anything starts
@@ -116,7 +119,7 @@ class ProcessEngine:
         with self._lock:
             return self._dealer.cancel(indices)
 
-    def receive(self) -> list[tuple[int, Any]]:
+    def receive(self, *, wait: bool = True) -> list[tuple[int, Any]]:
         """Return what is done, waiting for at least one item; nothing after `close`."""
         self._receiving = True
         try:
@@ -127,9 +130,12 @@ class ProcessEngine:
                         return done
                     if self._fatal is not None:
                         raise self._fatal
-                polled = self._crew.poll(PAUSE)
+                polled = self._crew.poll(self._patience() if wait else 0)
                 with self._lock:
                     self._handle(polled)
+                    if not wait:
+                        done, self._done = self._done, []
+                        return done
         finally:
             self._received += 1
             self._receiving = False
@@ -161,9 +167,13 @@ class ProcessEngine:
         self._workers = [self._crew.hire(number) for number in range(self._nworkers)]
 
     def _deal(self) -> None:
-        for worker, block in self._dealer.deal(self._workers):
+        workers = [worker for worker in self._workers if worker.attached]
+        for worker, block in self._dealer.deal(workers):
             ahead = () if self._hints is None else self._dealer.ahead(block, AHEAD)
-            task = frames.task(block.number, block.indices, self._mode, ahead)
+            timed = self._timeout is not None
+            task = frames.task(block.number, block.indices, self._mode, ahead, timed=timed)
+            if len(worker.blocks) == 1:
+                worker.since = time.monotonic()
             try:
                 worker.send(task)
             except BlockingIOError:
@@ -182,6 +192,8 @@ class ProcessEngine:
         except WorkerStartError as error:
             self._fatal = error
         if not self._closed and self._fatal is None:
+            if self._timeout is not None:
+                self._end_overdue(self._timeout)
             self._deal()
 
     # Taking results
@@ -197,6 +209,7 @@ class ProcessEngine:
     def _take(self, worker: Member, result: frames.Result) -> None:
         if result.kind == frames.READY:
             worker.ready = True
+            worker.since = time.monotonic()
             return
         if result.kind == frames.UNABLE:
             told, story = pickle.loads(self._part(worker, result.parts[0]))
@@ -209,6 +222,8 @@ class ProcessEngine:
             message = f"worker {worker.number} answers block {result.block}, not {block.number}"
             raise RuntimeError(message)  # what escapes has all workers started anew
         indices = self._dealer.answered(worker, result.count, result.seconds)
+        if self._timeout is not None:
+            worker.since = time.monotonic()
         try:
             self._done += zip(indices, self._outcomes(worker, result), strict=True)
         except Exception as error:  # noqa: BLE001 -- code of users may raise anything
@@ -273,6 +288,41 @@ class ProcessEngine:
             message = f"worker processes end before they evaluate anything: {meaning(code)}"
             self._fatal = WorkerStartError(message)
 
+    # Items that take too long
+
+    def _patience(self) -> float:
+        """Return for how long to wait at a stretch, in seconds."""
+        return PAUSE if self._timeout is None else min(PAUSE, max(self._timeout / 8, 0.001))
+
+    def _end_overdue(self, timeout: float) -> None:
+        """Have workers replaced that are at an item for longer than `timeout`."""
+        for worker in self._workers:
+            if worker.ready and self._overdue(worker, timeout) is not None:
+                self._read(worker)  # what it has answered before, or by now
+                culprit = self._overdue(worker, timeout)
+                if culprit is not None and worker.attached:
+                    self._dealer.gave_up(worker, culprit)
+                    message = (
+                        f"item {culprit} took longer than timeout={timeout:g} s "
+                        f"in worker {worker.number}, which was replaced"
+                    )
+                    self._done.append((culprit, Failure(ItemTimeout(message))))
+                    self._unlucky = 0
+                    self._crew.dismiss(worker)
+
+    @staticmethod
+    def _overdue(worker: Member, timeout: float) -> int | None:
+        """Return the item that a worker is at, if that takes too long."""
+        if not worker.blocks:
+            return None
+        block = worker.blocks[0]
+        place, since = block.answered, worker.since
+        if worker.leases is not None:
+            number, at, began = worker.leases.progress()
+            if number == block.number and at >= place:
+                place, since = at, began
+        return block.indices[place] if time.monotonic() - since > timeout else None
+
     # While the receiver is away
 
     def _keep(self) -> None:
@@ -297,7 +347,7 @@ class ProcessEngine:
                 if not self._dealer and not any(w.blocks for w in self._workers):
                     self._busy.clear()
                     continue
-            polled = self._crew.poll(0.05)
+            polled = self._crew.poll(min(0.05, self._patience()))
             with self._lock:
                 if not self._receiving and not self._closed:
                     self._handle(polled)

@@ -17,8 +17,10 @@ import ctypes
 import mmap
 import os
 import pickle
+import struct
 import sys
 import threading
+import time
 import weakref
 from collections import deque
 from contextlib import suppress
@@ -26,6 +28,8 @@ from typing import Any, NamedTuple
 
 _FLAGS = 1 << 20
 """Bytes for flags: a slot of 32 KB for each would be 32 GB."""
+_PROGRESS = struct.Struct("<IId")  # block, place in it, time as of time.monotonic()
+"""What a worker is at, in place of the last flags."""
 _RUN = 1024
 """Flags that slots of one size have side by side, to be searched together."""
 _PAGE = mmap.PAGESIZE
@@ -196,6 +200,10 @@ class Slots:
         data = self._view[place.offset : place.offset + place.nbytes]
         return self.put(data) or data
 
+    def note(self, block: int, place: int) -> None:
+        """Say that an item is being evaluated from now on, by its place in a block."""
+        _PROGRESS.pack_into(self._memory, _FLAGS - _PROGRESS.size, block, place, time.monotonic())
+
     def trim(self) -> None:
         """Give the memory of free slots back to the system."""
         if not hasattr(mmap, "MADV_REMOVE"):
@@ -228,7 +236,7 @@ class Slots:
         if self._used + size > len(self._memory):
             return None
         if not runs or runs[-1][1] == _RUN:
-            if self._next_run + _RUN > _FLAGS:
+            if self._next_run + _RUN > _FLAGS - _PROGRESS.size:
                 return None
             runs.append([self._next_run, 0])
             self._next_run += _RUN
@@ -304,6 +312,12 @@ class Leases:
         lease, ref = _lease(self._memory, place, self._dropped)
         self.budget.note(ref)
         return lease
+
+    def progress(self) -> tuple[int, int, float]:
+        """Return the block that the worker is at, the place in it, and since when."""
+        at = _FLAGS - _PROGRESS.size
+        block, place, since = _PROGRESS.unpack_from(self._memory, at)
+        return block, place, since
 
     def retire(self) -> None:
         """Give back the memory of which there are no views, as no more values come."""

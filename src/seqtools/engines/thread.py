@@ -90,10 +90,10 @@ class ThreadEngine:
             self.submit(kept)
         return dropped
 
-    def receive(self) -> list[tuple[int, Any]]:
+    def receive(self, *, wait: bool = True) -> list[tuple[int, Any]]:
         """Return what is done, waiting for at least one item; nothing after `close`."""
         done = self._done
-        while not (done or self._closed or self._fatal):
+        while wait and not (done or self._closed or self._fatal):
             self._receiving = True  # before it is looked at again: none is missed
             if done or self._closed or self._fatal:
                 break

@@ -25,6 +25,7 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
     seed: int | None = None,
     start_method: str = "template",
     readahead: bool = True,
+    max_bytes: int | None = None,
     **unknown: Never,
 ) -> Prefetch[T]:
     """Return `seq` with its items evaluated ahead of the reader, by workers.
@@ -46,8 +47,9 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
             to others.
         method: `"thread"`, for items that wait or that release the lock of the
             interpreter, or `"process"`.
-        max_cached: Most items evaluated and not yet read, at least 1. By default
-            twice as many as there are workers, and at least 10.
+        max_cached: Most items evaluated and not yet read, at least 1. By default it is
+            twice the number of workers, and at least 10; it grows where the reader waits
+            although all of these were ready, to 4096 at most and 256 MB.
         start_hook: Called at the start of each worker, before it is given the
             pipeline; with the number of the worker, if it takes an argument.
         shm_size: Not used. It was the size of the shared memory in SeqTools 1.x.
@@ -62,6 +64,10 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
             pickled; it can hang where threads are in use.
         readahead: Whether to tell caches upstream which items come next, so that they
             are read in the background while the stages behind them compute.
+        max_bytes: Most bytes that these items may hold, by the sizes of those so far, but
+            never less than one item. By default a tenth of the memory that the machine, or
+            the cgroup of this process, allows, divided among the ranks of a distributed
+            run. Items of unknown size, such as objects of compiled libraries, do not count.
         unknown: Any other name is an error that says what to use.
 
     Raises:
@@ -86,6 +92,7 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
         seed=seed,
         start_method=start_method,
         readahead=readahead,
+        max_bytes=max_bytes,
         unknown=unknown,
     )
     return Prefetch(seq, options)

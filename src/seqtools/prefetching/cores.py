@@ -22,7 +22,7 @@ def usable_cores(environ: Mapping[str, str] = os.environ, cgroup: str = "/sys/fs
     quota = _quota(cgroup)
     if quota is not None:
         cores = min(cores, max(1, math.ceil(quota)))
-    return max(1, cores // _local_ranks(environ))
+    return max(1, cores // local_ranks(environ))
 
 
 def _affinity() -> int:
@@ -53,7 +53,8 @@ def _text(path: str) -> str:
         return file.read()
 
 
-def _local_ranks(environ: Mapping[str, str]) -> int:
+def local_ranks(environ: Mapping[str, str]) -> int:
+    """Return the number of ranks that a distributed run has on this machine, 1 if none."""
     for name in _LOCAL_RANKS:
         ranks = environ.get(name, "")
         if ranks.isdecimal() and int(ranks):

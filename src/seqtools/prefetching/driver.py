@@ -3,13 +3,14 @@
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from time import perf_counter
 from typing import Any
 
 from seqtools.engines.base import END, PAUSE, Engine, here
 from seqtools.errors import EndOfSequence, Failure
 from seqtools.prefetching.cursors import Cursor, Follower
+from seqtools.prefetching.sizes import sample
 from seqtools.prefetching.window import MISSING, Window
 
 _BRISK_SECONDS = 0.001
@@ -33,16 +34,19 @@ class Driver:
     """
 
     def __init__(
-        self, make_engine: Callable[[], Engine], inline: Callable[[int], Any], capacity: int
+        self,
+        make_engine: Callable[[], Engine],
+        make_window: Callable[[Collection[type]], Window],
+        inline: Callable[[int], Any],
     ) -> None:
         self._make_engine = make_engine
+        self._make_window = make_window
         self.inline = inline
-        self._capacity = capacity
         self._begin()
 
     def _begin(self) -> None:
         self._forks = len(_forks)
-        self._window = Window(self._capacity, _SINGLY)
+        self._window = self._make_window(_SINGLY)
         self._engine: Engine | None = None
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
@@ -133,7 +137,9 @@ class Driver:
             self._dispatch(self._engine)
             if self._receiving:
                 self._changed.wait(PAUSE)
-            else:
+            elif not self._note(self._engine.receive(wait=False)):
+                self._window.starved()
+                self._dispatch(self._engine)
                 self._receive(self._engine)
             outcome = self._window.take(cursor, i)
         self._lend(cursor, away)
@@ -167,7 +173,14 @@ class Driver:
             self._receiving = False
             self._changed.notify_all()
         if engine is self._engine:
+            self._note(results)
+
+    def _note(self, results: Sequence[tuple[int, Any]]) -> bool:
+        """Take note of what arrived, and return whether anything did."""
+        if results:
             self._window.received(results)
+            self._window.weighed(sample(results))
+        return bool(results)
 
     def _discard(self) -> None:
         """Have a new engine begin with what is pending: something escaped from this one."""

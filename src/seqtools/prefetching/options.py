@@ -1,13 +1,17 @@
 """The arguments of `prefetch`, checked."""
 
+import functools
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
 from seqtools.checks import check_count, check_function
 from seqtools.engines.base import Engine
+from seqtools.prefetching.capacity import Capacity
 from seqtools.prefetching.cores import usable_cores
 from seqtools.prefetching.hints import hints
+from seqtools.prefetching.memory import usable_memory
+from seqtools.prefetching.window import Window
 
 METHODS = ("thread", "process")
 START_METHODS = ("template", "spawn", "fork")
@@ -50,7 +54,10 @@ _KEYWORDS = (
     "seed",
     "start_method",
     "readahead",
+    "max_bytes",
 )
+_MOST_CACHED = 4096
+"""Items to which a window grows by itself, if they are small. Measured: more gains nothing."""
 _said: set[str] = set()
 
 
@@ -59,11 +66,25 @@ class Options(NamedTuple):
 
     nworkers: int
     method: str
-    max_cached: int
+    max_cached: int | None = None
     start_hook: Callable[..., object] | None = None
     seed: int | None = None
     start_method: str = "template"
     readahead: bool = True
+    max_bytes: int | None = None
+
+    @property
+    def first(self) -> int:
+        """Most items to evaluate ahead before anything is known of them."""
+        return max(10, 2 * self.nworkers)
+
+    def window(self, singly: Collection[type]) -> Window:
+        """Return a new window."""
+        max_bytes = _max_bytes() if self.max_bytes is None else self.max_bytes
+        if self.max_cached is None:
+            most = max(_MOST_CACHED, self.first)
+            return Window(Capacity(self.first, most=most, max_bytes=max_bytes), singly)
+        return Window(Capacity(self.max_cached, first=self.first, max_bytes=max_bytes), singly)
 
     def engine(self, source: Any, get: Callable[[int], Any]) -> Engine:
         """Return a new engine that evaluates items of `source`."""
@@ -80,7 +101,11 @@ class Options(NamedTuple):
 
     def __str__(self) -> str:
         """Return the arguments as they would be written."""
-        text = f"nworkers={self.nworkers}, method={self.method!r}, max_cached={self.max_cached}"
+        text = f"nworkers={self.nworkers}, method={self.method!r}"
+        if self.max_cached is not None:
+            text += f", max_cached={self.max_cached}"
+        if self.max_bytes is not None:
+            text += f", max_bytes={self.max_bytes}"
         if self.start_hook is not None:
             text += f", start_hook={getattr(self.start_hook, '__name__', self.start_hook)}"
         if self.seed is not None:
@@ -88,6 +113,11 @@ class Options(NamedTuple):
         if self.start_method != "template":
             text += f", start_method={self.start_method!r}"
         return text if self.readahead else text + ", readahead=False"
+
+
+@functools.cache
+def _max_bytes() -> int:
+    return max(1, usable_memory() // 10)
 
 
 def checked(  # noqa: PLR0913 -- as prefetch()
@@ -101,6 +131,7 @@ def checked(  # noqa: PLR0913 -- as prefetch()
     seed: int | None,
     start_method: str,
     readahead: bool,
+    max_bytes: int | None,
     unknown: Mapping[str, object],
 ) -> Options:
     """Return the options, or raise what is wrong with them."""
@@ -113,14 +144,9 @@ def checked(  # noqa: PLR0913 -- as prefetch()
         message = f"start_method must be 'template', 'spawn' or 'fork', got {start_method!r}"
         raise ValueError(message)
     workers = _workers(nworkers)
-    if max_buffered is not None:
-        if max_cached is not None and max_cached != max_buffered:
-            message = (
-                f"max_buffered is another name for max_cached, got {max_buffered} and {max_cached}"
-            )
-            raise TypeError(message)
-        max_cached = max_buffered
-    ahead = max(10, 2 * workers) if max_cached is None else check_count(max_cached, 1, "max_cached")
+    max_cached = _max_cached(max_cached, max_buffered)
+    if max_bytes is not None:
+        max_bytes = check_count(max_bytes, 1, "max_bytes")
     if start_hook is not None:
         check_function(start_hook, "start_hook")
     if seed is not None:
@@ -132,7 +158,9 @@ def checked(  # noqa: PLR0913 -- as prefetch()
         _said.add("shm_size")
         message = "shm_size is not used: shared memory has no size to be given any more"
         warnings.warn(message, DeprecationWarning, stacklevel=3)
-    return Options(workers, method, ahead, start_hook, seed, start_method, bool(readahead))
+    return Options(
+        workers, method, max_cached, start_hook, seed, start_method, bool(readahead), max_bytes
+    )
 
 
 def _workers(nworkers: int | None) -> int:
@@ -140,6 +168,17 @@ def _workers(nworkers: int | None) -> int:
         return usable_cores()
     n = check_count(nworkers, -(1 << 31), "nworkers")
     return n if n >= 0 else max(1, usable_cores() + n)
+
+
+def _max_cached(max_cached: int | None, max_buffered: int | None) -> int | None:
+    if max_buffered is not None:
+        if max_cached is not None and max_cached != max_buffered:
+            message = (
+                f"max_buffered is another name for max_cached, got {max_buffered} and {max_cached}"
+            )
+            raise TypeError(message)
+        max_cached = max_buffered
+    return None if max_cached is None else check_count(max_cached, 1, "max_cached")
 
 
 def _advice(name: str, value: object) -> str:

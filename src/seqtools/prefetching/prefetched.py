@@ -44,7 +44,7 @@ class Prefetch(LazySequence[T]):
         seats = self._state.seats
         seat: _Seat | None = getattr(seats, "own", None)
         if seat is None:
-            follower = Follower(self._length(), self._options.max_cached)
+            follower = Follower(self._length(), self._options.max_cached or self._options.first)
             seat = seats.own = _Seat(self._state.driver, follower)
         return seat
 
@@ -147,6 +147,6 @@ class _State:
         options, source = prefetch._options, prefetch._sequence  # noqa: SLF001 -- ours
         get = getter(source) if options.seed is None else seeded(getter(source), options.seed)
         # nothing here may refer to the prefetch, or it would not end with its last user
-        self.driver = Driver(lambda: options.engine(source, get), get, options.max_cached)
+        self.driver = Driver(lambda: options.engine(source, get), options.window, get)
         self.seats = threading.local()
         weakref.finalize(prefetch, self.driver.close, wait=False)

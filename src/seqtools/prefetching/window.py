@@ -5,7 +5,8 @@ knows no engine, no thread and no clock, and can be tested without any of them.
 
 What it guarantees:
 
-- Items that are evaluated or being evaluated for a reader are at most `capacity`.
+- Items that are evaluated or being evaluated for a reader are at most `capacity`, but for
+  those that were there before it became less.
 - No index is asked for that no reader is going to read, as far as readers are known.
 - What a reader still needs after a jump is kept.
 """
@@ -15,6 +16,7 @@ from itertools import repeat, zip_longest
 from typing import Any
 
 from seqtools.indices import ENDLESS
+from seqtools.prefetching.capacity import Capacity
 from seqtools.prefetching.cursors import Cursor
 
 MISSING: Any = object()
@@ -24,8 +26,11 @@ MISSING: Any = object()
 class Window:
     """Items between what readers have read and what is evaluated ahead of them."""
 
-    def __init__(self, capacity: int, singly: Collection[type] = ()) -> None:
-        self.capacity = capacity
+    def __init__(self, capacity: Capacity, singly: Collection[type] = ()) -> None:
+        self._capacity = capacity
+        self.capacity = capacity.items
+        self._bound = False  # it asked for all that there was room for
+        self._was_idle = False  # all of that was evaluated before it was read
         self._singly = frozenset([*singly, type(MISSING)])  # outcomes of these are no values
         self.ready: dict[int, Any] = {}
         self.pending: set[int] = set()
@@ -58,6 +63,8 @@ class Window:
         An outcome that was returned is not held any more, unless others expect it.
         """
         position = self._arrive(cursor, i)
+        if self._bound and not self.pending:
+            self._was_idle = True
         self._clock += 1
         if not cursor.share or cursor is not self._alone:
             self._review = self._review or not cursor.share or self._some_rest()
@@ -73,6 +80,22 @@ class Window:
         if alone or not any(c.needs == i or i in c.expected() for c in self._cursors):
             del self.ready[i]
         return outcome
+
+    def starved(self) -> None:
+        """Note that a reader waits, and that nothing has arrived that was not received.
+
+        If all that there was room for had been evaluated before, a larger window would
+        have kept it from waiting.
+        """
+        if self._was_idle:
+            self._capacity.grow()
+            self._adjust()
+        self._was_idle = False
+
+    def weighed(self, sizes: Sequence[int | None]) -> None:
+        """Note the sizes in bytes of items that have arrived, `None` where it is not known."""
+        self._capacity.weighed(sizes)
+        self._adjust()
 
     def lend(self, cursor: Cursor, most: int) -> None:
         """Move up to `most` items that come next, as many as are ready, to the run of `cursor`.
@@ -160,7 +183,9 @@ class Window:
                 continue
             urgent.append(i)
             self.pending.add(i)
-        return unwanted, urgent, self._fill(room) if room > 0 else []
+        ahead = self._fill(room) if room > 0 else []
+        self._bound = len(ahead) >= room
+        return unwanted, urgent, ahead
 
     def cancelled(self, indices: Collection[int]) -> None:
         """Note indices that were pending and are not going to arrive."""
@@ -168,6 +193,12 @@ class Window:
         self._unwanted.difference_update(indices)
 
     # Parts
+
+    def _adjust(self) -> None:
+        # What is there is not dropped for a little, which it would be again and again.
+        items = self._capacity.items
+        self._review = self._review or not self.capacity // 2 <= items <= self.capacity
+        self.capacity = items
 
     def _arrive(self, cursor: Cursor, i: int) -> int | None:
         """Have `cursor` stand at `i`; return its position, `None` if it stays where it was."""
@@ -182,6 +213,7 @@ class Window:
             if cursor.jump(i):
                 position = 0
                 self._review = True
+                self._was_idle = False
         elif position > cursor.head:
             cursor.head = position  # what was passed over is not going to be read
             self._review = True
