@@ -147,6 +147,8 @@ class _State:
         options, source = prefetch._options, prefetch._sequence  # noqa: SLF001 -- ours
         get = getter(source) if options.seed is None else seeded(getter(source), options.seed)
         # nothing here may refer to the prefetch, or it would not end with its last user
-        self.driver = Driver(lambda: options.engine(source, get), options.window, get)
+        self.driver = Driver(
+            lambda: options.engine(source, get), options.window, get, options.idle_timeout
+        )
         self.seats = threading.local()
         weakref.finalize(prefetch, self.driver.close, wait=False)
