@@ -28,6 +28,7 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
     readahead: bool = True,
     max_bytes: int | None = None,
     idle_timeout: float | None = 60.0,
+    ordered: bool = True,
     **unknown: Never,
 ) -> Prefetch[T]:
     """Return `seq` with its items evaluated ahead of the reader, by workers.
@@ -71,6 +72,10 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
         idle_timeout: Seconds after which workers end that have nothing to do and that
             nobody has read from; they start again when they are needed, and what was
             evaluated ahead is kept. `None` lets them stay.
+        ordered: With `False`, iterating over this sequence, or a slice of it, gives items in
+            the order in which they become ready, so that a slow one holds up none of the
+            others; each comes once, and errors name its index. Reads by index are as
+            ever, and so are stages behind this one, as they read by index.
         unknown: Any other name is an error that says what to use.
 
     Raises:
@@ -97,6 +102,7 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
         readahead=readahead,
         max_bytes=max_bytes,
         idle_timeout=idle_timeout,
+        ordered=ordered,
         unknown=unknown,
     )
     return Prefetch(seq, options)

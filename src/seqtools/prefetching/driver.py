@@ -10,7 +10,7 @@ from typing import Any
 
 from seqtools.engines.base import END, PAUSE, Engine, here
 from seqtools.errors import EndOfSequence, Failure, WorkerStartError
-from seqtools.prefetching.cursors import Cursor, Follower
+from seqtools.prefetching.cursors import Cursor, Follower, Gatherer
 from seqtools.prefetching.idle import FOREVER, watch
 from seqtools.prefetching.sizes import sample
 from seqtools.prefetching.window import MISSING, Window
@@ -85,15 +85,27 @@ class Driver:
             EndOfSequence: If the source, without known length, has no item `i`.
             EvaluationError: If user code failed.
         """
-        if self._forks != len(_forks):
-            self._begin()
-        with self._lock:
-            try:
-                outcome = self._await(cursor, i)
-            except BaseException:
-                cursor.needs = None
-                self._discard()
-                raise
+        return self.settle(i, self._read(cursor, lambda: self._window.take(cursor, i)))
+
+    def read_any(self, cursor: Gatherer) -> tuple[int, Any]:
+        """Return an index that `cursor` is still to read, and what `settle` needs of it."""
+        i = -1
+
+        def take() -> Any:
+            nonlocal i
+            i, outcome = self._window.take_any(cursor)
+            return outcome
+
+        outcome = self._read(cursor, take)
+        return i, outcome
+
+    def settle(self, i: int, outcome: Any) -> Any:
+        """Return the value of item `i`, or raise what its outcome says.
+
+        Raises:
+            EndOfSequence: If the source, without known length, has no item `i`.
+            EvaluationError: If user code failed.
+        """
         if outcome is MISSING:
             return self.inline(i)
         if outcome is END:
@@ -102,6 +114,17 @@ class Driver:
         if isinstance(outcome, Failure):
             outcome.throw()
         return outcome
+
+    def _read(self, cursor: Cursor, take: Callable[[], Any]) -> Any:
+        if self._forks != len(_forks):
+            self._begin()
+        with self._lock:
+            try:
+                return self._await(cursor, take)
+            except BaseException:
+                cursor.needs = None
+                self._discard()
+                raise
 
     def aim(self, cursor: Follower, indices: Sequence[int]) -> None:
         """Evaluate `indices` ahead for a reader, who has said that they come next."""
@@ -157,10 +180,10 @@ class Driver:
             watch().add(self, timed=self._idle_timeout is not None)
         return self._engine
 
-    def _await(self, cursor: Cursor, i: int) -> Any:
-        """Return the outcome of item `i`, `MISSING` to a worker, which may not wait for itself."""
+    def _await(self, cursor: Cursor, take: Callable[[], Any]) -> Any:
+        """Return what `take` does, `MISSING` to a worker only, which may not wait for itself."""
         away = perf_counter() - cursor.left
-        outcome = self._window.take(cursor, i)
+        outcome = take()
         while outcome is MISSING:
             if getattr(here, "get", None) is self.inline:
                 cursor.needs = None
@@ -173,7 +196,7 @@ class Driver:
                 self._window.starved()
                 self._dispatch(engine)
                 self._receive(engine)
-            outcome = self._window.take(cursor, i)
+            outcome = take()
         self._lend(cursor, away)
         if self._engine is not None:
             self._dispatch(self._engine)

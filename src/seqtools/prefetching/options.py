@@ -44,6 +44,8 @@ _ELSEWHERE = {
     "pin_memory": "smap(…) with a function that pins, behind prefetch(…)",
     "collate_fn": "batch(…, collate_fn={}) before prefetch(…)",
     "generator": "seed=",
+    "in_order": "ordered={}",
+    "deterministic": "ordered={}",
 }
 _KEYWORDS = (
     "nworkers",
@@ -57,6 +59,7 @@ _KEYWORDS = (
     "readahead",
     "max_bytes",
     "idle_timeout",
+    "ordered",
 )
 _MOST_CACHED = 4096
 """Items to which a window grows by itself, if they are small. Measured: more gains nothing."""
@@ -75,6 +78,7 @@ class Options(NamedTuple):
     readahead: bool = True
     max_bytes: int | None = None
     idle_timeout: float | None = 60.0
+    ordered: bool = True
 
     @property
     def first(self) -> int:
@@ -131,6 +135,7 @@ def checked(  # noqa: PLR0913 -- as prefetch()
     readahead: bool,
     max_bytes: int | None,
     idle_timeout: float | None,
+    ordered: bool,
     unknown: Mapping[str, object],
 ) -> Options:
     """Return the options, or raise what is wrong with them."""
@@ -167,6 +172,7 @@ def checked(  # noqa: PLR0913 -- as prefetch()
         readahead=bool(readahead),
         max_bytes=max_bytes,
         idle_timeout=_seconds(idle_timeout, "idle_timeout"),
+        ordered=bool(ordered),
     )
 
 
