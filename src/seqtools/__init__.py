@@ -10,7 +10,7 @@ from seqtools.generating import arange, repeat
 from seqtools.indexing import cycle, gather, interleave, take
 from seqtools.iterables import uniter
 from seqtools.mapping import smap, starmap
-from seqtools.prefetching import Prefetch, prefetch
+from seqtools.prefetching import Prefetch, close_all, prefetch
 from seqtools.sequence import LazySequence
 from seqtools.serializable import SerializableFunc
 from seqtools.shape import collate, concatenate, split
@@ -26,6 +26,7 @@ __all__ = [
     "arange",
     "batch",
     "case",
+    "close_all",
     "collate",
     "collate_arrays",
     "concatenate",

@@ -241,7 +241,8 @@ def test_refresh_while_another_thread_reads(prefetched: Prefetched) -> None:
     assert seen == [x * x for x in range(n)]
 
 
-def test_no_interrupt_loses_or_repeats_an_item() -> None:
+@pytest.mark.parametrize("ordered", [True, False])
+def test_no_interrupt_loses_or_repeats_an_item(*, ordered: bool) -> None:
     source = seqtools.smap(abs, range(60))
     cleaning = {"_discard", "reset", "leave", "__del__"}  # one interrupt at a time
     for after in range(0, 120, 3):
@@ -258,7 +259,7 @@ def test_no_interrupt_loses_or_repeats_an_item() -> None:
                     calls, stops = 0, stops + 1
                     raise KeyboardInterrupt
 
-        items, more = iter(seqtools.prefetch(source, 2, max_cached=16)), True
+        items, more = iter(seqtools.prefetch(source, 2, max_cached=16, ordered=ordered)), True
         seen: list[int] = []
         while more:
             sys.settrace(trace)
@@ -270,7 +271,7 @@ def test_no_interrupt_loses_or_repeats_an_item() -> None:
             finally:
                 sys.settrace(None)
         assert stops
-        assert seen == list(range(60))
+        assert (seen if ordered else sorted(seen)) == list(range(60))
 
 
 def test_a_short_jump_keeps_what_both_windows_have(
@@ -459,6 +460,64 @@ def test_user_code_that_reads_its_own_prefetch(prefetched: Prefetched) -> None:
     p = prefetched(seqtools.smap(fibonacci, range(10)))
     assert list(p) == [0, 1, 1, 2, 3, 5, 8, 13, 21, 34]
     p.close()  # its workers hold the function, which holds it
+
+
+def test_unordered_iteration_gives_each_item_once(prefetched: Prefetched) -> None:
+    p = prefetched(squares(300), ordered=False)
+    expected = [x * x for x in range(300)]
+    assert sorted(p) == expected
+    assert sorted([*reversed(p)]) == expected
+    assert sorted(p[50:80]) == expected[50:80]
+    assert sorted(p[50:80][::-2]) == sorted(expected[50:80][::-2])
+    assert list(p[5:5]) == []
+    # by index it is as ever, and so are stages behind it
+    assert [p[7], p[-1], p[10:20][3]] == [49, 299 * 299, 169]
+    assert list(seqtools.smap(lambda x: x, p)) == expected
+    assert p.index(2500) == 50
+    assert 2500 in p
+    assert sorted(x for pair in zip(p, p[:], strict=True) for x in pair) == sorted(expected * 2)
+    assert list(prefetched([], ordered=False)) == []
+
+
+def test_a_slow_item_holds_up_no_other(ahead: Prefetched, fifo: MakeFifo) -> None:
+    gate = fifo()
+
+    def get(x: int) -> int:
+        if x == 3:
+            gate.wait()
+        return x
+
+    items = iter(ahead(seqtools.smap(get, range(60)), ordered=False))
+    seen = [next(items) for _ in range(50)]  # the last few may be queued behind it
+    assert 3 not in seen
+    gate.send()
+    assert sorted([*seen, *items]) == list(range(60))
+
+
+def test_errors_come_as_they_come(prefetched: Prefetched) -> None:
+    def get(x: int) -> float:
+        return 1 / (x % 10)
+
+    items, seen, failed = iter(prefetched(seqtools.smap(get, range(50)), ordered=False)), [], []
+    while True:
+        try:
+            seen.extend(items)
+        except seqtools.EvaluationError as error:
+            failed.append(error.index)
+        else:
+            break
+    assert sorted(failed) == list(range(0, 50, 10))
+    assert sorted(seen) == sorted(1 / (x % 10) for x in range(50) if x % 10)
+
+
+def test_unordered_up_to_an_end_that_was_not_known(prefetched: Prefetched) -> None:
+    class Ten:
+        def __iter__(self) -> Any:
+            return iter(range(10))
+
+    p = prefetched(seqtools.smap(lambda x: -x, seqtools.uniter(Ten())), ordered=False)
+    assert sorted(p) == [-x for x in range(9, -1, -1)]
+    assert sorted(p[4:]) == [-x for x in range(9, 3, -1)]
 
 
 def test_values_are_let_go(ahead: Prefetched) -> None:

@@ -21,6 +21,7 @@ NO_COMBINATORS = {
     "LazySequence": "the base class: the row `LazySequence` is about its slices",
     "Prefetch": "tests/engines",
     "SerializableFunc": "wraps a function",
+    "close_all": "tests/prefetching",
     "collate_arrays": "makes a batch: tests/laws/test_collate_arrays.py",
     "instrument": "a module; what is in it has rows",
     "prefetch": "tests/engines",

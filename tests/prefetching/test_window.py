@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from seqtools.prefetching.capacity import Capacity
-from seqtools.prefetching.cursors import Cursor, Follower
+from seqtools.prefetching.cursors import Cursor, Follower, Gatherer
 from seqtools.prefetching.window import MISSING, Window
 
 
@@ -46,6 +46,20 @@ class Bench:
             self.evaluate(1)
         self.plan()
         return outcome
+
+    def read_any(self, cursor: Gatherer) -> int:
+        while (found := self.window.take_any(cursor))[1] is MISSING:
+            self.plan()
+            assert self.queue, "nothing is being evaluated, and a reader waits"
+            self.evaluate(1)
+        self.plan()
+        assert found[1] == -found[0]
+        return found[0]
+
+    def gather(self, indices: range) -> Gatherer:
+        cursor = Gatherer(indices)
+        self.window.open(cursor)
+        return cursor
 
     def open(self, indices: Any) -> Cursor:
         cursor = Cursor(indices)
@@ -382,6 +396,47 @@ def test_it_does_not_grow_where_workers_are_slow() -> None:
     assert bench.window.capacity == 10
 
 
+def test_items_are_gathered_as_they_come() -> None:
+    bench = Bench(4)
+    cursor = bench.gather(range(8))
+    assert bench.window.take_any(cursor) == (0, MISSING)
+    bench.plan()
+    assert bench.asked == [0, 1, 2, 3]
+    slow = bench.queue.pop(0)
+    seen = []
+    for _ in range(7):
+        if not bench.window.ready:
+            bench.evaluate(1)
+        seen.append(bench.read_any(cursor))
+    assert seen == [1, 2, 3, 4, 5, 6, 7]  # the slow one takes up no more than its own place
+    assert bench.asked == list(range(8))
+    bench.queue.append(slow)
+    assert bench.read_any(cursor) == 0
+    assert cursor.ended
+
+
+def test_what_was_gathered_can_be_given_back() -> None:
+    bench = Bench(4)
+    cursor = bench.gather(range(10, 0, -1))
+    assert [bench.read_any(cursor) for _ in range(3)] == [10, 9, 8]
+    cursor.give_back()
+    cursor.give_back()  # once is enough
+    assert sorted(bench.read_any(cursor) for _ in range(8)) == list(range(1, 9))
+    assert cursor.ended
+
+
+def test_gatherers_share_with_others() -> None:
+    bench = Bench(6)
+    ordered, first, second = bench.open(range(30)), bench.gather(range(30)), bench.gather(range(30))
+    seen: tuple[list[int], list[int]] = [], []
+    for i in range(30):
+        assert bench.read(ordered, i) == -i
+        seen[0].append(bench.read_any(first))
+        seen[1].append(bench.read_any(second))
+    assert sorted(seen[0]) == sorted(seen[1]) == list(range(30))
+    assert not bench.window.ready
+
+
 class Readers(RuleBasedStateMachine):
     """Readers of all kinds come, read, jump and go; the engine is as slow as it likes."""
 
@@ -389,9 +444,10 @@ class Readers(RuleBasedStateMachine):
         super().__init__()
         self.bench = Bench(random.Random(0).randint(1, 6))
         self.cursors: list[tuple[Cursor, Any]] = []
+        self.gatherers: list[tuple[Gatherer, set[int]]] = []
 
     @rule(capacity=st.integers(1, 8), most=st.integers(1, 20))
-    @precondition(lambda self: not self.cursors)
+    @precondition(lambda self: not self.cursors and not self.gatherers)
     def begin(self, capacity: int, most: int) -> None:
         self.bench = Bench(capacity)
         self.bench.window = Window(
@@ -401,6 +457,29 @@ class Readers(RuleBasedStateMachine):
     @rule(sizes=st.lists(st.one_of(st.none(), st.integers(1, 2000)), min_size=1, max_size=3))
     def weigh(self, sizes: list[int | None]) -> None:
         self.bench.window.weighed(sizes)
+
+    @rule(start=st.integers(0, 20), length=st.integers(1, 20))
+    @precondition(lambda self: len(self.gatherers) < 2)
+    def open_gatherer(self, start: int, length: int) -> None:
+        places = range(start, start + length)
+        self.gatherers.append((self.bench.gather(places), set(places)))
+
+    @rule(k=st.integers(0, 1), keeps=st.booleans())
+    def gather(self, k: int, keeps: bool) -> None:
+        if k >= len(self.gatherers):
+            return
+        cursor, left = self.gatherers[k]
+        if cursor.ended:
+            assert not left
+            self.bench.window.close(self.gatherers.pop(k)[0])
+            self.bench.plan()
+            return
+        i = self.bench.read_any(cursor)
+        assert i in left
+        if keeps:
+            left.discard(i)
+        else:
+            cursor.give_back()
 
     @rule()
     def starve(self) -> None:

@@ -4,13 +4,14 @@ from collections.abc import Callable
 from typing import Never, TypeVar
 
 from seqtools.checks import check_source
+from seqtools.prefetching.idle import close_all
 from seqtools.prefetching.options import checked
 from seqtools.prefetching.prefetched import Prefetch
 from seqtools.sources import Source
 
 T = TypeVar("T")
 
-__all__ = ["Prefetch", "prefetch"]
+__all__ = ["Prefetch", "close_all", "prefetch"]
 
 
 def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
@@ -26,6 +27,8 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
     start_method: str = "template",
     readahead: bool = True,
     max_bytes: int | None = None,
+    idle_timeout: float | None = 60.0,
+    ordered: bool = True,
     **unknown: Never,
 ) -> Prefetch[T]:
     """Return `seq` with its items evaluated ahead of the reader, by workers.
@@ -68,6 +71,13 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
             never less than one item. By default a tenth of the memory that the machine, or
             the cgroup of this process, allows, divided among the ranks of a distributed
             run. Items of unknown size, such as objects of compiled libraries, do not count.
+        idle_timeout: Seconds after which workers end that have nothing to do and that
+            nobody has read from; they start again when they are needed, and what was
+            evaluated ahead is kept. `None` lets them stay.
+        ordered: With `False`, iterating over this sequence, or a slice of it, gives items in
+            the order in which they become ready, so that a slow one holds up none of the
+            others; each comes once, and errors name its index. Reads by index are as
+            ever, and so are stages behind this one, as they read by index.
         unknown: Any other name is an error that says what to use.
 
     Raises:
@@ -93,6 +103,8 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
         start_method=start_method,
         readahead=readahead,
         max_bytes=max_bytes,
+        idle_timeout=idle_timeout,
+        ordered=ordered,
         unknown=unknown,
     )
     return Prefetch(seq, options)

@@ -47,10 +47,74 @@ class Cursor:
         """Return the indices that may be evaluated ahead."""
         return self.indices[self.head : self.head + self.share]
 
+    def passes(self, position: int) -> bool:
+        """Return whether what is at `position` has been read before its turn."""
+        del position
+        return False
+
+    def reach(self) -> int:
+        """Return the position up to which items may be asked for."""
+        return min(self.head + self.share, len(self.indices))
+
     def jump(self, i: int) -> bool:
         """Go to `i`, which is not ahead; return False if this reader keeps its course."""
         del i
         return False
+
+
+class Gatherer(Cursor):
+    """A reader who takes the items of a range in the order in which they become ready."""
+
+    __slots__ = ("_early", "given")
+
+    def __init__(self, indices: range) -> None:
+        super().__init__(indices)
+        self.given: int | None = None  # the index that it got last
+        self._early: set[int] = set()  # positions behind the head that were read
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left to read."""
+        return self.head >= len(self.indices)
+
+    def expected(self) -> Sequence[int]:
+        """Return the indices that may be evaluated ahead."""
+        places = range(self.head, self.reach())
+        return [self.indices[k] for k in places if k not in self._early]
+
+    def passes(self, position: int) -> bool:
+        """Return whether what is at `position` has been read before its turn."""
+        return position in self._early
+
+    def reach(self) -> int:
+        """Return the position up to which items may be asked for."""
+        return min(self.head + self.share + len(self._early), len(self.indices))
+
+    def wants(self, i: int) -> bool:
+        """Return whether `i` is still to be read."""
+        indices: range = self.indices  # type: ignore[assignment]
+        return i in indices and self.head <= (k := indices.index(i)) and k not in self._early
+
+    def got(self, i: int) -> None:
+        """Note that `i` was read."""
+        self.given = i
+        self._early.add(self.indices.index(i))
+        while self.head in self._early:
+            self.head += 1
+            self._early.discard(self.head - 1)
+
+    def give_back(self) -> None:
+        """Have what it got last to be read again: it was interrupted."""
+        if self.given is not None:
+            position, self.given = self.indices.index(self.given), None
+            self._early.update(range(position + 1, self.head))
+            self._early.discard(position)
+            self.head = min(self.head, position)
+            self.tail = min(self.tail, position)
+
+    def end_at(self, i: int) -> None:
+        """Note that there is no item `i`, nor any behind it."""
+        self.indices = self.indices[: self.indices.index(i)]
 
 
 class Follower(Cursor):

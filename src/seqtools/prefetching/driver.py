@@ -4,12 +4,14 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
 from seqtools.engines.base import END, PAUSE, Engine, here
-from seqtools.errors import EndOfSequence, Failure
-from seqtools.prefetching.cursors import Cursor, Follower
+from seqtools.errors import EndOfSequence, Failure, WorkerStartError
+from seqtools.prefetching.cursors import Cursor, Follower, Gatherer
+from seqtools.prefetching.idle import FOREVER, watch
 from seqtools.prefetching.sizes import sample
 from seqtools.prefetching.window import MISSING, Window
 
@@ -38,8 +40,10 @@ class Driver:
         make_engine: Callable[[], Engine],
         make_window: Callable[[Collection[type]], Window],
         inline: Callable[[int], Any],
+        idle_timeout: float | None,
     ) -> None:
         self._make_engine = make_engine
+        self._idle_timeout = idle_timeout
         self._make_window = make_window
         self.inline = inline
         self._begin()
@@ -51,6 +55,7 @@ class Driver:
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._receiving = False
+        self._used = 0.0  # when an item was read last
         self._leaving: deque[Cursor] = deque()
 
     def open(self, cursor: Cursor) -> None:
@@ -80,15 +85,27 @@ class Driver:
             EndOfSequence: If the source, without known length, has no item `i`.
             EvaluationError: If user code failed.
         """
-        if self._forks != len(_forks):
-            self._begin()
-        with self._lock:
-            try:
-                outcome = self._await(cursor, i)
-            except BaseException:
-                cursor.needs = None
-                self._discard()
-                raise
+        return self.settle(i, self._read(cursor, lambda: self._window.take(cursor, i)))
+
+    def read_any(self, cursor: Gatherer) -> tuple[int, Any]:
+        """Return an index that `cursor` is still to read, and what `settle` needs of it."""
+        i = -1
+
+        def take() -> Any:
+            nonlocal i
+            i, outcome = self._window.take_any(cursor)
+            return outcome
+
+        outcome = self._read(cursor, take)
+        return i, outcome
+
+    def settle(self, i: int, outcome: Any) -> Any:
+        """Return the value of item `i`, or raise what its outcome says.
+
+        Raises:
+            EndOfSequence: If the source, without known length, has no item `i`.
+            EvaluationError: If user code failed.
+        """
         if outcome is MISSING:
             return self.inline(i)
         if outcome is END:
@@ -98,15 +115,24 @@ class Driver:
             outcome.throw()
         return outcome
 
+    def _read(self, cursor: Cursor, take: Callable[[], Any]) -> Any:
+        if self._forks != len(_forks):
+            self._begin()
+        with self._lock:
+            try:
+                return self._await(cursor, take)
+            except BaseException:
+                cursor.needs = None
+                self._discard()
+                raise
+
     def aim(self, cursor: Follower, indices: Sequence[int]) -> None:
         """Evaluate `indices` ahead for a reader, who has said that they come next."""
         with self._lock:
             try:
                 cursor.aim(indices)
                 self._window.aimed()
-                if self._engine is None:
-                    self._engine = self._make_engine()
-                self._dispatch(self._engine)
+                self._dispatch(self._started())
             except BaseException:
                 self._discard()
                 raise
@@ -123,29 +149,58 @@ class Driver:
             self._window.reset(forget=forget)
         if engine is not None:
             engine.close(wait=wait)
+            watch().look()
 
-    def _await(self, cursor: Cursor, i: int) -> Any:
-        """Return the outcome of item `i`, `MISSING` to a worker, which may not wait for itself."""
+    def rest(self) -> float | None:
+        """End workers that were idle for long; return when to look again, in seconds."""
+        timeout = FOREVER if self._idle_timeout is None else self._idle_timeout
+        if not self._lock.acquire(blocking=False):
+            return timeout  # they are being used
+        try:
+            engine = self._engine
+            if engine is None:
+                return None
+            left = timeout if self._receiving else self._used + timeout - perf_counter()
+            if left > 0:
+                return left
+            with suppress(WorkerStartError):  # told to who reads next
+                self._note(engine.receive(wait=False))
+            if self._window.pending:
+                return timeout
+            self._engine = None
+        finally:
+            self._lock.release()
+        engine.close()
+        return None
+
+    def _started(self) -> Engine:
+        if self._engine is None:
+            self._engine = self._make_engine()
+            self._used = perf_counter()
+            watch().add(self, timed=self._idle_timeout is not None)
+        return self._engine
+
+    def _await(self, cursor: Cursor, take: Callable[[], Any]) -> Any:
+        """Return what `take` does, `MISSING` to a worker only, which may not wait for itself."""
         away = perf_counter() - cursor.left
-        outcome = self._window.take(cursor, i)
+        outcome = take()
         while outcome is MISSING:
             if getattr(here, "get", None) is self.inline:
                 cursor.needs = None
                 break
-            if self._engine is None:
-                self._engine = self._make_engine()
-            self._dispatch(self._engine)
+            engine = self._started()
+            self._dispatch(engine)
             if self._receiving:
                 self._changed.wait(PAUSE)
-            elif not self._note(self._engine.receive(wait=False)):
+            elif not self._note(engine.receive(wait=False)):
                 self._window.starved()
-                self._dispatch(self._engine)
-                self._receive(self._engine)
-            outcome = self._window.take(cursor, i)
+                self._dispatch(engine)
+                self._receive(engine)
+            outcome = take()
         self._lend(cursor, away)
         if self._engine is not None:
             self._dispatch(self._engine)
-        cursor.left = perf_counter()
+        cursor.left = self._used = perf_counter()
         return outcome
 
     def _lend(self, cursor: Cursor, away: float) -> None:
@@ -188,6 +243,7 @@ class Driver:
         self._window.reset()
         if engine is not None:
             engine.close(wait=False)
+            watch().look()
 
     def _dispatch(self, engine: Engine) -> None:
         while self._leaving:

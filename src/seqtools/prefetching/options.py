@@ -1,6 +1,7 @@
 """The arguments of `prefetch`, checked."""
 
 import functools
+import threading
 import warnings
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
@@ -39,10 +40,12 @@ _ELSEWHERE = {
     "mp_context": "start_method='template', 'spawn' or 'fork'",
     "batch_size": "batch(…, {}) before prefetch(…)",
     "shuffle": "gather(…, permutation) before prefetch(…)",
-    "persistent_workers": "nothing: workers always persist until close()",
+    "persistent_workers": "nothing: workers persist until close(), or idle_timeout=",
     "pin_memory": "smap(…) with a function that pins, behind prefetch(…)",
     "collate_fn": "batch(…, collate_fn={}) before prefetch(…)",
     "generator": "seed=",
+    "in_order": "ordered={}",
+    "deterministic": "ordered={}",
 }
 _KEYWORDS = (
     "nworkers",
@@ -55,6 +58,8 @@ _KEYWORDS = (
     "start_method",
     "readahead",
     "max_bytes",
+    "idle_timeout",
+    "ordered",
 )
 _MOST_CACHED = 4096
 """Items to which a window grows by itself, if they are small. Measured: more gains nothing."""
@@ -72,6 +77,8 @@ class Options(NamedTuple):
     start_method: str = "template"
     readahead: bool = True
     max_bytes: int | None = None
+    idle_timeout: float | None = 60.0
+    ordered: bool = True
 
     @property
     def first(self) -> int:
@@ -100,19 +107,14 @@ class Options(NamedTuple):
         )
 
     def __str__(self) -> str:
-        """Return the arguments as they would be written."""
-        text = f"nworkers={self.nworkers}, method={self.method!r}"
-        if self.max_cached is not None:
-            text += f", max_cached={self.max_cached}"
-        if self.max_bytes is not None:
-            text += f", max_bytes={self.max_bytes}"
-        if self.start_hook is not None:
-            text += f", start_hook={getattr(self.start_hook, '__name__', self.start_hook)}"
-        if self.seed is not None:
-            text += f", seed={self.seed}"
-        if self.start_method != "template":
-            text += f", start_method={self.start_method!r}"
-        return text if self.readahead else text + ", readahead=False"
+        """Return the arguments as they would be written, but for those that are the default."""
+        shown = [f"nworkers={self.nworkers}", f"method={self.method!r}"]
+        for name in self._fields[2:]:
+            value = getattr(self, name)
+            if value != self._field_defaults[name]:
+                text = getattr(value, "__name__", value) if callable(value) else repr(value)
+                shown.append(f"{name}={text}")
+        return ", ".join(shown)
 
 
 @functools.cache
@@ -132,6 +134,8 @@ def checked(  # noqa: PLR0913 -- as prefetch()
     start_method: str,
     readahead: bool,
     max_bytes: int | None,
+    idle_timeout: float | None,
+    ordered: bool,
     unknown: Mapping[str, object],
 ) -> Options:
     """Return the options, or raise what is wrong with them."""
@@ -159,7 +163,16 @@ def checked(  # noqa: PLR0913 -- as prefetch()
         message = "shm_size is not used: shared memory has no size to be given any more"
         warnings.warn(message, DeprecationWarning, stacklevel=3)
     return Options(
-        workers, method, max_cached, start_hook, seed, start_method, bool(readahead), max_bytes
+        nworkers=workers,
+        method=method,
+        max_cached=max_cached,
+        start_hook=start_hook,
+        seed=seed,
+        start_method=start_method,
+        readahead=bool(readahead),
+        max_bytes=max_bytes,
+        idle_timeout=_seconds(idle_timeout, "idle_timeout"),
+        ordered=bool(ordered),
     )
 
 
@@ -179,6 +192,18 @@ def _max_cached(max_cached: int | None, max_buffered: int | None) -> int | None:
             raise TypeError(message)
         max_cached = max_buffered
     return None if max_cached is None else check_count(max_cached, 1, "max_cached")
+
+
+def _seconds(value: object, name: str) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        message = f"{name} must be a number of seconds or None, got {value!r}"
+        raise TypeError(message)
+    if not value > 0:
+        message = f"{name} must be more than 0 seconds, got {value}: use None for no limit"
+        raise ValueError(message)
+    return min(float(value), threading.TIMEOUT_MAX / 2)
 
 
 def _advice(name: str, value: object) -> str:

@@ -10,8 +10,8 @@ from seqtools.indices import ENDLESS, Indices
 from seqtools.prefetching.cursors import Follower
 from seqtools.prefetching.driver import Driver
 from seqtools.prefetching.options import Options
-from seqtools.prefetching.reading import Reading
-from seqtools.sequence import LazySequence
+from seqtools.prefetching.reading import Gathering, Reading
+from seqtools.sequence import LazySequence, Slice
 from seqtools.sources import Source, getter, size_of
 
 T = TypeVar("T")
@@ -88,13 +88,22 @@ class Prefetch(LazySequence[T]):
         if not self._options.nworkers:
             return super().__iter__()
         n = self._length()
-        return iter(Reading(self, self._state.driver, range(ENDLESS if n is None else n)))
+        return self._run_through(range(ENDLESS if n is None else n))
 
     def __reversed__(self) -> Iterator[T]:
         """Return an iterator over the items from the last to the first."""
         if not self._options.nworkers:
             return super().__reversed__()
-        return iter(Reading(self, self._state.driver, range(len(self) - 1, -1, -1)))
+        return self._run_through(range(len(self) - 1, -1, -1))
+
+    def _run_through(self, indices: range) -> Iterator[T]:
+        kind: type[Reading[T]] = Reading if self._options.ordered else Gathering
+        return iter(kind(self, self._state.driver, indices))
+
+    def _slice(self, key: slice) -> LazySequence[T]:
+        if self._options.ordered or not self._options.nworkers:
+            return super()._slice(key)
+        return Part(self, self._places(key))
 
     def _args(self) -> tuple[Any, ...]:
         return self._sequence, self._options
@@ -125,6 +134,26 @@ class Prefetch(LazySequence[T]):
         self.close()
 
 
+class Part(Slice[T]):
+    """A slice of a prefetch whose items come in the order in which they become ready."""
+
+    __slots__ = ()
+
+    _name = "slice"
+
+    def _slice(self, key: slice) -> LazySequence[T]:
+        inner = super()._slice(key)
+        return Part(*inner._args())  # type: ignore[misc]
+
+    def __iter__(self) -> Iterator[T]:
+        """Return an iterator over the items as they come."""
+        return self._sequences[0]._run_through(self._range)  # type: ignore[no-any-return]
+
+    def __reversed__(self) -> Iterator[T]:
+        """Return an iterator over the items as they come, the last asked for first."""
+        return self._sequences[0]._run_through(self._range[::-1])  # type: ignore[no-any-return]
+
+
 class _Seat:
     """The place of a thread that reads by index; it is given up when the thread ends."""
 
@@ -147,6 +176,8 @@ class _State:
         options, source = prefetch._options, prefetch._sequence  # noqa: SLF001 -- ours
         get = getter(source) if options.seed is None else seeded(getter(source), options.seed)
         # nothing here may refer to the prefetch, or it would not end with its last user
-        self.driver = Driver(lambda: options.engine(source, get), options.window, get)
+        self.driver = Driver(
+            lambda: options.engine(source, get), options.window, get, options.idle_timeout
+        )
         self.seats = threading.local()
         weakref.finalize(prefetch, self.driver.close, wait=False)

@@ -4,11 +4,11 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain, repeat
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from seqtools.errors import EndOfSequence, WorkerStartError, reraise
 from seqtools.indices import ENDLESS, Indices
-from seqtools.prefetching.cursors import Cursor
+from seqtools.prefetching.cursors import Cursor, Gatherer
 from seqtools.prefetching.driver import Driver
 from seqtools.sequence import LazySequence
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 class Reading(LazySequence[T]):
     """A prefetch for one reader, who reads given indices in their order."""
 
-    __slots__ = ("_again", "_cursor", "_driver", "_prefetch")
+    __slots__ = ("_again", "_cursor", "_driver", "_endless", "_prefetch")
 
     _name = "prefetch"
     _read_once = True
@@ -28,6 +28,7 @@ class Reading(LazySequence[T]):
         self._origin = prefetch._origin
         self._driver = driver
         self._cursor = Cursor(indices)
+        self._endless = isinstance(indices, range) and indices.stop == ENDLESS
         self._again: int | None = None  # an index that was interrupted while it was read
 
     def _size(self) -> int | None:
@@ -94,9 +95,57 @@ class Reading(LazySequence[T]):
         return cursor.indices[cursor.head] if cursor.head < len(cursor.indices) else None
 
     def _check_end(self, i: int) -> None:
-        if self._cursor.indices.stop != ENDLESS:  # type: ignore[attr-defined]
+        if not self._endless:
             self._ended_early(i)
 
     def __del__(self) -> None:
         """Give the share of the window back."""
         self._driver.leave(self._cursor)
+
+
+class Gathering(Reading[T]):
+    """A prefetch for one reader, who takes items in the order in which they become ready."""
+
+    __slots__ = ("_outcome",)
+
+    _cursor: Gatherer
+
+    def __init__(self, prefetch: LazySequence[T], driver: Driver, indices: range) -> None:
+        super().__init__(prefetch, driver, indices)
+        self._cursor = Gatherer(indices)
+        self._outcome: Any = None
+
+    def _get(self, i: int) -> T:
+        """Return the item that was found; errors tell its index by this frame."""
+        outcome, self._outcome = self._outcome, None
+        return self._driver.settle(i, outcome)  # type: ignore[no-any-return]
+
+    def attempt(self, _: int, ended: list[None]) -> Iterator[T]:
+        """Yield what becomes ready, until something is raised or there is no more."""
+        cursor = self._cursor
+        i, reading = -1, False
+        try:
+            while not cursor.ended:
+                cursor.given, i, reading = None, -1, True
+                i, self._outcome = self._driver.read_any(cursor)
+                item = self._get(i)
+                if cursor.given is None:  # it was evaluated here
+                    cursor.got(i)
+                reading = False
+                yield item
+                del item  # the reader alone decides how long it lives
+        except EndOfSequence:
+            self._check_end(i)
+            cursor.end_at(i)
+            return  # others before it are still to come
+        except WorkerStartError:  # it is about no item
+            raise
+        except Exception as error:  # noqa: BLE001 -- user code may raise anything
+            if cursor.given is None and i >= 0:
+                cursor.got(i)
+            reraise(error)
+        except BaseException:  # an interrupt is nobody's error: the item is still to be read
+            if reading:
+                cursor.give_back()
+            raise
+        ended.append(None)

@@ -17,7 +17,7 @@ from typing import Any
 
 from seqtools.indices import ENDLESS
 from seqtools.prefetching.capacity import Capacity
-from seqtools.prefetching.cursors import Cursor
+from seqtools.prefetching.cursors import Cursor, Gatherer
 
 MISSING: Any = object()
 """Stands for an outcome that is not there yet."""
@@ -62,13 +62,10 @@ class Window:
 
         An outcome that was returned is not held any more, unless others expect it.
         """
+        if cursor.run:
+            self._take_back(cursor)  # it goes another way
+        self._visit(cursor)
         position = self._arrive(cursor, i)
-        if self._bound and not self.pending:
-            self._was_idle = True
-        self._clock += 1
-        if not cursor.share or cursor is not self._alone:
-            self._review = self._review or not cursor.share or self._some_rest()
-        cursor.last_read = self._clock
         outcome = self.ready.get(i, MISSING)
         if outcome is MISSING:
             cursor.needs = i
@@ -80,6 +77,23 @@ class Window:
         if alone or not any(c.needs == i or i in c.expected() for c in self._cursors):
             del self.ready[i]
         return outcome
+
+    def take_any(self, cursor: Gatherer) -> tuple[int, Any]:
+        """Return an index that `cursor` is still to read, with its outcome or `MISSING`.
+
+        It is what became ready first, and with `MISSING` what is needed first.
+        """
+        self._visit(cursor)
+        i = next((i for i in self.ready if cursor.wants(i)), None)
+        if i is None:
+            cursor.needs = first = cursor.indices[cursor.head]
+            return first, MISSING
+        cursor.needs = None
+        outcome = self.ready[i]
+        cursor.got(i)
+        if not any(c.needs == i or i in c.expected() for c in self._cursors):
+            del self.ready[i]
+        return i, outcome
 
     def starved(self) -> None:
         """Note that a reader waits, and that nothing has arrived that was not received.
@@ -200,14 +214,21 @@ class Window:
         self._review = self._review or not self.capacity // 2 <= items <= self.capacity
         self.capacity = items
 
-    def _arrive(self, cursor: Cursor, i: int) -> int | None:
-        """Have `cursor` stand at `i`; return its position, `None` if it stays where it was."""
-        if cursor.run:
-            self._take_back(cursor)  # it goes another way
+    def _visit(self, cursor: Cursor) -> None:
+        """Note that `cursor` reads now."""
+        if self._bound and not self.pending:
+            self._was_idle = True
         if cursor is not self._alone:
             self._alone = None
             if cursor not in self._cursors:  # it has not read yet, or was opened before a fork
                 self.open(cursor)
+        self._clock += 1
+        if not cursor.share or cursor is not self._alone:
+            self._review = self._review or not cursor.share or self._some_rest()
+        cursor.last_read = self._clock
+
+    def _arrive(self, cursor: Cursor, i: int) -> int | None:
+        """Have `cursor` stand at `i`; return its position, `None` if it stays where it was."""
         position = cursor.find(i)
         if position is None:
             if cursor.jump(i):
@@ -293,11 +314,12 @@ class Window:
     def _ahead(self, cursor: Cursor, room: int) -> Sequence[int]:
         """Return the next indices that `cursor` expects and that are not there, up to `room`."""
         indices = cursor.indices
-        stop = min(cursor.head + cursor.share, len(indices))
+        stop = cursor.reach()
         position = max(cursor.tail, cursor.head)
         run = indices[position : min(stop, position + room)]
         if (
             type(run) is range
+            and type(cursor) is not Gatherer
             and self.pending.isdisjoint(run)
             and self.ready.keys().isdisjoint(run)
             and (not run or max(run[0], run[-1]) < self.end)
@@ -310,7 +332,9 @@ class Window:
             i = int(indices[position])
             if i >= self.end:
                 break
-            if i in self.pending:
+            if cursor.passes(position):
+                pass
+            elif i in self.pending:
                 room -= i in self._unwanted
                 self._unwanted.discard(i)
             elif i not in self.ready:

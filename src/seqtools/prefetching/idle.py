@@ -1,0 +1,119 @@
+"""Which prefetches have workers, and ending those that nobody uses.
+
+One thread sees to all of them, as long as there are any that may become idle. It sleeps
+until the first of them can have been idle for long enough.
+"""
+
+import os
+import threading
+import weakref
+from collections.abc import Iterator
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Protocol
+
+FOREVER = threading.TIMEOUT_MAX
+
+
+class Owner(Protocol):
+    """What has workers, or had."""
+
+    def rest(self) -> float | None:
+        """End workers that were idle for long; return when to look again, in seconds.
+
+        `None` if there is nothing to look at any more.
+        """
+
+    def close(self) -> None:
+        """End the workers."""
+
+
+class Watch:
+    """Owners of workers, and the thread that looks after them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._owners: weakref.WeakSet[Owner] = weakref.WeakSet()
+        self._calls: SimpleQueue[None] = SimpleQueue()  # may be put to by the garbage collector
+        self._thread: threading.Thread | None = None
+
+    def __iter__(self) -> Iterator[Owner]:
+        """Return an iterator over the owners that have workers, and perhaps some that had."""
+        with self._lock:
+            return iter(list(self._owners))
+
+    def add(self, owner: Owner, *, timed: bool) -> None:
+        """Note that `owner` has workers, and look after it if it is `timed`."""
+        with self._lock:
+            self._owners.add(owner)
+            if timed and self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="seqtools-idle", daemon=True)
+                self._thread.start()
+        self._calls.put(None)
+
+    def look(self) -> None:
+        """Look after all owners now: one of them has no workers any more."""
+        self._calls.put(None)
+
+    def _run(self) -> None:
+        wait: float | None = 0.0
+        while wait is not None:
+            with suppress(Empty):
+                self._calls.get(timeout=wait)
+            wait = self._look()
+
+    def _look(self) -> float | None:
+        """Return when to look again; `None` if there is nobody to look after."""
+        waits = []
+        for owner in self:
+            with self._lock:  # one that starts workers from here on adds itself again
+                self._owners.discard(owner)
+            wait = owner.rest()
+            if wait is not None:
+                waits.append(wait)
+                with self._lock:
+                    self._owners.add(owner)
+        first = min(waits, default=FOREVER)
+        with self._lock:
+            if first == FOREVER and self._calls.empty():
+                self._thread = None
+                return None
+        return first
+
+
+class _Watches:
+    """The watch of this process: a fork has another."""
+
+    def __init__(self) -> None:
+        self.current = Watch()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._renew)
+
+    def _renew(self) -> None:
+        self.current = Watch()
+
+
+_watches = _Watches()
+
+
+def watch() -> Watch:
+    """Return the watch of this process."""
+    return _watches.current
+
+
+def close_all() -> None:
+    """End the workers of all prefetches of this process.
+
+    They start again when an item is read, and what was evaluated ahead is kept. This is
+    for notebooks, where outputs and variables keep prefetches alive that are not used
+    any more.
+
+    Example:
+        >>> import seqtools
+        >>> squares = seqtools.prefetch(seqtools.smap(lambda x: x * x, range(10)), nworkers=2)
+        >>> squares[3]
+        9
+        >>> seqtools.close_all()
+    """
+    for owner in watch():
+        owner.close()
