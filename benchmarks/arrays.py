@@ -1,8 +1,8 @@
 """The work of the workloads that deliver large arrays, and the checks of what arrives.
 
-A worker has seven arrays ready and delivers them in turn, so that nothing is measured but
-how an array comes from there to the reader. Seven, because arrays in a wrong order would
-be seen, and because they do not fit in a cache.
+A worker has three arrays ready and delivers them in turn, so that nothing is measured but
+how an array comes from there to the reader. With three, one that is lost, repeated or out of
+turn is seen.
 """
 
 import functools
@@ -17,7 +17,7 @@ from benchmarks import clock, peers
 
 SHAPE = (64, 224, 224, 3)
 SIZE = 64 * 224 * 224 * 3
-RING = 7
+RING = 3
 SLOTS = 4  # in the hand-written limit, for each worker; arbitrary
 
 Array = np.ndarray[Any, np.dtype[Any]]

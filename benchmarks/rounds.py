@@ -5,7 +5,6 @@ import os
 import selectors
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -70,7 +69,7 @@ def ask(python: str, workload: str, contestant: str, timeout: float) -> dict[str
     Whatever that process leaves behind in its process group is killed.
     """
     if not os.path.exists(python):
-        return {"error": f"there is no environment {os.path.relpath(python, ROOT)}"}
+        return {"error": f"there is no {os.path.relpath(python, ROOT)}: `make bench` makes it"}
     command = [python, "-m", "benchmarks.one", workload, contestant]
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(  # noqa: S603 -- ours
@@ -83,7 +82,7 @@ def ask(python: str, workload: str, contestant: str, timeout: float) -> dict[str
         )
         try:
             line = _line(process, timeout)
-            _wait(process, GRACE if line else 0)
+            ended = _ends(process, GRACE if line else 0)
         finally:
             kill_group(process)
         if line:
@@ -91,8 +90,7 @@ def ask(python: str, workload: str, contestant: str, timeout: float) -> dict[str
             return answer
         errors.seek(0)
         said = errors.read().strip().splitlines() or ["nothing"]
-        code = process.returncode
-    why = f"ended by itself with {code}" if code != -signal.SIGKILL else f"{timeout:.0f} s passed"
+    why = f"it ended with {process.returncode}" if ended else f"{timeout:.0f} s have passed"
     return {"error": f"no figures: {why}; it said last: {said[-1]}"[:300]}
 
 
@@ -109,7 +107,10 @@ def environment() -> dict[str, str]:
 
 
 def kill_group(process: "subprocess.Popen[Any]") -> None:
-    """End what is left of a process that was started with a session of its own."""
+    """End what is left of a process that was started with a session of its own.
+
+    Nobody may have waited for it before.
+    """
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -148,19 +149,26 @@ def _line(process: "subprocess.Popen[Any]", timeout: float) -> bytes:
             if selector.select(min(1.0, max(0.0, deadline - time.monotonic()))):
                 part = os.read(stdout.fileno(), 65536)
                 if not part:
-                    _wait(process, 1)
+                    _ends(process, 1)
                     return b""
                 got += part
-            elif process.poll() is not None:
+            elif _ends(process, 0):
                 return b""
     return got if got.endswith(b"\n") else b""
 
 
-def _wait(process: "subprocess.Popen[Any]", seconds: float) -> None:
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        print("    (does not end by itself: killed)", file=sys.stderr)
+def _ends(process: "subprocess.Popen[Any]", seconds: float) -> bool:
+    """Return whether the process ends in time; if so it stays a zombie, which holds its id.
+
+    Otherwise its group could be that of somebody else when it is killed.
+    """
+    deadline = time.monotonic() + seconds
+    flags = os.WEXITED | os.WNOWAIT | os.WNOHANG
+    while os.waitid(os.P_PID, process.pid, flags) is None:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 def _short(workload: Workload, figures: dict[str, float]) -> str:

@@ -52,7 +52,7 @@ def full(i: int, got: Any) -> bool:
 
 
 def measure(source: Iterable[Any]) -> dict[str, float]:
-    rate = clock.rate(source, full=full, quick=quick, warmup=11, total=BATCHES, seconds=3)
+    rate = clock.rate(source, full=full, quick=quick, warmup=30, total=BATCHES, seconds=3)
     return {"images": K * rate}
 
 

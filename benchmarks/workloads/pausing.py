@@ -8,7 +8,7 @@ from benchmarks import peers
 from benchmarks.clock import WrongValueError
 from benchmarks.workload import Figure, Target, Workload
 
-N, EVERY, PAUSE, COST = 200, 50, 1.0, 0.02
+N, EVERY, PAUSE, COST = 150, 50, 1.0, 0.02
 # After the first item: the rest of the first 50 from two workers, then pauses alone, because
 # in each of them two workers finish 100 items.
 IDEAL = (EVERY // 2 - 1) * COST + (N // EVERY - 1) * PAUSE
@@ -37,7 +37,7 @@ def measure(source: Iterable[Any]) -> dict[str, float]:
 WORKLOAD = Workload(
     title="A reader who pauses",
     text=(
-        "200 items that take 20 ms each, in which nothing is computed, from two workers; the "
+        "150 items that take 20 ms each, in which nothing is computed, from two workers; the "
         "reader pauses for 1 s after every 50. The clock starts with the first item. 1 means "
         "that the work goes on in the pauses, so that they are all that the reader waits for."
     ),
