@@ -92,19 +92,17 @@ def by_hand(fill: Callable[[int, Array], object], dtype: str, n: int) -> Iterabl
         ring(dtype)
         memory = mmap.mmap(-1, 2 * SLOTS * SIZE * np.dtype(dtype).itemsize)
         slots = np.frombuffer(memory, dtype).reshape(2, SLOTS, *SHAPE)
-        ends = []
-        for number in range(2):
-            results, frees = os.pipe(), os.pipe()
-            if not os.fork():
-                try:
-                    work(number, slots[number], results[1], frees[0])
-                finally:
-                    os._exit(0)
-            ends.append((results[0], frees[1]))
-        for i in range(n):
-            done, free = ends[i % 2]
-            os.read(done, 1)
-            yield slots[i % 2, i // 2 % SLOTS]
-            os.write(free, b".")
+        pipes = [(os.pipe(), os.pipe()) for _ in range(2)]
+
+        def start(number: int) -> None:
+            results, frees = pipes[number]
+            work(number, slots[number], results[1], frees[0])
+
+        with peers.forked(start, 2):
+            for i in range(n):
+                results, frees = pipes[i % 2]
+                os.read(results[0], 1)
+                yield slots[i % 2, i // 2 % SLOTS]
+                os.write(frees[1], b".")
 
     return peers.Runs(run)

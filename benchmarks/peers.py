@@ -6,7 +6,10 @@ before that, because the time of an import is a workload of its own.
 
 import importlib
 import importlib.metadata
+import os
+import signal
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 Function = Callable[[int], Any]
@@ -29,6 +32,31 @@ def original() -> Any:
         message = f"this needs an environment with SeqTools 1.x, got {version}"
         raise RuntimeError(message)
     return importlib.import_module("seqtools")
+
+
+@contextmanager
+def forked(work: Callable[[int], object], nworkers: int) -> Iterator[None]:
+    """Have forked processes work while the block runs; for limits that are written by hand.
+
+    Args:
+        work: What each does; it is given the worker's number.
+        nworkers: Their number.
+    """
+    workers = []
+    for number in range(nworkers):
+        pid = os.fork()
+        if not pid:
+            try:
+                work(number)
+            finally:
+                os._exit(0)
+        workers.append(pid)
+    try:
+        yield
+    finally:
+        for pid in workers:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
 
 
 # ---------------------------------------------------------------- the standard library

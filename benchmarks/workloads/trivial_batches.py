@@ -67,28 +67,21 @@ WORKLOAD = Workload(
 def limit() -> Any:
     group, size = 64, struct.Struct("I")
 
-    def work(number: int, out: int) -> None:
-        with os.fdopen(out, "wb", buffering=0) as pipe:
-            for start in range(number * group, BATCHES, 2 * group):
-                stop = min(start + group, BATCHES)
-                data = pickle.dumps([batch(i) for i in range(start, stop)], 5)
-                pipe.write(size.pack(len(data)) + data)
-
     def run() -> Iterator[Any]:
-        pipes = []
-        for number in range(2):
-            ends = os.pipe()
-            if not os.fork():
-                try:
-                    work(number, ends[1])
-                finally:
-                    os._exit(0)
-            os.close(ends[1])
-            pipes.append(os.fdopen(ends[0], "rb", buffering=1 << 20))
-        for turn in range(-(-BATCHES // group)):
-            pipe = pipes[turn % 2]
-            (length,) = size.unpack(pipe.read(size.size))
-            yield from pickle.loads(pipe.read(length))  # noqa: S301 -- ours
+        pipes = [os.pipe() for _ in range(2)]
+
+        def work(number: int) -> None:
+            with os.fdopen(pipes[number][1], "wb", buffering=0) as out:
+                for start in range(number * group, BATCHES, 2 * group):
+                    stop = min(start + group, BATCHES)
+                    data = pickle.dumps([batch(i) for i in range(start, stop)], 5)
+                    out.write(size.pack(len(data)) + data)
+
+        with peers.forked(work, 2):
+            sources = [os.fdopen(ends[0], "rb", buffering=1 << 20) for ends in pipes]
+            for turn in range(-(-BATCHES // group)):
+                (length,) = size.unpack(sources[turn % 2].read(size.size))
+                yield from pickle.loads(sources[turn % 2].read(length))  # noqa: S301 -- ours
 
     return peers.Runs(run)
 
