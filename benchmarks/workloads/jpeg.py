@@ -105,7 +105,7 @@ def processes() -> Any:
 def collate_arrays() -> Any:
     import seqtools
 
-    collate: Any = getattr(seqtools, "collate_arrays")  # noqa: B009 -- not there yet
+    collate: Any = seqtools.collate_arrays
     return prefetched(seqtools, "process", collate)
 
 

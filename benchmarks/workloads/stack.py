@@ -44,7 +44,7 @@ def prefetched(seqtools: Any, method: str, collate: Any, **options: Any) -> Any:
 def collate_arrays() -> Any:
     import seqtools
 
-    collate: Any = getattr(seqtools, "collate_arrays")  # noqa: B009 -- not there yet
+    collate: Any = seqtools.collate_arrays
     return prefetched(seqtools, "process", collate)
 
 

@@ -48,7 +48,10 @@ def test_the_last_items_are_shared_out() -> None:
     dealer._longest = 1000
     dealer._seconds = 1e-7
     dealer.add(range(8))
-    assert [len(block) for block in dealt(dealer, a, b)] == [2, 2, 1, 1, 1, 1]
+    assert [len(block) for block in dealt(dealer, a, b)] == [2, 2, 1, 1]
+    answer(dealer, a, 1e-7)  # what is left was kept back until somebody needs it
+    answer(dealer, b, 1e-7)
+    assert [i for block in dealt(dealer, a, b) for i in block] == [6, 7]
 
 
 def test_what_is_needed_first_is_dealt_first() -> None:

@@ -181,6 +181,8 @@ class Dealer:
     def _takes_more(self, hand: Hand) -> bool:
         if len(hand.blocks) < 2:  # noqa: PLR2004 -- one to do, one to go on with
             return not any(block.alone for block in hand.blocks)
+        if len(self._backlog) < self._longest:
+            return False  # more will have come by the time that it needs some
         enough = hand.queued() * self._seconds > _QUEUE_SECONDS
         return not enough and len(hand.blocks) < _MOST_BLOCKS
 

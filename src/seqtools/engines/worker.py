@@ -66,29 +66,29 @@ class Worker:
             self._evaluate(task)
 
     def _evaluate(self, task: frames.Task) -> None:
-        get, clock = self._get, time.perf_counter
-        values: list[Any] = []
-        done = 0
-        began = clock()
+        get, clock, slots = self._get, time.perf_counter, self._slots
+        indices, values = task.indices, list[Any]()
+        append = values.append
         # without slots, what was answered last tells where it hangs
-        hold = -1.0 if task.timed and self._slots is None else _HOLD
-        slots = self._slots
-        for k, i in enumerate(task.indices):
-            if task.timed and slots is not None:
-                slots.note(task.block, k)
+        hold = -1.0 if task.timed and slots is None else _HOLD
+        done = 0
+        while done < len(indices):
+            began = clock()
+            until = began + hold
             try:
-                values.append(get(i))
+                for i in indices[done:]:
+                    if task.timed and slots is not None:
+                        slots.note(task.block, done + len(values))
+                    append(get(i))
+                    if clock() > until:
+                        break
             except BaseException as error:  # noqa: BLE001 -- told to the reader
                 took = clock() - began
                 done = self._send(task, done, values, took)
                 self._fail(task.block, done, error, took)
                 done += 1
-                began = clock()
-                continue
-            if clock() - began > hold:
+            else:
                 done = self._send(task, done, values, clock() - began)
-                began = clock()
-        self._send(task, done, values, clock() - began)
 
     def _send(self, task: frames.Task, done: int, values: list[Any], took: float) -> int:
         """Answer with `values`, which is empty then; return how many are answered with these."""

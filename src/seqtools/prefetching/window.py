@@ -142,10 +142,10 @@ class Window:
 
     def received(self, results: Sequence[tuple[int, Any]]) -> None:
         """Note outcomes that arrived; those that nobody expects any more are dropped."""
-        indices = [i for i, _ in results]
-        if not self._unwanted and self.pending.issuperset(indices):
-            self.pending.difference_update(indices)
-            self.ready.update(results)
+        arrived = dict(results)
+        if not self._unwanted and self.pending.issuperset(arrived):
+            self.pending.difference_update(arrived)
+            self.ready.update(arrived)
             return
         for i, outcome in results:
             if i in self.pending:
