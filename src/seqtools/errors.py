@@ -85,6 +85,10 @@ class WorkerDied(RuntimeError):  # noqa: N818 -- the name says what happened
     """A worker process ended while it was evaluating an item."""
 
 
+class ItemTimeout(TimeoutError):  # noqa: N818 -- the name says what happened
+    """An item took longer than the `timeout` of a prefetch; its worker was replaced."""
+
+
 class WorkerStartError(RuntimeError):
     """Workers could not be started: the pipeline or the start hook failed in them."""
 

@@ -22,8 +22,19 @@ def forked(get: Callable[[int], Any], nworkers: int = 2, hook: Any = None) -> En
     return ProcessEngine(None, get, nworkers, hook, "fork")
 
 
+def thread_with_timeout(get: Callable[[int], Any], nworkers: int, timeout: float) -> Engine:
+    return ThreadEngine(get, nworkers, timeout=timeout)
+
+
 ENGINES: dict[str, Make] = {"thread": thread, "process": process, "fork": forked}
 """How to make each engine."""
+
+WITH_TIMEOUT: dict[str, Make | None] = {
+    "thread": thread_with_timeout,
+    "process": None,
+    "fork": None,
+}
+"""How to make each engine with a timeout for each item; `None` where that is still to be done."""
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "inline": {"nworkers": 0},

@@ -60,6 +60,7 @@ _KEYWORDS = (
     "max_bytes",
     "idle_timeout",
     "ordered",
+    "timeout",
 )
 _MOST_CACHED = 4096
 """Items to which a window grows by itself, if they are small. Measured: more gains nothing."""
@@ -79,6 +80,7 @@ class Options(NamedTuple):
     max_bytes: int | None = None
     idle_timeout: float | None = 60.0
     ordered: bool = True
+    timeout: float | None = None
 
     @property
     def first(self) -> int:
@@ -99,7 +101,7 @@ class Options(NamedTuple):
         if self.method == "thread":
             from seqtools.engines.thread import ThreadEngine
 
-            return ThreadEngine(get, self.nworkers, self.start_hook, upstream)
+            return ThreadEngine(get, self.nworkers, self.start_hook, upstream, self.timeout)
         from seqtools.engines.process import ProcessEngine
 
         return ProcessEngine(
@@ -136,6 +138,7 @@ def checked(  # noqa: PLR0913 -- as prefetch()
     max_bytes: int | None,
     idle_timeout: float | None,
     ordered: bool,
+    timeout: float | None,
     unknown: Mapping[str, object],
 ) -> Options:
     """Return the options, or raise what is wrong with them."""
@@ -173,6 +176,7 @@ def checked(  # noqa: PLR0913 -- as prefetch()
         max_bytes=max_bytes,
         idle_timeout=_seconds(idle_timeout, "idle_timeout"),
         ordered=bool(ordered),
+        timeout=_timeout(timeout, method),
     )
 
 
@@ -204,6 +208,13 @@ def _seconds(value: object, name: str) -> float | None:
         message = f"{name} must be more than 0 seconds, got {value}: use None for no limit"
         raise ValueError(message)
     return min(float(value), threading.TIMEOUT_MAX / 2)
+
+
+def _timeout(value: object, method: str) -> float | None:
+    if value is not None and method == "process":
+        message = "timeout= is not there for method='process' yet"
+        raise ValueError(message)
+    return _seconds(value, "timeout")
 
 
 def _advice(name: str, value: object) -> str:
