@@ -88,7 +88,7 @@ class WorkerDied(RuntimeError):  # noqa: N818 -- the name says what happened
 
 
 class ItemTimeout(TimeoutError):  # noqa: N818 -- the name says what happened
-    """An item took longer than it may; its worker was replaced."""
+    """An item took longer than the `timeout` of a prefetch; its worker was replaced."""
 
 
 class WorkerStartError(RuntimeError):

@@ -73,6 +73,26 @@ ENGINES: dict[str, Make] = {
 }
 """How to make each engine."""
 
+
+def with_timeout(start_method: str) -> Make:
+    """Return how to make an engine whose items may take only so many seconds."""
+
+    def made(get: Callable[[int], Any], nworkers: int, timeout: float) -> Engine:
+        if start_method == "thread":
+            return ThreadEngine(get, nworkers, timeout=timeout)
+        return ProcessEngine(None, get, nworkers, start_method=start_method, timeout=timeout)
+
+    return made
+
+
+WITH_TIMEOUT: dict[str, Make] = {
+    "thread": with_timeout("thread"),
+    "process": with_timeout("template"),
+    "spawn": with_timeout("spawn"),
+    "fork": with_timeout("fork"),
+}
+"""How to make each engine with a timeout for each item."""
+
 OPTIONS: dict[str, dict[str, Any]] = {
     "inline": {"nworkers": 0},
     "thread": {"nworkers": 2, "method": "thread"},

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from seqtools.engines.base import END, Engine
-from seqtools.errors import EndOfSequence, Failure, WorkerStartError, seterr
-from tests.engines.engines import ENGINES, Make
+from seqtools.errors import EndOfSequence, Failure, ItemTimeout, WorkerStartError, seterr
+from tests.engines.engines import ENGINES, WITH_TIMEOUT, Make
 from tests.engines.fifo import Fifo
 
 MakeFifo = Callable[[], Fifo]
@@ -219,5 +219,51 @@ def test_workers_report_errors_as_the_submitter_does(make: Make) -> None:
 
 def test_many_workers(make: Make) -> None:
     engine = make(lambda i: i, 16)
+    engine.submit(range(2000))
+    assert sorted(collect(engine, 2000)) == [(i, i) for i in range(2000)]
+
+
+@pytest.fixture(params=WITH_TIMEOUT)
+def make_timed(request: pytest.FixtureRequest) -> Iterator[Make]:
+    made: list[Engine] = []
+
+    def one(*args: Any) -> Engine:
+        made.append(WITH_TIMEOUT[request.param](*args))
+        return made[-1]
+
+    yield one
+    for engine in made:
+        engine.close(wait=False)  # a thread that hangs would be warned of
+
+
+@pytest.mark.parametrize("nworkers", [1, 2])
+def test_an_item_that_takes_too_long_fails_alone(
+    make_timed: Make, fifo: MakeFifo, nworkers: int
+) -> None:
+    begun, gate = fifo(), fifo()
+
+    def get(i: int) -> int:
+        if i in {3, 4}:
+            begun.send()
+            gate.wait()
+        return i
+
+    engine = make_timed(get, nworkers, 0.2)
+    engine.submit(range(20))
+    results = dict(collect(engine, 20))
+    for i in (3, 4):
+        error = results.pop(i).error
+        assert isinstance(error, ItemTimeout)
+        assert str(error).startswith(f"item {i} took longer than timeout=0.2 seconds in ")
+    assert results == {i: i for i in range(20) if i not in {3, 4}}
+    begun.wait(2)
+    gate.send(2)  # who hung comes too late, and says nothing
+    engine.submit([30])
+    assert collect(engine, 1) == [(30, 30)]
+    assert engine.receive(wait=False) == []
+
+
+def test_quick_items_have_time_enough(make_timed: Make) -> None:
+    engine = make_timed(lambda i: i, 2, 20.0)
     engine.submit(range(2000))
     assert sorted(collect(engine, 2000)) == [(i, i) for i in range(2000)]

@@ -151,7 +151,7 @@ def test_an_item_that_hangs_is_named_and_its_worker_replaced(
     for i in gates:
         error = got.pop(i).error
         assert isinstance(error, ItemTimeout)
-        assert f"item {i} took longer than timeout=0.3 s in worker" in str(error)
+        assert f"item {i} took longer than timeout=0.3 seconds in worker" in str(error)
     assert got == {i: i for i in range(n) if i not in gates}
     gates[3].send(2)  # the worker that was at it may just be taking one
     engine.submit([3, 0])  # it may be tried again

@@ -12,6 +12,7 @@ import pytest
 import seqtools
 from seqtools import buffers
 from seqtools.engines import forking, slots
+from seqtools.prefetching import options
 
 N = 60_000
 
@@ -170,8 +171,11 @@ def test_memory_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_kept_beyond_the_budget_is_copied_with_one_warning(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(forking, "_most_kept", lambda: 20 * 8 * N)
-    with prefetch(full, range(100)) as p, warnings.catch_warnings(record=True) as told:
+    monkeypatch.setattr(options, "usable_memory", lambda: 4 * 20 * 8 * N)
+    with (
+        prefetch(full, range(100), max_cached=10) as p,
+        warnings.catch_warnings(record=True) as told,
+    ):
         warnings.simplefilter("always")
         kept = list(p)
     assert [w.category for w in told] == [RuntimeWarning]

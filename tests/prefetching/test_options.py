@@ -57,6 +57,7 @@ def test_shm_size_is_ignored_and_says_so_once(monkeypatch: pytest.MonkeyPatch) -
         ({"max_bytes": 0}, ValueError, "max_bytes must be at least 1, got 0"),
         ({"idle_timeout": 0}, ValueError, "idle_timeout must be more than 0 seconds, got 0"),
         ({"idle_timeout": "1"}, TypeError, "must be a number of seconds or None, got '1'"),
+        ({"timeout": -1}, ValueError, "timeout must be more than 0 seconds, got -1"),
         ({"max_cached": 2.5}, TypeError, "max_cached must be an integer, got 2.5"),
         ({"nworkers": "all"}, TypeError, "nworkers must be an integer, got 'all'"),
         ({"start_hook": 5}, TypeError, "start_hook must be a function, got 5"),
@@ -123,6 +124,28 @@ def test_a_thread_in_user_code_is_abandoned_and_named(monkeypatch: pytest.Monkey
         p.close()
     go_on.set()
     assert list(p) == [0, 1, 2]
+
+
+def test_an_item_that_hangs_is_named_and_reading_goes_on() -> None:
+    gate = threading.Event()
+
+    def get(x: int) -> int:
+        if x == 2:
+            gate.wait()
+        return x
+
+    p = seqtools.prefetch(seqtools.smap(get, range(6)), 1, timeout=0.05)
+    items = iter(p)
+    assert [next(items), next(items)] == [0, 1]
+    with pytest.raises(seqtools.EvaluationError) as caught:
+        next(items)
+    assert caught.value.index == 2
+    assert isinstance(caught.value.__cause__, TimeoutError)
+    assert "item 2 took longer than timeout=0.05 seconds in thread seqtools-0" in str(caught.value)
+    assert list(items) == [3, 4, 5]
+    with pytest.warns(RuntimeWarning, match="thread seqtools-0 is still evaluating item 2"):
+        p.close()
+    gate.set()
 
 
 # Cores

@@ -4,7 +4,9 @@ An engine knows no order. It guarantees that every index that was submitted come
 from `receive` exactly once, with a value or an error, even if a worker dies, unless
 `cancel` returned it; and that after `close` no worker, thread or file descriptor of it
 is left, but for a thread inside user code, which cannot be stopped: that one is
-abandoned and named in a warning. It does not guarantee that an item is evaluated at
+abandoned and named in a warning. With a timeout, an item that takes longer comes back as
+a `Failure` with an `ItemTimeout`, which names it, and is not evaluated again; its worker is
+replaced, and all others come back as ever. It does not guarantee that an item is evaluated at
 most once.
 
 All methods may be called by several threads, `receive` by one at a time.

@@ -18,11 +18,6 @@ _open_fds: set[int] = set()
 """Descriptors of all engines of this process, for a child that is forked to close."""
 
 
-def _most_kept() -> int:
-    """Return the most bytes of values in slots: a quarter of the memory of the machine."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 4
-
-
 class ForkedWorker(Member):
     """A worker with a pair of pipes."""
 
@@ -46,10 +41,11 @@ class Forking:
         self,
         launch: Callable[[socket.socket, list[int]], Child],
         nworkers: int,
+        most_kept: int,
     ) -> None:
         self._launch = launch  # given the socket of the template, and what it must not keep
         self._nworkers = nworkers
-        self._budget = Budget(_most_kept())
+        self._budget = Budget(most_kept)
         self._poller = Poller()
         self._watched: dict[int, ForkedWorker] = {}
         self._hired: list[ForkedWorker | None] = [None] * nworkers

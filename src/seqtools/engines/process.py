@@ -55,7 +55,9 @@ class ProcessEngine:
         start_hook: Callable[..., object] | None = None,
         start_method: str = "template",
         hints: Any = None,
+        *,
         timeout: float | None = None,
+        most_kept: int = 1 << 30,
     ) -> None:
         self._lock = threading.RLock()  # the garbage collector may close at any point
         self._dealer = Dealer()
@@ -76,7 +78,7 @@ class ProcessEngine:
         if start_method != "fork":  # what cannot be pickled is known before anything starts
             shipment = pack(source, get, start_hook, hints)
             self._payload, self._loader = shipment.fd, Loader(shipment.by_value)
-        self._crew = self._made_crew(start_method, (get, hints, []), start_hook)
+        self._crew = self._made_crew(start_method, (get, hints, []), start_hook, most_kept)
         self._busy = threading.Event()
         self._stopping = threading.Event()
         self._unkept = threading.Event()
@@ -88,7 +90,7 @@ class ProcessEngine:
             raise
         self._keeper.start()
 
-    def _made_crew(self, start_method: str, pipeline: Pipeline, hook: Any) -> Crew:
+    def _made_crew(self, start_method: str, pipeline: Pipeline, hook: Any, most_kept: int) -> Crew:
         payload = self._payload
         if payload is None:
             if not hasattr(os, "fork"):
@@ -97,10 +99,11 @@ class ProcessEngine:
             return Forking(
                 lambda control, ours: Child(fork_template(control, pipeline, hook, ours)),
                 self._nworkers,
+                most_kept,
             )
         if start_method == "spawn" or not Forking.possible():
             return Spawning(payload)
-        return Forking(lambda control, _: launch(control, payload), self._nworkers)
+        return Forking(lambda control, _: launch(control, payload), self._nworkers, most_kept)
 
     # What an engine does
 
@@ -303,8 +306,8 @@ class ProcessEngine:
                 if culprit is not None and worker.attached:
                     self._dealer.gave_up(worker, culprit)
                     message = (
-                        f"item {culprit} took longer than timeout={timeout:g} s "
-                        f"in worker {worker.number}, which was replaced"
+                        f"item {culprit} took longer than timeout={timeout:g} seconds in "
+                        f"worker process {worker.number}, which was replaced"
                     )
                     self._done.append((culprit, Failure(ItemTimeout(message))))
                     self._unlucky = 0

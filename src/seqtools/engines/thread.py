@@ -13,10 +13,30 @@ from typing import Any
 
 from seqtools.engines.base import AHEAD, END, PAUSE, here
 from seqtools.engines.hooks import call_hook
-from seqtools.errors import EndOfSequence, Failure, WorkerStartError
+from seqtools.errors import EndOfSequence, Failure, ItemTimeout, WorkerStartError
 
 _PATIENCE = 0.5
 """Seconds to wait for threads that evaluate an item, before they are abandoned."""
+
+
+class _Desk:
+    """Where a thread notes what it evaluates."""
+
+    __slots__ = ("item", "thread", "timed")
+
+    def __init__(self) -> None:
+        self.item: int | None = None
+        # With a timeout: the same, and when it began. Who removes it may answer for it.
+        self.timed: list[tuple[int, float]] = []
+        self.thread: threading.Thread
+
+    def answers(self) -> bool:
+        """Return whether the thread is to answer; if not, it took too long, and another does."""
+        try:
+            self.timed.pop()
+        except IndexError:
+            return False
+        return True
 
 
 class ThreadEngine:
@@ -28,8 +48,10 @@ class ThreadEngine:
         nworkers: int,
         start_hook: Callable[..., object] | None = None,
         hints: Any = None,
+        timeout: float | None = None,
     ) -> None:
         self._get = get
+        self._timeout = timeout
         self._hints = hints
         self._hook = start_hook
         self._queue: deque[int] = deque()
@@ -41,22 +63,25 @@ class ThreadEngine:
         self._resting: list[None] = []  # one for each of them that was not called
         self._arrived: SimpleQueue[None] = SimpleQueue()  # for who receives
         self._receiving = False
-        self._doing: list[int | None] = [None] * nworkers
-        self._threads = [
-            threading.Thread(
-                target=contextvars.copy_context().run,
-                args=(self._work, number),
-                name=f"seqtools-{number}",
-                daemon=True,
-            )
-            for number in range(nworkers)
-        ]
+        self._abandoned: list[tuple[threading.Thread, int]] = []
+        self._desks: list[_Desk] = []
         try:
-            for thread in self._threads:
-                thread.start()
+            for number in range(nworkers):
+                self._desks.append(self._start(number))
         except BaseException:
             self.close(wait=False)
             raise
+
+    def _start(self, number: int) -> _Desk:
+        desk = _Desk()
+        desk.thread = threading.Thread(
+            target=contextvars.copy_context().run,
+            args=(self._work, number, desk),
+            name=f"seqtools-{number}",
+            daemon=True,
+        )
+        desk.thread.start()
+        return desk
 
     def submit(self, indices: Sequence[int], *, first: bool = False) -> None:
         """Take `indices` on, before all others that wait if `first`."""
@@ -91,14 +116,19 @@ class ThreadEngine:
         return dropped
 
     def receive(self, *, wait: bool = True) -> list[tuple[int, Any]]:
-        """Return what is done, waiting for at least one item; nothing after `close`."""
+        """Return what is done, waiting for at least one item; nothing after `close`.
+
+        While nobody receives, no item is found to take too long.
+        """
         done = self._done
+        pause = self._expire()
         while wait and not (done or self._closed or self._fatal):
             self._receiving = True  # before it is looked at again: none is missed
             if done or self._closed or self._fatal:
                 break
             with suppress(Empty):
-                self._arrived.get(timeout=PAUSE)
+                self._arrived.get(timeout=pause)
+            pause = self._expire()
         self._receiving = False
         if self._fatal is not None:
             raise self._fatal
@@ -111,33 +141,56 @@ class ThreadEngine:
         if self._hints is not None:
             self._hints.end()
         self._arrived.put(None)
-        for _ in self._threads:
+        for _ in self._desks:
             self._calls.put(None)
         if not wait:
             return
         deadline = time.monotonic() + _PATIENCE
-        for number, thread in enumerate(self._threads):
-            if thread.ident == threading.get_ident():
+        for desk in self._desks:
+            if desk.thread.ident == threading.get_ident():
                 continue
-            thread.join(max(0.0, deadline - time.monotonic()))
+            desk.thread.join(max(0.0, deadline - time.monotonic()))
+            if desk.thread.is_alive() and desk.item is not None:
+                self._abandoned.append((desk.thread, desk.item))
+        for thread, i in self._abandoned:
             if thread.is_alive():
                 message = (
-                    f"thread {thread.name} is still evaluating item {self._doing[number]} and "
-                    "cannot be stopped: it was left to end by itself"
+                    f"thread {thread.name} is still evaluating item {i} and cannot be stopped: "
+                    "it was left to end by itself"
                 )
                 warnings.warn(message, RuntimeWarning, stacklevel=2)
+        self._abandoned.clear()
 
-    def _work(self, number: int) -> None:
+    def _expire(self) -> float:
+        """Give up items that take too long; return when to look again, in seconds."""
+        pause = PAUSE
+        if self._timeout is None:
+            return pause
+        for number, desk in enumerate(self._desks):
+            for entry in desk.timed[:1]:
+                i, began = entry
+                left = began + self._timeout - time.monotonic()
+                if left > 0:
+                    pause = min(pause, left)
+                    continue
+                with suppress(ValueError):  # it has ended just now
+                    desk.timed.remove(entry)
+                    self._abandoned.append((desk.thread, i))
+                    self._desks[number] = self._start(number)
+                    self._done.append((i, Failure(self._too_long(i, desk.thread.name))))
+        return pause
+
+    def _too_long(self, i: int, name: str) -> ItemTimeout:
+        return ItemTimeout(
+            f"item {i} took longer than timeout={self._timeout:g} seconds in thread {name}, "
+            "which cannot be stopped: another one has taken its place"
+        )
+
+    def _work(self, number: int, desk: _Desk) -> None:  # noqa: C901 -- a call more costs each item
         here.get = self._get
-        try:
-            if self._hook is not None:
-                call_hook(self._hook, number)
-        except BaseException as error:  # noqa: BLE001 -- told to the reader
-            self._fatal = WorkerStartError(f"start_hook failed in thread {number}: {error!r}")
-            self._fatal.__cause__ = error
-            self._arrived.put(None)
+        if not self._prepare(number):
             return
-        get, queue, done = self._get, self._queue, self._done
+        get, queue, done, timed = self._get, self._queue, self._done, self._timeout is not None
         while not self._closed:
             try:
                 i = queue.popleft()
@@ -145,7 +198,9 @@ class ThreadEngine:
                 if not self._rest():
                     return
                 continue
-            self._doing[number] = i
+            desk.item = i
+            if timed:
+                desk.timed.append((i, time.monotonic()))
             if self._hints is not None:
                 self._hint(i)
             outcome: Any
@@ -155,12 +210,26 @@ class ThreadEngine:
                 outcome = END
             except BaseException as error:  # noqa: BLE001 -- told to the reader
                 outcome = Failure.caught(error)
-            self._doing[number] = None
+            if timed and not desk.answers():
+                return
+            desk.item = None
             done.append((i, outcome))
             del outcome  # the reader alone decides how long a value lives
             if self._receiving:
                 self._receiving = False  # once is enough, until it has looked again
                 self._arrived.put(None)
+
+    def _prepare(self, number: int) -> bool:
+        """Call the start hook, and return whether that went well."""
+        try:
+            if self._hook is not None:
+                call_hook(self._hook, number)
+        except BaseException as error:  # noqa: BLE001 -- told to the reader
+            self._fatal = WorkerStartError(f"start_hook failed in thread {number}: {error!r}")
+            self._fatal.__cause__ = error
+            self._arrived.put(None)
+            return False
+        return True
 
     def _hint(self, i: int) -> None:
         with suppress(RuntimeError):  # the queue changed meanwhile: the next one tells again

@@ -29,6 +29,7 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
     max_bytes: int | None = None,
     idle_timeout: float | None = 60.0,
     ordered: bool = True,
+    timeout: float | None = None,
     **unknown: Never,
 ) -> Prefetch[T]:
     """Return `seq` with its items evaluated ahead of the reader, by workers.
@@ -78,6 +79,9 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
             the order in which they become ready, so that a slow one holds up none of the
             others; each comes once, and errors name its index. Reads by index are as
             ever, and so are stages behind this one, as they read by index.
+        timeout: Seconds that an item may take in a worker. One that takes longer fails with
+            an `EvaluationError` whose cause is an `ItemTimeout`, its worker is replaced, and
+            reading goes on. A thread that hangs cannot be stopped: it is left to itself.
         unknown: Any other name is an error that says what to use.
 
     Raises:
@@ -105,6 +109,7 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
         max_bytes=max_bytes,
         idle_timeout=idle_timeout,
         ordered=ordered,
+        timeout=timeout,
         unknown=unknown,
     )
     return Prefetch(seq, options)

@@ -60,6 +60,7 @@ _KEYWORDS = (
     "max_bytes",
     "idle_timeout",
     "ordered",
+    "timeout",
 )
 _MOST_CACHED = 4096
 """Items to which a window grows by itself, if they are small. Measured: more gains nothing."""
@@ -79,6 +80,7 @@ class Options(NamedTuple):
     max_bytes: int | None = None
     idle_timeout: float | None = 60.0
     ordered: bool = True
+    timeout: float | None = None
 
     @property
     def first(self) -> int:
@@ -99,11 +101,18 @@ class Options(NamedTuple):
         if self.method == "thread":
             from seqtools.engines.thread import ThreadEngine
 
-            return ThreadEngine(get, self.nworkers, self.start_hook, upstream)
+            return ThreadEngine(get, self.nworkers, self.start_hook, upstream, self.timeout)
         from seqtools.engines.process import ProcessEngine
 
         return ProcessEngine(
-            source, get, self.nworkers, self.start_hook, self.start_method, upstream
+            source,
+            get,
+            self.nworkers,
+            self.start_hook,
+            self.start_method,
+            upstream,
+            timeout=self.timeout,
+            most_kept=usable_memory() // 4,
         )
 
     def __str__(self) -> str:
@@ -136,6 +145,7 @@ def checked(  # noqa: PLR0913 -- as prefetch()
     max_bytes: int | None,
     idle_timeout: float | None,
     ordered: bool,
+    timeout: float | None,
     unknown: Mapping[str, object],
 ) -> Options:
     """Return the options, or raise what is wrong with them."""
@@ -173,6 +183,7 @@ def checked(  # noqa: PLR0913 -- as prefetch()
         max_bytes=max_bytes,
         idle_timeout=_seconds(idle_timeout, "idle_timeout"),
         ordered=bool(ordered),
+        timeout=_seconds(timeout, "timeout"),
     )
 
 
