@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from seqtools import flight
-from seqtools.indices import Indices, TooManyIndices
+from seqtools.indices import Indices, TooManyIndices, as_array
 from seqtools.sources import any_upstream, is_stage
 
 
@@ -24,8 +24,8 @@ class Hints:
         """Say that `indices` come next, in that order, and nothing else."""
         if not isinstance(indices, range) and len(indices):
             run = range(indices[0], indices[0] + len(indices))
-            if list(run) == list(indices):
-                indices = run  # which every stage can do arithmetic on at once
+            # a range is what every stage can do arithmetic on at once
+            indices = run if list(run) == list(indices) else as_array(indices)
         with suppress(TooManyIndices):
             self._source._hint(self._owner, indices)
 
