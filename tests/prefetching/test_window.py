@@ -11,7 +11,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from seqtools.prefetching.capacity import Capacity
 from seqtools.prefetching.cursors import Cursor, Follower, Gatherer
-from seqtools.prefetching.window import MISSING, Window
+from seqtools.prefetching.lending import MISSING
+from seqtools.prefetching.window import Window
 
 
 class Bench:
@@ -48,6 +49,11 @@ class Bench:
         return outcome
 
     def read_any(self, cursor: Gatherer) -> int:
+        if cursor.run:
+            i, outcome = cursor.run.popleft()
+            assert outcome == -i
+            cursor.given = i
+            return int(i)
         while (found := self.window.take_any(cursor))[1] is MISSING:
             self.plan()
             assert self.queue, "nothing is being evaluated, and a reader waits"
@@ -419,10 +425,25 @@ def test_what_was_gathered_can_be_given_back() -> None:
     bench = Bench(4)
     cursor = bench.gather(range(10, 0, -1))
     assert [bench.read_any(cursor) for _ in range(3)] == [10, 9, 8]
-    cursor.give_back()
-    cursor.give_back()  # once is enough
+    cursor.give_back(8)
     assert sorted(bench.read_any(cursor) for _ in range(8)) == list(range(1, 9))
     assert cursor.ended
+
+
+def test_what_is_lent_to_a_gatherer_can_be_forgotten() -> None:
+    bench = Bench(8)
+    cursor = bench.gather(range(20))
+    seen = [bench.read_any(cursor)]
+    bench.evaluate()
+    brisk(bench, cursor, 4)
+    assert [i for i, _ in cursor.run] == [1, 2, 3, 4]
+    seen.append(bench.read_any(cursor))
+    bench.queue.clear()
+    bench.window.reset(forget=True)
+    assert not cursor.run
+    while not cursor.ended:
+        seen.append(bench.read_any(cursor))
+    assert sorted(seen) == list(range(20))
 
 
 def test_gatherers_share_with_others() -> None:
@@ -469,7 +490,7 @@ class Readers(RuleBasedStateMachine):
         if k >= len(self.gatherers):
             return
         cursor, left = self.gatherers[k]
-        if cursor.ended:
+        if cursor.ended and not cursor.run:
             assert not left
             self.bench.window.close(self.gatherers.pop(k)[0])
             self.bench.plan()
@@ -479,7 +500,7 @@ class Readers(RuleBasedStateMachine):
         if keeps:
             left.discard(i)
         else:
-            cursor.give_back()
+            cursor.give_back(i)
 
     @rule()
     def starve(self) -> None:
@@ -522,6 +543,11 @@ class Readers(RuleBasedStateMachine):
         if k < len(self.cursors):
             brisk(self.bench, self.cursors[k][0], most)
 
+    @rule(k=st.integers(0, 1), most=st.integers(1, 8))
+    def lend_any(self, k: int, most: int) -> None:
+        if k < len(self.gatherers):
+            brisk(self.bench, self.gatherers[k][0], most)
+
     @rule()
     def refresh(self) -> None:
         self.bench.queue.clear()
@@ -541,7 +567,7 @@ class Readers(RuleBasedStateMachine):
     def holds_no_more_than_its_capacity(self) -> None:
         window = self.bench.window
         wanted = window.pending - window._unwanted
-        lent = sum(len(cursor.run) for cursor, _ in self.cursors)
+        lent = sum(len(cursor.run) for cursor, _ in [*self.cursors, *self.gatherers])
         assert len(window.ready) + len(wanted) + lent <= window._capacity._items
         assert 1 <= window.capacity <= window._capacity.most
         assert window._unwanted <= window.pending

@@ -1,7 +1,7 @@
 """Where readers stand, and what they are going to read next."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from seqtools.indices import ENDLESS
@@ -47,6 +47,10 @@ class Cursor:
         """Return the indices that may be evaluated ahead."""
         return self.indices[self.head : self.head + self.share]
 
+    def expects(self, i: int) -> bool:
+        """Return whether `i` is needed, or among what may be evaluated ahead."""
+        return self.needs == i or i in self.expected()
+
     def passes(self, position: int) -> bool:
         """Return whether what is at `position` has been read before its turn."""
         del position
@@ -63,7 +67,10 @@ class Cursor:
 
 
 class Gatherer(Cursor):
-    """A reader who takes the items of a range in the order in which they become ready."""
+    """A reader who takes the items of a range in the order in which they become ready.
+
+    Its run holds pairs of an index and an outcome.
+    """
 
     __slots__ = ("_early", "given")
 
@@ -82,6 +89,10 @@ class Gatherer(Cursor):
         places = range(self.head, self.reach())
         return [self.indices[k] for k in places if k not in self._early]
 
+    def expects(self, i: int) -> bool:
+        """Return whether `i` is among what may be evaluated ahead."""
+        return self.wants(i) and self.indices.index(i) < self.reach()
+
     def passes(self, position: int) -> bool:
         """Return whether what is at `position` has been read before its turn."""
         return position in self._early
@@ -97,20 +108,29 @@ class Gatherer(Cursor):
 
     def got(self, i: int) -> None:
         """Note that `i` was read."""
-        self.given = i
-        self._early.add(self.indices.index(i))
-        while self.head in self._early:
-            self.head += 1
-            self._early.discard(self.head - 1)
+        self._note((i,), self.run)
 
-    def give_back(self) -> None:
-        """Have what it got last to be read again: it was interrupted."""
-        if self.given is not None:
-            position, self.given = self.indices.index(self.given), None
-            self._early.update(range(position + 1, self.head))
-            self._early.discard(position)
-            self.head = min(self.head, position)
-            self.tail = min(self.tail, position)
+    def lent(self, run: deque[tuple[int, Any]]) -> None:
+        """Take `run` for what comes next."""
+        self._note((i for i, _ in run), run)
+
+    def _note(self, indices: Iterable[int], run: deque[Any]) -> None:
+        head, early = self.head, self._early.union(map(self.indices.index, indices))
+        while head in early:
+            early.discard(head)
+            head += 1
+        # one after the other, so that no interrupt comes in between
+        self._early = early
+        self.head = head
+        self.run = run
+
+    def give_back(self, i: int) -> None:
+        """Have `i`, which it got, to be read again."""
+        position = self.indices.index(i)
+        self._early.update(range(position + 1, self.head))
+        self._early.discard(position)
+        self.head = min(self.head, position)
+        self.tail = min(self.tail, position)
 
     def end_at(self, i: int) -> None:
         """Note that there is no item `i`, nor any behind it."""

@@ -12,8 +12,9 @@ from seqtools.engines.base import END, PAUSE, Engine, here
 from seqtools.errors import EndOfSequence, Failure, WorkerStartError
 from seqtools.prefetching.cursors import Cursor, Follower, Gatherer
 from seqtools.prefetching.idle import FOREVER, watch
+from seqtools.prefetching.lending import MISSING
 from seqtools.prefetching.sizes import sample
-from seqtools.prefetching.window import MISSING, Window
+from seqtools.prefetching.window import Window
 
 _BRISK_SECONDS = 0.001
 """Longest time between visits of a reader who is given more each time. Arbitrary: long

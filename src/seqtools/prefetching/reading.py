@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain, repeat
+from operator import itemgetter
 from typing import Any, TypeVar
 
 from seqtools.errors import EndOfSequence, WorkerStartError, reraise
@@ -13,6 +14,8 @@ from seqtools.prefetching.driver import Driver
 from seqtools.sequence import LazySequence
 
 T = TypeVar("T")
+
+_OUTCOME = itemgetter(1)
 
 
 class Reading(LazySequence[T]):
@@ -57,7 +60,7 @@ class Reading(LazySequence[T]):
 
     def attempt(self, _: int, ended: list[None]) -> Iterator[T]:
         """Yield what comes next, until something is raised or there is no more."""
-        run = self._cursor.run
+        cursor = self._cursor
         i, reading = -1, False
         try:
             while True:
@@ -65,7 +68,7 @@ class Reading(LazySequence[T]):
                     # What was lent is passed on without a step of Python for each item: no
                     # interrupt can come between taking it and giving it.
                     with suppress(IndexError):  # another thread has called refresh()
-                        yield from map(deque.popleft, repeat(run, len(run)))
+                        yield from map(deque.popleft, repeat(cursor.run, len(cursor.run)))
                 following = self._following()
                 if following is None:
                     break
@@ -125,7 +128,13 @@ class Gathering(Reading[T]):
         cursor = self._cursor
         i, reading = -1, False
         try:
-            while not cursor.ended:
+            while True:
+                # as in `Reading`
+                with suppress(IndexError):
+                    lent = map(deque.popleft, repeat(cursor.run, len(cursor.run)))
+                    yield from map(_OUTCOME, lent)
+                if cursor.ended:
+                    break
                 cursor.given, i, reading = None, -1, True
                 i, self._outcome = self._driver.read_any(cursor)
                 item = self._get(i)
@@ -145,7 +154,7 @@ class Gathering(Reading[T]):
                 cursor.got(i)
             reraise(error)
         except BaseException:  # an interrupt is nobody's error: the item is still to be read
-            if reading:
-                cursor.give_back()
+            if reading and cursor.given is not None:
+                cursor.give_back(cursor.given)
             raise
         ended.append(None)

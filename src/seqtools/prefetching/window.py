@@ -12,15 +12,13 @@ What it guarantees:
 """
 
 from collections.abc import Collection, Sequence
-from itertools import repeat, zip_longest
+from itertools import zip_longest
 from typing import Any
 
 from seqtools.indices import ENDLESS
 from seqtools.prefetching.capacity import Capacity
 from seqtools.prefetching.cursors import Cursor, Gatherer
-
-MISSING: Any = object()
-"""Stands for an outcome that is not there yet."""
+from seqtools.prefetching.lending import MISSING, lend, take_back
 
 
 class Window:
@@ -31,7 +29,7 @@ class Window:
         self.capacity = capacity.items
         self._bound = False  # it asked for all that there was room for
         self._was_idle = False  # all of that was evaluated before it was read
-        self._singly = frozenset([*singly, type(MISSING)])  # outcomes of these are no values
+        self._singly = frozenset(singly)  # outcomes of these types are no values
         self.ready: dict[int, Any] = {}
         self.pending: set[int] = set()
         self.end = ENDLESS
@@ -63,7 +61,7 @@ class Window:
         An outcome that was returned is not held any more, unless others expect it.
         """
         if cursor.run:
-            self._take_back(cursor)  # it goes another way
+            take_back(self.ready, cursor)  # it goes another way
         self._visit(cursor)
         position = self._arrive(cursor, i)
         outcome = self.ready.get(i, MISSING)
@@ -74,7 +72,7 @@ class Window:
         if position is not None:
             cursor.head = position + 1
         alone = cursor is self._alone and isinstance(cursor.indices, range)
-        if alone or not any(c.needs == i or i in c.expected() for c in self._cursors):
+        if alone or not any(c.expects(i) for c in self._cursors):
             del self.ready[i]
         return outcome
 
@@ -84,14 +82,17 @@ class Window:
         It is what became ready first, and with `MISSING` what is needed first.
         """
         self._visit(cursor)
-        i = next((i for i in self.ready if cursor.wants(i)), None)
-        if i is None:
+        for i in self.ready:
+            if cursor.wants(i):
+                break
+        else:
             cursor.needs = first = cursor.indices[cursor.head]
             return first, MISSING
         cursor.needs = None
         outcome = self.ready[i]
+        cursor.given = i
         cursor.got(i)
-        if not any(c.needs == i or i in c.expected() for c in self._cursors):
+        if cursor is self._alone or not any(c.expects(i) for c in self._cursors):
             del self.ready[i]
         return i, outcome
 
@@ -117,24 +118,8 @@ class Window:
         They count as evaluated and not yet read, until the reader has taken them from
         there. Nothing is lent where other readers could expect the same items.
         """
-        if (
-            self._review
-            or cursor is not self._alone
-            or type(cursor) is not Cursor
-            or type(cursor.indices) is not range
-        ):
-            return
-        ready = self.ready
-        ahead = cursor.indices[cursor.head : cursor.head + min(most, len(ready))]
-        values = list(map(ready.pop, ahead, repeat(MISSING)))
-        if not self._singly.isdisjoint(map(type, values)):
-            end = next(k for k, value in enumerate(values) if type(value) in self._singly)
-            kept = zip(ahead[end:], values[end:], strict=True)
-            ready.update((i, value) for i, value in kept if value is not MISSING)
-            del values[end:]
-        cursor.run.extend(values)
-        cursor.head += len(values)
-        self._clock += len(values)
+        if not self._review and cursor is self._alone:
+            self._clock += lend(self.ready, cursor, most, self._singly)
 
     def aimed(self) -> None:
         """Note that what a reader is going to read has changed."""
@@ -168,7 +153,7 @@ class Window:
         self._unwanted.clear()
         if forget:
             for cursor in self._cursors:
-                self._take_back(cursor)
+                take_back(self.ready, cursor)
             self.ready.clear()
             self.end = ENDLESS
         self._review = True
@@ -239,17 +224,6 @@ class Window:
             cursor.head = position  # what was passed over is not going to be read
             self._review = True
         return position
-
-    def _take_back(self, cursor: Cursor) -> None:
-        """Have what was lent, and was not read, ready again."""
-        run = cursor.run
-        while True:
-            try:  # the reader may be taking from the other end
-                outcome = run.pop()
-            except IndexError:
-                return
-            cursor.head -= 1
-            self.ready[cursor.indices[cursor.head]] = outcome
 
     def _some_rest(self) -> bool:
         return any(c.share and self._rests(c) for c in self._cursors)
