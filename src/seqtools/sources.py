@@ -131,9 +131,10 @@ def read_many(source: Any, indices: Indices) -> Any:  # noqa: PLR0911 -- one for
     """
     if is_stage(source):
         return source._get_many(indices)
-    if isinstance(source, list | tuple):
+    if isinstance(source, list | tuple | range):
         if isinstance(indices, range) and indices.step == 1 and indices.stop <= len(source):
-            return source[indices.start : indices.stop]
+            items = source[indices.start : indices.stop]
+            return list(items) if isinstance(items, range) else items
         return [source[j] for j in as_list(indices)]
     numpy = sys.modules.get("numpy")  # who has an array has imported it
     if numpy is not None and isinstance(source, numpy.ndarray):
