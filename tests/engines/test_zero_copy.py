@@ -4,6 +4,7 @@ import gc
 import os
 import signal
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 
 import seqtools
 from seqtools import buffers
-from seqtools.engines import forking, slots
+from seqtools.engines import forking, slots, worker
 from seqtools.prefetching import options
 
 N = 60_000
@@ -149,8 +150,10 @@ def test_collated_batches_are_delivered_from_where_they_are_made(
                 assert (array == np.arange(10 * k, 10 * k + 10)[:, None]).all()
 
 
-def test_memory_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = []
+@pytest.fixture
+def files(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+    """Descriptors of the files of slots that are made."""
+    made: list[int] = []
     whole = forking.Leases
 
     def leases(fd: int, size: int, budget: Any) -> Any:
@@ -158,14 +161,35 @@ def test_memory_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
         return whole(fd, size, budget)
 
     monkeypatch.setattr(forking, "Leases", leases)
+    yield made
+    for fd in made:
+        os.close(fd)
+
+
+def used(files: list[int]) -> int:
+    return sum(os.fstat(fd).st_blocks * 512 for fd in files)
+
+
+def test_memory_is_used_again(files: list[int]) -> None:
     with prefetch(full, range(500), max_cached=4) as p:
         for array in p:
             assert len(array) == N
-        used = [os.fstat(fd).st_blocks * 512 for fd in made]
-    for fd in made:
-        os.close(fd)
-    assert len(used) == 2
-    assert 0 < sum(used) < 30 * 8 * N  # of 500 arrays
+        assert len(files) == 2
+        assert 0 < used(files) < 30 * 8 * N  # of 500 arrays
+
+
+def test_an_idle_worker_gives_memory_back(
+    files: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_IDLE_SECONDS", 0.01)
+    with prefetch(full, range(20), max_cached=20, start_method="fork") as p:
+        arrays = list(p)
+        before = used(files)
+        kept = arrays[3]
+        arrays.clear()
+        while used(files) > before / 4:  # the test's time limit is the limit
+            pass
+        assert (kept == 3).all()
 
 
 def test_what_is_kept_beyond_the_budget_is_copied_with_one_warning(

@@ -123,7 +123,7 @@ class Slots:
     def __init__(self, memory: mmap.mmap) -> None:
         self._memory = memory
         self._view = memoryview(memory)
-        self._lock = threading.Lock()  # threads of user code may borrow
+        self._lock = threading.RLock()  # threads of user code may borrow, and the garbage collector
         self._used = _FLAGS  # bytes of the file that belong to some slot
         self._runs: dict[int, list[list[int]]] = {}  # by size: first flag, number of slots
         self._next_run = 0
