@@ -41,11 +41,11 @@ class Forking:
         self,
         launch: Callable[[socket.socket, list[int]], Child],
         nworkers: int,
-        most_kept: int,
+        budget: Budget,
     ) -> None:
         self._launch = launch  # given the socket of the template, and what it must not keep
         self._nworkers = nworkers
-        self._budget = Budget(most_kept)
+        self._budget = budget
         self._poller = Poller()
         self._watched: dict[int, ForkedWorker] = {}
         self._hired: list[ForkedWorker | None] = [None] * nworkers

@@ -32,7 +32,7 @@ from seqtools.engines.dealing import Dealer
 from seqtools.engines.forking import Forking
 from seqtools.engines.launch import Child, launch, meaning
 from seqtools.engines.shipping import Loader, Pipeline, pack
-from seqtools.engines.slots import Place
+from seqtools.engines.slots import Budget, Place
 from seqtools.engines.spawning import Spawning
 from seqtools.engines.template import fork_template
 from seqtools.engines.worker import MODES
@@ -78,7 +78,8 @@ class ProcessEngine:
         if start_method != "fork":  # what cannot be pickled is known before anything starts
             shipment = pack(source, get, start_hook, hints)
             self._payload, self._loader = shipment.fd, Loader(shipment.by_value)
-        self._crew = self._made_crew(start_method, (get, hints, []), start_hook, most_kept)
+        self._budget = Budget(most_kept)
+        self._crew = self._made_crew(start_method, (get, hints, []), start_hook)
         self._busy = threading.Event()
         self._stopping = threading.Event()
         self._unkept = threading.Event()
@@ -90,7 +91,7 @@ class ProcessEngine:
             raise
         self._keeper.start()
 
-    def _made_crew(self, start_method: str, pipeline: Pipeline, hook: Any, most_kept: int) -> Crew:
+    def _made_crew(self, start_method: str, pipeline: Pipeline, hook: Any) -> Crew:
         payload = self._payload
         if payload is None:
             if not hasattr(os, "fork"):
@@ -99,11 +100,11 @@ class ProcessEngine:
             return Forking(
                 lambda control, ours: Child(fork_template(control, pipeline, hook, ours)),
                 self._nworkers,
-                most_kept,
+                self._budget,
             )
         if start_method == "spawn" or not Forking.possible():
             return Spawning(payload)
-        return Forking(lambda control, _: launch(control, payload), self._nworkers, most_kept)
+        return Forking(lambda control, _: launch(control, payload), self._nworkers, self._budget)
 
     # What an engine does
 
@@ -124,6 +125,9 @@ class ProcessEngine:
 
     def receive(self, *, wait: bool = True) -> list[tuple[int, Any]]:
         """Return what is done, waiting for at least one item; nothing after `close`."""
+        if self._budget.exceeded and not self._warned:
+            self._warned = True
+            self._warn_of_copies()
         self._receiving = True
         try:
             while True:
@@ -163,6 +167,13 @@ class ProcessEngine:
         if self._payload is not None:
             os.close(self._payload)
 
+    def _warn_of_copies(self) -> None:
+        message = (
+            f"more than {self._budget.most >> 20:,} MB of values from worker processes are kept: "
+            "from here on, values are copied out of the memory of the workers"
+        )
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
+
     # The lock is held
 
     def _start(self) -> None:
@@ -187,7 +198,8 @@ class ProcessEngine:
         try:
             for event in self._crew.events(polled):
                 if isinstance(event, Results):
-                    self._read(event.worker)
+                    if event.worker.attached:
+                        self._read(event.worker)
                 elif isinstance(event, Ended):
                     self._replace(event.worker, event.code)
                 else:
@@ -250,16 +262,7 @@ class ProcessEngine:
             return part
         if worker.leases is None:
             raise RuntimeError(f"worker {worker.number} has no slots")
-        budget = worker.leases.budget
-        view = worker.leases.lease(part)
-        if budget.exceeded and not self._warned:
-            self._warned = True
-            message = (
-                f"more than {budget.most >> 20:,} MB of values from worker processes are "
-                "kept: from here on, values are copied out of the memory of the workers"
-            )
-            warnings.warn(message, RuntimeWarning, stacklevel=2)
-        return view
+        return worker.leases.lease(part)
 
     # Deaths
 

@@ -296,7 +296,7 @@ class Leases:
     def __init__(self, fd: int, size: int, budget: Budget) -> None:
         self._memory = _mapped(fd, size)
         self._view = memoryview(self._memory)
-        self.budget = budget
+        self._budget = budget
         self._forks = len(_forks)
 
     def lease(self, place: Place) -> memoryview:
@@ -304,13 +304,13 @@ class Leases:
 
         The slot is free when the last view of them is dropped.
         """
-        if not self.budget.allows(place.nbytes):
+        if not self._budget.allows(place.nbytes):
             copy = memoryview(mmap.mmap(-1, place.nbytes))
             copy[:] = self._view[place.offset : place.offset + place.nbytes]
             self._memory[place.slot] = 0
             return copy
         lease, ref = _lease(self._memory, place, self._dropped)
-        self.budget.note(ref)
+        self._budget.note(ref)
         return lease
 
     def progress(self) -> tuple[int, int, float]:
@@ -324,7 +324,7 @@ class Leases:
         if self._forks != len(_forks) or not hasattr(mmap, "MADV_REMOVE"):
             return  # a forked process may have views
         begin = _FLAGS  # which a worker that is still there must not take for free
-        for place in [*self.budget.held_in(self._memory), Place(0, len(self._memory), 0)]:
+        for place in [*self._budget.held_in(self._memory), Place(0, len(self._memory), 0)]:
             end = place.offset - place.offset % _PAGE
             if end > begin:
                 with suppress(OSError):
@@ -333,7 +333,7 @@ class Leases:
 
     def _dropped(self, ref: weakref.ref[Any]) -> None:
         assert isinstance(ref, Borrowed)  # noqa: S101 -- for mypy
-        self.budget.forget(ref)
+        self._budget.forget(ref)
         # Had the process been forked meanwhile, the child would have the same view.
         if ref.forks == len(_forks):
             self._memory[ref.place.slot] = 0
