@@ -54,6 +54,21 @@ def test_the_last_items_are_shared_out() -> None:
     assert [i for block in dealt(dealer, a, b) for i in block] == [6, 7]
 
 
+def test_cheap_items_are_not_shared_out_one_by_one() -> None:
+    dealer, a, b = Dealer(), Hand(), Hand()
+    dealer.add(range(3000))
+    while not dealer._longest > 1000:
+        assert dealt(dealer, a)
+        answer(dealer, a, 1e-6 * len(a.blocks[0].left()))
+        dealer.add(range(3000))
+    dealer.clear()
+    a.blocks.clear()
+    dealer.add(range(1000))
+    lengths = [len(block) for block in dealt(dealer, a, b)]
+    assert sum(lengths) == 1000
+    assert min(lengths[:-1]) >= 100
+
+
 def test_what_is_needed_first_is_dealt_first() -> None:
     dealer, hand = Dealer(), Hand()
     dealer.add(range(5))

@@ -13,8 +13,9 @@ from seqtools.engines.frames import LONGEST_LIST
 
 _BLOCK_SECONDS = 0.002
 """Work in a block: long against the 20 µs that a message costs."""
-_LEAST_SECONDS = 0.0002
-"""Work in a block where less is left: that one worker ends earlier by as much is no loss."""
+_LEAST_SECONDS = 0.0005
+"""Work in a block where less is left: that one worker ends earlier by as much is no loss.
+Measured: trivial items take 1.4 µs with 0.2 ms, 1.2 with this, 1.35 with 1 ms."""
 _QUEUE_SECONDS = 0.02
 """Work given to a worker beforehand: twice as long as the keeper sleeps."""
 _MOST_BLOCKS = 16

@@ -59,6 +59,13 @@ def main(control: int, payload: int, parent: int) -> NoReturn:
 
 
 def _loaded(pipeline: Pipeline) -> Callable[[], Pipeline]:
+    # what each worker is going to import: with 64 of them, 0.2 s until all are there
+    import ctypes  # noqa: F401
+    import random  # noqa: F401
+
+    if "numpy" in sys.modules:
+        import numpy.random  # noqa: F401, ICN001
+
     gc.collect()
     gc.freeze()  # what is collected never is not written to, and stays shared
     return lambda: pipeline
