@@ -64,7 +64,7 @@ def _loaded(pipeline: Pipeline) -> Callable[[], Pipeline]:
     import random  # noqa: F401
 
     if "numpy" in sys.modules:
-        import numpy.random  # noqa: F401, ICN001
+        import numpy.random  # noqa: F401
 
     gc.collect()
     gc.freeze()  # what is collected never is not written to, and stays shared
