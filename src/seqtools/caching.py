@@ -47,7 +47,8 @@ class _Recent:
     def _last_needed(self, key: int) -> int:
         """Return what to drop: what nobody is going to need, else what is needed last."""
         soon = self.ahead.soon() if self.ahead else ()
-        others = [k for k in self._kept if k != key] or [key]
+        # A hit, which takes no lock, reorders what is kept: it must be copied at one go.
+        others = [k for k in list(self._kept) if k != key] or [key]
         unneeded = next((k for k in others if k not in soon), None)
         last: int = max(others, key=soon.index) if unneeded is None else unneeded
         return last
