@@ -10,7 +10,7 @@ from seqtools.checks import check_count, check_function
 from seqtools.engines.base import Engine
 from seqtools.prefetching.capacity import Capacity
 from seqtools.prefetching.cores import usable_cores
-from seqtools.prefetching.hints import hints
+from seqtools.prefetching.hints import groups, hints
 from seqtools.prefetching.memory import usable_memory
 from seqtools.prefetching.window import Window
 
@@ -113,6 +113,7 @@ class Options(NamedTuple):
             upstream,
             timeout=self.timeout,
             most_kept=usable_memory() // 4,
+            group_of=groups(source),
         )
 
     def __str__(self) -> str:
