@@ -144,6 +144,10 @@ class AddCache(LazySequence[T]):
     def _acts_on_hints(self) -> bool:  # type: ignore[override]
         return self._cache is None and self._cache_size > 1
 
+    @property
+    def _keeps_items(self) -> bool:  # type: ignore[override]
+        return self._cache is not None or self._cache_size > 0
+
     def _ignore_hints(self) -> None:
         self._state[0].ahead.room = 0
 

@@ -76,6 +76,7 @@ class LazySequence(Sequence[T]):
     _name: str | None = None
     _reads_ahead = False
     _acts_on_hints = False
+    _keeps_items = False
     _read_once = False
     _unknown_length = False
     """Whether an item may be there no more when it is read again."""

@@ -1,9 +1,12 @@
 """Who is given what, and who is to blame: without any process."""
 
+from itertools import groupby
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from seqtools.engines.dealing import Block, Dealer, Hand
+from seqtools.engines.grouping import GroupOf
 
 
 def dealt(dealer: Dealer, *hands: Hand) -> list[list[int]]:
@@ -94,7 +97,113 @@ def test_who_survived_is_not_to_blame_later() -> None:
         dealer.add([1])
 
 
-EVENTS = ["add", "first", "cancel", "answer", "die", "refuse"]
+def tens(i: int) -> tuple[int, range]:
+    """Ten indices share something."""
+    return i // 10, range(i - i % 10, i - i % 10 + 10)
+
+
+def work(dealer: Dealer, *hands: Hand) -> list[list[int]]:
+    """Return what each worker was given, where all take the same time for an item."""
+    given: list[list[int]] = [[] for _ in hands]
+    while dealer or any(hand.blocks for hand in hands):
+        list(dealer.deal(hands))
+        for k, hand in enumerate(hands):
+            if hand.blocks:
+                given[k] += answer(dealer, hand, 0.01)
+    return given
+
+
+def slow_items(group_of: GroupOf | None = tens) -> Dealer:
+    dealer = Dealer(group_of)
+    dealer._seconds = 0.01
+    return dealer
+
+
+def groups_of(indices: list[int]) -> list[int]:
+    return [i // 10 for i in indices]
+
+
+def test_items_that_share_something_are_dealt_to_the_same_worker() -> None:
+    dealer, a, b = slow_items(), Hand(), Hand()
+    dealer.add(range(80))
+    given = work(dealer, a, b)
+    assert sorted(given[0] + given[1]) == list(range(80))
+    both = set(groups_of(given[0])) & set(groups_of(given[1]))
+    assert len(both) <= 2  # those at the end
+    assert abs(len(given[0]) - len(given[1])) <= 2
+
+
+def test_a_permutation_is_dealt_group_by_group() -> None:
+    dealer, a = slow_items(), Hand()
+    dealer.add([37 * k % 100 for k in range(100)])
+    (given,) = work(dealer, a)
+    runs = [group for group, _ in groupby(groups_of(given))]
+    assert sorted(runs) == list(range(10))
+
+
+def test_the_last_group_is_shared_out() -> None:
+    dealer, a, b = slow_items(), Hand(), Hand()
+    dealer.add(range(10))
+    assert [len(indices) for indices in work(dealer, a, b)] == [5, 5]
+
+
+def test_what_is_needed_first_does_not_wait_for_a_group() -> None:
+    dealer, a = slow_items(), Hand()
+    dealer.add(range(30))
+    list(dealer.deal([a]))
+    dealer.add([25], first=True)
+    answer(dealer, a, 0.01)
+    assert dealt(dealer, a) == [[25]]
+
+
+def test_workers_are_told_of_groups_of_their_own() -> None:
+    dealer, a, b = slow_items(), Hand(), Hand()
+    dealer.add(range(100))
+    told: dict[int, set[int]] = {id(a): set(), id(b): set()}
+    for _ in range(15):
+        for hand, block in dealer.deal([a, b]):
+            told[id(hand)].update(groups_of(list(dealer.ahead(hand, block, 16))))
+        for hand in (a, b):
+            answer(dealer, hand, 0.01)
+    assert not told[id(a)] & told[id(b)]
+    assert len(told[id(a)]) > 2
+
+
+def test_an_item_that_shares_with_two_groups_ends_all_groups() -> None:
+    def group_of(i: int) -> tuple[int | None, range]:
+        return (None, range(i, i + 1)) if i == 30 else tens(i)
+
+    dealer, a, b = slow_items(group_of), Hand(), Hand()
+    dealer.add(range(31))
+    dealer.add(range(90, 31, -10))
+    assert dealt(dealer, a) == [[i] for i in range(len(a.blocks))]
+    dealer.cancel(range(31))
+    for _ in range(len(a.blocks)):
+        answer(dealer, a, 0.01)
+    dealer.add(range(91, 100))
+    assert dealt(dealer, b)[:2] == [[90], [80]]
+
+
+def test_groups_smaller_than_a_block_are_none() -> None:
+    dealer, a, b = Dealer(tens), Hand(), Hand()
+    dealer._longest, dealer._seconds = 20, 0.0001
+    mixed = [37 * k % 1000 for k in range(1000)]
+    dealer.add(mixed)
+    assert dealt(dealer, a, b)[:2] == [mixed[:20], mixed[20:40]]
+
+
+def test_after_items_that_share_nothing_others_are_not_looked_at() -> None:
+    asked: list[int] = []
+
+    def group_of(i: int) -> tuple[int, range]:
+        asked.append(i)
+        return i, range(i, i + 1)
+
+    dealer, a, b = slow_items(group_of), Hand(), Hand()
+    for i in range(1000):
+        dealer.add([i])
+    assert len(asked) < 100
+    assert dealt(dealer, a, b)[:4] == [[0], [1], [2], [3]]
 
 
 @given(
@@ -104,12 +213,13 @@ EVENTS = ["add", "first", "cancel", "answer", "die", "refuse"]
             st.integers(0, 9),
         ),
         max_size=60,
-    )
+    ),
+    st.sampled_from([None, tens, lambda i: (i % 3, range(i, i + 1))]),
 )
 def test_every_index_is_answered_dropped_or_to_blame(  # noqa: C901, PLR0912 -- one for each event
-    events: list[tuple[str, int]],
+    events: list[tuple[str, int]], group_of: GroupOf | None
 ) -> None:
-    dealer, hands = Dealer(), [Hand(), Hand(), Hand()]
+    dealer, hands = Dealer(group_of), [Hand(), Hand(), Hand()]
     due: list[int] = []
     following = 0
     for event, n in events:

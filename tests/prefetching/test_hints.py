@@ -12,7 +12,7 @@ import seqtools
 from seqtools import LazySequence
 from seqtools.background import Wanted
 from seqtools.indices import Indices
-from seqtools.prefetching.hints import Hints, hints
+from seqtools.prefetching.hints import Hints, groups, hints
 from tests.engines.engines import OPTIONS
 
 
@@ -295,3 +295,49 @@ def test_in_a_worker_process_no_function_runs_in_two_threads_at_once() -> None:
     # a stage that is also read past the cache is not read ahead
     beside = seqtools.smap(max, cached, seqtools.unbatch(files, 4))
     assert list(seqtools.prefetch(beside, 1, "process")) == [i // 4 for i in range(80)]
+
+
+# What items share
+
+
+def test_items_of_a_cached_file_are_a_group() -> None:
+    files = seqtools.add_cache([range(7)] * 5)
+    group_of = groups(seqtools.smap(abs, seqtools.unbatch(files, 7, 3)))
+    assert group_of is not None
+    runs = [group_of(i)[1] for i in range(31)]
+    assert runs == [range(7 * k, min(7 * k + 7, 31)) for k in range(5) for _ in range(7)][:31]
+    assert len({group_of(i)[0] for i in range(31)}) == 5
+
+
+def test_a_run_is_never_of_two_groups() -> None:
+    chosen = [0, 1, 9, 2, 2, 3, 8, 7, 6, 5, 4, 0]
+    files = seqtools.add_cache([range(5)] * 2)
+    group_of = groups(seqtools.gather(seqtools.unbatch(files, 5), chosen))
+    assert group_of is not None
+    for i in (0, 2, 3, 6, 10, 1):
+        _, run = group_of(i)
+        assert i in run
+        assert len({chosen[k] // 5 for k in run}) == 1
+
+
+def test_items_of_two_caches_are_no_group() -> None:
+    one = seqtools.unbatch(seqtools.add_cache([range(3)] * 2), 3)
+    two = seqtools.unbatch(seqtools.add_cache([range(3)] * 2), 3)
+    group_of = groups(seqtools.concatenate([one, two]))
+    assert group_of is not None
+    assert [group_of(i)[1] for i in range(0, 12, 3)] == [range(i, i + 3) for i in range(0, 12, 3)]
+    assert len({group_of(i)[0] for i in range(12)}) == 4
+
+
+def test_an_item_of_two_files_has_no_group() -> None:
+    samples = seqtools.unbatch(seqtools.add_cache([range(3)] * 4), 3)
+    group_of = groups(seqtools.batch(samples, 2))
+    assert group_of is not None
+    assert group_of(0)[0] is not None
+    assert group_of(1)[0] is None
+
+
+@pytest.mark.parametrize("source", [range(5), seqtools.smap(abs, range(5))])
+def test_without_a_cache_nothing_is_shared(source: Any) -> None:
+    assert groups(source) is None
+    assert groups(seqtools.add_cache(source, 0)) is None

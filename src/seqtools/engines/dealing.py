@@ -6,10 +6,11 @@ of it.
 
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
-from itertools import islice, repeat
+from itertools import chain, islice, repeat
 from typing import TypeVar
 
 from seqtools.engines.frames import LONGEST_LIST
+from seqtools.engines.grouping import Claim, GroupOf, Groups
 
 _BLOCK_SECONDS = 0.002
 """Work in a block: long against the 20 µs that a message costs."""
@@ -35,12 +36,13 @@ class Block:
         return self.indices[self.answered :]
 
 
-class Hand:
+class Hand(Claim):
     """What a worker was given and has not answered."""
 
     __slots__ = ("blocks",)
 
     def __init__(self) -> None:
+        super().__init__()
         self.blocks: deque[Block] = deque()
 
     def queued(self) -> int:
@@ -54,8 +56,9 @@ H = TypeVar("H", bound=Hand)
 class Dealer:
     """Deals indices to workers, a few milliseconds of work at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, group_of: GroupOf | None = None) -> None:
         self._backlog: deque[int] = deque()
+        self._groups = Groups(group_of)  # to be dealt behind the backlog
         self._suspects: deque[int] = deque()  # to be evaluated alone
         self._died_once: set[int] = set()  # indices over which a worker died, perhaps
         self._numbers = 0
@@ -67,14 +70,14 @@ class Dealer:
 
     def __bool__(self) -> bool:
         """Return whether something is to be dealt."""
-        return bool(self._backlog or self._suspects)
+        return bool(self._backlog or self._groups or self._suspects)
 
     def add(self, indices: Sequence[int], *, first: bool = False) -> None:
         """Take `indices` on, before all others if `first`."""
         if first:
             self._backlog.extendleft(reversed(indices))
         else:
-            self._backlog.extend(indices)
+            self._backlog.extend(self._groups.add(indices, self._longest))
 
     def suspect(self, indices: Sequence[int]) -> None:
         """Take `indices` on to be evaluated one by one, as one of them does harm."""
@@ -89,16 +92,20 @@ class Dealer:
         suspects = unwanted.intersection(self._suspects)
         if suspects:
             self._suspects = deque(i for i in self._suspects if i not in suspects)
-        return dropped | suspects
+        return dropped | suspects | self._groups.drop(unwanted)
 
     def clear(self) -> None:
         """Forget all that was not dealt."""
         self._backlog.clear()
+        self._groups.clear()
         self._suspects.clear()
 
-    def ahead(self, block: Block, n: int) -> Sequence[int]:
-        """Return the indices of `block` and up to `n` behind it, whoever is given them."""
-        following = list(islice(self._backlog, n))
+    def ahead(self, hand: Hand, block: Block, n: int) -> Sequence[int]:
+        """Return the indices of `block` and up to `n` behind it.
+
+        They are those that `hand` is given next, as far as that is known.
+        """
+        following = list(islice(chain(self._backlog, self._groups.coming(hand, n)), n))
         last = block.indices[-1]
         run = range(last + 1, last + 1 + len(following))
         if isinstance(block.indices, range) and following == list(run):
@@ -113,16 +120,22 @@ class Dealer:
             if idle is None:
                 return
             yield idle, self._block(idle, [self._suspects.popleft()], alone=True)
-        while self._backlog:
+        while left := len(self._backlog) + len(self._groups):
             takers = [hand for hand in hands if self._takes_more(hand)]
             if not takers:
                 self.full = True
                 return
             # no more than a fair share of what is there, so that all end at the same time
-            share = -(-len(self._backlog) // (2 * len(hands)))
-            length = min(self._longest, max(share, self._least), len(self._backlog))
-            indices = list(map(deque.popleft, repeat(self._backlog, length)))
+            share = -(-left // (2 * len(hands)))
+            length = min(self._longest, max(share, self._least), left)
             hand = min(takers, key=Hand.queued)
+            if self._backlog:
+                length = min(length, len(self._backlog))
+                indices = list(map(deque.popleft, repeat(self._backlog, length)))
+                self._groups.given(hand, indices[-1])
+            else:
+                others = [other for other in hands if other is not hand]
+                indices = self._groups.take(hand, others, length)
             yield hand, self._block(hand, indices, alone=False)
 
     def refused(self, hand: Hand) -> None:
@@ -181,7 +194,7 @@ class Dealer:
     def _takes_more(self, hand: Hand) -> bool:
         if len(hand.blocks) < 2:  # noqa: PLR2004 -- one to do, one to go on with
             return not any(block.alone for block in hand.blocks)
-        if len(self._backlog) < self._longest:
+        if len(self._backlog) + len(self._groups) < self._longest:
             return False  # more will have come by the time that it needs some
         enough = hand.queued() * self._seconds > _QUEUE_SECONDS
         return not enough and len(hand.blocks) < _MOST_BLOCKS

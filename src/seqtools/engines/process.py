@@ -30,6 +30,7 @@ from seqtools.engines.base import AHEAD, END, PAUSE
 from seqtools.engines.crews import Crew, Ended, Member, Results
 from seqtools.engines.dealing import Dealer
 from seqtools.engines.forking import Forking
+from seqtools.engines.grouping import GroupOf
 from seqtools.engines.launch import Child, launch, meaning
 from seqtools.engines.shipping import Loader, Pipeline, pack
 from seqtools.engines.slots import Place
@@ -56,9 +57,10 @@ class ProcessEngine:
         start_method: str = "template",
         hints: Any = None,
         timeout: float | None = None,
+        group_of: GroupOf | None = None,
     ) -> None:
         self._lock = threading.RLock()  # the garbage collector may close at any point
-        self._dealer = Dealer()
+        self._dealer = Dealer(group_of)
         self._done: list[tuple[int, Any]] = []
         self._fatal: WorkerStartError | None = None
         self._warned = False
@@ -169,7 +171,7 @@ class ProcessEngine:
     def _deal(self) -> None:
         workers = [worker for worker in self._workers if worker.attached]
         for worker, block in self._dealer.deal(workers):
-            ahead = () if self._hints is None else self._dealer.ahead(block, AHEAD)
+            ahead = () if self._hints is None else self._dealer.ahead(worker, block, AHEAD)
             timed = self._timeout is not None
             task = frames.task(block.number, block.indices, self._mode, ahead, timed=timed)
             if len(worker.blocks) == 1:

@@ -1,16 +1,20 @@
-"""Telling the stages upstream what is going to be read.
+"""Telling the stages upstream what is going to be read, and learning what items share.
 
 Hints flow upstream along `_reads`, while values flow downstream. A hint may be ignored,
 and never changes a value.
 """
 
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Hashable, Iterator
 from contextlib import suppress
 from typing import Any
 
 from seqtools import flight
 from seqtools.indices import Indices, TooManyIndices, as_array
-from seqtools.sources import any_upstream, is_stage
+from seqtools.sources import any_upstream, is_stage, size_of
+
+_LONGEST_RUN = 4096
+"""Indices that are looked at for what they share. Arbitrary: as many as a window has."""
 
 
 class Hints:
@@ -52,6 +56,70 @@ class Hints:
 def hints(source: Any) -> Hints | None:
     """Return where to send hints about `source`, `None` if nobody would act on them."""
     return Hints(source) if any_upstream(source, "_acts_on_hints") else None
+
+
+class GroupOf:
+    """Which cached items upstream an index reads: indices that read the same are a group.
+
+    Nothing is evaluated to find out.
+    """
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        self._group: Hashable = None
+        self._run = range(0)
+
+    def __call__(self, i: int) -> tuple[Hashable, range]:
+        """Return the group of index `i`, and a run of indices of that group.
+
+        The group is `None` if nothing cached is read, or several items of one cache.
+        """
+        if i not in self._run:
+            self._group = self._read(range(i, i + 1))
+            self._run = range(i, i + 1 if self._group is None else self._end(i))
+        return self._group, self._run
+
+    def _end(self, i: int) -> int:
+        """Return where the run that begins with `i` ends."""
+        size = size_of(self._source)
+        most = _LONGEST_RUN if size is None else min(_LONGEST_RUN, size - i)
+        usual = len(self._run)  # files are mostly of one size
+        if (
+            1 < usual <= most
+            and self._same(i, usual)
+            and (usual == most or not self._same(i, usual + 1))
+        ):
+            return i + usual
+        n = 2
+        while n <= most and self._same(i, n):
+            n *= 2
+        lengths = range(n // 2 + 1, min(n, most + 1))
+        return i + n // 2 + bisect_left(lengths, True, key=lambda k: not self._same(i, k))  # noqa: FBT003
+
+    def _same(self, i: int, n: int) -> bool:
+        return self._read(range(i, i + n)) == self._group
+
+    def _read(self, indices: Indices) -> Hashable:
+        """Return all cached items that `indices` read, `None` if two of one cache."""
+        read: dict[int, int] = {}
+        left: list[tuple[Any, Indices]] = [(self._source, indices)]
+        while left:
+            stage, js = left.pop()
+            if not is_stage(stage) or not len(js):
+                continue
+            if not stage._keeps_items:
+                try:
+                    left += stage._reads(js)
+                except TooManyIndices:
+                    return None
+            elif any(j != read.setdefault(id(stage), int(js[0])) for j in js):
+                return None
+        return tuple(read.items()) or None
+
+
+def groups(source: Any) -> GroupOf | None:
+    """Return what groups indices by what is cached upstream, `None` if nothing is."""
+    return GroupOf(source) if any_upstream(source, "_keeps_items") else None
 
 
 def _upstream(source: Any, without: Any = None) -> Iterator[Any]:

@@ -10,7 +10,7 @@ from seqtools.checks import check_count, check_function
 from seqtools.engines.base import Engine
 from seqtools.prefetching.capacity import Capacity
 from seqtools.prefetching.cores import usable_cores
-from seqtools.prefetching.hints import hints
+from seqtools.prefetching.hints import groups, hints
 from seqtools.prefetching.memory import usable_memory
 from seqtools.prefetching.window import Window
 
@@ -103,7 +103,13 @@ class Options(NamedTuple):
         from seqtools.engines.process import ProcessEngine
 
         return ProcessEngine(
-            source, get, self.nworkers, self.start_hook, self.start_method, upstream
+            source,
+            get,
+            self.nworkers,
+            self.start_hook,
+            self.start_method,
+            upstream,
+            group_of=groups(source),
         )
 
     def __str__(self) -> str:
