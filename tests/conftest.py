@@ -1,9 +1,15 @@
 """What holds for every test: it is the same in every run, and it leaves nothing behind."""
 
+import signal
+
 import pytest
 from hypothesis import settings
 
 from tests import leaks
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # a shell ignores Ctrl-C for what it runs in the background, and tests send themselves some
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples in every run, and no verdict that depends on how busy the machine is.
 # `--hypothesis-profile=explore` looks for new ones instead.
