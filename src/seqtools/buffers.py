@@ -10,7 +10,7 @@ ALIGNMENT = 64
 """Addresses of buffers are multiples of this: the cache line, and the widest vector."""
 
 SMALL = 1 << 15
-"""Bytes below which a slot is not worth it: measured break-even is 32 to 64 KB."""
+"""Bytes below which a buffer is pickled with the rest: measured break-even is 32 to 64 KB."""
 
 allocate: Callable[[int], Any] | None = None
 """In a worker process, what returns a slot of so many bytes, `None` where there is no room.

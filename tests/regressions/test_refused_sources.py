@@ -131,7 +131,7 @@ def test_what_cannot_be_helped(source: Any, reason: str) -> None:
 
 
 def test_data_frame() -> None:
-    pandas = pytest.importorskip("pandas")
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed: users may have it")
     frame = pandas.DataFrame({"x": [1, 2], "y": [3, 4]})
     with pytest.raises(TypeError, match="sequence must be a sequence, got DataFrame: use smap"):
         st.batch(frame, 2)

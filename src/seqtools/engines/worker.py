@@ -23,8 +23,6 @@ _HOLD = 0.002
 
 Long against the 20 µs that a message costs, short against what a reader notices."""
 
-_LARGE_BUFFER = 1 << 15
-"""Bytes from which a buffer is sent beside the pickle: measured break-even is 32 to 64 KB."""
 _LARGE_PICKLE = 1 << 16
 """Bytes from which a pickle is sent through a slot: as many as a pipe may take."""
 _IDLE_SECONDS = 5.0
@@ -150,7 +148,7 @@ class Parts:
     def add(self, buffer: pickle.PickleBuffer) -> bool:
         """Take a buffer; return whether it is so small that it belongs into the pickle."""
         raw = buffer.raw()
-        if raw.nbytes < _LARGE_BUFFER:
+        if raw.nbytes < buffers.SMALL:
             return True
         found = None if self._slots is None else self._slots.find(raw)
         self._buffers.append(raw if found is None else found)
