@@ -6,7 +6,7 @@ import socket
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
-from seqtools.engines import slots, template
+from seqtools.engines import faults, slots, template
 from seqtools.engines.crews import AllEnded, Ended, Event, Member, Results
 from seqtools.engines.frames import ResultReader
 from seqtools.engines.launch import Child
@@ -68,12 +68,14 @@ class Forking:
     def start(self) -> None:
         """Start a template."""
         self._let_go_of_template()
+        faults.reach("consumer-start")
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control = control
         _open_fds.add(control.fileno())
         with theirs:
             self._child = self._launch(theirs, sorted(_open_fds | self._poller.fds))
         self._poller.register(control.fileno())
+        faults.reach("consumer-started")
 
     def hire(self, number: int) -> ForkedWorker:
         """Return a new worker."""
@@ -89,12 +91,14 @@ class Forking:
         if memory is not None:
             leases = Leases(*memory, self._budget)
             given.append(memory[0])
+        faults.reach("consumer-hire")
         self._request(template.FORK, number, *given)
         for fd in given:
             os.close(fd)
         worker = ForkedWorker(number, tasks, results, leases)
         self._hired[number] = self._watched[results] = worker
         self._poller.register(results)
+        faults.reach("consumer-hired")
         return worker
 
     def poll(self, seconds: float) -> list[int]:

@@ -13,6 +13,7 @@ import struct
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from seqtools.engines import faults
 from seqtools.engines.slots import Place
 
 TASK = struct.Struct("<IqqqB?qqq")  # block, indices, mode, timed; what comes next
@@ -77,6 +78,8 @@ class TaskReader:
 
     def read(self) -> Task | None:
         """Return the next task, `None` when there is nobody to ask any more."""
+        if faults.armed:
+            faults.reach("idle")
         head = self.take(TASK.size)
         if head is None:
             return None
@@ -130,11 +133,25 @@ def write_result(fd: int, head: tuple[Any, ...], *parts: Any) -> None:
         pieces += [bytes(padding), data]
         at += padding + data.nbytes
     message = [RESULT.pack(*head, len(parts), at), *table, *pieces]
+    if faults.armed:
+        _write_in_steps(fd, message[0], b"".join(message[1:]))
+        return
     if at < _LARGE:
         _write_all(fd, b"".join(message))
         return
     for piece in message:
         _write_all(fd, piece)
+
+
+def _write_in_steps(fd: int, head: Any, rest: bytes) -> None:
+    faults.reach("sending")
+    _write_all(fd, head)
+    faults.reach("header-sent")
+    half = len(rest) // 2
+    _write_all(fd, rest[:half])
+    faults.reach("half-sent")
+    _write_all(fd, rest[half:])
+    faults.reach("sent")
 
 
 def _write_all(fd: int, data: Any) -> None:

@@ -25,7 +25,7 @@ import warnings
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from seqtools.engines import frames
+from seqtools.engines import faults, frames
 from seqtools.engines.base import AHEAD, END, PAUSE
 from seqtools.engines.crews import Crew, Ended, Member, Results
 from seqtools.engines.dealing import Dealer
@@ -156,10 +156,12 @@ class ProcessEngine:
             if self._closed:
                 return
             self._closed = True
+            faults.reach("consumer-close")
             self._dealer.clear()
             self._done = []
             workers, self._workers = self._workers, []
             self._crew.stop(workers)
+            faults.reach("consumer-closed")
         self._stopping.set()
         self._busy.set()
         if self._keeper.is_alive() and threading.get_ident() != self._keeper.ident:
@@ -190,13 +192,19 @@ class ProcessEngine:
             task = frames.task(block.number, block.indices, self._mode, ahead, timed=timed)
             if len(worker.blocks) == 1:
                 worker.since = time.monotonic()
+            if faults.armed:
+                faults.reach("consumer-deal")
             try:
                 worker.send(task)
             except BlockingIOError:
                 self._dealer.refused(worker)
                 return
+            if faults.armed:
+                faults.reach("consumer-dealt")
 
     def _handle(self, polled: Any) -> None:
+        if faults.armed:
+            faults.reach("consumer-polled")
         try:
             for event in self._crew.events(polled):
                 if isinstance(event, Results):
@@ -217,6 +225,8 @@ class ProcessEngine:
 
     def _read(self, worker: Member) -> None:
         results, more = worker.reader.read()
+        if faults.armed:
+            faults.reach("consumer-read")
         for result in results:
             self._take(worker, result)
         if not more:
@@ -257,6 +267,8 @@ class ProcessEngine:
             return [END]
         body, *buffers = [self._part(worker, part) for part in result.parts]
         loaded = self._loader.loads(body, buffers)
+        if faults.armed:
+            faults.reach("consumer-loaded")
         return [Failure(*loaded)] if result.kind == frames.FAILURE else loaded
 
     def _part(self, worker: Member, part: memoryview | Place) -> memoryview:
@@ -287,6 +299,7 @@ class ProcessEngine:
             self._read(worker)  # what it had finished
         self._crew.let_go(worker)
         culprit = self._dealer.died(worker, began=worker.ready)
+        faults.reach("consumer-lost")
         if culprit is not None:
             why = f"a worker process died twice while it evaluated item {culprit}: {meaning(code)}"
             self._done.append((culprit, Failure(WorkerDied(why))))

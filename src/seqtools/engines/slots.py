@@ -26,6 +26,8 @@ from collections import deque
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from seqtools.engines import faults
+
 _FLAGS = 1 << 20
 """Bytes for flags: a slot of 32 KB for each would be 32 GB."""
 _PROGRESS = struct.Struct("<IId")  # block, place in it, time as of time.monotonic()
@@ -160,6 +162,11 @@ class Slots:
         """Return a slot with a copy of `data`; `None` if there is no room."""
         place = self.take(data.nbytes)
         if place is not None:
+            if faults.armed:
+                faults.reach("slot-taken")
+                half = place.nbytes // 2
+                self._view[place.offset : place.offset + half] = data[:half]
+                faults.reach("slot-half")
             self._view[place.offset : place.offset + place.nbytes] = data
         return place
 

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from seqtools.engines import frames
+from seqtools.engines import faults, frames
 from seqtools.engines.crews import Ended, Event, Member, Results
 from seqtools.engines.hooks import call_hook
 from seqtools.engines.launch import interpreter
@@ -173,6 +173,7 @@ class Spawning:
 
     def hire(self, number: int) -> SpawnedWorker:
         """Return a new worker."""
+        faults.reach("consumer-hire")
         process = interpreter(
             "from seqtools.engines.spawning import main; main()",
             stdin=subprocess.PIPE,
@@ -183,6 +184,7 @@ class Spawning:
         worker.send(memoryview(self._pipeline))
         worker.start()
         self._all.append(worker)
+        faults.reach("consumer-hired")
         return worker
 
     def poll(self, seconds: float) -> None:
@@ -275,11 +277,14 @@ def main() -> NoReturn:
         _fill(memoryview(memory), tasks)
         reader = _Tasks(tasks)
         try:
+            faults.reach("worker-started")
             delivery = Delivery(memory)
             sys.argv[:], hook = delivery.prelude()
             if hook is not None:
                 call_hook(hook, number)
+            faults.reach("worker-hooked")
             get, hints, by_value = delivery.pipeline()
+            faults.reach("worker-loaded")
         except BaseException as error:  # noqa: BLE001 -- told to the reader
             story = "".join(traceback.format_exception(error))[-30_000:]
             told = f"start_hook or loading failed in {name}: {error!r}"

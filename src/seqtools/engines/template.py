@@ -28,7 +28,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from seqtools.engines import frames
+from seqtools.engines import faults, frames
 from seqtools.engines.hooks import call_hook
 from seqtools.engines.seeding import seed_generators
 from seqtools.engines.shipping import Delivery, Pipeline
@@ -49,10 +49,12 @@ def main(control: int, payload: int, parent: int) -> NoReturn:
     quiet()
     template = Template(socket.socket(fileno=control), parent)
     try:
+        faults.reach("template-started")
         delivery = Delivery(mmap.mmap(payload, 0, access=mmap.ACCESS_COPY))
         os.close(payload)
         sys.argv[:], hook = delivery.prelude()
         load = delivery.pipeline if hook is not None else _loaded(delivery.pipeline())
+        faults.reach("template-loaded")
     except BaseException as error:  # noqa: BLE001 -- told to the reader
         template.fail("the pipeline could not be loaded in a worker process", error)
     template.run(load, hook)
@@ -96,6 +98,7 @@ def _in_fork(
             with suppress(OSError):
                 os.close(fd)
         gc.freeze()
+        faults.arm()
         Template(control, parent).run(lambda: pipeline, hook)
     except BaseException:  # noqa: BLE001 -- nothing may go on in the name of the consumer
         traceback.print_exc()
@@ -158,6 +161,7 @@ class Template:
                 os.kill(number, signal.SIGKILL)
             return True
         try:
+            faults.reach("template-asked")
             pid = os.fork()
         except OSError as error:
             self.fail("no worker process could be started", error)
@@ -166,6 +170,7 @@ class Template:
         for fd in fds:
             os.close(fd)
         self._workers.add(pid)
+        faults.reach("template-forked")
         self._control.send(STARTED + STATUS.pack(number, pid))
         return True
 
@@ -184,9 +189,12 @@ class Template:
                 with suppress(AttributeError, ValueError):
                     stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
             try:
+                faults.reach("worker-started")
                 if hook is not None:
                     call_hook(hook, number)
+                faults.reach("worker-hooked")
                 get, hints, by_value = load()
+                faults.reach("worker-loaded")
             except BaseException as error:  # noqa: BLE001 -- told to the reader
                 self.fail(f"start_hook or loading failed in {name}", error)
             self._control.close()

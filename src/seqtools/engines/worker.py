@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from seqtools import buffers
-from seqtools.engines import frames
+from seqtools.engines import faults, frames
 from seqtools.engines.shipping import Dumper, Loader
 from seqtools.engines.slots import Borrowed, Slots
 from seqtools.errors import EndOfSequence, Failure, bare_exception, seterr
@@ -41,7 +41,7 @@ class Worker:
         slots: Slots | None,
         name: str,
     ) -> None:
-        self._get = get
+        self._get = faults.around(get) if faults.armed else get
         self._hints = hints
         self._fd = fd
         self._slots = slots
@@ -58,6 +58,8 @@ class Worker:
             buffers.allocate = self._slots.borrow
             tasks.while_idle = (_IDLE_SECONDS, self._slots.trim)
         while (task := tasks.read()) is not None:
+            if faults.armed:
+                faults.reach("task-read")
             seterr(MODES[task.mode])
             if self._hints is not None:
                 self._hints(task.ahead)
@@ -97,6 +99,8 @@ class Worker:
         parts = Parts(self._slots)
         try:
             body = self._dumper.dumps(values, parts.add)
+            if faults.armed:
+                faults.reach("pickled")
         except Exception as error:  # noqa: BLE001 -- code of users may raise anything
             parts.cancel()
             if count > 1:  # find out which
