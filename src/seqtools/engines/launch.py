@@ -9,6 +9,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from seqtools.engines.shortage import advised
 from seqtools.errors import WorkerStartError
 
 _THREAD_LIMITS = (
@@ -86,8 +87,8 @@ def interpreter(code: str, **options: Any) -> subprocess.Popen[bytes]:
             **options,
         )
     except OSError as error:
-        message = f"no worker processes, as {sys.executable!r} cannot be started: {error}"
-        raise WorkerStartError(message) from error
+        what = f"no worker processes, as {sys.executable!r} cannot be started"
+        raise WorkerStartError(f"{advised(what, error)}: {error!r}") from error
 
 
 _USUALLY = {

@@ -21,14 +21,16 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from seqtools.engines import faults, frames
 from seqtools.engines.crews import Ended, Event, Member, Results
 from seqtools.engines.hooks import call_hook
 from seqtools.engines.launch import interpreter
+from seqtools.engines.pipes import both_ways
 from seqtools.engines.seeding import seed_generators
 from seqtools.engines.shipping import Delivery
+from seqtools.engines.shortage import start_thread
 from seqtools.engines.worker import Worker, leave, quiet
 
 _GREETING = struct.Struct("<IQ")  # number of the worker, length of the pipeline
@@ -42,30 +44,48 @@ _LOOK = 0.2
 class SpawnedWorker(Member):
     """A worker with two threads, one to write tasks and one to read results."""
 
-    __slots__ = ("_tell", "_threads", "_unsent", "inbox", "process")
+    __slots__ = ("_results", "_tasks", "_tell", "_threads", "_unsent", "inbox", "process")
 
     def __init__(
-        self, number: int, process: subprocess.Popen[bytes], tell: Callable[[Event], None]
+        self,
+        number: int,
+        process: subprocess.Popen[bytes],
+        pipes: tuple[BinaryIO, BinaryIO],
+        tell: Callable[[Event], None],
     ) -> None:
         self.inbox = Inbox()
         super().__init__(number, frames.ResultReader(self.inbox), None)
         self.process = process
+        self._tasks, self._results = pipes
         self._tell = tell
         self._unsent: queue.SimpleQueue[bytes | memoryview | None] = queue.SimpleQueue()
         self._threads: dict[int | None, threading.Event] = {}
 
     def start(self) -> None:
-        """Start its threads."""
-        for target in (self._write, self._listen):
-            ended = threading.Event()
-            thread = threading.Thread(
-                target=self._run,
-                args=(target, ended),
-                name=f"seqtools-pipe-{self.number}",
-                daemon=True,
-            )
-            thread.start()
-            self._threads[thread.ident] = ended
+        """Start its threads.
+
+        Raises:
+            WorkerStartError: If there are none to be had; the process has ended then.
+        """
+        try:
+            for target in (self._write, self._listen):
+                ended = threading.Event()
+                thread = threading.Thread(
+                    target=self._run,
+                    args=(target, ended),
+                    name=f"seqtools-pipe-{self.number}",
+                    daemon=True,
+                )
+                start_thread(thread)
+                self._threads[thread.ident] = ended
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            self.end()
+            self.wait()
+            self._tasks.close()
+            self._results.close()
+            raise
 
     def wait(self) -> None:
         """Wait for the end of its threads."""
@@ -90,18 +110,14 @@ class SpawnedWorker(Member):
         self._unsent.put(None)
 
     def _write(self) -> None:
-        pipe = self.process.stdin
-        assert pipe is not None  # noqa: S101 -- for mypy
-        with suppress(OSError), pipe:  # it is dead, which the other thread sees
+        with suppress(OSError), self._tasks as pipe:  # it is dead, which the other thread sees
             while (data := self._unsent.get()) is not None:
                 pipe.write(data)
                 pipe.flush()
 
     def _listen(self) -> None:
         """Take what it sends until it has ended."""
-        pipe = self.process.stdout
-        assert pipe is not None  # noqa: S101 -- for mypy
-        with pipe:
+        with self._results as pipe:
             while self._readable(pipe.fileno()) and (data := os.read(pipe.fileno(), _CHUNK)):
                 self.inbox.add(data)
                 self._tell(Results(self))
@@ -174,12 +190,23 @@ class Spawning:
     def hire(self, number: int) -> SpawnedWorker:
         """Return a new worker."""
         faults.reach("consumer-hire")
-        process = interpreter(
-            "from seqtools.engines.spawning import main; main()",
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        worker = SpawnedWorker(number, process, self._tell)
+        # subprocess, before Python 3.13, leaves a pipe open where it cannot make a second one
+        tasks, results, theirs, theirs_too = both_ways()
+        pipes = open(tasks, "wb"), open(results, "rb", buffering=0)  # noqa: SIM115 -- its own from here on
+        try:
+            process = interpreter(
+                "from seqtools.engines.spawning import main; main()",
+                stdin=theirs,
+                stdout=theirs_too,
+            )
+        except BaseException:
+            for pipe in pipes:
+                pipe.close()
+            raise
+        finally:
+            os.close(theirs)
+            os.close(theirs_too)
+        worker = SpawnedWorker(number, process, pipes, self._tell)
         worker.send(_GREETING.pack(number, len(self._pipeline)))
         worker.send(memoryview(self._pipeline))
         worker.start()
@@ -273,10 +300,10 @@ def main() -> NoReturn:
         _fill(memoryview(greeting), tasks)
         number, length = _GREETING.unpack(greeting)
         name = f"worker process {number} (pid {os.getpid()})"
-        memory = mmap.mmap(-1, length)
-        _fill(memoryview(memory), tasks)
-        reader = _Tasks(tasks)
         try:
+            memory = mmap.mmap(-1, length)
+            _fill(memoryview(memory), tasks)
+            reader = _Tasks(tasks)
             faults.reach("worker-started")
             delivery = Delivery(memory)
             sys.argv[:], hook = delivery.prelude()
