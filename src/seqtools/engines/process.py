@@ -300,9 +300,9 @@ class ProcessEngine:
                 self._workers[worker.number] = self._crew.hire(worker.number)
 
     def _replace_all(self, code: int) -> None:
-        workers, self._workers = self._workers, []
-        for worker in workers:
+        for worker in self._workers:  # which are still there to be let go of, if this fails
             self._lost(worker, code)
+        self._workers = []
         if self._fatal is None:
             self._start()
 

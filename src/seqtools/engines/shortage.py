@@ -10,6 +10,7 @@ from seqtools.errors import WorkerStartError
 _ADVICE = {
     errno.EMFILE: "raise the limit of open files, `ulimit -n`, close some, or use fewer workers",
     errno.ENFILE: "too many files are open on this system: use fewer workers",
+    errno.ETOOMANYREFS: "raise the limit of open files, `ulimit -n`, or use fewer workers",
     errno.EAGAIN: "there may be no more processes or threads, see `ulimit -u` and, in a cgroup, "
     "`pids.max`: use fewer workers",
     errno.ENOMEM: "there is no more memory or, with `ulimit -v`, no more address space: use fewer "

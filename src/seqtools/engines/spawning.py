@@ -21,7 +21,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import Any, BinaryIO, NoReturn
+from typing import Any, NoReturn
 
 from seqtools.engines import faults, frames
 from seqtools.engines.crews import Ended, Event, Member, Results
@@ -50,13 +50,14 @@ class SpawnedWorker(Member):
         self,
         number: int,
         process: subprocess.Popen[bytes],
-        pipes: tuple[BinaryIO, BinaryIO],
+        pipes: tuple[int, int],
         tell: Callable[[Event], None],
     ) -> None:
         self.inbox = Inbox()
         super().__init__(number, frames.ResultReader(self.inbox), None)
         self.process = process
-        self._tasks, self._results = pipes
+        tasks, results = pipes
+        self._tasks, self._results = open(tasks, "wb"), open(results, "rb", buffering=0)  # noqa: SIM115 -- closed by its threads
         self._tell = tell
         self._unsent: queue.SimpleQueue[bytes | memoryview | None] = queue.SimpleQueue()
         self._threads: dict[int | None, threading.Event] = {}
@@ -192,7 +193,6 @@ class Spawning:
         faults.reach("consumer-hire")
         # subprocess, before Python 3.13, leaves a pipe open where it cannot make a second one
         tasks, results, theirs, theirs_too = both_ways()
-        pipes = open(tasks, "wb"), open(results, "rb", buffering=0)  # noqa: SIM115 -- its own from here on
         try:
             process = interpreter(
                 "from seqtools.engines.spawning import main; main()",
@@ -200,13 +200,13 @@ class Spawning:
                 stdout=theirs_too,
             )
         except BaseException:
-            for pipe in pipes:
-                pipe.close()
+            os.close(tasks)
+            os.close(results)
             raise
         finally:
             os.close(theirs)
             os.close(theirs_too)
-        worker = SpawnedWorker(number, process, pipes, self._tell)
+        worker = SpawnedWorker(number, process, (tasks, results), self._tell)
         worker.send(_GREETING.pack(number, len(self._pipeline)))
         worker.send(memoryview(self._pipeline))
         worker.start()
