@@ -4,6 +4,7 @@ There are two ways, and the engine knows neither: `forking`, where there is a te
 process, and `spawning`, which needs nothing but subprocesses and pipes.
 """
 
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
@@ -15,13 +16,14 @@ from seqtools.engines.slots import Leases
 class Member(Hand):
     """A worker process, from outside."""
 
-    __slots__ = ("attached", "leases", "number", "reader", "ready", "since")
+    __slots__ = ("attached", "hired", "leases", "number", "reader", "ready", "since")
 
     def __init__(self, number: int, reader: ResultReader, leases: Leases | None) -> None:
         super().__init__()
         self.number, self.reader, self.leases = number, reader, leases
         self.ready = False  # it has loaded the pipeline
         self.attached = True  # there may be more to read
+        self.hired = time.monotonic()
         self.since = 0.0  # when it began with its first block, or answered last
 
     def send(self, task: bytes) -> None:

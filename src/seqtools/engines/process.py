@@ -31,7 +31,7 @@ from seqtools.engines.crews import Crew, Ended, Member, Results
 from seqtools.engines.dealing import Dealer
 from seqtools.engines.forking import Forking
 from seqtools.engines.grouping import GroupOf
-from seqtools.engines.launch import Child, launch, meaning
+from seqtools.engines.launch import Child, Launcher, launch, meaning
 from seqtools.engines.shipping import Loader, Pipeline, pack
 from seqtools.engines.slots import Budget, Place
 from seqtools.engines.spawning import Spawning
@@ -41,6 +41,9 @@ from seqtools.errors import Failure, ItemTimeout, WorkerDied, WorkerStartError, 
 
 _KEEPER_SECONDS = 0.01
 """How long the receiver must be away for the keeper to take over."""
+_START_SECONDS = 60.0
+"""How long a worker may take to start where items may take only so long. Arbitrary: to import
+large libraries from a slow disk takes half of it."""
 _MOST_DEATHS = 3
 """Deaths for each worker, in a row and without a result, to give up after. Arbitrary."""
 
@@ -106,7 +109,9 @@ class ProcessEngine:
             )
         if start_method == "spawn" or not Forking.possible():
             return Spawning(payload)
-        return Forking(lambda control, _: launch(control, payload), self._nworkers, self._budget)
+        return Forking(
+            lambda control, _: launch(control, payload), self._nworkers, self._budget, Launcher()
+        )
 
     # What an engine does
 
@@ -214,11 +219,11 @@ class ProcessEngine:
                     self._replace(event.worker, event.code)
                 else:
                     self._replace_all(event.code)
+            if self._timeout is not None:
+                self._end_overdue(self._timeout)
         except WorkerStartError as error:
             self._fatal = error
         if not self._closed and self._fatal is None:
-            if self._timeout is not None:
-                self._end_overdue(self._timeout)
             self._deal()
 
     # Taking results
@@ -318,6 +323,12 @@ class ProcessEngine:
     def _end_overdue(self, timeout: float) -> None:
         """Have workers replaced that are at an item for longer than `timeout`."""
         for worker in self._workers:
+            if not worker.ready and time.monotonic() - worker.hired > _START_SECONDS:
+                message = (
+                    f"worker process {worker.number} was not ready after {_START_SECONDS:g} "
+                    "seconds: start_hook, or loading the pipeline, hangs"
+                )
+                raise WorkerStartError(message)
             if worker.ready and self._overdue(worker, timeout) is not None:
                 self._read(worker)  # what it has answered before, or by now
                 culprit = self._overdue(worker, timeout)

@@ -26,10 +26,10 @@ from typing import Any, NoReturn
 from seqtools.engines import faults, frames
 from seqtools.engines.crews import Ended, Event, Member, Results
 from seqtools.engines.hooks import call_hook
-from seqtools.engines.launch import interpreter
+from seqtools.engines.launch import Launcher, interpreter
 from seqtools.engines.seeding import seed_generators
 from seqtools.engines.shipping import Delivery
-from seqtools.engines.worker import Worker, leave, quiet
+from seqtools.engines.worker import Worker, end_with, leave, quiet
 
 _GREETING = struct.Struct("<IQ")  # number of the worker, length of the pipeline
 _CHUNK = 1 << 18
@@ -167,6 +167,7 @@ class Spawning:
         self._told: list[Event] = []
         self._closed = False
         self._all: list[SpawnedWorker] = []
+        self._launcher = Launcher()
 
     def start(self) -> None:
         """Prepare for workers: nothing is needed."""
@@ -174,17 +175,21 @@ class Spawning:
     def hire(self, number: int) -> SpawnedWorker:
         """Return a new worker."""
         faults.reach("consumer-hire")
+        worker = self._launcher.run(lambda: self._launched(number))
+        faults.reach("consumer-hired")
+        return worker
+
+    def _launched(self, number: int) -> SpawnedWorker:
         process = interpreter(
-            "from seqtools.engines.spawning import main; main()",
+            f"from seqtools.engines.spawning import main; main({os.getpid()})",
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
         worker = SpawnedWorker(number, process, self._tell)
+        self._all.append(worker)
         worker.send(_GREETING.pack(number, len(self._pipeline)))
         worker.send(memoryview(self._pipeline))
         worker.start()
-        self._all.append(worker)
-        faults.reach("consumer-hired")
         return worker
 
     def poll(self, seconds: float) -> None:
@@ -220,6 +225,7 @@ class Spawning:
 
     def wait(self) -> None:
         """Wait until workers have ended; kill those that do not."""
+        self._launcher.settle()
         deadline = time.monotonic() + _PATIENCE
         for worker in self._all:
             try:
@@ -229,6 +235,7 @@ class Spawning:
         for worker in self._all:
             worker.wait()
         self._all.clear()
+        self._launcher.end()
 
     def _tell(self, event: Event) -> None:
         with self._happened:
@@ -264,9 +271,10 @@ class _Tasks(frames.TaskReader):
             self._read.put(data)
 
 
-def main() -> NoReturn:
-    """Be a worker, and never return."""
+def main(parent: int) -> NoReturn:
+    """Be a worker of the process `parent`, and never return."""
     quiet()
+    end_with(parent)
     tasks, results = _own_pipes()
     try:
         greeting = bytearray(_GREETING.size)

@@ -206,6 +206,20 @@ def quiet() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+def end_with(parent: int) -> None:
+    """Have this process killed when the thread that started it ends, where that can be done.
+
+    Whatever it does then: it may be in compiled code that never comes back.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        leave(1)
+
+
 def leave(status: int) -> NoReturn:
     """End this process at once, but for what was printed."""
     for stream in (sys.stdout, sys.stderr):
