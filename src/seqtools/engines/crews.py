@@ -11,12 +11,13 @@ from typing import Any, NamedTuple, Protocol
 from seqtools.engines.dealing import Hand
 from seqtools.engines.frames import ResultReader
 from seqtools.engines.slots import Leases
+from seqtools.errors import Step
 
 
 class Member(Hand):
     """A worker process, from outside."""
 
-    __slots__ = ("attached", "hired", "leases", "number", "reader", "ready", "since")
+    __slots__ = ("attached", "hired", "leases", "number", "path", "reader", "ready", "since")
 
     def __init__(self, number: int, reader: ResultReader, leases: Leases | None) -> None:
         super().__init__()
@@ -24,6 +25,7 @@ class Member(Hand):
         self.ready = False  # it has loaded the pipeline
         self.attached = True  # there may be more to read
         self.hired = time.monotonic()
+        self.path: tuple[Step, ...] = ()  # to the stage that it is at, where it tells
         self.since = 0.0  # when it began with its first block, or answered last
 
     def send(self, task: bytes) -> None:

@@ -192,9 +192,13 @@ class ProcessEngine:
     def _deal(self) -> None:
         workers = [worker for worker in self._workers if worker.attached]
         for worker, block in self._dealer.deal(workers):
-            ahead = () if self._hints is None else self._dealer.ahead(worker, block, AHEAD)
+            # an item that may do harm is not to do it in a thread that reads ahead
+            hinted = self._hints is not None and not block.alone
+            ahead = self._dealer.ahead(worker, block, AHEAD) if hinted else ()
             timed = self._timeout is not None
-            task = frames.task(block.number, block.indices, self._mode, ahead, timed=timed)
+            task = frames.task(
+                block.number, block.indices, self._mode, ahead, timed=timed, watched=block.alone
+            )
             if len(worker.blocks) == 1:
                 worker.since = time.monotonic()
             if faults.armed:
@@ -248,7 +252,11 @@ class ProcessEngine:
             unable = WorkerStartError(told)
             unable.add_note(story)
             raise unable
+        if result.kind == frames.STAGE:
+            worker.path = pickle.loads(self._part(worker, result.parts[0]))
+            return
         self._unlucky = 0
+        worker.path = ()
         block = worker.blocks[0]
         if (result.block, result.done) != (block.number, block.answered):
             message = f"worker {worker.number} answers block {result.block}, not {block.number}"
@@ -307,7 +315,7 @@ class ProcessEngine:
         faults.reach("consumer-lost")
         if culprit is not None:
             why = f"a worker process died twice while it evaluated item {culprit}: {meaning(code)}"
-            self._done.append((culprit, Failure(WorkerDied(why))))
+            self._done.append((culprit, Failure(WorkerDied(why), worker.path)))
             self._unlucky = 0
         self._unlucky += 1
         if self._unlucky > _MOST_DEATHS * self._nworkers:
