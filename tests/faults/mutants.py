@@ -47,8 +47,7 @@ def notices(mutant: Mutant) -> tuple[bool, str]:
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
         command += ["-o", "timeout=20", "-o", "faulthandler_timeout=40", "--tb=no"]
         command += [f"tests/{test}" for test in mutant.tests]
-        mark = f"SEQTOOLS_MUTANT={os.path.basename(folder)}"
-        environment = os.environ | {"PYTHONPATH": folder, mark.split("=")[0]: mark.split("=")[1]}
+        environment = os.environ | {"PYTHONPATH": folder, "SEQTOOLS_MUTANT": folder}
         process = subprocess.Popen(
             command,
             cwd=ROOT,
@@ -62,7 +61,7 @@ def notices(mutant: Mutant) -> tuple[bool, str]:
             said, _ = process.communicate(timeout=SECONDS)
         except subprocess.TimeoutExpired:
             said = "the tests took too long"
-        _kill_all(mark.encode())
+        _kill_all(f"SEQTOOLS_MUTANT={folder}".encode())
         process.wait()
         told = [line for line in said.splitlines() if line.startswith(("FAILED", "ERROR"))]
         return process.returncode != 0, told[0] if told else said.strip()[-200:]
