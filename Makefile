@@ -18,7 +18,7 @@ PIP_HERE = $(@D)/bin/python -m pip $(PIP_OPTIONS) # of the environment that is b
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help test demo lint unit interop bench bench-table docs changelog clean
+.PHONY: help test demo lint unit mutants interop bench bench-table docs changelog clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ unit: $(VENV)/.dev ## tests with coverage; PYTEST_ARGS="-k cycle" is passed on
 	@echo "==> coverage"
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
+
+mutants: $(VENV)/.dev ## switch off each branch that repairs something: a test has to notice
+	@$(BIN)/python -m tests.faults.mutants
 
 interop: $(INTEROP)/.interop ## tests beside torch, Arrow and safetensors, which are large
 	@echo "==> pytest tests/interop"

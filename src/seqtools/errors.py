@@ -9,7 +9,7 @@ whole path is read from there and a pipeline that works pays nothing for it.
 import os
 import sys
 from contextvars import ContextVar
-from types import TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import Any, NamedTuple, NoReturn
 
 from seqtools import fusing
@@ -20,6 +20,10 @@ _DEMO = os.path.join(_PACKAGE, "demo")
 _MODES = ("wrap", "passthrough")
 _ENTRANCES = frozenset({"__getitem__", "attempt", "_work", "_evaluate"})
 """Names of the functions in which a reader, or a worker for it, enters a pipeline."""
+
+singly = False
+"""Whether items are read one by one where they could be read in bulk: then it is always known
+which one is being read."""
 
 _mode: ContextVar[str] = ContextVar("seqtools_seterr", default="wrap")
 
@@ -165,6 +169,25 @@ def path_of(error: BaseException) -> tuple[Step, ...]:
     if isinstance(error, EvaluationError):
         steps.extend(error.path)
     return tuple(steps)
+
+
+def path_to(frame: FrameType, end: CodeType, *, calling: bool = False) -> tuple[Step, ...]:
+    """Return the stages that are waiting for a call of user code, the outermost first.
+
+    There are none if it is no stage that calls. `frame` is that of the call, or if it has
+    none, of who is `calling`; `end` is the code of a function around all of them.
+    """
+    caller = frame if calling else frame.f_back
+    if caller is None or not _is_ours(caller.f_code.co_filename):
+        return ()
+    if not calling and _is_ours(frame.f_code.co_filename):
+        return ()
+    link: TracebackType | None = None
+    here: FrameType | None = caller
+    while here is not None and here.f_code is not end:
+        link = TracebackType(link, here, here.f_lasti, here.f_lineno)
+        here = here.f_back
+    return path_of(Exception().with_traceback(link))
 
 
 def _told_by(link: TracebackType) -> list[tuple[Any, int]]:

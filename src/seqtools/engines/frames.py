@@ -16,13 +16,13 @@ from typing import Any, NamedTuple, Protocol
 from seqtools.engines import faults
 from seqtools.engines.slots import Place
 
-TASK = struct.Struct("<IqqqB?qqq")  # block, indices, mode, timed; what comes next
+TASK = struct.Struct("<IqqqB??qqq")  # block, indices, mode, timed, watched; what comes next
 # Indices are a start, stop and step;
 # where the step is 0, a list of so many as the start says follows.
 RESULT = struct.Struct("<IIIBdIQ")  # block, done before, count, kind, seconds, places, length
 _PLACE = struct.Struct("<QQI")  # length, offset, slot
 
-VALUES, FAILURE, END, READY, UNABLE = range(5)  # kinds of results
+VALUES, FAILURE, END, READY, UNABLE, STAGE = range(6)  # kinds of results
 
 LONGEST_LIST = 400
 """Indices in a list, so that a task is written in one piece: less than PIPE_BUF bytes."""
@@ -32,20 +32,21 @@ _ALIGNMENT = 64
 _LARGE = 1 << 16
 
 
-def task(
+def task(  # noqa: PLR0913 -- what a task consists of
     block: int,
     indices: Sequence[int],
     mode: int,
     ahead: Sequence[int] = (),
     *,
     timed: bool = False,
+    watched: bool = False,
 ) -> bytes:
     """Return the message that asks for `indices`, and tells of those that come next.
 
     Both are ranges, or lists of `LONGEST_LIST` and 64 indices at most.
     """
     lists = [part for part in (indices, ahead) if not isinstance(part, range)]
-    head = TASK.pack(block, *_place(indices), mode, timed, *_place(ahead))
+    head = TASK.pack(block, *_place(indices), mode, timed, watched, *_place(ahead))
     return head + b"".join(struct.pack(f"<{len(part)}q", *part) for part in lists)
 
 
@@ -63,6 +64,8 @@ class Task(NamedTuple):
     mode: int
     timed: bool
     """Whether it is to be known which item is being evaluated."""
+    watched: bool
+    """Whether it is to be told which stage is."""
     ahead: Sequence[int]
     """What comes next, in order of need, for whichever worker."""
 
@@ -83,9 +86,9 @@ class TaskReader:
         head = self.take(TASK.size)
         if head is None:
             return None
-        block, start, stop, step, mode, timed, *ahead = TASK.unpack(head)
+        block, start, stop, step, mode, timed, watched, *ahead = TASK.unpack(head)
         indices = self._indices(start, stop, step)
-        return Task(block, indices, mode, timed, self._indices(*ahead))
+        return Task(block, indices, mode, timed, watched, self._indices(*ahead))
 
     def _indices(self, start: int, stop: int, step: int) -> Sequence[int]:
         if step:

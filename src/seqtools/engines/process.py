@@ -31,7 +31,7 @@ from seqtools.engines.crews import Crew, Ended, Member, Results
 from seqtools.engines.dealing import Dealer
 from seqtools.engines.forking import Forking
 from seqtools.engines.grouping import GroupOf
-from seqtools.engines.launch import Child, launch, meaning
+from seqtools.engines.launch import Child, Launcher, launch, meaning
 from seqtools.engines.shipping import Loader, Pipeline, pack
 from seqtools.engines.shortage import start_thread, told
 from seqtools.engines.slots import Budget, Place
@@ -43,6 +43,9 @@ from seqtools.errors import Failure, ItemTimeout, WorkerDied, WorkerStartError, 
 _NO_START = "worker processes could not be started"
 _KEEPER_SECONDS = 0.01
 """How long the receiver must be away for the keeper to take over."""
+_START_SECONDS = 60.0
+"""How long a worker may take to start where items may take only so long. Arbitrary: to import
+large libraries from a slow disk takes half of it."""
 _MOST_DEATHS = 3
 """Deaths for each worker, in a row and without a result, to give up after. Arbitrary."""
 
@@ -115,7 +118,9 @@ class ProcessEngine:
             )
         if start_method == "spawn" or not Forking.possible():
             return Spawning(payload)
-        return Forking(lambda control, _: launch(control, payload), self._nworkers, self._budget)
+        return Forking(
+            lambda control, _: launch(control, payload), self._nworkers, self._budget, Launcher()
+        )
 
     # What an engine does
 
@@ -197,9 +202,13 @@ class ProcessEngine:
     def _deal(self) -> None:
         workers = [worker for worker in self._workers if worker.attached]
         for worker, block in self._dealer.deal(workers):
-            ahead = () if self._hints is None else self._dealer.ahead(worker, block, AHEAD)
+            # an item that may do harm is not to do it in a thread that reads ahead
+            hinted = self._hints is not None and not block.alone
+            ahead = self._dealer.ahead(worker, block, AHEAD) if hinted else ()
             timed = self._timeout is not None
-            task = frames.task(block.number, block.indices, self._mode, ahead, timed=timed)
+            task = frames.task(
+                block.number, block.indices, self._mode, ahead, timed=timed, watched=block.alone
+            )
             if len(worker.blocks) == 1:
                 worker.since = time.monotonic()
             if faults.armed:
@@ -225,11 +234,11 @@ class ProcessEngine:
                         self._replace(event.worker, event.code)
                     else:
                         self._replace_all(event.code)
+                if self._timeout is not None:
+                    self._end_overdue(self._timeout)
         except WorkerStartError as error:
             self._fatal = error
         if not self._closed and self._fatal is None:
-            if self._timeout is not None:
-                self._end_overdue(self._timeout)
             self._deal()
 
     # Taking results
@@ -254,7 +263,11 @@ class ProcessEngine:
             unable = WorkerStartError(told)
             unable.add_note(story)
             raise unable
+        if result.kind == frames.STAGE:
+            worker.path = pickle.loads(self._part(worker, result.parts[0]))
+            return
         self._unlucky = 0
+        worker.path = ()
         block = worker.blocks[0]
         if (result.block, result.done) != (block.number, block.answered):
             message = f"worker {worker.number} answers block {result.block}, not {block.number}"
@@ -315,7 +328,7 @@ class ProcessEngine:
         faults.reach("consumer-lost")
         if culprit is not None:
             why = f"a worker process died twice while it evaluated item {culprit}: {meaning(code)}"
-            self._done.append((culprit, Failure(WorkerDied(why))))
+            self._done.append((culprit, Failure(WorkerDied(why), worker.path)))
             self._unlucky = 0
         self._unlucky += 1
         if self._unlucky > _MOST_DEATHS * self._nworkers:
@@ -331,6 +344,12 @@ class ProcessEngine:
     def _end_overdue(self, timeout: float) -> None:
         """Have workers replaced that are at an item for longer than `timeout`."""
         for worker in self._workers:
+            if not worker.ready and time.monotonic() - worker.hired > _START_SECONDS:
+                message = (
+                    f"worker process {worker.number} was not ready after {_START_SECONDS:g} "
+                    "seconds: start_hook, or loading the pipeline, hangs"
+                )
+                raise WorkerStartError(message)
             if worker.ready and self._overdue(worker, timeout) is not None:
                 self._read(worker)  # what it has answered before, or by now
                 culprit = self._overdue(worker, timeout)

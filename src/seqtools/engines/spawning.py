@@ -26,12 +26,12 @@ from typing import Any, NoReturn
 from seqtools.engines import faults, frames
 from seqtools.engines.crews import Ended, Event, Member, Results
 from seqtools.engines.hooks import call_hook
-from seqtools.engines.launch import interpreter
+from seqtools.engines.launch import Launcher, interpreter
 from seqtools.engines.pipes import both_ways
 from seqtools.engines.seeding import seed_generators
 from seqtools.engines.shipping import Delivery
 from seqtools.engines.shortage import start_thread
-from seqtools.engines.worker import Worker, leave, quiet
+from seqtools.engines.worker import Worker, end_with, leave, quiet
 
 _GREETING = struct.Struct("<IQ")  # number of the worker, length of the pipeline
 _CHUNK = 1 << 18
@@ -184,6 +184,7 @@ class Spawning:
         self._told: list[Event] = []
         self._closed = False
         self._all: list[SpawnedWorker] = []
+        self._launcher = Launcher()
 
     def start(self) -> None:
         """Prepare for workers: nothing is needed."""
@@ -191,11 +192,16 @@ class Spawning:
     def hire(self, number: int) -> SpawnedWorker:
         """Return a new worker."""
         faults.reach("consumer-hire")
+        worker = self._launcher.run(lambda: self._launched(number))
+        faults.reach("consumer-hired")
+        return worker
+
+    def _launched(self, number: int) -> SpawnedWorker:
         # subprocess, before Python 3.13, leaves a pipe open where it cannot make a second one
         tasks, results, theirs, theirs_too = both_ways()
         try:
             process = interpreter(
-                "from seqtools.engines.spawning import main; main()",
+                f"from seqtools.engines.spawning import main; main({os.getpid()})",
                 stdin=theirs,
                 stdout=theirs_too,
             )
@@ -207,11 +213,10 @@ class Spawning:
             os.close(theirs)
             os.close(theirs_too)
         worker = SpawnedWorker(number, process, (tasks, results), self._tell)
+        self._all.append(worker)
         worker.send(_GREETING.pack(number, len(self._pipeline)))
         worker.send(memoryview(self._pipeline))
         worker.start()
-        self._all.append(worker)
-        faults.reach("consumer-hired")
         return worker
 
     def poll(self, seconds: float) -> None:
@@ -247,6 +252,7 @@ class Spawning:
 
     def wait(self) -> None:
         """Wait until workers have ended; kill those that do not."""
+        self._launcher.settle()
         deadline = time.monotonic() + _PATIENCE
         for worker in self._all:
             try:
@@ -256,6 +262,7 @@ class Spawning:
         for worker in self._all:
             worker.wait()
         self._all.clear()
+        self._launcher.end()
 
     def _tell(self, event: Event) -> None:
         with self._happened:
@@ -291,9 +298,10 @@ class _Tasks(frames.TaskReader):
             self._read.put(data)
 
 
-def main() -> NoReturn:
-    """Be a worker, and never return."""
+def main(parent: int) -> NoReturn:
+    """Be a worker of the process `parent`, and never return."""
     quiet()
+    end_with(parent)
     tasks, results = _own_pipes()
     try:
         greeting = bytearray(_GREETING.size)

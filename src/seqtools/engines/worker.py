@@ -14,7 +14,8 @@ from seqtools import buffers
 from seqtools.engines import faults, frames
 from seqtools.engines.shipping import Dumper, Loader
 from seqtools.engines.slots import Borrowed, Slots
-from seqtools.errors import EndOfSequence, Failure, bare_exception, seterr
+from seqtools.engines.watching import watched
+from seqtools.errors import EndOfSequence, Failure, Step, bare_exception, seterr
 
 MODES = ("wrap", "passthrough")
 
@@ -67,6 +68,8 @@ class Worker:
 
     def _evaluate(self, task: frames.Task) -> None:
         get, clock, slots = self._get, time.perf_counter, self._slots
+        if task.watched:
+            get = watched(get, lambda path: self._tell(task.block, done, path))
         indices, values = task.indices, list[Any]()
         append = values.append
         # without slots, what was answered last tells where it hangs
@@ -90,6 +93,10 @@ class Worker:
                 done += 1
             else:
                 done = self._send(task, done, values, clock() - began)
+
+    def _tell(self, block: int, done: int, path: tuple[Step, ...]) -> None:
+        """Tell which stage is going to call user code."""
+        frames.write_result(self._fd, (block, done, 0, frames.STAGE, 0.0), pickle.dumps(path))
 
     def _send(self, task: frames.Task, done: int, values: list[Any], took: float) -> int:
         """Answer with `values`, which is empty then; return how many are answered with these."""
@@ -204,6 +211,20 @@ def _reason(value: Any, error: Exception) -> str:
 def quiet() -> None:
     """Leave Ctrl-C to the consumer, who may go on reading after it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def end_with(parent: int) -> None:
+    """Have this process killed when the thread that started it ends, where that can be done.
+
+    Whatever it does then: it may be in compiled code that never comes back.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        leave(1)
 
 
 def leave(status: int) -> NoReturn:
