@@ -3,6 +3,7 @@
 import threading
 import weakref
 from collections.abc import Callable, Container, Hashable, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -140,7 +141,8 @@ class Ahead:
             else:
                 self._wanted[owner] = Wanted(indices)
                 if reader is None:
-                    self._readers[owner] = Reader(stage, choose, read)
+                    with suppress(RuntimeError):  # no thread is to be had: nothing is read ahead
+                        self._readers[owner] = Reader(stage, choose, read)
         if reader is not None:
             reader.begin() if len(indices) else reader.end()
 

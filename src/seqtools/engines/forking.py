@@ -1,5 +1,6 @@
 """Workers that are forked from a template process."""
 
+import errno
 import os
 import pickle
 import socket
@@ -11,8 +12,8 @@ from seqtools.engines import faults, slots, template
 from seqtools.engines.crews import AllEnded, Ended, Event, Member, Results
 from seqtools.engines.frames import ResultReader
 from seqtools.engines.launch import Child, Launcher
-from seqtools.engines.pipes import Pipe, Poller, enlarge
-from seqtools.engines.slots import Budget, Leases
+from seqtools.engines.pipes import Pipe, Poller, both_ways, enlarge
+from seqtools.engines.slots import Budget
 from seqtools.errors import WorkerStartError
 
 _PATIENCE = 1.0
@@ -28,8 +29,8 @@ class ForkedWorker(Member):
 
     __slots__ = ("pid", "results", "tasks")
 
-    def __init__(self, number: int, tasks: int, results: int, leases: Leases | None) -> None:
-        super().__init__(number, ResultReader(Pipe(results)), leases)
+    def __init__(self, number: int, tasks: int, results: int) -> None:
+        super().__init__(number, ResultReader(Pipe(results)), None)
         self.tasks, self.results = tasks, results
         self.pid: int | None = None
 
@@ -68,8 +69,9 @@ class Forking:
             return False
         try:
             first, second = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        except (AttributeError, OSError):
-            return False
+        except (AttributeError, OSError) as error:
+            # too many descriptors are open: for the other way too, which must not hide it
+            return getattr(error, "errno", 0) in {errno.EMFILE, errno.ENFILE}
         first.close()
         second.close()
         return True
@@ -86,7 +88,11 @@ class Forking:
             with theirs:
                 self._child = self._launch(theirs, sorted(_open_fds | self._poller.fds))
 
-        launch() if self._launcher is None else self._launcher.run(launch)
+        try:
+            launch() if self._launcher is None else self._launcher.run(launch)
+        except WorkerStartError:  # perhaps there was no thread to call it
+            theirs.close()
+            raise
         self._poller.register(control.fileno())
         # its socket does not tell, if what user code has forked there has it open
         self._death = None if self._child is None else self._child.watch()
@@ -96,27 +102,29 @@ class Forking:
         faults.reach("consumer-started")
 
     def hire(self, number: int) -> ForkedWorker:
-        """Return a new worker."""
-        theirs, tasks = os.pipe()
-        results, theirs_too = os.pipe()
-        os.set_blocking(tasks, False)
-        os.set_blocking(results, False)
-        enlarge(results)
+        """Return a new worker; nothing is left where there cannot be one."""
+        tasks, results, *given = both_ways()
         _open_fds.update((tasks, results))
-        given = [theirs, theirs_too]
-        leases = None
-        memory = slots.create(self._nworkers)
-        if memory is not None:
-            leases = Leases(*memory, self._budget)
-            given.append(memory[0])
-        faults.reach("consumer-hire")
-        self._request(template.FORK, number, *given)
-        for fd in given:
-            os.close(fd)
-        worker = ForkedWorker(number, tasks, results, leases)
-        self._hired[number] = self._watched[results] = worker
-        self._poller.register(results)
-        faults.reach("consumer-hired")
+        worker = ForkedWorker(number, tasks, results)
+        try:
+            os.set_blocking(tasks, False)
+            os.set_blocking(results, False)
+            enlarge(results)
+            memory, worker.leases = slots.share(self._nworkers, self._budget)
+            if memory is not None:
+                given.append(memory)
+            self._watched[results] = worker
+            self._poller.register(results)
+            faults.reach("consumer-hire")
+            self._request(template.FORK, number, *given)
+            self._hired[number] = worker
+            faults.reach("consumer-hired")
+        except BaseException:
+            self.let_go(worker)
+            raise
+        finally:
+            for fd in given:
+                os.close(fd)
         return worker
 
     def poll(self, seconds: float) -> list[int]:

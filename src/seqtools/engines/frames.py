@@ -175,6 +175,8 @@ class Result(NamedTuple):
     """Time spent on these items."""
     parts: list[memoryview | Place]
     """The pickle, and the buffers."""
+    missing: int = 0
+    """Bytes of the message, if there was no memory for them: there are no parts then."""
 
 
 class Source(Protocol):
@@ -196,6 +198,7 @@ class ResultReader:
         self._large: Any = None  # a message too large to be read in chunks
         self._filled = 0
         self._head: tuple[Any, ...] = ()
+        self._unwanted = 0  # bytes still to come of a message for which there is no memory
 
     def read(self) -> tuple[list[Result], bool]:
         """Return the results that are complete, and whether the worker can send more."""
@@ -214,6 +217,10 @@ class ResultReader:
             with memoryview(self._large) as view:
                 n = self._source.readinto(view[self._filled :])
             self._filled += n
+            return n
+        if self._unwanted:
+            n = len(self._source.read(min(self._unwanted, _CHUNK)))
+            self._unwanted -= n
             return n
         data = self._source.read(_CHUNK)
         self._buffer += data
@@ -237,13 +244,23 @@ class ResultReader:
                 break
             message: Any = body
             if len(body) < length or head[5] > 1:
-                message = mmap.mmap(-1, length)  # aligned, as parts of it become arrays
+                try:
+                    message = mmap.mmap(-1, length)  # aligned, as parts of it become arrays
+                except (OSError, MemoryError):  # its items fail, and what follows is read as ever
+                    self._unwanted = length - len(body)
+                    results.append(_missing(head))
+                    continue
                 message[: len(body)] = body
             if len(body) < length:
                 self._head, self._filled, self._large = head, len(body), message
                 break
             results.append(_result(head, memoryview(message)))
         del self._buffer[:at]
+
+
+def _missing(head: tuple[Any, ...]) -> Result:
+    block, done, count, kind, seconds, _, length = head
+    return Result(block, done, count, kind, seconds, [], length)
 
 
 def _result(head: tuple[Any, ...], view: memoryview) -> Result:

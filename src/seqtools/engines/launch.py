@@ -13,6 +13,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from seqtools.engines.shortage import advised, start_thread
 from seqtools.errors import WorkerStartError
 
 _THREAD_LIMITS = (
@@ -52,11 +53,7 @@ class Launcher:
         """
         if self._thread is None:
             thread = threading.Thread(target=self._run, name="seqtools-launcher", daemon=True)
-            try:
-                thread.start()
-            except RuntimeError as error:  # as many as there may be
-                message = f"no worker processes, as no thread can be started: {error}"
-                raise WorkerStartError(message) from error
+            start_thread(thread)
             self._thread = thread
         answer: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
 
@@ -181,8 +178,8 @@ def interpreter(code: str, **options: Any) -> subprocess.Popen[bytes]:
             **options,
         )
     except OSError as error:
-        message = f"no worker processes, as {sys.executable!r} cannot be started: {error}"
-        raise WorkerStartError(message) from error
+        what = f"no worker processes, as {sys.executable!r} cannot be started"
+        raise WorkerStartError(f"{advised(what, error)}: {error!r}") from error
 
 
 _USUALLY = {

@@ -33,12 +33,14 @@ from seqtools.engines.forking import Forking
 from seqtools.engines.grouping import GroupOf
 from seqtools.engines.launch import Child, Launcher, launch, meaning
 from seqtools.engines.shipping import Loader, Pipeline, pack
+from seqtools.engines.shortage import start_thread, told
 from seqtools.engines.slots import Budget, Place
 from seqtools.engines.spawning import Spawning
 from seqtools.engines.template import fork_template
 from seqtools.engines.worker import MODES
 from seqtools.errors import Failure, ItemTimeout, WorkerDied, WorkerStartError, seterr
 
+_NO_START = "worker processes could not be started"
 _KEEPER_SECONDS = 0.01
 """How long the receiver must be away for the keeper to take over."""
 _START_SECONDS = 60.0
@@ -84,17 +86,24 @@ class ProcessEngine:
             shipment = pack(source, get, start_hook, hints)
             self._payload, self._loader = shipment.fd, Loader(shipment.by_value)
         self._budget = Budget(most_kept)
-        self._crew = self._made_crew(start_method, (get, hints, []), start_hook)
+        try:
+            with told(_NO_START):
+                self._crew = self._made_crew(start_method, (get, hints, []), start_hook)
+        except BaseException:
+            if self._payload is not None:
+                os.close(self._payload)
+            raise
         self._busy = threading.Event()
         self._stopping = threading.Event()
         self._unkept = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="seqtools-keeper", daemon=True)
         try:
-            self._start()
+            with told(_NO_START):
+                self._start()
+            start_thread(self._keeper)
         except BaseException:
             self.close()
             raise
-        self._keeper.start()
 
     def _made_crew(self, start_method: str, pipeline: Pipeline, hook: Any) -> Crew:
         payload = self._payload
@@ -187,7 +196,8 @@ class ProcessEngine:
 
     def _start(self) -> None:
         self._crew.start()
-        self._workers = [self._crew.hire(number) for number in range(self._nworkers)]
+        for number in range(self._nworkers):
+            self._workers.append(self._crew.hire(number))
 
     def _deal(self) -> None:
         workers = [worker for worker in self._workers if worker.attached]
@@ -215,16 +225,17 @@ class ProcessEngine:
         if faults.armed:
             faults.reach("consumer-polled")
         try:
-            for event in self._crew.events(polled):
-                if isinstance(event, Results):
-                    if event.worker.attached:
-                        self._read(event.worker)
-                elif isinstance(event, Ended):
-                    self._replace(event.worker, event.code)
-                else:
-                    self._replace_all(event.code)
-            if self._timeout is not None:
-                self._end_overdue(self._timeout)
+            with told("worker processes cannot go on"):
+                for event in self._crew.events(polled):
+                    if isinstance(event, Results):
+                        if event.worker.attached:
+                            self._read(event.worker)
+                    elif isinstance(event, Ended):
+                        self._replace(event.worker, event.code)
+                    else:
+                        self._replace_all(event.code)
+                if self._timeout is not None:
+                    self._end_overdue(self._timeout)
         except WorkerStartError as error:
             self._fatal = error
         if not self._closed and self._fatal is None:
@@ -271,13 +282,15 @@ class ProcessEngine:
                 self._dealer.suspect(indices)
                 return
             message = f"item {indices[0]} cannot be loaded from a worker process: {error!r}"
-            failed = TypeError(message)
+            failed = (MemoryError if isinstance(error, MemoryError) else TypeError)(message)
             failed.__cause__ = error
             self._done.append((indices[0], Failure(failed)))
 
     def _outcomes(self, worker: Member, result: frames.Result) -> list[Any]:
         if result.kind == frames.END:
             return [END]
+        if result.missing:
+            raise MemoryError(f"no {result.missing >> 20:,} MB for what was sent")
         body, *buffers = [self._part(worker, part) for part in result.parts]
         loaded = self._loader.loads(body, buffers)
         if faults.armed:
@@ -300,9 +313,9 @@ class ProcessEngine:
                 self._workers[worker.number] = self._crew.hire(worker.number)
 
     def _replace_all(self, code: int) -> None:
-        workers, self._workers = self._workers, []
-        for worker in workers:
+        for worker in self._workers:  # which are still there to be let go of, if this fails
             self._lost(worker, code)
+        self._workers = []
         if self._fatal is None:
             self._start()
 

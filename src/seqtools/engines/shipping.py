@@ -19,13 +19,14 @@ import sys
 import tempfile
 import types
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 import cloudpickle
 
-from seqtools.engines.mappings import find_in_files, map_place
+from seqtools.engines.mappings import Found, find_in_files, map_place
 from seqtools.engines.pickling import PipelinePickler, unpicklable
 from seqtools.engines.reducing import Reducer, reducer
+from seqtools.engines.shortage import told
 from seqtools.engines.weighing import warn_if_much
 
 _ALIGNMENT = 64
@@ -46,7 +47,8 @@ def pack(source: Any, get: Callable[[int], Any], hook: Any, hints: Any = None) -
     """Return `get` and `hints`, which read `source`, and the start hook ready to be sent.
 
     Raises:
-        WorkerStartError: If something of it cannot be pickled; names the stage.
+        WorkerStartError: If something of it cannot be pickled, which names the stage, or if
+            there is no file for it.
     """
     buffers: list[pickle.PickleBuffer] = []
     first, second = io.BytesIO(), io.BytesIO()
@@ -62,25 +64,38 @@ def pack(source: Any, get: Callable[[int], Any], hook: Any, hints: Any = None) -
     shared = sum(raw.nbytes for k, raw in enumerate(raws) if k not in places)
     warn_if_much(source, first.tell() + second.tell(), shared)
     parts = [first.getbuffer(), second.getbuffer(), memoryview(pickle.dumps(files))]
-    end = _HEAD.size + sum(map(len, parts)) + _BUFFER.size * len(raws)
-    fd = _anonymous_file()
-    with os.fdopen(os.dup(fd), "wb") as file:
-        file.write(_HEAD.pack(*map(len, parts), len(raws)))
-        for part in parts:
-            file.write(part)
-        for k, raw in enumerate(raws):
-            if k not in places:
-                begin = end + -end % _ALIGNMENT
-                end = begin + raw.nbytes
-                places[k] = -1, begin, end
-            file.write(_BUFFER.pack(*places[k]))
-        for k, raw in enumerate(raws):
-            number, begin, _ = places[k]
-            if number < 0:
-                file.seek(begin)
-                file.write(raw)
-        file.truncate(end)
+    size = sum(map(len, parts)) + shared
+    with told(f"no file for the {size / 1e6:,.1f} MB of the pipeline could be written"):
+        fd = _anonymous_file()
+        try:
+            with os.fdopen(os.dup(fd), "wb") as file:
+                _write(file, parts, raws, places)
+        except BaseException:
+            os.close(fd)
+            raise
     return Shipment(fd, pickler.by_value)
+
+
+def _write(
+    file: BinaryIO, parts: list[memoryview], raws: list[memoryview], places: dict[int, Found]
+) -> None:
+    """Write the parts of a shipment, and those buffers that have no place in another file."""
+    places = dict(places)
+    end = _HEAD.size + sum(map(len, parts)) + _BUFFER.size * len(raws)
+    file.write(_HEAD.pack(*map(len, parts), len(raws)))
+    file.writelines(parts)
+    for k, raw in enumerate(raws):
+        if k not in places:
+            begin = end + -end % _ALIGNMENT
+            end = begin + raw.nbytes
+            places[k] = -1, begin, end
+        file.write(_BUFFER.pack(*places[k]))
+    for k, raw in enumerate(raws):
+        number, begin, _ = places[k]
+        if number < 0:
+            file.seek(begin)
+            file.write(raw)
+    file.truncate(end)
 
 
 Pipeline: TypeAlias = tuple[Callable[[int], Any], Any, list[Any]]

@@ -27,8 +27,10 @@ from seqtools.engines import faults, frames
 from seqtools.engines.crews import Ended, Event, Member, Results
 from seqtools.engines.hooks import call_hook
 from seqtools.engines.launch import Launcher, interpreter
+from seqtools.engines.pipes import both_ways
 from seqtools.engines.seeding import seed_generators
 from seqtools.engines.shipping import Delivery
+from seqtools.engines.shortage import start_thread
 from seqtools.engines.worker import Worker, end_with, leave, quiet
 
 _GREETING = struct.Struct("<IQ")  # number of the worker, length of the pipeline
@@ -42,30 +44,49 @@ _LOOK = 0.2
 class SpawnedWorker(Member):
     """A worker with two threads, one to write tasks and one to read results."""
 
-    __slots__ = ("_tell", "_threads", "_unsent", "inbox", "process")
+    __slots__ = ("_results", "_tasks", "_tell", "_threads", "_unsent", "inbox", "process")
 
     def __init__(
-        self, number: int, process: subprocess.Popen[bytes], tell: Callable[[Event], None]
+        self,
+        number: int,
+        process: subprocess.Popen[bytes],
+        pipes: tuple[int, int],
+        tell: Callable[[Event], None],
     ) -> None:
         self.inbox = Inbox()
         super().__init__(number, frames.ResultReader(self.inbox), None)
         self.process = process
+        tasks, results = pipes
+        self._tasks, self._results = open(tasks, "wb"), open(results, "rb", buffering=0)  # noqa: SIM115 -- closed by its threads
         self._tell = tell
         self._unsent: queue.SimpleQueue[bytes | memoryview | None] = queue.SimpleQueue()
         self._threads: dict[int | None, threading.Event] = {}
 
     def start(self) -> None:
-        """Start its threads."""
-        for target in (self._write, self._listen):
-            ended = threading.Event()
-            thread = threading.Thread(
-                target=self._run,
-                args=(target, ended),
-                name=f"seqtools-pipe-{self.number}",
-                daemon=True,
-            )
-            thread.start()
-            self._threads[thread.ident] = ended
+        """Start its threads.
+
+        Raises:
+            WorkerStartError: If there are none to be had; the process has ended then.
+        """
+        try:
+            for target in (self._write, self._listen):
+                ended = threading.Event()
+                thread = threading.Thread(
+                    target=self._run,
+                    args=(target, ended),
+                    name=f"seqtools-pipe-{self.number}",
+                    daemon=True,
+                )
+                start_thread(thread)
+                self._threads[thread.ident] = ended
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            self.end()
+            self.wait()
+            self._tasks.close()
+            self._results.close()
+            raise
 
     def wait(self) -> None:
         """Wait for the end of its threads."""
@@ -90,18 +111,14 @@ class SpawnedWorker(Member):
         self._unsent.put(None)
 
     def _write(self) -> None:
-        pipe = self.process.stdin
-        assert pipe is not None  # noqa: S101 -- for mypy
-        with suppress(OSError), pipe:  # it is dead, which the other thread sees
+        with suppress(OSError), self._tasks as pipe:  # it is dead, which the other thread sees
             while (data := self._unsent.get()) is not None:
                 pipe.write(data)
                 pipe.flush()
 
     def _listen(self) -> None:
         """Take what it sends until it has ended."""
-        pipe = self.process.stdout
-        assert pipe is not None  # noqa: S101 -- for mypy
-        with pipe:
+        with self._results as pipe:
             while self._readable(pipe.fileno()) and (data := os.read(pipe.fileno(), _CHUNK)):
                 self.inbox.add(data)
                 self._tell(Results(self))
@@ -180,12 +197,22 @@ class Spawning:
         return worker
 
     def _launched(self, number: int) -> SpawnedWorker:
-        process = interpreter(
-            f"from seqtools.engines.spawning import main; main({os.getpid()})",
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        worker = SpawnedWorker(number, process, self._tell)
+        # subprocess, before Python 3.13, leaves a pipe open where it cannot make a second one
+        tasks, results, theirs, theirs_too = both_ways()
+        try:
+            process = interpreter(
+                f"from seqtools.engines.spawning import main; main({os.getpid()})",
+                stdin=theirs,
+                stdout=theirs_too,
+            )
+        except BaseException:
+            os.close(tasks)
+            os.close(results)
+            raise
+        finally:
+            os.close(theirs)
+            os.close(theirs_too)
+        worker = SpawnedWorker(number, process, (tasks, results), self._tell)
         self._all.append(worker)
         worker.send(_GREETING.pack(number, len(self._pipeline)))
         worker.send(memoryview(self._pipeline))
@@ -281,10 +308,10 @@ def main(parent: int) -> NoReturn:
         _fill(memoryview(greeting), tasks)
         number, length = _GREETING.unpack(greeting)
         name = f"worker process {number} (pid {os.getpid()})"
-        memory = mmap.mmap(-1, length)
-        _fill(memoryview(memory), tasks)
-        reader = _Tasks(tasks)
         try:
+            memory = mmap.mmap(-1, length)
+            _fill(memoryview(memory), tasks)
+            reader = _Tasks(tasks)
             faults.reach("worker-started")
             delivery = Delivery(memory)
             sys.argv[:], hook = delivery.prelude()

@@ -12,6 +12,7 @@ so it knows at once when and how one ended, and it ends them all when its socket
 or the consumer dies.
 """
 
+import errno
 import gc
 import mmap
 import os
@@ -33,6 +34,7 @@ from seqtools.engines.hooks import call_hook
 from seqtools.engines.launch import watch
 from seqtools.engines.seeding import seed_generators
 from seqtools.engines.shipping import Delivery, Pipeline
+from seqtools.engines.shortage import advised
 from seqtools.engines.slots import Slots
 from seqtools.engines.worker import Worker, end_with, leave, quiet
 
@@ -164,10 +166,12 @@ class Template:
             return True
         template = os.getpid()
         try:
+            if len(fds) < 2:  # noqa: PLR2004 -- those that it cannot be without
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # noqa: TRY301 -- as if it were
             faults.reach("template-asked")
             pid = os.fork()
         except OSError as error:
-            self.fail("no worker process could be started", error)
+            self.fail(advised("no worker process could be started", error), error)
         if pid == 0:
             self._become_worker(template, load, hook, number, *fds)
         for fd in fds:

@@ -13,6 +13,7 @@ from typing import Any
 
 from seqtools.engines.base import AHEAD, END, PAUSE, here
 from seqtools.engines.hooks import call_hook
+from seqtools.engines.shortage import start_thread
 from seqtools.errors import EndOfSequence, Failure, ItemTimeout, WorkerStartError
 
 _PATIENCE = 0.5
@@ -22,12 +23,13 @@ _PATIENCE = 0.5
 class _Desk:
     """Where a thread notes what it evaluates."""
 
-    __slots__ = ("item", "thread", "timed")
+    __slots__ = ("item", "left", "thread", "timed")
 
     def __init__(self) -> None:
         self.item: int | None = None
         # With a timeout: the same, and when it began. Who removes it may answer for it.
         self.timed: list[tuple[int, float]] = []
+        self.left = False  # whether the thread was given up, and no other has taken its place
         self.thread: threading.Thread
 
     def answers(self) -> bool:
@@ -80,7 +82,7 @@ class ThreadEngine:
             name=f"seqtools-{number}",
             daemon=True,
         )
-        desk.thread.start()
+        start_thread(desk.thread)
         return desk
 
     def submit(self, indices: Sequence[int], *, first: bool = False) -> None:
@@ -167,6 +169,8 @@ class ThreadEngine:
         if self._timeout is None:
             return pause
         for number, desk in enumerate(self._desks):
+            if desk.left:
+                self._desks[number] = self._start(number)
             for entry in desk.timed[:1]:
                 i, began = entry
                 left = began + self._timeout - time.monotonic()
@@ -176,8 +180,10 @@ class ThreadEngine:
                 with suppress(ValueError):  # it has ended just now
                     desk.timed.remove(entry)
                     self._abandoned.append((desk.thread, i))
-                    self._desks[number] = self._start(number)
                     self._done.append((i, Failure(self._too_long(i, desk.thread.name))))
+                    desk.left = True
+                    with suppress(WorkerStartError):  # told by the next look, if it fails again
+                        self._desks[number] = self._start(number)
         return pause
 
     def _too_long(self, i: int, name: str) -> ItemTimeout:

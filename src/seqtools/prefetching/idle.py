@@ -12,6 +12,8 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
+from seqtools.engines.shortage import start_thread
+
 FOREVER = threading.TIMEOUT_MAX
 
 
@@ -43,12 +45,17 @@ class Watch:
             return iter(list(self._owners))
 
     def add(self, owner: Owner, *, timed: bool) -> None:
-        """Note that `owner` has workers, and look after it if it is `timed`."""
+        """Note that `owner` has workers, and look after it if it is `timed`.
+
+        Raises:
+            WorkerStartError: If there can be no thread for it.
+        """
         with self._lock:
             self._owners.add(owner)
             if timed and self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="seqtools-idle", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="seqtools-idle", daemon=True)
+                start_thread(thread)
+                self._thread = thread
         self._calls.put(None)
 
     def look(self) -> None:

@@ -1,0 +1,51 @@
+"""What the system refuses, as an error that says what to do about it."""
+
+import errno
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from seqtools.errors import WorkerStartError
+
+_ADVICE = {
+    errno.EMFILE: "raise the limit of open files, `ulimit -n`, close some, or use fewer workers",
+    errno.ENFILE: "too many files are open on this system: use fewer workers",
+    errno.ETOOMANYREFS: "raise the limit of open files, `ulimit -n`, or use fewer workers",
+    errno.EAGAIN: "there may be no more processes or threads, see `ulimit -u` and, in a cgroup, "
+    "`pids.max`: use fewer workers",
+    errno.ENOMEM: "there is no more memory or, with `ulimit -v`, no more address space: use fewer "
+    "workers",
+    errno.EFBIG: "raise the limit of the size of files, `ulimit -f`",
+    errno.ENOSPC: "have TMPDIR name a folder with more room",
+}
+
+
+def advised(what: str, error: BaseException) -> str:
+    """Return `what` has happened, and what to do where `error` tells of something missing."""
+    number = error.errno if isinstance(error, OSError) else None
+    if isinstance(error, MemoryError):
+        number = errno.ENOMEM
+    advice = _ADVICE.get(number or 0)
+    return what if advice is None else f"{what} ({advice})"
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """Raise what the system refuses within as an error that says `what` has happened."""
+    try:
+        yield
+    except (OSError, MemoryError) as error:
+        raise WorkerStartError(f"{advised(what, error)}: {error!r}") from error
+
+
+def start_thread(thread: threading.Thread) -> None:
+    """Start `thread`.
+
+    Raises:
+        WorkerStartError: If there can be no other.
+    """
+    try:
+        thread.start()
+    except (RuntimeError, MemoryError) as error:
+        what = f"no thread could be started ({_ADVICE[errno.EAGAIN]})"
+        raise WorkerStartError(f"{what}: {error!r}") from error
