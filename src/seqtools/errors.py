@@ -8,6 +8,7 @@ whole path is read from there and a pipeline that works pays nothing for it.
 
 import os
 import sys
+from contextlib import suppress
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, NamedTuple, NoReturn
@@ -20,6 +21,9 @@ _DEMO = os.path.join(_PACKAGE, "demo")
 _MODES = ("wrap", "passthrough")
 _ENTRANCES = frozenset({"__getitem__", "attempt", "_work", "_evaluate"})
 """Names of the functions in which a reader, or a worker for it, enters a pipeline."""
+
+_LONGEST_TEXT = 10_000
+"""Characters of an exception's text that a message repeats. Arbitrary."""
 
 _mode: ContextVar[str] = ContextVar("seqtools_seterr", default="wrap")
 
@@ -75,8 +79,10 @@ class EvaluationError(Exception):
         return self.path[-1].stage if self.path else None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the path along with the message; a cause does not travel."""
-        return type(self), (self.args[0] if self.args else "", self.path)
+        """Pickle the path along with the message; a cause is left out, as of any exception."""
+        own = ("path", "_tells_of_cause")
+        state = {name: value for name, value in self.__dict__.items() if name not in own}
+        return type(self), (self.args[0] if self.args else "", self.path), state or None
 
 
 class EndOfSequence(Exception):  # noqa: N818 -- a signal between stages; never reaches the reader
@@ -161,7 +167,7 @@ def path_of(error: BaseException) -> tuple[Step, ...]:
             if not told or told[-1][0] is not stage or told[-1][1] != i:
                 told.append((stage, i))
         link = link.tb_next
-    steps = [Step(stage._describe(), i, *stage._origin) for stage, i in told]
+    steps = [Step(_described(stage), i, *stage._origin) for stage, i in told]
     if isinstance(error, EvaluationError):
         steps.extend(error.path)
     return tuple(steps)
@@ -177,6 +183,13 @@ def _told_by(link: TracebackType) -> list[tuple[Any, int]]:
     here = link.tb_frame.f_locals
     stage, i = here.get("self"), here.get("i")
     return [(stage, int(i))] if i is not None and getattr(stage, "_is_stage", False) else []
+
+
+def _described(stage: Any) -> str:
+    try:
+        return str(stage._describe())
+    except Exception:  # noqa: BLE001 -- a function of the user's that does not tell its name
+        return type(stage).__name__.lower()
 
 
 def original_of(error: BaseException) -> BaseException:
@@ -198,7 +211,7 @@ def reraise(error: Exception) -> NoReturn:
 
 def wrapping(original: BaseException, path: tuple[Step, ...]) -> EvaluationError:
     """Return the `EvaluationError` that tells of `original` on `path`."""
-    cause = _summary(original)
+    cause = summary(original)
     lines = [f"item {path[0].index} of {path[0].stage} failed: {cause}"] if path else [cause]
     lines += [f"  {step}" for step in path]
     error = EvaluationError("\n".join(lines), path)
@@ -206,21 +219,23 @@ def wrapping(original: BaseException, path: tuple[Step, ...]) -> EvaluationError
     return error
 
 
-def bare_exception(cls: type[BaseException], args: tuple[Any, ...], state: Any) -> BaseException:
-    """Return an exception made without its `__init__`, which may not take its `args` again."""
-    error = cls.__new__(cls, *args)
-    error.args = args
-    error.__dict__.update(state)
-    return error
-
-
-def _summary(error: BaseException) -> str:
+def summary(error: BaseException) -> str:
+    """Return class and text of `error`, where it has a text that can be shown."""
     try:
-        text = str(error)
+        text = shortened(str(error), _LONGEST_TEXT)
     except Exception:  # noqa: BLE001 -- an exception class of the user's
         text = "<its text cannot be shown>"
     name = type(error).__qualname__
     return f"{name}: {text}" if text else name
+
+
+def shortened(text: str, most: int) -> str:
+    """Return `text`, or if it is longer than `most` characters its beginning and its end."""
+    left_out = len(text) - most
+    if left_out <= 0:
+        return text
+    half = most // 2
+    return f"{text[:half]} [... {left_out} characters ...] {text[-half:]}"
 
 
 class Failure:
@@ -237,12 +252,18 @@ class Failure:
     @classmethod
     def caught(cls, error: BaseException) -> "Failure":
         """Return `error`, just caught, as something that can be handed over."""
-        return cls(original_of(error), path_of(error))
+        try:
+            return cls(original_of(error), path_of(error))
+        except Exception:  # noqa: BLE001 -- code of users, in an exception that is no plain one
+            return cls(error)
 
     def throw(self) -> NoReturn:
         """Raise the error in the reader; what is no `Exception` is raised as it is."""
-        if self.trace and self.trace not in getattr(self.error, "__notes__", ()):
-            self.error.add_note(self.trace)
+        if self.trace:
+            with suppress(Exception):  # notes are what a class of the user's makes of them
+                notes = self.error.__dict__.setdefault("__notes__", [])
+                if self.trace not in notes:
+                    notes.append(self.trace)
         if isinstance(self.error, Exception):
             raise wrapping(self.error, self.path) from self.error
         raise self.error
