@@ -8,9 +8,10 @@ whole path is read from there and a pipeline that works pays nothing for it.
 
 import os
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from contextvars import ContextVar
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, NamedTuple, NoReturn
 
 from seqtools import fusing
@@ -153,24 +154,44 @@ def path_of(error: BaseException) -> tuple[Step, ...]:
     """Return the stages that `error` came through, the outermost first."""
     told: list[tuple[Any, int]] = []
     entrances = 0
-    link: TracebackType | None = error.__traceback__
-    while link is not None:
+    for link in _links(error):
         code = link.tb_frame.f_code
         if _is_ours(code.co_filename):
             entrances += code.co_name in _ENTRANCES
             if entrances > 1:
-                # One exception object raised twice has the frames of its first time at the
-                # end; where a function reads another pipeline, that one told its own path.
+                # where a function reads another pipeline, that one told its own path
                 break
         for stage, i in _told_by(link):
             # `_get` hands on to what is compiled for it
             if not told or told[-1][0] is not stage or told[-1][1] != i:
                 told.append((stage, i))
-        link = link.tb_next
     steps = [Step(_described(stage), i, *stage._origin) for stage, i in told]
     if isinstance(error, EvaluationError):
         steps.extend(error.path)
     return tuple(steps)
+
+
+def _links(error: BaseException) -> Iterator[TracebackType]:
+    """Yield the part of the traceback of `error` that tells how it came here.
+
+    One exception object raised again has the frames of its first time at the end; and if
+    another thread raises it now, anything of what that does in place of ours.
+    """
+    here: set[int] = set()
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 -- see `creation_site`
+    while frame is not None:
+        here.add(id(frame))
+        frame = frame.f_back
+    link, last = error.__traceback__, None
+    while link is not None and id(link.tb_frame) not in here:
+        link = link.tb_next
+    while link is not None:
+        frame = link.tb_frame
+        # that of a generator which has ended may not tell who called it
+        if last is not None and frame.f_back not in {None, last}:
+            return
+        yield link
+        last, link = frame, link.tb_next
 
 
 def _told_by(link: TracebackType) -> list[tuple[Any, int]]:
