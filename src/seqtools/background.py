@@ -7,6 +7,8 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any
 
+from seqtools.forks import renew_in_children
+
 _MOST_FAILURES = 3
 """Hinted reads that fail in a row, after which a stage is not read ahead any more. Arbitrary."""
 
@@ -115,6 +117,7 @@ class Ahead:
     def __init__(self, room: int) -> None:
         self.room = room
         self.renew()
+        renew_in_children(self)
 
     def renew(self) -> None:
         """See `seqtools.forks`: whom a child has no threads for, says what it wants again."""

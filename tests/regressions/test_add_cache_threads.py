@@ -9,7 +9,7 @@ import pytest
 from seqtools import EvaluationError, LazySequence, add_cache, flight, smap
 from tests.regressions.threads import LONG, elsewhere, together
 
-N = 6
+N = 8
 
 
 @pytest.fixture
