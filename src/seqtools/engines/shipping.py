@@ -10,6 +10,7 @@ privately: however many workers there are, there is one copy until somebody writ
 that lie in mapped files are not copied at all: workers map the files.
 """
 
+import functools
 import io
 import mmap
 import os
@@ -23,11 +24,13 @@ from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 import cloudpickle
 
+from seqtools.engines import exceptions
 from seqtools.engines.mappings import Found, find_in_files, map_place
 from seqtools.engines.pickling import PipelinePickler, unpicklable
 from seqtools.engines.reducing import Reducer, reducer
 from seqtools.engines.shortage import for_now, told
 from seqtools.engines.weighing import warn_if_much
+from seqtools.errors import summary
 
 _ALIGNMENT = 64
 _HEAD = struct.Struct("<QQQQ")  # lengths of prelude, pipeline and files, number of buffers
@@ -187,9 +190,19 @@ class Dumper:
         self._reducers = _Reducers(by_value)
 
     def dumps(self, value: Any, buffer_callback: Callable[[Any], Any] | None = None) -> Any:
-        """Return `value` pickled, large buffers given to `buffer_callback`."""
+        """Return `value` pickled, large buffers given to `buffer_callback`.
+
+        Raises:
+            Exception: If that fails, and nothing else, whatever code of users raises: it must
+                not end a worker.
+        """
         file = io.BytesIO()
-        _ResultPickler(file, buffer_callback, self._reducers).dump(value)
+        try:
+            _ResultPickler(file, buffer_callback, self._reducers).dump(value)
+        except Exception:
+            raise
+        except BaseException as error:
+            raise pickle.PicklingError(summary(error)) from error
         return file.getbuffer()
 
 
@@ -201,6 +214,8 @@ class _ResultUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str, /) -> Any:
         if name == "_number" and module == __name__:
             return self._by_value.__getitem__
+        if name == "opened" and module == exceptions.__name__:
+            return functools.partial(exceptions.opened, loads=Loader(self._by_value).loads)
         return super().find_class(module, name)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from seqtools.engines.base import AHEAD, END, PAUSE, here
 from seqtools.engines.hooks import call_hook
 from seqtools.engines.shortage import start_thread
-from seqtools.errors import EndOfSequence, Failure, ItemTimeout, WorkerStartError
+from seqtools.errors import EndOfSequence, Failure, ItemTimeout, WorkerStartError, summary
 
 _PATIENCE = 0.5
 """Seconds to wait for threads that evaluate an item, before they are abandoned."""
@@ -240,7 +240,8 @@ class ThreadEngine:
             if self._hook is not None:
                 call_hook(self._hook, number)
         except BaseException as error:  # noqa: BLE001 -- told to the reader
-            self._fatal = WorkerStartError(f"start_hook failed in thread {number}: {error!r}")
+            told = f"start_hook failed in thread {number}: {summary(error)}"
+            self._fatal = WorkerStartError(told)
             self._fatal.__cause__ = error
             self._arrived.put(None)
             return False
