@@ -12,6 +12,7 @@ import pytest
 import seqtools
 from seqtools import background
 from seqtools.engines.process import ProcessEngine
+from seqtools.engines.spawning import Spawning
 from seqtools.engines.thread import ThreadEngine
 from seqtools.errors import Failure, ItemTimeout, WorkerStartError
 from seqtools.prefetching import idle
@@ -50,7 +51,8 @@ def test_a_start_where_any_call_fails_leaves_nothing_behind(
                 engine = ProcessEngine(None, abs, 2, start_method=start_method)
             except WorkerStartError as error:
                 told.append(str(error))
-            else:  # it can do without
+            else:  # it can do without, and in the same way
+                assert isinstance(engine._crew, Spawning) == (start_method == "spawn")
                 engine.submit(range(3))
                 assert collect(engine, 3) == {0: 0, 1: 1, 2: 2}
                 engine.close()

@@ -24,7 +24,7 @@ from seqtools.engines.launch import Child
 from seqtools.engines.slots import Budget
 from seqtools.errors import EvaluationError, Failure, WorkerStartError
 from tests.engines.fifo import Fifo
-from tests.faults.reading import Reading, pid_of, workers
+from tests.faults.reading import Reading, pid_of, template_of, workers
 from tests.leaks import descendants
 
 MakeFifo = Callable[[], Fifo]
@@ -116,21 +116,46 @@ def test_a_template_that_gives_up_is_heard_although_it_was_asked_for_more() -> N
     crew.stop([])
 
 
+@pytest.mark.parametrize("start_method", ["template", "fork"])
+def test_a_template_without_room_for_the_pipes_of_a_worker_says_so(
+    start_method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send, cut = socket.send_fds, []
+
+    def cut_once(control: socket.socket, data: Any, fds: Any) -> int:
+        if fds and not cut:  # as the system does where they are too many
+            cut.append(fds)
+            fds = fds[:1]
+        return send(control, data, fds)
+
+    monkeypatch.setattr(socket, "send_fds", cut_once)
+    p = prefetch(seqtools.smap(abs, range(50)), start_method)
+    reading = Reading(iter(p))
+    reading.read_to(50)
+    assert reading.seen == list(range(50))
+    (told,) = reading.told
+    assert "no worker process could be started (raise the limit of open files, `ulimit -n`" in told
+    p.close()
+
+
 @pytest.mark.parametrize(
-    ("start_method", "point", "times"),
+    ("start_method", "victim", "point", "times"),
     [
-        ("template", "start", "1"),
-        ("fork", "started", "1,2"),
-        ("template", "hire", "2,3"),
-        ("spawn", "hire", "2,3"),
-        ("template", "hired", "2,3"),
-        ("spawn", "hired", "2,3"),
-        ("fork", "hired", "3"),
-        ("template", "lost", "1"),
-        ("spawn", "lost", "1"),
+        ("template", "worker", "start", "1"),
+        ("fork", "worker", "started", "1,2"),
+        ("template", "worker", "hire", "2,3"),
+        ("spawn", "worker", "hire", "2,3"),
+        ("template", "worker", "hired", "2,3"),
+        ("spawn", "worker", "hired", "2,3"),
+        ("fork", "template", "hired", "3"),
+        ("template", "worker", "lost", "1"),
+        ("fork", "template", "lost", "1"),
+        ("spawn", "worker", "lost", "1"),
     ],
 )
-def test_a_refusal_at_any_point_of_a_start(start_method: str, point: str, times: str) -> None:
+def test_a_refusal_at_any_point_of_a_start(
+    start_method: str, victim: str, point: str, times: str
+) -> None:
     p = prefetch(seqtools.smap(abs, range(100_000)), start_method, max_cached=4)
     reading = Reading(iter(p))
     faults.arm(f"consumer-{point}:EMFILE:{times}")
@@ -138,7 +163,8 @@ def test_a_refusal_at_any_point_of_a_start(start_method: str, point: str, times:
         reading.read_until(lambda: workers(p))
         reading.read_to(len(reading.seen) + 10)
         before = workers(p)
-        os.kill(pid_of(before.copy().pop()), signal.SIGKILL)
+        pid = template_of(p) if victim == "template" else pid_of(next(iter(before)))
+        os.kill(pid, signal.SIGKILL)
         reading.read_until(lambda: workers(p) and not workers(p) >= before)
     finally:
         faults.arm("")
@@ -250,6 +276,31 @@ def test_a_pipe_that_cannot_be_read_for_want_of_memory_loses_nothing(
     with prefetch(seqtools.smap(abs, range(200)), "spawn") as p:
         assert list(p) == list(range(200))
     assert refused
+
+
+def test_a_task_that_cannot_be_read_for_want_of_memory_loses_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    mark = tmp_path / "mark"
+
+    def hook() -> None:
+        read_once = os.read
+
+        def one_refused(fd: int, n: int) -> bytes:
+            if threading.current_thread().name == "seqtools-tasks" and not mark.exists():
+                mark.touch()
+                raise MemoryError
+            return read_once(fd, n)
+
+        os.read = one_refused
+
+    p = seqtools.prefetch(
+        seqtools.smap(abs, range(200)), 1, "process", start_method="spawn", start_hook=hook
+    )
+    assert list(p) == list(range(200))
+    p.close()
+    assert mark.exists()
+    assert "MemoryError" in capfd.readouterr().err
 
 
 # Files
