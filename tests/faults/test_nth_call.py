@@ -151,7 +151,9 @@ def test_without_a_thread_that_ends_idle_workers_nothing_begins(
     reading.read_to(20)
     assert reading.seen == list(range(20))
     assert len(reading.told) == len(refused) == 1
-    assert idle.watch()._thread is not None
+    thread = idle.watch()._thread
+    assert thread is not None
+    assert thread.is_alive()
     p.close()
 
 
