@@ -36,8 +36,8 @@ _ENGINE = [
     Mutant(
         "workers are not started again when all have ended",
         "engines/process.py",
-        "            self._lost(worker, code)\n        if self._fatal is None:\n            self._start()\n",
-        "            self._lost(worker, code)\n",
+        "        self._workers = []\n        if self._fatal is None:\n            self._start()\n",
+        "        self._workers = []\n",
         _PROCESSES,
     ),
     Mutant(
@@ -338,7 +338,7 @@ _READERS = [
     Mutant(
         "threads that wait in a circle wait for ever",
         "flight.py",
-        "            if other.leader == me:\n                return False\n",
+        "                if other.leader == me:\n                    return False\n",
         "",
         ("regressions/test_add_cache_threads.py", "faults"),
     ),
