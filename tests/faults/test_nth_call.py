@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import count
 from typing import Any
 
@@ -12,12 +12,13 @@ import pytest
 import seqtools
 from seqtools import background
 from seqtools.engines.process import ProcessEngine
-from seqtools.engines.spawning import SpawnedWorker
+from seqtools.engines.spawning import Spawning
 from seqtools.engines.thread import ThreadEngine
 from seqtools.errors import Failure, ItemTimeout, WorkerStartError
 from seqtools.prefetching import idle
 from tests import leaks
 from tests.engines.fifo import Fifo
+from tests.faults.reading import Reading, pid_of, template_of, workers
 from tests.faults.scarce import Scarce
 
 MakeFifo = Callable[[], Fifo]
@@ -37,25 +38,7 @@ def collect(engine: Any, n: int) -> dict[int, Any]:
     return dict(results)
 
 
-class Reading:
-    """A loop over a prefetch, which goes on when workers could not be started."""
-
-    def __init__(self, items: Iterator[Any]) -> None:
-        self._items = items
-        self.seen: list[Any] = []
-        self.told: list[str] = []
-
-    def read_until(self, enough: Callable[[], object]) -> None:
-        """Read on until there is `enough`."""
-        while True:
-            try:
-                self.seen.append(next(self._items))
-            except WorkerStartError as error:
-                self.told.append(str(error))
-            if enough():
-                break
-
-
+@pytest.mark.timeout(120)  # it starts some twenty engines
 @METHODS
 def test_a_start_where_any_call_fails_leaves_nothing_behind(
     start_method: str, scarce: Scarce
@@ -68,7 +51,8 @@ def test_a_start_where_any_call_fails_leaves_nothing_behind(
                 engine = ProcessEngine(None, abs, 2, start_method=start_method)
             except WorkerStartError as error:
                 told.append(str(error))
-            else:  # it can do without
+            else:  # it can do without, and in the same way
+                assert isinstance(engine._crew, Spawning) == (start_method == "spawn")
                 engine.submit(range(3))
                 assert collect(engine, 3) == {0: 0, 1: 1, 2: 2}
                 engine.close()
@@ -80,6 +64,7 @@ def test_a_start_where_any_call_fails_leaves_nothing_behind(
     assert all("use fewer workers" in message for message in told), told
 
 
+@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("start_method", "victim"),
     [
@@ -110,24 +95,6 @@ def test_a_replacement_where_any_call_fails_loses_nothing(
     assert len(reading.told) > 2
     assert all("use fewer workers" in message for message in reading.told), reading.told
     p.close()
-
-
-def workers(p: Any) -> set[Any]:
-    """Return the workers of a prefetch if all are there, else none."""
-    engine = p._state.driver._engine
-    if engine is None:
-        return set()
-    with engine._lock:
-        there = engine._fatal is None and all(w.ready and pid_of(w) for w in engine._workers)
-        return set(engine._workers) if there else set()
-
-
-def pid_of(worker: Any) -> int | None:
-    return worker.process.pid if isinstance(worker, SpawnedWorker) else worker.pid
-
-
-def template_of(p: Any) -> int:
-    return int(p._state.driver._engine._crew._child._pid)
 
 
 # Threads
@@ -181,7 +148,7 @@ def test_without_a_thread_that_ends_idle_workers_nothing_begins(
     monkeypatch.setattr(idle._watches, "current", idle.Watch())
     p = seqtools.prefetch(seqtools.smap(abs, range(20)), 2, idle_timeout=30)
     reading = Reading(iter(p))
-    reading.read_until(lambda: len(reading.seen) == 20)
+    reading.read_to(20)
     assert reading.seen == list(range(20))
     assert len(reading.told) == len(refused) == 1
     assert idle.watch()._thread is not None

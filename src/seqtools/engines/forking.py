@@ -1,6 +1,5 @@
 """Workers that are forked from a template process."""
 
-import errno
 import os
 import pickle
 import socket
@@ -13,6 +12,7 @@ from seqtools.engines.crews import AllEnded, Ended, Event, Member, Results
 from seqtools.engines.frames import ResultReader
 from seqtools.engines.launch import Child, Launcher
 from seqtools.engines.pipes import Pipe, Poller, both_ways, enlarge
+from seqtools.engines.shortage import for_now
 from seqtools.engines.slots import Budget
 from seqtools.errors import WorkerStartError
 
@@ -70,8 +70,7 @@ class Forking:
         try:
             first, second = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         except (AttributeError, OSError) as error:
-            # too many descriptors are open: for the other way too, which must not hide it
-            return getattr(error, "errno", 0) in {errno.EMFILE, errno.ENFILE}
+            return for_now(error)  # which the other way, slower, would need as well
         first.close()
         second.close()
         return True
@@ -233,11 +232,14 @@ class Forking:
 
     def _message(self, *, gone: bool) -> bytes | None:
         """Return what the template has told, `None` if nothing yet, empty if it has ended."""
-        if self._control is None:
-            return None
-        try:
-            return self._control.recv(1 << 16, socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return b"" if gone else None
-        except ConnectionResetError:
-            return b""
+        for _ in range(2):
+            if self._control is None:
+                return None
+            try:
+                return self._control.recv(1 << 16, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                break
+            except ConnectionResetError:
+                # It ended before it had read all: that is said once, and before what it has told.
+                gone = True
+        return b"" if gone else None

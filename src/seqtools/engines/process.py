@@ -282,7 +282,8 @@ class ProcessEngine:
                 self._dealer.suspect(indices)
                 return
             message = f"item {indices[0]} cannot be loaded from a worker process: {error!r}"
-            failed = (MemoryError if isinstance(error, MemoryError) else TypeError)(message)
+            kind = MemoryError if isinstance(error, MemoryError) else TypeError
+            failed = kind(message)
             failed.__cause__ = error
             self._done.append((indices[0], Failure(failed)))
 

@@ -28,7 +28,7 @@ from seqtools.engines import exceptions
 from seqtools.engines.mappings import Found, find_in_files, map_place
 from seqtools.engines.pickling import PipelinePickler, unpicklable
 from seqtools.engines.reducing import Reducer, reducer
-from seqtools.engines.shortage import told
+from seqtools.engines.shortage import for_now, told
 from seqtools.engines.weighing import warn_if_much
 from seqtools.errors import summary
 
@@ -137,9 +137,14 @@ def _anonymous_file() -> int:
     if hasattr(os, "memfd_create"):
         try:
             return os.memfd_create("seqtools", os.MFD_CLOEXEC)
-        except OSError:  # not allowed here
-            pass
-    with tempfile.TemporaryFile() as file:
+        except OSError as error:
+            if for_now(error):
+                raise
+            # else it is not allowed here
+    with (
+        told("no temporary file could be made, in the folder that TMPDIR names or elsewhere"),
+        tempfile.TemporaryFile() as file,
+    ):
         return os.dup(file.fileno())
 
 

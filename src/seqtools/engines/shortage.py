@@ -11,13 +11,19 @@ _ADVICE = {
     errno.EMFILE: "raise the limit of open files, `ulimit -n`, close some, or use fewer workers",
     errno.ENFILE: "too many files are open on this system: use fewer workers",
     errno.ETOOMANYREFS: "raise the limit of open files, `ulimit -n`, or use fewer workers",
-    errno.EAGAIN: "there may be no more processes or threads, see `ulimit -u` and, in a cgroup, "
-    "`pids.max`: use fewer workers",
+    errno.EAGAIN: "there may be no more processes or threads, see `ulimit -u`, `ulimit -v` and, in "
+    "a cgroup, `pids.max`: use fewer workers",
     errno.ENOMEM: "there is no more memory or, with `ulimit -v`, no more address space: use fewer "
     "workers",
-    errno.EFBIG: "raise the limit of the size of files, `ulimit -f`",
+    errno.EFBIG: "raise the limit of the size of files, `ulimit -f`, or have large arrays in files "
+    "that are mapped",
     errno.ENOSPC: "have TMPDIR name a folder with more room",
 }
+
+
+def for_now(error: BaseException) -> bool:
+    """Return whether the system can do it, and lacks descriptors or memory for now."""
+    return getattr(error, "errno", None) in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 def advised(what: str, error: BaseException) -> str:

@@ -118,10 +118,13 @@ class SpawnedWorker(Member):
 
     def _listen(self) -> None:
         """Take what it sends until it has ended."""
-        with self._results as pipe:
-            while self._readable(pipe.fileno()) and (data := os.read(pipe.fileno(), _CHUNK)):
-                self.inbox.add(data)
-                self._tell(Results(self))
+        try:
+            with self._results as pipe:
+                while self._readable(pipe.fileno()) and (data := os.read(pipe.fileno(), _CHUNK)):
+                    self.inbox.add(data)
+                    self._tell(Results(self))
+        except (OSError, MemoryError):  # what it sends cannot be read: another may do better
+            self.process.kill()
         self.inbox.end()
         self._tell(Ended(self, self.process.wait()))
         self.end()
@@ -287,15 +290,20 @@ class _Tasks(frames.TaskReader):
         return self._read.get()
 
     def _watch(self) -> None:
-        while True:
-            # a child that the consumer has forked may have our pipe open
-            while os.name == "posix" and not select.select([self._fd], [], [], 1.0)[0]:
-                if os.getppid() != self._parent:
-                    leave(1)
-            data = os.read(self._fd, _CHUNK)
-            if not data:
-                leave(0)  # also inside of user code: nobody wants what it computes
-            self._read.put(data)
+        try:
+            while data := self._next():
+                self._read.put(data)
+        except BaseException:  # noqa: BLE001 -- without this thread, nothing would ever come
+            traceback.print_exc()
+            leave(1)
+        leave(0)  # also inside of user code: nobody wants what it computes
+
+    def _next(self) -> bytes:
+        # a child that the consumer has forked may have our pipe open
+        while os.name == "posix" and not select.select([self._fd], [], [], 1.0)[0]:
+            if os.getppid() != self._parent:
+                leave(1)
+        return os.read(self._fd, _CHUNK)
 
 
 def main(parent: int) -> NoReturn:

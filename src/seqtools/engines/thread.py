@@ -78,7 +78,7 @@ class ThreadEngine:
         desk = _Desk()
         desk.thread = threading.Thread(
             target=contextvars.copy_context().run,
-            args=(self._work, number, desk),
+            args=(self._attend, number, desk),
             name=f"seqtools-{number}",
             daemon=True,
         )
@@ -191,6 +191,15 @@ class ThreadEngine:
             f"item {i} took longer than timeout={self._timeout:g} seconds in thread {name}, "
             "which cannot be stopped: another one has taken its place"
         )
+
+    def _attend(self, number: int, desk: _Desk) -> None:
+        try:
+            self._work(number, desk)
+        except BaseException as error:  # noqa: BLE001 -- told to who receives next
+            # user code is not to blame: what it raises is an outcome
+            self._fatal = WorkerStartError(f"thread {desk.thread.name} failed: {error!r}")
+            self._fatal.__cause__ = error
+            self._arrived.put(None)
 
     def _work(self, number: int, desk: _Desk) -> None:  # noqa: C901 -- a call more costs each item
         here.get = self._get

@@ -121,7 +121,8 @@ class Worker:
             reason = _reason(values[0], error)
             message = f"item {task.indices[done]} cannot be sent from a worker process: {reason}"
             values.clear()
-            self._fail(task.block, done, TypeError(message), took)
+            kind = MemoryError if isinstance(error, MemoryError) else TypeError
+            self._fail(task.block, done, kind(message), took)
             return done + 1
         head = (task.block, done, count, frames.VALUES, took)
         values.clear()  # what nobody refers to any more can be given away as it is
