@@ -64,15 +64,10 @@ class ThreadEngine:
         self._arrived: SimpleQueue[None] = SimpleQueue()  # for who receives
         self._receiving = False
         self._abandoned: list[tuple[threading.Thread, int]] = []
-        self._desks: list[_Desk] = []
-        try:
-            for number in range(nworkers):
-                self._desks.append(self._start(number))
-        except BaseException:
-            self.close(wait=False)
-            raise
+        self._nworkers = nworkers
+        self._desks: list[_Desk] = []  # noted before their threads start: all of them are told
 
-    def _start(self, number: int) -> _Desk:
+    def _start(self, number: int) -> None:
         desk = _Desk()
         desk.thread = threading.Thread(
             target=contextvars.copy_context().run,
@@ -80,11 +75,14 @@ class ThreadEngine:
             name=f"seqtools-{number}",
             daemon=True,
         )
+        self._desks[number : number + 1] = [desk]
         desk.thread.start()
-        return desk
 
     def submit(self, indices: Sequence[int], *, first: bool = False) -> None:
         """Take `indices` on, before all others that wait if `first`."""
+        # Not before there is something to do: who made this can close it by now.
+        while len(self._desks) < self._nworkers:
+            self._start(len(self._desks))
         if first:
             self._queue.extendleft(reversed(indices))
         else:
@@ -147,7 +145,7 @@ class ThreadEngine:
             return
         deadline = time.monotonic() + _PATIENCE
         for desk in self._desks:
-            if desk.thread.ident == threading.get_ident():
+            if desk.thread.ident in {None, threading.get_ident()}:  # it did not start, or is this
                 continue
             desk.thread.join(max(0.0, deadline - time.monotonic()))
             if desk.thread.is_alive() and desk.item is not None:
@@ -176,7 +174,7 @@ class ThreadEngine:
                 with suppress(ValueError):  # it has ended just now
                     desk.timed.remove(entry)
                     self._abandoned.append((desk.thread, i))
-                    self._desks[number] = self._start(number)
+                    self._start(number)
                     self._done.append((i, Failure(self._too_long(i, desk.thread.name))))
         return pause
 
