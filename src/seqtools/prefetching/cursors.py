@@ -83,7 +83,7 @@ class Cursor:
         return self.indices[position] if position < len(self.indices) else None
 
     def passed(self, i: int) -> None:
-        """Note that `i` was evaluated by the reader, who was given nothing."""
+        """Note that `i` is evaluated by the reader, who was given nothing."""
         if not (self.run or self.back) and self.head < len(self.indices):
             self.head += self.indices[self.head] == i
 
@@ -151,10 +151,11 @@ class Gatherer(Cursor):
         self.run = run
 
     def passed(self, i: int) -> None:
-        """Note that `i` was read, whether it was given or evaluated by the reader."""
-        if self.given is None:
-            self.got(i)
-        self.given = None
+        """Note that `i` is evaluated by the reader, who was given nothing."""
+        early, head = self._with([i])
+        self._early = early
+        self.head = head
+        self.given = i
 
     def _with(self, indices: list[int]) -> tuple[set[int], int]:
         """Return where it stands if `indices` were read."""

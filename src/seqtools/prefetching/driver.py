@@ -115,6 +115,8 @@ class Driver(Turns):
             return outcome
 
         outcome = self._read(cursor, take)
+        if outcome is MISSING:
+            cursor.passed(i)
         return i, outcome
 
     def settle(self, i: int, outcome: Any) -> Any:

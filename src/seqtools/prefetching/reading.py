@@ -27,12 +27,13 @@ class Reading(LazySequence[T]):
 
     _name = "prefetch"
     _read_once = True
+    _reader: type[Cursor] = Cursor
 
     def __init__(self, prefetch: LazySequence[T], driver: Driver, indices: Indices) -> None:
+        self._cursor = self._reader(indices)
+        self._driver = driver
         self._prefetch = prefetch
         self._origin = prefetch._origin
-        self._driver = driver
-        self._cursor = Cursor(indices)
         self._endless = isinstance(indices, range) and indices.stop == ENDLESS
         self._again: int | None = None  # the index that is being read
 
@@ -110,7 +111,9 @@ class Reading(LazySequence[T]):
 
     def __del__(self) -> None:
         """Give the share of the window back."""
-        self._driver.leave(self._cursor)
+        driver = getattr(self, "_driver", None)
+        if driver is not None:  # or else it was interrupted before it had any
+            driver.leave(self._cursor)
 
 
 class Gathering(Reading[T]):
@@ -119,10 +122,7 @@ class Gathering(Reading[T]):
     __slots__ = ()
 
     _cursor: Gatherer
-
-    def __init__(self, prefetch: LazySequence[T], driver: Driver, indices: range) -> None:
-        super().__init__(prefetch, driver, indices)
-        self._cursor = Gatherer(indices)
+    _reader = Gatherer
 
     def attempt(self, _: int, ended: list[None]) -> Iterator[T]:
         """Yield what becomes ready, until something is raised or there is no more."""
@@ -141,13 +141,11 @@ class Gathering(Reading[T]):
                 i, outcome = driver.ask_any(cursor)
                 known = True
                 item = self._get(i, outcome)
-                outcome = None
-                cursor.passed(i)
+                cursor.given = outcome = None
                 yield item
                 del item  # the reader alone decides how long it lives
         except EndOfSequence:
             if not self._endless:
-                self._again = i
                 self._fail_by(self._ended_early, i)
             cursor.end_at(i)
             cursor.given = None
@@ -157,11 +155,8 @@ class Gathering(Reading[T]):
         except Exception as error:  # user code may raise anything
             if not known:
                 raise
-            self._again = i
             self._fail_by(reraise, error)
         ended.append(None)
 
     def _done(self) -> None:
-        i, self._again = self._again, None
-        if i is not None:
-            self._cursor.passed(i)
+        self._cursor.given = None
