@@ -48,7 +48,7 @@ unit: $(VENV)/.dev ## tests with coverage; PYTEST_ARGS="-k cycle" is passed on
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
-interop: $(INTEROP)/.interop ## tests beside torch, Arrow and safetensors, which are large
+interop: $(INTEROP)/.interop ## tests beside torch, notebooks, Arrow and safetensors, which are large
 	@echo "==> pytest tests/interop"
 	@$(INTEROP)/bin/python -m pytest tests/interop $(PYTEST_ARGS)
 
