@@ -338,7 +338,7 @@ _READERS = [
     Mutant(
         "threads that wait in a circle wait for ever",
         "flight.py",
-        "            if other.leader == me:\n                return False\n",
+        "                if other.leader == me:\n                    return False\n",
         "",
         ("regressions/test_add_cache_threads.py", "faults"),
     ),

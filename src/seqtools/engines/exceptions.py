@@ -156,6 +156,30 @@ def _referred(error: BaseException) -> Iterator[BaseException]:
 # Where it is loaded
 
 
+def load(call: Callable[[], Any]) -> Any:
+    """Return what `call` does, which loads something that a worker has sent.
+
+    Raises:
+        Exception: If it cannot be loaded. It can be shown, and is none that ends the program,
+            whatever code of users raises.
+        BaseException: If there was an interrupt. In that it is raised once.
+    """
+    try:
+        return call()
+    except Exception as error:
+        try:
+            repr(error)
+        except Exception:  # noqa: BLE001 -- code of users may raise anything
+            raise pickle.UnpicklingError(summary(error)) from error
+        raise
+    except BaseException:
+        try:
+            call()
+        except BaseException as again:
+            raise pickle.UnpicklingError(summary(again)) from again
+        raise
+
+
 def opened(
     body: bytes | None, stand_in: BaseException, loads: Loads = pickle.loads
 ) -> BaseException:
@@ -163,7 +187,7 @@ def opened(
     if body is None:
         return stand_in
     try:
-        error = loads(body)
+        error = load(lambda: loads(body))
     except Exception as reason:  # noqa: BLE001 -- code of users may raise anything
         stand_in.__cause__ = reason
         return stand_in

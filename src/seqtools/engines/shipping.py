@@ -226,7 +226,14 @@ class Loader:
         self._by_value = by_value
 
     def loads(self, data: Any, buffers: Sequence[Any] = ()) -> Any:
-        """Return the value that a `Dumper` pickled."""
+        """Return the value that a `Dumper` pickled.
+
+        Raises:
+            Exception: If that fails: see `exceptions.load`.
+        """
+        return exceptions.load(lambda: self._loads(data, buffers))
+
+    def _loads(self, data: Any, buffers: Sequence[Any]) -> Any:
         if not self._by_value:
             return pickle.loads(data, buffers=buffers)
         return _ResultUnpickler(io.BytesIO(data), buffers, self._by_value).load()

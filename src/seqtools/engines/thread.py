@@ -29,7 +29,7 @@ class _Desk:
         self.item: int | None = None
         # With a timeout: the same, and when it began. Who removes it may answer for it.
         self.timed: list[tuple[int, float]] = []
-        self.left = False  # whether the thread was given up, and no other has taken its place
+        self.left = False  # whether nobody is at it: a thread that was to start did not
         self.thread: threading.Thread
 
     def answers(self) -> bool:
@@ -66,15 +66,10 @@ class ThreadEngine:
         self._arrived: SimpleQueue[None] = SimpleQueue()  # for who receives
         self._receiving = False
         self._abandoned: list[tuple[threading.Thread, int]] = []
-        self._desks: list[_Desk] = []
-        try:
-            for number in range(nworkers):
-                self._desks.append(self._start(number))
-        except BaseException:
-            self.close(wait=False)
-            raise
+        self._nworkers = nworkers
+        self._desks: list[_Desk] = []  # noted before their threads start: all of them are told
 
-    def _start(self, number: int) -> _Desk:
+    def _start(self, number: int) -> None:
         desk = _Desk()
         desk.thread = threading.Thread(
             target=contextvars.copy_context().run,
@@ -82,11 +77,16 @@ class ThreadEngine:
             name=f"seqtools-{number}",
             daemon=True,
         )
+        desk.left = True  # until it has started
+        self._desks[number : number + 1] = [desk]
         start_thread(desk.thread)
-        return desk
+        desk.left = False
 
     def submit(self, indices: Sequence[int], *, first: bool = False) -> None:
         """Take `indices` on, before all others that wait if `first`."""
+        # Not before there is something to do: who made this can close it by now.
+        while len(self._desks) < self._nworkers:
+            self._start(len(self._desks))
         if first:
             self._queue.extendleft(reversed(indices))
         else:
@@ -149,7 +149,7 @@ class ThreadEngine:
             return
         deadline = time.monotonic() + _PATIENCE
         for desk in self._desks:
-            if desk.thread.ident == threading.get_ident():
+            if desk.thread.ident in {None, threading.get_ident()}:  # it did not start, or is this
                 continue
             desk.thread.join(max(0.0, deadline - time.monotonic()))
             if desk.thread.is_alive() and desk.item is not None:
@@ -170,7 +170,8 @@ class ThreadEngine:
             return pause
         for number, desk in enumerate(self._desks):
             if desk.left:
-                self._desks[number] = self._start(number)
+                self._start(number)
+                continue
             for entry in desk.timed[:1]:
                 i, began = entry
                 left = began + self._timeout - time.monotonic()
@@ -181,9 +182,8 @@ class ThreadEngine:
                     desk.timed.remove(entry)
                     self._abandoned.append((desk.thread, i))
                     self._done.append((i, Failure(self._too_long(i, desk.thread.name))))
-                    desk.left = True
                     with suppress(WorkerStartError):  # told by the next look, if it fails again
-                        self._desks[number] = self._start(number)
+                        self._start(number)
         return pause
 
     def _too_long(self, i: int, name: str) -> ItemTimeout:

@@ -1,7 +1,7 @@
 """Where readers stand, and what they are going to read next."""
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from seqtools.indices import ENDLESS
@@ -10,7 +10,18 @@ from seqtools.indices import ENDLESS
 class Cursor:
     """A reader: the indices that it is going to read, and where it stands in them."""
 
-    __slots__ = ("brisk", "head", "indices", "last_read", "left", "needs", "run", "share", "tail")
+    __slots__ = (
+        "back",
+        "brisk",
+        "head",
+        "indices",
+        "last_read",
+        "left",
+        "needs",
+        "run",
+        "share",
+        "tail",
+    )
 
     def __init__(self, indices: Sequence[int]) -> None:
         self.indices = indices
@@ -18,6 +29,7 @@ class Cursor:
         # Outcomes of the items just before the head, which the reader takes without asking.
         # It may do so at any moment: no length of it is true for long.
         self.run: deque[Any] = deque()
+        self.back: deque[Any] = deque()  # taken back from the end of the run, the last one first
         self.left = 0.0  # when it was given something last
         self.brisk = 0  # so many items it reads so fast that they may be given together
         self.tail = 0  # position up to which items were asked for
@@ -65,6 +77,24 @@ class Cursor:
         del i
         return False
 
+    def following(self) -> int | None:
+        """Return the index behind the run, `None` at the end."""
+        position = self.head - len(self.back)
+        return self.indices[position] if position < len(self.indices) else None
+
+    def passed(self, i: int) -> None:
+        """Note that `i` is evaluated by the reader, who was given nothing."""
+        if not (self.run or self.back) and self.head < len(self.indices):
+            self.head += self.indices[self.head] == i
+
+    def return_to(self, ready: dict[int, Any]) -> None:
+        """Have what was taken back ready."""
+        head = self.head - len(self.back)
+        ready.update(zip(reversed(self.indices[head : self.head]), self.back, strict=True))
+        # one after the other, so that no interrupt comes in between
+        self.head = head
+        self.back = deque()
+
 
 class Gatherer(Cursor):
     """A reader who takes the items of a range in the order in which they become ready.
@@ -76,7 +106,7 @@ class Gatherer(Cursor):
 
     def __init__(self, indices: range) -> None:
         super().__init__(indices)
-        self.given: int | None = None  # the index that it got last
+        self.given: int | None = None  # the index that it got, until it is read
         self._early: set[int] = set()  # positions behind the head that were read
 
     @property
@@ -107,30 +137,57 @@ class Gatherer(Cursor):
         return i in indices and self.head <= (k := indices.index(i)) and k not in self._early
 
     def got(self, i: int) -> None:
-        """Note that `i` was read."""
-        self._note((i,), self.run)
+        """Note that `i` was taken to be read."""
+        # Assigned one after the other, so that no interrupt comes in between; as below.
+        early, head = self._with([i])
+        self._early = early
+        self.head = head
 
     def lent(self, run: deque[tuple[int, Any]]) -> None:
         """Take `run` for what comes next."""
-        self._note((i for i, _ in run), run)
-
-    def _note(self, indices: Iterable[int], run: deque[Any]) -> None:
-        head, early = self.head, self._early.union(map(self.indices.index, indices))
-        while head in early:
-            early.discard(head)
-            head += 1
-        # one after the other, so that no interrupt comes in between
+        early, head = self._with([i for i, _ in run])
         self._early = early
         self.head = head
         self.run = run
 
+    def passed(self, i: int) -> None:
+        """Note that `i` is evaluated by the reader, who was given nothing."""
+        early, head = self._with([i])
+        self._early = early
+        self.head = head
+        self.given = i
+
+    def _with(self, indices: list[int]) -> tuple[set[int], int]:
+        """Return where it stands if `indices` were read."""
+        head, early = self.head, self._early.union(map(self.indices.index, indices))
+        while head in early:
+            early.discard(head)
+            head += 1
+        return early, head
+
     def give_back(self, i: int) -> None:
-        """Have `i`, which it got, to be read again."""
-        position = self.indices.index(i)
-        self._early.update(range(position + 1, self.head))
-        self._early.discard(position)
-        self.head = min(self.head, position)
-        self.tail = min(self.tail, position)
+        """Have `i`, which it got last, to be read again."""
+        early, head, tail = self._without([i])
+        self._early = early
+        self.head = head
+        self.tail = tail
+        self.given = None
+
+    def return_to(self, ready: dict[int, Any]) -> None:
+        """Have what was taken back ready."""
+        ready.update(self.back)
+        early, head, tail = self._without([i for i, _ in self.back])
+        self._early = early
+        self.head = head
+        self.tail = tail
+        self.back = deque()
+
+    def _without(self, indices: list[int]) -> tuple[set[int], int, int]:
+        """Return where it stands if `indices` were not read."""
+        positions = set(map(self.indices.index, indices))
+        head = min(self.head, *positions)
+        early = self._early.union(range(head, self.head)) - positions
+        return early, head, min(self.tail, head)
 
     def end_at(self, i: int) -> None:
         """Note that there is no item `i`, nor any behind it."""

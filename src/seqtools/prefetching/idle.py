@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from seqtools.engines.shortage import start_thread
+from seqtools.prefetching.turns import TAKEN, Turns
 
 FOREVER = threading.TIMEOUT_MAX
 
@@ -30,33 +31,39 @@ class Owner(Protocol):
         """End the workers."""
 
 
-class Watch:
+class Watch(Turns):
     """Owners of workers, and the thread that looks after them."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        super().__init__()
         self._owners: weakref.WeakSet[Owner] = weakref.WeakSet()
         self._calls: SimpleQueue[None] = SimpleQueue()  # may be put to by the garbage collector
         self._thread: threading.Thread | None = None
 
     def __iter__(self) -> Iterator[Owner]:
         """Return an iterator over the owners that have workers, and perhaps some that had."""
-        with self._lock:
-            return iter(list(self._owners))
+        owners: list[Owner] = []
+        self._take_turn(lambda: owners.extend(self._owners))
+        return iter(owners)
 
-    def add(self, owner: Owner, *, timed: bool) -> None:
-        """Note that `owner` has workers, and look after it if it is `timed`.
+    def add(self, owner: Owner, *, timed: bool) -> bool:
+        """Have it noted that `owner` has workers, and that it is to be looked after if `timed`.
+
+        Returns False if it comes from a signal handler in the midst of this: try again.
 
         Raises:
             WorkerStartError: If there can be no thread for it.
         """
-        with self._lock:
-            self._owners.add(owner)
-            if timed and self._thread is None:
-                thread = threading.Thread(target=self._run, name="seqtools-idle", daemon=True)
-                start_thread(thread)
-                self._thread = thread
+        added: bool = self._take_turn(self._add, owner, timed) is not TAKEN
         self._calls.put(None)
+        return added
+
+    def _add(self, owner: Owner, timed: bool) -> None:  # noqa: FBT001 -- as it is called
+        self._owners.add(owner)
+        if timed and self._thread is None:
+            thread = threading.Thread(target=self._run, name="seqtools-idle", daemon=True)
+            start_thread(thread)
+            self._thread = thread  # if that was interrupted, another one does no harm
 
     def look(self) -> None:
         """Look after all owners now: one of them has no workers any more."""
@@ -73,19 +80,22 @@ class Watch:
         """Return when to look again; `None` if there is nobody to look after."""
         waits = []
         for owner in self:
-            with self._lock:  # one that starts workers from here on adds itself again
-                self._owners.discard(owner)
+            # one that starts workers from here on adds itself again
+            self._take_turn(self._owners.discard, owner)
             wait = owner.rest()
             if wait is not None:
                 waits.append(wait)
-                with self._lock:
-                    self._owners.add(owner)
+                self._take_turn(self._owners.add, owner)
         first = min(waits, default=FOREVER)
-        with self._lock:
-            if first == FOREVER and self._calls.empty():
-                self._thread = None
-                return None
-        return first
+        ended: bool = self._take_turn(self._over, first)
+        return None if ended else first
+
+    def _over(self, first: float) -> bool:
+        """Return whether there is nobody to look after."""
+        if first != FOREVER or not self._calls.empty():
+            return False
+        self._thread = None
+        return True
 
 
 class _Watches:

@@ -8,6 +8,7 @@ interrupt can come.
 from collections import deque
 from collections.abc import Container
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from itertools import islice, repeat
 from typing import Any
 
@@ -59,15 +60,9 @@ def _lend_any(ready: dict[int, Any], cursor: Gatherer, most: int, singly: Contai
 def take_back(ready: dict[int, Any], cursor: Cursor) -> None:
     """Have what was lent to `cursor`, and was not read, ready again."""
     run = cursor.run
-    while True:
-        try:  # the reader may be taking from the other end
-            outcome = run.pop()
-        except IndexError:
-            return
-        if isinstance(cursor, Gatherer):
-            i, outcome = outcome
-            cursor.give_back(i)
-        else:
-            cursor.head -= 1
-            i = cursor.indices[cursor.head]
-        ready[i] = outcome
+    # All of it in one step, and before anything else is changed: if this is interrupted
+    # afterwards, it is found in `back` by the next who calls this.
+    with suppress(IndexError):  # the reader may be taking from the other end
+        cursor.back.extend(map(deque.pop, repeat(run, len(run))))
+    if cursor.back:
+        cursor.return_to(ready)

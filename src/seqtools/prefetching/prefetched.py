@@ -6,8 +6,9 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from seqtools.engines.base import here
+from seqtools.engines.base import Engine, here
 from seqtools.engines.seeding import seeded
+from seqtools.engines.standard import occupy_standard_streams
 from seqtools.indices import ENDLESS, Indices
 from seqtools.prefetching.cursors import Follower
 from seqtools.prefetching.driver import Driver
@@ -222,7 +223,7 @@ class _State:
         mark = prefetch._mark  # noqa: SLF001 -- ours
         # nothing here may refer to the prefetch, or it would not end with its last user
         self.driver = Driver(
-            lambda: options.engine(source, _marked(get, options, mark)),
+            lambda: _engine(options, source, get, mark),
             options.window,
             get,
             options.idle_timeout,
@@ -265,6 +266,10 @@ def _unmarked(get: Callable[[int], Any], marks: frozenset[bytes]) -> Callable[[i
     return get
 
 
-def _marked(get: Callable[[int], Any], options: Options, mark: bytes) -> Callable[[int], Any]:
-    # A worker of ours may start workers of another prefetch, which read this one.
-    return get if options.method == "thread" else _Marked(get, frozenset((mark, *_evaluated)))
+def _engine(options: Options, source: Any, get: Callable[[int], Any], mark: bytes) -> Engine:
+    """Return an engine for the prefetch with this `mark`."""
+    if options.method == "process":
+        occupy_standard_streams()
+        # A worker of ours may start workers of another prefetch, which read this one.
+        get = _Marked(get, frozenset((mark, *_evaluated)))
+    return options.engine(source, get)

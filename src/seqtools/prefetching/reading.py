@@ -1,11 +1,11 @@
 """A prefetch as one reader sees it."""
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import chain, repeat
 from operator import itemgetter
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from seqtools.errors import EndOfSequence, WorkerStartError, reraise
 from seqtools.indices import ENDLESS, Indices
@@ -16,6 +16,8 @@ from seqtools.sequence import LazySequence
 T = TypeVar("T")
 
 _OUTCOME = itemgetter(1)
+_UNKNOWN: Any = object()
+"""Stands for an outcome that was not asked for."""
 
 
 class Reading(LazySequence[T]):
@@ -25,14 +27,15 @@ class Reading(LazySequence[T]):
 
     _name = "prefetch"
     _read_once = True
+    _reader: type[Cursor] = Cursor
 
     def __init__(self, prefetch: LazySequence[T], driver: Driver, indices: Indices) -> None:
+        self._cursor = self._reader(indices)
+        self._driver = driver
         self._prefetch = prefetch
         self._origin = prefetch._origin
-        self._driver = driver
-        self._cursor = Cursor(indices)
         self._endless = isinstance(indices, range) and indices.stop == ENDLESS
-        self._again: int | None = None  # an index that was interrupted while it was read
+        self._again: int | None = None  # the index that is being read
 
     def _size(self) -> int | None:
         return self._prefetch._length()
@@ -41,13 +44,18 @@ class Reading(LazySequence[T]):
         """Have it share the window from now on, and not from its first read."""
         self._driver.open(self._cursor)
 
-    def _get(self, i: int) -> T:
-        cursor = self._cursor
-        run = cursor.run
-        if run and cursor.indices[cursor.head - len(run)] == i:
-            with suppress(IndexError):  # another thread has called refresh()
-                return run.popleft()  # type: ignore[no-any-return]
-        return self._driver.read(cursor, i)  # type: ignore[no-any-return]
+    def _get(self, i: int, outcome: Any = _UNKNOWN) -> T:
+        """Return the item, of which the outcome may be known; errors tell `i` by this frame."""
+        if outcome is _UNKNOWN:
+            cursor = self._cursor
+            run, back = cursor.run, cursor.back
+            if run and not back and cursor.indices[cursor.head - len(run)] == i:
+                with suppress(IndexError):  # another thread has called refresh()
+                    item = run.popleft()
+                    if back is cursor.back and not back:  # nor has it before
+                        return item  # type: ignore[no-any-return]
+            outcome = self._driver.ask(cursor, i)
+        return self._driver.settle(i, outcome)  # type: ignore[no-any-return]
 
     def __iter__(self) -> Iterator[T]:
         """Return an iterator over the indices given, which goes on behind an item that failed."""
@@ -60,8 +68,8 @@ class Reading(LazySequence[T]):
 
     def attempt(self, _: int, ended: list[None]) -> Iterator[T]:
         """Yield what comes next, until something is raised or there is no more."""
-        cursor = self._cursor
-        i, reading = -1, False
+        cursor, driver = self._cursor, self._driver
+        known = False
         try:
             while True:
                 if self._again is None:
@@ -69,92 +77,86 @@ class Reading(LazySequence[T]):
                     # interrupt can come between taking it and giving it.
                     with suppress(IndexError):  # another thread has called refresh()
                         yield from map(deque.popleft, repeat(cursor.run, len(cursor.run)))
-                following = self._following()
-                if following is None:
+                    self._again = cursor.following()
+                if self._again is None:
                     break
-                i, reading = following, True
-                item = self._get(i)
-                self._again, reading = None, False
+                i, known = self._again, False
+                outcome = driver.ask(cursor, i)
+                known = True
+                item = self._get(i, outcome)
+                self._again = outcome = None
                 yield item
                 del item  # the reader alone decides how long it lives
         except EndOfSequence:
-            self._check_end(i)
+            if not self._endless:
+                self._fail_by(self._ended_early, i)
         except WorkerStartError:  # it is not about this item, which is still to be read
             raise
-        except Exception as error:  # noqa: BLE001 -- user code may raise anything
-            self._again = None
-            reraise(error)
-        except BaseException:  # an interrupt is nobody's error: the item is still to be read
-            if reading:
-                self._again = i
-            raise
+        except Exception as error:  # user code may raise anything
+            if not known:  # nor is what signal handlers raise
+                raise
+            self._fail_by(reraise, error)
         ended.append(None)
 
-    def _following(self) -> int | None:
-        """Return the index to read next, `None` at the end."""
-        if self._again is not None:
-            return self._again
-        cursor = self._cursor
-        return cursor.indices[cursor.head] if cursor.head < len(cursor.indices) else None
+    def _fail_by(self, tell: Callable[[Any], NoReturn], what: Any) -> None:
+        """Raise what `tell` does, and be done with the item if it comes to that."""
+        try:
+            tell(what)
+        except Exception:
+            self._done()
+            raise
 
-    def _check_end(self, i: int) -> None:
-        if not self._endless:
-            self._ended_early(i)
+    def _done(self) -> None:
+        self._again = None
 
     def __del__(self) -> None:
         """Give the share of the window back."""
-        self._driver.leave(self._cursor)
+        driver = getattr(self, "_driver", None)
+        if driver is not None:  # or else it was interrupted before it had any
+            driver.leave(self._cursor)
 
 
 class Gathering(Reading[T]):
     """A prefetch for one reader, who takes items in the order in which they become ready."""
 
-    __slots__ = ("_outcome",)
+    __slots__ = ()
 
     _cursor: Gatherer
-
-    def __init__(self, prefetch: LazySequence[T], driver: Driver, indices: range) -> None:
-        super().__init__(prefetch, driver, indices)
-        self._cursor = Gatherer(indices)
-        self._outcome: Any = None
-
-    def _get(self, i: int) -> T:
-        """Return the item that was found; errors tell its index by this frame."""
-        outcome, self._outcome = self._outcome, None
-        return self._driver.settle(i, outcome)  # type: ignore[no-any-return]
+    _reader = Gatherer
 
     def attempt(self, _: int, ended: list[None]) -> Iterator[T]:
         """Yield what becomes ready, until something is raised or there is no more."""
-        cursor = self._cursor
-        i, reading = -1, False
+        cursor, driver = self._cursor, self._driver
+        known = False
         try:
             while True:
-                # as in `Reading`
-                with suppress(IndexError):
-                    lent = map(deque.popleft, repeat(cursor.run, len(cursor.run)))
-                    yield from map(_OUTCOME, lent)
-                if cursor.ended:
-                    break
-                cursor.given, i, reading = None, -1, True
-                i, self._outcome = self._driver.read_any(cursor)
-                item = self._get(i)
-                if cursor.given is None:  # it was evaluated here
-                    cursor.got(i)
-                reading = False
+                if cursor.given is None:
+                    # as in `Reading`
+                    with suppress(IndexError):
+                        lent = map(deque.popleft, repeat(cursor.run, len(cursor.run)))
+                        yield from map(_OUTCOME, lent)
+                    if cursor.following() is None:
+                        break
+                known = False
+                i, outcome = driver.ask_any(cursor)
+                known = True
+                item = self._get(i, outcome)
+                cursor.given = outcome = None
                 yield item
                 del item  # the reader alone decides how long it lives
         except EndOfSequence:
-            self._check_end(i)
+            if not self._endless:
+                self._fail_by(self._ended_early, i)
             cursor.end_at(i)
+            cursor.given = None
             return  # others before it are still to come
         except WorkerStartError:  # it is about no item
             raise
-        except Exception as error:  # noqa: BLE001 -- user code may raise anything
-            if cursor.given is None and i >= 0:
-                cursor.got(i)
-            reraise(error)
-        except BaseException:  # an interrupt is nobody's error: the item is still to be read
-            if reading and cursor.given is not None:
-                cursor.give_back(cursor.given)
-            raise
+        except Exception as error:  # user code may raise anything
+            if not known:
+                raise
+            self._fail_by(reraise, error)
         ended.append(None)
+
+    def _done(self) -> None:
+        self._cursor.given = None
