@@ -51,7 +51,7 @@ unit: $(VENV)/.dev ## tests with coverage; PYTEST_ARGS="-k cycle" is passed on
 mutants: $(VENV)/.dev ## switch off each branch that repairs something: a test has to notice
 	@$(BIN)/python -m tests.faults.mutants
 
-# Each in a process of its own: they are three, and mostly wait for Hypothesis.
+# Each in a process of its own, as they take long.
 MACHINES := tests/faults/test_machines.py tests/prefetching/test_window.py::TestReaders \
   tests/laws/test_caching_machine.py
 
