@@ -138,11 +138,11 @@ class Soak:
         found += self._hung
         warm = self._warm()
         if len(warm) >= _ENOUGH:
-            found += [
+            found.extend(
                 f"{name}: {more:+.0f} from the first third to the last"
                 for name, more in growth(warm).items()
                 if more > SLACK[name]
-            ]
+            )
         return found
 
     def _warm(self) -> Sequence[Holding]:
@@ -163,11 +163,11 @@ class Soak:
     def summary(self, defects: Sequence[str]) -> str:
         """Return what happened."""
         lines = [self._line(), ""]
-        for reader in self._readers:
-            lines.append(
-                f"{reader.name:14} {reader.items:>10,} items of {reader.passes:>4} pipelines, "
-                f"{reader.failed} failed as two workers were killed over them"
-            )
+        lines += [
+            f"{reader.name:14} {reader.items:>10,} items of {reader.passes:>4} pipelines, "
+            f"{reader.failed} failed as two workers were killed over them"
+            for reader in self._readers
+        ]
         lines.append(", ".join(f"{kind}: {count}" for kind, count in self._struck.items()))
         warm = self._warm()
         if len(warm) >= _ENOUGH:
