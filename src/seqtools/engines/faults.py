@@ -75,6 +75,16 @@ class Fault(NamedTuple):
     """How often the point is passed by then, counted from 1; empty for every time."""
 
 
+class Passed(NamedTuple):
+    """A record of the log."""
+
+    time: float
+    """As of `time.monotonic`."""
+    item: int
+    """The item that was evaluated, -1 if it is not known."""
+    pid: int
+
+
 _faults: dict[str, Fault] = {}
 _passed: dict[str, int] = {}
 _log: str | None = None
@@ -91,13 +101,24 @@ def arm(text: str | None = None, log: str | None = None) -> None:
     _log = log or os.environ.get("SEQTOOLS_FAULTS_LOG")
     _faults.clear()
     _passed.clear()
+    _faults.update(parsed(text))
+    armed = bool(_faults)
+
+
+def parsed(text: str) -> dict[str, Fault]:
+    """Return the faults that `text` asks for, by their points.
+
+    Raises:
+        ValueError: If there is no such point or kind of fault.
+    """
+    found = {}
     for entry in text.split():
         point, kind, times = (*entry.split(":"), "", "")[:3]
         if point not in POINTS or (kind not in _KINDS and not hasattr(errno, kind)):
             message = f"a fault is point:kind:times, got {entry!r}"
             raise ValueError(message)
-        _faults[point] = Fault(kind, frozenset(map(int, filter(None, times.split(",")))))
-    armed = bool(_faults)
+        found[point] = Fault(kind, frozenset(map(int, filter(None, times.split(",")))))
+    return found
 
 
 def reach(point: str, item: int = -1) -> None:
@@ -124,6 +145,26 @@ def around(get: Callable[[int], Any]) -> Callable[[int], Any]:
         return value
 
     return between
+
+
+def passed(point: str, log: str) -> list[Passed]:
+    """Return who has passed `point`, in order."""
+    try:
+        with open(os.path.join(log, point), "rb") as file:
+            return [Passed(*record) for record in RECORD.iter_unpack(file.read())]
+    except FileNotFoundError:
+        return []
+
+
+def injected(text: str, log: str) -> list[tuple[str, str, Passed]]:
+    """Return the faults of `text` that did happen: point, kind, and where it was, by time."""
+    found = [
+        (point, fault.kind, record)
+        for point, fault in parsed(text).items()
+        for count, record in enumerate(passed(point, log), 1)
+        if fault.kind != "nothing" and (not fault.times or count in fault.times)
+    ]
+    return sorted(found, key=lambda each: each[2].time)
 
 
 def _count(point: str, item: int) -> int:
