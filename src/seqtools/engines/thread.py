@@ -13,6 +13,7 @@ from typing import Any
 
 from seqtools.engines.base import AHEAD, END, PAUSE, here
 from seqtools.engines.hooks import call_hook
+from seqtools.engines.threads import aside
 from seqtools.errors import EndOfSequence, Failure, ItemTimeout, WorkerStartError
 
 _PATIENCE = 0.5
@@ -54,6 +55,7 @@ class ThreadEngine:
         self._timeout = timeout
         self._hints = hints
         self._hook = start_hook
+        self._context = contextvars.copy_context()
         self._queue: deque[int] = deque()
         self._done: deque[tuple[int, Any]] = deque()
         self._fatal: WorkerStartError | None = None
@@ -65,24 +67,41 @@ class ThreadEngine:
         self._receiving = False
         self._abandoned: list[tuple[threading.Thread, int]] = []
         self._nworkers = nworkers
-        self._desks: list[_Desk] = []  # noted before their threads start: all of them are told
+        self._started = False
+        self._complete: SimpleQueue[None] = SimpleQueue()  # for who closes: all have started
+        self._desks: list[_Desk] = []
+
+    def _start_all(self) -> None:
+        try:
+            for number in range(self._nworkers):
+                if not self._closed:
+                    self._start(number)
+        except RuntimeError as error:
+            self._fail(f"threads cannot be started: {error}", error)
+        if self._closed:
+            self._call_all()
+        self._complete.put(None)
+
+    def _call_all(self) -> None:
+        for _ in self._desks:
+            self._calls.put(None)
 
     def _start(self, number: int) -> None:
         desk = _Desk()
         desk.thread = threading.Thread(
-            target=contextvars.copy_context().run,
+            target=self._context.copy().run,
             args=(self._work, number, desk),
             name=f"seqtools-{number}",
             daemon=True,
         )
-        self._desks[number : number + 1] = [desk]
+        self._desks[number : number + 1] = [desk]  # before it starts, so that it is called
         desk.thread.start()
 
     def submit(self, indices: Sequence[int], *, first: bool = False) -> None:
         """Take `indices` on, before all others that wait if `first`."""
-        # Not before there is something to do: who made this can close it by now.
-        while len(self._desks) < self._nworkers:
-            self._start(len(self._desks))
+        if not self._started:  # not before who made this can close it
+            aside(self._start_all)
+            self._started = True
         if first:
             self._queue.extendleft(reversed(indices))
         else:
@@ -139,11 +158,13 @@ class ThreadEngine:
         if self._hints is not None:
             self._hints.end()
         self._arrived.put(None)
-        for _ in self._desks:
-            self._calls.put(None)
+        self._call_all()
         if not wait:
             return
         deadline = time.monotonic() + _PATIENCE
+        if self._started:
+            with suppress(Empty):
+                self._complete.put(self._complete.get(timeout=_PATIENCE))
         for desk in self._desks:
             if desk.thread.ident in {None, threading.get_ident()}:  # it did not start, or is this
                 continue
@@ -223,11 +244,14 @@ class ThreadEngine:
             if self._hook is not None:
                 call_hook(self._hook, number)
         except BaseException as error:  # noqa: BLE001 -- told to the reader
-            self._fatal = WorkerStartError(f"start_hook failed in thread {number}: {error!r}")
-            self._fatal.__cause__ = error
-            self._arrived.put(None)
+            self._fail(f"start_hook failed in thread {number}: {error!r}", error)
             return False
         return True
+
+    def _fail(self, message: str, error: BaseException) -> None:
+        self._fatal = WorkerStartError(message)
+        self._fatal.__cause__ = error
+        self._arrived.put(None)
 
     def _hint(self, i: int) -> None:
         with suppress(RuntimeError):  # the queue changed meanwhile: the next one tells again

@@ -12,6 +12,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
+from seqtools.engines.threads import aside
 from seqtools.prefetching.turns import TAKEN, Turns
 
 FOREVER = threading.TIMEOUT_MAX
@@ -58,7 +59,7 @@ class Watch(Turns):
         self._owners.add(owner)
         if timed and self._thread is None:
             thread = threading.Thread(target=self._run, name="seqtools-idle", daemon=True)
-            thread.start()
+            aside(thread.start)
             self._thread = thread  # if that was interrupted, another one does no harm
 
     def look(self) -> None:
