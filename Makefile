@@ -18,7 +18,7 @@ PIP_HERE = $(@D)/bin/python -m pip $(PIP_OPTIONS) # of the environment that is b
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help test demo lint unit interop bench bench-table docs changelog clean
+.PHONY: help test demo lint unit machines mutants interop bench bench-table docs changelog clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -48,7 +48,21 @@ unit: $(VENV)/.dev ## tests with coverage; PYTEST_ARGS="-k cycle" is passed on
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
-interop: $(INTEROP)/.interop ## tests beside torch, Arrow and safetensors, which are large
+mutants: $(VENV)/.dev ## switch off each branch that repairs something: a test has to notice
+	@$(BIN)/python -m tests.faults.mutants
+
+# Each in a process of its own: they are three, and mostly wait for Hypothesis.
+MACHINES := tests/faults/test_machines.py tests/prefetching/test_window.py::TestReaders \
+  tests/laws/test_caching_machine.py
+
+machines: $(VENV)/.dev ## the state machines for long: 10,000 examples of 50 steps each
+	@echo "==> pytest, each of $(MACHINES)"
+	@set -e; started=; for each in $(MACHINES); do \
+	  $(BIN)/python -m pytest -q -p no:cacheprovider --hypothesis-profile=machines --timeout=0 \
+	    -o faulthandler_timeout=0 $$each & started="$$started $$!"; done; \
+	  for one in $$started; do wait $$one; done
+
+interop: $(INTEROP)/.interop ## tests beside torch, notebooks, Arrow and safetensors, which are large
 	@echo "==> pytest tests/interop"
 	@$(INTEROP)/bin/python -m pytest tests/interop $(PYTEST_ARGS)
 

@@ -15,6 +15,15 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # `--hypothesis-profile=explore` looks for new ones instead.
 settings.register_profile("same", derandomize=True, database=None, deadline=None)
 settings.register_profile("explore", deadline=None, max_examples=1000)
+# `make machines`: the state machines for long, with other examples each time.
+settings.register_profile(
+    "machines",
+    database=None,
+    deadline=None,
+    max_examples=10_000,
+    stateful_step_count=50,
+    print_blob=True,
+)
 settings.load_profile("same")
 
 

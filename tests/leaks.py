@@ -41,7 +41,9 @@ def held() -> Counter[Holding]:
     found: Counter[Holding] = Counter(("thread", thread) for thread in threads)
     found.update(("process", pid) for pid in _processes())
     found.update(("file descriptor", file) for file in files)
-    found.update(("shared memory", name) for name in _listed(_SHM))
+    # semaphores are none of ours: other programs of this machine have them come and go
+    shared = (name for name in _listed(_SHM) if not name.startswith("sem."))
+    found.update(("shared memory", name) for name in shared)
     return found
 
 

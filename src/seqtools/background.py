@@ -3,8 +3,11 @@
 import threading
 import weakref
 from collections.abc import Callable, Container, Hashable, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any
+
+from seqtools.forks import renew_in_children
 
 _MOST_FAILURES = 3
 """Hinted reads that fail in a row, after which a stage is not read ahead any more. Arbitrary."""
@@ -113,7 +116,13 @@ class Ahead:
 
     def __init__(self, room: int) -> None:
         self.room = room
-        self._lock = threading.Lock()
+        self.renew()
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """See `seqtools.forks`: whom a child has no threads for, says what it wants again."""
+        # The garbage collector may come back here, by the end of an owner.
+        self._lock = threading.RLock()
         self._wanted: dict[Hashable, Wanted] = {}
         self._readers: dict[Hashable, Reader] = {}
 
@@ -140,7 +149,8 @@ class Ahead:
             else:
                 self._wanted[owner] = Wanted(indices)
                 if reader is None:
-                    self._readers[owner] = Reader(stage, choose, read)
+                    with suppress(RuntimeError):  # no thread is to be had: nothing is read ahead
+                        self._readers[owner] = Reader(stage, choose, read)
         if reader is not None:
             reader.begin() if len(indices) else reader.end()
 
@@ -155,7 +165,7 @@ class Ahead:
     def reached(self, i: int) -> None:
         """Note that `i` is being read."""
         with self._lock:
-            moved = [each.reached(i, self.room) for each in self._wanted.values()]
+            moved = [each.reached(i, self.room) for each in list(self._wanted.values())]
             readers = list(self._readers.values()) if any(moved) else []
         for reader in readers:
             reader.wake()

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+from seqtools import errors
 from seqtools.checks import check_count, check_function, check_source
 from seqtools.errors import EndOfSequence
 from seqtools.indices import Indices, as_list, quotients, spans
@@ -46,7 +47,7 @@ class Batch(LazySequence[Any]):
         return items if self._collate_fn is None else self._collate_fn(items)
 
     def _items(self, span: range) -> Any:
-        if not self._singly:
+        if not (self._singly or errors.singly):
             try:
                 return read_many(self._sequence, span)
             except Exception as error:  # noqa: BLE001 -- user code may raise anything

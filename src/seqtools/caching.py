@@ -3,13 +3,14 @@
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Container, MutableMapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from seqtools import flight
 from seqtools.background import Ahead
 from seqtools.checks import check_count, check_mapping, check_source
 from seqtools.flight import Flights
+from seqtools.forks import renew_in_children
 from seqtools.indices import Indices
 from seqtools.sequence import LazySequence
 from seqtools.sources import Source, assign, getter, size_of
@@ -22,12 +23,17 @@ _MISSING: Any = object()
 class _Recent:
     """The values used most recently; a hit takes no lock."""
 
-    __slots__ = ("_kept", "_size", "ahead", "lock")
+    __slots__ = ("__weakref__", "_kept", "_size", "ahead", "lock")
 
     def __init__(self, size: int) -> None:
         self._size = size
         self._kept: OrderedDict[int, Any] = OrderedDict()
         self.ahead = Ahead(size)
+        self.renew()
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """See `seqtools.forks`."""
         self.lock = threading.RLock()
         """Held by who changes what is kept; never while an item is evaluated."""
 
@@ -65,10 +71,15 @@ class _Recent:
 class _Given:
     """A mapping of the user's, which decides what it keeps; one thread at a time."""
 
-    __slots__ = ("_mapping", "lock")
+    __slots__ = ("__weakref__", "_mapping", "lock")
 
     def __init__(self, mapping: MutableMapping[int, Any]) -> None:
         self._mapping = mapping
+        self.renew()
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """See `seqtools.forks`."""
         self.lock = threading.RLock()
 
     def get(self, key: int) -> Any:
@@ -98,8 +109,7 @@ class AddCache(LazySequence[T]):
         self._sequence, self._cache_size, self._cache = sequence, cache_size, cache
         self._read = getter(sequence)
         store = _Recent(cache_size) if cache is None else _Given(cache)
-        # what is kept, what is being evaluated, and whose turn it is where turns are taken
-        self._state: tuple[Any, Flights, Any] = store, Flights(), threading.RLock()
+        self._state: tuple[Any, Flights] = store, Flights()
 
     def _size(self) -> int | None:
         return size_of(self._sequence)
@@ -119,11 +129,14 @@ class AddCache(LazySequence[T]):
         )
 
     def _load(self, i: int) -> T:
-        store, _, turn = self._state
-        with turn if flight.in_turns else nullcontext():
-            # another thread may have loaded it between the look at the store and the flight
-            value = store.get(i)
-            return self._read(i) if value is _MISSING else value  # type: ignore[no-any-return]
+        if flight.in_turns:
+            return self._state[1].in_turn(lambda: self._loaded(i))
+        return self._loaded(i)
+
+    def _loaded(self, i: int) -> T:
+        # another thread may have loaded it between the look at the store and the flight
+        value = self._state[0].get(i)
+        return self._read(i) if value is _MISSING else value  # type: ignore[no-any-return]
 
     def _keep(self, i: int, value: T, good: Callable[[], bool]) -> None:
         store = self._state[0]
@@ -132,7 +145,7 @@ class AddCache(LazySequence[T]):
                 store.put(i, value)
 
     def _set(self, i: int, value: Any) -> None:
-        store, flights, _ = self._state
+        store, flights = self._state
         try:
             assign(self._sequence, i, value)
         finally:  # an assignment that failed may have changed something
@@ -173,7 +186,7 @@ class AddCache(LazySequence[T]):
 
 
 def _next_wanted(stage: AddCache[Any], failed: Container[int]) -> int | None:
-    store, flights, _ = stage._state
+    store, flights = stage._state
     i: int | None = store.next_wanted(flights, failed)
     return i
 

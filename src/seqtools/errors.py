@@ -8,8 +8,10 @@ whole path is read from there and a pipeline that works pays nothing for it.
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from contextvars import ContextVar
-from types import TracebackType
+from types import CodeType, FrameType, TracebackType
 from typing import Any, NamedTuple, NoReturn
 
 from seqtools import fusing
@@ -20,6 +22,13 @@ _DEMO = os.path.join(_PACKAGE, "demo")
 _MODES = ("wrap", "passthrough")
 _ENTRANCES = frozenset({"__getitem__", "attempt", "_work", "_evaluate"})
 """Names of the functions in which a reader, or a worker for it, enters a pipeline."""
+
+singly = False
+"""Whether items are read one by one where they could be read in bulk: then it is always known
+which one is being read."""
+
+_LONGEST_TEXT = 10_000
+"""Characters of an exception's text that a message repeats. Arbitrary."""
 
 _mode: ContextVar[str] = ContextVar("seqtools_seterr", default="wrap")
 
@@ -75,8 +84,10 @@ class EvaluationError(Exception):
         return self.path[-1].stage if self.path else None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the path along with the message; a cause does not travel."""
-        return type(self), (self.args[0] if self.args else "", self.path)
+        """Pickle the path along with the message; a cause is left out, as of any exception."""
+        own = ("path", "_tells_of_cause")
+        state = {name: value for name, value in self.__dict__.items() if name not in own}
+        return type(self), (self.args[0] if self.args else "", self.path), state or None
 
 
 class EndOfSequence(Exception):  # noqa: N818 -- a signal between stages; never reaches the reader
@@ -147,24 +158,63 @@ def path_of(error: BaseException) -> tuple[Step, ...]:
     """Return the stages that `error` came through, the outermost first."""
     told: list[tuple[Any, int]] = []
     entrances = 0
-    link: TracebackType | None = error.__traceback__
-    while link is not None:
+    for link in _links(error):
         code = link.tb_frame.f_code
         if _is_ours(code.co_filename):
             entrances += code.co_name in _ENTRANCES
             if entrances > 1:
-                # One exception object raised twice has the frames of its first time at the
-                # end; where a function reads another pipeline, that one told its own path.
+                # where a function reads another pipeline, that one told its own path
                 break
         for stage, i in _told_by(link):
             # `_get` hands on to what is compiled for it
             if not told or told[-1][0] is not stage or told[-1][1] != i:
                 told.append((stage, i))
-        link = link.tb_next
-    steps = [Step(stage._describe(), i, *stage._origin) for stage, i in told]
+    steps = [Step(_described(stage), i, *stage._origin) for stage, i in told]
     if isinstance(error, EvaluationError):
         steps.extend(error.path)
     return tuple(steps)
+
+
+def path_to(frame: FrameType, end: CodeType, *, calling: bool = False) -> tuple[Step, ...]:
+    """Return the stages that are waiting for a call of user code, the outermost first.
+
+    There are none if it is no stage that calls. `frame` is that of the call, or if it has
+    none, of who is `calling`; `end` is the code of a function around all of them.
+    """
+    caller = frame if calling else frame.f_back
+    if caller is None or not _is_ours(caller.f_code.co_filename):
+        return ()
+    if not calling and _is_ours(frame.f_code.co_filename):
+        return ()
+    link: TracebackType | None = None
+    here: FrameType | None = caller
+    while here is not None and here.f_code is not end:
+        link = TracebackType(link, here, here.f_lasti, here.f_lineno)
+        here = here.f_back
+    return path_of(Exception().with_traceback(link))
+
+
+def _links(error: BaseException) -> Iterator[TracebackType]:
+    """Yield the part of the traceback of `error` that tells how it came here.
+
+    One exception object raised again has the frames of its first time at the end; and if
+    another thread raises it now, anything of what that does in place of ours.
+    """
+    here: set[int] = set()
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 -- see `creation_site`
+    while frame is not None:
+        here.add(id(frame))
+        frame = frame.f_back
+    link, last = error.__traceback__, None
+    while link is not None and id(link.tb_frame) not in here:
+        link = link.tb_next
+    while link is not None:
+        frame = link.tb_frame
+        # that of a generator which has ended may not tell who called it
+        if last is not None and frame.f_back not in {None, last}:
+            return
+        yield link
+        last, link = frame, link.tb_next
 
 
 def _told_by(link: TracebackType) -> list[tuple[Any, int]]:
@@ -177,6 +227,13 @@ def _told_by(link: TracebackType) -> list[tuple[Any, int]]:
     here = link.tb_frame.f_locals
     stage, i = here.get("self"), here.get("i")
     return [(stage, int(i))] if i is not None and getattr(stage, "_is_stage", False) else []
+
+
+def _described(stage: Any) -> str:
+    try:
+        return str(stage._describe())
+    except Exception:  # noqa: BLE001 -- a function of the user's that does not tell its name
+        return type(stage).__name__.lower()
 
 
 def original_of(error: BaseException) -> BaseException:
@@ -198,7 +255,7 @@ def reraise(error: Exception) -> NoReturn:
 
 def wrapping(original: BaseException, path: tuple[Step, ...]) -> EvaluationError:
     """Return the `EvaluationError` that tells of `original` on `path`."""
-    cause = _summary(original)
+    cause = summary(original)
     lines = [f"item {path[0].index} of {path[0].stage} failed: {cause}"] if path else [cause]
     lines += [f"  {step}" for step in path]
     error = EvaluationError("\n".join(lines), path)
@@ -206,21 +263,23 @@ def wrapping(original: BaseException, path: tuple[Step, ...]) -> EvaluationError
     return error
 
 
-def bare_exception(cls: type[BaseException], args: tuple[Any, ...], state: Any) -> BaseException:
-    """Return an exception made without its `__init__`, which may not take its `args` again."""
-    error = cls.__new__(cls, *args)
-    error.args = args
-    error.__dict__.update(state)
-    return error
-
-
-def _summary(error: BaseException) -> str:
+def summary(error: BaseException) -> str:
+    """Return class and text of `error`, where it has a text that can be shown."""
     try:
-        text = str(error)
+        text = shortened(str(error), _LONGEST_TEXT)
     except Exception:  # noqa: BLE001 -- an exception class of the user's
         text = "<its text cannot be shown>"
     name = type(error).__qualname__
     return f"{name}: {text}" if text else name
+
+
+def shortened(text: str, most: int) -> str:
+    """Return `text`, or if it is longer than `most` characters its beginning and its end."""
+    left_out = len(text) - most
+    if left_out <= 0:
+        return text
+    half = most // 2
+    return f"{text[:half]} [... {left_out} characters ...] {text[-half:]}"
 
 
 class Failure:
@@ -237,12 +296,18 @@ class Failure:
     @classmethod
     def caught(cls, error: BaseException) -> "Failure":
         """Return `error`, just caught, as something that can be handed over."""
-        return cls(original_of(error), path_of(error))
+        try:
+            return cls(original_of(error), path_of(error))
+        except Exception:  # noqa: BLE001 -- code of users, in an exception that is no plain one
+            return cls(error)
 
     def throw(self) -> NoReturn:
         """Raise the error in the reader; what is no `Exception` is raised as it is."""
-        if self.trace and self.trace not in getattr(self.error, "__notes__", ()):
-            self.error.add_note(self.trace)
+        if self.trace:
+            with suppress(Exception):  # notes are what a class of the user's makes of them
+                notes = self.error.__dict__.setdefault("__notes__", [])
+                if self.trace not in notes:
+                    notes.append(self.trace)
         if isinstance(self.error, Exception):
             raise wrapping(self.error, self.path) from self.error
         raise self.error

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import seqtools
-from seqtools.errors import bare_exception
+from seqtools.engines.exceptions import bare
 
 
 def prefetch(source: Any) -> seqtools.Prefetch[Any]:
@@ -153,7 +153,7 @@ def test_an_exception_that_cannot_be_sent_is_told_in_words() -> None:
 
 
 def test_bare_exceptions_are_what_they_were() -> None:
-    error = bare_exception(Unusual, ("text",), {"code": 4})
+    error = bare(Unusual, ("text",), {"code": 4})
     assert (type(error), error.args, error.__dict__) == (Unusual, ("text",), {"code": 4})
 
 

@@ -437,7 +437,7 @@ def interrupted(method: str, folder: Path) -> subprocess.CompletedProcess[str]:
         import os, signal, sys
         import seqtools
 
-        begun, go_on = sys.argv[1:]
+        begun, go_on, reader = sys.argv[1:]
 
         def get(x):
             if x == 5 and not os.path.exists(begun):
@@ -449,6 +449,8 @@ def interrupted(method: str, folder: Path) -> subprocess.CompletedProcess[str]:
         items = iter(seqtools.prefetch(seqtools.smap(get, range(20)), 2, "{method}"))
         while True:
             try:
+                if len(seen) == 5 and not caught:
+                    open(reader, "w").close()  # not between taking an item and noting it
                 seen.append(next(items))
             except KeyboardInterrupt:
                 caught += 1
@@ -456,16 +458,18 @@ def interrupted(method: str, folder: Path) -> subprocess.CompletedProcess[str]:
                 break
         print(caught, seen == list(range(20)))
     """)
-    begun, go_on = folder / "begun", folder / "go_on"
+    begun, go_on, reader = folder / "begun", folder / "go_on", folder / "reader"
     os.mkfifo(go_on)
+    os.mkfifo(reader)
     program = subprocess.Popen(
-        [sys.executable, "-c", code, str(begun), str(go_on)],
+        [sys.executable, "-c", code, str(begun), str(go_on), str(reader)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
     gate = os.open(go_on, os.O_WRONLY)  # returns when the item is being evaluated
+    reader.read_bytes()  # returns when it is the next one
     os.killpg(program.pid, signal.SIGINT)
     os.close(gate)
     out, err = program.communicate(timeout=25)

@@ -171,6 +171,24 @@ def test_what_is_kept_beyond_the_budget_is_copied() -> None:
     os.close(both.fd)
 
 
+def test_what_is_kept_beyond_the_budget_is_no_copy_where_there_is_no_memory_for_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError
+
+    both = Both(most=SIZE // 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(mmap, "mmap", refused)
+        view = both.deliver(7)
+    assert both.budget.exceeded
+    assert (view == 7).all()
+    other = both.deliver(8)
+    assert (view == 7).all()
+    del view, other
+    os.close(both.fd)
+
+
 def test_the_memory_of_free_slots_can_be_given_back(both: Both) -> None:
     views = [both.deliver(k) for k in range(10)]
     kept = views[3]

@@ -12,7 +12,7 @@ import pytest
 
 import seqtools
 from seqtools import buffers
-from seqtools.engines import forking, slots, worker
+from seqtools.engines import slots, worker
 from seqtools.prefetching import options
 
 N = 60_000
@@ -154,13 +154,13 @@ def test_collated_batches_are_delivered_from_where_they_are_made(
 def files(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Descriptors of the files of slots that are made."""
     made: list[int] = []
-    whole = forking.Leases
+    whole = slots.Leases
 
     def leases(fd: int, size: int, budget: Any) -> Any:
         made.append(os.dup(fd))
         return whole(fd, size, budget)
 
-    monkeypatch.setattr(forking, "Leases", leases)
+    monkeypatch.setattr(slots, "Leases", leases)
     yield made
     for fd in made:
         os.close(fd)

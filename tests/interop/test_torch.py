@@ -264,3 +264,19 @@ def test_tensors_of_a_file_that_torch_has_saved(tmp_path: Path) -> None:
 
     with seqtools.prefetch(seqtools.smap(read, range(4)), 2, "process") as ready:
         assert list(ready) == [(k, True) for k in range(4)]
+
+
+@pytest.mark.parametrize("start_method", ["template", "spawn"])
+def test_workers_after_the_threads_of_torch_were_used(start_method: str) -> None:
+    def product(k: int) -> Any:
+        return torch.full((500, 500), float(k)) @ torch.ones(500, 500)
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert float(product(1)[3, 4]) == 500  # by OpenMP, whose threads a fork has not
+        options = {"method": "process", "start_method": start_method}
+        with seqtools.prefetch(seqtools.smap(product, range(6)), 2, **options) as ready:
+            assert [float(value[0, 0]) for value in ready] == [500.0 * k for k in range(6)]
+    finally:
+        torch.set_num_threads(threads)

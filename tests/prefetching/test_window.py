@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -13,6 +12,7 @@ from seqtools.prefetching.capacity import Capacity
 from seqtools.prefetching.cursors import Cursor, Follower, Gatherer
 from seqtools.prefetching.lending import MISSING
 from seqtools.prefetching.window import Window
+from tests.machines import sized
 
 
 class Bench:
@@ -579,4 +579,4 @@ class Readers(RuleBasedStateMachine):
 
 
 TestReaders = Readers.TestCase
-TestReaders.settings = settings(max_examples=300, stateful_step_count=40)
+TestReaders.settings = sized(300, 40)

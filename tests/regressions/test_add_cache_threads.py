@@ -9,7 +9,7 @@ import pytest
 from seqtools import EvaluationError, LazySequence, add_cache, flight, smap
 from tests.regressions.threads import LONG, elsewhere, together
 
-N = 6
+N = 8
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Semaphore]:
 
     monkeypatch.setattr(flight, "_wait", counted)
     yield arrived
-    assert flight._waits == {}
+    assert flight._waits.flights == {}
 
 
 def come(arrived: threading.Semaphore, count: int) -> None:
@@ -76,11 +76,11 @@ def test_loaded_by_another_between_the_look_and_the_flight() -> None:
         """Begins a flight when that of another thread has just ended."""
 
         def get(self, *arguments: Any) -> Any:
-            cached._state = cached._state[0], flights, cached._state[2]
+            cached._state = cached._state[0], flights
             elsewhere(lambda: cached[1])
             return flights.get(*arguments)
 
-    cached._state = cached._state[0], Late(), cached._state[2]
+    cached._state = cached._state[0], Late()
     assert cached[1] is None
     assert evaluated == [1]
 

@@ -1,8 +1,11 @@
 """One exception object that is raised again tells only of the time that it was raised now."""
 
+import threading
+
 import pytest
 
-from seqtools import EvaluationError, add_cache, batch, gather, smap
+from seqtools import EvaluationError, add_cache, batch, gather, prefetch, smap
+from seqtools.errors import Failure
 
 ERROR = ValueError("always the same")
 
@@ -47,3 +50,19 @@ def test_raised_twice_inside_of_another_pipeline() -> None:
     outer = smap(lambda i: inner[i + 1], range(8))
     for i in (3, 4):
         assert [index for _, index in path(outer, i)] == [i, i + 1]
+
+
+def test_raised_by_two_threads_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    both, caught_by = threading.Barrier(2), Failure.caught
+
+    def late(error: BaseException) -> Failure:
+        both.wait()  # by now the object has the traceback of whoever raised it last
+        return caught_by(error)
+
+    monkeypatch.setattr(Failure, "caught", late)
+    with prefetch(smap(fail, range(2)), 2, "thread") as stage:
+        for i in range(2):
+            with pytest.raises(EvaluationError) as caught:
+                stage[i]
+            assert caught.value.__cause__ is ERROR
+            assert {step.index for step in caught.value.path} == {i}

@@ -4,24 +4,28 @@ There are two ways, and the engine knows neither: `forking`, where there is a te
 process, and `spawning`, which needs nothing but subprocesses and pipes.
 """
 
+import time
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from seqtools.engines.dealing import Hand
 from seqtools.engines.frames import ResultReader
 from seqtools.engines.slots import Leases
+from seqtools.errors import Step
 
 
 class Member(Hand):
     """A worker process, from outside."""
 
-    __slots__ = ("attached", "leases", "number", "reader", "ready", "since")
+    __slots__ = ("attached", "hired", "leases", "number", "path", "reader", "ready", "since")
 
     def __init__(self, number: int, reader: ResultReader, leases: Leases | None) -> None:
         super().__init__()
         self.number, self.reader, self.leases = number, reader, leases
         self.ready = False  # it has loaded the pipeline
         self.attached = True  # there may be more to read
+        self.hired = time.monotonic()
+        self.path: tuple[Step, ...] = ()  # to the stage that it is at, where it tells
         self.since = 0.0  # when it began with its first block, or answered last
 
     def send(self, task: bytes) -> None:

@@ -3,16 +3,22 @@
 import os
 import pickle
 import socket
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
 from seqtools.engines import faults, slots, template
 from seqtools.engines.crews import AllEnded, Ended, Event, Member, Results
 from seqtools.engines.frames import ResultReader
-from seqtools.engines.launch import Child
-from seqtools.engines.pipes import Pipe, Poller, enlarge
-from seqtools.engines.slots import Budget, Leases
+from seqtools.engines.launch import Child, Launcher
+from seqtools.engines.pipes import Pipe, Poller, both_ways, enlarge
+from seqtools.engines.shortage import for_now
+from seqtools.engines.slots import Budget
 from seqtools.errors import WorkerStartError
+
+_PATIENCE = 1.0
+"""Seconds for the template to tell that a worker has ended. If it does not, it was stopped, or
+hangs, and is of no use."""
 
 _open_fds: set[int] = set()
 """Descriptors of all engines of this process, for a child that is forked to close."""
@@ -23,8 +29,8 @@ class ForkedWorker(Member):
 
     __slots__ = ("pid", "results", "tasks")
 
-    def __init__(self, number: int, tasks: int, results: int, leases: Leases | None) -> None:
-        super().__init__(number, ResultReader(Pipe(results)), leases)
+    def __init__(self, number: int, tasks: int, results: int) -> None:
+        super().__init__(number, ResultReader(Pipe(results)), None)
         self.tasks, self.results = tasks, results
         self.pid: int | None = None
 
@@ -42,8 +48,10 @@ class Forking:
         launch: Callable[[socket.socket, list[int]], Child],
         nworkers: int,
         budget: Budget,
+        launcher: Launcher | None = None,
     ) -> None:
         self._launch = launch  # given the socket of the template, and what it must not keep
+        self._launcher = launcher
         self._nworkers = nworkers
         self._budget = budget
         self._poller = Poller()
@@ -51,6 +59,8 @@ class Forking:
         self._hired: list[ForkedWorker | None] = [None] * nworkers
         self._control: socket.socket | None = None
         self._child: Child | None = None
+        self._death: int | None = None  # can be read when the template has ended
+        self._dismissed: dict[ForkedWorker, float] = {}  # when
 
     @staticmethod
     def possible() -> bool:
@@ -59,8 +69,8 @@ class Forking:
             return False
         try:
             first, second = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        except (AttributeError, OSError):
-            return False
+        except (AttributeError, OSError) as error:
+            return for_now(error)  # which the other way, slower, would need as well
         first.close()
         second.close()
         return True
@@ -72,33 +82,48 @@ class Forking:
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control = control
         _open_fds.add(control.fileno())
-        with theirs:
-            self._child = self._launch(theirs, sorted(_open_fds | self._poller.fds))
+
+        def launch() -> None:
+            with theirs:
+                self._child = self._launch(theirs, sorted(_open_fds | self._poller.fds))
+
+        try:
+            launch() if self._launcher is None else self._launcher.run(launch)
+        except WorkerStartError:  # perhaps there was no thread to call it
+            theirs.close()
+            raise
         self._poller.register(control.fileno())
+        # its socket does not tell, if what user code has forked there has it open
+        self._death = None if self._child is None else self._child.watch()
+        if self._death is not None:
+            _open_fds.add(self._death)
+            self._poller.register(self._death)
         faults.reach("consumer-started")
 
     def hire(self, number: int) -> ForkedWorker:
-        """Return a new worker."""
-        theirs, tasks = os.pipe()
-        results, theirs_too = os.pipe()
-        os.set_blocking(tasks, False)
-        os.set_blocking(results, False)
-        enlarge(results)
+        """Return a new worker; nothing is left where there cannot be one."""
+        tasks, results, *given = both_ways()
         _open_fds.update((tasks, results))
-        given = [theirs, theirs_too]
-        leases = None
-        memory = slots.create(self._nworkers)
-        if memory is not None:
-            leases = Leases(*memory, self._budget)
-            given.append(memory[0])
-        faults.reach("consumer-hire")
-        self._request(template.FORK, number, *given)
-        for fd in given:
-            os.close(fd)
-        worker = ForkedWorker(number, tasks, results, leases)
-        self._hired[number] = self._watched[results] = worker
-        self._poller.register(results)
-        faults.reach("consumer-hired")
+        worker = ForkedWorker(number, tasks, results)
+        try:
+            os.set_blocking(tasks, False)
+            os.set_blocking(results, False)
+            enlarge(results)
+            memory, worker.leases = slots.share(self._nworkers, self._budget)
+            if memory is not None:
+                given.append(memory)
+            self._watched[results] = worker
+            self._poller.register(results)
+            faults.reach("consumer-hire")
+            self._request(template.FORK, number, *given)
+            self._hired[number] = worker
+            faults.reach("consumer-hired")
+        except BaseException:
+            self.let_go(worker)
+            raise
+        finally:
+            for fd in given:
+                os.close(fd)
         return worker
 
     def poll(self, seconds: float) -> list[int]:
@@ -107,25 +132,32 @@ class Forking:
 
     def events(self, polled: Iterable[int]) -> Iterator[Event]:
         """Yield what has happened."""
-        told = False
+        told = gone = False
         for fd in polled:
             worker = self._watched.get(fd)
             if worker is not None:
                 yield Results(worker)
+            elif fd == self._death:
+                gone = True
             elif self._control is not None and fd == self._control.fileno():
                 told = True
-        if told:  # last: what a worker had sent before it died was read
-            yield from self._listen()
+        if told or gone:  # last: what a worker had sent before it died was read
+            yield from self._listen(gone=gone)
+        for since in self._dismissed.values():
+            if time.monotonic() - since > _PATIENCE and self._child is not None:
+                self._child.kill()
 
     def dismiss(self, worker: ForkedWorker) -> None:
         """Have the template kill a worker, which may be dead already."""
         self._unwatch(worker)
+        self._dismissed.setdefault(worker, time.monotonic())
         if worker.pid is not None:
             self._request(template.KILL, worker.pid)
 
     def let_go(self, worker: ForkedWorker) -> None:
         """Close the pipes of a worker, which ends if it has not."""
         self._unwatch(worker)
+        self._dismissed.pop(worker, None)
         fds, worker.tasks, worker.results = (worker.tasks, worker.results), -1, -1
         for fd in fds:
             if fd >= 0:
@@ -144,9 +176,13 @@ class Forking:
 
     def wait(self) -> None:
         """Wait for the end of the template."""
+        if self._launcher is not None:
+            self._launcher.settle()
         child, self._child = self._child, None
         if child is not None:
-            child.end()
+            child.end([w.pid for w in self._hired if w is not None and w.pid is not None])
+        if self._launcher is not None:
+            self._launcher.end()
 
     def _let_go_of_template(self) -> None:
         if self._control is not None:
@@ -154,6 +190,11 @@ class Forking:
             _open_fds.discard(self._control.fileno())
             self._control.close()
             self._control = None
+        if self._death is not None:
+            self._poller.unregister(self._death)
+            _open_fds.discard(self._death)
+            os.close(self._death)
+            self._death = None
 
     def _unwatch(self, worker: ForkedWorker) -> None:
         worker.attached = False
@@ -165,15 +206,9 @@ class Forking:
             with suppress(BrokenPipeError, ConnectionResetError):  # seen when it is read
                 socket.send_fds(self._control, [kind + template.NUMBER.pack(number)], fds)
 
-    def _listen(self) -> Iterator[Event]:
-        """Yield what the template tells."""
-        while self._control is not None:
-            try:
-                message = self._control.recv(1 << 16, socket.MSG_DONTWAIT)
-            except BlockingIOError:
-                return
-            except ConnectionResetError:
-                message = b""
+    def _listen(self, *, gone: bool) -> Iterator[Event]:
+        """Yield what the template has told, and that it ended if it is `gone`."""
+        while (message := self._message(gone=gone)) is not None:
             kind, rest = message[:1], message[1:]
             if not message:
                 yield AllEnded(0 if self._child is None else self._child.end())
@@ -194,3 +229,17 @@ class Forking:
             ended = next((w for w in self._hired if w is not None and w.pid == number), None)
             if ended is not None:
                 yield Ended(ended, os.waitstatus_to_exitcode(status))
+
+    def _message(self, *, gone: bool) -> bytes | None:
+        """Return what the template has told, `None` if nothing yet, empty if it has ended."""
+        for _ in range(2):
+            if self._control is None:
+                return None
+            try:
+                return self._control.recv(1 << 16, socket.MSG_DONTWAIT)
+            except BlockingIOError:
+                break
+            except ConnectionResetError:
+                # It ended before it had read all: that is said once, and before what it has told.
+                gone = True
+        return b"" if gone else None

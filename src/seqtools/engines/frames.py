@@ -16,13 +16,13 @@ from typing import Any, NamedTuple, Protocol
 from seqtools.engines import faults
 from seqtools.engines.slots import Place
 
-TASK = struct.Struct("<IqqqB?qqq")  # block, indices, mode, timed; what comes next
+TASK = struct.Struct("<IqqqB??qqq")  # block, indices, mode, timed, watched; what comes next
 # Indices are a start, stop and step;
 # where the step is 0, a list of so many as the start says follows.
 RESULT = struct.Struct("<IIIBdIQ")  # block, done before, count, kind, seconds, places, length
 _PLACE = struct.Struct("<QQI")  # length, offset, slot
 
-VALUES, FAILURE, END, READY, UNABLE = range(5)  # kinds of results
+VALUES, FAILURE, END, READY, UNABLE, STAGE = range(6)  # kinds of results
 
 LONGEST_LIST = 400
 """Indices in a list, so that a task is written in one piece: less than PIPE_BUF bytes."""
@@ -32,20 +32,21 @@ _ALIGNMENT = 64
 _LARGE = 1 << 16
 
 
-def task(
+def task(  # noqa: PLR0913 -- what a task consists of
     block: int,
     indices: Sequence[int],
     mode: int,
     ahead: Sequence[int] = (),
     *,
     timed: bool = False,
+    watched: bool = False,
 ) -> bytes:
     """Return the message that asks for `indices`, and tells of those that come next.
 
     Both are ranges, or lists of `LONGEST_LIST` and 64 indices at most.
     """
     lists = [part for part in (indices, ahead) if not isinstance(part, range)]
-    head = TASK.pack(block, *_place(indices), mode, timed, *_place(ahead))
+    head = TASK.pack(block, *_place(indices), mode, timed, watched, *_place(ahead))
     return head + b"".join(struct.pack(f"<{len(part)}q", *part) for part in lists)
 
 
@@ -63,6 +64,8 @@ class Task(NamedTuple):
     mode: int
     timed: bool
     """Whether it is to be known which item is being evaluated."""
+    watched: bool
+    """Whether it is to be told which stage is."""
     ahead: Sequence[int]
     """What comes next, in order of need, for whichever worker."""
 
@@ -83,9 +86,9 @@ class TaskReader:
         head = self.take(TASK.size)
         if head is None:
             return None
-        block, start, stop, step, mode, timed, *ahead = TASK.unpack(head)
+        block, start, stop, step, mode, timed, watched, *ahead = TASK.unpack(head)
         indices = self._indices(start, stop, step)
-        return Task(block, indices, mode, timed, self._indices(*ahead))
+        return Task(block, indices, mode, timed, watched, self._indices(*ahead))
 
     def _indices(self, start: int, stop: int, step: int) -> Sequence[int]:
         if step:
@@ -172,6 +175,8 @@ class Result(NamedTuple):
     """Time spent on these items."""
     parts: list[memoryview | Place]
     """The pickle, and the buffers."""
+    missing: int = 0
+    """Bytes of the message, if there was no memory for them: there are no parts then."""
 
 
 class Source(Protocol):
@@ -193,6 +198,7 @@ class ResultReader:
         self._large: Any = None  # a message too large to be read in chunks
         self._filled = 0
         self._head: tuple[Any, ...] = ()
+        self._unwanted = 0  # bytes still to come of a message for which there is no memory
 
     def read(self) -> tuple[list[Result], bool]:
         """Return the results that are complete, and whether the worker can send more."""
@@ -211,6 +217,10 @@ class ResultReader:
             with memoryview(self._large) as view:
                 n = self._source.readinto(view[self._filled :])
             self._filled += n
+            return n
+        if self._unwanted:
+            n = len(self._source.read(min(self._unwanted, _CHUNK)))
+            self._unwanted -= n
             return n
         data = self._source.read(_CHUNK)
         self._buffer += data
@@ -234,13 +244,23 @@ class ResultReader:
                 break
             message: Any = body
             if len(body) < length or head[5] > 1:
-                message = mmap.mmap(-1, length)  # aligned, as parts of it become arrays
+                try:
+                    message = mmap.mmap(-1, length)  # aligned, as parts of it become arrays
+                except (OSError, MemoryError):  # its items fail, and what follows is read as ever
+                    self._unwanted = length - len(body)
+                    results.append(_missing(head))
+                    continue
                 message[: len(body)] = body
             if len(body) < length:
                 self._head, self._filled, self._large = head, len(body), message
                 break
             results.append(_result(head, memoryview(message)))
         del self._buffer[:at]
+
+
+def _missing(head: tuple[Any, ...]) -> Result:
+    block, done, count, kind, seconds, _, length = head
+    return Result(block, done, count, kind, seconds, [], length)
 
 
 def _result(head: tuple[Any, ...], view: memoryview) -> Result:

@@ -1,14 +1,19 @@
-"""Starting the template process, and seeing to its end."""
+"""Starting processes, and seeing to their end."""
 
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, TypeVar
 
+from seqtools.engines.shortage import advised, start_thread
 from seqtools.errors import WorkerStartError
 
 _THREAD_LIMITS = (
@@ -21,8 +26,67 @@ _THREAD_LIMITS = (
 """Every worker would use all cores; these are read when a library is loaded, so they are
 set before the interpreter starts. A limit that the user has set is kept."""
 
-_PATIENCE = 2.0
+_PATIENCE = 0.6
 """Seconds for a template to end by itself: it gives its workers 0.3 and kills them then."""
+
+T = TypeVar("T")
+
+
+class Launcher:
+    """A thread that starts processes, and is there as long as they are.
+
+    Linux ends a process with the *thread* that started it, if it asks for that. Who wants
+    workers may be a thread that ends before them; this one does not. What it starts is not
+    lost to a Ctrl-C either, which only the main thread gets.
+    """
+
+    def __init__(self) -> None:
+        self._orders: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._ended = threading.Event()
+
+    def run(self, order: Callable[[], T]) -> T:
+        """Return what `order` does, called in the thread.
+
+        Raises:
+            WorkerStartError: If there can be no such thread.
+        """
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, name="seqtools-launcher", daemon=True)
+            start_thread(thread)
+            self._thread = thread
+        answer: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
+
+        def answered() -> None:
+            try:
+                answer.put((order(), None))
+            except BaseException as error:  # noqa: BLE001 -- raised where it was ordered
+                answer.put((None, error))
+
+        self._orders.put(answered)
+        result, raised = answer.get()
+        if raised is not None:
+            raise raised
+        return result  # type: ignore[return-value]
+
+    def settle(self) -> None:
+        """Wait until what was ordered is done, also by who was interrupted since."""
+        if self._thread is not None and threading.get_ident() != self._thread.ident:
+            self.run(lambda: None)
+
+    def end(self) -> None:
+        """End the thread, and with it the processes that it has started."""
+        if self._thread is not None and threading.get_ident() != self._thread.ident:
+            self._orders.put(None)
+            # not join(): called by the end of a thread, it would make a dummy of that one
+            self._ended.wait()
+            self._thread = None
+
+    def _run(self) -> None:
+        while (order := self._orders.get()) is not None:
+            order()
+            del order  # it refers to whose thread this is
+        self._ended.set()
 
 
 class Child:
@@ -32,20 +96,40 @@ class Child:
         self._pid: int | None = pid
         self._status = 0
 
-    def end(self) -> int:
-        """Wait for the process to end, in the end kill it; return its exit code."""
+    def watch(self) -> int | None:
+        """Return a descriptor as `watch` does."""
+        return None if self._pid is None else watch(self._pid)
+
+    def kill(self) -> None:
+        """Have the process end at once."""
+        if self._pid is not None:
+            with suppress(ProcessLookupError):  # the user has had it waited for elsewhere
+                os.kill(self._pid, signal.SIGKILL)
+
+    def end(self, family: Iterable[int] = ()) -> int:
+        """Wait for the process to end, in the end kill it; return its exit code.
+
+        It takes the processes of its `family` with it, as the system sees to if it is killed.
+        """
         deadline = time.monotonic() + _PATIENCE
         delay = 0.0005
+        orphans: list[int] = []
         while self._pid is not None:
             with suppress(ChildProcessError):  # the user has it waited for elsewhere
                 if time.monotonic() > deadline:
-                    os.kill(self._pid, signal.SIGKILL)
+                    orphans = orphans or [fd for pid in family if (fd := watch(pid)) is not None]
+                    self.kill()
                 pid, self._status = os.waitpid(self._pid, os.WNOHANG)
                 if not pid:
                     time.sleep(delay)
                     delay = min(2 * delay, 0.02)
                     continue
             self._pid = None
+        for fd in orphans:
+            poller = select.poll()
+            poller.register(fd, select.POLLIN)
+            poller.poll(1000 * _PATIENCE)
+            os.close(fd)
         return os.waitstatus_to_exitcode(self._status)
 
 
@@ -63,6 +147,14 @@ def launch(control: socket.socket, payload: int) -> Child:
     )
     process.returncode = 0  # from here on it is ours to wait for
     return Child(process.pid)
+
+
+def watch(pid: int) -> int | None:
+    """Return a descriptor that is readable when process `pid` has ended, if there can be one."""
+    if hasattr(os, "pidfd_open"):
+        with suppress(OSError):
+            return os.pidfd_open(pid)
+    return None
 
 
 def interpreter(code: str, **options: Any) -> subprocess.Popen[bytes]:
@@ -86,8 +178,8 @@ def interpreter(code: str, **options: Any) -> subprocess.Popen[bytes]:
             **options,
         )
     except OSError as error:
-        message = f"no worker processes, as {sys.executable!r} cannot be started: {error}"
-        raise WorkerStartError(message) from error
+        what = f"no worker processes, as {sys.executable!r} cannot be started"
+        raise WorkerStartError(f"{advised(what, error)}: {error!r}") from error
 
 
 _USUALLY = {

@@ -10,14 +10,19 @@ class Poller:
     """Waits until one of many descriptors can be read; any thread may close it."""
 
     def __init__(self) -> None:
-        # epoll keeps its list in the kernel: 1 µs for 64 descriptors, against 55 µs
-        self._epoll = select.epoll() if hasattr(select, "epoll") else None
-        self._poll = select.poll() if self._epoll is None else None
-        self._wake, self._wakeup = os.pipe()
         self._lock = threading.Lock()
         self._waiting = 0
         self._closed = False
-        self.register(self._wake)
+        self._epoll: select.epoll | None = None
+        self._wake, self._wakeup = os.pipe()
+        try:
+            # epoll keeps its list in the kernel: 1 µs for 64 descriptors, against 55 µs
+            self._epoll = select.epoll() if hasattr(select, "epoll") else None
+            self._poll = select.poll() if self._epoll is None else None
+            self.register(self._wake)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def fds(self) -> set[int]:
@@ -91,6 +96,21 @@ class Pipe:
     def readinto(self, view: memoryview) -> int:
         """Read into `view`, and return how much; as `read`."""
         return os.readv(self._fd, [view])
+
+
+def both_ways() -> tuple[int, int, int, int]:
+    """Return the descriptors of a pipe to a worker and one back.
+
+    They are our end of the first and of the second, and those of the worker.
+    """
+    theirs, tasks = os.pipe()
+    try:
+        results, theirs_too = os.pipe()
+    except BaseException:
+        os.close(theirs)
+        os.close(tasks)
+        raise
+    return tasks, results, theirs, theirs_too
 
 
 def enlarge(fd: int) -> None:

@@ -31,16 +31,21 @@ from seqtools.engines.crews import Crew, Ended, Member, Results
 from seqtools.engines.dealing import Dealer
 from seqtools.engines.forking import Forking
 from seqtools.engines.grouping import GroupOf
-from seqtools.engines.launch import Child, launch, meaning
+from seqtools.engines.launch import Child, Launcher, launch, meaning
 from seqtools.engines.shipping import Loader, Pipeline, pack
+from seqtools.engines.shortage import start_thread, told
 from seqtools.engines.slots import Budget, Place
 from seqtools.engines.spawning import Spawning
 from seqtools.engines.template import fork_template
 from seqtools.engines.worker import MODES
 from seqtools.errors import Failure, ItemTimeout, WorkerDied, WorkerStartError, seterr
 
+_NO_START = "worker processes could not be started"
 _KEEPER_SECONDS = 0.01
 """How long the receiver must be away for the keeper to take over."""
+_START_SECONDS = 60.0
+"""How long a worker may take to start where items may take only so long. Arbitrary: to import
+large libraries from a slow disk takes half of it."""
 _MOST_DEATHS = 3
 """Deaths for each worker, in a row and without a result, to give up after. Arbitrary."""
 
@@ -81,17 +86,24 @@ class ProcessEngine:
             shipment = pack(source, get, start_hook, hints)
             self._payload, self._loader = shipment.fd, Loader(shipment.by_value)
         self._budget = Budget(most_kept)
-        self._crew = self._made_crew(start_method, (get, hints, []), start_hook)
+        try:
+            with told(_NO_START):
+                self._crew = self._made_crew(start_method, (get, hints, []), start_hook)
+        except BaseException:
+            if self._payload is not None:
+                os.close(self._payload)
+            raise
         self._busy = threading.Event()
         self._stopping = threading.Event()
         self._unkept = threading.Event()
         self._keeper = threading.Thread(target=self._keep, name="seqtools-keeper", daemon=True)
         try:
-            self._start()
+            with told(_NO_START):
+                self._start()
+            start_thread(self._keeper)
         except BaseException:
             self.close()
             raise
-        self._keeper.start()
 
     def _made_crew(self, start_method: str, pipeline: Pipeline, hook: Any) -> Crew:
         payload = self._payload
@@ -106,7 +118,9 @@ class ProcessEngine:
             )
         if start_method == "spawn" or not Forking.possible():
             return Spawning(payload)
-        return Forking(lambda control, _: launch(control, payload), self._nworkers, self._budget)
+        return Forking(
+            lambda control, _: launch(control, payload), self._nworkers, self._budget, Launcher()
+        )
 
     # What an engine does
 
@@ -182,14 +196,19 @@ class ProcessEngine:
 
     def _start(self) -> None:
         self._crew.start()
-        self._workers = [self._crew.hire(number) for number in range(self._nworkers)]
+        for number in range(self._nworkers):
+            self._workers.append(self._crew.hire(number))
 
     def _deal(self) -> None:
         workers = [worker for worker in self._workers if worker.attached]
         for worker, block in self._dealer.deal(workers):
-            ahead = () if self._hints is None else self._dealer.ahead(worker, block, AHEAD)
+            # an item that may do harm is not to do it in a thread that reads ahead
+            hinted = self._hints is not None and not block.alone
+            ahead = self._dealer.ahead(worker, block, AHEAD) if hinted else ()
             timed = self._timeout is not None
-            task = frames.task(block.number, block.indices, self._mode, ahead, timed=timed)
+            task = frames.task(
+                block.number, block.indices, self._mode, ahead, timed=timed, watched=block.alone
+            )
             if len(worker.blocks) == 1:
                 worker.since = time.monotonic()
             if faults.armed:
@@ -206,19 +225,20 @@ class ProcessEngine:
         if faults.armed:
             faults.reach("consumer-polled")
         try:
-            for event in self._crew.events(polled):
-                if isinstance(event, Results):
-                    if event.worker.attached:
-                        self._read(event.worker)
-                elif isinstance(event, Ended):
-                    self._replace(event.worker, event.code)
-                else:
-                    self._replace_all(event.code)
+            with told("worker processes cannot go on"):
+                for event in self._crew.events(polled):
+                    if isinstance(event, Results):
+                        if event.worker.attached:
+                            self._read(event.worker)
+                    elif isinstance(event, Ended):
+                        self._replace(event.worker, event.code)
+                    else:
+                        self._replace_all(event.code)
+                if self._timeout is not None:
+                    self._end_overdue(self._timeout)
         except WorkerStartError as error:
             self._fatal = error
         if not self._closed and self._fatal is None:
-            if self._timeout is not None:
-                self._end_overdue(self._timeout)
             self._deal()
 
     # Taking results
@@ -243,7 +263,11 @@ class ProcessEngine:
             unable = WorkerStartError(told)
             unable.add_note(story)
             raise unable
+        if result.kind == frames.STAGE:
+            worker.path = pickle.loads(self._part(worker, result.parts[0]))
+            return
         self._unlucky = 0
+        worker.path = ()
         block = worker.blocks[0]
         if (result.block, result.done) != (block.number, block.answered):
             message = f"worker {worker.number} answers block {result.block}, not {block.number}"
@@ -258,13 +282,16 @@ class ProcessEngine:
                 self._dealer.suspect(indices)
                 return
             message = f"item {indices[0]} cannot be loaded from a worker process: {error!r}"
-            failed = TypeError(message)
+            kind = MemoryError if isinstance(error, MemoryError) else TypeError
+            failed = kind(message)
             failed.__cause__ = error
             self._done.append((indices[0], Failure(failed)))
 
     def _outcomes(self, worker: Member, result: frames.Result) -> list[Any]:
         if result.kind == frames.END:
             return [END]
+        if result.missing:
+            raise MemoryError(f"no {result.missing >> 20:,} MB for what was sent")
         body, *buffers = [self._part(worker, part) for part in result.parts]
         loaded = self._loader.loads(body, buffers)
         if faults.armed:
@@ -287,9 +314,9 @@ class ProcessEngine:
                 self._workers[worker.number] = self._crew.hire(worker.number)
 
     def _replace_all(self, code: int) -> None:
-        workers, self._workers = self._workers, []
-        for worker in workers:
+        for worker in self._workers:  # which are still there to be let go of, if this fails
             self._lost(worker, code)
+        self._workers = []
         if self._fatal is None:
             self._start()
 
@@ -302,7 +329,7 @@ class ProcessEngine:
         faults.reach("consumer-lost")
         if culprit is not None:
             why = f"a worker process died twice while it evaluated item {culprit}: {meaning(code)}"
-            self._done.append((culprit, Failure(WorkerDied(why))))
+            self._done.append((culprit, Failure(WorkerDied(why), worker.path)))
             self._unlucky = 0
         self._unlucky += 1
         if self._unlucky > _MOST_DEATHS * self._nworkers:
@@ -318,6 +345,12 @@ class ProcessEngine:
     def _end_overdue(self, timeout: float) -> None:
         """Have workers replaced that are at an item for longer than `timeout`."""
         for worker in self._workers:
+            if not worker.ready and time.monotonic() - worker.hired > _START_SECONDS:
+                message = (
+                    f"worker process {worker.number} was not ready after {_START_SECONDS:g} "
+                    "seconds: start_hook, or loading the pipeline, hangs"
+                )
+                raise WorkerStartError(message)
             if worker.ready and self._overdue(worker, timeout) is not None:
                 self._read(worker)  # what it has answered before, or by now
                 culprit = self._overdue(worker, timeout)

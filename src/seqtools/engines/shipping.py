@@ -10,6 +10,7 @@ privately: however many workers there are, there is one copy until somebody writ
 that lie in mapped files are not copied at all: workers map the files.
 """
 
+import functools
 import io
 import mmap
 import os
@@ -19,14 +20,17 @@ import sys
 import tempfile
 import types
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 import cloudpickle
 
-from seqtools.engines.mappings import find_in_files, map_place
+from seqtools.engines import exceptions
+from seqtools.engines.mappings import Found, find_in_files, map_place
 from seqtools.engines.pickling import PipelinePickler, unpicklable
 from seqtools.engines.reducing import Reducer, reducer
+from seqtools.engines.shortage import for_now, told
 from seqtools.engines.weighing import warn_if_much
+from seqtools.errors import summary
 
 _ALIGNMENT = 64
 _HEAD = struct.Struct("<QQQQ")  # lengths of prelude, pipeline and files, number of buffers
@@ -46,7 +50,8 @@ def pack(source: Any, get: Callable[[int], Any], hook: Any, hints: Any = None) -
     """Return `get` and `hints`, which read `source`, and the start hook ready to be sent.
 
     Raises:
-        WorkerStartError: If something of it cannot be pickled; names the stage.
+        WorkerStartError: If something of it cannot be pickled, which names the stage, or if
+            there is no file for it.
     """
     buffers: list[pickle.PickleBuffer] = []
     first, second = io.BytesIO(), io.BytesIO()
@@ -62,25 +67,38 @@ def pack(source: Any, get: Callable[[int], Any], hook: Any, hints: Any = None) -
     shared = sum(raw.nbytes for k, raw in enumerate(raws) if k not in places)
     warn_if_much(source, first.tell() + second.tell(), shared)
     parts = [first.getbuffer(), second.getbuffer(), memoryview(pickle.dumps(files))]
-    end = _HEAD.size + sum(map(len, parts)) + _BUFFER.size * len(raws)
-    fd = _anonymous_file()
-    with os.fdopen(os.dup(fd), "wb") as file:
-        file.write(_HEAD.pack(*map(len, parts), len(raws)))
-        for part in parts:
-            file.write(part)
-        for k, raw in enumerate(raws):
-            if k not in places:
-                begin = end + -end % _ALIGNMENT
-                end = begin + raw.nbytes
-                places[k] = -1, begin, end
-            file.write(_BUFFER.pack(*places[k]))
-        for k, raw in enumerate(raws):
-            number, begin, _ = places[k]
-            if number < 0:
-                file.seek(begin)
-                file.write(raw)
-        file.truncate(end)
+    size = sum(map(len, parts)) + shared
+    with told(f"no file for the {size / 1e6:,.1f} MB of the pipeline could be written"):
+        fd = _anonymous_file()
+        try:
+            with os.fdopen(os.dup(fd), "wb") as file:
+                _write(file, parts, raws, places)
+        except BaseException:
+            os.close(fd)
+            raise
     return Shipment(fd, pickler.by_value)
+
+
+def _write(
+    file: BinaryIO, parts: list[memoryview], raws: list[memoryview], places: dict[int, Found]
+) -> None:
+    """Write the parts of a shipment, and those buffers that have no place in another file."""
+    places = dict(places)
+    end = _HEAD.size + sum(map(len, parts)) + _BUFFER.size * len(raws)
+    file.write(_HEAD.pack(*map(len, parts), len(raws)))
+    file.writelines(parts)
+    for k, raw in enumerate(raws):
+        if k not in places:
+            begin = end + -end % _ALIGNMENT
+            end = begin + raw.nbytes
+            places[k] = -1, begin, end
+        file.write(_BUFFER.pack(*places[k]))
+    for k, raw in enumerate(raws):
+        number, begin, _ = places[k]
+        if number < 0:
+            file.seek(begin)
+            file.write(raw)
+    file.truncate(end)
 
 
 Pipeline: TypeAlias = tuple[Callable[[int], Any], Any, list[Any]]
@@ -119,9 +137,14 @@ def _anonymous_file() -> int:
     if hasattr(os, "memfd_create"):
         try:
             return os.memfd_create("seqtools", os.MFD_CLOEXEC)
-        except OSError:  # not allowed here
-            pass
-    with tempfile.TemporaryFile() as file:
+        except OSError as error:
+            if for_now(error):
+                raise
+            # else it is not allowed here
+    with (
+        told("no temporary file could be made, in the folder that TMPDIR names or elsewhere"),
+        tempfile.TemporaryFile() as file,
+    ):
         return os.dup(file.fileno())
 
 
@@ -167,9 +190,19 @@ class Dumper:
         self._reducers = _Reducers(by_value)
 
     def dumps(self, value: Any, buffer_callback: Callable[[Any], Any] | None = None) -> Any:
-        """Return `value` pickled, large buffers given to `buffer_callback`."""
+        """Return `value` pickled, large buffers given to `buffer_callback`.
+
+        Raises:
+            Exception: If that fails, and nothing else, whatever code of users raises: it must
+                not end a worker.
+        """
         file = io.BytesIO()
-        _ResultPickler(file, buffer_callback, self._reducers).dump(value)
+        try:
+            _ResultPickler(file, buffer_callback, self._reducers).dump(value)
+        except Exception:
+            raise
+        except BaseException as error:
+            raise pickle.PicklingError(summary(error)) from error
         return file.getbuffer()
 
 
@@ -181,6 +214,8 @@ class _ResultUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str, /) -> Any:
         if name == "_number" and module == __name__:
             return self._by_value.__getitem__
+        if name == "opened" and module == exceptions.__name__:
+            return functools.partial(exceptions.opened, loads=Loader(self._by_value).loads)
         return super().find_class(module, name)
 
 
@@ -191,7 +226,14 @@ class Loader:
         self._by_value = by_value
 
     def loads(self, data: Any, buffers: Sequence[Any] = ()) -> Any:
-        """Return the value that a `Dumper` pickled."""
+        """Return the value that a `Dumper` pickled.
+
+        Raises:
+            Exception: If that fails: see `exceptions.load`.
+        """
+        return exceptions.load(lambda: self._loads(data, buffers))
+
+    def _loads(self, data: Any, buffers: Sequence[Any]) -> Any:
         if not self._by_value:
             return pickle.loads(data, buffers=buffers)
         return _ResultUnpickler(io.BytesIO(data), buffers, self._by_value).load()

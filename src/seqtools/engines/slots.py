@@ -28,6 +28,9 @@ from typing import Any, NamedTuple
 
 from seqtools.engines import faults
 
+if sys.platform != "win32":
+    import resource  # now: later, there may be no descriptor to load it with
+
 _FLAGS = 1 << 20
 """Bytes for flags: a slot of 32 KB for each would be 32 GB."""
 _PROGRESS = struct.Struct("<IId")  # block, place in it, time as of time.monotonic()
@@ -64,8 +67,6 @@ def create(nworkers: int) -> tuple[int, int] | None:
         fd = os.memfd_create("seqtools", os.MFD_CLOEXEC)
     except OSError:  # not allowed here
         return None
-    import resource
-
     size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     size = min(size, _ADDRESSES // nworkers)
     for limit, share in ((resource.RLIMIT_AS, 8 * nworkers), (resource.RLIMIT_FSIZE, 1)):
@@ -82,6 +83,23 @@ def create(nworkers: int) -> tuple[int, int] | None:
         size -= size % _PAGE
     os.close(fd)
     return None
+
+
+def share(nworkers: int, budget: "Budget") -> "tuple[int, Leases] | tuple[None, None]":
+    """Return a descriptor for one of `nworkers` to have, and our side of the same memory.
+
+    Where there is no such memory, or too little of something that it takes, there is neither,
+    and values come through the pipe.
+    """
+    made = create(nworkers)
+    if made is None:
+        return None, None
+    fd, size = made
+    try:
+        return fd, Leases(fd, size, budget)
+    except (OSError, MemoryError):
+        os.close(fd)
+        return None, None
 
 
 def _mapped(fd: int, size: int) -> mmap.mmap:
@@ -307,15 +325,16 @@ class Leases:
         self._forks = len(_forks)
 
     def lease(self, place: Place) -> memoryview:
-        """Return the bytes at `place`, a copy if too much is kept.
+        """Return the bytes at `place`, a copy if too much is kept and there is room for one.
 
         The slot is free when the last view of them is dropped.
         """
         if not self._budget.allows(place.nbytes):
-            copy = memoryview(mmap.mmap(-1, place.nbytes))
-            copy[:] = self._view[place.offset : place.offset + place.nbytes]
-            self._memory[place.slot] = 0
-            return copy
+            with suppress(OSError, MemoryError):
+                copy = memoryview(mmap.mmap(-1, place.nbytes))
+                copy[:] = self._view[place.offset : place.offset + place.nbytes]
+                self._memory[place.slot] = 0
+                return copy
         lease, ref = _lease(self._memory, place, self._dropped)
         self._budget.note(ref)
         return lease

@@ -26,10 +26,12 @@ from typing import Any, NoReturn
 from seqtools.engines import faults, frames
 from seqtools.engines.crews import Ended, Event, Member, Results
 from seqtools.engines.hooks import call_hook
-from seqtools.engines.launch import interpreter
+from seqtools.engines.launch import Launcher, interpreter
+from seqtools.engines.pipes import both_ways
 from seqtools.engines.seeding import seed_generators
 from seqtools.engines.shipping import Delivery
-from seqtools.engines.worker import Worker, leave, quiet
+from seqtools.engines.shortage import start_thread
+from seqtools.engines.worker import Worker, end_with, leave, quiet
 
 _GREETING = struct.Struct("<IQ")  # number of the worker, length of the pipeline
 _CHUNK = 1 << 18
@@ -42,30 +44,49 @@ _LOOK = 0.2
 class SpawnedWorker(Member):
     """A worker with two threads, one to write tasks and one to read results."""
 
-    __slots__ = ("_tell", "_threads", "_unsent", "inbox", "process")
+    __slots__ = ("_results", "_tasks", "_tell", "_threads", "_unsent", "inbox", "process")
 
     def __init__(
-        self, number: int, process: subprocess.Popen[bytes], tell: Callable[[Event], None]
+        self,
+        number: int,
+        process: subprocess.Popen[bytes],
+        pipes: tuple[int, int],
+        tell: Callable[[Event], None],
     ) -> None:
         self.inbox = Inbox()
         super().__init__(number, frames.ResultReader(self.inbox), None)
         self.process = process
+        tasks, results = pipes
+        self._tasks, self._results = open(tasks, "wb"), open(results, "rb", buffering=0)  # noqa: SIM115 -- closed by its threads
         self._tell = tell
         self._unsent: queue.SimpleQueue[bytes | memoryview | None] = queue.SimpleQueue()
         self._threads: dict[int | None, threading.Event] = {}
 
     def start(self) -> None:
-        """Start its threads."""
-        for target in (self._write, self._listen):
-            ended = threading.Event()
-            thread = threading.Thread(
-                target=self._run,
-                args=(target, ended),
-                name=f"seqtools-pipe-{self.number}",
-                daemon=True,
-            )
-            thread.start()
-            self._threads[thread.ident] = ended
+        """Start its threads.
+
+        Raises:
+            WorkerStartError: If there are none to be had; the process has ended then.
+        """
+        try:
+            for target in (self._write, self._listen):
+                ended = threading.Event()
+                thread = threading.Thread(
+                    target=self._run,
+                    args=(target, ended),
+                    name=f"seqtools-pipe-{self.number}",
+                    daemon=True,
+                )
+                start_thread(thread)
+                self._threads[thread.ident] = ended
+        except BaseException:
+            self.process.kill()
+            self.process.wait()
+            self.end()
+            self.wait()
+            self._tasks.close()
+            self._results.close()
+            raise
 
     def wait(self) -> None:
         """Wait for the end of its threads."""
@@ -90,21 +111,20 @@ class SpawnedWorker(Member):
         self._unsent.put(None)
 
     def _write(self) -> None:
-        pipe = self.process.stdin
-        assert pipe is not None  # noqa: S101 -- for mypy
-        with suppress(OSError), pipe:  # it is dead, which the other thread sees
+        with suppress(OSError), self._tasks as pipe:  # it is dead, which the other thread sees
             while (data := self._unsent.get()) is not None:
                 pipe.write(data)
                 pipe.flush()
 
     def _listen(self) -> None:
         """Take what it sends until it has ended."""
-        pipe = self.process.stdout
-        assert pipe is not None  # noqa: S101 -- for mypy
-        with pipe:
-            while self._readable(pipe.fileno()) and (data := os.read(pipe.fileno(), _CHUNK)):
-                self.inbox.add(data)
-                self._tell(Results(self))
+        try:
+            with self._results as pipe:
+                while self._readable(pipe.fileno()) and (data := os.read(pipe.fileno(), _CHUNK)):
+                    self.inbox.add(data)
+                    self._tell(Results(self))
+        except (OSError, MemoryError):  # what it sends cannot be read: another may do better
+            self.process.kill()
         self.inbox.end()
         self._tell(Ended(self, self.process.wait()))
         self.end()
@@ -167,6 +187,7 @@ class Spawning:
         self._told: list[Event] = []
         self._closed = False
         self._all: list[SpawnedWorker] = []
+        self._launcher = Launcher()
 
     def start(self) -> None:
         """Prepare for workers: nothing is needed."""
@@ -174,17 +195,31 @@ class Spawning:
     def hire(self, number: int) -> SpawnedWorker:
         """Return a new worker."""
         faults.reach("consumer-hire")
-        process = interpreter(
-            "from seqtools.engines.spawning import main; main()",
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        worker = SpawnedWorker(number, process, self._tell)
+        worker = self._launcher.run(lambda: self._launched(number))
+        faults.reach("consumer-hired")
+        return worker
+
+    def _launched(self, number: int) -> SpawnedWorker:
+        # subprocess, before Python 3.13, leaves a pipe open where it cannot make a second one
+        tasks, results, theirs, theirs_too = both_ways()
+        try:
+            process = interpreter(
+                f"from seqtools.engines.spawning import main; main({os.getpid()})",
+                stdin=theirs,
+                stdout=theirs_too,
+            )
+        except BaseException:
+            os.close(tasks)
+            os.close(results)
+            raise
+        finally:
+            os.close(theirs)
+            os.close(theirs_too)
+        worker = SpawnedWorker(number, process, (tasks, results), self._tell)
+        self._all.append(worker)
         worker.send(_GREETING.pack(number, len(self._pipeline)))
         worker.send(memoryview(self._pipeline))
         worker.start()
-        self._all.append(worker)
-        faults.reach("consumer-hired")
         return worker
 
     def poll(self, seconds: float) -> None:
@@ -220,6 +255,7 @@ class Spawning:
 
     def wait(self) -> None:
         """Wait until workers have ended; kill those that do not."""
+        self._launcher.settle()
         deadline = time.monotonic() + _PATIENCE
         for worker in self._all:
             try:
@@ -229,6 +265,7 @@ class Spawning:
         for worker in self._all:
             worker.wait()
         self._all.clear()
+        self._launcher.end()
 
     def _tell(self, event: Event) -> None:
         with self._happened:
@@ -253,30 +290,36 @@ class _Tasks(frames.TaskReader):
         return self._read.get()
 
     def _watch(self) -> None:
-        while True:
-            # a child that the consumer has forked may have our pipe open
-            while os.name == "posix" and not select.select([self._fd], [], [], 1.0)[0]:
-                if os.getppid() != self._parent:
-                    leave(1)
-            data = os.read(self._fd, _CHUNK)
-            if not data:
-                leave(0)  # also inside of user code: nobody wants what it computes
-            self._read.put(data)
+        try:
+            while data := self._next():
+                self._read.put(data)
+        except BaseException:  # noqa: BLE001 -- without this thread, nothing would ever come
+            traceback.print_exc()
+            leave(1)
+        leave(0)  # also inside of user code: nobody wants what it computes
+
+    def _next(self) -> bytes:
+        # a child that the consumer has forked may have our pipe open
+        while os.name == "posix" and not select.select([self._fd], [], [], 1.0)[0]:
+            if os.getppid() != self._parent:
+                leave(1)
+        return os.read(self._fd, _CHUNK)
 
 
-def main() -> NoReturn:
-    """Be a worker, and never return."""
+def main(parent: int) -> NoReturn:
+    """Be a worker of the process `parent`, and never return."""
     quiet()
+    end_with(parent)
     tasks, results = _own_pipes()
     try:
         greeting = bytearray(_GREETING.size)
         _fill(memoryview(greeting), tasks)
         number, length = _GREETING.unpack(greeting)
         name = f"worker process {number} (pid {os.getpid()})"
-        memory = mmap.mmap(-1, length)
-        _fill(memoryview(memory), tasks)
-        reader = _Tasks(tasks)
         try:
+            memory = mmap.mmap(-1, length)
+            _fill(memoryview(memory), tasks)
+            reader = _Tasks(tasks)
             faults.reach("worker-started")
             delivery = Delivery(memory)
             sys.argv[:], hook = delivery.prelude()

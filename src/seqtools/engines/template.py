@@ -12,6 +12,7 @@ so it knows at once when and how one ended, and it ends them all when its socket
 or the consumer dies.
 """
 
+import errno
 import gc
 import mmap
 import os
@@ -30,10 +31,12 @@ from typing import Any, NoReturn
 
 from seqtools.engines import faults, frames
 from seqtools.engines.hooks import call_hook
+from seqtools.engines.launch import watch
 from seqtools.engines.seeding import seed_generators
 from seqtools.engines.shipping import Delivery, Pipeline
+from seqtools.engines.shortage import advised
 from seqtools.engines.slots import Slots
-from seqtools.engines.worker import Worker, leave, quiet
+from seqtools.engines.worker import Worker, end_with, leave, quiet
 
 FORK, KILL = b"F", b"K"  # requests: followed by a number, or a process id
 STARTED, ENDED, FAILED = b"S", b"E", b"X"  # answers: followed by STATUS, or a message
@@ -47,6 +50,7 @@ _PATIENCE = 0.3
 def main(control: int, payload: int, parent: int) -> NoReturn:
     """Run a template in a fresh interpreter, and never return."""
     quiet()
+    end_with(parent)
     template = Template(socket.socket(fileno=control), parent)
     try:
         faults.reach("template-started")
@@ -114,7 +118,7 @@ class Template:
         self._workers: set[int] = set()
         self._poller = select.poll()
         self._poller.register(control, select.POLLIN)
-        self._parent_fd = _watch(parent)
+        self._parent_fd = watch(parent)
         if self._parent_fd is not None:
             self._poller.register(self._parent_fd, select.POLLIN)
         # a child that ends wakes the poll
@@ -160,13 +164,16 @@ class Template:
             if number in self._workers:
                 os.kill(number, signal.SIGKILL)
             return True
+        template = os.getpid()
         try:
+            if len(fds) < 2:  # noqa: PLR2004 -- those that it cannot be without
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # noqa: TRY301 -- as if it were
             faults.reach("template-asked")
             pid = os.fork()
         except OSError as error:
-            self.fail("no worker process could be started", error)
+            self.fail(advised("no worker process could be started", error), error)
         if pid == 0:
-            self._become_worker(load, hook, number, *fds)
+            self._become_worker(template, load, hook, number, *fds)
         for fd in fds:
             os.close(fd)
         self._workers.add(pid)
@@ -175,12 +182,19 @@ class Template:
         return True
 
     def _become_worker(  # noqa: PLR0913, PLR0917 -- what a worker needs
-        self, load: Any, hook: Any, number: int, tasks: int, results: int, memory: int | None = None
+        self,
+        template: int,
+        load: Any,
+        hook: Any,
+        number: int,
+        tasks: int,
+        results: int,
+        memory: int | None = None,
     ) -> None:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            _die_with_parent()
+            end_with(template)
             name = f"worker process {number} (pid {os.getpid()})"
             for fd in (self._wake, self._wakeup, self._parent_fd):
                 if fd is not None:
@@ -234,23 +248,3 @@ class Template:
         for pid in self._workers:
             os.waitpid(pid, 0)
         leave(0)
-
-
-def _watch(pid: int) -> int | None:
-    """Return a descriptor that is readable when process `pid` has ended, if there can be one."""
-    if hasattr(os, "pidfd_open"):
-        with suppress(OSError):
-            return os.pidfd_open(pid)
-    return None
-
-
-def _die_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies, where it can do that."""
-    parent = os.getppid()
-    if sys.platform == "linux":
-        import ctypes
-
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        leave(1)

@@ -13,8 +13,8 @@ from typing import Any
 
 from seqtools.engines.base import AHEAD, END, PAUSE, here
 from seqtools.engines.hooks import call_hook
-from seqtools.engines.threads import aside
-from seqtools.errors import EndOfSequence, Failure, ItemTimeout, WorkerStartError
+from seqtools.engines.shortage import start_thread
+from seqtools.errors import EndOfSequence, Failure, ItemTimeout, WorkerStartError, summary
 
 _PATIENCE = 0.5
 """Seconds to wait for threads that evaluate an item, before they are abandoned."""
@@ -23,12 +23,13 @@ _PATIENCE = 0.5
 class _Desk:
     """Where a thread notes what it evaluates."""
 
-    __slots__ = ("item", "thread", "timed")
+    __slots__ = ("item", "left", "thread", "timed")
 
     def __init__(self) -> None:
         self.item: int | None = None
         # With a timeout: the same, and when it began. Who removes it may answer for it.
         self.timed: list[tuple[int, float]] = []
+        self.left = False  # whether nobody is at it: a thread that was to start did not
         self.thread: threading.Thread
 
     def answers(self) -> bool:
@@ -55,7 +56,6 @@ class ThreadEngine:
         self._timeout = timeout
         self._hints = hints
         self._hook = start_hook
-        self._context = contextvars.copy_context()
         self._queue: deque[int] = deque()
         self._done: deque[tuple[int, Any]] = deque()
         self._fatal: WorkerStartError | None = None
@@ -67,41 +67,26 @@ class ThreadEngine:
         self._receiving = False
         self._abandoned: list[tuple[threading.Thread, int]] = []
         self._nworkers = nworkers
-        self._started = False
-        self._complete: SimpleQueue[None] = SimpleQueue()  # for who closes: all have started
-        self._desks: list[_Desk] = []
-
-    def _start_all(self) -> None:
-        try:
-            for number in range(self._nworkers):
-                if not self._closed:
-                    self._start(number)
-        except RuntimeError as error:
-            self._fail(f"threads cannot be started: {error}", error)
-        if self._closed:
-            self._call_all()
-        self._complete.put(None)
-
-    def _call_all(self) -> None:
-        for _ in self._desks:
-            self._calls.put(None)
+        self._desks: list[_Desk] = []  # noted before their threads start: all of them are told
 
     def _start(self, number: int) -> None:
         desk = _Desk()
         desk.thread = threading.Thread(
-            target=self._context.copy().run,
-            args=(self._work, number, desk),
+            target=contextvars.copy_context().run,
+            args=(self._attend, number, desk),
             name=f"seqtools-{number}",
             daemon=True,
         )
-        self._desks[number : number + 1] = [desk]  # before it starts, so that it is called
-        desk.thread.start()
+        desk.left = True  # until it has started
+        self._desks[number : number + 1] = [desk]
+        start_thread(desk.thread)
+        desk.left = False
 
     def submit(self, indices: Sequence[int], *, first: bool = False) -> None:
         """Take `indices` on, before all others that wait if `first`."""
-        if not self._started:  # not before who made this can close it
-            aside(self._start_all)
-            self._started = True
+        # Not before there is something to do: who made this can close it by now.
+        while len(self._desks) < self._nworkers:
+            self._start(len(self._desks))
         if first:
             self._queue.extendleft(reversed(indices))
         else:
@@ -158,13 +143,11 @@ class ThreadEngine:
         if self._hints is not None:
             self._hints.end()
         self._arrived.put(None)
-        self._call_all()
+        for _ in self._desks:
+            self._calls.put(None)
         if not wait:
             return
         deadline = time.monotonic() + _PATIENCE
-        if self._started:
-            with suppress(Empty):
-                self._complete.put(self._complete.get(timeout=_PATIENCE))
         for desk in self._desks:
             if desk.thread.ident in {None, threading.get_ident()}:  # it did not start, or is this
                 continue
@@ -186,6 +169,9 @@ class ThreadEngine:
         if self._timeout is None:
             return pause
         for number, desk in enumerate(self._desks):
+            if desk.left:
+                self._start(number)
+                continue
             for entry in desk.timed[:1]:
                 i, began = entry
                 left = began + self._timeout - time.monotonic()
@@ -195,8 +181,9 @@ class ThreadEngine:
                 with suppress(ValueError):  # it has ended just now
                     desk.timed.remove(entry)
                     self._abandoned.append((desk.thread, i))
-                    self._start(number)
                     self._done.append((i, Failure(self._too_long(i, desk.thread.name))))
+                    with suppress(WorkerStartError):  # told by the next look, if it fails again
+                        self._start(number)
         return pause
 
     def _too_long(self, i: int, name: str) -> ItemTimeout:
@@ -204,6 +191,15 @@ class ThreadEngine:
             f"item {i} took longer than timeout={self._timeout:g} seconds in thread {name}, "
             "which cannot be stopped: another one has taken its place"
         )
+
+    def _attend(self, number: int, desk: _Desk) -> None:
+        try:
+            self._work(number, desk)
+        except BaseException as error:  # noqa: BLE001 -- told to who receives next
+            # user code is not to blame: what it raises is an outcome
+            self._fatal = WorkerStartError(f"thread {desk.thread.name} failed: {error!r}")
+            self._fatal.__cause__ = error
+            self._arrived.put(None)
 
     def _work(self, number: int, desk: _Desk) -> None:  # noqa: C901 -- a call more costs each item
         here.get = self._get
@@ -244,14 +240,12 @@ class ThreadEngine:
             if self._hook is not None:
                 call_hook(self._hook, number)
         except BaseException as error:  # noqa: BLE001 -- told to the reader
-            self._fail(f"start_hook failed in thread {number}: {error!r}", error)
+            told = f"start_hook failed in thread {number}: {summary(error)}"
+            self._fatal = WorkerStartError(told)
+            self._fatal.__cause__ = error
+            self._arrived.put(None)
             return False
         return True
-
-    def _fail(self, message: str, error: BaseException) -> None:
-        self._fatal = WorkerStartError(message)
-        self._fatal.__cause__ = error
-        self._arrived.put(None)
 
     def _hint(self, i: int) -> None:
         with suppress(RuntimeError):  # the queue changed meanwhile: the next one tells again

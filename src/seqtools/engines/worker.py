@@ -12,9 +12,11 @@ from typing import Any, NoReturn
 
 from seqtools import buffers
 from seqtools.engines import faults, frames
+from seqtools.engines.exceptions import Parcel
 from seqtools.engines.shipping import Dumper, Loader
 from seqtools.engines.slots import Borrowed, Slots
-from seqtools.errors import EndOfSequence, Failure, bare_exception, seterr
+from seqtools.engines.watching import watched
+from seqtools.errors import EndOfSequence, Failure, Step, seterr, shortened, summary
 
 MODES = ("wrap", "passthrough")
 
@@ -27,6 +29,8 @@ _LARGE_PICKLE = 1 << 16
 """Bytes from which a pickle is sent through a slot: as many as a pipe may take."""
 _IDLE_SECONDS = 5.0
 """Time without work after which the memory of free slots is given back. Arbitrary."""
+_LONGEST_STORY = 30_000
+"""Characters of a traceback that are sent. Arbitrary: the exception itself may be of any size."""
 
 
 class Worker:
@@ -67,6 +71,8 @@ class Worker:
 
     def _evaluate(self, task: frames.Task) -> None:
         get, clock, slots = self._get, time.perf_counter, self._slots
+        if task.watched:
+            get = watched(get, lambda path: self._tell(task.block, done, path))
         indices, values = task.indices, list[Any]()
         append = values.append
         # without slots, what was answered last tells where it hangs
@@ -91,6 +97,10 @@ class Worker:
             else:
                 done = self._send(task, done, values, clock() - began)
 
+    def _tell(self, block: int, done: int, path: tuple[Step, ...]) -> None:
+        """Tell which stage is going to call user code."""
+        frames.write_result(self._fd, (block, done, 0, frames.STAGE, 0.0), pickle.dumps(path))
+
     def _send(self, task: frames.Task, done: int, values: list[Any], took: float) -> int:
         """Answer with `values`, which is empty then; return how many are answered with these."""
         count = len(values)
@@ -111,7 +121,8 @@ class Worker:
             reason = _reason(values[0], error)
             message = f"item {task.indices[done]} cannot be sent from a worker process: {reason}"
             values.clear()
-            self._fail(task.block, done, TypeError(message), took)
+            kind = MemoryError if isinstance(error, MemoryError) else TypeError
+            self._fail(task.block, done, kind(message), took)
             return done + 1
         head = (task.block, done, count, frames.VALUES, took)
         values.clear()  # what nobody refers to any more can be given away as it is
@@ -123,23 +134,14 @@ class Worker:
             frames.write_result(self._fd, (block, done, 1, frames.END, took))
             return
         failure = Failure.caught(error)
-        story = traceback.format_exception(failure.error)
-        failure.trace = f"in {self._name}:\n{''.join(story)}"
+        failure.trace = f"in {self._name}:\n{_story(failure.error)}"
         body = self._dumped(failure)
         frames.write_result(self._fd, (block, done, 1, frames.FAILURE, took), body)
 
     def _dumped(self, failure: Failure) -> Any:
         """Return a failure pickled, such that it can be loaded."""
-        error = failure.error
-        for sent in (error, _Bare(error)):
-            # an exception that cannot be made again over there is better known here
-            with suppress(Exception):  # code of users may raise anything
-                body = self._dumper.dumps((sent, failure.path, failure.trace))
-                if isinstance(self._loader.loads(body)[0], BaseException):
-                    return body
-        told = traceback.format_exception_only(error)[0].strip()
-        stand_in = RuntimeError(f"{told} (the exception itself cannot be sent)")
-        return self._dumper.dumps((stand_in, failure.path, failure.trace))
+        parcel = Parcel(failure.error, self._dumper.dumps, self._loader.loads)
+        return self._dumper.dumps((parcel, failure.path, failure.trace))
 
 
 class Parts:
@@ -178,32 +180,39 @@ class Parts:
         return [slots.give(part) if isinstance(part, Borrowed) else part for part in parts]
 
 
-class _Bare:
-    """Pickles an exception as its class, arguments and attributes."""
-
-    def __init__(self, error: BaseException) -> None:
-        self._error = error
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        error = self._error
-        return bare_exception, (type(error), error.args, error.__dict__)
-
-
 def _reason(value: Any, error: Exception) -> str:
     kind = type(value)
-    advice = ""
-    if (
-        "<locals>" in str(error)
-        or "not found as" in str(error)
-        or "not the same object" in str(error)
-    ):
+    told, advice = summary(error), ""
+    if "<locals>" in told or "not found as" in told or "not the same object" in told:
         advice = " (a class or function that was first made in the worker cannot leave it)"
-    return f"{kind.__qualname__}: {type(error).__name__}: {error}{advice}"
+    return f"{kind.__qualname__}: {told}{advice}"
+
+
+def _story(error: BaseException) -> str:
+    """Return the traceback of `error`."""
+    try:
+        return shortened("".join(traceback.format_exception(error)), _LONGEST_STORY)
+    except BaseException:  # noqa: BLE001 -- code of users may raise anything
+        return "(its traceback cannot be shown)"
 
 
 def quiet() -> None:
     """Leave Ctrl-C to the consumer, who may go on reading after it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def end_with(parent: int) -> None:
+    """Have this process killed when the thread that started it ends, where that can be done.
+
+    Whatever it does then: it may be in compiled code that never comes back.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        leave(1)
 
 
 def leave(status: int) -> NoReturn:

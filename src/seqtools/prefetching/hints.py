@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 from seqtools import flight
-from seqtools.indices import Indices, TooManyIndices, as_array
+from seqtools.indices import Indices, as_array
 from seqtools.sources import any_upstream, is_stage, size_of
 
 _LONGEST_RUN = 4096
@@ -30,7 +30,8 @@ class Hints:
             run = range(indices[0], indices[0] + len(indices))
             # a range is what every stage can do arithmetic on at once
             indices = run if list(run) == list(indices) else as_array(indices)
-        with suppress(TooManyIndices):
+        # A stage of a user's may fail to say what it reads; who reads an item is told of that.
+        with suppress(Exception):
             self._source._hint(self._owner, indices)
 
     def end(self) -> None:
@@ -110,7 +111,7 @@ class GroupOf:
             if not stage._keeps_items:
                 try:
                     left += stage._reads(js)
-                except TooManyIndices:
+                except Exception:  # noqa: BLE001 -- too many, or a stage of a user's that fails
                     return None
             elif any(j != read.setdefault(id(stage), int(js[0])) for j in js):
                 return None

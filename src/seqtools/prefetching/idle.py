@@ -12,7 +12,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
-from seqtools.engines.threads import aside
+from seqtools.engines.shortage import start_thread
 from seqtools.prefetching.turns import TAKEN, Turns
 
 FOREVER = threading.TIMEOUT_MAX
@@ -50,6 +50,9 @@ class Watch(Turns):
         """Have it noted that `owner` has workers, and that it is to be looked after if `timed`.
 
         Returns False if it comes from a signal handler in the midst of this: try again.
+
+        Raises:
+            WorkerStartError: If there can be no thread for it.
         """
         added: bool = self._take_turn(self._add, owner, timed) is not TAKEN
         self._calls.put(None)
@@ -59,7 +62,7 @@ class Watch(Turns):
         self._owners.add(owner)
         if timed and self._thread is None:
             thread = threading.Thread(target=self._run, name="seqtools-idle", daemon=True)
-            aside(thread.start)
+            start_thread(thread)
             self._thread = thread  # if that was interrupted, another one does no harm
 
     def look(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from seqtools.checks import check_count, check_function
 from seqtools.engines.base import Engine
+from seqtools.engines.shortage import told
 from seqtools.prefetching.capacity import Capacity
 from seqtools.prefetching.cores import usable_cores
 from seqtools.prefetching.hints import groups, hints
@@ -96,7 +97,15 @@ class Options(NamedTuple):
         return Window(Capacity(self.max_cached, first=self.first, max_bytes=max_bytes), singly)
 
     def engine(self, source: Any, get: Callable[[int], Any]) -> Engine:
-        """Return a new engine that evaluates items of `source`."""
+        """Return a new engine that evaluates items of `source`.
+
+        Raises:
+            WorkerStartError: If there can be none.
+        """
+        with told("workers could not be started"):  # not even a file of ours may be opened
+            return self._engine(source, get)
+
+    def _engine(self, source: Any, get: Callable[[int], Any]) -> Engine:
         upstream = hints(source) if self.readahead else None
         if self.method == "thread":
             from seqtools.engines.thread import ThreadEngine

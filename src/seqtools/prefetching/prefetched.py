@@ -1,11 +1,14 @@
 """A sequence whose items are evaluated ahead of its reader."""
 
+import os
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+from seqtools.engines.base import Engine, here
 from seqtools.engines.seeding import seeded
+from seqtools.engines.standard import occupy_standard_streams
 from seqtools.indices import ENDLESS, Indices
 from seqtools.prefetching.cursors import Follower
 from seqtools.prefetching.driver import Driver
@@ -20,14 +23,16 @@ T = TypeVar("T")
 class Prefetch(LazySequence[T]):
     """Items of a sequence, evaluated ahead by workers."""
 
-    __slots__ = ("_options", "_sequence", "_state")
+    __slots__ = ("_mark", "_options", "_sequence", "_state")
 
     _reads_ahead = True
     _read_once = True  # by a cursor that goes on
 
-    def __init__(self, sequence: Source[T], options: Options) -> None:
+    def __init__(self, sequence: Source[T], options: Options, mark: bytes | None = None) -> None:
         self._sequence = sequence
         self._options = options
+        self._mark = mark or os.urandom(8)
+        """The same in its copies, by which a worker process knows its own prefetch."""
         self._state = _State(self)
 
     def _size(self) -> int | None:
@@ -36,8 +41,32 @@ class Prefetch(LazySequence[T]):
     def _get(self, i: int) -> T:
         if not self._options.nworkers:
             return self._state.driver.inline(i)  # type: ignore[no-any-return]
+        if self._is_within():
+            return self._get_within(i)
         seat = self._seat()
         return seat.driver.read(seat.cursor, i)  # type: ignore[no-any-return]
+
+    def _is_within(self) -> bool:
+        """Return whether this is a function that a worker calls to evaluate an item of it.
+
+        Such a function waits for no other worker, which may be waiting for it, and needs none.
+        """
+        return self._mark in _evaluated or getattr(here, "get", None) is self._state.driver.inline
+
+    def _get_within(self, i: int) -> T:
+        seats, driver = self._state.seats, self._state.driver
+        within: set[int] = seats.__dict__.setdefault("within", set())
+        if i in within:
+            message = f"item {i} is needed to make item {i}"
+            raise RecursionError(message)
+        within.add(i)
+        try:
+            if self._mark in _evaluated:
+                return driver.inline(i)  # type: ignore[no-any-return]
+            _check_stack(_FRAMES)  # here, it is an error of the item; in the driver, one of ours
+            return driver.read(self._seat().cursor, i)  # type: ignore[no-any-return]
+        finally:
+            within.discard(i)
 
     def _seat(self) -> "_Seat":
         """Return the place from which this thread reads by index."""
@@ -55,6 +84,8 @@ class Prefetch(LazySequence[T]):
     def _hint(self, owner: Any, indices: Indices) -> None:
         if not self._options.nworkers:
             super()._hint(owner, indices)
+        elif self._is_within():
+            pass
         elif len(indices) or hasattr(self._state.seats, "own"):
             seat = self._seat()
             seat.driver.aim(seat.cursor, indices)
@@ -77,7 +108,7 @@ class Prefetch(LazySequence[T]):
         return Prefetch(sources[0], self._options)
 
     def _opened(self, indices: Indices) -> LazySequence[T]:
-        if not self._options.nworkers:
+        if not self._options.nworkers or self._is_within():
             return self
         reading = Reading(self, self._state.driver, indices)
         reading.open()
@@ -97,6 +128,8 @@ class Prefetch(LazySequence[T]):
         return self._run_through(range(len(self) - 1, -1, -1))
 
     def _run_through(self, indices: range) -> Iterator[T]:
+        if self._is_within():
+            return iter(Slice(self, indices))
         kind: type[Reading[T]] = Reading if self._options.ordered else Gathering
         return iter(kind(self, self._state.driver, indices))
 
@@ -107,6 +140,10 @@ class Prefetch(LazySequence[T]):
 
     def _args(self) -> tuple[Any, ...]:
         return self._sequence, self._options
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle the recipe, where it was made, and its mark."""
+        return _remade, (*self._args(), self._origin, self._mark)
 
     def __repr__(self) -> str:
         """Return the call that makes this sequence."""
@@ -132,6 +169,14 @@ class Prefetch(LazySequence[T]):
     def __exit__(self, *_: object) -> None:
         """End the workers."""
         self.close()
+
+
+def _remade(
+    sequence: Source[T], options: Options, origin: tuple[str, int], mark: bytes
+) -> Prefetch[T]:
+    copy = Prefetch(sequence, options, mark)
+    copy._origin = origin
+    return copy
 
 
 class Part(Slice[T]):
@@ -175,9 +220,56 @@ class _State:
     def __init__(self, prefetch: Prefetch[Any]) -> None:
         options, source = prefetch._options, prefetch._sequence  # noqa: SLF001 -- ours
         get = getter(source) if options.seed is None else seeded(getter(source), options.seed)
+        mark = prefetch._mark  # noqa: SLF001 -- ours
         # nothing here may refer to the prefetch, or it would not end with its last user
         self.driver = Driver(
-            lambda: options.engine(source, get), options.window, get, options.idle_timeout
+            lambda: _engine(options, source, get, mark),
+            options.window,
+            get,
+            options.idle_timeout,
         )
         self.seats = threading.local()
         weakref.finalize(prefetch, self.driver.close, wait=False)
+
+
+_FRAMES = 64
+"""More than the driver needs on the stack. Arbitrary; it has about 20."""
+
+
+def _check_stack(frames: int) -> None:
+    """Raise `RecursionError` if there is no room for so many `frames`."""
+    if frames:
+        _check_stack(frames - 1)
+
+
+_evaluated: set[bytes] = set()
+"""Marks of the prefetches for which this process evaluates items, where it is a worker."""
+
+
+class _Marked:
+    """What evaluates items, and tells a worker process for which prefetches it does that."""
+
+    def __init__(self, get: Callable[[int], Any], marks: frozenset[bytes]) -> None:
+        self._get, self._marks = get, marks
+
+    def __call__(self, i: int) -> Any:
+        _evaluated.update(self._marks)  # in a process that was forked from the consumer
+        return self._get(i)
+
+    def __reduce__(self) -> Any:
+        return _unmarked, (self._get, self._marks)
+
+
+def _unmarked(get: Callable[[int], Any], marks: frozenset[bytes]) -> Callable[[int], Any]:
+    """Return `get` in a worker process, where it is called without a detour."""
+    _evaluated.update(marks)
+    return get
+
+
+def _engine(options: Options, source: Any, get: Callable[[int], Any], mark: bytes) -> Engine:
+    """Return an engine for the prefetch with this `mark`."""
+    if options.method == "process":
+        occupy_standard_streams()
+        # A worker of ours may start workers of another prefetch, which read this one.
+        get = _Marked(get, frozenset((mark, *_evaluated)))
+    return options.engine(source, get)

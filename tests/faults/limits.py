@@ -1,0 +1,197 @@
+"""Programs that run into a limit of the system, for tests that run each in a process of its own.
+
+Each takes its limit, is told what is missing, gets it back, and reads on from where it was.
+"""
+
+import mmap
+import os
+import resource
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import seqtools
+from seqtools.errors import EvaluationError, WorkerStartError
+
+MB = 1 << 20
+
+
+@contextmanager
+def limited(kind: int, most: int) -> Iterator[None]:
+    """Have a limit, which is as it was at the end."""
+    soft, hard = resource.getrlimit(kind)
+    resource.setrlimit(kind, (most, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(kind, (soft, hard))
+
+
+def address_space(more: int) -> int:
+    """Return what this process takes of it, and `more` bytes."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    return pages * mmap.PAGESIZE + more
+
+
+def prefetch(source: Any, start_method: str, **options: Any) -> seqtools.Prefetch[Any]:
+    if start_method == "thread":
+        return seqtools.prefetch(source, 2, "thread", **options)
+    return seqtools.prefetch(source, 2, "process", start_method=start_method, **options)
+
+
+@contextmanager
+def no_descriptor_left() -> Iterator[None]:
+    """Have all descriptors in use."""
+    taken = []
+    with limited(resource.RLIMIT_NOFILE, 64):
+        try:
+            with suppress(OSError):
+                while True:
+                    taken.append(os.open(os.devnull, os.O_RDONLY))
+            yield
+        finally:
+            for fd in taken:
+                os.close(fd)
+
+
+def refused(items: Iterator[Any]) -> str:
+    """Return what is said in place of an item, which is the same the next time."""
+    told = set()
+    for _ in range(2):
+        try:
+            next(items)
+        except WorkerStartError as error:
+            told.add(str(error))
+    assert len(told) == 1, told
+    return told.pop()
+
+
+def open_descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+# Descriptors
+
+
+def descriptors_at_the_start(start_method: str) -> None:
+    p = prefetch(seqtools.smap(abs, range(100)), start_method)
+    assert p[3] == 3  # what is opened once, by imports, is open by now
+    p.close()
+    before = open_descriptors()
+    items = iter(p)
+    with no_descriptor_left():
+        message = refused(items)
+    assert "limit of open files, `ulimit -n`, close some, or use fewer workers" in message, message
+    assert list(items) == list(range(100))
+    p.close()
+    assert open_descriptors() == before
+
+
+def descriptors_before_anything_is_imported(start_method: str) -> None:
+    items = iter(prefetch(seqtools.smap(abs, range(100)), start_method))
+    with no_descriptor_left():
+        assert "`ulimit -n`" in refused(items)
+    assert list(items) == list(range(100))
+
+
+def descriptors_at_a_replacement(start_method: str) -> None:
+    source = seqtools.smap(_with_pid, range(100))
+    p = prefetch(source, start_method, max_cached=3)
+    items = iter(p)
+    seen = [next(items) for _ in range(5)]
+    told = []
+    with no_descriptor_left():
+        os.kill(seen[-1][1], signal.SIGKILL)
+        while not told:
+            try:
+                seen.append(next(items))
+            except WorkerStartError as error:
+                told.append(str(error))
+        assert "`ulimit -n`" in told[0], told
+        assert "`ulimit -n`" in refused(items)
+    seen += items
+    assert [x for x, _ in seen] == list(range(100))
+    p.close()
+
+
+def _with_pid(x: int) -> tuple[int, int]:
+    return x, os.getpid()
+
+
+# Memory
+
+
+def one_large(i: int) -> Any:
+    """Return 30 small values, and a large one among them."""
+    return bytes(300 * MB) if i == 5 else np.full(10_000, i)
+
+
+def _little_memory() -> None:
+    resource.setrlimit(resource.RLIMIT_AS, (address_space(400 * MB), resource.RLIM_INFINITY))
+
+
+def memory_for_a_value(start_method: str, where: str) -> None:
+    hook = _little_memory if where == "worker" else None
+    p = prefetch(seqtools.smap(one_large, range(30)), start_method, max_cached=3, start_hook=hook)
+    items = iter(p)
+    if where == "consumer":
+        assert not next(items).any()
+    if where != "worker":
+        _little_memory()
+    expected = range(1 if where == "consumer" else 0, 30)
+    failed = {}
+    for i in expected:
+        try:
+            assert (next(items) == i).all()
+        except EvaluationError as error:
+            failed[i] = error
+    (error,) = failed.values()
+    assert isinstance(error.__cause__, MemoryError), error
+    assert f"item {error.index} cannot be " in str(error)
+    assert list(failed) == [error.index] == [5]
+    assert list(items) == []
+    p.close()
+
+
+def memory_for_workers(start_method: str) -> None:
+    import seqtools.engines.process
+
+    p = prefetch(seqtools.smap(abs, range(100)), start_method)
+    items = iter(p)
+    with limited(resource.RLIMIT_AS, address_space(3 * MB)):
+        message = refused(items)
+    assert "`ulimit -v`" in message, message
+    assert list(items) == list(range(100))
+    p.close()
+
+
+# Files
+
+
+def size_of_the_pipeline(start_method: str) -> None:
+    array = np.arange(3 * MB)
+    p = prefetch(seqtools.smap(lambda i: int(array[i]), range(100)), start_method)
+    items = iter(p)
+    with limited(resource.RLIMIT_FSIZE, 4 * MB):
+        message = refused(items)
+    assert "no file for the 25.2 MB of the pipeline could be written" in message
+    assert "`ulimit -f`" in message
+    assert list(items) == list(range(100))
+    p.close()
+
+
+def size_of_values(start_method: str) -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4 * MB, resource.RLIM_INFINITY))
+    with prefetch(seqtools.smap(lambda i: np.full(MB, i), range(10)), start_method) as p:
+        for i, value in enumerate(p):
+            assert (value == i).all()
+
+
+if __name__ == "__main__":
+    name, *arguments = sys.argv[1:]
+    globals()[name](*arguments)

@@ -1,0 +1,532 @@
+"""What `mutants` changes: a name that says what is missing then, where, and who should notice."""
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """A change of the package that a test has to notice."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+_PROCESSES = ("engines/test_processes.py", "faults")
+_CONFORMANCE = ("engines/test_conformance.py", "engines/test_processes.py", "faults")
+_PORTABLE = ("engines/test_portable.py", "engines/test_processes.py", "faults")
+_DEALING = ("engines/test_dealing.py", "engines/test_processes.py")
+
+_ENGINE = [
+    Mutant(
+        "a worker that died is not replaced",
+        "engines/process.py",
+        "                self._workers[worker.number] = self._crew.hire(worker.number)\n",
+        "                pass\n",
+        _PROCESSES,
+    ),
+    Mutant(
+        "what a worker had finished before it died is not taken",
+        "engines/process.py",
+        "            self._read(worker)  # what it had finished\n",
+        "            pass\n",
+        _PROCESSES,
+    ),
+    Mutant(
+        "workers are not started again when all have ended",
+        "engines/process.py",
+        "        self._workers = []\n        if self._fatal is None:\n            self._start()\n",
+        "        self._workers = []\n",
+        _PROCESSES,
+    ),
+    Mutant(
+        "an item over which two workers died is not answered",
+        "engines/process.py",
+        "            self._done.append((culprit, Failure(WorkerDied(why), worker.path)))\n",
+        "",
+        _PROCESSES,
+    ),
+    Mutant(
+        "workers that never live are replaced for ever",
+        "engines/process.py",
+        "        self._unlucky += 1\n",
+        "",
+        _PROCESSES,
+    ),
+    Mutant(
+        "deaths between results are added up",
+        "engines/process.py",
+        "            return\n        self._unlucky = 0\n        worker.path = ()\n",
+        "            return\n        worker.path = ()\n",
+        _PROCESSES,
+    ),
+    Mutant(
+        "a worker that has closed its pipe is waited for",
+        "engines/process.py",
+        "            self._crew.dismiss(worker)\n\n    def _take",
+        "            pass\n\n    def _take",
+        _PROCESSES,
+    ),
+    Mutant(
+        "a value that cannot be loaded fails all that came with it",
+        "engines/process.py",
+        "            if len(indices) > 1:  # evaluate again",
+        "            if False:  # evaluate again",
+        ("engines/test_conformance.py", "engines/test_classes.py", "faults"),
+    ),
+    Mutant(
+        "an item that takes too long is not given up",
+        "engines/process.py",
+        "                self._end_overdue(self._timeout)\n",
+        "                pass\n",
+        ("engines/test_processes.py",),
+    ),
+    Mutant(
+        "a start that hangs is waited for",
+        "engines/process.py",
+        "            if not worker.ready and time.monotonic()",
+        "            if False and time.monotonic()",
+        ("faults/test_template.py",),
+    ),
+    Mutant(
+        "nobody reads while the reader is away",
+        "engines/process.py",
+        "                if not self._receiving and not self._closed:\n                    self._handle(polled)",
+        "                pass",
+        ("engines/test_prefetch.py",),
+    ),
+    Mutant(
+        "what the keeper meets is told to nobody",
+        "engines/process.py",
+        '            self._fatal = WorkerStartError(f"reading results while',
+        '            WorkerStartError(f"reading results while',
+        ("engines/test_processes.py",),
+    ),
+    Mutant(
+        "closing does not wait for the processes",
+        "engines/process.py",
+        "        self._crew.wait()\n",
+        "",
+        ("engines/test_conformance.py", "engines/test_prefetch.py"),
+    ),
+    Mutant(
+        "a failed start leaves processes",
+        "engines/process.py",
+        "        except BaseException:\n            self.close()\n            raise\n",
+        "        except BaseException:\n            raise\n",
+        _PROCESSES,
+    ),
+    Mutant(
+        "an item that may do harm is read ahead",
+        "engines/process.py",
+        "is not None and not block.alone",
+        "is not None",
+        ("faults/test_culprit.py",),
+    ),
+    Mutant(
+        "nobody is watched",
+        "engines/process.py",
+        "watched=block.alone",
+        "watched=False",
+        ("faults/test_culprit.py",),
+    ),
+]
+
+_DEALER = [
+    Mutant(
+        "the first item of a block is blamed for a death",
+        "engines/dealing.py",
+        "        if first.alone and left[0] in self._died_once:\n",
+        "        if left:\n",
+        _DEALING,
+    ),
+    Mutant(
+        "items over which a worker died are dealt in a block again",
+        "engines/dealing.py",
+        "        self._died_once.update(left)\n        self._suspects.extend(left)\n",
+        "        self._died_once.update(left)\n        self._backlog.extendleft(reversed(left))\n",
+        _DEALING,
+    ),
+    Mutant(
+        "who survived stays a suspect",
+        "engines/dealing.py",
+        "            self._died_once.difference_update(indices)\n",
+        "            pass\n",
+        _DEALING,
+    ),
+    Mutant(
+        "a worker that never began is said to have died over an item",
+        "engines/dealing.py",
+        "        first = blocks.popleft() if blocks and began else None\n",
+        "        first = blocks.popleft() if blocks else None\n",
+        _DEALING,
+    ),
+    Mutant(
+        "blocks behind that over which a worker died are lost",
+        "engines/dealing.py",
+        "                self._backlog.extendleft(reversed(block.left()))\n        blocks.clear()",
+        "                pass\n        blocks.clear()",
+        _DEALING,
+    ),
+    Mutant(
+        "a block that a full pipe refused is lost",
+        "engines/dealing.py",
+        "        (self._suspects if block.alone else self._backlog).extendleft(reversed(block.indices))\n",
+        "",
+        _DEALING,
+    ),
+    Mutant(
+        "others of the block of an item that took too long are lost",
+        "engines/dealing.py",
+        "            (self._suspects if block.alone else self._backlog).extendleft(reversed(left))\n",
+        "",
+        ("engines/test_dealing.py", "engines/test_processes.py"),
+    ),
+]
+
+_TEMPLATE = [
+    Mutant(
+        "a template that was stopped is waited for",
+        "engines/forking.py",
+        "                self._child.kill()\n",
+        "                pass\n",
+        ("faults/test_template.py",),
+    ),
+    Mutant(
+        "only its socket tells of the end of a template",
+        "engines/forking.py",
+        "            self._poller.register(self._death)\n",
+        "            pass\n",
+        ("faults/test_template.py",),
+    ),
+    Mutant(
+        "the end of its socket does not tell of the end of a template",
+        "engines/forking.py",
+        '        return b"" if gone else None\n',
+        "        return None\n",
+        ("faults", "engines/test_processes.py"),
+    ),
+    Mutant(
+        "closing waits for a template that was stopped",
+        "engines/launch.py",
+        "                    self.kill()\n",
+        "                    pass\n",
+        ("faults/test_template.py",),
+    ),
+    Mutant(
+        "closing kills a template and does not wait for its workers",
+        "engines/launch.py",
+        "                    orphans = orphans or",
+        "                    orphans = [] and",
+        ("faults/test_template.py",),
+    ),
+    Mutant(
+        "the template outlives a consumer that dies while it loads",
+        "engines/template.py",
+        "    quiet()\n    end_with(parent)\n",
+        "    quiet()\n",
+        ("faults",),
+    ),
+    Mutant(
+        "workers outlive a template that was killed",
+        "engines/template.py",
+        "            end_with(template)\n",
+        "            pass\n",
+        ("faults", "engines/test_processes.py"),
+    ),
+    Mutant(
+        "a template that was forked outlives the consumer",
+        "engines/template.py",
+        "                if self._parent_fd in fds or os.getppid() != self._parent:\n",
+        "                if False:\n",
+        ("faults", "engines/test_processes.py"),
+    ),
+    Mutant(
+        "workers inside of user code are waited for",
+        "engines/template.py",
+        "            with suppress(ProcessLookupError):\n                os.kill(pid, signal.SIGKILL)\n",
+        "            pass\n",
+        ("engines/test_prefetch.py", "faults"),
+    ),
+    Mutant(
+        "the end of a worker is not told",
+        "engines/template.py",
+        "                    self._control.send(ENDED + STATUS.pack(pid, status))\n",
+        "                    pass\n",
+        ("engines/test_processes.py", "faults"),
+    ),
+    Mutant(
+        "workers end at a Ctrl-C",
+        "engines/worker.py",
+        "    signal.signal(signal.SIGINT, signal.SIG_IGN)\n",
+        "    pass\n",
+        ("engines/test_processes.py", "faults"),
+    ),
+    Mutant(
+        "workers are started by the thread that wants them",
+        "engines/launch.py",
+        "        if self._thread is None:\n            thread =",
+        "        return order()\n        if self._thread is None:\n            thread =",
+        ("faults/test_template.py",),
+    ),
+]
+
+_SPAWNED = [
+    Mutant(
+        "a process that a spawned worker has left behind hides its death",
+        "engines/spawning.py",
+        "            if self.process.poll() is not None:\n",
+        "            if False:\n",
+        _PORTABLE,
+    ),
+    Mutant(
+        "a spawned worker outlives its consumer while a forked child has its pipe",
+        "engines/spawning.py",
+        "    quiet()\n    end_with(parent)\n",
+        "    quiet()\n",
+        ("engines/test_processes.py", "faults"),
+    ),
+]
+
+_VALUES = [
+    Mutant(
+        "a value that cannot be pickled fails all that were to be sent with it",
+        "engines/worker.py",
+        "            if count > 1:  # find out which\n",
+        "            if False:  # find out which\n",
+        ("engines/test_conformance.py", "faults"),
+    ),
+    Mutant(
+        "a slot of which there is a view is used again after a fork",
+        "engines/slots.py",
+        "        # Had the process been forked meanwhile, the child would have the same view.\n        if ref.forks == len(_forks):\n",
+        "        if True:\n",
+        ("engines/test_slots.py", "engines/test_zero_copy.py"),
+    ),
+    Mutant(
+        "values are not copied beyond the budget",
+        "engines/slots.py",
+        "        if not self._budget.allows(place.nbytes):\n",
+        "        if False:\n",
+        ("engines/test_slots.py", "engines/test_zero_copy.py"),
+    ),
+]
+
+_READERS = [
+    Mutant(
+        "what was pending is still waited for after an interrupt",
+        "prefetching/driver.py",
+        "        self._window.reset()\n        if engine is not None:\n            engine.close(wait=False)\n",
+        "        if engine is not None:\n            engine.close(wait=False)\n",
+        ("engines/test_prefetch.py", "engines/test_processes.py", "faults"),
+    ),
+    Mutant(
+        "a forked child waits for workers of its parent",
+        "prefetching/driver.py",
+        "        if self._forks != len(_forks):\n            self._begin()\n        with self._lock:\n            try:",
+        "        with self._lock:\n            try:",
+        ("engines/test_processes.py", "faults"),
+    ),
+    Mutant(
+        "an item that was interrupted is not read again",
+        "prefetching/reading.py",
+        "            if reading:\n                self._again = i\n",
+        "",
+        ("engines/test_prefetch.py", "faults"),
+    ),
+    Mutant(
+        "threads that wait in a circle wait for ever",
+        "flight.py",
+        "                if other.leader == me:\n                    return False\n",
+        "",
+        ("regressions/test_add_cache_threads.py", "faults"),
+    ),
+    Mutant(
+        "who waits for a leader that failed gets nothing",
+        "flight.py",
+        "            if flight.value is not _MISSING:\n                return flight.value\n",
+        "            return flight.value\n",
+        ("regressions/test_add_cache_threads.py", "faults"),
+    ),
+]
+
+_REFUSED = [
+    Mutant(
+        "what the system refuses is told as it is",
+        "engines/shortage.py",
+        "    except (OSError, MemoryError) as error:\n        raise Worker",
+        "    except ZeroDivisionError as error:\n        raise Worker",
+        ("faults/test_resources.py",),
+    ),
+    Mutant(
+        "a pipe stays open where there cannot be a second",
+        "engines/pipes.py",
+        "        os.close(theirs)\n        os.close(tasks)\n",
+        "",
+        ("faults/test_nth_call.py",),
+    ),
+    Mutant(
+        "what waits for workers stays open where it cannot be completed",
+        "engines/pipes.py",
+        "        except BaseException:\n            self.close()\n            raise\n",
+        "        except BaseException:\n            raise\n",
+        ("faults/test_nth_call.py",),
+    ),
+    Mutant(
+        "pipes of a worker stay open that cannot be hired",
+        "engines/forking.py",
+        "        except BaseException:\n            self.let_go(worker)\n            raise\n",
+        "        except BaseException:\n            raise\n",
+        ("faults/test_nth_call.py",),
+    ),
+    Mutant(
+        "pipes of a worker stay open whose process cannot be started",
+        "engines/spawning.py",
+        "            os.close(tasks)\n            os.close(results)\n",
+        "            pass\n",
+        ("faults/test_nth_call.py",),
+    ),
+    Mutant(
+        "the socket of a template stays open that cannot be started",
+        "engines/forking.py",
+        "            theirs.close()\n",
+        "            pass\n",
+        ("faults/test_nth_call.py",),
+    ),
+    Mutant(
+        "a process stays that no thread reads from",
+        "engines/spawning.py",
+        "            self.process.kill()\n            self.process.wait()\n            self.end()\n",
+        "",
+        ("faults/test_nth_call.py",),
+    ),
+    Mutant(
+        "workers are forgotten where another cannot be hired",
+        "engines/process.py",
+        "        for number in range(self._nworkers):\n            self._workers.append(self._crew.hire(number))\n",
+        "        self._workers = [self._crew.hire(number) for number in range(self._nworkers)]\n",
+        ("faults/test_nth_call.py",),
+    ),
+    Mutant(
+        "workers are forgotten where another cannot be let go",
+        "engines/process.py",
+        "        for worker in self._workers:  # which",
+        "        workers, self._workers = self._workers, []\n        for worker in workers:  # which",
+        ("faults/test_resources.py",),
+    ),
+    Mutant(
+        "the file of the pipeline stays open where it cannot be written",
+        "engines/shipping.py",
+        "        except BaseException:\n            os.close(fd)\n            raise\n",
+        "        except BaseException:\n            raise\n",
+        ("faults/test_resources.py",),
+    ),
+    Mutant(
+        "the file of the pipeline stays open where there is nobody to give it to",
+        "engines/process.py",
+        "            if self._payload is not None:\n                os.close(self._payload)\n            raise\n",
+        "            raise\n",
+        ("faults/test_nth_call.py",),
+    ),
+    Mutant(
+        "where no descriptor is left, the disk is tried",
+        "engines/shipping.py",
+        "            if for_now(error):\n",
+        "            if False:\n",
+        ("faults/test_resources.py",),
+    ),
+    Mutant(
+        "where no descriptor is left, workers are started in another way",
+        "engines/forking.py",
+        "            return for_now(error)",
+        "            return False",
+        ("faults/test_nth_call.py",),
+    ),
+    Mutant(
+        "memory that is not shared after all stays open",
+        "engines/slots.py",
+        "    except (OSError, MemoryError):\n        os.close(fd)\n",
+        "    except (OSError, MemoryError):\n",
+        ("faults/test_nth_call.py",),
+    ),
+    Mutant(
+        "what is kept beyond the budget fails without memory for a copy",
+        "engines/slots.py",
+        "            with suppress(OSError, MemoryError):\n",
+        "            if True:\n",
+        ("engines/test_slots.py",),
+    ),
+    Mutant(
+        "a template that gives up is not heard",
+        "engines/forking.py",
+        "                gone = True\n        return",
+        "                return b''\n        return",
+        ("faults/test_resources.py",),
+    ),
+    Mutant(
+        "a template goes on with the pipes that it got",
+        "engines/template.py",
+        "            if len(fds) < 2:",
+        "            if False:",
+        ("faults/test_resources.py",),
+    ),
+    Mutant(
+        "a message for which there is no memory fails all",
+        "engines/frames.py",
+        "                except (OSError, MemoryError):  # its items fail",
+        "                except ZeroDivisionError:  # its items fail",
+        ("faults/test_resources.py",),
+    ),
+    Mutant(
+        "what follows such a message is out of step",
+        "engines/frames.py",
+        "                    self._unwanted = length - len(body)\n",
+        "",
+        ("faults/test_resources.py",),
+    ),
+    Mutant(
+        "a thread that cannot read the results of a worker hides them",
+        "engines/spawning.py",
+        "        except (OSError, MemoryError):  # what it sends",
+        "        except ZeroDivisionError:  # what it sends",
+        ("faults/test_resources.py",),
+    ),
+    Mutant(
+        "a worker whose thread cannot read tasks waits for ever",
+        "engines/spawning.py",
+        "            traceback.print_exc()\n            leave(1)\n        leave(0)  # also",
+        "            return\n        leave(0)  # also",
+        ("faults/test_resources.py",),
+    ),
+    Mutant(
+        "an item that hangs is not answered where no thread replaces another",
+        "engines/thread.py",
+        "                    with suppress(WorkerStartError):  # told by the next look",
+        "                    if True:  # told by the next look",
+        ("faults/test_nth_call.py",),
+    ),
+    Mutant(
+        "a thread that was given up is not replaced later",
+        "engines/thread.py",
+        "            if desk.left:\n",
+        "            if False:\n",
+        ("faults/test_nth_call.py",),
+    ),
+    Mutant(
+        "a thread that fails by itself tells nobody",
+        "engines/thread.py",
+        '            self._fatal = WorkerStartError(f"thread ',
+        '            self._closed = WorkerStartError(f"thread ',
+        ("faults/test_resources.py",),
+    ),
+    Mutant(
+        "nobody looks after idle workers once a thread was refused",
+        "prefetching/idle.py",
+        "                start_thread(thread)\n                self._thread = thread\n",
+        "                self._thread = thread\n                start_thread(thread)\n",
+        ("faults/test_nth_call.py",),
+    ),
+]
+
+MUTANTS = [*_ENGINE, *_DEALER, *_TEMPLATE, *_SPAWNED, *_VALUES, *_READERS, *_REFUSED]

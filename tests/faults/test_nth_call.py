@@ -1,0 +1,169 @@
+"""The n-th call that takes a resource fails, for every n: at the start, and when all is on."""
+
+import os
+import signal
+import threading
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+import pytest
+
+import seqtools
+from seqtools import background
+from seqtools.engines.process import ProcessEngine
+from seqtools.engines.spawning import Spawning
+from seqtools.engines.thread import ThreadEngine
+from seqtools.errors import Failure, ItemTimeout, WorkerStartError
+from seqtools.prefetching import idle
+from tests import leaks
+from tests.engines.fifo import Fifo
+from tests.faults.reading import Reading, pid_of, template_of, workers
+from tests.faults.scarce import Scarce
+
+MakeFifo = Callable[[], Fifo]
+METHODS = pytest.mark.parametrize("start_method", ["template", "spawn", "fork"])
+
+
+@pytest.fixture
+def scarce(monkeypatch: pytest.MonkeyPatch) -> Scarce:
+    return Scarce(monkeypatch)
+
+
+def collect(engine: Any, n: int) -> dict[int, Any]:
+    results: list[tuple[int, Any]] = []
+    while len(results) < n:
+        results += engine.receive()
+    assert len(results) == n
+    return dict(results)
+
+
+@pytest.mark.timeout(120)  # it starts some twenty engines
+@METHODS
+def test_a_start_where_any_call_fails_leaves_nothing_behind(
+    start_method: str, scarce: Scarce
+) -> None:
+    told = []
+    for n in count(1):
+        before = leaks.held()
+        with scarce.at(n):
+            try:
+                engine = ProcessEngine(None, abs, 2, start_method=start_method)
+            except WorkerStartError as error:
+                told.append(str(error))
+            else:  # it can do without, and in the same way
+                assert isinstance(engine._crew, Spawning) == (start_method == "spawn")
+                engine.submit(range(3))
+                assert collect(engine, 3) == {0: 0, 1: 1, 2: 2}
+                engine.close()
+                del engine
+        assert not leaks.leaked(before, leaks.GRACE), f"call {n}, of {scarce.calls[-1]}"
+        if len(scarce.calls) < n:
+            break
+    assert len(told) > 10
+    assert all("use fewer workers" in message for message in told), told
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize(
+    ("start_method", "victim"),
+    [
+        ("template", "worker"),
+        ("template", "template"),
+        ("fork", "worker"),
+        ("fork", "template"),
+        ("spawn", "worker"),
+    ],
+)
+def test_a_replacement_where_any_call_fails_loses_nothing(
+    start_method: str, victim: str, scarce: Scarce
+) -> None:
+    source = seqtools.smap(abs, range(100_000))
+    p = seqtools.prefetch(source, 1, "process", start_method=start_method, max_cached=4)
+    reading = Reading(iter(p))
+    for n in count(1):
+        # past all that was given out before: an item over which two workers die is an error
+        begun = len(reading.seen)
+        reading.read_until(lambda begun=begun: workers(p) and len(reading.seen) > begun + 10)
+        before = workers(p)
+        with scarce.at(n):
+            os.kill(template_of(p) if victim == "template" else pid_of(*before), signal.SIGKILL)
+            reading.read_until(lambda before=before: workers(p) and not workers(p) & before)
+        if len(scarce.calls) < n:
+            break
+    assert reading.seen == list(range(len(reading.seen)))
+    assert len(reading.told) > 2
+    assert all("use fewer workers" in message for message in reading.told), reading.told
+    p.close()
+
+
+# Threads
+
+
+def test_a_thread_that_cannot_be_started_leaves_no_other_behind(scarce: Scarce) -> None:
+    for n in range(1, 5):
+        before = leaks.held()
+        with scarce.at(n), pytest.raises(WorkerStartError, match=r"no thread.*fewer workers"):
+            ThreadEngine(abs, 4)
+        assert not leaks.leaked(before, leaks.GRACE)
+
+
+def test_a_thread_that_cannot_be_replaced_is_told_behind_the_item_that_hangs(
+    scarce: Scarce, fifo: MakeFifo
+) -> None:
+    gate = fifo()
+
+    def get(i: int) -> int:
+        if i == 1:
+            gate.wait()
+        return i
+
+    engine = ThreadEngine(get, 1, timeout=0.2)
+    engine.submit([0, 1, 2])
+    with scarce.at(1):
+        assert collect(engine, 1) == {0: 0}
+        (outcome,) = collect(engine, 1).values()
+    assert isinstance(outcome, Failure)
+    assert isinstance(outcome.error, ItemTimeout)
+    with scarce.at(1), pytest.raises(WorkerStartError, match="no thread"):
+        engine.receive()
+    assert collect(engine, 1) == {2: 2}  # one can be started by now
+    gate.send()
+    engine.close()
+
+
+def test_without_a_thread_that_ends_idle_workers_nothing_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    refused: list[str] = []
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "seqtools-idle" and not refused:
+            refused.append(thread.name)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(idle._watches, "current", idle.Watch())
+    p = seqtools.prefetch(seqtools.smap(abs, range(20)), 2, idle_timeout=30)
+    reading = Reading(iter(p))
+    reading.read_to(20)
+    assert reading.seen == list(range(20))
+    assert len(reading.told) == len(refused) == 1
+    assert idle.watch()._thread is not None
+    p.close()
+
+
+@pytest.mark.parametrize("method", ["thread", "process"])
+def test_where_no_thread_is_left_to_read_ahead_of_a_cache_nothing_is_lost(
+    method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(background.Reader, "__init__", refused)
+    cached = seqtools.add_cache(seqtools.smap(abs, range(50)), 4)
+    options = {"start_method": "fork"} if method == "process" else {}
+    with seqtools.prefetch(seqtools.smap(abs, cached), 2, method, **options) as p:
+        assert list(p) == list(range(50))

@@ -1,0 +1,386 @@
+"""The system refuses descriptors, processes, threads, memory or room for files."""
+
+import mmap
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import seqtools
+from seqtools.engines import faults, frames, shipping, slots, template
+from seqtools.engines.crews import AllEnded
+from seqtools.engines.forking import Forking
+from seqtools.engines.launch import Child
+from seqtools.engines.slots import Budget
+from seqtools.errors import EvaluationError, Failure, WorkerStartError
+from tests.engines.fifo import Fifo
+from tests.faults.reading import Reading, pid_of, template_of, workers
+from tests.leaks import descendants
+
+MakeFifo = Callable[[], Fifo]
+METHODS = pytest.mark.parametrize("start_method", ["template", "spawn", "fork"])
+PICKLING = pytest.mark.parametrize("start_method", ["template", "spawn"])
+
+
+def prefetch(source: Any, start_method: str = "template", **options: Any) -> Any:
+    return seqtools.prefetch(source, 2, "process", start_method=start_method, **options)
+
+
+def run(program: str, *arguments: str) -> None:
+    """Run a program of `limits`, which leaves nothing of it in this process."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-m", "tests.faults.limits", program, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+# Descriptors
+
+
+@METHODS
+def test_descriptors_that_are_used_up_at_the_start(start_method: str) -> None:
+    run("descriptors_at_the_start", start_method)
+
+
+@pytest.mark.parametrize("start_method", ["thread", "template"])
+def test_descriptors_that_are_used_up_before_anything_is_imported(start_method: str) -> None:
+    run("descriptors_before_anything_is_imported", start_method)
+
+
+@METHODS
+def test_descriptors_that_are_used_up_when_a_worker_is_to_be_replaced(start_method: str) -> None:
+    run("descriptors_at_a_replacement", start_method)
+
+
+# Processes and threads
+
+
+@pytest.mark.parametrize(
+    ("start_method", "error", "nth"),
+    [
+        ("template", "EAGAIN", 1),
+        ("template", "EAGAIN", 2),
+        ("template", "ENOMEM", 3),
+        ("fork", "ENOMEM", 1),
+        ("fork", "EAGAIN", 3),
+    ],
+)
+def test_a_fork_that_is_refused(
+    start_method: str, error: str, nth: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SEQTOOLS_FAULTS", f"template-asked:{error}:{nth}")
+    monkeypatch.setenv("SEQTOOLS_FAULTS_LOG", str(tmp_path))
+    mark = tmp_path / "mark"
+
+    def get(x: int) -> int:
+        if x == 20 and not mark.exists():  # the third fork is of a worker in place of this one
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return x
+
+    p = prefetch(seqtools.smap(get, range(100)), start_method, max_cached=4)
+    reading = Reading(iter(p))
+    reading.read_to(100)
+    assert reading.seen == list(range(100))
+    (told,) = reading.told
+    assert "no worker process could be started (there " in told
+    assert "use fewer workers" in told
+    p.close()
+
+
+def test_a_template_that_gives_up_is_heard_although_it_was_asked_for_more() -> None:
+    crew = Forking(lambda *_: Child(0), 1, Budget(0))
+    crew._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    crew._control.send(b"which nobody reads")
+    theirs.send(template.FAILED + pickle.dumps(("too many processes", "")))
+    theirs.close()
+    with pytest.raises(WorkerStartError, match="too many processes"):
+        list(crew._listen(gone=False))
+    assert [type(event) for event in crew._listen(gone=False)] == [AllEnded]
+    crew._child = None
+    crew.stop([])
+
+
+@pytest.mark.parametrize("start_method", ["template", "fork"])
+def test_a_template_without_room_for_the_pipes_of_a_worker_says_so(
+    start_method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send, cut = socket.send_fds, []
+
+    def cut_once(control: socket.socket, data: Any, fds: Any) -> int:
+        if fds and not cut:  # as the system does where they are too many
+            cut.append(fds)
+            fds = fds[:1]
+        return send(control, data, fds)
+
+    monkeypatch.setattr(socket, "send_fds", cut_once)
+    p = prefetch(seqtools.smap(abs, range(50)), start_method)
+    reading = Reading(iter(p))
+    reading.read_to(50)
+    assert reading.seen == list(range(50))
+    (told,) = reading.told
+    assert "no worker process could be started (raise the limit of open files, `ulimit -n`" in told
+    p.close()
+
+
+@pytest.mark.parametrize(
+    ("start_method", "victim", "point", "times"),
+    [
+        ("template", "worker", "start", "1"),
+        ("fork", "worker", "started", "1,2"),
+        ("template", "worker", "hire", "2,3"),
+        ("spawn", "worker", "hire", "2,3"),
+        ("template", "worker", "hired", "2,3"),
+        ("spawn", "worker", "hired", "2,3"),
+        ("fork", "template", "hired", "3"),
+        ("template", "worker", "lost", "1"),
+        ("fork", "template", "lost", "1"),
+        ("spawn", "worker", "lost", "1"),
+    ],
+)
+def test_a_refusal_at_any_point_of_a_start(
+    start_method: str, victim: str, point: str, times: str
+) -> None:
+    p = prefetch(seqtools.smap(abs, range(100_000)), start_method, max_cached=4)
+    reading = Reading(iter(p))
+    faults.arm(f"consumer-{point}:EMFILE:{times}")
+    try:
+        reading.read_until(lambda: workers(p))
+        reading.read_to(len(reading.seen) + 10)
+        before = workers(p)
+        pid = template_of(p) if victim == "template" else pid_of(next(iter(before)))
+        os.kill(pid, signal.SIGKILL)
+        reading.read_until(lambda: workers(p) and not workers(p) >= before)
+    finally:
+        faults.arm("")
+    assert reading.seen == list(range(len(reading.seen)))
+    assert len(reading.told) == len(times.split(","))
+    assert all("`ulimit -n`" in message for message in reading.told)
+    p.close()
+
+
+def test_a_thread_that_fails_by_itself_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    caught, times = Failure.caught, []
+
+    def no_memory(error: BaseException) -> Failure:
+        times.append(1)
+        if len(times) == 1:
+            raise MemoryError
+        return caught(error)
+
+    monkeypatch.setattr(Failure, "caught", no_memory)
+    p = seqtools.prefetch(seqtools.smap(lambda x: 1 // x, [0, 1]), 1)
+    items = iter(p)
+    with pytest.raises(WorkerStartError, match="thread seqtools-0 failed: MemoryError"):
+        next(items)
+    with pytest.raises(EvaluationError, match="ZeroDivisionError"):
+        next(items)
+    assert list(items) == [1]
+    p.close()
+
+
+# Memory
+
+
+@PICKLING
+@pytest.mark.parametrize("where", ["consumer", "worker", "both"])
+def test_a_value_for_which_there_is_no_memory_fails_alone(start_method: str, where: str) -> None:
+    run("memory_for_a_value", start_method, where)
+
+
+@METHODS
+def test_address_space_that_is_used_up_at_the_start(start_method: str) -> None:
+    run("memory_for_workers", start_method)
+
+
+class Chunks:
+    """What a worker has sent, as it is read in parts."""
+
+    def __init__(self, data: bytes, most: int) -> None:
+        self._data = data
+        self._most = most
+
+    def read(self, n: int, /) -> bytes:
+        n = min(n, self._most)
+        taken, self._data = self._data[:n], self._data[n:]
+        return taken
+
+    def readinto(self, view: memoryview, /) -> int:
+        data = self.read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+
+@pytest.mark.parametrize("most", [100, 70_000, 1 << 20])
+def test_a_message_for_which_there_is_no_memory_is_read_past(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs, ours = os.pipe()
+    sizes = [10, 300_000, 20, 200_000, 30]
+
+    def write() -> None:
+        for k, size in enumerate(sizes):
+            frames.write_result(ours, (k, 0, 1, frames.VALUES, 0.0), bytes(size))
+        os.close(ours)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    with open(theirs, "rb") as file:
+        data = file.read()
+    thread.join()
+    reader = frames.ResultReader(Chunks(data, most))
+    made: list[int] = []
+    whole = mmap.mmap
+
+    def refused_at_first(fd: int, length: int) -> mmap.mmap:
+        made.append(length)
+        if len(made) == 1:
+            raise OSError
+        return whole(fd, length)
+
+    monkeypatch.setattr(mmap, "mmap", refused_at_first)
+    results, more = reader.read()
+    assert not more
+    assert [r.block for r in results] == list(range(5))
+    assert [bool(r.missing) for r in results] == [False, True, False, False, False]
+    assert [len(r.parts[0]) for r in results if r.parts] == [10, 20, 200_000, 30]  # type: ignore[arg-type]
+
+
+def test_a_pipe_that_cannot_be_read_for_want_of_memory_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read_once, refused = os.read, []
+
+    def one_refused(fd: int, n: int) -> bytes:
+        if threading.current_thread().name == "seqtools-pipe-1" and len(refused) < 1:
+            refused.append(fd)
+            raise MemoryError
+        return read_once(fd, n)
+
+    monkeypatch.setattr(os, "read", one_refused)
+    with prefetch(seqtools.smap(abs, range(200)), "spawn") as p:
+        assert list(p) == list(range(200))
+    assert refused
+
+
+def test_a_task_that_cannot_be_read_for_want_of_memory_loses_nothing(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    mark = tmp_path / "mark"
+
+    def hook() -> None:
+        read_once = os.read
+
+        def one_refused(fd: int, n: int) -> bytes:
+            if threading.current_thread().name == "seqtools-tasks" and not mark.exists():
+                mark.touch()
+                raise MemoryError
+            return read_once(fd, n)
+
+        os.read = one_refused
+
+    p = seqtools.prefetch(
+        seqtools.smap(abs, range(200)), 1, "process", start_method="spawn", start_hook=hook
+    )
+    assert list(p) == list(range(200))
+    p.close()
+    assert mark.exists()
+    assert "MemoryError" in capfd.readouterr().err
+
+
+# Files
+
+
+@PICKLING
+def test_a_pipeline_that_is_larger_than_a_file_may_be(start_method: str) -> None:
+    run("size_of_the_pipeline", start_method)
+
+
+@METHODS
+def test_values_that_are_larger_than_a_file_may_be(start_method: str) -> None:
+    run("size_of_values", start_method)
+
+
+@PICKLING
+def test_a_full_disk(start_method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    p = prefetch(seqtools.smap(abs, range(20)), start_method)
+    items = iter(p)
+    with monkeypatch.context() as patch:
+        patch.setattr(shipping, "_anonymous_file", lambda: os.open("/dev/full", os.O_RDWR))
+        with pytest.raises(WorkerStartError, match=r"no file for .*\(have TMPDIR name a folder"):
+            next(items)
+    assert list(items) == list(range(20))
+    p.close()
+
+
+@PICKLING
+def test_no_folder_for_temporary_files(start_method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    p = prefetch(seqtools.smap(abs, range(20)), start_method)
+    items = iter(p)
+    with monkeypatch.context() as patch:
+        patch.delattr(os, "memfd_create")
+        patch.setattr(tempfile, "tempdir", "/nowhere")
+        with pytest.raises(WorkerStartError, match=r"no temporary file .* TMPDIR .*No such file"):
+            next(items)
+        patch.setattr(tempfile, "tempdir", None)
+        assert next(items) == 0
+    assert list(items) == list(range(1, 20))
+    p.close()
+
+
+@METHODS
+def test_nothing_lies_in_dev_shm(start_method: str) -> None:
+    with prefetch(seqtools.smap(lambda i: np.full(100_000, i), range(20)), start_method) as p:
+        kept = list(p)
+        pids = [os.getpid(), *descendants("self")]
+        assert len(pids) > 2
+        for pid in pids:
+            assert "/dev/shm" not in Path(f"/proc/{pid}/maps").read_text()  # noqa: S108
+        assert all((array == i).all() for i, array in enumerate(kept))
+
+
+# Slow readers
+
+
+def test_while_a_reader_is_slow_nothing_is_begun_and_memory_is_used_again(
+    fifo: MakeFifo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = fifo()
+    made: list[int] = []
+    create = slots.create
+
+    def noted(nworkers: int) -> Any:
+        fd, size = create(nworkers) or (-1, 0)
+        made.append(os.dup(fd))
+        return fd, size
+
+    monkeypatch.setattr(slots, "create", noted)
+
+    def get(i: int) -> Any:
+        done.send()
+        return np.full(100_000, i)
+
+    with prefetch(seqtools.smap(get, range(60)), max_cached=4) as p:
+        for i, array in enumerate(p):
+            done.wait(5 if i == 0 else 1 if i < 56 else 0)  # the window is full again
+            assert not p._state.driver._engine._dealer
+            assert (array == i).all()
+        assert len(made) == 2
+        assert 0 < sum(os.fstat(fd).st_blocks * 512 for fd in made) < 20 * array.nbytes
+    for fd in made:
+        os.close(fd)

@@ -1,0 +1,124 @@
+"""Prefetches in a notebook: cells run one after the other in a kernel, by a client."""
+
+import json
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.programs import PIPELINE, environment
+
+pytest.importorskip("ipykernel", reason="ipykernel is not installed: see `make interop`")
+pytest.importorskip("nbclient", reason="nbclient is not installed: see `make interop`")
+
+CLIENT = """
+import asyncio, json, os, sys
+import nbclient, nbformat
+
+def wait_for(gate):
+    with open(gate) as file:
+        file.read()  # until the cell has closed it
+
+async def main(cells, gate):
+    notebook = nbformat.v4.new_notebook()
+    notebook.cells = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    client = nbclient.NotebookClient(notebook, timeout=20, allow_errors=True)
+    async with client.async_setup_kernel():
+        for number, cell in enumerate(notebook.cells):
+            task = asyncio.create_task(client.async_execute_cell(cell, number))
+            if "# interrupt me" in cell.source:
+                await asyncio.to_thread(wait_for, gate)
+                await client.km.interrupt_kernel()
+            await task
+    told = []
+    for cell in notebook.cells:
+        for output in cell.outputs:
+            if output.output_type == "error":
+                told.append(output.ename)
+            elif output.output_type == "stream":
+                told += [f"{output.name}: {line}" for line in output.text.splitlines()]
+            else:
+                told.append(output.data["text/plain"])
+    print(json.dumps(told))
+
+asyncio.run(main(json.loads(sys.argv[1]), sys.argv[2]))
+"""
+
+
+def told_by(*cells: str, gate: Path | None = None) -> list[Any]:
+    """Return what a notebook with these `cells` shows: text, values, names of errors."""
+    sources = [textwrap.dedent(cell) for cell in (PIPELINE, *cells)]
+    done = subprocess.run(
+        [sys.executable, "-c", CLIENT, json.dumps(sources), str(gate)],
+        env=environment(JUPYTER_PLATFORM_DIRS="1", PYDEVD_DISABLE_FILE_VALIDATION="1"),
+        capture_output=True,
+        text=True,
+        timeout=28,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+
+def test_functions_and_classes_of_cells() -> None:
+    told = told_by(
+        "read_all('template', 'spawn', 'fork')",
+        """
+        p = seqtools.prefetch(seqtools.smap(make, range(50)), 2, "process")
+        [point.x for point in p[:3]], type(p[40]) is Point
+        """,
+        "seqtools.close_all()",
+        "p[7].x",
+    )
+    assert told == ["([10, 11, 12], True)", "17"]
+
+
+def test_a_class_that_a_later_cell_defines_again() -> None:
+    told = told_by(
+        """
+        p = seqtools.prefetch(seqtools.smap(make, range(200)), 2, "process", max_cached=5)
+        items = iter(p)
+        old = [next(items), next(items)]
+        """,
+        """
+        First = Point
+
+        class Point:
+            def __init__(self, x):
+                self.x = -x
+        """,
+        # workers have the class that there was when they started
+        "later = next(items); later.x, type(later) is First, type(old[0]) is First",
+        "p.refresh(); later = next(items); later.x, type(later) is Point",
+        "offset = 20; p.refresh(); [point.x for point in p[:2]]",
+    )
+    assert told == ["(12, True, True)", "(-13, True)", "[-20, -21]"]
+
+
+@pytest.mark.parametrize("method", ["thread", "process"])
+def test_a_cell_that_is_interrupted(method: str, tmp_path: Path) -> None:
+    gate, told_to_go_on = tmp_path / "gate", tmp_path / "go_on"
+    os.mkfifo(gate)
+    told = told_by(
+        f"""
+        import os, threading
+        def slow(x):
+            if x == 5 and not os.path.exists({str(told_to_go_on)!r}):
+                open({str(gate)!r}, "w").close()
+                while not os.path.exists({str(told_to_go_on)!r}):
+                    threading.Event().wait(0.01)
+            return x
+        p = seqtools.prefetch(seqtools.smap(slow, range(20)), 2, "{method}")
+        items, seen = iter(p), []
+        """,
+        "for x in items: seen.append(x)  # interrupt me",
+        f"open({str(told_to_go_on)!r}, 'w').close()",
+        "seen.extend(items); seen == list(range(20))",
+        "list(p) == seen",
+        gate=gate,
+    )
+    assert told == ["KeyboardInterrupt", "True", "True"]
