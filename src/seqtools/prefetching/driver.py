@@ -182,10 +182,12 @@ class Driver(Turns):
             if outcome is _WAIT:
                 wait = Wait()
                 with wait.held:
-                    while outcome is _WAIT:
+                    # An interrupt at another `while` leaves Python 3.13 without its `with`.
+                    while True:
                         outcome = self._serve(self._visit, cursor, take, away, wait)
-                        if outcome is _WAIT:
-                            self._receive(wait)
+                        if outcome is not _WAIT:
+                            break
+                        self._receive(wait)
         except BaseException:
             cursor.needs = None
             self._interrupted()

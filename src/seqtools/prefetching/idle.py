@@ -63,7 +63,7 @@ class Watch(Turns):
         if timed and self._thread is None:
             thread = threading.Thread(target=self._run, name="seqtools-idle", daemon=True)
             start_thread(thread)
-            self._thread = thread  # if that was interrupted, another one does no harm
+            self._thread = thread
 
     def look(self) -> None:
         """Look after all owners now: one of them has no workers any more."""
@@ -75,11 +75,14 @@ class Watch(Turns):
             with suppress(Empty):
                 self._calls.get(timeout=wait)
             wait = self._look()
+        self._calls.put(None)  # one that is not noted ends too
 
     def _look(self) -> float | None:
         """Return when to look again; `None` if there is nobody to look after."""
-        waits = []
-        for owner in self:
+        waits, owners = [], list(self)
+        if self._thread is not threading.current_thread():
+            return None  # who started it was interrupted before that was noted
+        for owner in owners:
             # one that starts workers from here on adds itself again
             self._take_turn(self._owners.discard, owner)
             wait = owner.rest()

@@ -84,7 +84,7 @@ class Reading(LazySequence[T]):
                 outcome = driver.ask(cursor, i)
                 known = True
                 item = self._get(i, outcome)
-                self._again = outcome = None
+                outcome = self._again = None
                 yield item
                 del item  # the reader alone decides how long it lives
         except EndOfSequence:
@@ -130,13 +130,12 @@ class Gathering(Reading[T]):
         known = False
         try:
             while True:
-                if cursor.given is None:
-                    # as in `Reading`
-                    with suppress(IndexError):
-                        lent = map(deque.popleft, repeat(cursor.run, len(cursor.run)))
-                        yield from map(_OUTCOME, lent)
-                    if cursor.following() is None:
-                        break
+                # as in `Reading`
+                with suppress(IndexError):
+                    lent = map(deque.popleft, repeat(cursor.run, len(cursor.run)))
+                    yield from map(_OUTCOME, lent)
+                if cursor.given is None and cursor.following() is None:
+                    break
                 known = False
                 i, outcome = driver.ask_any(cursor)
                 known = True
