@@ -12,7 +12,6 @@ import os
 import pickle
 import queue
 import select
-import struct
 import subprocess
 import sys
 import threading
@@ -25,13 +24,14 @@ from typing import Any, NoReturn
 
 from seqtools.engines import faults, frames
 from seqtools.engines.crews import Ended, Event, Member, Results
+from seqtools.engines.heads import Head
 from seqtools.engines.hooks import call_hook
 from seqtools.engines.launch import interpreter
 from seqtools.engines.seeding import seed_generators
 from seqtools.engines.shipping import Delivery
 from seqtools.engines.worker import Worker, leave, quiet
 
-_GREETING = struct.Struct("<IQ")  # number of the worker, length of the pipeline
+_GREETING = Head("IQ")  # number of the worker, length of the pipeline
 _CHUNK = 1 << 18
 _PATIENCE = 0.3
 """Seconds that workers have to end by themselves."""
@@ -106,6 +106,7 @@ class SpawnedWorker(Member):
                 self.inbox.add(data)
                 self._tell(Results(self))
         self.inbox.end()
+        self._tell(Results(self))  # there are none: one that has closed its pipe is of no use
         self._tell(Ended(self, self.process.wait()))
         self.end()
 
@@ -253,15 +254,18 @@ class _Tasks(frames.TaskReader):
         return self._read.get()
 
     def _watch(self) -> None:
-        while True:
-            # a child that the consumer has forked may have our pipe open
-            while os.name == "posix" and not select.select([self._fd], [], [], 1.0)[0]:
-                if os.getppid() != self._parent:
-                    leave(1)
-            data = os.read(self._fd, _CHUNK)
-            if not data:
-                leave(0)  # also inside of user code: nobody wants what it computes
-            self._read.put(data)
+        try:
+            while True:
+                # a child that the consumer has forked may have our pipe open
+                while os.name == "posix" and not select.select([self._fd], [], [], 1.0)[0]:
+                    if os.getppid() != self._parent:
+                        leave(1)
+                data = os.read(self._fd, _CHUNK)
+                if not data:
+                    leave(0)  # also inside of user code: nobody wants what it computes
+                self._read.put(data)
+        finally:  # user code has closed the pipe
+            leave(1)
 
 
 def main() -> NoReturn:
