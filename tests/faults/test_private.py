@@ -125,8 +125,8 @@ def test_nothing_has_a_name_in_a_file_system(running: Running) -> None:
 
 def test_no_memory_that_is_shared_has_a_name(running: Running) -> None:
     for pid in running.processes:
-        rows = [line.split(maxsplit=5) for line in Path(f"/proc/{pid}/maps").open()]
-        shared = {row[5].strip() for row in rows if row[1] in {"rw-s", "rwxs", "-w-s"}}
+        rows = [line.split(None, 5) for line in Path(f"/proc/{pid}/maps").read_text().splitlines()]
+        shared = {row[5] for row in rows if row[1] in {"rw-s", "rwxs", "-w-s"}}
         assert shared <= {"/memfd:seqtools (deleted)", "/dev/zero (deleted)"}
 
 
