@@ -57,8 +57,8 @@ _ENGINE = [
     Mutant(
         "deaths between results are added up",
         "engines/process.py",
-        "            return\n        self._unlucky = 0\n        worker.path = ()\n",
-        "            return\n        worker.path = ()\n",
+        "        self._unlucky = 0\n        worker.path = ()\n",
+        "        worker.path = ()\n",
         _PROCESSES,
     ),
     Mutant(
@@ -252,7 +252,7 @@ _TEMPLATE = [
     Mutant(
         "the end of a worker is not told",
         "engines/template.py",
-        "                    self._control.send(ENDED + STATUS.pack(pid, status))\n",
+        "                    self._control.send(ANSWER.pack(ENDED, pid, status))\n",
         "                    pass\n",
         ("engines/test_processes.py", "faults"),
     ),
@@ -317,22 +317,22 @@ _READERS = [
     Mutant(
         "what was pending is still waited for after an interrupt",
         "prefetching/driver.py",
-        "        self._window.reset()\n        if engine is not None:\n            engine.close(wait=False)\n",
-        "        if engine is not None:\n            engine.close(wait=False)\n",
+        "        self._window.reset(forget=forget)\n",
+        "",
         ("engines/test_prefetch.py", "engines/test_processes.py", "faults"),
     ),
     Mutant(
         "a forked child waits for workers of its parent",
         "prefetching/driver.py",
-        "        if self._forks != len(_forks):\n            self._begin()\n        with self._lock:\n            try:",
-        "        with self._lock:\n            try:",
+        "            self._begin()  # in a forked child",
+        "            pass  # in a forked child",
         ("engines/test_processes.py", "faults"),
     ),
     Mutant(
         "an item that was interrupted is not read again",
         "prefetching/reading.py",
-        "            if reading:\n                self._again = i\n",
-        "",
+        "                i, known = self._again, False\n",
+        "                i, known = self._again, False\n                self._again = None\n",
         ("engines/test_prefetch.py", "faults"),
     ),
     Mutant(
@@ -467,21 +467,21 @@ _REFUSED = [
     Mutant(
         "a template goes on with the pipes that it got",
         "engines/template.py",
-        "            if len(fds) < 2:",
-        "            if False:",
+        "        if len(fds) not in _GIVEN or",
+        "        if len(fds) not in _GIVEN and",
         ("faults/test_resources.py",),
     ),
     Mutant(
         "a message for which there is no memory fails all",
         "engines/frames.py",
-        "                except (OSError, MemoryError):  # its items fail",
-        "                except ZeroDivisionError:  # its items fail",
+        "                except (OSError, OverflowError, MemoryError, ValueError):\n",
+        "                except ZeroDivisionError:\n",
         ("faults/test_resources.py",),
     ),
     Mutant(
         "what follows such a message is out of step",
         "engines/frames.py",
-        "                    self._unwanted = length - len(body)\n",
+        "                    self._unwanted = missing\n",
         "",
         ("faults/test_resources.py",),
     ),
@@ -523,8 +523,8 @@ _REFUSED = [
     Mutant(
         "nobody looks after idle workers once a thread was refused",
         "prefetching/idle.py",
-        "                start_thread(thread)\n                self._thread = thread\n",
-        "                self._thread = thread\n                start_thread(thread)\n",
+        "            start_thread(thread)\n            self._thread = thread\n",
+        "            self._thread = thread\n            start_thread(thread)\n",
         ("faults/test_nth_call.py",),
     ),
 ]
