@@ -523,8 +523,8 @@ _REFUSED = [
     Mutant(
         "nobody looks after idle workers once a thread was refused",
         "prefetching/idle.py",
-        "                start_thread(thread)\n                self._thread = thread\n",
-        "                self._thread = thread\n                start_thread(thread)\n",
+        "            start_thread(thread)\n            self._thread = thread\n",
+        "            self._thread = thread\n            start_thread(thread)\n",
         ("faults/test_nth_call.py",),
     ),
 ]
