@@ -350,11 +350,34 @@ def test_a_place_where_nothing_was_put_is_found_out(
         except Damaged:
             pass
         else:
-            assert slot == place.slot
-            assert leased.nbytes == nbytes
+            assert (slot, leased.nbytes) == (place.slot, nbytes)
             del leased
     assert max(sizes, default=0) <= len(leases._memory)
     worker._memory[place.slot] = 0
+
+
+@pytest.mark.parametrize(
+    ("nbytes", "offset", "slot"),
+    [
+        (99, slots._PAGE, 0),
+        (99, slots._FLAGS + 1, 0),
+        (99, slots._FLAGS, slots._FLAGS + 5),
+        (99, slots._FLAGS, slots._MOST_SLOTS),
+        (1 << 63, slots._FLAGS, 0),
+    ],
+    ids=["among flags", "between pages", "flag in a value", "flag in the progress", "too long"],
+)
+def test_a_place_outside_of_the_memory_is_found_out(nbytes: int, offset: int, slot: int) -> None:
+    made = slots.create(1)
+    assert made is not None
+    worker = Slots.at(os.dup(made[0]))
+    assert worker is not None
+    place = worker.put(memoryview(b"\1" * 5000))
+    assert place == Place(5000, slots._FLAGS, 0)
+    worker.note(0x01010101, 0)
+    with pytest.raises(Damaged, match="outside of the memory"):
+        Leases(*made, Budget(0)).lease(Place(nbytes, offset, slot))
+    os.close(made[0])
 
 
 def test_a_value_is_not_lent_twice(memory: tuple[Leases, Slots]) -> None:
