@@ -217,7 +217,15 @@ atexit.register(read_last)  # called last
 """
 
 
-@pytest.mark.parametrize("live", EXITS)
+_REFUSED = pytest.mark.skipif(
+    (3, 12, 0) <= sys.version_info < (3, 12, 2),
+    reason="this Python starts no thread once the main thread has ended",
+)
+
+
+@pytest.mark.parametrize(
+    "live", [pytest.param(e, marks=_REFUSED if e.endswith("after ours") else ()) for e in EXITS]
+)
 def test_a_program_that_ends_with_live_iterators_is_silent(live: str) -> None:
     code = f"""
 {METHODS}
