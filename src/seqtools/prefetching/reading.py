@@ -11,6 +11,8 @@ from seqtools.errors import EndOfSequence, WorkerStartError, reraise
 from seqtools.indices import ENDLESS, Indices
 from seqtools.prefetching.cursors import Cursor, Gatherer
 from seqtools.prefetching.driver import Driver
+from seqtools.prefetching.lending import MISSING
+from seqtools.prefetching.supply import SINGLY
 from seqtools.sequence import LazySequence
 
 T = TypeVar("T")
@@ -82,8 +84,8 @@ class Reading(LazySequence[T]):
                     break
                 i, known = self._again, False
                 outcome = driver.ask(cursor, i)
-                known = True
-                item = self._get(i, outcome)
+                known = outcome is MISSING or isinstance(outcome, SINGLY)
+                item = self._get(i, outcome) if known else outcome
                 outcome = self._again = None
                 yield item
                 del item  # the reader alone decides how long it lives
@@ -138,8 +140,8 @@ class Gathering(Reading[T]):
                     break
                 known = False
                 i, outcome = driver.ask_any(cursor)
-                known = True
-                item = self._get(i, outcome)
+                known = outcome is MISSING or isinstance(outcome, SINGLY)
+                item = self._get(i, outcome) if known else outcome
                 cursor.given = outcome = None
                 yield item
                 del item  # the reader alone decides how long it lives
