@@ -207,7 +207,7 @@ def test_a_value_for_which_there_is_no_memory_fails_alone(start_method: str, whe
     run("memory_for_a_value", start_method, where)
 
 
-@METHODS
+@PICKLING
 def test_address_space_that_is_used_up_at_the_start(start_method: str) -> None:
     run("memory_for_workers", start_method)
 
