@@ -213,6 +213,7 @@ def test_copied_and_pickled_while_it_is_read(few: Prefetched) -> None:
     assert [len(other) for other in copies] == [0, 60, 60]
 
 
+@pytest.mark.filterwarnings("ignore:Pickle, copy, and deepcopy support:DeprecationWarning")
 def test_an_iterator_cannot_be_pickled_and_goes_on(few: Prefetched) -> None:
     items = iter(few(smap(abs, range(20))))
     assert next(items) == 0
