@@ -220,10 +220,13 @@ def test_with_closed_standard_streams(closed: list[int], tmp_path: Path) -> None
 
 def test_in_a_folder_that_was_deleted(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
+    delete = f"import os; os.rmdir({str(folder)!r})"
+    folder.mkdir()
+    if run("-c", f"{delete}; import socket", cwd=folder).returncode:
+        pytest.skip("this Python itself imports nothing there, as 3.13.0")
     folder.mkdir()
     code = f"""
-        import os
-        os.rmdir({str(folder)!r})
+        {delete}
         sys.path.remove("")  # of -c, and nowhere now
         read_all("template", "spawn", "fork")
     """
