@@ -16,6 +16,8 @@ class Mutant(NamedTuple):
 _PROCESSES = ("engines/test_processes.py", "faults")
 _CONFORMANCE = ("engines/test_conformance.py", "engines/test_processes.py", "faults")
 _PORTABLE = ("engines/test_portable.py", "engines/test_processes.py", "faults")
+_INTERRUPTS = ("faults/test_interrupts.py", "engines/test_prefetch.py")
+_COMING_BACK = ("faults/test_coming_back.py", "faults/test_closing.py")
 _DEALING = ("engines/test_dealing.py", "engines/test_processes.py")
 
 _ENGINE = [
@@ -316,24 +318,73 @@ _VALUES = [
 _READERS = [
     Mutant(
         "what was pending is still waited for after an interrupt",
-        "prefetching/driver.py",
+        "prefetching/supply.py",
         "        self._window.reset(forget=forget)\n",
         "",
-        ("engines/test_prefetch.py", "engines/test_processes.py", "faults"),
+        _INTERRUPTS,
     ),
     Mutant(
-        "a forked child waits for workers of its parent",
-        "prefetching/driver.py",
-        "            self._begin()  # in a forked child",
-        "            pass  # in a forked child",
-        ("engines/test_processes.py", "faults"),
+        "a turn that was interrupted is not mended",
+        "prefetching/turns.py",
+        "            if not self._whole:\n                self._mend()\n",
+        "",
+        _INTERRUPTS,
+    ),
+    Mutant(
+        "who was interrupted while it received is waited for",
+        "prefetching/supply.py",
+        "        if self._reception.lapsed():\n",
+        "        if False:\n",
+        _INTERRUPTS,
     ),
     Mutant(
         "an item that was interrupted is not read again",
         "prefetching/reading.py",
         "                i, known = self._again, False\n",
-        "                i, known = self._again, False\n                self._again = None\n",
-        ("engines/test_prefetch.py", "faults"),
+        "                i, known, self._again = self._again, False, None\n",
+        _INTERRUPTS,
+    ),
+    Mutant(
+        "an item that came before its turn and was interrupted is not read again",
+        "prefetching/driver.py",
+        "            if cursor.given is not None:  # it",
+        "            if False:  # it",
+        _INTERRUPTS,
+    ),
+    Mutant(
+        "what signal handlers raise is taken for an error of the item",
+        "prefetching/reading.py",
+        "            if not known:  # nor is what signal handlers raise\n                raise\n",
+        "",
+        _INTERRUPTS,
+    ),
+    Mutant(
+        "who comes back in the midst of a read waits for itself",
+        "prefetching/supply.py",
+        "        return self._my_turn() or (reception",
+        "        return self._my_turn() and (reception",
+        _COMING_BACK,
+    ),
+    Mutant(
+        "what is asked for in the midst of a read is forgotten",
+        "prefetching/supply.py",
+        "        while self._leaving or self._closing:\n",
+        "        while False:\n",
+        _COMING_BACK,
+    ),
+    Mutant(
+        "an item evaluated on the spot is read again and again",
+        "prefetching/cursors.py",
+        "            self.head += self.indices[self.head] == i\n",
+        "            pass\n",
+        _COMING_BACK,
+    ),
+    Mutant(
+        "a forked child waits for workers of its parent",
+        "prefetching/supply.py",
+        "            self._begin()  # in a forked",
+        "            pass  # in a forked",
+        ("engines/test_processes.py", "faults"),
     ),
     Mutant(
         "threads that wait in a circle wait for ever",

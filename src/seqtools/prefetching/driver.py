@@ -97,7 +97,7 @@ class Driver(Supply):
         if outcome is END:
             self._window.ended(i)
             raise EndOfSequence
-        if isinstance(outcome, Failure):
+        if type(outcome) is Failure:
             outcome.throw()
         return outcome
 
