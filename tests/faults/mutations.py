@@ -16,6 +16,8 @@ class Mutant(NamedTuple):
 _PROCESSES = ("engines/test_processes.py", "faults")
 _CONFORMANCE = ("engines/test_conformance.py", "engines/test_processes.py", "faults")
 _PORTABLE = ("engines/test_portable.py", "engines/test_processes.py", "faults")
+_INTERRUPTS = ("faults/test_interrupts.py", "engines/test_prefetch.py")
+_COMING_BACK = ("faults/test_coming_back.py", "faults/test_closing.py")
 _DEALING = ("engines/test_dealing.py", "engines/test_processes.py")
 
 _ENGINE = [
@@ -57,8 +59,8 @@ _ENGINE = [
     Mutant(
         "deaths between results are added up",
         "engines/process.py",
-        "            return\n        self._unlucky = 0\n        worker.path = ()\n",
-        "            return\n        worker.path = ()\n",
+        "        self._unlucky = 0\n        worker.path = ()\n",
+        "        worker.path = ()\n",
         _PROCESSES,
     ),
     Mutant(
@@ -252,7 +254,7 @@ _TEMPLATE = [
     Mutant(
         "the end of a worker is not told",
         "engines/template.py",
-        "                    self._control.send(ENDED + STATUS.pack(pid, status))\n",
+        "                    self._control.send(ANSWER.pack(ENDED, pid, status))\n",
         "                    pass\n",
         ("engines/test_processes.py", "faults"),
     ),
@@ -316,24 +318,73 @@ _VALUES = [
 _READERS = [
     Mutant(
         "what was pending is still waited for after an interrupt",
-        "prefetching/driver.py",
-        "        self._window.reset()\n        if engine is not None:\n            engine.close(wait=False)\n",
-        "        if engine is not None:\n            engine.close(wait=False)\n",
-        ("engines/test_prefetch.py", "engines/test_processes.py", "faults"),
+        "prefetching/supply.py",
+        "        self._window.reset(forget=forget)\n",
+        "",
+        _INTERRUPTS,
     ),
     Mutant(
-        "a forked child waits for workers of its parent",
-        "prefetching/driver.py",
-        "        if self._forks != len(_forks):\n            self._begin()\n        with self._lock:\n            try:",
-        "        with self._lock:\n            try:",
-        ("engines/test_processes.py", "faults"),
+        "a turn that was interrupted is not mended",
+        "prefetching/turns.py",
+        "            if not self._whole:\n                self._mend()\n",
+        "",
+        _INTERRUPTS,
+    ),
+    Mutant(
+        "who was interrupted while it received is waited for",
+        "prefetching/supply.py",
+        "        if self._reception.lapsed():\n",
+        "        if False:\n",
+        _INTERRUPTS,
     ),
     Mutant(
         "an item that was interrupted is not read again",
         "prefetching/reading.py",
-        "            if reading:\n                self._again = i\n",
+        "                i, known = self._again, False\n",
+        "                i, known, self._again = self._again, False, None\n",
+        _INTERRUPTS,
+    ),
+    Mutant(
+        "an item that came before its turn and was interrupted is not read again",
+        "prefetching/driver.py",
+        "            if cursor.given is not None:  # it",
+        "            if False:  # it",
+        _INTERRUPTS,
+    ),
+    Mutant(
+        "what signal handlers raise is taken for an error of the item",
+        "prefetching/reading.py",
+        "            if not known:  # nor is what signal handlers raise\n                raise\n",
         "",
-        ("engines/test_prefetch.py", "faults"),
+        _INTERRUPTS,
+    ),
+    Mutant(
+        "who comes back in the midst of a read waits for itself",
+        "prefetching/supply.py",
+        "        return self._my_turn() or (reception",
+        "        return self._my_turn() and (reception",
+        _COMING_BACK,
+    ),
+    Mutant(
+        "what is asked for in the midst of a read is forgotten",
+        "prefetching/supply.py",
+        "        while self._leaving or self._closing:\n",
+        "        while False:\n",
+        _COMING_BACK,
+    ),
+    Mutant(
+        "an item evaluated on the spot is read again and again",
+        "prefetching/cursors.py",
+        "            self.head += self.indices[self.head] == i\n",
+        "            pass\n",
+        _COMING_BACK,
+    ),
+    Mutant(
+        "a forked child waits for workers of its parent",
+        "prefetching/supply.py",
+        "            self._begin()  # in a forked",
+        "            pass  # in a forked",
+        ("engines/test_processes.py", "faults"),
     ),
     Mutant(
         "threads that wait in a circle wait for ever",
@@ -467,21 +518,21 @@ _REFUSED = [
     Mutant(
         "a template goes on with the pipes that it got",
         "engines/template.py",
-        "            if len(fds) < 2:",
-        "            if False:",
+        "        if len(fds) not in _GIVEN or",
+        "        if len(fds) not in _GIVEN and",
         ("faults/test_resources.py",),
     ),
     Mutant(
         "a message for which there is no memory fails all",
         "engines/frames.py",
-        "                except (OSError, MemoryError):  # its items fail",
-        "                except ZeroDivisionError:  # its items fail",
+        "                except (OSError, OverflowError, MemoryError, ValueError):\n",
+        "                except ZeroDivisionError:\n",
         ("faults/test_resources.py",),
     ),
     Mutant(
         "what follows such a message is out of step",
         "engines/frames.py",
-        "                    self._unwanted = length - len(body)\n",
+        "                    self._unwanted = missing\n",
         "",
         ("faults/test_resources.py",),
     ),
@@ -523,8 +574,8 @@ _REFUSED = [
     Mutant(
         "nobody looks after idle workers once a thread was refused",
         "prefetching/idle.py",
-        "                start_thread(thread)\n                self._thread = thread\n",
-        "                self._thread = thread\n                start_thread(thread)\n",
+        "            start_thread(thread)\n            self._thread = thread\n",
+        "            self._thread = thread\n            start_thread(thread)\n",
         ("faults/test_nth_call.py",),
     ),
 ]

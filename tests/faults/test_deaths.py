@@ -78,12 +78,12 @@ def test_all_workers_killed_at_once_again_and_again(name: str) -> None:
     assert not survives(name).failed
 
 
-@pytest.mark.parametrize("name", ["template/numbers/both/SIGKILL", "fork/cached/template/SIGABRT"])
+@pytest.mark.parametrize("name", ["template/numbers/both/SIGKILL", "fork/cached/template/SIGKILL"])
 def test_the_template_killed_with_or_without_its_workers(name: str) -> None:
     assert not survives(name).failed
 
 
-@pytest.mark.parametrize("name", ["template/large/away/SIGKILL", "fork/numbers/away/SIGSEGV"])
+@pytest.mark.parametrize("name", ["template/large/away/SIGKILL", "fork/numbers/away/SIGTERM"])
 def test_workers_killed_while_the_reader_is_away(name: str) -> None:
     assert not survives(name).failed
 

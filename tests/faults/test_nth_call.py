@@ -103,8 +103,11 @@ def test_a_replacement_where_any_call_fails_loses_nothing(
 def test_a_thread_that_cannot_be_started_leaves_no_other_behind(scarce: Scarce) -> None:
     for n in range(1, 5):
         before = leaks.held()
+        engine = ThreadEngine(abs, 4)
         with scarce.at(n), pytest.raises(WorkerStartError, match=r"no thread.*fewer workers"):
-            ThreadEngine(abs, 4)
+            engine.submit([1])
+        engine.close()
+        del engine
         assert not leaks.leaked(before, leaks.GRACE)
 
 

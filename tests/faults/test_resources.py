@@ -42,7 +42,7 @@ def run(program: str, *arguments: str) -> None:
         [sys.executable, "-W", "error", "-m", "tests.faults.limits", program, *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=25,
         check=False,
         cwd=Path(__file__).parents[2],
     )
@@ -199,13 +199,15 @@ def test_a_thread_that_fails_by_itself_is_told(monkeypatch: pytest.MonkeyPatch) 
 # Memory
 
 
-@PICKLING
-@pytest.mark.parametrize("where", ["consumer", "worker", "both"])
+@pytest.mark.parametrize(
+    ("start_method", "where"),
+    [("template", "consumer"), ("spawn", "consumer"), ("template", "worker"), ("fork", "both")],
+)
 def test_a_value_for_which_there_is_no_memory_fails_alone(start_method: str, where: str) -> None:
     run("memory_for_a_value", start_method, where)
 
 
-@METHODS
+@PICKLING
 def test_address_space_that_is_used_up_at_the_start(start_method: str) -> None:
     run("memory_for_workers", start_method)
 
@@ -308,12 +310,11 @@ def test_a_task_that_cannot_be_read_for_want_of_memory_loses_nothing(
 # Files
 
 
-@PICKLING
-def test_a_pipeline_that_is_larger_than_a_file_may_be(start_method: str) -> None:
-    run("size_of_the_pipeline", start_method)
+def test_a_pipeline_that_is_larger_than_a_file_may_be() -> None:
+    run("size_of_the_pipeline", "template")
 
 
-@METHODS
+@pytest.mark.parametrize("start_method", ["template", "fork"])
 def test_values_that_are_larger_than_a_file_may_be(start_method: str) -> None:
     run("size_of_values", start_method)
 

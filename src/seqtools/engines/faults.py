@@ -21,6 +21,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 POINTS = {
@@ -185,8 +186,19 @@ def _kill(name: str) -> Callable[[], None]:
 
 
 def _segfault() -> None:
-    signal.signal(signal.SIGSEGV, signal.SIG_DFL)
+    _undo_handler(signal.SIGSEGV)
     ctypes.string_at(0)
+
+
+def _abort() -> None:
+    _undo_handler(signal.SIGABRT)
+    os.abort()
+
+
+def _undo_handler(number: int) -> None:
+    """Have a signal do what it does where nobody, such as `faulthandler`, handles it."""
+    with suppress(ValueError):  # in another thread than the main one
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _fail() -> None:
@@ -195,13 +207,14 @@ def _fail() -> None:
 
 _KINDS: dict[str, Callable[[], Any]] = {
     "segfault": _segfault,
+    "SIGABRT": _abort,
     "exit": lambda: os._exit(0),
     "raise": _fail,
     "hang": lambda: threading.Event().wait(),
     "nothing": lambda: None,  # the log says when a point was passed
     **{
         name: _kill(name)
-        for name in ("SIGKILL", "SIGSTOP", "SIGTERM", "SIGINT", "SIGABRT")
+        for name in ("SIGKILL", "SIGSTOP", "SIGTERM", "SIGINT")
         if hasattr(signal, name)
     },
 }

@@ -12,7 +12,6 @@ import os
 import pickle
 import queue
 import select
-import struct
 import subprocess
 import sys
 import threading
@@ -25,6 +24,7 @@ from typing import Any, NoReturn
 
 from seqtools.engines import faults, frames
 from seqtools.engines.crews import Ended, Event, Member, Results
+from seqtools.engines.heads import Head
 from seqtools.engines.hooks import call_hook
 from seqtools.engines.launch import Launcher, interpreter
 from seqtools.engines.pipes import both_ways
@@ -33,7 +33,7 @@ from seqtools.engines.shipping import Delivery
 from seqtools.engines.shortage import start_thread
 from seqtools.engines.worker import Worker, end_with, leave, quiet
 
-_GREETING = struct.Struct("<IQ")  # number of the worker, length of the pipeline
+_GREETING = Head("IQ")  # number of the worker, length of the pipeline
 _CHUNK = 1 << 18
 _PATIENCE = 0.3
 """Seconds that workers have to end by themselves."""
@@ -126,6 +126,7 @@ class SpawnedWorker(Member):
         except (OSError, MemoryError):  # what it sends cannot be read: another may do better
             self.process.kill()
         self.inbox.end()
+        self._tell(Results(self))  # there are none: one that has closed its pipe is of no use
         self._tell(Ended(self, self.process.wait()))
         self.end()
 

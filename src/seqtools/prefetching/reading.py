@@ -1,16 +1,18 @@
 """A prefetch as one reader sees it."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain, repeat
 from operator import itemgetter
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from seqtools.errors import EndOfSequence, WorkerStartError, reraise
 from seqtools.indices import ENDLESS, Indices
 from seqtools.prefetching.cursors import Cursor, Gatherer
 from seqtools.prefetching.driver import Driver
+from seqtools.prefetching.lending import MISSING
+from seqtools.prefetching.supply import SINGLY
 from seqtools.sequence import LazySequence
 
 T = TypeVar("T")
@@ -82,32 +84,29 @@ class Reading(LazySequence[T]):
                     break
                 i, known = self._again, False
                 outcome = driver.ask(cursor, i)
-                known = True
-                item = self._get(i, outcome)
+                known = outcome is MISSING or type(outcome) in SINGLY
+                item = self._get(i, outcome) if known else outcome
                 outcome = self._again = None
                 yield item
                 del item  # the reader alone decides how long it lives
-        except EndOfSequence:
-            if not self._endless:
-                self._fail_by(self._ended_early, i)
         except WorkerStartError:  # it is not about this item, which is still to be read
             raise
         except Exception as error:  # user code may raise anything
             if not known:  # nor is what signal handlers raise
                 raise
-            self._fail_by(reraise, error)
+            try:
+                self._tell(error, i)
+            except Exception:
+                self._again = None
+                raise
         ended.append(None)
 
-    def _fail_by(self, tell: Callable[[Any], NoReturn], what: Any) -> None:
-        """Raise what `tell` does, and be done with the item if it comes to that."""
-        try:
-            tell(what)
-        except Exception:
-            self._done()
-            raise
-
-    def _done(self) -> None:
-        self._again = None
+    def _tell(self, error: Exception, i: int) -> None:
+        """Raise what the reader is to see of `error` at item `i`, if that is not just the end."""
+        if not isinstance(error, EndOfSequence):
+            reraise(error)
+        if not self._endless:
+            self._ended_early(i)
 
     def __del__(self) -> None:
         """Give the share of the window back."""
@@ -138,24 +137,22 @@ class Gathering(Reading[T]):
                     break
                 known = False
                 i, outcome = driver.ask_any(cursor)
-                known = True
-                item = self._get(i, outcome)
+                known = outcome is MISSING or type(outcome) in SINGLY
+                item = self._get(i, outcome) if known else outcome
                 cursor.given = outcome = None
                 yield item
                 del item  # the reader alone decides how long it lives
-        except EndOfSequence:
-            if not self._endless:
-                self._fail_by(self._ended_early, i)
-            cursor.end_at(i)
-            cursor.given = None
-            return  # others before it are still to come
         except WorkerStartError:  # it is about no item
             raise
         except Exception as error:  # user code may raise anything
             if not known:
                 raise
-            self._fail_by(reraise, error)
+            try:
+                self._tell(error, i)
+            except Exception:
+                cursor.given = None
+                raise
+            cursor.end_at(i)
+            cursor.given = None
+            return  # others before it are still to come
         ended.append(None)
-
-    def _done(self) -> None:
-        self._cursor.given = None

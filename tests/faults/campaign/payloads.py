@@ -223,7 +223,7 @@ class Orphans:
         else:
             for fd in os.listdir("/proc/self/fd"):
                 try:
-                    os.set_inheritable(int(fd), True)  # noqa: FBT003 -- it takes no keyword
+                    os.set_inheritable(int(fd), True)
                 except OSError:  # the one that the listing itself had open
                     continue
             program = ["/bin/sleep", "60"]

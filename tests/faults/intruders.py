@@ -1,0 +1,117 @@
+"""Code of others that comes in between two steps of ours, wherever Python lets it.
+
+Python runs signal handlers where functions begin, behind calls, and where loops go back. It
+does not between two assignments, nor between a lock and the block that a `with` guards. So a
+place is where our code goes on behind such a step, inside of the same `try`. Finalizers
+are left out: Python drops what comes out of them.
+"""
+
+import dis
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import Any, Self
+
+import seqtools
+
+_FOLDER = Path(seqtools.__file__).parent
+_OURS = (str(_FOLDER / "prefetching"), str(_FOLDER / "engines" / "thread.py"))
+
+Place = tuple[CodeType, int]
+"""A function, and the offset of the instruction before which something comes in."""
+
+
+@cache
+def _steps(code: CodeType) -> dict[int, Any]:
+    """Return the offsets of the steps of `code` that can be interrupted, each with its `try`."""
+    found = {}
+    for step in dis.get_instructions(code):
+        begins = step.opname == "RESUME" and (step.arg or 0) < 2  # not behind `yield from`
+        if begins or step.opname.startswith(("CALL", "PRECALL", "JUMP_BACKWARD")):
+            found[step.offset] = _guard(code, step.offset)
+    return found
+
+
+@cache
+def _guard(code: CodeType, offset: int) -> int | None:
+    """Return where `code` goes on if the step at `offset` raises."""
+    entries = dis._parse_exception_table(code)  # type: ignore[attr-defined]
+    return next((e.target for e in entries if e.start <= offset < e.end), None)
+
+
+class Intruder:
+    """Calls `act` once, when a place is passed for the n-th time while this is entered.
+
+    Without a place it counts all that are passed.
+    """
+
+    def __init__(
+        self, act: Callable[[], object] = lambda: None, place: Place | None = None, n: int = 0
+    ) -> None:
+        self._act, self._place, self._left = act, place, n
+        self._last: dict[FrameType, int] = {}
+        self.passed: Counter[Place] = Counter()
+        self.came = False
+
+    def __enter__(self) -> Self:
+        """Look at all places of this thread from now on."""
+        self._before = sys.gettrace()  # what measures coverage goes on after this
+        sys.settrace(self._enter)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Look no more."""
+        sys.settrace(self._before)
+        self._last.clear()
+
+    def _enter(self, frame: FrameType, event: str, _: Any) -> Any:
+        del event
+        if not frame.f_code.co_filename.startswith(_OURS):
+            return None
+        frame.f_trace_opcodes, frame.f_trace_lines = True, False
+        return self._step
+
+    def _step(self, frame: FrameType, event: str, _: Any) -> Any:
+        if event == "opcode" and not self.came:
+            code, here = frame.f_code, frame.f_lasti
+            last, self._last[frame] = self._last.get(frame), here
+            steps = _steps(code)
+            if last in steps and steps[last] == _guard(code, here):
+                self._pass(frame, (code, here))
+        return self._step
+
+    def _pass(self, frame: FrameType, place: Place) -> None:
+        if self._place is None:
+            self.passed[place] += 1
+        elif place == self._place and not _in_finalizer(frame):
+            self._left -= 1
+            if self._left <= 0:
+                self.came = True
+                self._act()
+
+
+def _in_finalizer(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_name == "__del__":
+            return True
+        frame = frame.f_back
+    return False
+
+
+def everywhere(
+    scenario: Callable[[Intruder], object], act: Callable[[], object], first: int = 0, step: int = 1
+) -> Iterator[Intruder]:
+    """Yield what came, for every `step`-th place that is passed when `scenario` runs.
+
+    It runs once for each of them, and `act` is called when it has passed there a few times.
+    """
+    counted = Intruder()
+    scenario(counted)
+    places = sorted(counted.passed, key=lambda place: (place[0].co_qualname, place[1]))
+    for k, place in enumerate(places[first % step :: step]):
+        intruder = Intruder(act, place, 1 + k % counted.passed[place])
+        scenario(intruder)
+        yield intruder

@@ -1,0 +1,264 @@
+"""Ctrl-C, or what signal handlers raise, at any moment: nothing is lost, repeated or left."""
+
+import ctypes
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+import pytest
+
+import seqtools
+from seqtools.engines import faults
+from tests.engines.engines import OPTIONS
+from tests.engines.fifo import Fifo
+from tests.faults.intruders import Intruder, everywhere
+
+MakeFifo = Callable[[], Fifo]
+N = 40
+SOURCE = seqtools.smap(abs, range(N))
+
+
+class Stopped(Exception):  # noqa: N818 -- nothing went wrong
+    """What a signal handler of the user's raises."""
+
+
+def interrupt() -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def stop() -> NoReturn:
+    raise Stopped
+
+
+class Reader:
+    """Reads on whatever comes in between, and counts it."""
+
+    def __init__(self, intruder: Intruder, *told: type[BaseException]) -> None:
+        self._intruder = intruder
+        self._told = told or (KeyboardInterrupt,)
+        self.caught: list[BaseException] = []
+
+    def does(self, act: Callable[[], Any]) -> Any:
+        """Return what `act` does when it comes to its end."""
+        while True:
+            try:
+                with self._intruder:
+                    return act()
+            except self._told as error:
+                self.caught.append(error)
+
+    def reads(self, items: Iterator[Any]) -> list[Any]:
+        """Return all that comes."""
+        seen: list[Any] = []  # keeps what it got before it was interrupted
+        self.does(lambda: seen.extend(items))
+        return seen
+
+
+def made(n: int = 2, **options: Any) -> seqtools.Prefetch[Any]:
+    return seqtools.prefetch(SOURCE, n, max_cached=24, **options)
+
+
+def iteration(reader: Reader) -> None:
+    with made() as p:
+        assert reader.reads(reader.does(lambda: iter(p))) == list(range(N))
+
+
+def gathering(reader: Reader) -> None:
+    with made(ordered=False) as p:
+        assert sorted(reader.reads(reader.does(lambda: iter(p)))) == list(range(N))
+
+
+def backwards(reader: Reader) -> None:
+    with made() as p:
+        assert reader.reads(reader.does(lambda: reversed(p))) == list(range(N))[::-1]
+
+
+def indices(reader: Reader) -> None:
+    with made() as p:
+        for i in (0, 1, 2, 3, 5, 7, 2, 3, 4, 30, 0):
+            assert reader.does(lambda i=i: p[i]) == i
+
+
+def a_slice(reader: Reader) -> None:
+    with made() as p:
+        items = iter(p[30:5:-3])
+        assert [next(items), *reader.reads(items)] == list(range(30, 5, -3))
+
+
+def batches(reader: Reader) -> None:
+    with made() as p:
+        items = iter(seqtools.batch(p, 10))
+        found = [next(items), *reader.reads(items)]
+        assert found == [list(range(i, i + 10)) for i in range(0, N, 10)]
+
+
+def prefetch_in_prefetch(reader: Reader) -> None:
+    with made(1) as p, seqtools.prefetch(seqtools.smap(abs, p), 1, max_cached=24) as q:
+        assert reader.reads(iter(q)) == list(range(N))
+
+
+def closing(reader: Reader) -> None:
+    p = made()
+    items = iter(p)
+    seen = [next(items) for _ in range(5)]
+    reader.does(p.close)
+    seen.append(next(items))
+    reader.does(p.refresh)
+    seen.append(next(items))
+    reader.does(seqtools.close_all)
+    assert [*seen, *items] == list(range(N))
+    p.close()
+
+
+def a_block(reader: Reader) -> None:
+    seen: list[Any] = []
+
+    def read() -> None:
+        with made() as p:
+            seen[:] = p[:3]
+
+    reader.does(read)
+    assert seen == [0, 1, 2]
+
+
+def errors(reader: Reader) -> None:
+    def get(i: int) -> float:
+        return 1 / (i % 4)
+
+    with seqtools.prefetch(seqtools.smap(get, range(12)), 2) as p:
+        items, seen, failed = iter(p), [], []
+
+        def read() -> None:
+            while True:
+                try:
+                    seen.extend(items)
+                except seqtools.EvaluationError as error:
+                    failed.append(error.index)
+                else:
+                    break
+
+        reader.does(read)
+        assert seen == [1, 1 / 2, 1 / 3] * 3
+        assert failed == [0, 4, 8]
+
+
+SCENARIOS = [
+    iteration, gathering, backwards, indices, a_slice, batches, prefetch_in_prefetch, closing,
+    a_block, errors,
+]  # fmt: skip
+
+
+STEP = 5
+"""Each scenario is interrupted at every fifth place, and each at others. With 1, it takes a
+minute; all pass."""
+
+
+def tried(
+    scenario: Callable[[Reader], None], act: Callable[[], NoReturn], *told: type[BaseException]
+) -> Iterator[Reader]:
+    """Yield a reader who was interrupted once, for each place of `scenario`."""
+    readers: list[Reader] = []
+
+    def run(intruder: Intruder) -> None:
+        readers.append(Reader(intruder, *told))
+        scenario(readers[-1])
+
+    for intruder in everywhere(run, act, SCENARIOS.index(scenario), STEP):
+        if intruder.came:
+            yield readers[-1]
+    assert len(readers) > 2
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_an_interrupt_at_any_place_is_one_and_loses_nothing(
+    scenario: Callable[[Reader], None],
+) -> None:
+    for reader in tried(scenario, interrupt, KeyboardInterrupt):
+        assert len(reader.caught) == 1
+
+
+@pytest.mark.parametrize("scenario", [iteration, gathering])
+def test_what_a_signal_handler_raises_is_no_error_of_the_item(
+    scenario: Callable[[Reader], None],
+) -> None:
+    for reader in tried(scenario, stop, Stopped):
+        assert len(reader.caught) == 1
+
+
+def test_what_a_signal_handler_raises_by_index_names_the_item() -> None:
+    for reader in tried(indices, stop, Stopped, seqtools.EvaluationError):
+        (caught,) = reader.caught
+        assert isinstance(caught, Stopped) or isinstance(caught.__cause__, Stopped)
+
+
+def test_an_exception_set_in_a_thread_that_waits_loses_nothing(fifo: MakeFifo) -> None:
+    begun, gate, told = fifo(), fifo(), threading.Event()
+
+    def get(i: int) -> int:
+        if i == 3:
+            begun.send()
+            gate.wait()
+        return i
+
+    seen, caught = [], []
+
+    def read() -> None:
+        items = iter(p)
+        while True:
+            try:
+                seen.extend(items)
+            except Stopped as error:
+                caught.append(error)
+                told.set()
+            else:
+                break
+
+    with seqtools.prefetch(seqtools.smap(get, range(20)), 2) as p:
+        thread = threading.Thread(target=read)
+        thread.start()
+        begun.wait()
+        set_exception = ctypes.pythonapi.PyThreadState_SetAsyncExc
+        assert set_exception(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(Stopped)) == 1
+        told.wait()
+        gate.send(2)  # it is evaluated again
+        thread.join()
+    assert seen == list(range(20))
+    assert len(caught) == 1
+
+
+POINTS = ["start", "started", "hire", "hired", "deal", "dealt", "polled", "read", "loaded"]
+
+
+@pytest.fixture
+def point() -> Iterator[Callable[[str], None]]:
+    """Return a function that arms a fault in this process, for the time of a test."""
+    yield faults.arm
+    faults.arm("")
+
+
+@pytest.mark.parametrize("method", ["process", "spawn", "fork"])
+@pytest.mark.parametrize("where", POINTS)
+def test_an_interrupt_at_a_step_of_the_protocol_loses_nothing(
+    where: str, method: str, point: Callable[[str], None]
+) -> None:
+    if method == "spawn" and where.startswith("start"):
+        pytest.skip("there is no template")
+    p = seqtools.prefetch(SOURCE, max_cached=10, **OPTIONS[method])
+    point(f"consumer-{where}:SIGINT:{1 if where.startswith('start') else 2}")
+    reader = Reader(Intruder())
+    assert reader.reads(iter(p)) == list(range(N))
+    assert len(reader.caught) == 1
+    p.close()
+
+
+@pytest.mark.parametrize("method", ["process", "spawn", "fork"])
+@pytest.mark.parametrize("where", ["close", "closed"])
+def test_an_interrupt_while_closing_leaves_nothing(
+    where: str, method: str, point: Callable[[str], None]
+) -> None:
+    p = seqtools.prefetch(SOURCE, max_cached=10, **OPTIONS[method])
+    assert p[0] == 0
+    point(f"consumer-{where}:SIGINT:1")
+    reader = Reader(Intruder())
+    reader.does(p.close)
+    assert len(reader.caught) == 1
