@@ -132,6 +132,8 @@ def test_a_thread_that_cannot_be_replaced_is_told_behind_the_item_that_hangs(
         engine.receive()
     assert collect(engine, 1) == {2: 2}  # one can be started by now
     gate.send()
+    for thread, _ in engine._abandoned:
+        thread.join()
     engine.close()
 
 

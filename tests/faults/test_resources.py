@@ -107,7 +107,8 @@ def test_a_template_that_gives_up_is_heard_although_it_was_asked_for_more() -> N
     crew = Forking(lambda *_: Child(0), 1, Budget(0))
     crew._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     crew._control.send(b"which nobody reads")
-    theirs.send(template.FAILED + pickle.dumps(("too many processes", "")))
+    body = pickle.dumps(("too many processes", ""))
+    theirs.send(template.ANSWER.pack(template.FAILED, len(body), 0) + body)
     theirs.close()
     with pytest.raises(WorkerStartError, match="too many processes"):
         list(crew._listen(gone=False))
