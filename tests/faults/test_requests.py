@@ -120,7 +120,7 @@ def test_a_worker_whose_pipes_do_not_arrive_is_an_error_of_starting(nfds: int, b
 
 
 @pytest.mark.parametrize(
-    "pid", [0, -1, 1, 2**31 - 1, os.getpid()], ids="none all init last ours".split()
+    "pid", [0, -1, 1, 2**31 - 1, os.getpid()], ids=["none", "all", "init", "last", "ours"]
 )
 def test_a_template_kills_nobody_but_its_workers(pid: int, bare: Bare) -> None:
     bare.ask(REQUEST.pack(KILL, pid))
