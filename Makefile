@@ -59,7 +59,7 @@ soak: $(VENV)/.dev ## read for S=60 seconds while workers are killed at random: 
 mutants: $(VENV)/.dev ## switch off each branch that repairs something: a test has to notice
 	@$(BIN)/python -m tests.faults.mutants
 
-# Each in a process of its own, as they take long.
+# Each in a process of its own: together they take ten minutes of processor time.
 MACHINES := tests/faults/test_machines.py tests/prefetching/test_window.py::TestReaders \
   tests/laws/test_caching_machine.py
 

@@ -119,7 +119,9 @@ def test_a_worker_whose_pipes_do_not_arrive_is_an_error_of_starting(nfds: int, b
     os.close(ours)
 
 
-@pytest.mark.parametrize("pid", [0, -1, 1, 2**31 - 1, os.getpid()])
+@pytest.mark.parametrize(
+    "pid", [0, -1, 1, 2**31 - 1, os.getpid()], ids=["none", "all", "init", "last", "ours"]
+)
 def test_a_template_kills_nobody_but_its_workers(pid: int, bare: Bare) -> None:
     bare.ask(REQUEST.pack(KILL, pid))
     worker, *pipes = bare.worker()
@@ -140,15 +142,20 @@ def test_a_worker_that_is_sent_noise_ends_with_an_error(noise: bytes, bare: Bare
 
 
 def test_programs_that_user_code_starts_have_no_part_in_the_pipes() -> None:
-    def inherited(_: int) -> str:
+    def inherited() -> str:
         look = "ls -l /proc/self/fd | grep -E 'pipe|socket|memfd' | grep -Ev ' [012] -> '"
         return subprocess.run(
             ["/bin/sh", "-c", look], close_fds=False, stdout=subprocess.PIPE, text=True, check=False
         ).stdout
 
-    source = seqtools.smap(inherited, range(1))
+    def hook() -> None:
+        os.environ["INHERITED"] = inherited()
+
+    source = seqtools.smap(lambda _: os.environ["INHERITED"] + inherited(), range(1))
     for start_method in ("template", "spawn"):
-        with seqtools.prefetch(source, 1, "process", start_method=start_method) as p:
+        with seqtools.prefetch(
+            source, 1, "process", start_hook=hook, start_method=start_method
+        ) as p:
             assert p[0] == ""
 
 

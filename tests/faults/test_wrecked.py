@@ -11,6 +11,7 @@ import pytest
 
 import seqtools
 from seqtools.engines import frames
+from seqtools.engines.process import ProcessEngine
 from seqtools.engines.slots import Place
 from seqtools.errors import WorkerDied, WorkerStartError
 from tests.faults import wrecking
@@ -171,6 +172,32 @@ def test_a_value_that_is_none_fails_alone(lie: Callable[[int], object]) -> None:
     assert isinstance(first, TypeError)
     assert "item 0 cannot be loaded from a worker process" in str(first)
     assert others == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        wrecking.answer(frames.VALUES, 1, pickle.dumps([0]), times=2),
+        wrecking.answer(frames.VALUES, 1, pickle.dumps([0, 1])),
+    ],
+    ids=["twice", "too many"],
+)
+def test_an_item_comes_back_once_whatever_its_worker_sends(lie: Callable[[int], object]) -> None:
+    ours = wrecking.inodes()
+
+    def get(x: int) -> int:
+        if x == 0:
+            for fd in wrecking.channels(ours):
+                lie(fd)
+        return x
+
+    engine = ProcessEngine(None, get, 1, start_method="fork")
+    for i in range(3):
+        engine.submit([i])
+        ((index, outcome),) = engine.receive()
+        assert index == i
+        assert outcome == i or isinstance(outcome.error, TypeError)
+    engine.close()
 
 
 def test_a_place_where_there_is_no_memory_for_values_is_found_out() -> None:

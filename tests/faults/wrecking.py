@@ -4,6 +4,7 @@ import fcntl
 import os
 import stat
 import sys
+import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -65,7 +66,9 @@ def talk_for_ever(fd: int) -> None:
     threading.Thread(target=talk, daemon=True).start()
 
 
-def answer(kind: int, count: int, *parts: Any, behind: int = 0) -> Callable[[int], None]:
+def answer(
+    kind: int, count: int, *parts: Any, behind: int = 0, times: int = 1
+) -> Callable[[int], None]:
     """Return what answers, on a pipe, the task that a worker is at, or one so many behind it."""
 
     def write(fd: int) -> None:
@@ -73,6 +76,11 @@ def answer(kind: int, count: int, *parts: Any, behind: int = 0) -> Callable[[int
         while frame.f_code.co_name != "_evaluate":
             frame = frame.f_back
         task, done = frame.f_locals["task"], frame.f_locals["done"]
-        frames.write_result(fd, (task.block + behind, done, count, kind, 0.0), *parts)
+        head = (task.block + behind, done, count, kind, 0.0)
+        with tempfile.TemporaryFile() as file:
+            for _ in range(times):
+                frames.write_result(file.fileno(), head, *parts)
+            file.seek(0)
+            os.write(fd, file.read())  # in one piece
 
     return write

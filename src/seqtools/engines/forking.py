@@ -11,7 +11,7 @@ from seqtools.engines.crews import AllEnded, Ended, Event, Member, Results
 from seqtools.engines.frames import ResultReader
 from seqtools.engines.heads import Damaged
 from seqtools.engines.launch import Child, Launcher
-from seqtools.engines.pipes import Pipe, Poller, both_ways, enlarge
+from seqtools.engines.pipes import Pipe, Poller, both_ways, enlarge, raising
 from seqtools.engines.shortage import for_now
 from seqtools.engines.slots import Budget
 from seqtools.errors import WorkerStartError
@@ -40,7 +40,7 @@ class ForkedWorker(Member):
     def send(self, task: bytes) -> None:
         """Give it a task."""
         with suppress(BrokenPipeError):
-            os.write(self.tasks, task)
+            raising(os.write, self.tasks, task)
 
 
 class Forking:
@@ -207,7 +207,8 @@ class Forking:
     def _request(self, kind: bytes, number: int, *fds: int) -> None:
         if self._control is not None:
             with suppress(BrokenPipeError, ConnectionResetError):  # seen when it is read
-                socket.send_fds(self._control, [template.REQUEST.pack(kind, number)], fds)
+                request = template.REQUEST.pack(kind, number)
+                raising(socket.send_fds, self._control, [request], fds)
 
     def _listen(self, *, gone: bool) -> Iterator[Event]:
         """Yield what the template has told, and that it ended if it is `gone`."""

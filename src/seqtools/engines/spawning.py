@@ -12,6 +12,7 @@ import os
 import pickle
 import queue
 import select
+import signal
 import subprocess
 import sys
 import threading
@@ -111,6 +112,8 @@ class SpawnedWorker(Member):
         self._unsent.put(None)
 
     def _write(self) -> None:
+        if hasattr(signal, "pthread_sigmask"):  # it must not end the program where it breaks
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})
         with suppress(OSError), self._tasks as pipe:  # it is dead, which the other thread sees
             while (data := self._unsent.get()) is not None:
                 pipe.write(data)

@@ -84,8 +84,10 @@ def _loaded(pipeline: Pipeline) -> Callable[[], Pipeline]:
 def fork_template(control: socket.socket, pipeline: Pipeline, hook: Any, ours: list[int]) -> int:
     """Return the process id of a template forked from this process; `ours` are closed there."""
     parent = os.getpid()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        # closed, or `None` where a program was started without
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
     with warnings.catch_warnings():
         # Python 3.12 warns of threads, which is why this has to be asked for
         warnings.simplefilter("ignore", DeprecationWarning)
