@@ -21,7 +21,7 @@ Not what comes behind the head of a message: that a worker is ready is said by a
 
 KILLS = ("SIGKILL", "segfault", "exit")
 MORE_KILLS = ("SIGABRT", "SIGTERM")
-TIMEOUT = 0.5
+TIMEOUT = 1.0
 """Seconds that an item may take where workers are stopped."""
 
 ENGINES: dict[str, dict[str, Any]] = {
@@ -127,7 +127,7 @@ def _faults(engine: str, payload: str, *, costly: bool = False) -> int:
     if engine.startswith("spawn"):
         return min(most, 2 if costly else 3)
     if engine.endswith("-timeout"):
-        return min(most, 3)
+        return min(most, 2)
     return min(most, 4) if costly and not engine.startswith("fork") else most
 
 

@@ -1,7 +1,8 @@
 """Pipelines whose items say which they are, and whether they are what they should be.
 
 Workers import this module, so numpy is imported where it is used: without it, a worker that is
-started anew takes a third of the time.
+started anew takes a third of the time. A pipeline of arrays has a dtype of numpy in it, so that
+a template imports it once, and not each of its workers.
 """
 
 import os
@@ -82,17 +83,19 @@ def numbers(n: int, touch: Touch = _nothing) -> Any:
     return seqtools.smap(partial(_number, touch), range(n)), _of_number
 
 
-def _array(touch: Touch, nbytes: int, i: int) -> Any:
+def _array(touch: Touch, dtype: Any, nbytes: int, i: int) -> Any:
     import numpy as np
 
     touch(i)
-    body = (np.arange(nbytes - _STAMP.size) + i).astype(np.uint8)
-    return np.frombuffer(sealed(i, body.data), np.uint8)
+    body = (np.arange(nbytes - _STAMP.size) + i).astype(dtype)
+    return np.frombuffer(sealed(i, body.data), dtype)
 
 
 def arrays(n: int, touch: Touch = _nothing, nbytes: int = 100_000) -> Any:
     """Return arrays, each of which is copied to a slot where there are some."""
-    return seqtools.smap(partial(_array, touch, nbytes), range(n)), opened
+    import numpy as np
+
+    return seqtools.smap(partial(_array, touch, np.dtype("u1"), nbytes), range(n)), opened
 
 
 def _bytes(touch: Touch, i: int) -> bytes:
@@ -124,10 +127,10 @@ def instances(n: int, touch: Touch = _nothing) -> Any:
     return seqtools.smap(make, range(n)), which
 
 
-def _sample(touch: Touch, i: int) -> dict[str, Any]:
+def _sample(touch: Touch, dtype: Any, i: int) -> dict[str, Any]:
     if i % _BATCH == 0:
         touch(i // _BATCH)
-    return {"row": _array(_nothing, 40_000, i), "number": i}
+    return {"row": _array(_nothing, dtype, 40_000, i), "number": i}
 
 
 def _of_batch(value: Any) -> int:
@@ -144,7 +147,9 @@ def _first(found: Sequence[int], told: Sequence[int]) -> int:
 
 def collated(n: int, touch: Touch = _nothing) -> Any:
     """Return batches which are written where they are delivered."""
-    samples = seqtools.smap(partial(_sample, touch), range(n * _BATCH))
+    import numpy as np
+
+    samples = seqtools.smap(partial(_sample, touch, np.dtype("u1")), range(n * _BATCH))
     return seqtools.batch(samples, _BATCH, collate_fn=seqtools.collate_arrays), _of_batch
 
 
