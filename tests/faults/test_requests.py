@@ -2,6 +2,7 @@
 
 import mmap
 import os
+import pickle
 import select
 import signal
 import socket
@@ -211,6 +212,7 @@ def deaf() -> Iterator[Deaf]:
     | some.builds(lambda pid: ANSWER.pack(STARTED, 0, pid), some.integers(-(1 << 31), 0))
     | some.just(ANSWER.pack(ENDED, 5, 0x137F))  # stopped, not ended
     | some.just(ANSWER.pack(STARTED, 0, 5) + b"x")
+    | some.just(ANSWER.pack(FAILED, 7, 0) + pickle.dumps(("not seven bytes", "")))
     | some.just(ANSWER.pack(ENDED, 5, 0) + b"x")
     | some.builds(lambda n, x: ANSWER.pack(FAILED, n, 0) + x, _INT, some.binary(max_size=99))
     | some.binary(max_size=99).map(lambda x: ANSWER.pack(FAILED, len(x), 0) + x)

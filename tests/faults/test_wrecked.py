@@ -87,6 +87,25 @@ def test_an_item_that_wrecks_all_descriptors_fails_alone(
 
 
 @pytest.mark.parametrize("start_method", METHODS)
+@pytest.mark.parametrize("wreck", [os.close, wrecking.put_nothing])
+def test_an_item_that_wrecks_the_pipe_of_tasks_costs_no_other(
+    start_method: str, wreck: Callable[[int], object]
+) -> None:
+    ours = wrecking.inodes()
+
+    def get(x: int) -> int:
+        if x == 3:
+            for fd in wrecking.channels(ours, os.O_WRONLY):
+                wreck(fd)
+        return x
+
+    found = outcomes(prefetch(get, 20, start_method, nworkers=1, max_cached=1))
+    outcome = found.pop(3)  # its worker may have told it before it saw that it has no more to do
+    assert outcome == 3 or isinstance(outcome, WorkerDied)
+    assert found == [0, 1, 2, *range(4, 20)]
+
+
+@pytest.mark.parametrize("start_method", METHODS)
 def test_an_item_that_wrecks_its_pipe_once_is_evaluated_again(
     start_method: str, tmp_path: Path
 ) -> None:

@@ -23,17 +23,18 @@ def descriptors() -> dict[int, os.stat_result]:
     return found
 
 
-def channels(but: set[int]) -> list[int]:
-    """Return the pipes and sockets to which this process can write.
+def channels(but: set[int], unwanted: int = os.O_RDONLY) -> list[int]:
+    """Return the pipes and sockets of this process, by default those to which it can write.
 
     Args:
         but: Inodes of those not to take, as they belong to the tests.
+        unwanted: Which of them not to take either, by the mode in which they are open.
     """
     return [
         fd
         for fd, info in descriptors().items()
         if (stat.S_ISFIFO(info.st_mode) or stat.S_ISSOCK(info.st_mode))
-        and fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+        and fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE != unwanted
         and info.st_ino not in but
     ]
 
