@@ -1,12 +1,11 @@
 """What the system refuses, as an error that says what to do about it."""
 
-import _thread
 import errno
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from queue import SimpleQueue
 
+from seqtools.engines.apart import start
 from seqtools.errors import WorkerStartError
 
 _ADVICE = {
@@ -50,26 +49,13 @@ def start_thread(thread: threading.Thread) -> None:
     """Start `thread`; if this is interrupted, it starts nevertheless.
 
     Its method `start` waits for it, and an interrupt while it does may leave the thread
-    stuck, or end in another error. No signal handler runs in the thread that starts it.
+    stuck, or end in another error.
 
     Raises:
         WorkerStartError: If there can be no other.
     """
-    told: SimpleQueue[BaseException | None] = SimpleQueue()  # to wait for it is a single step
-
-    def start() -> None:
-        try:
-            thread.start()
-        except BaseException as error:  # noqa: BLE001 -- told to who waits
-            told.put(error)
-        else:
-            told.put(None)
-
     try:
-        _thread.start_new_thread(start, ())
-        refused = told.get()
-        if refused is not None:
-            raise refused
+        start(thread)
     except (RuntimeError, MemoryError) as error:
         what = f"no thread could be started ({_ADVICE[errno.EAGAIN]})"
         raise WorkerStartError(f"{what}: {error!r}") from error

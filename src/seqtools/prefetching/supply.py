@@ -8,6 +8,7 @@ from threading import current_thread, get_ident, main_thread
 from time import perf_counter
 from typing import Any
 
+from seqtools.engines.apart import apart
 from seqtools.engines.base import END, Engine
 from seqtools.errors import Failure, WorkerStartError
 from seqtools.prefetching.cursors import Cursor
@@ -25,6 +26,21 @@ SINGLY = (Failure, type(END))
 _forks = [0]
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=lambda: _forks.append(0))
+
+
+class _Birth:
+    """An engine that is being made, perhaps for somebody who was interrupted."""
+
+    def __init__(self, make: Callable[[], Engine]) -> None:
+        self._make = make
+        self.engine: Engine | None = None
+        self.wanted = True
+
+    def take_place(self) -> None:
+        """Make it, and close it if it is not wanted any more."""
+        self.engine = engine = self._make()
+        if not self.wanted:
+            engine.close(wait=False)
 
 
 class Supply(Turns):
@@ -50,6 +66,7 @@ class Supply(Turns):
         super().__init__()
         self._window = self._make_window(SINGLY)
         self._engine: Engine | None = None
+        self._birth: _Birth | None = None  # of the next one
         self._reception = Reception()
         self._watched = True  # it is known that there are workers
         self._over = False  # the prefetch is gone, or the program ends
@@ -140,7 +157,7 @@ class Supply(Turns):
         while self._ending:
             engine = self._ending[0]
             try:
-                engine.close(wait=wait)
+                apart(lambda engine=engine: engine.close(wait=wait))  # type: ignore[misc]
             except Exception:
                 self._ended(engine)
                 raise
@@ -169,7 +186,11 @@ class Supply(Turns):
         """Use this engine no more."""
         if self._engine is not None:
             self._ending.append(self._engine)
-        self._engine = None
+        if self._birth is not None:  # its start was interrupted
+            self._birth.wanted = False
+            if self._birth.engine is not None:
+                self._ending.append(self._birth.engine)
+        self._engine = self._birth = None
         self._reception.end()
         self._window.reset(forget=forget)
 
@@ -202,9 +223,12 @@ class Supply(Turns):
         self._engine = None
         return None
 
-    def _started(self) -> Engine:
+    def _started(self) -> Any:
         if self._engine is None:
-            self._engine = self._make_engine()
+            self._birth = birth = _Birth(self._make_engine)
+            apart(birth.take_place)
+            self._engine = birth.engine
+            self._birth = None
             self._used = perf_counter()
             self._watched = False
         return self._engine
