@@ -38,7 +38,7 @@ from seqtools.engines.slots import Budget, Place
 from seqtools.engines.spawning import Spawning
 from seqtools.engines.template import fork_template
 from seqtools.engines.worker import MODES
-from seqtools.errors import Failure, ItemTimeout, WorkerDied, WorkerStartError, seterr
+from seqtools.errors import Failure, ItemTimeout, WorkerDied, WorkerStartError, seterr, summary
 
 _NO_START = "worker processes could not be started"
 _KEEPER_SECONDS = 0.01
@@ -281,7 +281,7 @@ class ProcessEngine:
             if len(indices) > 1:  # evaluate again, so that each has a message of its own
                 self._dealer.suspect(indices)
                 return
-            message = f"item {indices[0]} cannot be loaded from a worker process: {error!r}"
+            message = f"item {indices[0]} cannot be loaded from a worker process: {summary(error)}"
             kind = MemoryError if isinstance(error, MemoryError) else TypeError
             failed = kind(message)
             failed.__cause__ = error

@@ -33,6 +33,7 @@ from seqtools.engines.seeding import seed_generators
 from seqtools.engines.shipping import Delivery
 from seqtools.engines.shortage import start_thread
 from seqtools.engines.worker import Worker, end_with, leave, quiet
+from seqtools.errors import summary
 
 _GREETING = Head("IQ")  # number of the worker, length of the pipeline
 _CHUNK = 1 << 18
@@ -334,7 +335,7 @@ def main(parent: int) -> NoReturn:
             faults.reach("worker-loaded")
         except BaseException as error:  # noqa: BLE001 -- told to the reader
             story = "".join(traceback.format_exception(error))[-30_000:]
-            told = f"start_hook or loading failed in {name}: {error!r}"
+            told = f"start_hook or loading failed in {name}: {summary(error)}"
             head = (0, 0, 0, frames.UNABLE, 0.0)
             frames.write_result(results, head, pickle.dumps((told, story)))
             leave(1)

@@ -37,6 +37,7 @@ from seqtools.engines.shipping import Delivery, Pipeline
 from seqtools.engines.shortage import advised
 from seqtools.engines.slots import Slots
 from seqtools.engines.worker import Worker, end_with, leave, quiet
+from seqtools.errors import summary
 
 FORK, KILL = b"F", b"K"  # requests: for a worker of a number, of a process id
 REQUEST = Head("ci")
@@ -140,7 +141,9 @@ class Template:
         """Tell the consumer that no worker can start, and end."""
         story = "".join(traceback.format_exception(error))[-30_000:]
         with suppress(OSError):
-            body = pickle.dumps((f"{what}: {error!r}"[:10_000], story))  # what a socket takes
+            body = pickle.dumps(
+                (f"{what}: {summary(error)}"[:10_000], story)
+            )  # what a socket takes
             self._control.send(ANSWER.pack(FAILED, len(body), 0) + body)
         leave(1)
 
