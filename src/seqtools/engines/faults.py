@@ -41,7 +41,7 @@ POINTS = {
     "pickled": "it has pickled values, and sent nothing",
     "slot-taken": "it has a slot for a value, with nothing in it",
     "slot-half": "the first half of a value is in its slot",
-    "sending": "it has a message, and has written nothing of it",
+    "sending": "it has a message with items, and has written nothing of it",
     "header-sent": "the head of a message is written",
     "half-sent": "half of what follows the head is written",
     "sent": "all of the message is written",

@@ -46,6 +46,8 @@ _KEEPER_SECONDS = 0.01
 _START_SECONDS = 60.0
 """How long a worker may take to start where items may take only so long. Arbitrary: to import
 large libraries from a slow disk takes half of it."""
+_SLOWER = 10
+"""So many times as long as others, and a second, a worker may take to start. Arbitrary."""
 _ABOUT_NO_ITEM = frozenset({frames.READY, frames.UNABLE, frames.STAGE})
 _MOST_DEATHS = 3
 """Deaths for each worker, in a row and without a result, to give up after. Arbitrary."""
@@ -76,6 +78,7 @@ class ProcessEngine:
         self._receiving = False
         self._received = 0
         self._mode = 0  # how errors are to be reported
+        self._slowest: float | None = None  # start of a worker, in seconds
         self._unlucky = 0  # workers that died since the last result
         self._nworkers = nworkers
         self._workers: list[Member] = []
@@ -292,6 +295,7 @@ class ProcessEngine:
         if result.kind == frames.READY:
             worker.ready = True
             worker.since = time.monotonic()
+            self._slowest = max(self._slowest or 0.0, worker.since - worker.hired)
             return
         body = self._part(worker, result.parts[0])
         if result.kind == frames.UNABLE:
@@ -362,13 +366,9 @@ class ProcessEngine:
     def _end_overdue(self, timeout: float) -> None:
         """Have workers replaced that are at an item for longer than `timeout`."""
         for worker in self._workers:
-            if not worker.ready and time.monotonic() - worker.hired > _START_SECONDS:
-                message = (
-                    f"worker process {worker.number} was not ready after {_START_SECONDS:g} "
-                    "seconds: start_hook, or loading the pipeline, hangs"
-                )
-                raise WorkerStartError(message)
-            if worker.ready and self._overdue(worker, timeout) is not None:
+            if not worker.ready:
+                self._hurry(worker)
+            elif self._overdue(worker, timeout) is not None:
                 self._read(worker)  # what it has answered before, or by now
                 culprit = self._overdue(worker, timeout)
                 if culprit is not None and worker.attached:
@@ -380,6 +380,18 @@ class ProcessEngine:
                     self._done.append((culprit, Failure(ItemTimeout(message))))
                     self._unlucky = 0
                     self._crew.dismiss(worker)
+
+    def _hurry(self, worker: Member) -> None:
+        """Have a worker replaced that takes too long to start."""
+        took = time.monotonic() - worker.hired
+        if took > _START_SECONDS:
+            message = (
+                f"worker process {worker.number} was not ready after {_START_SECONDS:g} "
+                "seconds: start_hook, or loading the pipeline, hangs"
+            )
+            raise WorkerStartError(message)
+        if self._slowest is not None and took > 1 + _SLOWER * self._slowest and worker.attached:
+            self._crew.dismiss(worker)
 
     @staticmethod
     def _overdue(worker: Member, timeout: float) -> int | None:
