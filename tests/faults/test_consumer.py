@@ -167,15 +167,15 @@ EXITS = {
 
         begun = threading.Barrier(5)
 
-        def read(p):
-            items = iter(p)
-            assert next(items) == 0
+        def read(items):
             begun.wait()
             for _ in items:
                 pass
 
-        for p in made:
-            threading.Thread(target=read, args=(p,), daemon=True).start()
+        kept = [iter(p) for p in made]
+        for items in kept:
+            assert next(items) == 0
+            threading.Thread(target=read, args=(items,), daemon=True).start()
         begun.wait()
     """,
     "a thread that reads on": """
