@@ -30,6 +30,9 @@ which one is being read."""
 _LONGEST_TEXT = 10_000
 """Characters of an exception's text that a message repeats. Arbitrary."""
 
+reader: ContextVar[tuple[str, int] | None] = ContextVar("seqtools_reader", default=None)
+"""In a thread that acts for a reader: file and line where that one is."""
+
 _mode: ContextVar[str] = ContextVar("seqtools_seterr", default="wrap")
 
 

@@ -200,7 +200,7 @@ def _poison() -> None:
 def test_a_value_that_cannot_be_loaded_is_an_error_of_its_item(n: int) -> None:
     p = prefetch(seqtools.smap(lambda x: Poisoned() if x == 1 else x, range(n)))
     found = list(outcomes(p))
-    assert "item 1 cannot be loaded from a worker process: OSError('not here')" in found.pop(1)
+    assert "item 1 cannot be loaded from a worker process: OSError: not here" in found.pop(1)
     assert found == [0, *range(2, n)]
 
 

@@ -152,7 +152,8 @@ def memory_for_a_value(start_method: str, where: str) -> None:
             failed[i] = error
     (error,) = failed.values()
     assert isinstance(error.__cause__, MemoryError), error
-    assert f"item {error.index} cannot be " in str(error)
+    if where != "both":  # or else it may be that it could not even be made
+        assert f"item {error.index} cannot be " in str(error), error
     assert list(failed) == [error.index] == [5]
     assert list(items) == []
     p.close()

@@ -118,17 +118,17 @@ CASES: dict[str, tuple[Callable[[], Any], str]] = {
         lambda: Odd(lambda: os._exit(3)),
         "a worker process died twice while it evaluated item",
     ),
-    "loading raises": (lambda: Unloadable(OSError), LOADED + "OSError()"),
+    "loading raises": (lambda: Unloadable(OSError), LOADED + "OSError"),
     "loading raises something unspeakable": (
         lambda: Unloadable(UnspeakableError),
-        LOADED + "UnpicklingError('UnspeakableError: <its text cannot be shown>')",
+        LOADED + "UnpicklingError: UnspeakableError: <its text cannot be shown>",
     ),
-    "loading exits": (lambda: Unloadable(SystemExit), LOADED + "UnpicklingError('SystemExit')"),
+    "loading exits": (lambda: Unloadable(SystemExit), LOADED + "UnpicklingError: SystemExit"),
     "loading interrupts": (
         lambda: Unloadable(KeyboardInterrupt),
-        LOADED + "UnpicklingError('KeyboardInterrupt')",
+        LOADED + "UnpicklingError: KeyboardInterrupt",
     ),
-    "loading stops": (lambda: Unloadable(StopIteration), LOADED + "StopIteration()"),
+    "loading stops": (lambda: Unloadable(StopIteration), LOADED + "StopIteration"),
 }
 NAMES = [name for name in CASES for name in (*[""] * CLOSE, name)] + [""]
 

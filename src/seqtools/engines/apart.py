@@ -10,6 +10,8 @@ import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
+from seqtools.errors import creation_site, reader
+
 
 def apart(act: Callable[[], object]) -> None:
     """Call `act`, in a thread of its own if this is the main one; what it raises, this raises.
@@ -20,6 +22,7 @@ def apart(act: Callable[[], object]) -> None:
         act()
         return
     context = contextvars.copy_context()
+    context.run(reader.set, creation_site())
     outcome = _Outcome(lambda: context.run(act))
     thread = threading.Thread(target=outcome.make, name="seqtools-apart", daemon=True)
     try:

@@ -6,7 +6,7 @@ from typing import Any
 
 from seqtools.engines.mappings import find_in_files
 from seqtools.engines.pickling import PipelinePickler, stages
-from seqtools.errors import creation_site
+from seqtools.errors import creation_site, reader
 
 MUCH_PICKLED = 1 << 28
 """Bytes of pickled Python objects to warn of: each worker makes its own of them. Arbitrary."""
@@ -35,7 +35,9 @@ def warn_if_much(source: Any, pickled: int, shared: int) -> None:
         parts.append(f"{_size(shared)} {told}")
     nbytes, what = max(_weights(source), key=lambda weight: weight[0])
     message = f"worker processes are sent {' and '.join(parts)}; {_size(nbytes)} are for {what}"
-    warnings.warn_explicit(message, RuntimeWarning, *creation_site(), registry=_warned)
+    warnings.warn_explicit(
+        message, RuntimeWarning, *(reader.get() or creation_site()), registry=_warned
+    )
 
 
 def _weights(sequence: Any) -> Iterator[tuple[int, str]]:
