@@ -8,6 +8,7 @@ BUILD ?= build
 PYTEST_ARGS ?=
 WORKLOAD ?=
 ROUNDS ?= 3
+S ?= 60
 BENCH_VENV ?= .venv-bench
 ORIGINAL_VENV ?= .venv-bench-original
 
@@ -18,7 +19,8 @@ PIP_HERE = $(@D)/bin/python -m pip $(PIP_OPTIONS) # of the environment that is b
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help test demo lint unit machines mutants interop bench bench-table docs changelog clean
+.PHONY: help test demo lint unit faults soak mutants machines
+.PHONY: interop bench bench-table docs changelog clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -48,10 +50,16 @@ unit: $(VENV)/.dev ## tests with coverage; PYTEST_ARGS="-k cycle" is passed on
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
 
+faults: $(VENV)/.dev ## kill workers, over 2,000 times at all points of the protocol: nothing may be lost
+	@$(BIN)/python -m tests.faults.campaign
+
+soak: $(VENV)/.dev ## read for S=60 seconds while workers are killed at random: nothing may grow
+	@$(BIN)/python -m tests.faults.soak --seconds $(S)
+
 mutants: $(VENV)/.dev ## switch off each branch that repairs something: a test has to notice
 	@$(BIN)/python -m tests.faults.mutants
 
-# Each in a process of its own: they are three, and mostly wait for Hypothesis.
+# Each in a process of its own: together they take ten minutes of processor time.
 MACHINES := tests/faults/test_machines.py tests/prefetching/test_window.py::TestReaders \
   tests/laws/test_caching_machine.py
 

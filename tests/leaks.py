@@ -31,6 +31,9 @@ _SHM = Path("/dev/shm")  # noqa: S108 -- looked at, never written
 _HARMLESS_THREADS = {"TMonitor"}  # of tqdm, started by its first bar
 _HARMLESS_FILES = {"/dev/urandom"}  # random.SystemRandom keeps it open where there is no getrandom
 
+foreign: tuple[str, ...] = ("sem.",)
+"""How names in /dev/shm begin that are none of ours: other programs have them come and go."""
+
 _strangers: set[int] = set()  # processes that were looked at and are none of ours
 
 
@@ -41,9 +44,7 @@ def held() -> Counter[Holding]:
     found: Counter[Holding] = Counter(("thread", thread) for thread in threads)
     found.update(("process", pid) for pid in _processes())
     found.update(("file descriptor", file) for file in files)
-    # semaphores are none of ours: other programs of this machine have them come and go
-    shared = (name for name in _listed(_SHM) if not name.startswith("sem."))
-    found.update(("shared memory", name) for name in shared)
+    found.update(("shared memory", name) for name in _listed(_SHM) if not name.startswith(foreign))
     return found
 
 

@@ -154,13 +154,14 @@ def test_collated_batches_are_delivered_from_where_they_are_made(
 def files(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Descriptors of the files of slots that are made."""
     made: list[int] = []
-    whole = slots.Leases
+    create = slots.create
 
-    def leases(fd: int, size: int, budget: Any) -> Any:
+    def noted(nworkers: int) -> Any:
+        fd, size = create(nworkers) or (-1, 0)
         made.append(os.dup(fd))
-        return whole(fd, size, budget)
+        return fd, size
 
-    monkeypatch.setattr(slots, "Leases", leases)
+    monkeypatch.setattr(slots, "create", noted)
     yield made
     for fd in made:
         os.close(fd)

@@ -59,8 +59,8 @@ _ENGINE = [
     Mutant(
         "deaths between results are added up",
         "engines/process.py",
-        "            return\n        self._unlucky = 0\n        worker.path = ()\n",
-        "            return\n        worker.path = ()\n",
+        "        self._unlucky = 0\n        worker.path = ()\n",
+        "        worker.path = ()\n",
         _PROCESSES,
     ),
     Mutant(
@@ -254,7 +254,7 @@ _TEMPLATE = [
     Mutant(
         "the end of a worker is not told",
         "engines/template.py",
-        "                    self._control.send(ENDED + STATUS.pack(pid, status))\n",
+        "                    self._control.send(ANSWER.pack(ENDED, pid, status))\n",
         "                    pass\n",
         ("engines/test_processes.py", "faults"),
     ),
@@ -518,21 +518,21 @@ _REFUSED = [
     Mutant(
         "a template goes on with the pipes that it got",
         "engines/template.py",
-        "            if len(fds) < 2:",
-        "            if False:",
+        "        if len(fds) not in _GIVEN or",
+        "        if len(fds) not in _GIVEN and",
         ("faults/test_resources.py",),
     ),
     Mutant(
         "a message for which there is no memory fails all",
         "engines/frames.py",
-        "                except (OSError, MemoryError):  # its items fail",
-        "                except ZeroDivisionError:  # its items fail",
+        "                except (OSError, OverflowError, MemoryError, ValueError):\n",
+        "                except ZeroDivisionError:\n",
         ("faults/test_resources.py",),
     ),
     Mutant(
         "what follows such a message is out of step",
         "engines/frames.py",
-        "                    self._unwanted = length - len(body)\n",
+        "                    self._unwanted = missing\n",
         "",
         ("faults/test_resources.py",),
     ),

@@ -170,6 +170,7 @@ def of_another_pipeline() -> NoReturn:
     try:
         seqtools.smap(fail, range(3))[1]
     except seqtools.EvaluationError as error:
+        error.add_note("a note")
         raise ValueError("outer") from error
     raise AssertionError
 

@@ -85,6 +85,8 @@ def interrupted(act: Callable[[], Any], after: int) -> bool:
                 raise KeyboardInterrupt
         return trace
 
+    # Python 3.12 tells of the first frame's steps only if some frame was marked before
+    sys._getframe().f_trace_opcodes = True
     sys.settrace(trace)
     try:
         act()

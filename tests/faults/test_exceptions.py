@@ -252,6 +252,13 @@ def test_groups_in_groups_in_groups() -> None:
     assert given.args == ("innermost",)
 
 
+def test_groups_in_groups_around_one_that_cannot_be_sent() -> None:
+    error: Any = odd.unsendable(ValueError("innermost"))
+    for k in range(600):
+        error = ExceptionGroup(str(k), [error])
+    assert str(arrived(error)) == "ExceptionGroup: 599 (1 sub-exception)" + UNSENT
+
+
 def arrived(error: BaseException) -> BaseException:
     """Return what arrives of `error`."""
     given = pickle.loads(pickle.dumps(Parcel(error, pickle.dumps, pickle.loads)))
@@ -277,7 +284,9 @@ def test_an_exception_that_can_be_loaded_in_the_worker_only(engine: str) -> None
     assert "in evaluate" in error.__cause__.__notes__[0]
 
 
-def test_an_exception_whose_text_ends_the_program_ends_no_worker() -> None:
+def test_no_exception_ends_a_worker() -> None:
+    for cls in (odd.PicklingInterruptsError, odd.PicklingExitsError, odd.LoadingInterruptsError):
+        assert type(arrived(odd.with_attribute(3, cls("text")))) is cls
     error = odd.unsendable(odd.SpeakingExitsError("text"))
     try:
         assert str(arrived(error)) == "SpeakingExitsError" + UNSENT

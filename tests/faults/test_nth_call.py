@@ -103,8 +103,11 @@ def test_a_replacement_where_any_call_fails_loses_nothing(
 def test_a_thread_that_cannot_be_started_leaves_no_other_behind(scarce: Scarce) -> None:
     for n in range(1, 5):
         before = leaks.held()
+        engine = ThreadEngine(abs, 4)
         with scarce.at(n), pytest.raises(WorkerStartError, match=r"no thread.*fewer workers"):
-            ThreadEngine(abs, 4)
+            engine.submit([1])
+        engine.close()
+        del engine
         assert not leaks.leaked(before, leaks.GRACE)
 
 
@@ -129,6 +132,8 @@ def test_a_thread_that_cannot_be_replaced_is_told_behind_the_item_that_hangs(
         engine.receive()
     assert collect(engine, 1) == {2: 2}  # one can be started by now
     gate.send()
+    for thread, _ in engine._abandoned:
+        thread.join()
     engine.close()
 
 
@@ -151,7 +156,9 @@ def test_without_a_thread_that_ends_idle_workers_nothing_begins(
     reading.read_to(20)
     assert reading.seen == list(range(20))
     assert len(reading.told) == len(refused) == 1
-    assert idle.watch()._thread is not None
+    thread = idle.watch()._thread
+    assert thread is not None
+    assert thread.is_alive()
     p.close()
 
 

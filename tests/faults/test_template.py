@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -154,3 +155,15 @@ def test_the_end_of_a_template_is_seen_where_it_cannot_be_watched(
     os.kill(family()[0], signal.SIGKILL)
     assert [*found, *items] == list(map(str, range(50)))
     p.close()
+
+
+@pytest.mark.parametrize("start_method", ["template", "spawn", "fork"])
+def test_a_worker_that_is_stopped_while_it_starts_is_replaced_where_another_has_started(
+    start_method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SEQTOOLS_FAULTS", "worker-loaded:SIGSTOP:2")
+    monkeypatch.setenv("SEQTOOLS_FAULTS_LOG", str(tmp_path))
+    source = seqtools.smap(str, range(20))
+    with prefetch(source, timeout=0.2, start_method=start_method) as p:
+        assert list(p) == list(map(str, range(20)))
+    assert (tmp_path / "worker-loaded").exists()

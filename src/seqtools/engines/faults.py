@@ -21,6 +21,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 POINTS = {
@@ -40,7 +41,7 @@ POINTS = {
     "pickled": "it has pickled values, and sent nothing",
     "slot-taken": "it has a slot for a value, with nothing in it",
     "slot-half": "the first half of a value is in its slot",
-    "sending": "it has a message, and has written nothing of it",
+    "sending": "it has a message with items, and has written nothing of it",
     "header-sent": "the head of a message is written",
     "half-sent": "half of what follows the head is written",
     "sent": "all of the message is written",
@@ -75,6 +76,16 @@ class Fault(NamedTuple):
     """How often the point is passed by then, counted from 1; empty for every time."""
 
 
+class Passed(NamedTuple):
+    """A record of the log."""
+
+    time: float
+    """As of `time.monotonic`."""
+    item: int
+    """The item that was evaluated, -1 if it is not known."""
+    pid: int
+
+
 _faults: dict[str, Fault] = {}
 _passed: dict[str, int] = {}
 _log: str | None = None
@@ -91,13 +102,24 @@ def arm(text: str | None = None, log: str | None = None) -> None:
     _log = log or os.environ.get("SEQTOOLS_FAULTS_LOG")
     _faults.clear()
     _passed.clear()
+    _faults.update(parsed(text))
+    armed = bool(_faults)
+
+
+def parsed(text: str) -> dict[str, Fault]:
+    """Return the faults that `text` asks for, by their points.
+
+    Raises:
+        ValueError: If there is no such point or kind of fault.
+    """
+    found = {}
     for entry in text.split():
         point, kind, times = (*entry.split(":"), "", "")[:3]
         if point not in POINTS or (kind not in _KINDS and not hasattr(errno, kind)):
             message = f"a fault is point:kind:times, got {entry!r}"
             raise ValueError(message)
-        _faults[point] = Fault(kind, frozenset(map(int, filter(None, times.split(",")))))
-    armed = bool(_faults)
+        found[point] = Fault(kind, frozenset(map(int, filter(None, times.split(",")))))
+    return found
 
 
 def reach(point: str, item: int = -1) -> None:
@@ -126,6 +148,26 @@ def around(get: Callable[[int], Any]) -> Callable[[int], Any]:
     return between
 
 
+def passed(point: str, log: str) -> list[Passed]:
+    """Return who has passed `point`, in order."""
+    try:
+        with open(os.path.join(log, point), "rb") as file:
+            return [Passed(*record) for record in RECORD.iter_unpack(file.read())]
+    except FileNotFoundError:
+        return []
+
+
+def injected(text: str, log: str) -> list[tuple[str, str, Passed]]:
+    """Return the faults of `text` that did happen: point, kind, and where it was, by time."""
+    found = [
+        (point, fault.kind, record)
+        for point, fault in parsed(text).items()
+        for count, record in enumerate(passed(point, log), 1)
+        if fault.kind != "nothing" and (not fault.times or count in fault.times)
+    ]
+    return sorted(found, key=lambda each: each[2].time)
+
+
 def _count(point: str, item: int) -> int:
     if _log is None:
         _passed[point] = _passed.get(point, 0) + 1
@@ -144,8 +186,19 @@ def _kill(name: str) -> Callable[[], None]:
 
 
 def _segfault() -> None:
-    signal.signal(signal.SIGSEGV, signal.SIG_DFL)
+    _undo_handler(signal.SIGSEGV)
     ctypes.string_at(0)
+
+
+def _abort() -> None:
+    _undo_handler(signal.SIGABRT)
+    os.abort()
+
+
+def _undo_handler(number: int) -> None:
+    """Have a signal do what it does where nobody, such as `faulthandler`, handles it."""
+    with suppress(ValueError):  # in another thread than the main one
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _fail() -> None:
@@ -154,13 +207,14 @@ def _fail() -> None:
 
 _KINDS: dict[str, Callable[[], Any]] = {
     "segfault": _segfault,
+    "SIGABRT": _abort,
     "exit": lambda: os._exit(0),
     "raise": _fail,
     "hang": lambda: threading.Event().wait(),
     "nothing": lambda: None,  # the log says when a point was passed
     **{
         name: _kill(name)
-        for name in ("SIGKILL", "SIGSTOP", "SIGTERM", "SIGINT", "SIGABRT")
+        for name in ("SIGKILL", "SIGSTOP", "SIGTERM", "SIGINT")
         if hasattr(signal, name)
     },
 }

@@ -1,20 +1,23 @@
 """Workers that are forked from a template process."""
 
 import os
-import pickle
 import socket
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
-from seqtools.engines import faults, slots, template
+from seqtools.engines import faults, frames, slots, template
 from seqtools.engines.crews import AllEnded, Ended, Event, Member, Results
 from seqtools.engines.frames import ResultReader
+from seqtools.engines.heads import Damaged
 from seqtools.engines.launch import Child, Launcher
-from seqtools.engines.pipes import Pipe, Poller, both_ways, enlarge
+from seqtools.engines.pipes import Pipe, Poller, both_ways, enlarge, raising
 from seqtools.engines.shortage import for_now
 from seqtools.engines.slots import Budget
 from seqtools.errors import WorkerStartError
+
+_LONGEST = 1 << 18
+"""Bytes of a message from the template, such as a traceback of 30,000 characters."""
 
 _PATIENCE = 1.0
 """Seconds for the template to tell that a worker has ended. If it does not, it was stopped, or
@@ -37,7 +40,7 @@ class ForkedWorker(Member):
     def send(self, task: bytes) -> None:
         """Give it a task."""
         with suppress(BrokenPipeError):
-            os.write(self.tasks, task)
+            raising(os.write, self.tasks, task)
 
 
 class Forking:
@@ -204,31 +207,20 @@ class Forking:
     def _request(self, kind: bytes, number: int, *fds: int) -> None:
         if self._control is not None:
             with suppress(BrokenPipeError, ConnectionResetError):  # seen when it is read
-                socket.send_fds(self._control, [kind + template.NUMBER.pack(number)], fds)
+                request = template.REQUEST.pack(kind, number)
+                raising(socket.send_fds, self._control, [request], fds)
 
     def _listen(self, *, gone: bool) -> Iterator[Event]:
         """Yield what the template has told, and that it ended if it is `gone`."""
         while (message := self._message(gone=gone)) is not None:
-            kind, rest = message[:1], message[1:]
-            if not message:
+            try:
+                event = self._understood(message)
+            except Damaged:  # or nothing, at the end: it is of no use, and ends if it has not
+                self._let_go_of_template()
                 yield AllEnded(0 if self._child is None else self._child.end())
                 return
-            if kind == template.FAILED:
-                told, story = pickle.loads(rest)
-                failed = WorkerStartError(told)
-                failed.add_note(story)
-                raise failed
-            number, status = template.STATUS.unpack(rest)
-            if kind == template.STARTED:
-                started = self._hired[number]
-                if started is not None:
-                    started.pid = status
-                    if not started.attached:  # it was dismissed before
-                        self._request(template.KILL, status)
-                continue
-            ended = next((w for w in self._hired if w is not None and w.pid == number), None)
-            if ended is not None:
-                yield Ended(ended, os.waitstatus_to_exitcode(status))
+            if event is not None:
+                yield event
 
     def _message(self, *, gone: bool) -> bytes | None:
         """Return what the template has told, `None` if nothing yet, empty if it has ended."""
@@ -236,10 +228,35 @@ class Forking:
             if self._control is None:
                 return None
             try:
-                return self._control.recv(1 << 16, socket.MSG_DONTWAIT)
+                return self._control.recv(_LONGEST, socket.MSG_DONTWAIT)
             except BlockingIOError:
                 break
             except ConnectionResetError:
                 # It ended before it had read all: that is said once, and before what it has told.
                 gone = True
         return b"" if gone else None
+
+    def _understood(self, message: bytes) -> Event | None:
+        """Return what a message of the template tells, if it is for the engine.
+
+        Raises:
+            WorkerStartError: If it says that there can be no workers.
+            Damaged: If there is no such message.
+        """
+        kind, number, status = template.ANSWER.unpack(message)
+        rest = message[template.ANSWER.size :]
+        if kind == template.FAILED and len(rest) == number:
+            raise frames.refusal(rest)
+        if kind == template.STARTED and not rest and 0 <= number < len(self._hired) and status > 0:
+            started = self._hired[number]
+            if started is not None:
+                started.pid = status
+                if not started.attached:  # it was dismissed before
+                    self._request(template.KILL, status)
+            return None
+        if kind == template.ENDED and not rest:
+            ended = next((w for w in self._hired if w is not None and w.pid == number), None)
+            with suppress(ValueError):  # it may be the status of one that goes on
+                code = os.waitstatus_to_exitcode(status)
+                return None if ended is None else Ended(ended, code)
+        raise Damaged("the template process sent what it never sends")

@@ -1,31 +1,40 @@
 """The messages between the consumer and a worker, byte by byte.
 
-Task, to the worker: a header, then unless it is a range one integer an index. Result,
-from the worker: a header, and the place of the pickle and of each buffer. A place is in a
-slot, or if its offset is 0 in the message itself: those follow, in the same order, each
-on a multiple of 64 bytes from the end of the header.
+Task, to the worker: a head, then unless it is a range one integer an index, and an ending.
+Result, from the worker: a head, and the place of the pickle and of each buffer. A place is
+in a slot, or if its offset is 0 in the message itself: those follow, in the same order, each
+on a multiple of 64 bytes from the end of the head. Then there is an ending.
+
+Whatever else comes is `Damaged`, and nothing is allocated for it.
 """
 
+import math
 import mmap
 import os
+import pickle
 import select
 import struct
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from seqtools.engines import faults
+from seqtools.engines.heads import ENDING, Damaged, Head, ending
 from seqtools.engines.slots import Place
+from seqtools.errors import WorkerStartError
 
-TASK = struct.Struct("<IqqqB??qqq")  # block, indices, mode, timed, watched; what comes next
+TASK = Head("IqqqB??qqq")  # block, indices, mode, timed, watched; what comes next
 # Indices are a start, stop and step;
 # where the step is 0, a list of so many as the start says follows.
-RESULT = struct.Struct("<IIIBdIQ")  # block, done before, count, kind, seconds, places, length
+RESULT = Head("IIIBdIQ")  # block, done before, count, kind, seconds, places, length
 _PLACE = struct.Struct("<QQI")  # length, offset, slot
 
 VALUES, FAILURE, END, READY, UNABLE, STAGE = range(6)  # kinds of results
+_SINGLE = {(FAILURE, 1, 1), (END, 1, 0), (READY, 0, 0), (UNABLE, 0, 1), (STAGE, 0, 1)}
+"""Kind, number of items and of parts, but for values."""
 
 LONGEST_LIST = 400
 """Indices in a list, so that a task is written in one piece: less than PIPE_BUF bytes."""
+_MODES = 2
 
 _CHUNK = 1 << 18
 _ALIGNMENT = 64
@@ -45,9 +54,13 @@ def task(  # noqa: PLR0913 -- what a task consists of
 
     Both are ranges, or lists of `LONGEST_LIST` and 64 indices at most.
     """
-    lists = [part for part in (indices, ahead) if not isinstance(part, range)]
     head = TASK.pack(block, *_place(indices), mode, timed, watched, *_place(ahead))
-    return head + b"".join(struct.pack(f"<{len(part)}q", *part) for part in lists)
+    return head + b"".join(_listed(p) for p in (indices, ahead) if not isinstance(p, range))
+
+
+def _listed(indices: Sequence[int]) -> bytes:
+    data = struct.pack(f"<{len(indices)}q", *indices)
+    return data + ending(data) if data else data
 
 
 def _place(indices: Sequence[int]) -> tuple[int, int, int]:
@@ -80,27 +93,47 @@ class TaskReader:
         """What to call once after so many seconds without a task."""
 
     def read(self) -> Task | None:
-        """Return the next task, `None` when there is nobody to ask any more."""
+        """Return the next task, `None` when there is nobody to ask any more.
+
+        Raises:
+            Damaged: If what comes is no task.
+        """
         if faults.armed:
             faults.reach("idle")
         head = self.take(TASK.size)
         if head is None:
             return None
         block, start, stop, step, mode, timed, watched, *ahead = TASK.unpack(head)
+        if mode >= _MODES:
+            raise Damaged(f"a task has mode {mode}, which there is not")
         indices = self._indices(start, stop, step)
         return Task(block, indices, mode, timed, watched, self._indices(*ahead))
 
     def _indices(self, start: int, stop: int, step: int) -> Sequence[int]:
         if step:
             return range(start, stop, step)
+        if not start:
+            return ()
+        if not 0 < start <= LONGEST_LIST:
+            raise Damaged(f"a task has a list of {start} indices")
         # written in one piece with its head, so it is there
-        return struct.unpack(f"<{start}q", self.take(8 * start) or b"")
+        data = self.take(8 * start + ENDING) or b""
+        listed = data[: 8 * start]
+        if ending(listed) != data[8 * start :]:
+            raise Damaged("a list of indices has no end where it has to be")
+        return struct.unpack(f"<{start}q", listed)
 
     def take(self, n: int) -> bytes | None:
-        """Return the next `n` bytes, waiting for them; `None` at the end."""
+        """Return the next `n` bytes, waiting for them; `None` at the end.
+
+        Raises:
+            Damaged: If the end is in the middle of them.
+        """
         while len(self._buffer) < n:
             more = self._more()
             if not more:
+                if self._buffer:
+                    raise Damaged("tasks end in the middle of one")
                 return None
             self._buffer += more
         taken, self._buffer = self._buffer[:n], self._buffer[n:]
@@ -135,8 +168,9 @@ def write_result(fd: int, head: tuple[Any, ...], *parts: Any) -> None:
         padding = -at % _ALIGNMENT
         pieces += [bytes(padding), data]
         at += padding + data.nbytes
-    message = [RESULT.pack(*head, len(parts), at), *table, *pieces]
-    if faults.armed:
+    begin, places = RESULT.pack(*head, len(parts), at + ENDING), b"".join(table)
+    message = [begin, places, *pieces, ending(begin + places)]
+    if faults.armed and head[2]:  # it answers for items
         _write_in_steps(fd, message[0], b"".join(message[1:]))
         return
     if at < _LARGE:
@@ -161,6 +195,24 @@ def _write_all(fd: int, data: Any) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
+
+
+def refusal(data: Any) -> WorkerStartError:
+    """Return the error by which a worker, or a template, says that it cannot work.
+
+    Args:
+        data: What is wrong, and the traceback, pickled.
+
+    Raises:
+        Damaged: If it is something else.
+    """
+    try:
+        told, story = pickle.loads(data)
+        refused = WorkerStartError(told)
+        refused.add_note(story)
+    except Exception as error:
+        raise Damaged(f"{error!r} came of a message that it cannot work") from error
+    return refused
 
 
 class Result(NamedTuple):
@@ -195,26 +247,27 @@ class ResultReader:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._buffer = bytearray()
-        self._large: Any = None  # a message too large to be read in chunks
+        self._large: tuple[_Opening, Any] | None = None  # a message too large for chunks
         self._filled = 0
-        self._head: tuple[Any, ...] = ()
         self._unwanted = 0  # bytes still to come of a message for which there is no memory
+        self.damage: str | None = None
+        """What is wrong with what was sent; nothing is read from then on."""
 
     def read(self) -> tuple[list[Result], bool]:
         """Return the results that are complete, and whether the worker can send more."""
         results: list[Result] = []
-        while True:
-            try:
-                more = self._read_once()
-            except BlockingIOError:
-                return results, True
-            if not more:
-                return results, False
-            self._parse(results)
+        try:
+            while self.damage is None and self._read_once():
+                self._parse(results)
+        except BlockingIOError:
+            return results, True
+        except Damaged as damage:
+            self.damage = str(damage)
+        return results, False
 
     def _read_once(self) -> int:
         if self._large is not None:
-            with memoryview(self._large) as view:
+            with memoryview(self._large[1]) as view:
                 n = self._source.readinto(view[self._filled :])
             self._filled += n
             return n
@@ -228,50 +281,90 @@ class ResultReader:
 
     def _parse(self, results: list[Result]) -> None:
         if self._large is not None:
-            if self._filled < len(self._large):
-                return
-            results.append(_result(self._head, memoryview(self._large)))
-            self._large = None
+            if self._filled == len(self._large[1]):
+                results.append(_result(*self._large))
+                self._large = None
             return
-        at = 0
-        while len(self._buffer) - at >= RESULT.size:
-            head = RESULT.unpack_from(self._buffer, at)
-            begin, length = at + RESULT.size, head[-1]
-            body = self._buffer[begin : begin + length]
-            at = begin + len(body)
-            if len(body) < length < _LARGE:
-                at = begin - RESULT.size
+        buffer, at = self._buffer, 0
+        while (opening := _opening(buffer, at)) is not None:
+            begin, length = at + RESULT.size, opening.length
+            body = buffer[begin : begin + length]
+            missing = length - len(body)
+            if missing and length < _LARGE:
                 break
+            at = begin + len(body)
             message: Any = body
-            if len(body) < length or head[5] > 1:
+            if missing or opening.inside > 1:
                 try:
                     message = mmap.mmap(-1, length)  # aligned, as parts of it become arrays
-                except (OSError, MemoryError):  # its items fail, and what follows is read as ever
-                    self._unwanted = length - len(body)
-                    results.append(_missing(head))
+                except (OSError, OverflowError, MemoryError, ValueError):
+                    # its items fail, and what follows is read as ever
+                    self._unwanted = missing
+                    block, done, count, kind, seconds = opening.head
+                    results.append(Result(block, done, count, kind, seconds, [], length))
                     continue
                 message[: len(body)] = body
-            if len(body) < length:
-                self._head, self._filled, self._large = head, len(body), message
+            if missing:
+                self._large, self._filled = (opening, message), len(body)
                 break
-            results.append(_result(head, memoryview(message)))
-        del self._buffer[:at]
+            results.append(_result(opening, message))
+        del buffer[:at]
 
 
-def _missing(head: tuple[Any, ...]) -> Result:
-    block, done, count, kind, seconds, _, length = head
-    return Result(block, done, count, kind, seconds, [], length)
+class _Opening:
+    """The head of a result and the places of its parts, by which all the rest is known."""
+
+    __slots__ = ("ending", "head", "inside", "length", "parts")
+
+    head: list[Any]
+    parts: list[Any]
+    """Places, and slices of what follows the head."""
+    inside: int
+    """Number of the slices: if there are more than one, some become arrays."""
+    length: int
+    """Bytes that follow the head."""
+    ending: bytes
 
 
-def _result(head: tuple[Any, ...], view: memoryview) -> Result:
-    block, done, count, kind, seconds, places, _ = head
-    at = _PLACE.size * places
-    parts: list[memoryview | Place] = []
-    for place in map(Place._make, _PLACE.iter_unpack(view[:at])):
-        if place.offset:
-            parts.append(place)
+def _opening(data: bytearray, at: int) -> _Opening | None:
+    """Return how the result begins that begins `at`, `None` if that has not arrived yet."""
+    size = len(data) - at
+    if size < RESULT.size:
+        return None
+    *head, places, length = RESULT.unpack(data, at)
+    _, _, count, kind, seconds = head
+    possible = count > 0 < places if kind == VALUES else (kind, count, places) in _SINGLE
+    if not possible or not 0 <= seconds < math.inf:
+        raise Damaged(f"a message of kind {kind} has {count} items in {places} parts")
+    filled = _PLACE.size * places
+    if filled + ENDING > length:
+        raise Damaged(f"a message of {length} bytes has {places} parts")
+    if size < RESULT.size + filled:
+        return None
+    begun = data[at : at + RESULT.size + filled]
+    parts: list[Any] = []
+    inside = 0
+    for place in _PLACE.iter_unpack(begun[RESULT.size :]):
+        if place[1]:
+            parts.append(Place._make(place))
             continue
-        at += -at % _ALIGNMENT
-        parts.append(view[at : at + place.nbytes])
-        at += place.nbytes
+        filled += -filled % _ALIGNMENT
+        parts.append(slice(filled, filled + place[0]))
+        filled += place[0]
+        inside += 1
+    if filled + ENDING != length:
+        raise Damaged(f"a message of {length} bytes has parts of {filled + ENDING}")
+    opening = _Opening()
+    opening.head, opening.parts, opening.inside = head, parts, inside
+    opening.length, opening.ending = length, ending(begun)
+    return opening
+
+
+def _result(opening: _Opening, message: Any) -> Result:
+    """Return the result, from all that follows its head."""
+    if message[-ENDING:] != opening.ending:
+        raise Damaged("a message has no end where it has to be")
+    view = memoryview(message)
+    parts = [part if type(part) is Place else view[part] for part in opening.parts]
+    block, done, count, kind, seconds = opening.head
     return Result(block, done, count, kind, seconds, parts)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -165,7 +165,7 @@ def interpreter(code: str, **options: Any) -> subprocess.Popen[bytes]:
     Raises:
         WorkerStartError: If there is none.
     """
-    path = [os.path.abspath(entry) if entry else os.getcwd() for entry in sys.path]
+    path = list(_absolute(sys.path))
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined] # noqa: SLF001 -- as multiprocessing does
     if os.name == "posix":
         options["process_group"] = 0
@@ -180,6 +180,13 @@ def interpreter(code: str, **options: Any) -> subprocess.Popen[bytes]:
     except OSError as error:
         what = f"no worker processes, as {sys.executable!r} cannot be started"
         raise WorkerStartError(f"{advised(what, error)}: {error!r}") from error
+
+
+def _absolute(path: Iterable[str]) -> Iterator[str]:
+    for entry in path:
+        # what is relative to a working directory that was deleted is nowhere
+        with suppress(FileNotFoundError):
+            yield os.path.abspath(entry)
 
 
 _USUALLY = {

@@ -19,6 +19,9 @@ class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle 
     """Pickles a pipeline, and notes what goes by value."""
 
     def __init__(self, file: Any, buffers: list[pickle.PickleBuffer]) -> None:
+        main = sys.modules.get("__mp_main__")
+        if main is not None:  # the script, in a child that multiprocessing has spawned
+            cloudpickle.register_pickle_by_value(main)
         super().__init__(file, protocol=5, buffer_callback=buffers.append)
         self.by_value: list[Any] = []
 
@@ -43,7 +46,7 @@ def _reduce_cached(function: Any) -> Any:
     """Return how to cache the same function anew, if it cannot be imported by its name."""
     module = sys.modules.get(function.__module__)
     if (
-        function.__module__ != "__main__"
+        function.__module__ not in {"__main__", "__mp_main__"}
         and getattr(module, function.__qualname__, None) is function
     ):
         return NotImplemented

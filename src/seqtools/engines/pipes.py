@@ -2,8 +2,11 @@
 
 import os
 import select
+import signal
 import threading
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 
 class Poller:
@@ -111,6 +114,22 @@ def both_ways() -> tuple[int, int, int, int]:
         os.close(tasks)
         raise
     return tasks, results, theirs, theirs_too
+
+
+def raising(act: Callable[..., Any], *arguments: Any) -> None:
+    """Call `act`, for which a broken pipe is an error even where it ends the program otherwise."""
+    if signal.getsignal(signal.SIGPIPE) is not signal.SIG_DFL:  # Python ignores it
+        act(*arguments)
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})
+    try:
+        act(*arguments)
+    except BrokenPipeError:
+        if signal.SIGPIPE not in before:
+            signal.sigtimedwait({signal.SIGPIPE}, 0)  # it is for this thread, and waits
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def enlarge(fd: int) -> None:

@@ -18,7 +18,6 @@ and the one at which a worker dies again is an error.
 """
 
 import os
-import pickle
 import threading
 import time
 import warnings
@@ -31,6 +30,7 @@ from seqtools.engines.crews import Crew, Ended, Member, Results
 from seqtools.engines.dealing import Dealer
 from seqtools.engines.forking import Forking
 from seqtools.engines.grouping import GroupOf
+from seqtools.engines.heads import Damaged
 from seqtools.engines.launch import Child, Launcher, launch, meaning
 from seqtools.engines.shipping import Loader, Pipeline, pack
 from seqtools.engines.shortage import start_thread, told
@@ -38,7 +38,7 @@ from seqtools.engines.slots import Budget, Place
 from seqtools.engines.spawning import Spawning
 from seqtools.engines.template import fork_template
 from seqtools.engines.worker import MODES
-from seqtools.errors import Failure, ItemTimeout, WorkerDied, WorkerStartError, seterr
+from seqtools.errors import Failure, ItemTimeout, WorkerDied, WorkerStartError, seterr, summary
 
 _NO_START = "worker processes could not be started"
 _KEEPER_SECONDS = 0.01
@@ -46,6 +46,9 @@ _KEEPER_SECONDS = 0.01
 _START_SECONDS = 60.0
 """How long a worker may take to start where items may take only so long. Arbitrary: to import
 large libraries from a slow disk takes half of it."""
+_SLOWER = 10
+"""So many times as long as others, and a second, a worker may take to start. Arbitrary."""
+_ABOUT_NO_ITEM = frozenset({frames.READY, frames.UNABLE, frames.STAGE})
 _MOST_DEATHS = 3
 """Deaths for each worker, in a row and without a result, to give up after. Arbitrary."""
 
@@ -75,6 +78,7 @@ class ProcessEngine:
         self._receiving = False
         self._received = 0
         self._mode = 0  # how errors are to be reported
+        self._slowest: float | None = None  # start of a worker, in seconds
         self._unlucky = 0  # workers that died since the last result
         self._nworkers = nworkers
         self._workers: list[Member] = []
@@ -247,62 +251,77 @@ class ProcessEngine:
         results, more = worker.reader.read()
         if faults.armed:
             faults.reach("consumer-read")
-        for result in results:
-            self._take(worker, result)
-        if not more:
-            # It is dead, which is going to be told, or has closed its pipe, and is of no use.
+        try:
+            for result in results:
+                self._take(worker, result)
+        except Damaged as damage:
+            worker.reader.damage = str(damage)
+        if not more or worker.reader.damage is not None:
+            # It is dead, which is going to be told, or has closed its pipe or sent what cannot
+            # be, and is of no use.
             self._crew.dismiss(worker)
 
     def _take(self, worker: Member, result: frames.Result) -> None:
-        if result.kind == frames.READY:
-            worker.ready = True
-            worker.since = time.monotonic()
+        if (result.kind in {frames.READY, frames.UNABLE}) == worker.ready:
+            raise Damaged(f"a message of kind {result.kind} comes too early or too late")
+        if result.kind in _ABOUT_NO_ITEM:
+            self._note(worker, result)
             return
-        if result.kind == frames.UNABLE:
-            told, story = pickle.loads(self._part(worker, result.parts[0]))
-            unable = WorkerStartError(told)
-            unable.add_note(story)
-            raise unable
-        if result.kind == frames.STAGE:
-            worker.path = pickle.loads(self._part(worker, result.parts[0]))
-            return
+        block = worker.blocks[0] if worker.blocks else None
+        if block is None or (result.block, result.done) != (block.number, block.answered):
+            raise Damaged("a message answers what was not asked")
+        if result.count > len(block.indices) - block.answered:
+            raise Damaged("a message has more items than were asked for")
+        parts = [self._part(worker, part) for part in result.parts]
         self._unlucky = 0
         worker.path = ()
-        block = worker.blocks[0]
-        if (result.block, result.done) != (block.number, block.answered):
-            message = f"worker {worker.number} answers block {result.block}, not {block.number}"
-            raise RuntimeError(message)  # what escapes has all workers started anew
         indices = self._dealer.answered(worker, result.count, result.seconds)
         if self._timeout is not None:
             worker.since = time.monotonic()
         try:
-            self._done += zip(indices, self._outcomes(worker, result), strict=True)
+            self._done += zip(indices, self._outcomes(result, parts), strict=True)
         except Exception as error:  # noqa: BLE001 -- code of users may raise anything
             if len(indices) > 1:  # evaluate again, so that each has a message of its own
                 self._dealer.suspect(indices)
                 return
-            message = f"item {indices[0]} cannot be loaded from a worker process: {error!r}"
+            message = f"item {indices[0]} cannot be loaded from a worker process: {summary(error)}"
             kind = MemoryError if isinstance(error, MemoryError) else TypeError
             failed = kind(message)
             failed.__cause__ = error
             self._done.append((indices[0], Failure(failed)))
 
-    def _outcomes(self, worker: Member, result: frames.Result) -> list[Any]:
+    def _note(self, worker: Member, result: frames.Result) -> None:
+        """Take note of what a worker tells about itself."""
+        if result.kind == frames.READY:
+            worker.ready = True
+            worker.since = time.monotonic()
+            self._slowest = max(self._slowest or 0.0, worker.since - worker.hired)
+            return
+        body = self._part(worker, result.parts[0])
+        if result.kind == frames.UNABLE:
+            raise frames.refusal(body)
+        worker.path = self._loader.loads(body)
+
+    def _outcomes(self, result: frames.Result, parts: list[memoryview]) -> list[Any]:
         if result.kind == frames.END:
             return [END]
         if result.missing:
             raise MemoryError(f"no {result.missing >> 20:,} MB for what was sent")
-        body, *buffers = [self._part(worker, part) for part in result.parts]
-        loaded = self._loader.loads(body, buffers)
+        loaded: list[Any] = self._loader.loads(parts[0], parts[1:])
         if faults.armed:
             faults.reach("consumer-loaded")
-        return [Failure(*loaded)] if result.kind == frames.FAILURE else loaded
+        if result.kind == frames.FAILURE:
+            return [Failure(*loaded)]
+        if len(loaded) != result.count:
+            raise ValueError(f"there are {len(loaded)} values for {result.count} items")
+        return loaded
 
-    def _part(self, worker: Member, part: memoryview | Place) -> memoryview:
+    @staticmethod
+    def _part(worker: Member, part: memoryview | Place) -> memoryview:
         if not isinstance(part, Place):
             return part
         if worker.leases is None:
-            raise RuntimeError(f"worker {worker.number} has no slots")
+            raise Damaged("a value is said to be in memory that there is not")
         return worker.leases.lease(part)
 
     # Deaths
@@ -327,13 +346,15 @@ class ProcessEngine:
         self._crew.let_go(worker)
         culprit = self._dealer.died(worker, began=worker.ready)
         faults.reach("consumer-lost")
+        damage = worker.reader.damage
+        how = meaning(code) if damage is None else f"what it sent was damaged, as {damage}"
         if culprit is not None:
-            why = f"a worker process died twice while it evaluated item {culprit}: {meaning(code)}"
+            why = f"a worker process died twice while it evaluated item {culprit}: {how}"
             self._done.append((culprit, Failure(WorkerDied(why), worker.path)))
             self._unlucky = 0
         self._unlucky += 1
         if self._unlucky > _MOST_DEATHS * self._nworkers:
-            message = f"worker processes end before they evaluate anything: {meaning(code)}"
+            message = f"worker processes end before they evaluate anything: {how}"
             self._fatal = WorkerStartError(message)
 
     # Items that take too long
@@ -345,13 +366,9 @@ class ProcessEngine:
     def _end_overdue(self, timeout: float) -> None:
         """Have workers replaced that are at an item for longer than `timeout`."""
         for worker in self._workers:
-            if not worker.ready and time.monotonic() - worker.hired > _START_SECONDS:
-                message = (
-                    f"worker process {worker.number} was not ready after {_START_SECONDS:g} "
-                    "seconds: start_hook, or loading the pipeline, hangs"
-                )
-                raise WorkerStartError(message)
-            if worker.ready and self._overdue(worker, timeout) is not None:
+            if not worker.ready:
+                self._hurry(worker)
+            elif self._overdue(worker, timeout) is not None:
                 self._read(worker)  # what it has answered before, or by now
                 culprit = self._overdue(worker, timeout)
                 if culprit is not None and worker.attached:
@@ -363,6 +380,18 @@ class ProcessEngine:
                     self._done.append((culprit, Failure(ItemTimeout(message))))
                     self._unlucky = 0
                     self._crew.dismiss(worker)
+
+    def _hurry(self, worker: Member) -> None:
+        """Have a worker replaced that takes too long to start."""
+        took = time.monotonic() - worker.hired
+        if took > _START_SECONDS:
+            message = (
+                f"worker process {worker.number} was not ready after {_START_SECONDS:g} "
+                "seconds: start_hook, or loading the pipeline, hangs"
+            )
+            raise WorkerStartError(message)
+        if self._slowest is not None and took > 1 + _SLOWER * self._slowest and worker.attached:
+            self._crew.dismiss(worker)
 
     @staticmethod
     def _overdue(worker: Member, timeout: float) -> int | None:

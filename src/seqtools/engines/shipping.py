@@ -25,6 +25,7 @@ from typing import Any, BinaryIO, NamedTuple, TypeAlias
 import cloudpickle
 
 from seqtools.engines import exceptions
+from seqtools.engines.heads import Damaged, Head
 from seqtools.engines.mappings import Found, find_in_files, map_place
 from seqtools.engines.pickling import PipelinePickler, unpicklable
 from seqtools.engines.reducing import Reducer, reducer
@@ -33,7 +34,7 @@ from seqtools.engines.weighing import warn_if_much
 from seqtools.errors import summary
 
 _ALIGNMENT = 64
-_HEAD = struct.Struct("<QQQQ")  # lengths of prelude, pipeline and files, number of buffers
+_HEAD = Head("QQQQ")  # lengths of prelude, pipeline and files, number of buffers
 _BUFFER = struct.Struct("<qQQ")  # number of the file, -1 for the shipment itself, begin, end
 
 
@@ -106,15 +107,21 @@ Pipeline: TypeAlias = tuple[Callable[[int], Any], Any, list[Any]]
 
 
 class Delivery:
-    """A shipment that arrived; its pipeline is loaded when it is asked for."""
+    """A shipment that arrived; its pipeline is loaded when it is asked for.
+
+    Raises:
+        Damaged: If it is none.
+    """
 
     def __init__(self, memory: mmap.mmap) -> None:
         self._view = memoryview(memory)
-        *lengths, count = _HEAD.unpack_from(self._view)
+        *lengths, count = _HEAD.unpack(self._view)
         parts, begin = [], _HEAD.size
         for length in (*lengths, _BUFFER.size * count):
             parts.append(self._view[begin : begin + length])
             begin += length
+        if begin > len(self._view):
+            raise Damaged("a pipeline is cut off")
         self._prelude, self._pipeline, self._files, self._buffers = parts
 
     def prelude(self) -> tuple[list[str], Callable[..., object] | None]:
@@ -123,12 +130,18 @@ class Delivery:
         return prelude
 
     def pipeline(self) -> Pipeline:
-        """Return the pipeline: see `Pipeline`."""
+        """Return the pipeline: see `Pipeline`.
+
+        Raises:
+            Damaged: If there is less of it than it says.
+        """
         files = [map_place(place) for place in pickle.loads(self._files)]
-        buffers = [
-            (self._view if number < 0 else files[number])[begin:end]
-            for number, begin, end in _BUFFER.iter_unpack(self._buffers)
-        ]
+        buffers = []
+        for number, begin, end in _BUFFER.iter_unpack(self._buffers):
+            data = self._view if number < 0 else files[number]
+            if not begin <= end <= len(data):
+                raise Damaged("an array of the pipeline is cut off")
+            buffers.append(data[begin:end])
         loaded: Pipeline = pickle.loads(self._pipeline, buffers=buffers)
         return loaded
 

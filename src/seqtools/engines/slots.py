@@ -1,6 +1,6 @@
 """Memory of a worker in which large values are delivered without a copy.
 
-        flags, a byte a slot: 0 free, 1 taken │ slot │ slot │ …
+        flags, a byte a slot: 0 free, 1 taken, 2 lent to the consumer │ slot │ slot │ …
 
 It is an anonymous file that a worker and the consumer both map. The worker takes a free
 slot and writes into it; the consumer makes arrays that are views of it, and when the
@@ -27,6 +27,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from seqtools.engines import faults
+from seqtools.engines.heads import Damaged
 
 if sys.platform != "win32":
     import resource  # now: later, there may be no descriptor to load it with
@@ -35,6 +36,8 @@ _FLAGS = 1 << 20
 """Bytes for flags: a slot of 32 KB for each would be 32 GB."""
 _PROGRESS = struct.Struct("<IId")  # block, place in it, time as of time.monotonic()
 """What a worker is at, in place of the last flags."""
+_MOST_SLOTS = _FLAGS - _PROGRESS.size
+_TAKEN, _LENT = 1, 2
 _RUN = 1024
 """Flags that slots of one size have side by side, to be searched together."""
 _PAGE = mmap.PAGESIZE
@@ -172,7 +175,7 @@ class Slots:
                 slot = self._new(size)
             if slot is None:
                 return None
-            self._memory[slot] = 1
+            self._memory[slot] = _TAKEN
             self._touched.add(slot)
             return Place(nbytes, self._offsets[slot], slot)
 
@@ -261,7 +264,7 @@ class Slots:
         if self._used + size > len(self._memory):
             return None
         if not runs or runs[-1][1] == _RUN:
-            if self._next_run + _RUN > _FLAGS - _PROGRESS.size:
+            if self._next_run + _RUN > _MOST_SLOTS:
                 return None
             runs.append([self._next_run, 0])
             self._next_run += _RUN
@@ -328,7 +331,17 @@ class Leases:
         """Return the bytes at `place`, a copy if too much is kept and there is room for one.
 
         The slot is free when the last view of them is dropped.
+
+        Raises:
+            Damaged: If a worker has no value there for us.
         """
+        nbytes, offset, slot = place
+        end = len(self._memory) - _rounded(nbytes)
+        if slot >= _MOST_SLOTS or not _FLAGS <= offset <= end or offset % _PAGE:
+            raise Damaged(f"a value is said to be outside of the memory for it: {place}")
+        if self._memory[slot] != _TAKEN:
+            raise Damaged(f"a value is said to be where none was put: {place}")
+        self._memory[slot] = _LENT
         if not self._budget.allows(place.nbytes):
             with suppress(OSError, MemoryError):
                 copy = memoryview(mmap.mmap(-1, place.nbytes))

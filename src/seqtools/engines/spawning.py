@@ -12,7 +12,7 @@ import os
 import pickle
 import queue
 import select
-import struct
+import signal
 import subprocess
 import sys
 import threading
@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 
 from seqtools.engines import faults, frames
 from seqtools.engines.crews import Ended, Event, Member, Results
+from seqtools.engines.heads import Head
 from seqtools.engines.hooks import call_hook
 from seqtools.engines.launch import Launcher, interpreter
 from seqtools.engines.pipes import both_ways
@@ -32,8 +33,9 @@ from seqtools.engines.seeding import seed_generators
 from seqtools.engines.shipping import Delivery
 from seqtools.engines.shortage import start_thread
 from seqtools.engines.worker import Worker, end_with, leave, quiet
+from seqtools.errors import summary
 
-_GREETING = struct.Struct("<IQ")  # number of the worker, length of the pipeline
+_GREETING = Head("IQ")  # number of the worker, length of the pipeline
 _CHUNK = 1 << 18
 _PATIENCE = 0.3
 """Seconds that workers have to end by themselves."""
@@ -111,6 +113,8 @@ class SpawnedWorker(Member):
         self._unsent.put(None)
 
     def _write(self) -> None:
+        if hasattr(signal, "pthread_sigmask"):  # it must not end the program where it breaks
+            signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})
         with suppress(OSError), self._tasks as pipe:  # it is dead, which the other thread sees
             while (data := self._unsent.get()) is not None:
                 pipe.write(data)
@@ -126,6 +130,7 @@ class SpawnedWorker(Member):
         except (OSError, MemoryError):  # what it sends cannot be read: another may do better
             self.process.kill()
         self.inbox.end()
+        self._tell(Results(self))  # there are none: one that has closed its pipe is of no use
         self._tell(Ended(self, self.process.wait()))
         self.end()
 
@@ -330,7 +335,7 @@ def main(parent: int) -> NoReturn:
             faults.reach("worker-loaded")
         except BaseException as error:  # noqa: BLE001 -- told to the reader
             story = "".join(traceback.format_exception(error))[-30_000:]
-            told = f"start_hook or loading failed in {name}: {error!r}"
+            told = f"start_hook or loading failed in {name}: {summary(error)}"
             head = (0, 0, 0, frames.UNABLE, 0.0)
             frames.write_result(results, head, pickle.dumps((told, story)))
             leave(1)

@@ -10,5 +10,5 @@ def occupy_standard_streams() -> None:
     started with streams of its own, or be written to by whoever prints.
     """
     while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 -- the lowest that is free
-        os.set_inheritable(fd, True)  # noqa: FBT003
+        os.set_inheritable(fd, True)
     os.close(fd)

@@ -20,7 +20,6 @@ import pickle
 import select
 import signal
 import socket
-import struct
 import sys
 import time
 import traceback
@@ -30,6 +29,7 @@ from contextlib import suppress
 from typing import Any, NoReturn
 
 from seqtools.engines import faults, frames
+from seqtools.engines.heads import Damaged, Head
 from seqtools.engines.hooks import call_hook
 from seqtools.engines.launch import watch
 from seqtools.engines.seeding import seed_generators
@@ -37,12 +37,16 @@ from seqtools.engines.shipping import Delivery, Pipeline
 from seqtools.engines.shortage import advised
 from seqtools.engines.slots import Slots
 from seqtools.engines.worker import Worker, end_with, leave, quiet
+from seqtools.errors import summary
 
-FORK, KILL = b"F", b"K"  # requests: followed by a number, or a process id
-STARTED, ENDED, FAILED = b"S", b"E", b"X"  # answers: followed by STATUS, or a message
-NUMBER = struct.Struct("<i")
-STATUS = struct.Struct("<ii")  # of STARTED: number, pid; of ENDED: pid, status as of waitpid
+FORK, KILL = b"F", b"K"  # requests: for a worker of a number, of a process id
+REQUEST = Head("ci")
+STARTED, ENDED, FAILED = b"S", b"E", b"X"  # answers: number, pid; pid, status; length, 0
+ANSWER = Head("cii")
+# The status is as of waitpid; of so many bytes as the length says follows why it failed.
 
+_GIVEN = (2, 3)
+"""Descriptors that a worker is given: its pipes, and the memory for values where there is some."""
 _PATIENCE = 0.3
 """Seconds that workers have to end by themselves; one inside user code is killed then."""
 
@@ -51,6 +55,7 @@ def main(control: int, payload: int, parent: int) -> NoReturn:
     """Run a template in a fresh interpreter, and never return."""
     quiet()
     end_with(parent)
+    os.set_inheritable(control, False)
     template = Template(socket.socket(fileno=control), parent)
     try:
         faults.reach("template-started")
@@ -80,8 +85,10 @@ def _loaded(pipeline: Pipeline) -> Callable[[], Pipeline]:
 def fork_template(control: socket.socket, pipeline: Pipeline, hook: Any, ours: list[int]) -> int:
     """Return the process id of a template forked from this process; `ours` are closed there."""
     parent = os.getpid()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        # closed, or `None` where a program was started without
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
     with warnings.catch_warnings():
         # Python 3.12 warns of threads, which is why this has to be asked for
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -134,11 +141,15 @@ class Template:
         """Tell the consumer that no worker can start, and end."""
         story = "".join(traceback.format_exception(error))[-30_000:]
         with suppress(OSError):
-            self._control.send(FAILED + pickle.dumps((f"{what}: {error!r}", story)))
+            body = pickle.dumps(
+                (f"{what}: {summary(error)}"[:10_000], story)
+            )  # what a socket takes
+            self._control.send(ANSWER.pack(FAILED, len(body), 0) + body)
         leave(1)
 
     def run(self, load: Callable[[], Pipeline], hook: Callable[..., object] | None) -> NoReturn:
         """Serve the consumer until it goes away."""
+        status = 0
         try:
             while True:
                 events = self._poller.poll(None if self._parent_fd is not None else 1000)
@@ -153,21 +164,33 @@ class Template:
                     break
         except OSError:  # the consumer is gone
             pass
-        self._end()
+        except Damaged:
+            traceback.print_exc()
+            status = 1
+        self._end(status)
 
     def _serve(self, load: Any, hook: Any) -> bool:
-        message, fds, _, _ = socket.recv_fds(self._control, 64, 3)
+        message, fds, flags, _ = socket.recv_fds(self._control, REQUEST.size + 1, 3)
         if not message:
             return False
-        (number,) = NUMBER.unpack(message[1:])
-        if message[:1] == KILL:
+        for fd in fds:
+            os.set_inheritable(fd, False)  # programs that user code starts are not to have it
+        kind, number = REQUEST.whole(message)
+        if kind == KILL:
             if number in self._workers:
                 os.kill(number, signal.SIGKILL)
             return True
+        if kind != FORK:
+            raise Damaged(f"the template process is asked for {kind!r}")
+        if len(fds) not in _GIVEN or flags & socket.MSG_CTRUNC:
+            error = OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # or they would have arrived
+            self.fail(advised("no worker process could be started", error), error)
+        self._fork(load, hook, number, fds)
+        return True
+
+    def _fork(self, load: Any, hook: Any, number: int, fds: list[int]) -> None:
         template = os.getpid()
         try:
-            if len(fds) < 2:  # noqa: PLR2004 -- those that it cannot be without
-                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # noqa: TRY301 -- as if it were
             faults.reach("template-asked")
             pid = os.fork()
         except OSError as error:
@@ -178,8 +201,7 @@ class Template:
             os.close(fd)
         self._workers.add(pid)
         faults.reach("template-forked")
-        self._control.send(STARTED + STATUS.pack(number, pid))
-        return True
+        self._control.send(ANSWER.pack(STARTED, number, pid))
 
     def _become_worker(  # noqa: PLR0913, PLR0917 -- what a worker needs
         self,
@@ -229,9 +251,9 @@ class Template:
             if ended:
                 self._workers.discard(pid)
                 with suppress(OSError):
-                    self._control.send(ENDED + STATUS.pack(pid, status))
+                    self._control.send(ANSWER.pack(ENDED, pid, status))
 
-    def _end(self) -> NoReturn:
+    def _end(self, status: int) -> NoReturn:
         """End the workers, gently at first, and this process."""
         self._control.close()  # the answers would go nowhere
         poller = select.poll()
@@ -247,4 +269,4 @@ class Template:
                 os.kill(pid, signal.SIGKILL)
         for pid in self._workers:
             os.waitpid(pid, 0)
-        leave(0)
+        leave(status)

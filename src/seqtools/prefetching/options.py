@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from seqtools.checks import check_count, check_function
 from seqtools.engines.base import Engine
 from seqtools.engines.shortage import told
+from seqtools.engines.standard import occupy_standard_streams
 from seqtools.prefetching.capacity import Capacity
 from seqtools.prefetching.cores import usable_cores
 from seqtools.prefetching.hints import groups, hints
@@ -113,6 +114,7 @@ class Options(NamedTuple):
             return ThreadEngine(get, self.nworkers, self.start_hook, upstream, self.timeout)
         from seqtools.engines.process import ProcessEngine
 
+        occupy_standard_streams()
         return ProcessEngine(
             source,
             get,

@@ -8,7 +8,6 @@ from typing import Any, TypeVar
 
 from seqtools.engines.base import Engine, here
 from seqtools.engines.seeding import seeded
-from seqtools.engines.standard import occupy_standard_streams
 from seqtools.indices import ENDLESS, Indices
 from seqtools.prefetching.cursors import Follower
 from seqtools.prefetching.driver import Driver
@@ -269,7 +268,6 @@ def _unmarked(get: Callable[[int], Any], marks: frozenset[bytes]) -> Callable[[i
 def _engine(options: Options, source: Any, get: Callable[[int], Any], mark: bytes) -> Engine:
     """Return an engine for the prefetch with this `mark`."""
     if options.method == "process":
-        occupy_standard_streams()
         # A worker of ours may start workers of another prefetch, which read this one.
         get = _Marked(get, frozenset((mark, *_evaluated)))
     return options.engine(source, get)

@@ -108,6 +108,11 @@ class Reading(LazySequence[T]):
         if not self._endless:
             self._ended_early(i)
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Refuse to be pickled or copied, which iterators are not that have workers behind them."""
+        message = "cannot pickle or copy an iterator over a prefetch: do that with the prefetch"
+        raise TypeError(message)
+
     def __del__(self) -> None:
         """Give the share of the window back."""
         driver = getattr(self, "_driver", None)

@@ -1,0 +1,341 @@
+"""Bytes that come in where workers are started: requests, answers, the pipeline itself."""
+
+import mmap
+import os
+import pickle
+import select
+import signal
+import socket
+import struct
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+import seqtools
+from seqtools.engines import frames, process, shipping, spawning
+from seqtools.engines.crews import AllEnded, Ended, Event
+from seqtools.engines.forking import Forking
+from seqtools.engines.heads import Damaged
+from seqtools.engines.launch import Child, interpreter
+from seqtools.engines.shipping import Delivery, pack
+from seqtools.engines.slots import Budget
+from seqtools.engines.template import (
+    ANSWER,
+    ENDED,
+    FAILED,
+    FORK,
+    KILL,
+    REQUEST,
+    STARTED,
+    fork_template,
+)
+from seqtools.errors import WorkerStartError
+
+_INT = some.integers(-(1 << 31), (1 << 31) - 1)
+
+# Requests to a template
+
+
+class Bare:
+    """A template with nobody who uses it."""
+
+    def __init__(self) -> None:
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            pid = fork_template(theirs, (abs, None, []), None, [self.control.fileno()])
+        self.child = Child(pid)
+
+    def ask(self, request: bytes, fds: Sequence[int] = ()) -> None:
+        socket.send_fds(self.control, [request], fds)
+
+    def answer(self) -> tuple[Any, ...]:
+        """Return the fields of the next answer, and what follows them; nothing at the end."""
+        message = self.control.recv(1 << 18)
+        return (*ANSWER.unpack(message), message[ANSWER.size :]) if message else ()
+
+    def worker(self, number: int = 0) -> tuple[int, int, int]:
+        """Return the process id of a new worker, and its pipes: of tasks and of results."""
+        theirs, tasks = os.pipe()
+        results, theirs_too = os.pipe()
+        self.ask(REQUEST.pack(FORK, number), [theirs, theirs_too])
+        os.close(theirs)
+        os.close(theirs_too)
+        kind, told, pid, _ = self.answer()
+        assert (kind, told) == (STARTED, number)
+        return pid, tasks, results
+
+    def ended(self) -> int:
+        """Return the exit code of a template that ends by itself."""
+        assert self.answer() == ()
+        return self.child.end()
+
+
+@pytest.fixture
+def bare() -> Iterator[Bare]:
+    b = Bare()
+    yield b
+    b.control.close()
+    b.child.end()
+
+
+_NO_REQUESTS = {
+    "a byte": b"x",
+    "zeros": bytes(REQUEST.size),
+    "long": bytes(10_000),
+    "cut off": REQUEST.pack(FORK, 0)[:-1],
+    "more than one": REQUEST.pack(KILL, 0) * 2,
+    "of another kind": REQUEST.pack(b"Z", 0),
+}
+
+
+@pytest.mark.parametrize("noise", _NO_REQUESTS.values(), ids=_NO_REQUESTS)
+@pytest.mark.parametrize("nfds", [0, 2])
+def test_a_template_that_is_sent_noise_ends_and_its_workers_too(
+    noise: bytes, nfds: int, bare: Bare
+) -> None:
+    _, tasks, results = bare.worker()
+    bare.ask(noise, [tasks] * nfds)
+    os.close(tasks)
+    assert bare.ended() == 1
+    while os.read(results, 1 << 16):  # until nobody can write to it
+        pass
+    os.close(results)
+
+
+@pytest.mark.parametrize("nfds", [0, 1, 4])
+def test_a_worker_whose_pipes_do_not_arrive_is_an_error_of_starting(nfds: int, bare: Bare) -> None:
+    ours, theirs = os.pipe()
+    bare.ask(REQUEST.pack(FORK, 0), [theirs] * nfds)
+    os.close(theirs)
+    kind, length, _, story = bare.answer()
+    assert (kind, length) == (FAILED, len(story))
+    assert "no worker process could be started" in str(frames.refusal(story))
+    assert bare.ended() == 1
+    assert os.read(ours, 1) == b""
+    os.close(ours)
+
+
+@pytest.mark.parametrize(
+    "pid", [0, -1, 1, 2**31 - 1, os.getpid()], ids=["none", "all", "init", "last", "ours"]
+)
+def test_a_template_kills_nobody_but_its_workers(pid: int, bare: Bare) -> None:
+    bare.ask(REQUEST.pack(KILL, pid))
+    worker, *pipes = bare.worker()
+    bare.ask(REQUEST.pack(KILL, worker))
+    assert bare.answer() == (ENDED, worker, signal.SIGKILL, b"")
+    for fd in pipes:
+        os.close(fd)
+
+
+@pytest.mark.parametrize("noise", [bytes(200), b"x" * 200], ids=["zeros", "letters"])
+def test_a_worker_that_is_sent_noise_ends_with_an_error(noise: bytes, bare: Bare) -> None:
+    worker, tasks, results = bare.worker()
+    os.write(tasks, noise)
+    kind, pid, status, _ = bare.answer()
+    assert (kind, pid, os.waitstatus_to_exitcode(status)) == (ENDED, worker, 1)
+    os.close(tasks)
+    os.close(results)
+
+
+def test_programs_that_user_code_starts_have_no_part_in_the_pipes() -> None:
+    def inherited() -> str:
+        look = "ls -l /proc/self/fd | grep -E 'pipe|socket|memfd' | grep -Ev ' [012] -> '"
+        return subprocess.run(
+            ["/bin/sh", "-c", look], close_fds=False, stdout=subprocess.PIPE, text=True, check=False
+        ).stdout
+
+    def hook() -> None:
+        os.environ["INHERITED"] = inherited()
+
+    source = seqtools.smap(lambda _: os.environ["INHERITED"] + inherited(), range(1))
+    for start_method in ("template", "spawn"):
+        with seqtools.prefetch(
+            source, 1, "process", start_hook=hook, start_method=start_method
+        ) as p:
+            assert p[0] == ""
+
+
+# Answers of a template
+
+
+class Deaf:
+    """A crew whose template does nothing, so that tests can answer for it."""
+
+    def __init__(self) -> None:
+        self.socket: Any = None
+        self.crew = Forking(self._launch, 1, Budget(0))
+        self.crew.start()
+        self.worker = self.crew.hire(0)
+
+    def _launch(self, control: socket.socket, _: Any) -> Any:
+        self.socket = control.dup()
+        return self
+
+    def watch(self) -> None:
+        """Return no descriptor for the template."""
+
+    def end(self, family: Any = ()) -> int:
+        """Return the exit code of the template."""
+        del family
+        return 7
+
+    def told(self, *messages: bytes) -> list[Event]:
+        for message in messages:
+            self.socket.send(message)
+        assert self.crew._control is not None
+        return list(self.crew.events([self.crew._control.fileno()]))
+
+    def close(self) -> None:
+        self.crew.stop([self.worker])
+        self.socket.close()
+
+
+@pytest.fixture
+def deaf() -> Iterator[Deaf]:
+    d = Deaf()
+    yield d
+    d.close()
+
+
+@given(
+    some.binary(min_size=1, max_size=500)
+    | some.integers(1, 100_000).map(bytes)
+    | some.builds(ANSWER.pack, some.binary(min_size=1, max_size=1), _INT, _INT).filter(
+        lambda message: message[4:5] not in {STARTED, ENDED, FAILED}
+    )
+    | some.builds(lambda number: ANSWER.pack(STARTED, number, 5), _INT.filter(bool))
+    | some.builds(lambda pid: ANSWER.pack(STARTED, 0, pid), some.integers(-(1 << 31), 0))
+    | some.just(ANSWER.pack(ENDED, 5, 0x137F))  # stopped, not ended
+    | some.just(ANSWER.pack(STARTED, 0, 5) + b"x")
+    | some.just(ANSWER.pack(FAILED, 7, 0) + pickle.dumps(("not seven bytes", "")))
+    | some.just(ANSWER.pack(ENDED, 5, 0) + b"x")
+    | some.builds(lambda n, x: ANSWER.pack(FAILED, n, 0) + x, _INT, some.binary(max_size=99))
+    | some.binary(max_size=99).map(lambda x: ANSWER.pack(FAILED, len(x), 0) + x)
+)
+def test_a_template_that_tells_noise_is_replaced(noise: bytes) -> None:
+    deaf = Deaf()
+    assert deaf.told(noise) == [AllEnded(7)]
+    assert deaf.crew._control is None
+    deaf.close()
+
+
+def test_what_a_template_told_before_the_noise_holds(deaf: Deaf) -> None:
+    good = ANSWER.pack(STARTED, 0, 5), ANSWER.pack(ENDED, 4, 0), ANSWER.pack(ENDED, 5, 9)
+    assert deaf.told(*good, b"noise") == [Ended(deaf.worker, -9), AllEnded(7)]
+
+
+def test_a_template_that_closes_its_socket_is_replaced(deaf: Deaf) -> None:
+    deaf.socket.close()
+    assert deaf.told() == [AllEnded(7)]
+
+
+# The greeting of a spawned worker
+
+
+@pytest.mark.parametrize(
+    "greeting",
+    [
+        b"x" * 1000,
+        bytes(1000),
+        spawning._GREETING.pack(0, 1 << 62),
+        spawning._GREETING.pack(0, 0),
+        spawning._GREETING.pack(0, 1000) + bytes(1000),
+    ],
+    ids=["noise", "zeros", "too long", "empty", "no pipeline"],
+)
+def test_a_spawned_worker_that_is_greeted_with_noise_ends_with_an_error(greeting: bytes) -> None:
+    code = "from seqtools.engines.spawning import main; main()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with interpreter(code, **pipes) as worker:
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        worker.stdin.write(greeting)
+        worker.stdin.flush()  # left open: it is not waiting for the end
+        assert select.select([worker.stdout], [], [], 20)[0]
+        worker.stdout.read()
+        assert worker.wait() == 1
+
+
+# The pipeline
+
+
+def shipment() -> bytearray:
+    array = np.arange(10_000)
+    fd = pack([1], seqtools.smap(lambda i: array[i], range(9))._get, None).fd
+    with os.fdopen(fd, "rb") as file:
+        file.seek(0)
+        return bytearray(file.read())
+
+
+def delivered(data: bytes) -> Delivery:
+    memory = mmap.mmap(-1, max(1, len(data)))
+    memory[: len(data)] = data
+    return Delivery(memory)
+
+
+@given(some.integers(0, shipping._HEAD.size - 1), some.integers(1, 255))
+def test_a_head_of_a_pipeline_that_is_damaged_is_found_out(at: int, flip: int) -> None:
+    data = shipment()
+    data[at] ^= flip
+    with pytest.raises(Damaged):
+        delivered(data)
+
+
+@given(some.lists(some.integers(0, (1 << 64) - 1) | some.integers(0, 200), min_size=4, max_size=4))
+def test_lengths_of_a_pipeline_that_cannot_be_are_found_out(lengths: list[int]) -> None:
+    data = shipment()
+    data[: shipping._HEAD.size] = shipping._HEAD.pack(*lengths)
+    *parts, count = lengths
+    if sum(parts) + count * shipping._BUFFER.size + shipping._HEAD.size > len(data):
+        with pytest.raises(Damaged):
+            delivered(data)
+    else:
+        delivered(data)
+
+
+def test_an_array_of_a_pipeline_that_is_cut_off_is_found_out() -> None:
+    data = shipment()
+    assert delivered(data).pipeline()[0](5) == 5
+    with pytest.raises(Damaged, match="an array of the pipeline is cut off"):
+        delivered(data[:-1]).pipeline()
+
+
+def _cut(n: int) -> Callable[[bytearray], bytes]:
+    return lambda data: data[:n]
+
+
+def _without_pickle(data: bytearray) -> bytes:
+    prelude, pipeline, *_ = struct.unpack_from("<QQ", data, 4)
+    begin = shipping._HEAD.size + prelude
+    return data[:begin] + bytes(pipeline) + data[begin + pipeline :]
+
+
+@pytest.mark.parametrize("start_method", ["template", "spawn"])
+@pytest.mark.parametrize(
+    "damage",
+    [_cut(1), _cut(100), _cut(-1), _without_pickle, lambda _: os.urandom(5000)],
+    ids=["a byte", "the begin", "all but a byte", "no pickle", "noise"],
+)
+def test_a_pipeline_that_arrives_damaged_is_an_error_of_starting(
+    start_method: str, damage: Callable[[bytearray], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def packed(*arguments: Any) -> shipping.Shipment:
+        whole = pack(*arguments)
+        data = damage(bytearray(os.pread(whole.fd, 1 << 20, 0)))
+        os.truncate(whole.fd, 0)
+        os.pwrite(whole.fd, data, 0)
+        return whole
+
+    monkeypatch.setattr(process, "pack", packed)
+    array = np.arange(10_000)
+    source = seqtools.smap(lambda i: array[i], range(9))
+    with (
+        seqtools.prefetch(source, 1, "process", start_method=start_method) as p,
+        pytest.raises(WorkerStartError, match=r"could not be loaded|or loading failed"),
+    ):
+        p[0]
