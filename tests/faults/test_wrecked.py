@@ -123,6 +123,21 @@ def test_an_item_that_wrecks_its_pipe_once_is_evaluated_again(
 
 
 @pytest.mark.parametrize("start_method", METHODS)
+def test_an_item_that_returns_in_a_forked_child_as_well_leaves_no_process(
+    start_method: str,
+) -> None:
+    def get(x: int) -> int:
+        if x == 3:
+            os.fork()
+        return x
+
+    found = outcomes(prefetch(get, 40, start_method, max_cached=2))
+    outcome = found.pop(3)  # it comes twice
+    assert outcome == 3 or isinstance(outcome, WorkerDied)
+    assert found == [0, 1, 2, *range(4, 40)]
+
+
+@pytest.mark.parametrize("start_method", METHODS)
 def test_a_thread_that_talks_for_ever_makes_nothing_wrong(start_method: str) -> None:
     ours = wrecking.inodes()
 
