@@ -1,12 +1,9 @@
 """Bytes that come in: messages are understood as they were sent, or not at all."""
 
-import mmap
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -16,6 +13,7 @@ from hypothesis import strategies as some
 from seqtools.engines import frames, slots
 from seqtools.engines.heads import Damaged, ending
 from seqtools.engines.slots import Budget, Leases, Place, Slots
+from tests.faults.pieces import EDITS, Pieces, damaged, mapped
 
 Message = tuple[Any, ...]
 """Block, items before, items, kind, seconds, and the list of parts."""
@@ -44,12 +42,6 @@ _MESSAGES = some.one_of(
         ]
     ),
 )
-_EDITS = some.lists(
-    some.tuples(some.floats(0, 1), some.sampled_from(["flip", "insert", "remove"]), some.binary()),
-    min_size=1,
-    max_size=3,
-)
-"""Where in a stream, what, and which or how many bytes."""
 
 
 def sent(messages: Sequence[Message]) -> bytes:
@@ -61,26 +53,6 @@ def sent(messages: Sequence[Message]) -> bytes:
         return file.read()
 
 
-class Pieces:
-    """A source, such as a pipe, in which the bytes arrive a piece at a time."""
-
-    def __init__(self, data: bytes, lengths: Sequence[int] = ()) -> None:
-        self._data, self._lengths, self._waits = data, [*lengths], False
-
-    def read(self, n: int, /) -> bytes:
-        self._waits = not self._waits
-        if self._waits and self._lengths:
-            raise BlockingIOError
-        n = min(n, self._lengths.pop() if self._lengths else n)
-        taken, self._data = self._data[:n], self._data[n:]
-        return taken
-
-    def readinto(self, view: memoryview, /) -> int:
-        taken = self.read(len(view))
-        view[: len(taken)] = taken
-        return len(taken)
-
-
 def arrived(source: Pieces) -> tuple[list[Message], str | None]:
     """Return the messages that are read, and what was wrong with the first that was not."""
     reader, found, more = frames.ResultReader(source), list[Message](), True
@@ -89,33 +61,6 @@ def arrived(source: Pieces) -> tuple[list[Message], str | None]:
         for *head, parts, _ in results:
             found.append((*head, [p if isinstance(p, Place) else bytes(p) for p in parts]))
     return found, reader.damage
-
-
-@contextmanager
-def mapped() -> Iterator[list[int]]:
-    """Give the sizes of all memory that is mapped meanwhile."""
-    sizes: list[int] = []
-    real = mmap.mmap
-
-    def noting(fd: int, size: int) -> mmap.mmap:
-        sizes.append(size)
-        return real(fd, size)
-
-    with mock.patch.object(mmap, "mmap", noting):
-        yield sizes
-
-
-def damaged(data: bytes, edits: Sequence[tuple[float, str, bytes]]) -> bytes:
-    for where, what, more in edits:
-        k = int(where * len(data))
-        if what == "insert":
-            data = data[:k] + more + data[k:]
-        elif what == "remove":
-            data = data[:k] + data[k + 1 + len(more) :]
-        else:
-            flipped = bytes(a ^ b for a, b in zip(data[k:], more or b"\1", strict=False))
-            data = data[:k] + flipped + data[k + len(flipped) :]
-    return data
 
 
 def shape(message: Message) -> Message:
@@ -134,7 +79,7 @@ def test_results_arrive_as_they_were_sent_however_they_are_cut(
     assert arrived(Pieces(sent(messages), lengths)) == (messages, None)
 
 
-@given(some.lists(_MESSAGES, min_size=1, max_size=4), _EDITS, some.lists(some.integers(1, 999)))
+@given(some.lists(_MESSAGES, min_size=1, max_size=4), EDITS, some.lists(some.integers(1, 999)))
 def test_damaged_results_are_found_out(
     messages: list[Message], edits: list[tuple[float, str, bytes]], lengths: list[int]
 ) -> None:
@@ -283,7 +228,7 @@ def test_tasks_arrive_as_they_were_sent_however_they_are_cut(
     assert understood(Pieces(asked(tasks), lengths)) == (tasks, False)
 
 
-@given(some.lists(_TASKS, min_size=1, max_size=4), _EDITS)
+@given(some.lists(_TASKS, min_size=1, max_size=4), EDITS)
 def test_damaged_tasks_are_found_out(
     tasks: list[tuple[Any, ...]], edits: list[tuple[float, str, bytes]]
 ) -> None:

@@ -28,6 +28,13 @@ _WRECKS: dict[str, Callable[[int], object]] = {
 }
 
 
+def wrecks_for(start_method: str) -> dict[str, Callable[[int], object]]:
+    names = list(_WRECKS)
+    if start_method == "spawn":  # its workers take long to start
+        names = ["noise", "closed"]
+    return {name: _WRECKS[name] for name in names}
+
+
 def prefetch(get: Any, n: int, start_method: str, nworkers: int = 2, **more: Any) -> Any:
     source = seqtools.smap(get, range(n))
     return seqtools.prefetch(source, nworkers, "process", start_method=start_method, **more)
@@ -46,9 +53,7 @@ def outcomes(p: Any) -> list[Any]:
 
 @pytest.mark.parametrize("start_method", METHODS)
 def test_an_item_that_wrecks_its_pipe_fails_alone(start_method: str) -> None:
-    ours, wrecks = wrecking.inodes(), dict(_WRECKS)
-    if start_method == "spawn":  # its workers take long to start
-        wrecks = {name: wrecks[name] for name in ("a word", "closed", "nothing in its place")}
+    ours, wrecks = wrecking.inodes(), wrecks_for(start_method)
     acts = list(wrecks.values())
 
     def get(x: int) -> Any:
@@ -109,7 +114,7 @@ def test_an_item_that_wrecks_the_pipe_of_tasks_costs_no_other(
 def test_an_item_that_wrecks_its_pipe_once_is_evaluated_again(
     start_method: str, tmp_path: Path
 ) -> None:
-    ours, wrecks = wrecking.inodes(), list(_WRECKS.values())
+    ours, wrecks = wrecking.inodes(), list(wrecks_for(start_method).values())
 
     def get(x: int) -> int:
         mark = tmp_path / str(x)
@@ -120,6 +125,21 @@ def test_an_item_that_wrecks_its_pipe_once_is_evaluated_again(
         return x
 
     assert outcomes(prefetch(get, 9, start_method, nworkers=1)) == list(range(9))
+
+
+@pytest.mark.parametrize("start_method", METHODS)
+def test_an_item_that_returns_in_a_forked_child_as_well_leaves_no_process(
+    start_method: str,
+) -> None:
+    def get(x: int) -> int:
+        if x == 3:
+            os.fork()
+        return x
+
+    found = outcomes(prefetch(get, 40, start_method, max_cached=2))
+    outcome = found.pop(3)  # it comes twice
+    assert outcome == 3 or isinstance(outcome, WorkerDied)
+    assert found == [0, 1, 2, *range(4, 40)]
 
 
 @pytest.mark.parametrize("start_method", METHODS)
@@ -244,7 +264,7 @@ def test_what_is_printed_past_python_is_no_damage(capfd: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize("start_method", METHODS)
-@pytest.mark.parametrize("wreck", ["a word", "noise", "closed"])
+@pytest.mark.parametrize("wreck", ["a word", "closed"])
 def test_a_start_hook_that_wrecks_once_costs_nothing(
     start_method: str, wreck: str, tmp_path: Path
 ) -> None:

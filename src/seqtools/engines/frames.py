@@ -89,6 +89,7 @@ class TaskReader:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._buffer = b""
+        self._pid = os.getpid()
         self.while_idle: tuple[float, Callable[[], None]] | None = None
         """What to call once after so many seconds without a task."""
 
@@ -100,6 +101,8 @@ class TaskReader:
         """
         if faults.armed:
             faults.reach("idle")
+        if os.getpid() != self._pid:
+            os._exit(1)  # user code has forked, and both have returned: one is enough
         head = self.take(TASK.size)
         if head is None:
             return None
