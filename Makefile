@@ -7,6 +7,7 @@ INTEROP ?= .venv-interop
 BUILD ?= build
 PYTEST_ARGS ?=
 WORKLOAD ?=
+CASE ?=
 ROUNDS ?= 3
 S ?= 60
 BENCH_VENV ?= .venv-bench
@@ -20,7 +21,7 @@ PIP_HERE = $(@D)/bin/python -m pip $(PIP_OPTIONS) # of the environment that is b
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help test demo lint unit faults soak mutants machines
-.PHONY: interop bench bench-table docs changelog clean
+.PHONY: interop bench bench-faults bench-table docs changelog clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -45,7 +46,7 @@ lint: $(VENV)/.dev ## style, types, and who imports whom
 unit: $(VENV)/.dev ## tests with coverage; PYTEST_ARGS="-k cycle" is passed on
 	@echo "==> pytest"
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest $(PYTEST_ARGS)
+	@$(BIN)/coverage run -m pytest -n 2 $(PYTEST_ARGS)
 	@echo "==> coverage"
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
@@ -80,8 +81,13 @@ bench: $(BENCH_VENV)/.peers $(ORIGINAL_VENV)/.peers ## time ours and its peers; 
 	@$(BENCH_VENV)/bin/python -m benchmarks --original $(ORIGINAL_VENV)/bin/python \
 	  --rounds $(ROUNDS) $(WORKLOAD)
 
-bench-table: $(VENV)/.demo ## docs/benchmarks.md from what bench has stored
+bench-faults: $(BENCH_VENV)/.peers $(ORIGINAL_VENV)/.peers ## what faults do to ours and its peers; CASE=ctrl-c, ROUNDS=5
+	@$(BENCH_VENV)/bin/python -m benchmarks.faults --original $(ORIGINAL_VENV)/bin/python \
+	  --runs $(ROUNDS) $(CASE)
+
+bench-table: $(VENV)/.demo ## docs/benchmarks.md and docs/faults-elsewhere.md from what these have stored
 	@$(BIN)/python -m benchmarks --table
+	@$(BIN)/python -m benchmarks.faults --table
 
 docs: $(VENV)/.dev ## the documentation as HTML, in build/docs
 	@echo "==> sphinx-build"
