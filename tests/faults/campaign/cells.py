@@ -207,7 +207,7 @@ def _names() -> Iterator[str]:
         ("fork", (*ASKED, *START, *WORK)),
         ("spawn", (*START, *WORK)),
     ):
-        few = {"template": 4, "fork": 4, "spawn": 1}[engine]
+        few = {"template": 3, "fork": 3, "spawn": 1}[engine]
         for p, point in enumerate(points):
             usable = [x for x in payloads if point not in SLOTS or PAYLOADS[x].slots]
             for k, kind in enumerate(KILLS):
