@@ -201,6 +201,14 @@ CASES = {
         Case("script", WHERE, "a closure, in a script without a guard", way="script"),
         Case("pause", WHERE, "the reader pauses for 3 s", way="pause"),
         Case(
+            "endless",
+            WHERE,
+            "an item never ends, and the limit for an item is 3 s",
+            work.endless,
+            _BAD,
+            timeout=3,
+        ),
+        Case(
             "stopped",
             WHERE,
             "a worker is stopped (SIGSTOP), and the limit for an item is 3 s",

@@ -4,9 +4,10 @@ import statistics
 from collections import Counter
 from typing import Any
 
-from benchmarks.faults.cases import CASES, GROUPS, Case
+from benchmarks.faults.cases import CASES, ERRORS, GROUPS, Case
 from benchmarks.faults.libraries import LIBRARIES
 from benchmarks.faults.verdict import OUTCOMES, worst
+from benchmarks.faults.watch import STAY
 
 HEAD = """# Faults, here and elsewhere
 
@@ -28,9 +29,10 @@ they are made for other things, or expect that what has failed is started again 
 """
 
 CLOCK = (
-    "Seconds are the longest that the reader waited for an item or an error after the fault; "
-    "after the death of the reader, the time until all processes were gone; after an early end, "
-    "until the script had ended."
+    "Seconds are the longest that the reader waited for an item or an error after the fault, "
+    "which includes evaluating again what was lost; after the death of the reader, the time until "
+    "all processes were gone; after an early end, until the script had ended. Less than 0.01 s is "
+    "“at once”. The times are rough: they are no benchmark."
 )
 
 TIMED = ("clean", "noise", "all delivered", "error, rest delivered")
@@ -63,11 +65,12 @@ def cell(case: Case, runs: Runs) -> str:
     bad = worst(runs)
     outcome = bad["outcome"]
     if outcome == "does not apply":
-        return "–"
+        return str(outcome)
     said = [outcome, *_facts(case, bad)]
     seconds = [run["seconds"] for run in runs if run["seconds"] is not None]
-    if outcome in TIMED and seconds and _has_time(case):
-        said.append(f"{statistics.median(seconds):.2g} s")
+    if outcome in TIMED and seconds and case.group != ERRORS:
+        median = statistics.median(seconds)
+        said.append(f"{median:.2g} s" if median > 0.01 else "at once")
     counts = Counter(run["outcome"] for run in runs)
     if len(counts) > 1:
         said.append(f"in {counts[outcome]} of {len(runs)} runs")
@@ -79,23 +82,19 @@ def _facts(case: Case, run: dict[str, Any]) -> list[str]:
     if outcome in ("error, rest lost", "truncated silently"):
         facts.append(f"{run['delivered']} of {case.n}")
     if outcome == "hangs":
-        at = "at its end" if run["hung"] == "ending" else f"after {run['delivered']} of {case.n}"
-        facts.append(at)
+        place = "at its end, after" if run["hung"] == "ending" else "after"
+        facts.append(f"{place} {run['delivered']} of {case.n}")
     if outcome == "leaves processes":
         gone = run["gone"]
-        facts.append(f"{len(run['left'])}, " + (f"for {gone:.1f} s" if gone else "which stay"))
+        time = f"for {gone:.1f} s" if gone else f"for more than {STAY:.0f} s"
+        facts.append(f"{len(run['left'])} of them, {time}")
     if outcome == "noise":
-        facts.append(f"{run['printed']} lines")
+        facts.append(f"{run['printed']} lines" if run["printed"] > 1 else "a line")
     if outcome == "error, rest lost" and run["hung"]:
         facts.append("read on, it hangs")
     if outcome == "error, rest lost" and run["errors"] > case.n:
         facts.append("the error comes again and again")
     return facts
-
-
-def _has_time(case: Case) -> bool:
-    """Return whether there is something to be noticed; an error comes as fast as an item."""
-    return case.bad == frozenset() or case.name == "killed-always"
 
 
 def _libraries(records: dict[str, dict[str, Any]]) -> str:

@@ -19,7 +19,7 @@ OUTCOMES = {
     "error, rest lost": "an error was raised, and items that had nothing to do with it did not "
     "come: it was the end, or they were lost with the worker",
     "leaves processes": "there were some 2 s after the reader had ended",
-    "hangs": "nothing happened for 20 s, until the reader was killed",
+    "hangs": "nothing happened for 20 s, and nothing was said; then the reader was killed",
     "truncated silently": "items did not come, and there was no error",
     "wrong": "an item came twice, in another's place, or with another value; or the script ended "
     "with another status than it should have",
@@ -88,21 +88,15 @@ def _read(case: Case, run: Run) -> str:
         if "KeyboardInterrupt" not in errors:
             return "hangs" if run.hung else "wrong"
         errors.remove("KeyboardInterrupt")
-    missing = set(range(case.n)) - case.bad - values
     if run.hung:
-        read_on = run.hung == "reading" and _hung_after_error(run)
-        return "error, rest lost" if read_on else "hangs"
+        # Who was told that something is wrong might not have read on.
+        return "error, rest lost" if errors and run.hung == "reading" else "hangs"
+    missing = set(range(case.n)) - case.bad - values
     if not missing and not errors and not case.bad:
         return "all delivered"
     if not errors and run.status == 0:
         return "truncated silently"
     return "error, rest delivered" if missing <= {work.HIT} else "error, rest lost"
-
-
-def _hung_after_error(run: Run) -> bool:
-    """Return whether the last thing before it hung was an error: most would not read on."""
-    results = [event["event"] for event in run.events if event["event"] in ("value", "error")]
-    return results[-1:] == ["error"]
 
 
 def _seconds(case: Case, run: Run) -> float | None:
@@ -141,5 +135,5 @@ def _short(error: dict[str, Any]) -> str:
 
 
 def worst(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return the run with the worst outcome."""
-    return max(runs, key=lambda run: WORDS.index(run["outcome"]))
+    """Return the run with the worst outcome; among equals, that with the fewest items."""
+    return max(runs, key=lambda run: (WORDS.index(run["outcome"]), -run.get("delivered", 0)))

@@ -202,8 +202,9 @@ def _others() -> set[int]:
 
 
 def _command(pid: int) -> str:
+    """Return what a Python runs: its command without the path of the interpreter."""
     words = _read(f"/proc/{pid}/cmdline").decode(errors="replace").split("\0")
-    return " ".join(words)[:200]
+    return " ".join(words[1:]).strip()[:100]
 
 
 def _read(path: str) -> bytes:

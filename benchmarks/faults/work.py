@@ -114,6 +114,12 @@ def stopped_once(i: Any) -> int:
     return int(i)
 
 
+def endless(i: Any) -> int:
+    if hit(item(i)):
+        time.sleep(1000)
+    return int(i)
+
+
 class KillsWhilePickled:
     """A value whose process is killed while it is pickled."""
 

@@ -47,7 +47,8 @@ def run(*said: int | tuple[str, str], **facts: Any) -> Run:
             run(*ALL[:25], ("error", "E"), hung="reading", status=None),
             "error, rest lost",
         ),
-        ("killed-once", run(*ALL[:25], ("error", "E"), 26, hung="reading", status=None), "hangs"),
+        ("killed-once", run(*ALL[:25], ("error", "E"), hung="ending", status=None), "hangs"),
+        ("ctrl-c", run(*ALL[:20], INTERRUPT, hung="reading", status=None), "hangs"),
         ("killed-once", run(*ALL[:25], 24, *ALL[25:]), "wrong"),
         ("killed-once", run(*ALL[:25], 26, 25, *ALL[27:]), "wrong"),
         ("killed-once", run(*ALL, ("wrong", "…")), "wrong"),
@@ -99,7 +100,8 @@ def test_an_iterator_is_read_on_behind_an_error_and_not_behind_its_end() -> None
 def test_the_worst_run_counts_and_the_table_says_how_many_there_were() -> None:
     case = CASES["killed-once"]
     good, bad = judged(case, run(*ALL)), judged(case, run(*ALL[:25], hung="reading", status=None))
-    assert worst([good, bad, good]) is bad
+    late = judged(case, run(*ALL[:30], hung="reading", status=None))
+    assert worst([good, late, bad, good]) is bad
     assert table.cell(case, [good, bad, good]) == "hangs; after 25 of 60; in 1 of 3 runs"
 
 
