@@ -82,7 +82,6 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
         timeout: Seconds that an item may take in a worker. One that takes longer fails with
             an `EvaluationError` whose cause is an `ItemTimeout`, its worker is replaced, and
             reading goes on. A thread that hangs cannot be stopped: it is left to itself.
-            A worker process is replaced then; a thread cannot be ended, and another takes its place.
         unknown: Any other name is an error that says what to use.
 
     Raises:
