@@ -18,7 +18,10 @@ from typing import Any, Self
 import seqtools
 
 _FOLDER = Path(seqtools.__file__).parent
-_OURS = (str(_FOLDER / "prefetching"), str(_FOLDER / "engines" / "thread.py"))
+PREFETCHING = (str(_FOLDER / "prefetching"), str(_FOLDER / "engines" / "thread.py"))
+"""What readers of a prefetch run in their own threads."""
+ENGINES = (str(_FOLDER / "engines"),)
+"""What they run of an engine of processes."""
 
 Place = tuple[CodeType, int]
 """A function, and the offset of the instruction before which something comes in."""
@@ -45,12 +48,17 @@ def _guard(code: CodeType, offset: int) -> int | None:
 class Intruder:
     """Calls `act` once, when a place is passed for the n-th time while this is entered.
 
-    Without a place it counts all that are passed.
+    Without a place it counts all that are passed. `where` has beginnings of the names of files.
     """
 
     def __init__(
-        self, act: Callable[[], object] = lambda: None, place: Place | None = None, n: int = 0
+        self,
+        act: Callable[[], object] = lambda: None,
+        place: Place | None = None,
+        n: int = 0,
+        where: tuple[str, ...] = PREFETCHING,
     ) -> None:
+        self._where = where
         self._act, self._place, self._left = act, place, n
         self._last: dict[FrameType, int] = {}
         self.passed: Counter[Place] = Counter()
@@ -69,7 +77,7 @@ class Intruder:
 
     def _enter(self, frame: FrameType, event: str, _: Any) -> Any:
         del event
-        if not frame.f_code.co_filename.startswith(_OURS):
+        if not frame.f_code.co_filename.startswith(self._where):
             return None
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
         return self._step
@@ -102,16 +110,20 @@ def _in_finalizer(frame: FrameType | None) -> bool:
 
 
 def everywhere(
-    scenario: Callable[[Intruder], object], act: Callable[[], object], first: int = 0, step: int = 1
+    scenario: Callable[[Intruder], object],
+    act: Callable[[], object],
+    first: int = 0,
+    step: int = 1,
+    where: tuple[str, ...] = PREFETCHING,
 ) -> Iterator[Intruder]:
     """Yield what came, for every `step`-th place that is passed when `scenario` runs.
 
     It runs once for each of them, and `act` is called when it has passed there a few times.
     """
-    counted = Intruder()
+    counted = Intruder(where=where)
     scenario(counted)
     places = sorted(counted.passed, key=lambda place: (place[0].co_qualname, place[1]))
     for k, place in enumerate(places[first % step :: step]):
-        intruder = Intruder(act, place, 1 + k % counted.passed[place])
+        intruder = Intruder(act, place, 1 + k % counted.passed[place], where)
         scenario(intruder)
         yield intruder
