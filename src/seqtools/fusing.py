@@ -52,7 +52,7 @@ def make({names}):
                 yield (
                     {item}
                 )
-            walk.ended = True
+            walk.step = None
         except GeneratorExit:
             raise
         except BaseException as error:
@@ -90,7 +90,7 @@ def reader(stage: Any) -> Reader:
 def loop(stage: Any) -> Loop:
     """Return a generator function that reads items one by one.
 
-    It is given `stage` and a walk, which has the `positions` to read, is told by `ended` that
+    It is given `stage` and a walk, which has the `positions` to read, has no `step` to take when
     all were, and says by `over(error, i)` whether an error at `i` is an end, or is to be raised.
     """
     made: Loop = _made(_LOOP, stage)

@@ -4,7 +4,8 @@ import operator
 import reprlib
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, islice
+from functools import partial
+from itertools import chain, islice, repeat
 from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar, overload
 
 from seqtools import fusing
@@ -509,34 +510,37 @@ def _each(sequence: LazySequence[T], indices: range) -> Iterator[T]:
     A generator that raised is finished, so there is one after the other, and `chain`
     goes from one to the next without a step of Python for each item.
     """
-    return chain.from_iterable(_attempts(sequence, indices))
-
-
-def _attempts(sequence: LazySequence[T], indices: range) -> Iterator[Iterator[T]]:
-    opened = sequence._opened(indices)
-    attempt = fusing.loop(opened)
     walk = _Walk(sequence, indices)
-    while not walk.ended:
-        yield attempt(opened, walk)
+    # An interrupt between two generators would end it: there is no step of Python there.
+    return chain.from_iterable(
+        map(operator.call, iter(partial(getattr, walk, "step"), None), repeat(walk))
+    )
 
 
 class _Walk:
     """How far an iterator has come, and what it does about errors."""
 
-    __slots__ = ("_endless", "_sequence", "ended", "positions")
+    __slots__ = ("_indices", "_sequence", "positions", "step")
 
     def __init__(self, sequence: LazySequence[Any], indices: range) -> None:
         self._sequence = sequence
-        self._endless = indices.stop == ENDLESS
+        self._indices = indices
         self.positions: Iterator[int] = iter(indices)
-        self.ended = False
+        # What reads on, given this; it does not refer to it, or it would be garbage.
+        self.step: Callable[[Any], Iterator[Any]] | None = _Walk.begin
+
+    def begin(self) -> Iterator[Any]:
+        """Open the sequence, and yield nothing."""
+        opened = self._sequence._opened(self._indices)
+        self.step = partial(fusing.loop(opened), opened)
+        yield from ()
 
     def over(self, error: BaseException, i: int) -> bool:
         """Return whether `error` at `i` is the end; if not, it is to be raised as it is."""
         if isinstance(error, EndOfSequence):
-            if not self._endless:
+            if self._indices.stop != ENDLESS:
                 self._sequence._ended_early(i)  # noqa: SLF001 -- ours
-            self.ended = True
+            self.step = None
         elif isinstance(error, WorkerStartError):  # not about this item, which is still to be read
             self.positions = chain((i,), self.positions)
         elif isinstance(error, Exception):
@@ -544,7 +548,7 @@ class _Walk:
         elif fusing.was_reading(error):
             # an interrupt is nobody's error: the item is still to be read
             self.positions = chain((i,), self.positions)
-        return self.ended
+        return self.step is None
 
 
 def _remade(cls: type[LazySequence[T]], arguments: tuple[Any, ...], origin: tuple[str, int]) -> Any:

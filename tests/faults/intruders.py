@@ -18,7 +18,11 @@ from typing import Any, Self
 import seqtools
 
 _FOLDER = Path(seqtools.__file__).parent
-PREFETCHING = (str(_FOLDER / "prefetching"), str(_FOLDER / "engines" / "thread.py"))
+PREFETCHING = (
+    str(_FOLDER / "prefetching"),
+    str(_FOLDER / "engines" / "thread.py"),
+    str(_FOLDER / "sequence.py"),
+)
 """What readers of a prefetch run in their own threads."""
 ENGINES = (str(_FOLDER / "engines"),)
 """What they run of an engine of processes."""

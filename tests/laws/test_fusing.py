@@ -20,7 +20,7 @@ from seqtools import (
     smap,
     starmap,
 )
-from seqtools.sequence import _attempts
+from seqtools.sequence import _Walk
 
 
 def taken(sequence: LazySequence[Any], i: int) -> Any:
@@ -220,12 +220,13 @@ def test_interrupt_of_the_reader_loses_nothing() -> None:
 
 
 def test_interrupt_between_two_items() -> None:
-    attempts: Any = _attempts(smap(abs, smap(abs, range(4))), range(4))
-    first = next(attempts)
+    walk: Any = _Walk(smap(abs, smap(abs, range(4))), range(4))
+    assert list(walk.step(walk)) == []  # it is opened
+    first = walk.step(walk)
     assert next(first) == 0
     with pytest.raises(KeyboardInterrupt):
         first.throw(KeyboardInterrupt)  # as a signal that is noticed where a generator goes on
-    assert list(next(attempts)) == [1, 2, 3]
+    assert list(walk.step(walk)) == [1, 2, 3]
 
 
 def test_sequence_that_reads_itself() -> None:

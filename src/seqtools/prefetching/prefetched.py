@@ -208,7 +208,9 @@ class _Seat:
         driver.open(cursor)
 
     def __del__(self) -> None:
-        self.driver.leave(self.cursor)
+        driver = getattr(self, "driver", None)
+        if driver is not None:  # or else it was interrupted before it had any
+            driver.leave(self.cursor)
 
 
 class _State:
