@@ -91,7 +91,7 @@ class TaskReader:
         self._buffer = b""
         self._pid = os.getpid()
         self.while_idle: tuple[float, Callable[[], None]] | None = None
-        """What to call once after so many seconds without a task."""
+        """What to call each time that so many seconds were without a task."""
 
     def read(self) -> Task | None:
         """Return the next task, `None` when there is nobody to ask any more.
@@ -146,8 +146,8 @@ class TaskReader:
         """Wait for something to be read, and return it; nothing at the end."""
         if self.while_idle is not None:
             seconds, call = self.while_idle
-            if not select.select([self._fd], [], [], seconds)[0]:
-                call()
+            while not select.select([self._fd], [], [], seconds)[0]:
+                call()  # again and again: values are dropped meanwhile
         return os.read(self._fd, 1 << 16)
 
 
