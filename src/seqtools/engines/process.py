@@ -300,7 +300,10 @@ class ProcessEngine:
         body = self._part(worker, result.parts[0])
         if result.kind == frames.UNABLE:
             raise frames.refusal(body)
-        worker.path = self._loader.loads(body)
+        try:
+            worker.path = self._loader.loads(body)
+        except Exception as error:
+            raise Damaged("a message about a stage is none") from error
 
     def _outcomes(self, result: frames.Result, parts: list[memoryview]) -> list[Any]:
         if result.kind == frames.END:
