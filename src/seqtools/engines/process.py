@@ -189,6 +189,15 @@ class ProcessEngine:
         if self._payload is not None:
             os.close(self._payload)
 
+    def busy(self) -> int:
+        """Return how many workers are ready and have something to answer."""
+        return sum([worker.ready and bool(worker.blocks) for worker in self._workers])
+
+    @property
+    def nworkers(self) -> int:
+        """The number of workers."""
+        return self._nworkers
+
     def _warn_of_copies(self) -> None:
         message = (
             f"more than {self._budget.most >> 20:,} MB of values from worker processes are kept: "

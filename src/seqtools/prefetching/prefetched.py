@@ -11,6 +11,7 @@ from seqtools.engines.seeding import seeded
 from seqtools.indices import ENDLESS, Indices
 from seqtools.prefetching.cursors import Follower
 from seqtools.prefetching.driver import Driver
+from seqtools.prefetching.load import Load
 from seqtools.prefetching.options import Options
 from seqtools.prefetching.reading import Gathering, Reading
 from seqtools.sequence import LazySequence, Slice
@@ -147,6 +148,10 @@ class Prefetch(LazySequence[T]):
     def __repr__(self) -> str:
         """Return the call that makes this sequence."""
         return f"prefetch({self._sequence!r}, {self._options})"
+
+    def _load(self) -> Load:
+        """Return how far ahead it is and who works, for instruments: see `Load`."""
+        return self._state.driver.load()
 
     def refresh(self) -> None:
         """Take the source as it is now: what was evaluated ahead of it is dropped.
