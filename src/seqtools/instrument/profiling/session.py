@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 from seqtools import recording
 from seqtools.indices import Indices
 from seqtools.instrument.profiling.probes import Twin
-from seqtools.instrument.profiling.tracks import Recording
+from seqtools.instrument.profiling.tracks import Facts, Recording
 from seqtools.prefetching.cores import usable_cores
 from seqtools.recording import FILL, LATE, OVER, USE, WAIT, Book
 from seqtools.sequence import LazySequence
@@ -53,7 +53,9 @@ class Profile:
         self._book = book = recording.opened(folder)
         self._twin = twin = Twin(self._sequence, book)
         methods = {prefetch._options.method for prefetch in twin.prefetches}  # noqa: SLF001 -- ours
-        self._recording = Recording(folder, twin.stages, twin.top, usable_cores())
+        self._recording = Recording(
+            folder, Facts(twin.stages, twin.top, usable_cores())
+        )
         self._watcher = _Watcher(book) if "process" not in methods or "thread" in methods else None
         self._class = type(self._sequence)
         watched = Watched(twin.sequence, _Consumer(book, twin))

@@ -1,0 +1,175 @@
+"""What a profile has measured: lanes of spans, one lane for each thread."""
+
+import os
+from collections.abc import Iterator
+from time import perf_counter_ns
+from typing import NamedTuple
+
+from seqtools.instrument.profiling.probes import Stage
+from seqtools.recording import FILL, LATE, LOAD, OVER, SEND, USE, WAIT, Page, Record
+
+CONSUMER, WORKER, BACKGROUND, OTHER = "consumer", "worker", "background", "other"
+"""Roles of lanes: who reads the pipeline; who evaluates items for a prefetch; who reads ahead for
+a cache; and who only does a part of the work of one of these."""
+
+_READER = "seqtools-reader"
+"""Name of threads that read ahead: see `seqtools.background`."""
+
+
+class Track:
+    """What one thread did, in the order in which it ended."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self.records: list[Record] = []
+        self.role = OTHER
+        self.name = ""
+
+    def update(self) -> None:
+        """Take what was written since the last call."""
+        for record in self._page.read():
+            if record.what == OVER:  # what the consumer waited for was no item
+                if self.records and self.records[-1].what == WAIT:
+                    self.records.pop()
+            else:
+                self.records.append(record)
+        if self.role != CONSUMER and any(r.what == WAIT for r in self.records[:8]):
+            self.role = CONSUMER
+        elif self.role == OTHER and any(r.what >= 0 for r in self.records[:8]):
+            self.role = BACKGROUND if self._page.thread == _READER else WORKER
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._page.pid
+
+    @property
+    def ident(self) -> int:
+        """Number of the thread, for the system."""
+        return self._page.ident
+
+    @property
+    def full(self) -> bool:
+        """Whether more happened than is recorded."""
+        return self._page.full
+
+    def spans(self, *kinds: int) -> Iterator[Record]:
+        """Yield the records of these kinds."""
+        return (r for r in self.records if r.what in kinds)
+
+    def outermost(self) -> Iterator[Record]:
+        """Yield the reads of stages that no other read of this thread contains, in order."""
+        found: list[Record] = []
+        for record in self.records:
+            if record.what >= 0:
+                while found and found[-1].begin >= record.begin:
+                    found.pop()
+                found.append(record)
+        return iter(found)
+
+    def nested(self, *besides: int) -> Iterator[tuple[Record, list[Record]]]:
+        """Yield each read of a stage, and the reads right within it; inner ones come first.
+
+        Records of the kinds that are given `besides` count as reads too.
+        """
+        open_: list[Record] = []
+        for record in self.records:
+            if record.what < 0 and record.what not in besides:
+                continue
+            inner = []
+            while open_ and open_[-1].begin >= record.begin:
+                inner.append(open_.pop())
+            open_.append(record)
+            yield record, inner[::-1]
+
+
+class Facts(NamedTuple):
+    """What is known of a profile besides its records."""
+
+    stages: list[Stage]
+    top: int
+    """Number of the last stage."""
+    cores: int
+    """Processor cores that this process may use."""
+
+
+class Recording:
+    """All that a profile has measured."""
+
+    def __init__(self, folder: str, facts: Facts) -> None:
+        self._folder = folder
+        self._known: set[str] = set()
+        self.stages, self.top, self.cores = facts
+        self.tracks: list[Track] = []
+        self.began = perf_counter_ns()
+        self.ended: int | None = None
+
+    def update(self) -> None:
+        """Take what was written since the last call."""
+        for name in sorted(set(os.listdir(self._folder)) - self._known):
+            self._known.add(name)
+            self.tracks.append(Track(Page(os.path.join(self._folder, name))))
+        for track in self.tracks:
+            track.update()
+        self._name()
+
+    def lanes(self, role: str) -> list[Track]:
+        """Return the lanes with a role, in the order of their names."""
+        return [track for track in self.tracks if track.role == role]
+
+    @property
+    def end(self) -> int:
+        """When it ended, or now."""
+        return self.ended or perf_counter_ns()
+
+    @property
+    def full(self) -> bool:
+        """Whether more happened than is recorded."""
+        return any(track.full for track in self.tracks)
+
+    def prefetches(self) -> list[Stage]:
+        """Return the stages that read ahead, that which is nearest to the consumer first."""
+        found, left, seen = [], [self.top], set()
+        while left:
+            number = left.pop(0)
+            if number not in seen:
+                seen.add(number)
+                stage = self.stages[number]
+                if stage.kind == "prefetch":
+                    found.append(stage)
+                left.extend(stage.sources)
+        return found
+
+    def pool(self, prefetch: Stage) -> list[Track]:
+        """Return the lanes of the workers of a prefetch."""
+        return [
+            track
+            for track in self.lanes(WORKER)
+            if any(r.what in prefetch.sources for r in track.outermost())
+        ]
+
+    def _name(self) -> None:
+        """Give lanes names that tell them apart, in the order in which they began."""
+        self.tracks.sort(key=lambda t: (t.pid, t.records[0].begin if t.records else 0, t.ident))
+        here = os.getpid()
+        numbers: dict[str, int] = {}
+        workers: dict[int, str] = {}
+        for track in sorted(self.tracks, key=lambda t: t.role == BACKGROUND):
+            if track.role == BACKGROUND:
+                of = f" of {workers[track.pid]}" if track.pid in workers else ""
+                base = f"read-ahead{of}"
+            else:
+                base = track.role
+            numbers[base] = number = numbers.get(base, 0) + 1
+            if track.role == WORKER:
+                track.name = f"worker {number}"
+                if track.pid != here:
+                    workers.setdefault(track.pid, track.name)
+            else:
+                track.name = base if number == 1 else f"{base} {number}"
+
+
+__all__ = [
+    "BACKGROUND", "CONSUMER", "FILL", "LATE", "LOAD", "OTHER", "SEND", "USE", "WAIT", "WORKER",
+    "Facts", "Record", "Recording", "Track",
+]  # fmt: skip
