@@ -78,6 +78,8 @@ class Measures(NamedTuple):
     """Time for an item in which a worker packs and writes its value."""
     load: float
     """Time for an item in which the consumer unpacks its value."""
+    beside: float
+    """Time in which another thread of the consumer's process did that, while it had items."""
     size: float
     """Bytes for an item that went through a pipe or shared memory."""
     busy: float
@@ -195,6 +197,7 @@ def measures(recording: Recording) -> Measures:
         served=served,
         send=sum(r.end - r.begin for r in sends) / sent * _NS,
         load=sum(r.end - r.begin for r in loads) / loaded * _NS,
+        beside=_beside(consumers, recording),
         size=sum(r.which for r in sends) / sent,
         busy=busy_time * _NS / seconds if seconds else 0.0,
         processor=(in_workers + transfer * len(later) + used * computing) / seconds if seconds else 0.0,
@@ -231,6 +234,12 @@ def _share(records: list[Record]) -> float:
     """Return the share of computing in the time of these records."""
     took = sum(r.end - r.begin for r in records)
     return min(1.0, sum(r.processor for r in records) / took) if took else 1.0
+
+
+def _beside(consumers: list[Track], recording: Recording) -> float:
+    home = {track.pid for track in consumers}
+    others = [t for t in recording.tracks if t.pid in home and t not in consumers]
+    return sum(r.end - r.begin for t in others for r in t.spans(LOAD)) * _NS
 
 
 def _behind(

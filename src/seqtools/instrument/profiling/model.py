@@ -46,14 +46,27 @@ class Costs(NamedTuple):
     """Share of `use` in which it computes."""
 
 
-def predict(items: Sequence[Item], costs: Costs, setting: Setting) -> float:
-    """Return how long an item would take, in seconds, on the average over `items`."""
+class Estimate(NamedTuple):
+    """How long reading would take, in seconds."""
+
+    total: float
+    """From the first worker on, which is what to compare settings by."""
+    seconds: float
+    """From when the consumer has the first item on: others may be there by then, too."""
+
+
+def predict(items: Sequence[Item], costs: Costs, setting: Setting) -> Estimate:
+    """Return how long it would take to read all `items`."""
     if not items:
-        return costs.use
+        return Estimate(0.0, 0.0)
     shown = items[:_MOST]
-    if not setting.workers:
-        return sum(i.waiting + i.computing for i in shown) / len(shown) + costs.use
-    return _Run(shown, costs, setting).end() / len(shown)
+    scale = len(items) / len(shown)
+    if setting.workers:
+        total, first = _Run(shown, costs, setting).times()
+    else:
+        first = shown[0].waiting + shown[0].computing
+        total = sum(i.waiting + i.computing for i in shown) + costs.use * len(shown)
+    return Estimate(total * scale, (total - first) * scale)
 
 
 class _Run:
@@ -72,13 +85,16 @@ class _Run:
         self._idle = setting.workers
         self._consumer_free = True
 
-    def end(self) -> float:
-        """Return when the consumer has used the last item."""
+    def times(self) -> tuple[float, float]:
+        """Return when the consumer has used the last item, and when it had the first."""
         n = len(self._items)
+        first = None
         while self._taken < n or not self._consumer_free:
             self._go_on()
+            if first is None and self._taken:
+                first = self._now
             self._step()
-        return self._now
+        return self._now, first or 0.0
 
     def _go_on(self) -> None:
         """Begin what can begin now."""

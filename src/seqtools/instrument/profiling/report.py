@@ -24,7 +24,7 @@ def headline(case: Case) -> str:
     kind = judge(case).kind
     if not m.seconds:
         return kind
-    return f"{kind}: your loop waited {share(m.waited / m.seconds)} of the time"
+    return f"{kind}: your loop waited {share(min(1.0, case.waited / m.seconds))} of the time"
 
 
 def report(recording: Recording) -> str:

@@ -71,12 +71,13 @@ class Profile:
         if self._watcher is not None:
             self._watcher.end()
         found = self._found()
-        found.ended = perf_counter_ns()
+        ended = perf_counter_ns()
         try:
             self._twin.close()
         finally:
             recording.close(self._book)
             found.update()
+            found.ended = ended
             self._measuring = False
             shutil.rmtree(self._book.folder, ignore_errors=True)
             del self._twin, self._book

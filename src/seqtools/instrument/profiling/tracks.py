@@ -12,6 +12,9 @@ CONSUMER, WORKER, BACKGROUND, OTHER = "consumer", "worker", "background", "other
 """Roles of lanes: who reads the pipeline; who evaluates items for a prefetch; who reads ahead for
 a cache; and who only does a part of the work of one of these."""
 
+_IDLE = (3, 4)
+"""Columns of /proc/stat that are no work: idle, and waiting for a disk."""
+
 _READER = "seqtools-reader"
 """Name of threads that read ahead: see `seqtools.background`."""
 
@@ -103,9 +106,16 @@ class Recording:
         self.tracks: list[Track] = []
         self.began = perf_counter_ns()
         self.ended: int | None = None
+        self._before = _computed()
+        self.others = 0.0
+        """Cores, of those that this process may use, on which other programs computed."""
 
     def update(self) -> None:
         """Take what was written since the last call."""
+        if self.ended is None:
+            seconds = (perf_counter_ns() - self.began) * 1e-9
+            everyone, ours = (now - then for now, then in zip(_computed(), self._before, strict=True))
+            self.others = max(0.0, everyone - ours) / seconds
         for name in sorted(set(os.listdir(self._folder)) - self._known):
             self._known.add(name)
             self.tracks.append(Track(Page(os.path.join(self._folder, name))))
@@ -167,6 +177,29 @@ class Recording:
                     workers.setdefault(track.pid, track.name)
             else:
                 track.name = base if number == 1 else f"{base} {number}"
+
+
+def _computed() -> tuple[float, float]:
+    """Return the seconds that everyone computed on the cores of this process, and that we did.
+
+    That is nothing where the system does not tell. Of our children, those count that have ended.
+    """
+    times = os.times()
+    ours = times.user + times.system + times.children_user + times.children_system
+    try:
+        with open("/proc/stat") as file:
+            lines = [line.split() for line in file if line.startswith("cpu")]
+    except OSError:
+        return 0.0, 0.0
+    cores = {f"cpu{k}" for k in os.sched_getaffinity(0)}
+    ticks = sum(
+        int(count)
+        for name, *counts in lines
+        if name in cores
+        for k, count in enumerate(counts[:8])
+        if k not in _IDLE
+    )
+    return ticks / os.sysconf("SC_CLK_TCK"), ours
 
 
 __all__ = [

@@ -5,7 +5,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from seqtools.instrument.profiling.measures import Figures, Item, Measures, figures, measures
-from seqtools.instrument.profiling.model import Costs, Setting, predict
+from seqtools.instrument.profiling.model import Costs, Estimate, Setting, predict
 from seqtools.instrument.profiling.probes import Stage
 from seqtools.instrument.profiling.tracks import Recording
 from seqtools.instrument.profiling.words import lasting, share, volume
@@ -79,17 +79,30 @@ class Case:
         self.threads: bool = bool(threads) and all(
             t.pid == recording.lanes("consumer")[0].pid for t in threads
         )
-        self.locked: bool = self.threads and m.late > _LATE and m.processor > 0.5  # noqa: PLR2004
+        in_workers = sum(i.computing for i in m.served) * self.count / max(1, len(m.served))
+        self.locked: bool = (
+            self.threads and m.late > _LATE and in_workers > max(0.4 * m.seconds, m.used * m.use_computing)
+        )
         self.items: list[Item] = self._items()
-        use = m.used / self.count
-        self.costs = Costs(m.send, m.load, use, m.use_computing)
+        # Who waits for the lock while it uses an item is kept waiting by workers too, or by the
+        # thread that takes over what has come meanwhile.
+        computing = m.used * m.use_computing
+        self.used: float = computing if self.locked else max(computing, m.used - m.beside)
+        self.waited: float = m.waited + m.used - self.used
+        part = computing / self.used if self.used else 1.0
+        self.costs = Costs(m.send, m.load, self.used / self.count, part)
         window = self.options.get("max_cached") or max(
             (capacity for _, _, capacity, _ in m.fill), default=max(10, 2 * self.workers)
         )
         self.setting = Setting(
-            self.workers, window, recording.cores, self.locked, self.options.get("ordered", True)
+            self.workers,
+            window,
+            max(1.0, recording.cores - recording.others),
+            self.locked,
+            self.options.get("ordered", True),
         )
-        modelled = self.model(self.setting)
+        self.adaptive: bool = self.options.get("max_cached") is None
+        modelled = predict(self.items, self.costs, self.setting).seconds
         self.overhead: float = min(1.3, max(0.9, m.seconds / modelled)) if modelled else 1.0
         """What the model leaves out, as a factor."""
 
@@ -102,25 +115,21 @@ class Case:
             return [item._replace(waiting=0.0) for item in self.measures.served]
         return self.measures.served
 
-    def model(self, setting: Setting, costs: Costs | None = None) -> float:
-        """Return the seconds that the items would take, by the model."""
-        return predict(self.items, costs or self.costs, setting) * self.count
-
-    def expect(self, setting: Setting, costs: Costs | None = None) -> float:
-        """Return the same, with what the model leaves out."""
-        return self.model(setting, costs) * self.overhead
+    def expect(self, setting: Setting, costs: Costs | None = None) -> Estimate:
+        """Return how long it would take by the model, and what the model leaves out."""
+        total, seconds = predict(self.items, costs or self.costs, setting)
+        return Estimate(total * self.overhead, seconds * self.overhead)
 
     def setting_of(self, method: str, workers: int) -> tuple[Setting, Costs]:
         """Return how it would be read with other workers."""
+        window = max(self.setting.window, 2 * workers) if self.adaptive else self.setting.window
+        setting = self.setting._replace(workers=workers, window=window)
         if method == "process":
-            setting = self.setting._replace(workers=workers, locked=False)
-            send, load = self.costs.send, self.costs.load
-            return setting, self.costs._replace(send=send, load=load)
+            return setting._replace(locked=False), self.costs
         # Whether functions give the lock up is not known unless threads were seen to compute
         # side by side.
         free = self.threads and self.measures.processor > 1.2  # noqa: PLR2004
-        setting = self.setting._replace(workers=workers, locked=not free)
-        return setting, self.costs._replace(send=0.0, load=0.0)
+        return setting._replace(locked=not free), self.costs._replace(send=0.0, load=0.0)
 
 
 def judge(case: Case) -> Verdict:
@@ -129,8 +138,9 @@ def judge(case: Case) -> Verdict:
     because = list(_because(case, kind))
     if kind == SHORT:
         return Verdict(kind, because, None, [])
-    ceiling = min(case.measures.used, case.measures.seconds)
-    return Verdict(kind, because, ceiling, sorted(_advice(case, kind), key=lambda a: a.seconds))
+    ceiling = min(case.used, case.measures.seconds)
+    advice = sorted(_advice(case, kind), key=lambda a: a.seconds)
+    return Verdict(kind, because, ceiling, [*advice, *_again(case)])
 
 
 def _kind(case: Case) -> str:
@@ -139,7 +149,7 @@ def _kind(case: Case) -> str:
         return SHORT
     if not case.prefetch:
         return CONSUMER if m.waited < _SERVED * m.seconds else LOADING
-    if m.waited < _SERVED * m.seconds:
+    if case.waited < _SERVED * m.seconds:
         return CONSUMER
     if slow_item(case) is not None:
         return SLOW
@@ -173,9 +183,13 @@ def _because(case: Case, kind: str) -> Iterator[str]:
             f"{_SHORTEST} s on, figures mean something"
         )
         return
-    part = min(1.0, m.waited / m.seconds)
+    part = min(1.0, case.waited / m.seconds)
     yield f"your loop waited {share(part)} of the time, and used the other {share(1 - part)}"
     main = main_stage(case)
+    if case.recording.others > 0.3:  # noqa: PLR2004
+        yield (
+            f"other programs computed on {case.recording.others:.1f} of {case.recording.cores} cores"
+        )
     if case.prefetch:
         yield f"{case.workers} workers were busy {share(min(1.0, m.busy / max(1, case.workers)))} of it"
     if main is not None and kind != TRANSFER:
@@ -238,19 +252,19 @@ def _advice(case: Case, kind: str) -> Iterator[Advice]:
     tried += _workers(case, kind)
     if kind == SLOW:
         tried += _window(case)
-    tried += _overlap(case)
-    tried += _cheaper(case)
+    if kind == LOADING:
+        tried += _overlap(case)
     yield from (a for a in tried if a.seconds < _WORTH * current)
 
 
 def _best(case: Case, method: str, most: int) -> tuple[int, float]:
     """Return the fewest workers that are nearly as good as any number, and the time."""
-    times = {}
+    times: dict[int, Estimate] = {}
     for workers in sorted({*(w for w in _WORKERS if w <= most), most}):
         times[workers] = case.expect(*case.setting_of(method, workers))
-    best = min(times.values())
-    workers = next(w for w, t in times.items() if t <= 1.05 * best)
-    return workers, times[workers]
+    best = min(estimate.total for estimate in times.values())
+    workers = next(w for w, estimate in times.items() if estimate.total <= 1.05 * best)
+    return workers, times[workers].seconds
 
 
 def _workers(case: Case, kind: str) -> Iterator[Advice]:
@@ -272,10 +286,10 @@ def _workers(case: Case, kind: str) -> Iterator[Advice]:
 
 def _fewer(case: Case) -> Iterator[Advice]:
     method = case.options.get("method", "thread")
-    current = case.model(case.setting)
+    current = case.expect(case.setting)
     for workers in range(1, case.workers):
-        seconds = case.expect(*case.setting_of(method, workers))
-        if seconds <= 1.02 * case.overhead * current:
+        total, seconds = case.expect(*case.setting_of(method, workers))
+        if total <= 1.02 * current.total:
             text = f"prefetch(…, nworkers={workers}) does as well: loading is fast enough"
             yield Advice(text, {"nworkers": workers}, max(seconds, case.measures.seconds))
             return
@@ -290,18 +304,17 @@ def _window(case: Case) -> Iterator[Advice]:
     size = case.setting.window
     wanted = 2 * max(size, int(took / pace))
     if wanted <= len(case.measures.served) * 2 and wanted > size:
-        seconds = case.expect(case.setting._replace(window=wanted))
+        seconds = case.expect(case.setting._replace(window=wanted)).seconds
         yield Advice(f"prefetch(…, max_cached={wanted})", {"max_cached": wanted}, seconds)
     if case.setting.ordered:
-        seconds = case.expect(case.setting._replace(ordered=False))
+        seconds = case.expect(case.setting._replace(ordered=False)).seconds
         yield Advice("prefetch(…, ordered=False)", {"ordered": False}, seconds)
 
 
 def _overlap(case: Case) -> Iterator[Advice]:
     """Have a stage that waits read ahead while workers compute."""
     main = max(
-        (f for f in case.figures if f.computing is not None and f.calls
-         and f.stage.kind not in {"prefetch", "add_cache"}),
+        (f for f in case.figures if f.computing is not None and f.calls and _has_function(f)),
         key=lambda f: f.own * (1 - (f.computing or 0.0)),
         default=None,
     )
@@ -314,7 +327,7 @@ def _overlap(case: Case) -> Iterator[Advice]:
     if waits < 0.15 * m.seconds or computing < 0.1 * workers * m.seconds:  # noqa: PLR2004
         return
     scale = case.count / max(1, len(m.served))
-    floor = max(computing * scale / min(workers, case.recording.cores), m.used)
+    floor = max(computing * scale / min(workers, case.recording.cores), case.used)
     cache = next(
         (s for s in case.recording.stages
          if s.kind == "add_cache" and main.stage.number in s.sources and not s.options["given"]),
@@ -330,16 +343,23 @@ def _overlap(case: Case) -> Iterator[Advice]:
     yield Advice(text, {}, max(floor, waits / workers / ahead))
 
 
-def _cheaper(case: Case) -> Iterator[Advice]:
+def _has_function(figure: Figures) -> bool:
+    """Return whether code of the user's is called there: the name tells it."""
+    return not figure.stage.sources or figure.stage.name != figure.stage.kind
+
+
+def _again(case: Case) -> Iterator[Advice]:
+    """Keep what takes longest, which helps those only who read it again."""
     main = main_stage(case)
     total = sum(f.own for f in case.figures if f.stage.kind != "prefetch")
     if main is None or not total:
         return
     left = 1 - main.own / total
     items = [i._replace(waiting=i.waiting * left, computing=i.computing * left) for i in case.items]
-    seconds = predict(items, case.costs, case.setting) * case.count * case.overhead
-    text = f"keep what {main.stage.name} returns, with add_cache or on disk, if it is read again"
-    yield Advice(text, {}, seconds)
+    seconds = predict(items, case.costs, case.setting).seconds * case.overhead
+    if seconds < _WORTH * case.measures.seconds:
+        text = f"where it is read again: keep what {main.stage.name} returns, by add_cache or on disk"
+        yield Advice(text, {}, seconds)
 
 
 def _prefetch_it(case: Case) -> Iterator[Advice]:
