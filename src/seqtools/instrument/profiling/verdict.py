@@ -26,7 +26,7 @@ _SHORTEST = 0.02
 """Seconds from which there is one."""
 _SERVED = 0.1
 """Share of the time that the consumer may wait and still be the bottleneck."""
-_LATE = 0.0015
+_LATE = 0.001
 """Seconds that threads wait for the lock where it is contended; it is handed on every 5 ms."""
 _MUCH = 5
 """So many times the median, a time stands out."""
@@ -79,10 +79,7 @@ class Case:
         self.threads: bool = bool(threads) and all(
             t.pid == recording.lanes("consumer")[0].pid for t in threads
         )
-        in_workers = sum(i.computing for i in m.served) * self.count / max(1, len(m.served))
-        self.locked: bool = (
-            self.threads and m.late > _LATE and in_workers > max(0.4 * m.seconds, m.used * m.use_computing)
-        )
+        self.locked: bool = self.threads and self._is_locked(len(threads))
         self.items: list[Item] = self._items()
         # Who waits for the lock while it uses an item is kept waiting by workers too, or by the
         # thread that takes over what has come meanwhile.
@@ -106,6 +103,15 @@ class Case:
         self.overhead: float = min(1.3, max(0.9, m.seconds / modelled)) if modelled else 1.0
         """What the model leaves out, as a factor."""
 
+    def _is_locked(self, threads: int) -> bool:
+        """Return whether workers, which are threads, wait for the lock of the interpreter."""
+        m = self.measures
+        in_workers = sum(i.computing for i in m.served) * self.count / max(1, len(m.served))
+        if in_workers < max(0.4 * m.seconds, m.used * m.use_computing):
+            return False
+        kept = m.used * (1 - m.use_computing) > m.seconds / 2 and m.busy > 0.6 * threads  # noqa: PLR2004
+        return m.late > _LATE or kept
+
     def _items(self) -> list[Item]:
         """Return what workers did, without waits for the processor or the lock."""
         crowded = self.workers > self.recording.cores and self.measures.processor > (
@@ -118,7 +124,10 @@ class Case:
     def expect(self, setting: Setting, costs: Costs | None = None) -> Estimate:
         """Return how long it would take by the model, and what the model leaves out."""
         total, seconds = predict(self.items, costs or self.costs, setting)
-        return Estimate(total * self.overhead, seconds * self.overhead)
+        # what it leaves out of transfer is not there where there is none
+        same = costs is None or costs.send == self.costs.send
+        factor = self.overhead if same else min(1.0, self.overhead)
+        return Estimate(total * factor, seconds * factor)
 
     def setting_of(self, method: str, workers: int) -> tuple[Setting, Costs]:
         """Return how it would be read with other workers."""
