@@ -142,6 +142,13 @@ class LazySequence(Sequence[T]):
     def _ignore_hints(self) -> None:
         """Read nothing in the background from now on."""
 
+    def _peek(self, i: int) -> tuple[T, ...]:
+        """Return item `i` alone if it is kept, else nothing; and keep what is kept as it is.
+
+        Only for a stage that has the items of its only source, of which it keeps some.
+        """
+        raise NotImplementedError
+
     def _rebuild(self, *sources: Any) -> "LazySequence[T]":
         """Return the same combinator over other `sources`."""
         del sources
@@ -543,7 +550,7 @@ class _Walk:
         """Return whether `error` at `i` is the end; if not, it is to be raised as it is."""
         if isinstance(error, EndOfSequence):
             if self._indices.stop != ENDLESS:
-                self._sequence._ended_early(i)  # noqa: SLF001 -- ours
+                self._sequence._ended_early(i)
             self.step = None
         elif isinstance(error, WorkerStartError):  # not about this item, which is still to be read
             self.positions = chain((i,), self.positions)

@@ -159,10 +159,10 @@ def _shortened(bars: str, *, last: bool) -> str:
 def _shown_sources(stage: Any) -> list[tuple[str, Any]]:
     """Return what `stage` reads from, with roles; of many the first few, and how many more."""
     sources = sources_of(stage)
-    roles = _roles(stage, sources)
+    named = roles(stage, sources)
     if len(sources) <= MOST_SOURCES:
-        return list(zip(roles, sources, strict=True))
-    first = list(zip(roles, sources[:_FIRST_SOURCES], strict=False))
+        return list(zip(named, sources, strict=True))
+    first = list(zip(named, sources[:_FIRST_SOURCES], strict=False))
     return [*first, ("", _More(len(sources) - _FIRST_SOURCES))]
 
 
@@ -211,23 +211,26 @@ def _contains(value: Any, sources: set[int]) -> bool:
     return type(value) in {dict, list, tuple} and any(id(part) in sources for part in parts)
 
 
-def _roles(stage: Any, sources: tuple[Any, ...]) -> list[str]:
+def roles(stage: Any, sources: tuple[Any, ...]) -> list[str]:
     """Return what each source is to `stage`, as its arguments are named."""
     if len(sources) < 2:  # noqa: PLR2004 -- one alone needs no name
         return [""] * len(sources)
-    names: dict[int, str] = {}
+    named: list[tuple[int, str]] = []
     try:
         for parameter, value in _arguments(stage):
             if isinstance(value, Mapping):
-                names |= {
-                    id(part): cut(key, 20) if isinstance(key, str) else brief(key, 20)
+                named += [
+                    (id(part), cut(key, 20) if isinstance(key, str) else brief(key, 20))
                     for key, part in value.items()
-                }
+                ]
             elif parameter != "sequence":
-                names[id(value)] = parameter
+                named.append((id(value), parameter))
     except Exception:  # noqa: BLE001 -- a stage of the user's
-        names = {}
-    return [names.get(id(source), "") for source in sources]
+        named = []
+    names: dict[int, list[str]] = {}
+    for key, name in reversed(named):  # one that is read in several ways has several
+        names.setdefault(key, []).append(name)
+    return [names[id(source)].pop() if names.get(id(source)) else "" for source in sources]
 
 
 def _source(source: Any) -> str:
