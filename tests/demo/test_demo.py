@@ -14,7 +14,7 @@ import pytest
 import seqtools
 from seqtools.__main__ import main
 from seqtools.demo import files, pipeline, show
-from seqtools.demo.layout import broken, counted, volume
+from seqtools.demo.layout import counted, volume
 from seqtools.errors import Step
 
 SOURCE = '"""Module."""\n\ndef f{n}(x):\n    return x + {n}\n'
@@ -146,8 +146,12 @@ def test_demo(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert told["equal"].startswith("yes")
     assert told["items"] == f"176 windows of 256 tokens, {volume(176 * 256 * 4)}"
     assert " times on " in told["speed-up"]
-    assert told["pipeline"] == "prefetch("
-    assert "method='process'" in out
+    stages = out[out.index("\npipeline\n") :].splitlines()[2:]
+    assert [re.sub(r"\W*(\w+).*", r"\1", stage) for stage in stages[:-1]] == [
+        *("prefetch", "batch", "unbatch", "add_cache", "smap", "smap", "smap"),
+    ]
+    assert "prefetch(nworkers=2, method='process')" in stages[0]
+    assert all(re.search(r"  [\d,]+ items   \S+\.py:\d+$", stage) for stage in stages[:-1])
     assert "EvaluationError" not in out
     assert len(out.splitlines()) <= 36
 
@@ -319,23 +323,6 @@ def test_an_error_that_is_of_no_file_is_explained(
     told = facts(capsys.readouterr().out)
     assert "file" not in told
     assert told["after it"] == "the loop went on, and got 0 of 1 batches"
-
-
-def test_a_pipeline_is_broken_at_its_stages() -> None:
-    text = "batch(smap(f, smap(g, ['one', 'two', 'three'])), 4, False, None, stack, k=1)"
-    assert broken(text, 100) == [text]
-    assert broken(text, 60) == [
-        "batch(",
-        "  smap(f, smap(g, ['one', 'two', 'three'])),",
-        "  4, False, None, stack, k=1)",
-    ]
-    assert broken(text, 25) == [
-        "batch(",
-        "  smap(f,",
-        "    smap(g, ['one', ...])),",
-        "  4, False, None, stack, k=1)",
-    ]
-    assert broken("short[1:2]", 3) == ["short[1:2]"]
 
 
 def test_quantities_in_words() -> None:

@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 import seqtools
 from seqtools.demo.files import write_broken
-from seqtools.demo.layout import broken, counted, row, rows, volume
+from seqtools.demo.layout import below, counted, row, volume
 from seqtools.demo.pipeline import WINDOW, Codes, build
 from seqtools.prefetching.cores import usable_cores
 
@@ -86,7 +86,7 @@ def show(folder: str, files: Sequence[str], *, workers: int, with_broken: bool) 
     arrived = [batch for batch in parallel.batches if batch is not None]
     items, size = sum(map(len, arrived)), sum(batch.nbytes for batch in arrived)
     row("items", f"{counted(items, 'window')} of {WINDOW} tokens, {volume(size)}")
-    rows("pipeline", broken(repr(ahead)))
+    below("pipeline", repr(ahead))
     if parallel.errors:
         explain(parallel, len(arrived), files)
     return 0 if equal else 1
