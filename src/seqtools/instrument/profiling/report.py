@@ -124,7 +124,7 @@ def notes(figure: Figures) -> Iterator[str]:
     if figure.ahead:
         yield f"{figure.ahead:,} read ahead for hints"
     file, line = figure.stage.site
-    if file:
+    if file and not file.startswith("<"):
         yield f"{os.path.basename(file)}:{line}"
 
 

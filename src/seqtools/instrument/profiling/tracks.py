@@ -34,12 +34,12 @@ class Track:
             if record.what == OVER:  # what the consumer waited for was no item
                 if self.records and self.records[-1].what == WAIT:
                     self.records.pop()
-            else:
-                self.records.append(record)
-        if self.role != CONSUMER and any(r.what == WAIT for r in self.records[:8]):
-            self.role = CONSUMER
-        elif self.role == OTHER and any(r.what >= 0 for r in self.records[:8]):
-            self.role = BACKGROUND if self._page.thread == _READER else WORKER
+                continue
+            self.records.append(record)
+            if record.what == WAIT:
+                self.role = CONSUMER
+            elif record.what >= 0 and self.role == OTHER:
+                self.role = BACKGROUND if self._page.thread == _READER else WORKER
 
     @property
     def pid(self) -> int:

@@ -80,6 +80,12 @@ class Case:
             t.pid == recording.lanes("consumer")[0].pid for t in threads
         )
         self.locked: bool = self.threads and self._is_locked(len(threads))
+        all_computed = recording.others + m.processor
+        self.crowded: bool = (
+            self.workers > recording.cores - recording.others
+            and all_computed > 0.8 * recording.cores  # noqa: PLR2004
+        )
+        """Whether workers wait for a processor that is theirs."""
         self.items: list[Item] = self._items()
         # Who waits for the lock while it uses an item is kept waiting by workers too, or by the
         # thread that takes over what has come meanwhile.
@@ -114,10 +120,7 @@ class Case:
 
     def _items(self) -> list[Item]:
         """Return what workers did, without waits for the processor or the lock."""
-        crowded = self.workers > self.recording.cores and self.measures.processor > (
-            0.8 * self.recording.cores  # noqa: PLR2004
-        )
-        if self.locked or crowded:
+        if self.locked or self.crowded:
             return [item._replace(waiting=0.0) for item in self.measures.served]
         return self.measures.served
 
@@ -261,7 +264,7 @@ def _advice(case: Case, kind: str) -> Iterator[Advice]:
     tried += _workers(case, kind)
     if kind == SLOW:
         tried += _window(case)
-    if kind == LOADING:
+    if kind == LOADING and not case.crowded:
         tried += _overlap(case)
     yield from (a for a in tried if a.seconds < _WORTH * current)
 
