@@ -29,8 +29,8 @@ help: ## list the targets
 test: lint unit docs ## everything that must hold: lint, tests, docs
 	@echo "==> all good"
 
-demo: $(VENV)/.demo ## show the library at work
-	@$(BIN)/python -m seqtools demo
+demo: $(VENV)/.demo ## show the library at work; writes report.html and trace.json into build
+	@$(BIN)/python -m seqtools demo --output $(BUILD)
 
 lint: $(VENV)/.dev ## style, types, and who imports whom
 	@echo "==> ruff check"

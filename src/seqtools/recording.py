@@ -170,9 +170,10 @@ def opened(folder: str) -> Book:
 
 
 def close(book: Book) -> None:
-    """Have engines of this process write nothing more into `book`."""
+    """Have engines of this process write nothing more into `book`, and close its files."""
     global active  # noqa: PLW0603
     active = tuple(other for other in active if other is not book)
+    book.renew()  # who writes just now has the file until that is done
 
 
 def note(what: int, many: int, which: int, began: int) -> None:

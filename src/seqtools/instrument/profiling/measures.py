@@ -167,6 +167,10 @@ def measures(recording: Recording) -> Measures:
     later = waits[1:]
     behind, behind_computing = _behind(consumers, recording, prefetches)
     served = _served(pool, prefetches[0].sources) if prefetches else _inline(waits)
+    homes = {track.pid for track in pool}
+    served = _with_background(
+        served, [t for t in recording.lanes(BACKGROUND) if t.pid in homes]
+    )
     waited = sum(r.end - r.begin for r in later) * _NS
     if not prefetches:  # what it waited for, it did itself
         behind = behind_computing = 0.0
@@ -218,6 +222,21 @@ def _served(pool: list[Track], numbers: tuple[int, ...]) -> list[Item]:
         computing = min(took, computing)
         items += [Item(r.which + k, took - computing, computing) for k in range(r.many)]
     return items
+
+
+def _with_background(items: list[Item], readers: list[Track]) -> list[Item]:
+    """Return `items` with what background threads computed for them, and who waited for that."""
+    computed = 0.0
+    for track in readers:
+        reads = list(track.outermost())
+        took = sum(r.end - r.begin for r in reads) * _NS
+        computed += took * _share([r for r in reads if r.processor >= 0])
+    waited = sum(item.waiting for item in items)
+    if not computed or not items:
+        return items
+    left = 1 - min(1.0, computed / waited) if waited else 1.0
+    more = computed / len(items)
+    return [Item(i.index, i.waiting * left, i.computing + more) for i in items]
 
 
 def _inline(waits: list[Record]) -> list[Item]:

@@ -1,13 +1,14 @@
 """How long reading would take with other workers: a small model of queues.
 
 Items are evaluated in their order by `workers`, at most `window` of them ahead of the consumer.
-Each waits first and computes then; those that compute share the processor cores, or the lock of
-the interpreter, equally. Then its value is handed over, in time of the worker and of the consumer,
+Each waits first and computes then; those that compute take turns on the processor cores, or with
+the lock of the interpreter. Then its value is handed over, in time of the worker and of the consumer,
 who takes items in order, and computes and waits too. There is nothing else: no start, no
 overhead of ours, no noise.
 """
 
 import heapq
+from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,7 +16,12 @@ from seqtools.instrument.profiling.measures import Item
 
 _MOST = 600
 """Items that are gone through; more would say the same. Arbitrary."""
-_TINY = 1e-12
+_SLICE = 0.005
+"""Seconds that somebody computes at a stretch while others want to. Of the lock of the interpreter
+this is the default, and schedulers of systems are not far from it."""
+_CONSUMER, _WORKER = 0, 1
+_COMPUTES = 2
+"""Added to who waits, it is who computes."""
 
 
 class Setting(NamedTuple):
@@ -74,11 +80,14 @@ class _Run:
 
     def __init__(self, items: Sequence[Item], costs: Costs, setting: Setting) -> None:
         self._items, self._costs, self._setting = items, costs, setting
-        self._capacity = 1.0 if setting.locked else max(1.0, setting.cores)
+        capacity = 1.0 if setting.locked else max(1.0, setting.cores)
+        self._free = int(capacity)  # processors, each faster if there is a part of one more
+        self._speed = capacity / self._free
+        mean = sum(item.computing for item in items) / len(items)
+        self._slice = max(_SLICE, mean / 4)
         self._now = 0.0
-        self._spent = 0.0  # what one that computes all the time has computed
-        self._waiting: list[tuple[float, int, int]] = []  # until when, who, for which item
-        self._computing: list[tuple[float, int, int]] = []  # until how much is spent, who, item
+        self._events: list[tuple[float, int, int, float]] = []  # when, who, item, left to compute
+        self._queue: deque[tuple[int, int, float]] = deque()  # who wants to compute: who, item, left
         self._ready: list[int] = []
         self._begun = 0
         self._taken = 0
@@ -90,52 +99,50 @@ class _Run:
         n = len(self._items)
         first = None
         while self._taken < n or not self._consumer_free:
-            self._go_on()
+            self._begin()
             if first is None and self._taken:
                 first = self._now
             self._step()
         return self._now, first or 0.0
 
-    def _go_on(self) -> None:
+    def _begin(self) -> None:
         """Begin what can begin now."""
         n = len(self._items)
-        while self._idle and self._begun < min(n, self._taken + self._setting.window):
-            self._idle -= 1
-            self._wait(self._items[self._begun].waiting, 1, self._begun)
-            self._begun += 1
         if self._consumer_free and self._ready:
-            if self._setting.ordered and self._ready[0] != self._taken:
-                return
-            heapq.heappop(self._ready)
-            self._consumer_free = False
-            self._taken += 1
-            self._wait(self._costs.use * (1 - self._costs.use_computing), 0, 0)
-            self._go_on()  # there is room in the window
+            in_turn = not self._setting.ordered or self._ready[0] == self._taken
+            if in_turn:
+                heapq.heappop(self._ready)
+                self._consumer_free = False
+                self._taken += 1
+                use, part = self._costs.use, self._costs.use_computing
+                self._wait(use * (1 - part), _CONSUMER, 0, use * part + self._costs.load)
+        while self._idle and self._begun < min(n, self._taken + self._setting.window):
+            item = self._items[self._begun]
+            self._idle -= 1
+            self._wait(item.waiting, _WORKER, self._begun, item.computing + self._costs.send)
+            self._begun += 1
 
-    def _wait(self, seconds: float, who: int, item: int) -> None:
-        heapq.heappush(self._waiting, (self._now + seconds, who, item))
+    def _wait(self, seconds: float, who: int, item: int, computing: float) -> None:
+        """Have somebody wait, and compute for so long then."""
+        heapq.heappush(self._events, (self._now + seconds, who, item, computing))
 
     def _step(self) -> None:
         """Go to the next event."""
-        rate = min(1.0, self._capacity / max(1, len(self._computing)))
-        next_wait = self._waiting[0][0] if self._waiting else float("inf")
-        left = self._computing[0][0] - self._spent if self._computing else float("inf")
-        next_computed = self._now + left / rate
-        now = min(next_wait, next_computed)
-        self._spent += (now - self._now) * rate if self._computing else 0.0
-        self._now = now
-        while self._waiting and self._waiting[0][0] <= now + _TINY:
-            _, who, item = heapq.heappop(self._waiting)
-            amount = (
-                self._items[item].computing + self._costs.send
-                if who
-                else self._costs.use * self._costs.use_computing + self._costs.load
-            )
-            heapq.heappush(self._computing, (self._spent + amount, who, item))
-        while self._computing and self._computing[0][0] <= self._spent + _TINY:
-            _, who, item = heapq.heappop(self._computing)
-            if who:
+        self._now, who, item, left = heapq.heappop(self._events)
+        if who in {_CONSUMER, _WORKER}:
+            self._queue.append((who, item, left))
+        else:
+            self._free += 1
+            if left > 0:
+                self._queue.append((who - _COMPUTES, item, left))
+            elif who == _WORKER + _COMPUTES:
                 self._idle += 1
                 heapq.heappush(self._ready, item)
             else:
                 self._consumer_free = True
+        while self._queue and self._free:
+            who, item, left = self._queue.popleft()
+            self._free -= 1
+            part = min(left, self._slice)
+            end = self._now + part / self._speed
+            heapq.heappush(self._events, (end, who + _COMPUTES, item, left - part))

@@ -29,10 +29,16 @@ def headline(case: Case) -> str:
 
 def report(recording: Recording) -> str:
     """Return what a recording says, the verdict first."""
-    return "\n".join(_lines(Case(recording)))
+    case = Case(recording)
+    return "\n".join([*_verdict(case), "", *_figures(case)])
 
 
-def _lines(case: Case) -> Iterator[str]:
+def verdict(recording: Recording) -> str:
+    """Return the beginning of the report: what is wrong, why, and what to try."""
+    return "\n".join(_verdict(Case(recording)))
+
+
+def _verdict(case: Case) -> Iterator[str]:
     found = judge(case)
     yield headline(case)
     yield ""
@@ -48,11 +54,13 @@ def _lines(case: Case) -> Iterator[str]:
         for k, advice in enumerate(found.advice, 1):
             yield f"  {k}. {advice.text}"
             yield f"     {effect(case, advice)}"
-    yield ""
+
+
+def _figures(case: Case) -> Iterator[str]:
     yield "stages, with the times of all workers"
     yield from _table(case)
     yield ""
-    yield from (f"{line}" for line in asides(case))
+    yield from asides(case)
 
 
 def ceiling(case: Case) -> str:

@@ -91,8 +91,14 @@ class Profile:
             self._recording.update()
         return self._recording
 
+    def verdict(self) -> str:
+        """Return what the consumer waits for, why, and what to try with which effect."""
+        from seqtools.instrument.profiling.report import verdict
+
+        return verdict(self._found())
+
     def report(self) -> str:
-        """Return the verdict in words, why, what to try, and a table of the stages."""
+        """Return the verdict, and behind it a table of the stages."""
         from seqtools.instrument.profiling.report import report
 
         return report(self._found())
