@@ -68,9 +68,10 @@ class Pen:
         """When the consumer was given an item, and the processor time then, -1 if not known."""
         self._extend()
         if self._view is not None:
-            thread = threading.current_thread()
-            head = {"pid": os.getpid(), "thread": thread.name[:100], "ident": thread.native_id}
-            data = json.dumps(head).encode()
+            name = threading.current_thread().name[:100]
+            # what the thread itself knows may be of the process that this one was forked from
+            ident = threading.get_native_id()
+            data = json.dumps({"pid": os.getpid(), "thread": name, "ident": ident}).encode()
             self._view[: len(data)] = data
             self._at = _HEADER * _RECORD.size
 

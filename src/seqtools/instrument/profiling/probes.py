@@ -133,7 +133,7 @@ def _kind(stage: Any) -> str:
 def _options(stage: Any) -> dict[str, Any]:
     if isinstance(stage, Prefetch):
         return stage._options._asdict()  # noqa: SLF001 -- ours
-    if _kind(stage) == "add_cache" and is_stage(stage):
+    if is_stage(stage) and _kind(stage) == "add_cache":
         arguments = stage._args()
         return {"cache_size": arguments[1], "given": arguments[2] is not None}
     return {}

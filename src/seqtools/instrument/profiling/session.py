@@ -50,19 +50,26 @@ class Profile:
             message = f"{self._sequence._describe()} is being profiled already"
             raise RuntimeError(message)
         folder = tempfile.mkdtemp(prefix="seqtools-profile-")
-        self._book = book = recording.opened(folder)
-        self._twin = twin = Twin(self._sequence, book)
-        methods = {prefetch._options.method for prefetch in twin.prefetches}  # noqa: SLF001 -- ours
-        self._recording = Recording(
-            folder, Facts(twin.stages, twin.top, usable_cores())
-        )
-        self._watcher = _Watcher(book) if "process" not in methods or "thread" in methods else None
+        self._book = recording.opened(folder)
+        try:
+            self._begin()
+        except BaseException:
+            recording.close(self._book)
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return self
+
+    def _begin(self) -> None:
+        self._twin = twin = Twin(self._sequence, self._book)
+        facts = Facts(twin.stages, twin.top, usable_cores())
+        self._recording = Recording(self._book.folder, facts)
         self._class = type(self._sequence)
-        watched = Watched(twin.sequence, _Consumer(book, twin))
+        watched = Watched(twin.sequence, _Consumer(self._book, twin))
+        threads = any(p._options.method != "process" for p in twin.prefetches)  # noqa: SLF001 -- ours
+        self._watcher = _Watcher(self._book) if threads else None
         self._measuring = True
         self._sequence.__class__ = _profiled(self._class, watched)
         self._sequence._fused = None
-        return self
 
     def __exit__(self, *_: object) -> None:
         """Measure no more, and end the workers that were measured."""
