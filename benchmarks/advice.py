@@ -110,10 +110,10 @@ def draw(seed: int) -> Iterator[Drawn]:
         yield Drawn("is large to send", TRANSFER, work, r.randint(60, 90), 0, ms(0.5, 2), options)
     for _ in range(EACH):
         options = {"nworkers": 2, "method": r.choice(["thread", "process"])}
-        waiting = r.random() < 0.5  # noqa: PLR2004
+        waiting = r.random() < 0.5
         work = Work(ms(1, 3) if waiting else 0, ms(0.2, 1))
         use = ms(4, 10)
-        used = (use, 0.0) if r.random() < 0.5 else (0.0, use)  # noqa: PLR2004
+        used = (use, 0.0) if r.random() < 0.5 else (0.0, use)
         yield Drawn("is used slowly", CONSUMER, work, r.randint(80, 120), *used, options)
     for _ in range(EACH):
         n = r.randint(100, 140)
@@ -159,9 +159,7 @@ def try_one(drawn: Drawn) -> Row:
     right = found.kind == drawn.expected
     what = f"{drawn.work}; used in {(drawn.use_waiting + drawn.use_computing) * 1e3:.1f} ms"
     given = ", ".join(f"{v}" for v in drawn.options.values())
-    return Row(
-        drawn.kind, f"{what}; {given}", found.kind, right, before, said, predicted, measured
-    )
+    return Row(drawn.kind, f"{what}; {given}", found.kind, right, before, said, predicted, measured)
 
 
 def use(p: Any, drawn: Drawn) -> float:

@@ -67,12 +67,13 @@ class Pen:
         self.left: tuple[int, int] | None = None
         """When the consumer was given an item, and the processor time then, -1 if not known."""
         self._extend()
-        if self._view is not None:
+        view: mmap.mmap | None = self._view
+        if view is not None:
             name = threading.current_thread().name[:100]
             # what the thread itself knows may be of the process that this one was forked from
             ident = threading.get_native_id()
             data = json.dumps({"pid": os.getpid(), "thread": name, "ident": ident}).encode()
-            self._view[: len(data)] = data
+            view[: len(data)] = data
             self._at = _HEADER * _RECORD.size
 
     def note(self, what: int, many: int, which: int, begin: int, end: int, took: int = -1) -> None:  # noqa: PLR0913, PLR0917 -- a record
@@ -85,9 +86,7 @@ class Pen:
         if at == len(view):
             self._extend()
 
-    def timed(
-        self, what: int, many: int, which: int, act: Callable[[A], R], argument: A
-    ) -> R:
+    def timed(self, what: int, many: int, which: int, act: Callable[[A], R], argument: A) -> R:
         """Return `act(argument)`, and write how long that took.
 
         Processor times are asked for now and then, and then also of all that happens within.
@@ -195,11 +194,7 @@ class Page:
 
     def read(self) -> Iterator[Record]:
         """Yield what was written since the last call."""
-        try:
-            file = open(self._path, "rb")
-        except FileNotFoundError:
-            return
-        with file:
+        with open(self._path, "rb") as file:
             if not self.pid:
                 head = file.read(_HEADER * _RECORD.size).rstrip(b"\0")
                 if not head.endswith(b"}"):
@@ -213,7 +208,7 @@ class Page:
             if not took:
                 return  # not written yet
             self._at += _RECORD.size
-            yield Record(*values, took - (took > 0))
+            yield Record._make((*values, took - (took > 0)))
 
     @property
     def full(self) -> bool:

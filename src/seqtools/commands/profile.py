@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
@@ -56,18 +57,8 @@ def _run(options: argparse.Namespace) -> int:
         count = 1000 if length is None else length
     if count < 1:
         raise Refused(f"--batches must be at least 1, got {count}")
-    failed = 0
     with profile(pipeline) as measured:
-        items = islice(iter(pipeline), count)
-        while True:
-            try:
-                next(items)
-            except StopIteration:
-                break
-            except EvaluationError as error:
-                failed += 1
-                if failed == 1:
-                    print(f"{error}\n", file=sys.stderr)
+        failed = _read(islice(iter(pipeline), count))
     for write, path in ((measured.to_html, options.html), (measured.to_trace, options.trace)):
         if path is not None:
             try:
@@ -78,6 +69,20 @@ def _run(options: argparse.Namespace) -> int:
     if failed:
         print(f"\n{failed} items failed, the first of them as told above", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _read(items: Iterator[Any]) -> int:
+    """Read all `items`, tell of the first that fails, and return how many did."""
+    failed = 0
+    while True:
+        try:
+            next(items)
+        except StopIteration:
+            return failed
+        except EvaluationError as error:
+            failed += 1
+            if failed == 1:
+                print(f"{error}\n", file=sys.stderr)
 
 
 def _as_asked(

@@ -58,9 +58,7 @@ def read(batches: seqtools.LazySequence[Codes], title: str) -> Epoch:
     return epoch
 
 
-def show(
-    folder: str, files: Sequence[str], *, workers: int, with_broken: bool, output: str
-) -> int:
+def show(folder: str, files: Sequence[str], *, workers: int, with_broken: bool, output: str) -> int:
     """Read `files` inline and by processes, print how that went, and return the exit status.
 
     A report and a trace of the second reading are written into the folder `output`.

@@ -52,7 +52,7 @@ class Figures(NamedTuple):
 class Item(NamedTuple):
     """What a worker did for an item of a prefetch, in seconds."""
 
-    index: int
+    index: int  # type: ignore[assignment]  # a tuple has a method of this name
     waiting: float
     computing: float
 
@@ -168,9 +168,7 @@ def measures(recording: Recording) -> Measures:
     behind, behind_computing = _behind(consumers, recording, prefetches)
     served = _served(pool, prefetches[0].sources) if prefetches else _inline(waits)
     homes = {track.pid for track in pool}
-    served = _with_background(
-        served, [t for t in recording.lanes(BACKGROUND) if t.pid in homes]
-    )
+    served = _with_background(served, [t for t in recording.lanes(BACKGROUND) if t.pid in homes])
     waited = sum(r.end - r.begin for r in later) * _NS
     if not prefetches:  # what it waited for, it did itself
         behind = behind_computing = 0.0
@@ -183,13 +181,22 @@ def measures(recording: Recording) -> Measures:
     loads = [r for t in recording.tracks for r in t.spans(LOAD)]
     sent = sum(r.many for r in sends) or 1
     loaded = sum(r.many for r in loads) or 1
-    busy_time = sum(min(r.end, last) - max(r.begin, first) for t in pool
-                    for r in [*t.outermost(), *t.spans(SEND)] if r.end > first and r.begin < last)
+    busy_time = sum(
+        min(r.end, last) - max(r.begin, first)
+        for t in pool
+        for r in [*t.outermost(), *t.spans(SEND)]
+        if r.end > first and r.begin < last
+    )
     in_workers = sum(item.computing for item in served) * len(later) / max(1, len(served))
-    transfer = (sum(r.end - r.begin for r in sends) / sent
-                + sum(r.end - r.begin for r in loads) / loaded) * _NS
-    late = [(r.end - r.begin) * _NS for t in recording.tracks for r in t.spans(LATE)
-            if first < r.end < last]
+    transfer = (
+        sum(r.end - r.begin for r in sends) / sent + sum(r.end - r.begin for r in loads) / loaded
+    ) * _NS
+    late = [
+        (r.end - r.begin) * _NS
+        for t in recording.tracks
+        for r in t.spans(LATE)
+        if first < r.end < last
+    ]
     waits_at = max(later, key=lambda r: r.end - r.begin, default=None)
     return Measures(
         items=len(waits),
@@ -204,10 +211,15 @@ def measures(recording: Recording) -> Measures:
         beside=_beside(consumers, recording),
         size=sum(r.which for r in sends) / sent,
         busy=busy_time * _NS / seconds if seconds else 0.0,
-        processor=(in_workers + transfer * len(later) + used * computing) / seconds if seconds else 0.0,
+        processor=(in_workers + transfer * len(later) + used * computing) / seconds
+        if seconds
+        else 0.0,
         late=median(late) if late else 0.0,
-        fill=[((r.begin - recording.began) * _NS, r.many, r.which, max(0, r.processor))
-              for t in consumers for r in t.spans(FILL)],
+        fill=[
+            ((r.begin - recording.began) * _NS, r.many, r.which, max(0, r.processor))
+            for t in consumers
+            for r in t.spans(FILL)
+        ],
         longest=(waits_at.which, (waits_at.end - waits_at.begin) * _NS) if waits_at else None,
     )
 

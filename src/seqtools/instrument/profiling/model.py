@@ -2,9 +2,9 @@
 
 Items are evaluated in their order by `workers`, at most `window` of them ahead of the consumer.
 Each waits first and computes then; those that compute take turns on the processor cores, or with
-the lock of the interpreter. Then its value is handed over, in time of the worker and of the consumer,
-who takes items in order, and computes and waits too. There is nothing else: no start, no
-overhead of ours, no noise.
+the lock of the interpreter. Then its value is handed over, in time of the worker and of the
+consumer, who takes items in order, and computes and waits too. There is nothing else: no start,
+no overhead of ours, no noise.
 """
 
 import heapq
@@ -87,7 +87,9 @@ class _Run:
         self._slice = max(_SLICE, mean / 4)
         self._now = 0.0
         self._events: list[tuple[float, int, int, float]] = []  # when, who, item, left to compute
-        self._queue: deque[tuple[int, int, float]] = deque()  # who wants to compute: who, item, left
+        self._queue: deque[tuple[int, int, float]] = (
+            deque()
+        )  # who wants to compute: who, item, left
         self._ready: list[int] = []
         self._begun = 0
         self._taken = 0

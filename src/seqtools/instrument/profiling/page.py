@@ -25,18 +25,21 @@ _MOST_LANES = 64
 _SLOWEST = 8
 
 _STYLE = """
-:root{color-scheme:light dark;--line:#8884;--busy:#2f7dd1;--wait:#d9822b;--send:#8e5bc0;--use:#3a9a5b}
+:root{color-scheme:light dark;--line:#8884}
+:root{--busy:#2f7dd1;--wait:#d9822b;--send:#8e5bc0;--use:#3a9a5b}
 body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;padding:1rem;max-width:70rem}
 h1{font-size:1.4rem;margin:.2rem 0}h2{font-size:1.05rem;margin:1.6rem 0 .4rem}
 p,ul,ol{margin:.3rem 0}li{margin:.25rem 0}.muted{opacity:.75;font-size:.9rem}
 code{font-size:.92em;overflow-wrap:anywhere}
-.wide{overflow-x:auto}table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem}
+.wide{overflow-x:auto}table{border-collapse:collapse;font-size:.9rem}
+table{font-variant-numeric:tabular-nums}
 th,td{padding:.2rem .6rem;text-align:right;border-bottom:1px solid var(--line);white-space:nowrap}
 th:first-child,td:first-child,th:last-child,td:last-child{text-align:left}
 .lane{display:flex;align-items:center;gap:.5rem}.lane>span{flex:0 0 7.5rem;font-size:.85rem;
 overflow:hidden;text-overflow:ellipsis;white-space:nowrap}
 .lane>svg,.fill svg{flex:1;width:100%;height:22px;background:#8881;border-radius:3px}
-.fill svg{height:80px}.b{fill:var(--busy)}.w{fill:var(--wait)}.s{fill:var(--send)}.u{fill:var(--use)}
+.fill svg{height:80px}
+.b{fill:var(--busy)}.w{fill:var(--wait)}.s{fill:var(--send)}.u{fill:var(--use)}
 .key i{display:inline-block;width:.8em;height:.8em;border-radius:2px;margin:0 .3em 0 .9em}
 @media(max-width:40rem){.lane>span{flex-basis:5rem}body{padding:.6rem;font-size:15px}}
 """

@@ -33,9 +33,10 @@ class Probe(Observing[T]):
     def _get_many(self, indices: Indices) -> Sequence[T]:
         n = len(indices)
         if not n:
-            return read_many(self._sequence, indices)  # type: ignore[no-any-return]
-        return self._book.pen().timed(  # type: ignore[no-any-return]
-            self._number, n, int(indices[0]), lambda js: read_many(self._sequence, js), indices
+            return []
+        first = int(indices[0])
+        return self._book.pen().timed(
+            self._number, n, first, lambda js: read_many(self._sequence, js), indices
         )
 
     def _describe(self) -> str:

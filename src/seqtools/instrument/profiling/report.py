@@ -65,17 +65,14 @@ def _figures(case: Case) -> Iterator[str]:
 
 def ceiling(case: Case) -> str:
     """Return how fast it would be if loading were free."""
-    m = case.measures
-    return (
-        f"if loading were free, {case.count:,} items would take {lasting(judge(case).ceiling or 0)}, "
-        f"not {lasting(m.seconds)}"
-    )
+    free, now = lasting(judge(case).ceiling or 0), lasting(case.measures.seconds)
+    return f"if loading were free, {case.count:,} items would take {free}, not {now}"
 
 
 def effect(case: Case, advice: Advice) -> str:
     """Return what an advice is estimated to do."""
     now = case.measures.seconds
-    if advice.seconds > 0.98 * now:  # noqa: PLR2004 -- no difference that is seen
+    if advice.seconds > 0.98 * now:
         return f"about as long: {lasting(now)}"
     times = now / max(advice.seconds, 1e-9)
     return f"about {lasting(advice.seconds)} instead of {lasting(now)}: {times:.1f} times as fast"
@@ -87,8 +84,8 @@ def asides(case: Case) -> Iterator[str]:
     yield f"start: {lasting(m.start)} until the first item, which is counted nowhere above"
     if m.size:
         yield (
-            f"transfer: {volume(m.size)} an item; a worker takes {lasting(m.send)} to hand it over, "
-            f"the consumer {lasting(m.load)} to take it"
+            f"transfer: {volume(m.size)} an item; a worker takes {lasting(m.send)} to hand it "
+            f"over, the consumer {lasting(m.load)} to take it"
         )
     if m.fill:
         ready = sum(at[1] for at in m.fill) / len(m.fill)

@@ -114,7 +114,9 @@ class Recording:
         """Take what was written since the last call."""
         if self.ended is None:
             seconds = (perf_counter_ns() - self.began) * 1e-9
-            everyone, ours = (now - then for now, then in zip(_computed(), self._before, strict=True))
+            everyone, ours = (
+                now - then for now, then in zip(_computed(), self._before, strict=True)
+            )
             self.others = max(0.0, everyone - ours) / seconds
         for name in sorted(set(os.listdir(self._folder)) - self._known):
             self._known.add(name)

@@ -83,7 +83,7 @@ class Case:
         all_computed = recording.others + m.processor
         self.crowded: bool = (
             self.workers > recording.cores - recording.others
-            and all_computed > 0.8 * recording.cores  # noqa: PLR2004
+            and all_computed > 0.8 * recording.cores
         )
         """Whether workers wait for a processor that is theirs."""
         self.items: list[Item] = self._items()
@@ -115,7 +115,7 @@ class Case:
         in_workers = sum(i.computing for i in m.served) * self.count / max(1, len(m.served))
         if in_workers < max(0.4 * m.seconds, m.used * m.use_computing):
             return False
-        kept = m.used * (1 - m.use_computing) > m.seconds / 2 and m.busy > 0.6 * threads  # noqa: PLR2004
+        kept = m.used * (1 - m.use_computing) > m.seconds / 2 and m.busy > 0.6 * threads
         return m.late > _LATE or kept
 
     def _items(self) -> list[Item]:
@@ -177,7 +177,7 @@ def slow_item(case: Case) -> Item | None:
     if m.longest is None or case.prefetch is None:
         return None
     times = [item.waiting + item.computing for item in m.served]
-    index, waited = m.longest
+    _, waited = m.longest
     slowest = max(m.served, key=lambda item: item.waiting + item.computing)
     took = slowest.waiting + slowest.computing
     if waited < m.waited / 2 or took < _MUCH * median(times):
@@ -199,11 +199,12 @@ def _because(case: Case, kind: str) -> Iterator[str]:
     yield f"your loop waited {share(part)} of the time, and used the other {share(1 - part)}"
     main = main_stage(case)
     if case.recording.others > 0.3:  # noqa: PLR2004
-        yield (
-            f"other programs computed on {case.recording.others:.1f} of {case.recording.cores} cores"
-        )
+        cores = f"{case.recording.others:.1f} of {case.recording.cores} cores"
+        yield f"other programs computed on {cores}"
     if case.prefetch:
-        yield f"{case.workers} workers were busy {share(min(1.0, m.busy / max(1, case.workers)))} of it"
+        busy = share(min(1.0, m.busy / max(1, case.workers)))
+        number = "1 worker was" if case.workers == 1 else f"{case.workers} workers were"
+        yield f"{number} busy {busy} of it"
     if main is not None and kind != TRANSFER:
         yield f"most of their time is in {main.stage.name}: {_nature(main)}"
     if kind == TRANSFER:
@@ -285,7 +286,11 @@ def _workers(case: Case, kind: str) -> Iterator[Advice]:
     for other in ("thread", "process"):
         if kind == TRANSFER and other == "process":
             continue
-        most = max(cores, case.workers if other == method else 1) if other == "process" else _MOST_THREADS
+        most = (
+            max(cores, case.workers if other == method else 1)
+            if other == "process"
+            else _MOST_THREADS
+        )
         workers, seconds = _best(case, other, most)
         if other == method and workers <= case.workers:
             continue
@@ -336,13 +341,16 @@ def _overlap(case: Case) -> Iterator[Advice]:
     m = case.measures
     computing = sum(item.computing for item in case.items)
     workers = max(1, case.workers)
-    if waits < 0.15 * m.seconds or computing < 0.1 * workers * m.seconds:  # noqa: PLR2004
+    if waits < 0.15 * m.seconds or computing < 0.1 * workers * m.seconds:
         return
     scale = case.count / max(1, len(m.served))
     floor = max(computing * scale / min(workers, case.recording.cores), case.used)
     cache = next(
-        (s for s in case.recording.stages
-         if s.kind == "add_cache" and main.stage.number in s.sources and not s.options["given"]),
+        (
+            s
+            for s in case.recording.stages
+            if s.kind == "add_cache" and main.stage.number in s.sources and not s.options["given"]
+        ),
         None,
     )
     where = main.stage.name
@@ -370,7 +378,9 @@ def _again(case: Case) -> Iterator[Advice]:
     items = [i._replace(waiting=i.waiting * left, computing=i.computing * left) for i in case.items]
     seconds = predict(items, case.costs, case.setting).seconds * case.overhead
     if seconds < _WORTH * case.measures.seconds:
-        text = f"where it is read again: keep what {main.stage.name} returns, by add_cache or on disk"
+        text = (
+            f"where it is read again: keep what {main.stage.name} returns, by add_cache or on disk"
+        )
         yield Advice(text, {}, seconds)
 
 
