@@ -26,14 +26,14 @@ _MOST_CHUNKS = 128
 """Room in one file: a million records, 42 MB. Arbitrary."""
 _HEADER = 8
 """Records whose place the header takes."""
-_PAUSE = 100_000
+PAUSE = 100_000
 """Nanoseconds without processor times for each time that they were asked for. That takes up to
 a microsecond, as it is a system call: so it costs 1 % at most."""
 
 SEND, LOAD, WAIT, USE, OVER, FILL, LATE = range(-1, -8, -1)
 """What there is besides the numbers of stages: a worker hands `many` values over, in `which` bytes;
-who reads takes them; the consumer waits for an item, and uses it; there was none, at the end; the
-window has `many` items ready, of `which` at most; a thread waited for the interpreter's lock."""
+who reads takes them; the consumer waits for an item, and uses it, which is written if its processor
+time is known; there was none, at the end; the window has `many` items ready, of `which` at most; a thread waited for the interpreter's lock."""
 
 
 class Record(NamedTuple):
@@ -65,7 +65,7 @@ class Pen:
         self.due = 0  # from when on processor times may be asked for again
         self.sampling = 0  # how often they were, for what is being read now
         self.left: tuple[int, int] | None = None
-        """When the consumer was given an item, and the processor time then, -1 if not known."""
+        """When the consumer was given an item, and the processor time then, if that is known."""
         self._extend()
         view: mmap.mmap | None = self._view
         if view is not None:
@@ -106,7 +106,7 @@ class Pen:
             took, ended = thread_time_ns() - since, perf_counter_ns()
             self.note(what, many, which, began, ended, took)
             if outermost:
-                self.due = ended + self.sampling * _PAUSE
+                self.due = ended + self.sampling * PAUSE
                 self.sampling = 0
 
     def _extend(self) -> None:

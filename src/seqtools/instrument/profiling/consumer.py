@@ -6,50 +6,59 @@ from typing import Any, TypeVar
 
 from seqtools.indices import Indices
 from seqtools.instrument.profiling.probes import Twin
-from seqtools.recording import FILL, OVER, USE, WAIT, Book
+from seqtools.recording import FILL, OVER, PAUSE, USE, WAIT, Book
 from seqtools.sequence import LazySequence
 
 T = TypeVar("T")
 A = TypeVar("A")
 
-_FILL_PAUSE = 500_000
+_FILL_PAUSE = 2_000_000
 """Nanoseconds between looks at the window. Arbitrary."""
-_USE_PAUSE = 100_000
-"""Nanoseconds between looks at the consumer's processor time; see `recording`."""
 
 
 class Consumer:
-    """Writes down when the consumer waits for items, and when it uses them."""
+    """Writes down when the consumer waits for items; in between, it uses them."""
 
     def __init__(self, book: Book, twin: Twin) -> None:
         self._book = book
         self._prefetch = twin.prefetch
         self._next_fill = 0
-        self._next_use = 0
 
     def take(self, read: Callable[[A], T], argument: A, which: int) -> T:
         """Return `read(argument)`, for which the consumer waits."""
         pen = self._book.pen()
-        now = perf_counter_ns()
+        began = perf_counter_ns()
         if pen.left is not None:
             left, used = pen.left
-            pen.note(USE, 1, which, left, now, thread_time_ns() - used if used >= 0 else -1)
-        if now >= self._next_fill and self._prefetch is not None:
-            self._next_fill = now + _FILL_PAUSE
+            pen.note(USE, 1, which, left, began, thread_time_ns() - used)
+            pen.left = None
+        if began >= self._next_fill and self._prefetch is not None:
+            self._next_fill = began + _FILL_PAUSE
             load = self._prefetch._load()
-            pen.note(FILL, load.ready, load.capacity, now, now, load.busy)
+            pen.note(FILL, load.ready, load.capacity, began, began, load.busy)
+        sampled = began >= pen.due and not pen.sampling
+        if sampled:
+            pen.sampling = 1  # and so are the stages that this thread reads
+            since = thread_time_ns()
+        over = False
         try:
-            return pen.timed(WAIT, 1, which, read, argument)
+            return read(argument)
         except StopIteration:
-            pen.note(OVER, 1, which, now, perf_counter_ns())
+            over = True
             raise
         finally:
-            now = perf_counter_ns()
-            used = -1
-            if now >= self._next_use:
-                self._next_use = now + _USE_PAUSE
-                used = thread_time_ns()
-            pen.left = now, used
+            ended = perf_counter_ns()
+            if sampled:
+                now = thread_time_ns()
+                pen.note(WAIT, 1, which, began, ended, now - since)
+                pen.due = ended + pen.sampling * PAUSE
+                pen.sampling = 0
+                pen.left = ended, now
+            else:
+                pen.note(WAIT, 1, which, began, ended)
+            if over:
+                pen.note(OVER, 1, which, ended, ended)
+                pen.left = None
 
 
 class _Iterator(Iterator[T]):

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from seqtools.generating import Arange
 from seqtools.indices import Indices
 from seqtools.instrument.observing import Observing
 from seqtools.prefetching.prefetched import Prefetch
@@ -12,7 +13,7 @@ from seqtools.sources import is_stage, read_many
 
 T = TypeVar("T")
 
-_PLAIN = (list, tuple, range, str, bytes)
+_PLAIN = (list, tuple, range, str, bytes, Arange)
 """Sources of which reading an item takes no time worth a line."""
 
 

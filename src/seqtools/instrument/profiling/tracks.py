@@ -27,6 +27,7 @@ class Track:
         self.records: list[Record] = []
         self.role = OTHER
         self.name = ""
+        self._left: int | None = None  # since when the consumer has an item
 
     def update(self) -> None:
         """Take what was written since the last call."""
@@ -34,11 +35,18 @@ class Track:
             if record.what == OVER:  # what the consumer waited for was no item
                 if self.records and self.records[-1].what == WAIT:
                     self.records.pop()
+                self._left = None
                 continue
-            self.records.append(record)
             if record.what == WAIT:
                 self.role = CONSUMER
-            elif record.what >= 0 and self.role == OTHER:
+                if self._left is not None:
+                    use = Record(USE, 1, record.which, self._left, record.begin, -1)
+                    self.records.append(use)
+                self._left = record.end
+            elif record.what == USE:
+                self._left = None
+            self.records.append(record)
+            if record.what >= 0 and self.role == OTHER:
                 self.role = BACKGROUND if self._page.thread == _READER else WORKER
 
     @property
