@@ -14,6 +14,7 @@ from seqtools.errors import EndOfSequence, EvaluationError, described, summary
 from seqtools.indices import Indices, is_run
 from seqtools.instrument.blame import blame, post_mortem
 from seqtools.instrument.inlined import Watched, inlined
+from seqtools.instrument.words import duration
 from seqtools.looking import upstream
 from seqtools.sequence import LazySequence
 from seqtools.showing import place_of, printable
@@ -254,19 +255,6 @@ class Replay:
     def _print(self, line: str) -> None:
         self._lines.append(printable(line.rstrip()))
         print(self._lines[-1], flush=True)
-
-
-def duration(seconds: float) -> str:
-    """Return a time in words."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= 0.9995 * size:
-            return f"{_three(seconds / size)} {unit}"
-    return f"{_three(seconds * 1e6)} µs"
-
-
-def _three(number: float) -> str:
-    """Return a number with three digits."""
-    return f"{number:.0f}" if number >= 99.95 else f"{number:.3g}"  # noqa: PLR2004
 
 
 @contextmanager
