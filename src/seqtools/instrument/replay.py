@@ -23,7 +23,7 @@ _OF_EACH = 3
 """Items of a stage that are printed, the others are counted. Arbitrary."""
 _MOST_STEPS = 100
 """Items of all stages that are printed. Arbitrary."""
-_VALUE = 56
+_VALUE = 72
 """Columns of a value. Arbitrary."""
 _NAME = 20, 44
 """Fewest and most columns of a stage and its index. Arbitrary."""
@@ -238,7 +238,7 @@ class Replay:
         *waiting, failed = [frame.read for frame in self._failed]
         failed.error = error
         self.steps.append(failed)
-        reason = cut(summary(error), 4 * _VALUE)
+        reason = cut(summary(error), 3 * _VALUE)
         times = f"{duration(failed.own):>8} {duration(failed.total):>8}"
         self._print(f"{cut(failed.name, self._width):<{self._width}} {times}  failed")
         self._print("")
