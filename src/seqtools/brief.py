@@ -16,8 +16,8 @@ from seqtools.sources import is_stage
 WIDTH = 60
 """Characters of a value, unless told. Arbitrary: half a line."""
 
-_FIRST = 4
-"""Items of a container that are shown. Arbitrary."""
+_FIRST = 4, 2, 1
+"""Items of a container that are shown, fewer if that is too long. Arbitrary."""
 _DEEPEST = 2
 """Containers in containers that are looked into. Arbitrary."""
 _SMALL = 6
@@ -42,7 +42,12 @@ def brief(value: object, width: int = WIDTH) -> str:
         >>> brief("x" * 1000, width=12)
         "'xxxxxxxxxx…"
     """
-    return cut(_told(value, _DEEPEST, width), width)
+    text = ""
+    for first in _FIRST:
+        text = _told(value, _DEEPEST, width, first)
+        if len(text) <= width:
+            break
+    return cut(text, width)
 
 
 def cut(text: str, width: int) -> str:
@@ -64,10 +69,10 @@ def called(function: Any) -> str:
     return name if isinstance(name, str) and name else type(function).__name__
 
 
-def _told(value: Any, depth: int, width: int) -> str:
+def _told(value: Any, depth: int, width: int, first: int) -> str:
     try:
         for tell in (_thing, _container, _record):
-            text = tell(value, depth, width)
+            text = tell(value, depth, width, first)
             if text is not None:
                 return text
         return repr(value)
@@ -75,9 +80,9 @@ def _told(value: Any, depth: int, width: int) -> str:
         return f"<{type(value).__name__}: its repr raises {type(error).__name__}>"
 
 
-def _thing(value: Any, depth: int, width: int) -> str | None:
+def _thing(value: Any, depth: int, width: int, first: int) -> str | None:
     """Return what is no container."""
-    del depth
+    del depth, first
     kind = type(value)
     if isinstance(value, str | bytes | bytearray):
         return repr(value[:width])
@@ -97,7 +102,7 @@ def _array(value: Any) -> str:
     """Return type, shape and what it is of, and the numbers if they are few."""
     kind, shape = type(value), value.shape
     if not isinstance(shape, tuple) or (shape == () and hasattr(value, "item")):
-        return repr(value)
+        return str(value) if kind.__module__ == "numpy" else repr(value)
     extents = f"({', '.join(map(str, shape))}{',' * (len(shape) == 1)})"
     of = str(getattr(value, "dtype", "")).removeprefix("torch.")
     text = f"{kind.__name__} {extents} {of}".rstrip()
@@ -109,7 +114,7 @@ def _array(value: Any) -> str:
     return text
 
 
-def _container(value: Any, depth: int, width: int) -> str | None:
+def _container(value: Any, depth: int, width: int, first: int) -> str | None:
     """Return the first items of a container, and how many there are more."""
     if isinstance(value, tuple) and hasattr(type(value), "_fields"):
         return None
@@ -117,26 +122,26 @@ def _container(value: Any, depth: int, width: int) -> str | None:
     if kind is None:
         return None
     n = kind.__len__(value)
-    first = islice(kind.items(value) if kind is dict else kind.__iter__(value), _FIRST)
+    shown = islice(kind.items(value) if kind is dict else kind.__iter__(value), first)
     begin, end = _SHAPES[kind]
     if not n and kind in {set, frozenset}:
         return f"{kind.__name__}()"
     if n and not depth:
         return f"{begin}… {n:,}{end}"
     parts = (
-        [_told(part, depth - 1, width) for part in first]
+        [_told(part, depth - 1, width, first) for part in shown]
         if kind is not dict
         else [
-            f"{_told(key, depth - 1, width)}: {_told(part, depth - 1, width)}"
-            for key, part in first
+            f"{_told(key, depth - 1, width, first)}: {_told(part, depth - 1, width, first)}"
+            for key, part in shown
         ]
     )
-    if n > _FIRST:
-        parts.append(f"… {n - _FIRST:,} more")
+    if n > first:
+        parts.append(f"… {n - first:,} more")
     return begin + ", ".join(parts) + "," * (kind is tuple and n == 1) + end
 
 
-def _record(value: Any, depth: int, width: int) -> str | None:
+def _record(value: Any, depth: int, width: int, first: int) -> str | None:
     """Return the fields of a named tuple, or of a dataclass."""
     kind = type(value)
     # that of a dataclass writes out all of every field
@@ -148,5 +153,5 @@ def _record(value: Any, depth: int, width: int) -> str | None:
         return None
     if not depth:
         return f"{kind.__name__}(…)"
-    parts = [f"{n}={_told(getattr(value, n), depth - 1, width)}" for n in names[:_FIRST]]
-    return f"{kind.__name__}({', '.join(parts + ['…'] * (len(names) > _FIRST))})"
+    parts = [f"{n}={_told(getattr(value, n), depth - 1, width, first)}" for n in names[: _FIRST[0]]]
+    return f"{kind.__name__}({', '.join(parts + ['…'] * (len(names) > _FIRST[0]))})"

@@ -31,15 +31,15 @@ def sources_of(stage: Any) -> tuple[Any, ...]:
 def upstream(stage: Any) -> Iterator[Any]:
     """Yield `stage` and the stages that it reads from, each once, what is read first."""
     seen: set[int] = set()
-    left = [(stage, False)]
+    left = [(stage, False)] if is_stage(stage) else []
     while left:
         each, ready = left.pop()
         if ready:
             yield each
-        elif is_stage(each) and id(each) not in seen:
+        elif id(each) not in seen:
             seen.add(id(each))
             left.append((each, True))
-            left.extend((source, False) for source in reversed(sources_of(each)))
+            left.extend((s, False) for s in reversed(sources_of(each)) if is_stage(s))
 
 
 def is_plain(source: Any) -> bool:

@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from seqtools.brief import brief, called, cut
@@ -159,11 +160,13 @@ def _shortened(bars: str, *, last: bool) -> str:
 def _shown_sources(stage: Any) -> list[tuple[str, Any]]:
     """Return what `stage` reads from, with roles; of many the first few, and how many more."""
     sources = sources_of(stage)
-    named = roles(stage, sources)
     if len(sources) <= MOST_SOURCES:
-        return list(zip(named, sources, strict=True))
-    first = list(zip(named, sources[:_FIRST_SOURCES], strict=False))
-    return [*first, ("", _More(len(sources) - _FIRST_SOURCES))]
+        return list(zip(roles(stage, sources), sources, strict=True))
+    first = sources[:_FIRST_SOURCES]
+    return [
+        *zip(roles(stage, first), first, strict=True),
+        ("", _More(len(sources) - _FIRST_SOURCES)),
+    ]
 
 
 # What stands in a line
@@ -187,7 +190,8 @@ def _call(stage: Any) -> str:
     name = stage._name or type(stage).__name__.lower()
     sources = {id(source) for source in sources_of(stage)}
     shown: list[str] = []
-    for parameter, value in _arguments(stage):
+    named, others = _arguments(stage)
+    for parameter, value in [*named, *(("", each) for each in others if id(each) not in sources)]:
         if id(value) in sources or _contains(value, sources):
             continue
         if (value is None or value is False) and (shown or sources):
@@ -197,12 +201,12 @@ def _call(stage: Any) -> str:
     return f"{name}({', '.join(shown)})" if shown else name
 
 
-def _arguments(stage: Any) -> list[tuple[str, Any]]:
-    """Return the names of arguments, empty for those that have none, and their values."""
-    values = stage._args() or ()
+def _arguments(stage: Any) -> tuple[list[tuple[str, Any]], tuple[Any, ...]]:
+    """Return the arguments that have names, and the others."""
+    values = tuple(stage._args() or ())
     code = getattr(type(stage).__init__, "__code__", None)
     names = code.co_varnames[1 : code.co_argcount] if code else ()
-    return [(names[k] if k < len(names) else "", value) for k, value in enumerate(values)]
+    return list(zip(names, values, strict=False)), values[len(names) :]
 
 
 def _contains(value: Any, sources: set[int]) -> bool:
@@ -217,11 +221,11 @@ def roles(stage: Any, sources: tuple[Any, ...]) -> list[str]:
         return [""] * len(sources)
     named: list[tuple[int, str]] = []
     try:
-        for parameter, value in _arguments(stage):
+        for parameter, value in _arguments(stage)[0]:
             if isinstance(value, Mapping):
                 named += [
                     (id(part), cut(key, 20) if isinstance(key, str) else brief(key, 20))
-                    for key, part in value.items()
+                    for key, part in islice(value.items(), len(sources))
                 ]
             elif parameter != "sequence":
                 named.append((id(value), parameter))

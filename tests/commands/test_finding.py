@@ -70,6 +70,16 @@ def test_a_module_of_a_package(folder: Path) -> None:
     (folder / "pack" / "job.py").write_text("from .more import p")
     (folder / "pack" / "more.py").write_text("import seqtools; p = seqtools.arange(3)")
     assert list(find_pipeline("pack.job:p")) == [0, 1, 2]
+    assert find_pipeline("pack/job.py:p") is find_pipeline("pack.job:p")
+
+
+def test_a_file_of_a_package(folder: Path) -> None:
+    (folder / "src" / "parcel" / "sub").mkdir(parents=True)
+    (folder / "src" / "parcel" / "__init__.py").touch()
+    (folder / "src" / "parcel" / "sub" / "__init__.py").touch()
+    (folder / "src" / "parcel" / "sub" / "job.py").write_text("from ..more import p")
+    (folder / "src" / "parcel" / "more.py").write_text("import seqtools; p = seqtools.arange(3)")
+    assert list(find_pipeline("src/parcel/sub/job.py:p")) == [0, 1, 2]
 
 
 def test_a_file_finds_what_stands_beside_it(folder: Path) -> None:

@@ -25,6 +25,7 @@ NO_COMBINATORS = {
     "collate_arrays": "makes a batch: tests/laws/test_collate_arrays.py",
     "explain": "reads an item: tests/instrument",
     "instrument": "a module; what is in it has rows",
+    "instrument.check": "looks for what is wrong: tests/instrument",
     "instrument.explain": "the same as `explain`",
     "instrument.graph": "makes text: tests/instrument",
     "prefetch": "tests/engines",

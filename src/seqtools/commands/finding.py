@@ -42,6 +42,8 @@ def find_pipeline(text: str) -> LazySequence[Any]:
     The module is imported, so its top level runs; `__name__` is not `"__main__"` then. A file
     is imported with its folder as the first place where it finds other modules, as a script is.
 
+    A file of a package, whose folder has an `__init__.py`, is imported as a module of that.
+
     Args:
         text: `MODULE:NAME`, where `MODULE` is a module or the path of a Python file, and `NAME`
             that of a pipeline in it, or of a function without arguments that returns one. It
@@ -66,7 +68,7 @@ def find_pipeline(text: str) -> LazySequence[Any]:
 def _module(place: str) -> ModuleType:
     if place.endswith(".py") or os.sep in place or "/" in place:
         return _file(place)
-    if os.getcwd() not in sys.path:
+    if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     try:
         found: ModuleType = _run(
@@ -86,19 +88,28 @@ def _file(path: str) -> ModuleType:
         near = difflib.get_close_matches(name, files, n=1)
         advice = f": did you mean {os.path.join(folder, near[0])}?" if near else ""
         raise Refused(f"there is no file {path}{advice}")
-    folder, file = os.path.split(os.path.abspath(path))
-    name = file.removesuffix(".py")
+    file = os.path.abspath(path)
+    folder, last = os.path.split(file)
+    name = last.removesuffix(".py")
     if "." in name:
         raise Refused(f"{path} cannot be imported, as its name has a dot: rename it")
-    if sys.path[:1] != [folder]:
-        sys.path.insert(0, folder)
+    _search_first(folder)
+    while os.path.isfile(os.path.join(folder, "__init__.py")):  # a module of a package
+        folder, package = os.path.split(folder)
+        name = f"{package}.{name}"
+        _search_first(folder)
     module = sys.modules.get(name)
     if module is None:
         module = _run(lambda: importlib.import_module(name), path)
     # a module of the interpreter may have been there before it
-    if not _is_at(module, os.path.join(folder, file)):
+    if not _is_at(module, file):
         raise Refused(f"{path} has the name of another module that is in use, {name}: rename it")
     return module
+
+
+def _search_first(folder: str) -> None:
+    if sys.path[:1] != [folder]:
+        sys.path.insert(0, folder)
 
 
 def _is_at(module: ModuleType, path: str) -> bool:

@@ -119,7 +119,7 @@ def inlined(sequence: LazySequence[Any], watch: Watch) -> Watched:
 
 def _copy(stage: Any, sources: list[Watched]) -> Any:
     """Return `stage` over other `sources`."""
-    if type(stage)._peek is not LazySequence._peek:
+    if stage._keeps_items and type(stage)._peek is not LazySequence._peek:
         return Kept(stage, sources[0])
     if stage._reads_ahead:
         _, options = stage._args()

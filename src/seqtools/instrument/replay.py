@@ -14,6 +14,7 @@ from seqtools.errors import EndOfSequence, EvaluationError, described, summary
 from seqtools.indices import Indices, is_run
 from seqtools.instrument.blame import blame, post_mortem
 from seqtools.instrument.inlined import Watched, inlined
+from seqtools.instrument.words import duration
 from seqtools.looking import upstream
 from seqtools.sequence import LazySequence
 from seqtools.showing import place_of, printable
@@ -22,7 +23,7 @@ _OF_EACH = 3
 """Items of a stage that are printed, the others are counted. Arbitrary."""
 _MOST_STEPS = 100
 """Items of all stages that are printed. Arbitrary."""
-_VALUE = 56
+_VALUE = 72
 """Columns of a value. Arbitrary."""
 _NAME = 20, 44
 """Fewest and most columns of a stage and its index. Arbitrary."""
@@ -237,7 +238,7 @@ class Replay:
         *waiting, failed = [frame.read for frame in self._failed]
         failed.error = error
         self.steps.append(failed)
-        reason = cut(summary(error), 4 * _VALUE)
+        reason = cut(summary(error), 3 * _VALUE)
         times = f"{duration(failed.own):>8} {duration(failed.total):>8}"
         self._print(f"{cut(failed.name, self._width):<{self._width}} {times}  failed")
         self._print("")
@@ -254,19 +255,6 @@ class Replay:
     def _print(self, line: str) -> None:
         self._lines.append(printable(line.rstrip()))
         print(self._lines[-1], flush=True)
-
-
-def duration(seconds: float) -> str:
-    """Return a time in words."""
-    for unit, size in (("s", 1.0), ("ms", 1e-3)):
-        if seconds >= 0.9995 * size:
-            return f"{_three(seconds / size)} {unit}"
-    return f"{_three(seconds * 1e6)} µs"
-
-
-def _three(number: float) -> str:
-    """Return a number with three digits."""
-    return f"{number:.0f}" if number >= 99.95 else f"{number:.3g}"  # noqa: PLR2004
 
 
 @contextmanager
