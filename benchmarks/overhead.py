@@ -76,9 +76,10 @@ def run() -> bool:
                 times = {}
                 for profiled in (False, True) if turn % 2 else (True, False):
                     source = seqtools.smap(function, seqtools.arange(n))
-                    with seqtools.prefetch(source, **options) as p:
-                        with instrument.profile(p) if profiled else nullcontext():
-                            times[profiled] = read(p, n)
+                    p = seqtools.prefetch(source, **options)
+                    with instrument.profile(p) if profiled else nullcontext():
+                        times[profiled] = read(p, n)
+                    p.close()
                 ratios.append(times[True] / times[False])
             middle = statistics.median(ratios) - 1
             spread = f"{min(ratios) - 1:+.1%} to {max(ratios) - 1:+.1%}"

@@ -32,8 +32,9 @@ a microsecond, as it is a system call: so it costs 1 % at most."""
 
 SEND, LOAD, WAIT, USE, OVER, FILL, LATE = range(-1, -8, -1)
 """What there is besides the numbers of stages: a worker hands `many` values over, in `which` bytes;
-who reads takes them; the consumer waits for an item, and uses it, which is written if its processor
-time is known; there was none, at the end; the window has `many` items ready, of `which` at most; a thread waited for the interpreter's lock."""
+who reads takes them; the consumer waits for an item, and uses it, which is written if its
+processor time is known; there was none, at the end; the window has `many` items ready, of `which`
+at most; a thread waited for the interpreter's lock."""
 
 
 class Record(NamedTuple):
