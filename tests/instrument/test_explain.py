@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import count
 from typing import Any
 
@@ -208,6 +208,15 @@ def test_a_stage_that_fails_behind_many_items(capsys: Shown) -> None:
     assert "  in Collation.__call__, " in told
 
 
+@pytest.fixture
+def tracing() -> Iterator[None]:
+    """Have whoever measures the coverage go on after `pdb`, which takes its place."""
+    before = sys.gettrace()
+    yield
+    sys.settrace(before)
+
+
+@pytest.mark.usefixtures("tracing")
 @pytest.mark.parametrize("command", ["p x", "p x + 1"])
 def test_the_debugger_stands_where_the_users_code_failed(
     capsys: Shown, monkeypatch: pytest.MonkeyPatch, command: str

@@ -93,11 +93,11 @@ def _file(path: str) -> ModuleType:
     name = last.removesuffix(".py")
     if "." in name:
         raise Refused(f"{path} cannot be imported, as its name has a dot: rename it")
-    _search_first(folder)
     while os.path.isfile(os.path.join(folder, "__init__.py")):  # a module of a package
         folder, package = os.path.split(folder)
         name = f"{package}.{name}"
-        _search_first(folder)
+    if sys.path[:1] != [folder]:
+        sys.path.insert(0, folder)
     module = sys.modules.get(name)
     if module is None:
         module = _run(lambda: importlib.import_module(name), path)
@@ -105,11 +105,6 @@ def _file(path: str) -> ModuleType:
     if not _is_at(module, file):
         raise Refused(f"{path} has the name of another module that is in use, {name}: rename it")
     return module
-
-
-def _search_first(folder: str) -> None:
-    if sys.path[:1] != [folder]:
-        sys.path.insert(0, folder)
 
 
 def _is_at(module: ModuleType, path: str) -> bool:
