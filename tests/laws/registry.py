@@ -28,6 +28,8 @@ NO_COMBINATORS = {
     "instrument.check": "looks for what is wrong: tests/instrument",
     "instrument.explain": "the same as `explain`",
     "instrument.graph": "makes text: tests/instrument",
+    "instrument.Profile": "what is measured",
+    "instrument.profile": "measures: tests/profiling",
     "prefetch": "tests/engines",
     "seterr": "a setting",
 }

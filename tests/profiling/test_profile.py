@@ -12,8 +12,10 @@ from typing import Any
 import pytest
 
 import seqtools
+import seqtools.testing
 from seqtools import instrument, recording
 from tests.engines.engines import OPTIONS
+from tests.laws.registry import ROWS, Row
 
 N = 40
 
@@ -242,3 +244,34 @@ def test_the_page_is_whole_and_needs_nothing(measured: instrument.Profile, tmp_p
     assert "<script" not in text
     assert 'data-lane="worker 2"' in text
     assert measured.report().splitlines()[0] in text
+
+
+# ---------------------------------------------------------------------------- combinators
+
+
+def items_of(p: Any) -> list[str]:
+    """Return the items, up to some number, and errors in their places."""
+    items, found = iter(p), []
+    while len(found) < 40:
+        try:
+            item = next(items)
+            found.append(repr(list(item) if isinstance(item, seqtools.LazySequence) else item))
+        except StopIteration:
+            break
+        except seqtools.EvaluationError as error:
+            found.append(str(error))
+    return found
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_every_combinator_is_the_same_while_it_is_profiled(row: Row) -> None:
+    def made() -> Any:
+        return row.build(*(seqtools.testing.Probe(values) for values in row.sources))
+
+    expected = items_of(made())
+    p = made()
+    with instrument.profile(p) as measured:
+        assert items_of(p) == expected
+        if row.length == "known":
+            assert items_of(p[1:3]) == expected[1:3]
+    assert measured.snapshot()["items"] >= len(expected)

@@ -118,6 +118,17 @@ class Watched(LazySequence[T]):
         return _Iterator(reversed(self._sequence), indices, self._consumer)
 
 
+def plain(stage: Any, cls: type[Any]) -> Any:
+    """Return a copy of `stage` that has this class, and shares all else."""
+    copy = object.__new__(cls)
+    for parent in cls.__mro__:
+        for name in parent.__dict__.get("__slots__", ()):
+            if name not in {"__weakref__", "__dict__"} and hasattr(stage, name):
+                setattr(copy, name, getattr(stage, name))
+    getattr(copy, "__dict__", {}).update(getattr(stage, "__dict__", {}))
+    return copy
+
+
 class Profiled:
     """Marks the class that a pipeline has while it is profiled."""
 
@@ -130,15 +141,6 @@ def profiled(cls: type[Any], watched: Watched[Any]) -> type[Any]:
     That an object changes its class leaves all of its methods as they are, and as fast.
     """
 
-    def unprofiled(self: Any, protocol: Any) -> Any:
-        copy = object.__new__(cls)
-        for parent in cls.__mro__:
-            for name in parent.__dict__.get("__slots__", ()):
-                if name not in {"__weakref__", "__dict__"} and hasattr(self, name):
-                    setattr(copy, name, getattr(self, name))
-        getattr(copy, "__dict__", {}).update(getattr(self, "__dict__", {}))
-        return copy.__reduce_ex__(protocol)
-
     read: dict[str, Any] = {
         "__slots__": (),
         "__module__": cls.__module__,
@@ -149,6 +151,6 @@ def profiled(cls: type[Any], watched: Watched[Any]) -> type[Any]:
         "_get": lambda _, i: watched._get(i),
         "_get_many": lambda _, indices: watched._get_many(indices),
         "_slice": lambda _, key: watched._slice(key),
-        "__reduce_ex__": unprofiled,
+        "__reduce_ex__": lambda self, protocol: plain(self, cls).__reduce_ex__(protocol),
     }
     return type(cls.__name__, (cls, Profiled), read)

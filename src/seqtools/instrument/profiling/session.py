@@ -8,7 +8,7 @@ from time import perf_counter_ns
 from typing import Any, Self
 
 from seqtools import recording
-from seqtools.instrument.profiling.consumer import Consumer, Profiled, Watched, profiled
+from seqtools.instrument.profiling.consumer import Consumer, Profiled, Watched, plain, profiled
 from seqtools.instrument.profiling.probes import Twin
 from seqtools.instrument.profiling.tracks import Facts, Recording
 from seqtools.prefetching.cores import usable_cores
@@ -52,7 +52,10 @@ class Profile:
         facts = Facts(twin.stages, twin.top, usable_cores())
         self._recording = Recording(self._book.folder, facts)
         self._class = type(self._sequence)
-        watched = Watched(twin.sequence, Consumer(self._book, twin))
+        copy: Any = twin.sequence
+        if copy is self._sequence:  # which is going to be read by what reads the copy
+            copy = plain(copy, self._class)
+        watched = Watched(copy, Consumer(self._book, twin))
         threads = any(p._options.method != "process" for p in twin.prefetches)  # noqa: SLF001 -- ours
         self._watcher = _Watcher(self._book) if threads else None
         self._measuring = True
