@@ -53,3 +53,14 @@ class Engine(Protocol):
 
     def close(self, *, wait: bool = True) -> None:
         """Stop all work; with `wait`, see to it that workers have gone."""
+
+    def busy(self) -> int:
+        """Return how many workers are evaluating something, as far as is known by now.
+
+        It waits for nobody, and may be called at any time, by any thread. A worker that is
+        still starting is not busy; one whose last answer was not received yet counts.
+        """
+
+    @property
+    def nworkers(self) -> int:
+        """The number of workers, those included that are still to be started."""

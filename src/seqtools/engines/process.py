@@ -24,6 +24,7 @@ import warnings
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from seqtools import recording
 from seqtools.engines import faults, frames
 from seqtools.engines.base import AHEAD, END, PAUSE
 from seqtools.engines.crews import Crew, Ended, Member, Results
@@ -189,6 +190,15 @@ class ProcessEngine:
         if self._payload is not None:
             os.close(self._payload)
 
+    def busy(self) -> int:
+        """Return how many workers are ready and have something to answer."""
+        return sum([worker.ready and bool(worker.blocks) for worker in self._workers])
+
+    @property
+    def nworkers(self) -> int:
+        """The number of workers."""
+        return self._nworkers
+
     def _warn_of_copies(self) -> None:
         message = (
             f"more than {self._budget.most >> 20:,} MB of values from worker processes are kept: "
@@ -310,7 +320,10 @@ class ProcessEngine:
             return [END]
         if result.missing:
             raise MemoryError(f"no {result.missing >> 20:,} MB for what was sent")
+        began = time.perf_counter_ns() if recording.active else 0
         loaded: list[Any] = self._loader.loads(parts[0], parts[1:])
+        if began:
+            recording.note(recording.LOAD, result.count, sum(map(len, parts)), began)
         if faults.armed:
             faults.reach("consumer-loaded")
         if result.kind == frames.FAILURE:

@@ -163,6 +163,15 @@ class ThreadEngine:
                 warnings.warn(message, RuntimeWarning, stacklevel=2)
         self._abandoned.clear()
 
+    def busy(self) -> int:
+        """Return how many threads are at an item; one that was abandoned does not count."""
+        return sum([desk.item is not None for desk in self._desks])
+
+    @property
+    def nworkers(self) -> int:
+        """The number of threads, whether they have started or not."""
+        return self._nworkers
+
     def _expire(self) -> float:
         """Give up items that take too long; return when to look again, in seconds."""
         pause = PAUSE

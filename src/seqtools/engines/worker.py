@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from seqtools import buffers
+from seqtools import buffers, recording
 from seqtools.engines import faults, frames
 from seqtools.engines.exceptions import Parcel
 from seqtools.engines.shipping import Dumper, Loader
@@ -107,6 +107,7 @@ class Worker:
         if not count:
             return done
         parts = Parts(self._slots)
+        began = time.perf_counter_ns() if recording.active else 0
         try:
             body = self._dumper.dumps(values, parts.add)
             if faults.armed:
@@ -126,7 +127,10 @@ class Worker:
             return done + 1
         head = (task.block, done, count, frames.VALUES, took)
         values.clear()  # what nobody refers to any more can be given away as it is
-        frames.write_result(self._fd, head, *parts.sent(body))
+        sent = parts.sent(body)
+        frames.write_result(self._fd, head, *sent)
+        if began:
+            recording.note(recording.SEND, count, sum(map(frames.length, sent)), began)
         return done + count
 
     def _fail(self, block: int, done: int, error: BaseException, took: float) -> None:

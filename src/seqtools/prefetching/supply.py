@@ -13,6 +13,7 @@ from seqtools.engines.base import END, Engine
 from seqtools.errors import Failure, WorkerStartError
 from seqtools.prefetching.cursors import Cursor
 from seqtools.prefetching.idle import FOREVER, watch
+from seqtools.prefetching.load import Load
 from seqtools.prefetching.sizes import sample
 from seqtools.prefetching.turns import TAKEN, Reception, Turns
 from seqtools.prefetching.window import Window
@@ -114,6 +115,14 @@ class Supply(Turns):
         self._attend()
         self._end()
         return left  # type: ignore[no-any-return]
+
+    def load(self) -> Load:
+        """Return how far ahead it is and who works, without waiting for a turn."""
+        engine = self._engine
+        if engine is None or self._forks != len(_forks):
+            return Load()
+        window = self._window
+        return Load(*window.fill(), window.capacity, engine.busy(), engine.nworkers)
 
     # Between turns
 
