@@ -16,13 +16,13 @@ from typing import Any, NamedTuple
 import seqtools
 from benchmarks import rounds
 from seqtools import instrument
+from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.verdict import (
     CONSUMER,
     LOADING,
     LOCK,
     SLOW,
     TRANSFER,
-    Case,
     judge,
 )
 

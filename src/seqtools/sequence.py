@@ -162,7 +162,7 @@ class LazySequence(Sequence[T]):
         """Return what is worth knowing of this stage, which `repr` shows behind its arguments."""
         return ""
 
-    def _call(self) -> str | None:
+    def _as_call(self) -> str | None:
         """Return this stage as `repr` names it; with `None`, it is its name and its `_args`."""
         return None
 
@@ -505,7 +505,7 @@ class Slice(Rearrangement[T]):
     def _args(self) -> tuple[Any, ...]:
         return self._sequences[0], self._range
 
-    def _call(self) -> str:
+    def _as_call(self) -> str:
         """Return the slicing that makes this view."""
         places = self._range or range(0)  # an empty one can begin before the first item
         stop = places.stop if places.stop >= 0 else None

@@ -175,7 +175,7 @@ def _shown_sources(stage: Any) -> list[tuple[str, Any]]:
 def head(stage: Any) -> str:
     """Return name and arguments of `stage`, and what it remarks."""
     try:
-        text = stage._call() or _call(stage)
+        text = stage._as_call() or _call(stage)
     except Exception:  # noqa: BLE001 -- a stage of the user's
         text = type(stage).__name__.lower()
     try:

@@ -276,7 +276,7 @@ class PicklesItems(Same):
     def _args(self) -> tuple[Any, ...]:
         return (list(self),)
 
-    def _call(self) -> str:
+    def _as_call(self) -> str:
         return "pickles items"
 
 

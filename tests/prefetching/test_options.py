@@ -84,7 +84,7 @@ def test_what_is_no_sequence_is_refused() -> None:
 
 def test_repr_begins_with_the_call() -> None:
     p = seqtools.prefetch([1], 2, "process", 5, start_hook=print, seed=3, start_method="fork")
-    assert p._call() == (
+    assert p._as_call() == (
         "prefetch(nworkers=2, method='process', max_cached=5, start_hook=print, seed=3, "
         "start_method='fork')"
     )

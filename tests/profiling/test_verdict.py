@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from seqtools.instrument.profiling import report
+from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.verdict import (
     CONSUMER,
     LOADING,
@@ -10,7 +11,6 @@ from seqtools.instrument.profiling.verdict import (
     SHORT,
     SLOW,
     TRANSFER,
-    Case,
     judge,
 )
 from tests.profiling.synthetic import (

@@ -146,7 +146,7 @@ class Prefetch(LazySequence[T]):
         """Pickle the recipe, where it was made, and its mark."""
         return _remade, (*self._args(), self._origin, self._mark)
 
-    def _call(self) -> str:
+    def _as_call(self) -> str:
         """Return the call that makes this sequence, without its source."""
         return f"prefetch({self._options})"
 

@@ -140,7 +140,6 @@ def profiled(cls: type[Any], watched: Watched[Any]) -> type[Any]:
 
     That an object changes its class leaves all of its methods as they are, and as fast.
     """
-
     read: dict[str, Any] = {
         "__slots__": (),
         "__module__": cls.__module__,

@@ -4,6 +4,7 @@ import html
 import os
 from collections.abc import Iterator
 
+from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.report import asides, ceiling, effect, headline, in_order, notes
 from seqtools.instrument.profiling.tracks import (
     BACKGROUND,
@@ -15,7 +16,7 @@ from seqtools.instrument.profiling.tracks import (
     Recording,
     Track,
 )
-from seqtools.instrument.profiling.verdict import Case, judge
+from seqtools.instrument.profiling.verdict import judge
 from seqtools.instrument.profiling.words import lasting, share
 
 _WIDTH = 1000

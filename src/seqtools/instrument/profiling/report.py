@@ -4,9 +4,11 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from seqtools.instrument.profiling.advice import Advice
+from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.measures import Figures
 from seqtools.instrument.profiling.tracks import Recording
-from seqtools.instrument.profiling.verdict import Advice, Case, judge
+from seqtools.instrument.profiling.verdict import judge
 from seqtools.instrument.profiling.words import lasting, share, volume
 
 _HEADS = ("calls", "own time", "mean", "95 %", "computes", "")
