@@ -77,6 +77,7 @@ def evaluate(x):
 
 PRINTING = """
 def evaluate(x):
+    print("a line, printed again and again", x)
     send(begun)
     while True:
         print("a line, printed again and again", x)

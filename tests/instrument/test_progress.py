@@ -254,9 +254,9 @@ def test_side_by_side(terminal: Terminal) -> None:
 def test_a_copy_has_all_options_but_the_file(terminal: Terminal) -> None:
     shown = progress([1, 2], file=terminal, desc="one", disable=True)
     copy = pickle.loads(pickle.dumps(shown))
-    assert repr(copy) == "progress([1, 2], desc='one', disable=True)"
+    assert repr(copy).startswith("progress(desc='one', disable=True) ")
     assert copy._origin == shown._origin  # type: ignore[attr-defined]
-    assert repr(progress([1, 2])) == "progress([1, 2])"
+    assert repr(progress([1, 2])).startswith("progress() ")
 
 
 def test_items_are_assigned_through_slices(terminal: Terminal) -> None:

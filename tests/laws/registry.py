@@ -24,7 +24,13 @@ NO_COMBINATORS = {
     "SerializableFunc": "wraps a function",
     "close_all": "tests/prefetching",
     "collate_arrays": "makes a batch: tests/laws/test_collate_arrays.py",
+    "explain": "reads an item: tests/instrument",
     "instrument": "a module; what is in it has rows",
+    "instrument.check": "looks for what is wrong: tests/instrument",
+    "instrument.explain": "the same as `explain`",
+    "instrument.graph": "makes text: tests/instrument",
+    "instrument.Profile": "what is measured",
+    "instrument.profile": "measures: tests/profiling",
     "prefetch": "tests/engines",
     "seterr": "a setting",
 }

@@ -164,6 +164,11 @@ class TaskReader:
         return os.read(self._fd, 1 << 16)
 
 
+def length(part: Any) -> int:
+    """Return the bytes of a part of a result, wherever they are."""
+    return part[0] if isinstance(part, Place) else memoryview(part).nbytes
+
+
 def write_result(fd: int, head: tuple[Any, ...], *parts: Any) -> None:
     """Write a result, waiting until all of it is taken.
 

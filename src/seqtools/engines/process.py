@@ -25,6 +25,7 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
+from seqtools import recording
 from seqtools.engines import faults, frames
 from seqtools.engines.base import AHEAD, END, PAUSE
 from seqtools.engines.crews import Crew, Ended, Member, Results
@@ -346,7 +347,10 @@ class ProcessEngine:
             return [END]
         if result.missing:
             raise MemoryError(f"no {result.missing >> 20:,} MB for what was sent")
+        began = time.perf_counter_ns() if recording.active else 0
         loaded: list[Any] = self._loader.loads(parts[0], parts[1:])
+        if began:
+            recording.note(recording.LOAD, result.count, sum(map(len, parts)), began)
         if faults.armed:
             faults.reach("consumer-loaded")
         if result.kind == frames.FAILURE:

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from seqtools import buffers
+from seqtools import buffers, recording
 from seqtools.engines import faults, frames
 from seqtools.engines.base import here
 from seqtools.engines.exceptions import Parcel
@@ -109,6 +109,7 @@ class Worker:
         if not count:
             return done
         parts = Parts(self._slots)
+        began = time.perf_counter_ns() if recording.active else 0
         try:
             body = self._dumper.dumps(values, parts.add)
             if faults.armed:
@@ -128,7 +129,10 @@ class Worker:
             return done + 1
         head = (task.block, done, count, frames.VALUES, took)
         values.clear()  # what nobody refers to any more can be given away as it is
-        self._outlet.answer(head, *parts.sent(body))
+        sent = parts.sent(body)
+        self._outlet.answer(head, *sent)
+        if began:
+            recording.note(recording.SEND, count, sum(map(frames.length, sent)), began)
         return done + count
 
     def _fail(self, block: int, done: int, error: BaseException, took: float) -> None:

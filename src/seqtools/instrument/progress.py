@@ -9,6 +9,7 @@ from itertools import chain, repeat
 from time import perf_counter
 from typing import Any, TypeVar
 
+from seqtools.brief import brief
 from seqtools.checks import check_source
 from seqtools.engines import showing
 from seqtools.engines.base import here
@@ -23,16 +24,14 @@ T = TypeVar("T")
 _NOTHING: Any = object()
 _open: dict[int, weakref.ref[Any]] = {}
 """Bars that are shown, by their identity: one that was interrupted is closed when it is dropped."""
+_LONGEST = 30
+"""Characters that a repr shows of an option. Arbitrary."""
 _INTERVAL = 0.1
 """Seconds between two looks at the bar, as is the default of tqdm."""
 
 
 class Options(dict[str, Any]):
     """Options of tqdm; a file is none of the pickled ones, as it belongs to this process."""
-
-    def __repr__(self) -> str:
-        """Return the options as they would be written."""
-        return ", ".join(f"{name}={value!r}" for name, value in self.items())
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle all but the file."""
@@ -81,7 +80,11 @@ class Progress(Observing[T]):
         return Progress(sources[0], self._options)
 
     def _args(self) -> tuple[Any, ...]:
-        return (self._sequence, self._options) if self._options else (self._sequence,)
+        return self._sequence, self._options
+
+    def _as_call(self) -> str:
+        shown = [f"{name}={brief(value, _LONGEST)}" for name, value in self._options.items()]
+        return f"progress({', '.join(shown)})"
 
 
 class _Run:
@@ -270,8 +273,8 @@ def progress(sequence: Source[T], **options: Any) -> LazySequence[T]:
 
     Example:
         >>> shown = progress([10, 20, 30], desc="reading", disable=True)
-        >>> list(shown), shown[-1], shown
-        ([10, 20, 30], 30, progress([10, 20, 30], desc='reading', disable=True))
+        >>> list(shown), shown[-1], len(shown[1:])
+        ([10, 20, 30], 30, 2)
     """
     check_source(sequence)
     if options:

@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+from seqtools.brief import brief
 from seqtools.engines.base import Engine, here
 from seqtools.engines.seeding import seeded
 from seqtools.indices import ENDLESS, Indices
@@ -94,7 +95,7 @@ class Prefetch(LazySequence[T]):
         del value
         message = (
             f"items of a prefetch cannot be assigned: assign item {i} of its source "
-            f"{self._sequence!r:.200}, then call refresh()"
+            f"{brief(self._sequence)}, then call refresh()"
         )
         raise TypeError(message)
 
@@ -145,9 +146,9 @@ class Prefetch(LazySequence[T]):
         """Pickle the recipe, where it was made, and its mark."""
         return _remade, (*self._args(), self._origin, self._mark)
 
-    def __repr__(self) -> str:
-        """Return the call that makes this sequence."""
-        return f"prefetch({self._sequence!r}, {self._options})"
+    def _as_call(self) -> str:
+        """Return the call that makes this sequence, without its source."""
+        return f"prefetch({self._options})"
 
     def _load(self) -> Load:
         """Return how far ahead it is and who works, for instruments: see `Load`."""
