@@ -1,5 +1,6 @@
 """Profiles of real pipelines, inline and under every engine."""
 
+import io
 import json
 import os
 import pickle
@@ -199,6 +200,17 @@ def test_a_profile_is_of_a_pipeline_and_for_once() -> None:
     assert "too short to tell" in measured.verdict()
     with pytest.raises(RuntimeError, match="measures once"), measured:
         pass
+
+
+def test_a_progress_bar_may_be_around_what_is_profiled() -> None:
+    p = seqtools.prefetch(seqtools.smap(abs, range(N)), 2)
+    shown = io.StringIO()
+    bar = instrument.progress(p, file=shown, disable=False, mininterval=0)
+    with instrument.profile(p) as measured:
+        assert list(bar) == list(range(N))
+    assert measured.snapshot()["items"] == N
+    assert "/2 busy" in shown.getvalue()
+    assert f"{N}/{N}" in shown.getvalue()
 
 
 def test_nothing_is_written_without_a_profile() -> None:
