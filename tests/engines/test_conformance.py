@@ -61,10 +61,9 @@ def test_what_is_there_can_be_asked_without_waiting(make: Make, fifo: MakeFifo) 
 
 
 def test_who_is_at_work_can_be_counted(make: Make, fifo: MakeFifo) -> None:
-    begun, gates = fifo(), [fifo(), fifo()]
+    gates = fifo(), fifo()
 
     def get(i: int) -> int:
-        begun.send()
         gates[i // 2].wait()
         return i
 
@@ -74,9 +73,9 @@ def test_who_is_at_work_can_be_counted(make: Make, fifo: MakeFifo) -> None:
     engine.submit([0, 1])
     assert len(collect(engine, 2)) == 2
     assert (engine.busy(), engine.nworkers) == (0, 2)
-    begun.wait(2)
     engine.submit([2, 3])
-    begun.wait(2)
+    while engine.busy() < 2:
+        assert not engine.receive(wait=False)
     assert engine.busy() == 2
     gates[1].send(9)
     assert len(collect(engine, 2)) == 2

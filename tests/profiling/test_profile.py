@@ -1,10 +1,13 @@
 """Profiles of real pipelines, inline and under every engine."""
 
+import io
 import json
 import os
 import pickle
+import signal
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -38,7 +41,10 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def calls(measured: instrument.Profile) -> dict[str, int]:
-    return {stage["stage"]: stage["calls"] for stage in measured.snapshot()["stages"]}
+    told: Counter[str] = Counter()
+    for stage in measured.snapshot()["stages"]:
+        told[stage["stage"]] += stage["calls"]
+    return dict(told)
 
 
 @pytest.mark.parametrize("method", [*OPTIONS])
@@ -196,10 +202,56 @@ def test_a_profile_is_of_a_pipeline_and_for_once() -> None:
         pass
 
 
+def test_a_progress_bar_may_be_around_what_is_profiled() -> None:
+    p = seqtools.prefetch(seqtools.smap(abs, range(N)), 2)
+    shown = io.StringIO()
+    bar = instrument.progress(p, file=shown, disable=False, mininterval=0)
+    with instrument.profile(p) as measured:
+        assert list(bar) == list(range(N))
+    assert measured.snapshot()["items"] == N
+    assert "/2 busy" in shown.getvalue()
+    assert f"{N}/{N}" in shown.getvalue()
+
+
 def test_nothing_is_written_without_a_profile() -> None:
     with seqtools.prefetch(seqtools.smap(abs, range(5)), 1, method="process") as p:
         assert list(p) == list(range(5))
     assert recording.active == ()
+
+
+@pytest.mark.parametrize("method", ["thread", "process"])
+def test_a_prefetch_in_a_prefetch_is_measured_where_it_is_read(method: str) -> None:
+    inner = seqtools.prefetch(seqtools.smap(abs, range(30)), 2, method="thread")
+    outer = seqtools.prefetch(seqtools.smap(broken, seqtools.smap(add_eight, inner)), 1, method)
+    with instrument.profile(outer) as measured:
+        assert list(outer) == list(range(8, 38))
+    told = calls(measured)
+    assert told == {
+        "prefetch": 30 + 30, "smap(broken)": 30, "smap(add_eight)": 30, "smap(abs)": 30,
+    }  # fmt: skip
+    assert measured.snapshot()["workers"] == 1
+
+
+def add_eight(x: int) -> int:
+    return x + 8
+
+
+def test_a_worker_that_dies_leaves_what_it_has_written(tmp_path: Path) -> None:
+    died = tmp_path / "died"
+
+    def fatal(x: int) -> int:
+        if x == 20 and not died.exists():
+            died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return x
+
+    p = seqtools.prefetch(seqtools.smap(fatal, range(N)), 1, method="process")
+    with instrument.profile(p) as measured:
+        assert list(p) == list(range(N))
+    assert died.exists()
+    snapshot = measured.snapshot()
+    assert snapshot["items"] == N
+    assert snapshot["stages"][1]["calls"] >= N  # what was lost is evaluated again
 
 
 # ---------------------------------------------------------------------------- files

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from tqdm import tqdm
 
 import seqtools
 from seqtools import instrument
@@ -43,17 +42,15 @@ def read(batches: seqtools.LazySequence[Codes], title: str) -> Epoch:
     """Return all `batches`, with a progress bar if someone is watching."""
     epoch = Epoch()
     began = time.perf_counter()
-    reader = iter(batches)
-    with tqdm(total=len(batches), desc=title, unit="batch", disable=None, leave=False) as bar:
-        while True:
-            try:
-                epoch.batches.append(next(reader))
-            except StopIteration:
-                break
-            except seqtools.EvaluationError as error:  # the reader goes on behind it
-                epoch.batches.append(None)
-                epoch.errors.append(error)
-            bar.update()
+    reader = iter(instrument.progress(batches, desc=title, unit="batch", leave=False))
+    while True:
+        try:
+            epoch.batches.append(next(reader))
+        except StopIteration:
+            break
+        except seqtools.EvaluationError as error:  # the reader goes on behind it
+            epoch.batches.append(None)
+            epoch.errors.append(error)
     epoch.seconds = time.perf_counter() - began
     return epoch
 

@@ -45,7 +45,8 @@ class Engine(Protocol):
         """Return at least one (index, outcome), waiting for it; nothing after `close`.
 
         Without `wait`, return what is there, perhaps nothing. An outcome is a value, a
-        `Failure`, or `END`.
+        `Failure`, or `END`. Nothing may be returned with `wait` too, when a worker has printed
+        something, so that who waits can show it.
 
         Raises:
             WorkerStartError: If nothing can be evaluated; the engine must be closed.

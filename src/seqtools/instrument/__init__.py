@@ -5,6 +5,7 @@ from seqtools.instrument.debug import debug
 from seqtools.instrument.explain import explain
 from seqtools.instrument.graph import graph
 from seqtools.instrument.profiling.session import Profile, profile
+from seqtools.instrument.progress import progress
 from seqtools.instrument.throughput import monitor_throughput
 
 __all__ = [
@@ -15,4 +16,5 @@ __all__ = [
     "graph",
     "monitor_throughput",
     "profile",
+    "progress",
 ]

@@ -10,6 +10,7 @@ from typing import Any
 
 from seqtools.engines.apart import apart
 from seqtools.engines.base import END, Engine
+from seqtools.engines.showing import show_last
 from seqtools.errors import Failure, WorkerStartError
 from seqtools.prefetching.cursors import Cursor
 from seqtools.prefetching.idle import FOREVER, watch
@@ -102,6 +103,7 @@ class Supply(Turns):
             self._take_turn(self._tidy, seconds=_PATIENCE if wait else 0)
             self._attend()
             self._end(wait=wait)
+            show_last(wait=wait)
         except BaseException:
             self._interrupted()
             raise

@@ -6,9 +6,12 @@ from typing import Any, NamedTuple
 from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.measures import Figures
 from seqtools.instrument.profiling.model import Estimate, predict
+from seqtools.instrument.profiling.probes import Stage
 
 _WORTH = 0.92
 """Share of the time that must be left by a change for it to be worth trying. Arbitrary."""
+_WORTH_A_LINE = 0.98
+"""The same where it only takes another number, or a line."""
 _MOST_THREADS = 32
 _WORKERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 """Numbers of workers that are tried, as far as there may be so many."""
@@ -33,12 +36,13 @@ def for_loading(case: Case, *, lonely: bool, transfer: bool) -> Iterator[Advice]
         lonely: Whether it waits for one item.
         transfer: Whether it waits for values on their way from processes.
     """
+    now = case.measures.seconds
     tried = [*_workers(case, transfer=transfer)]
     if lonely:
         tried += _window(case)
-    elif not (transfer or case.locked or case.crowded):
-        tried += _overlap(case)
-    yield from (a for a in tried if a.seconds < _WORTH * case.measures.seconds)
+    yield from (a for a in tried if a.seconds < _WORTH * now)
+    if not (lonely or transfer or case.locked or case.crowded):
+        yield from (a for a in _overlap(case) if a.seconds < _WORTH_A_LINE * now)
 
 
 def _best(case: Case, method: str, most: int) -> tuple[int, float]:
@@ -101,43 +105,31 @@ def _window(case: Case) -> Iterator[Advice]:
 
 
 def _overlap(case: Case) -> Iterator[Advice]:
-    """Have a stage that waits read ahead while workers compute."""
-    main = max(
-        (f for f in case.figures if f.computing is not None and f.calls and _has_function(f)),
-        key=lambda f: f.own * (1 - (f.computing or 0.0)),
-        default=None,
-    )
-    if main is None or main.computing is None:
+    """Have a stage that waits read ahead, so that workers compute meanwhile."""
+    waiter = case.waiter()
+    if waiter is None or waiter.computing is None:
         return
-    waits = main.own * (1 - main.computing)
-    m = case.measures
+    m, workers = case.measures, max(1, case.workers)
     computing = sum(item.computing for item in case.items)
-    workers = max(1, case.workers)
-    if waits < 0.15 * m.seconds or computing < 0.1 * workers * m.seconds:
+    if computing < 0.1 * workers * m.seconds:
         return
-    scale = case.count / max(1, len(m.served))
-    floor = max(computing * scale / min(workers, case.recording.cores), case.used)
-    cache = next(
-        (
-            s
-            for s in case.recording.stages
-            if s.kind == "add_cache" and main.stage.number in s.sources and not s.options["given"]
-        ),
-        None,
-    )
-    where = main.stage.name
+    items = [item._replace(waiting=0.0) for item in case.items]
+    without = predict(items, case.costs, case.setting).seconds * case.overhead
+    waits = waiter.own * (1 - waiter.computing) / workers
+    where = waiter.stage.name
+    cache = next((s for s in case.recording.stages if _keeps(s, waiter)), None)
     if cache is not None:
         size = max(4, 2 * cache.options["cache_size"])
-        text = f"add_cache(…, {size}) behind {where}: it is read ahead while workers compute"
-        yield Advice(text, {}, max(floor, waits / workers))
-    ahead = 2
-    text = f"prefetch(…, {ahead}, method='thread') behind {where}: it waits while workers compute"
-    yield Advice(text, {}, max(floor, waits / workers / ahead))
+        text = f"add_cache(…, {size}) behind {where}, which is read ahead as far as there is room"
+        yield Advice(text, {}, max(without, waits))
+    text = f"prefetch(…, 2, method='thread') behind {where}, which waits while workers compute"
+    yield Advice(text, {}, max(without, waits / 2))
 
 
-def _has_function(figure: Figures) -> bool:
-    """Return whether code of the user's is called there: the name tells it."""
-    return not figure.stage.sources or figure.stage.name != figure.stage.kind
+def _keeps(stage: Stage, waiter: Figures) -> bool:
+    """Return whether this is a cache of what `waiter` returns, whose size can be changed."""
+    is_cache = stage.kind == "add_cache" and waiter.stage.number in stage.sources
+    return is_cache and not stage.options["given"]
 
 
 def for_later(case: Case) -> Iterator[Advice]:

@@ -10,6 +10,8 @@ from seqtools.instrument.profiling.tracks import CONSUMER, Recording
 
 _LATE = 0.001
 """Seconds that threads wait for the lock where it is contended; it is handed on every 5 ms."""
+_LITTLE = 0.1
+"""Share of its time that a stage may compute and still be one that waits."""
 _MUCH = 5
 """So many times the median, a time stands out. Arbitrary, as are all shares below."""
 
@@ -128,6 +130,21 @@ class Case:
                         spent[figure.stage.number] -= waited
         others = [f for f in self.figures if f.stage.number in spent.keys() - ahead]
         return max(others, key=lambda f: spent[f.stage.number], default=None)
+
+    def waiter(self) -> Figures | None:
+        """Return the stage with a function of the user's that waits longest, if that is long."""
+        waits = {
+            f.stage.number: f.own * (1 - f.computing)
+            for f in self.figures
+            if f.computing is not None
+            and (not f.stage.sources or f.stage.name != f.stage.kind)  # a function is named
+        }
+        if self.locked or self.crowded:  # what computes at all may wait for a processor
+            waits = {n: w for n, w in waits.items() if (self.figures[n].computing or 0) < _LITTLE}
+        number = max(waits, key=lambda number: waits[number], default=None)
+        if number is None or waits[number] < 0.15 * self.measures.seconds:
+            return None
+        return self.figures[number]
 
     def mean(self) -> float:
         """Return how long a worker is at an item on the average."""

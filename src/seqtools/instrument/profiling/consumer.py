@@ -152,4 +152,7 @@ def profiled(cls: type[Any], watched: Watched[Any]) -> type[Any]:
         "_slice": lambda _, key: watched._slice(key),
         "__reduce_ex__": lambda self, protocol: plain(self, cls).__reduce_ex__(protocol),
     }
+    if hasattr(cls, "_load"):  # who works for it are the workers of the copy
+        (copy,) = watched._sources()
+        read["_load"] = lambda _: copy._load()
     return type(cls.__name__, (cls, Profiled), read)

@@ -176,8 +176,7 @@ class Recording:
         workers: dict[int, str] = {}
         for track in sorted(self.tracks, key=lambda t: t.role == BACKGROUND):
             if track.role == BACKGROUND:
-                of = f" of {workers[track.pid]}" if track.pid in workers else ""
-                base = f"read-ahead{of}"
+                base = f"{workers[track.pid]}, ahead" if track.pid in workers else "ahead"
             else:
                 base = track.role
             numbers[base] = number = numbers.get(base, 0) + 1

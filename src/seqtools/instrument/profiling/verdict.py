@@ -96,6 +96,10 @@ def _because(case: Case, kind: str) -> Iterator[str]:
         yield f"{number} busy {busy} of it"
     if main is not None and kind != TRANSFER:
         yield f"most of their time is in {main.stage.name}: {_nature(main)}"
+    waiter = case.waiter()
+    if waiter is not None and waiter is not main:
+        each = f"{waiter.stage.name}, {lasting(waiter.mean)} an item"
+        yield f"{each}: {_nature(waiter)}{_ahead(waiter)}"
     if kind == TRANSFER:
         yield (
             f"to hand over an item takes {lasting(m.send + m.load)}, to evaluate it "
@@ -111,6 +115,13 @@ def _because(case: Case, kind: str) -> Iterator[str]:
             f"item {slow.index} took {lasting(slow.waiting + slow.computing)}, others "
             f"{lasting(median(i.waiting + i.computing for i in m.served))}"
         )
+
+
+def _ahead(figure: Figures) -> str:
+    """Return how much of its time nobody waited for, in words."""
+    if not figure.own_ahead:
+        return ""
+    return f", {share(figure.own_ahead / figure.own)} of it in the background"
 
 
 def _nature(figure: Figures) -> str:
