@@ -1,7 +1,7 @@
 """Reading ahead: `prefetch`, and what decides which items come next."""
 
 from collections.abc import Callable
-from typing import Never, TypeVar
+from typing import Literal, Never, TypeVar
 
 from seqtools.checks import check_source
 from seqtools.prefetching.idle import close_all
@@ -16,8 +16,8 @@ __all__ = ["Prefetch", "close_all", "prefetch"]
 
 def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
     seq: Source[T],
-    nworkers: int | None = None,
-    method: str = "thread",
+    nworkers: int | Literal["auto"] | None = None,
+    method: str | None = None,
     max_cached: int | None = None,
     start_hook: Callable[..., object] | None = None,
     shm_size: int | None = None,

@@ -1,6 +1,6 @@
 """How many items may be evaluated ahead."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from seqtools.indices import ENDLESS
 
@@ -26,12 +26,17 @@ class Capacity:
         first: int | None = None,
         most: int | None = None,
         max_bytes: int = ENDLESS,
+        least: Callable[[], int] | None = None,
     ) -> None:
-        """Begin with room for `items`, but for `first` as long as nothing is known of them."""
+        """Begin with room for `items`, but for `first` as long as nothing is known of them.
+
+        There is room for as many as `least` returns, if they are small.
+        """
         self.items = items if first is None else min(first, items)
         """Most items evaluated and not yet read, as things are."""
         self.most = items if most is None else most
         self._items = items  # as long as they are small
+        self._least = least
         self._max_bytes = max_bytes
         self._size = 0.0  # of an item, by a moving average that is quick to rise
         self._sizes_known = False
@@ -53,5 +58,6 @@ class Capacity:
             self._adjust()
 
     def _adjust(self) -> None:
-        fit = max(1, int(self._max_bytes / self._size)) if self._size else self._items
-        self.items = min(self._items, fit)
+        items = self._items if self._least is None else max(self._items, self._least())
+        fit = max(1, int(self._max_bytes / self._size)) if self._size else items
+        self.items = min(items, fit)
