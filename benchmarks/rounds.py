@@ -172,4 +172,5 @@ def _ends(process: "subprocess.Popen[Any]", seconds: float) -> bool:
 
 
 def _short(workload: Workload, figures: dict[str, float]) -> str:
-    return "  ".join(f"{f.label}: {figures[f.name] / f.unit:.4g}" for f in workload.figures)
+    told = [figure for figure in workload.figures if figure.name in figures]
+    return "  ".join(f"{f.label}: {figures[f.name] / f.unit:.4g}" for f in told)

@@ -35,7 +35,8 @@ class Target:
         at_least: Least acceptable figure.
         at_most: Greatest acceptable figure.
         of: Contestant whose figure is the unit of the bound, or `best process`, `best thread`
-            for the best peer of that kind; with `None`, the bound is absolute.
+            for the best peer of that kind, `best other` for that of any; with `None`, the bound
+            is absolute.
         figure: Name of the figure; with `None`, the first of the workload.
     """
 

@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import seqtools
+from seqtools.engines.adaptive import AdaptiveEngine
 from seqtools.engines.base import Engine
 from seqtools.engines.process import ProcessEngine
+from seqtools.engines.shipping import Pickled
 from seqtools.engines.thread import ThreadEngine
 from seqtools.prefetching.hints import hints
 
@@ -34,6 +36,70 @@ def forked(
     get: Callable[[int], Any], nworkers: int = 2, hook: Any = None, hints: Any = None
 ) -> Engine:
     return ProcessEngine(None, get, nworkers, hook, "fork", hints)
+
+
+class Moves:
+    """A plan for tests, which goes from one number of threads to the next, then to processes.
+
+    Args:
+        *numbers: Of threads, each as long as it takes for something to be received.
+        processes: How many there are in the end, 0 for none.
+    """
+
+    most, measuring, either = 2, True, True
+
+    def __init__(self, *numbers: int, processes: int = 2) -> None:
+        self.left = list(numbers)
+        self.processes = processes
+        self.method, self.nworkers = "thread", self.left.pop(0)
+        self.seen: list[Any] = []
+        self.refused = ""
+
+    def next_look(self) -> float:
+        """Look each time."""
+        return 0.0
+
+    def look(self, seen: Any) -> None:
+        """Go on to the next number."""
+        self.seen.append(seen)
+        if seen.times and self.left:
+            self.nworkers = self.left.pop(0)
+        elif seen.times and self.processes and not self.refused:
+            self.method, self.nworkers, self.most = "process", self.processes, self.processes
+
+    def stuck(self) -> None:
+        """Do nothing about it."""
+
+    def refuse(self, why: str) -> None:
+        """Stay with threads."""
+        self.refused, self.method = why, "thread"
+
+
+def adaptive(
+    get: Callable[[int], Any], hook: Any, hints: Any, plan: Any, start_method: str = "template"
+) -> AdaptiveEngine:
+    """Return an engine that does what `plan` says."""
+    return AdaptiveEngine(
+        plan,
+        lambda n, probe: ThreadEngine(get, n, hook, hints, probe=probe),
+        lambda most, n, pickled: ProcessEngine(
+            None, get, most, hook, start_method, hints, pickled=pickled, begin_with=n
+        ),
+        lambda: Pickled(None, get, hook, hints),
+    )
+
+
+def resized(
+    get: Callable[[int], Any], nworkers: int = 2, hook: Any = None, hints: Any = None
+) -> Engine:
+    numbers = [*range(1, nworkers), nworkers, 1, nworkers]
+    return adaptive(get, hook, hints, Moves(*numbers, processes=0))
+
+
+def moving(
+    get: Callable[[int], Any], nworkers: int = 2, hook: Any = None, hints: Any = None
+) -> Engine:
+    return adaptive(get, hook, hints, Moves(1, nworkers, processes=max(2, nworkers)))
 
 
 class _From(seqtools.LazySequence[Any]):
@@ -70,6 +136,9 @@ ENGINES: dict[str, Make] = {
     "spawn": spawned,
     "spawn+hints": with_hints(spawned),
     "fork": forked,
+    "resized": resized,
+    "moving": moving,
+    "moving+hints": with_hints(moving),
 }
 """How to make each engine."""
 
@@ -99,5 +168,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "process": {"nworkers": 2, "method": "process"},
     "spawn": {"nworkers": 2, "method": "process", "start_method": "spawn"},
     "fork": {"nworkers": 2, "method": "process", "start_method": "fork"},
+    "auto": {"nworkers": "auto"},
 }
 """What to give `prefetch` for each engine."""

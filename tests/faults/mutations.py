@@ -455,8 +455,8 @@ _REFUSED = [
     Mutant(
         "workers are forgotten where another cannot be hired",
         "engines/process.py",
-        "            self._workers.append(self._crew.hire(len(self._workers)))\n",
-        "            self._workers = [*self._workers, self._crew.hire(len(self._workers))]\n",
+        "        while len(self._workers) < self._wanted:\n            self._workers.append(self._crew.hire(len(self._workers)))\n",
+        "        hired = range(len(self._workers), self._wanted)\n        self._workers += [self._crew.hire(number) for number in hired]\n",
         ("faults/test_nth_call.py",),
     ),
     Mutant(

@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 _NAP = 0.01
 """Longest wait for the thread at a stretch, while processes start. Arbitrary."""
+_LONG = 0.2
+"""Seconds without an item after which one of those at work is taken for slow. Arbitrary."""
 _WEIGHED = 3
 """Values that are pickled to see how long that takes. Arbitrary."""
 _WEIGHING, _OFTEN = 1e-3, 8
@@ -132,14 +134,17 @@ class AdaptiveEngine:
         pickled: Callable[[], Pickled | None],
     ) -> None:
         self._plan = plan
-        self._make_processes = processes
+        self._make_threads, self._make_processes = threads, processes
         self._lock = threading.RLock()  # the garbage collector may close at any point
         self._closed = self._looking = False
         self._made: list[ThreadEngine | ProcessEngine] = []  # all of them are to be closed
         self._thread: ThreadEngine | None = None
         self._process: ProcessEngine | None = None
-        self._moved = False  # from one to the other
         self._pickled: Pickled | None = None
+        # Each is changed by one thread at a time, but not both by the same.
+        self._accepted = self._returned = 0
+        self._fewer = max(1, plan.most - 1)  # processes beside a thread
+        self._left = 0  # items to come from the engine that ends, where there are two
         if plan.method == "process":
             self._begin(plan.nworkers)
         elif plan.either:
@@ -148,13 +153,11 @@ class AdaptiveEngine:
             except WorkerStartError as error:
                 plan.refuse(str(error))
         self._probe = Probe([] if self._pickled is None else self._pickled.by_value)
+        if not plan.either:
+            self._probe.weighs = 0
         if plan.method == "thread":
-            if not plan.either:
-                self._probe.weighs = 0
-            self._thread = threads(plan.nworkers, self._probe)
-            self._made.append(self._thread)
-            if not plan.measuring:
-                self._thread.probe = None
+            self._thread = self._made_threads()
+        self._work: ThreadEngine | ProcessEngine = self._thread or self._process  # type: ignore[assignment]
         self._begin_looking()
 
     # What an engine does
@@ -162,17 +165,21 @@ class AdaptiveEngine:
     def submit(self, indices: Sequence[int], *, first: bool = False) -> None:
         """Take `indices` on, before all others that wait if `first`."""
         with self._lock:
-            self._at_work().submit(indices, first=first)
+            self._accepted += len(indices)
+            self._work.submit(indices, first=first)
 
     def cancel(self, indices: Collection[int]) -> Collection[int]:
         """Return those of `indices` that no worker was given."""
         with self._lock:
-            return self._at_work().cancel(indices)  # the other one has none that wait
+            dropped = self._work.cancel(indices)  # the other one has none that wait
+            self._accepted -= len(dropped)
+            return dropped
 
     def receive(self, *, wait: bool = True) -> list[tuple[int, Any]]:
         """Return what is done, waiting for at least one item; nothing after `close`."""
         began = perf_counter()
         results = self._received(wait=wait)
+        self._returned += len(results)
         now = perf_counter()
         if wait:
             self._waited += now - began
@@ -189,47 +196,72 @@ class AdaptiveEngine:
         for engine in self._made:
             engine.close(wait=wait)
 
-    # Two engines at a time
-
-    def _at_work(self) -> ThreadEngine | ProcessEngine:
-        """Return the engine that is given what is to be evaluated."""
-        engine = self._process if self._thread is None or self._moved else self._thread
-        assert engine is not None  # noqa: S101 -- says so to the type checker
-        return engine
-
     def _received(self, *, wait: bool) -> list[tuple[int, Any]]:
-        while self._thread is not None and self._process is not None:
-            results = self._thread.receive(wait=False)
-            results += self._received_first(self._thread, self._process)
+        while True:
+            thread, process = self._thread, self._process
+            if thread is None:
+                return self._work.receive(wait=wait)
+            results = thread.receive(wait=False)
+            if process is not None:
+                results += self._received_beside(results, thread, process)
             if results or not wait or self._closed:
                 return results
-            self._thread.nap(_NAP)
-        return self._at_work().receive(wait=wait)
+            began = perf_counter()
+            thread.nap(_LONG if process is None else _NAP)
+            if perf_counter() - began >= _LONG:
+                self._plan.stuck()
+                self._follow()
 
-    def _received_first(
-        self, thread: ThreadEngine, process: ProcessEngine
+    # Two engines at a time
+
+    def _received_beside(
+        self, results: list[tuple[int, Any]], thread: ThreadEngine, process: ProcessEngine
     ) -> list[tuple[int, Any]]:
-        """Return what processes have done, while the thread is not done with its items."""
+        """Return what processes have done, beside threads, whose results are there already."""
         try:
-            results = process.receive(wait=False)
+            others = process.receive(wait=False)
         except WorkerStartError as error:
-            if self._moved:
+            if self._work is process or self._left:
                 raise
             self._process = None
             apart(process.close)
-            self._refused(str(error))
+            self._plan.refuse(str(error))
+            self._follow()
             return []
+        if self._left:
+            self._left -= len(results if self._work is process else others)
+            if not self._left:
+                self._end_other()
+        elif self._work is thread and process.begun:
+            self._move(process, len(results) + len(others))
+        return others
+
+    def _move(self, engine: ThreadEngine | ProcessEngine, received: int) -> None:
+        """Have `engine` do what is not begun, and the other one end when it has done the rest.
+
+        Args:
+            engine: What goes on.
+            received: Items that were received and are still to be returned.
+        """
         with self._lock:
-            if process.begun and not self._moved:
-                process.submit(thread.withdraw())
-                self._moved = True
-            if self._moved and not thread.owed:
-                self._thread = None
-        if self._thread is None:
-            thread.close()
-            process.resize(self._plan.nworkers)
-            self._begin_looking()
-        return results
+            rest = self._work.withdraw()
+            self._work = engine
+            engine.submit(rest)
+            self._left = self._accepted - self._returned - received - len(rest)
+        if not self._left:
+            self._end_other()
+
+    def _end_other(self) -> None:
+        """Close the engine that has nothing to do any more."""
+        thread, process = self._thread, self._process
+        if self._work is process:
+            self._thread = None
+            apart(thread.close)  # type: ignore[union-attr]
+        else:
+            self._process = None
+            apart(process.close)  # type: ignore[union-attr]
+        self._work.resize(self._plan.nworkers)
+        self._begin_looking()
 
     def _begin(self, nworkers: int) -> None:
         """Start processes."""
@@ -247,15 +279,20 @@ class AdaptiveEngine:
         if self._closed:  # who wanted it was interrupted
             process.close(wait=False)
 
-    def _refused(self, why: str) -> None:
-        """Go on with threads."""
-        self._plan.refuse(why)
-        self._follow()
+    def _made_threads(self) -> ThreadEngine:
+        # no more at a time than there may be, while processes end
+        nworkers = 1 if self._process is not None else self._plan.nworkers
+        thread = self._make_threads(nworkers, self._probe)
+        if not self._plan.measuring:
+            thread.probe = None
+        self._made.append(thread)
+        return thread
 
     # Looking
 
     def _begin_looking(self) -> None:
         self._waited, self._taken, self._since = 0.0, 0, perf_counter()
+        self._reader, self._read = threading.get_ident(), thread_time()
         self._spent, self._answered = 0.0, 0
         if self._process is not None:
             self._spent, self._answered = self._process.spent, self._process.answered
@@ -270,42 +307,46 @@ class AdaptiveEngine:
                 self._plan.look(self._seen(now))
                 self._begin_looking()
                 self._follow()
-            elif self._plan.method == "process" and self._process is None:
-                self._follow()
+            elif (self._plan.method == "process") != (self._process is not None):
+                self._follow()  # it could not at once
         finally:
             self._looking = False
 
     def _seen(self, now: float) -> Seen:
-        seconds, waited, taken = now - self._since, self._waited, self._taken
+        read = thread_time() - self._read if self._reader == threading.get_ident() else 0.0
+        seen = Seen(now - self._since, self._waited, self._taken, read)
         if self._process is not None:
-            spent, answered = self._process.spent, self._process.answered
-            return Seen(
-                seconds,
-                waited,
-                taken,
-                spent=spent - self._spent,
-                answered=answered - self._answered,
+            return seen._replace(
+                spent=self._process.spent - self._spent,
+                answered=self._process.answered - self._answered,
+                deaths=self._process.deaths,
             )
         probe = self._probe
         if probe.refused is not None and self._plan.either:
             self._plan.refuse(probe.refused)
-        return Seen(
-            seconds, waited, taken, times=_drained(probe.times), costs=_drained(probe.costs)
-        )
+        return seen._replace(times=_drained(probe.times), costs=_drained(probe.costs))
 
     def _follow(self) -> None:
         """Have the workers that the plan says."""
-        plan, thread = self._plan, self._thread
-        if thread is None:
-            self._at_work().resize(plan.nworkers)
-        elif plan.method == "process":
+        plan, thread, process = self._plan, self._thread, self._process
+        if thread is None and process is not None:
+            if plan.method == "process":
+                process.resize(plan.nworkers)
+                return
+            # with one thread, no more at a time than there may be
+            process.resize(self._fewer)
+            if process.size <= self._fewer:
+                self._thread = thread = self._made_threads()
+                self._move(thread, 0)
+        elif thread is not None and plan.method == "process" and process is None:
             thread.resize(1)
             # with that one, no more at a time than there may be
             if thread.occupied <= 1:
-                apart(lambda: self._begin(plan.most - 1))
+                self._fewer = max(1, plan.most - 1)
+                apart(lambda: self._begin(self._fewer))
                 if self._process is None:  # there can be none
                     self._follow()
-        else:
+        elif thread is not None:
             if not plan.measuring:
                 thread.probe = None
             if self._pickled is not None and self._pickled.nbytes > _MOST_HELD:

@@ -34,12 +34,16 @@ class Seen(NamedTuple):
     """For how much of it a reader waited."""
     taken: int
     """Items that readers were given."""
+    read: float = 0.0
+    """Processor time of the reader."""
     times: tuple[Time, ...] = ()
     """How long items took, where threads evaluate them."""
     spent: float = 0.0
     """Wall time of all items."""
     answered: int = 0
     """Number of these items."""
+    deaths: int = 0
+    """Worker processes that have died."""
     costs: tuple[Cost, ...] = ()
     """What it takes to send some of them."""
 
@@ -72,6 +76,9 @@ class Plan(Protocol):
 
     def look(self, seen: Seen) -> None:
         """Take note of what was seen, and decide."""
+
+    def stuck(self) -> None:
+        """Take note that a reader waits, and that nothing has come for long."""
 
     def refuse(self, why: str) -> None:
         """Take note that there can be no processes."""

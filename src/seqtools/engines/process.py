@@ -88,6 +88,8 @@ class ProcessEngine:
         """Seconds that workers have taken for what they have answered."""
         self.answered = 0
         """Items that they have answered."""
+        self.deaths = 0
+        """Workers that have died."""
         self._workers: list[Member] = []
         self._hints = hints
         self._timeout = timeout
@@ -173,6 +175,19 @@ class ProcessEngine:
         finally:
             self._received += 1
             self._receiving = False
+
+    def withdraw(self) -> list[int]:
+        """Return what no worker was given, which is not going to come back.
+
+        What may have killed a worker is not among it.
+        """
+        with self._lock:
+            return self._dealer.withdraw()
+
+    @property
+    def size(self) -> int:
+        """How many workers there are."""
+        return len(self._workers)
 
     @property
     def begun(self) -> bool:
@@ -381,6 +396,7 @@ class ProcessEngine:
 
     def _lost(self, worker: Member, code: int) -> None:
         """Take back what a worker that died has not answered."""
+        self.deaths += 1
         if worker.attached:
             self._read(worker)  # what it had finished
         self._crew.let_go(worker)

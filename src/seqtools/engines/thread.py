@@ -56,8 +56,6 @@ class ThreadEngine:
     ) -> None:
         self.probe = probe
         """Called in place of the function that evaluates items, with that and the index."""
-        # Each is changed by one thread at a time, together they are not.
-        self._accepted = self._returned = 0
         self._get = get
         self._timeout = timeout
         self._hints = hints
@@ -103,7 +101,6 @@ class ThreadEngine:
         # Not before there is something to do: who made this can close it by now.
         if len(self._desks) < self._nworkers:
             self._start_missing()
-        self._accepted += len(indices)
         if first:
             self._queue.extendleft(reversed(indices))
         else:
@@ -158,13 +155,7 @@ class ThreadEngine:
                 withdrawn.append(self._queue.popleft())
             except IndexError:
                 break
-        self._accepted -= len(withdrawn)
         return withdrawn
-
-    @property
-    def owed(self) -> int:
-        """How many items are going to be received."""
-        return self._accepted - self._returned
 
     def receive(self, *, wait: bool = True) -> list[tuple[int, Any]]:
         """Return what is done, waiting for at least one item; nothing after `close`.
@@ -183,9 +174,7 @@ class ThreadEngine:
         self._receiving = False
         if self._fatal is not None:
             raise self._fatal
-        results = list(map(deque.popleft, repeat(done, len(done))))
-        self._returned += len(results)
-        return results
+        return list(map(deque.popleft, repeat(done, len(done))))
 
     def nap(self, seconds: float) -> None:
         """Wait for something to receive, for so many seconds at most."""

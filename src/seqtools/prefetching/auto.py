@@ -53,15 +53,17 @@ _BYTES = 5e9
 """Bytes of arrays that a worker copies in a second. Measured."""
 _STARVING = 0.1
 """Share of the time that a reader waits, from which more is done for it."""
+_AHEAD, _MOST_AHEAD = 0.02, 4096
+"""Seconds of work ahead for each worker, and most items. As an engine of processes deals."""
+_FASTER, _SLOWER = 1.2, 0.95
+"""So many times the items a second that tell two threads from one, and processes from them."""
 _MORE, _ONE = 1.5, 1.3
 """Cores that two threads use, where items compute all the time, from which it is seen that they
 do not need the lock of the interpreter, and those up to which they may be held up by it."""
 _LEAST = 0.2
 """Share of the time that is taken for ours at least, whatever other programs do."""
 _UNUSED = 0.5
-"""Share of the cores that threads use, below which there may be more than was thought."""
-_LONG = 1e-3
-"""Seconds of an item from which one process does. Given less at a time, it waits between."""
+"""Cores that threads use together, below which there may be more of them than was thought."""
 _WAITS = 0.3
 """Share of an item's time for which it waits, from which that is said of it."""
 _LESS = 0.75
@@ -97,7 +99,8 @@ class Choice:
         self._wall = self._cpu = 0.0  # of an item alone
         self._cap = self._threads
         self._seen = Seen(0.0, 0.0, 0)
-        self._fewer = self._better = 0  # looks in a row that said so
+        self._fewer = self._better = self._worse = 0  # looks in a row that said so
+        self._tried, self._to_beat = 1, 0.0  # threads, and the items a second that they made
         self._why = f"{_number(self.nworkers, 'core')} may be used"
         self._refused = ""
 
@@ -106,9 +109,14 @@ class Choice:
         """Workers at most, with the method chosen."""
         return self._processes if self.method == "process" else self._threads
 
-    def room(self) -> int:
-        """Items that must be ahead for all workers to have something to do."""
-        return 2 * self.nworkers
+    def room(self) -> tuple[int, int]:
+        """Return how many items must be ahead for all workers to have something to do.
+
+        And how many it is good to have, if they are small: messages and readers then come for
+        many at a time.
+        """
+        good = self.nworkers * _AHEAD / self._wall if self._wall else 0.0
+        return 2 * self.nworkers, int(min(good, _MOST_AHEAD))
 
     def remark(self) -> str:
         """Return what was chosen, and why."""
@@ -130,13 +138,22 @@ class Choice:
             if len(seen.times) < _ITEMS and sum(t.wall for t in seen.times) < _SECONDS:
                 return
             self._judge(seen)
-        elif max(len(seen.times), seen.answered) < _FEW:
+        elif max(len(seen.times), seen.answered, seen.taken) < _FEW:
             return
         elif self.method == "thread":
-            self._compare(seen)
-        else:
+            if self.measuring or self._trying:
+                self._compare(seen)
+        elif seen.answered and self._prove(seen):
             self._follow(seen, seen.spent / seen.answered)
         self._seen = Seen(0.0, 0.0, 0, costs=seen.costs)
+
+    def stuck(self) -> None:
+        """Take note that a reader waits, and that nothing has come for long.
+
+        An item may be so slow that it must not hold up all others.
+        """
+        if self.method == "thread":
+            self.nworkers = max(self.nworkers, min(self.nworkers + 1, 2, self._threads))
 
     def refuse(self, why: str) -> None:
         """Take note that there can be no processes."""
@@ -152,45 +169,78 @@ class Choice:
         self._wall = max(median(t.wall for t in times), 1e-7)
         self._cpu = min(max(median(t.cpu for t in times), 1e-7), self._wall)
         self._alone = False
-        cores = 1 if self._wall < _SMALL else self._cores
         self._why = self._told(seen.costs)
-        locked = min(self._threads / self._wall, 1 / (self._cpu + _THREAD_COST))
-        if self._expected(seen.costs) < _MARGIN * locked:
-            self._have_threads(self._limit(cores))
-        elif self._wall < _SMALL:
-            self._why = self._told()
-            self._have_processes()
+        large = self._wall >= _SMALL
+        rate = min(self._threads / self._wall, 1 / (self._cpu + _THREAD_COST))
+        better = self._expected(seen) > _MARGIN * rate
+        computes = self._cpu > (1 - _WAITS) * self._wall
+        if better or (large and computes and min(self._cores, self._threads) > 1):
+            self._have_threads(2 if large else 1)
+            self._trying = True
         else:
-            self._trying, self.nworkers = True, 2
+            self._have_threads(self._limit(self._cores if large else 1))
+
+    def _try(self, seen: Seen, rate: float, cores: float) -> None:
+        """Decide from how many items a second threads evaluate, on so many cores."""
+        alone = 1 / self._wall if self.nworkers > 1 else rate
+        expected = self._expected(seen)
+        if rate > _FASTER * alone and cores > _MORE * self._cpu / self._wall:
+            self._why = f"{self._told()} and release the lock of the interpreter"
+            self._have_threads(self._limit(self._cores))
+        elif expected > _MARGIN * max(rate, alone):
+            self._to_beat = max(rate, alone)
+            self._have_processes()
+        elif rate > _FASTER * alone:
+            self._have_threads(self._limit(self._cores))
+        else:
+            self._have_threads(1)
 
     def _compare(self, seen: Seen) -> None:
         """Look whether threads do what was expected of them."""
+        starving = seen.waited > _STARVING * seen.seconds
+        if not seen.times:  # they are too small to be measured
+            if starving:
+                self._try(seen, seen.taken / seen.seconds, 1)
+            return
         spent, used, delay = (sum(part) for part in zip(*seen.times, strict=True))
         # other programs are there for a while only: what would it be without them?
         own = seen.seconds * max(_LEAST, 1 - delay / (self.nworkers * seen.seconds))
         cores, rate = used / own, len(seen.times) / own
-        starving = seen.waited > _STARVING * seen.seconds
-        if self._trying and starving and cores > _MORE * self._cpu / self._wall:
-            self._why = f"{self._told()} and release the lock of the interpreter"
-            self._have_threads(self._limit(self._cores))
+        if self._trying:
+            if starving:
+                self._try(seen, rate, cores)
             return
-        locked = starving and cores < _ONE and self._expected(seen.costs) > _MARGIN * rate
+        locked = starving and cores < _ONE and self._expected(seen) > _MARGIN * rate
         self._better = self._better + 1 if locked else 0
-        if self._better > (0 if self._trying else 1):
-            self._why = f"{self._told()} and hold the lock of the interpreter"
+        if self._better > 1:
+            self._to_beat = rate
             self._have_processes()
-        elif not self._trying:
-            waits = used / spent < 1 - _WAITS and cores < _UNUSED * self._cores
-            if starving and waits and self.nworkers == self._cap:
-                self._cap = min(self._threads, 2 * self._cap)
-            self._follow(seen, spent / len(seen.times))
+            return
+        waits = used / spent < 1 - _WAITS and cores < _UNUSED
+        if starving and waits and self.nworkers == self._cap:
+            self._cap = min(self._threads, 2 * self._cap)
+        self._follow(seen, spent / len(seen.times))
+
+    def _prove(self, seen: Seen) -> bool:
+        """Look whether processes are as good as threads were; return False if they are not."""
+        if not self.either or seen.deaths or seen.waited <= _STARVING * seen.seconds:
+            return True  # what has killed a worker must not be evaluated in a thread
+        if seen.taken > self._to_beat * seen.seconds:
+            self._to_beat = self._worse = 0
+        elif seen.taken < _SLOWER * self._to_beat * seen.seconds:
+            self._worse += 1
+        if self._worse < _PATIENCE:
+            return True
+        self.either = False
+        self._refused = "processes were slower"
+        self._have_threads(self._tried)
+        return False
 
     def _follow(self, seen: Seen, seconds: float) -> None:
         """Have as many workers as it takes, where an item takes so many `seconds`."""
         least, most = 1, self._cap
         if self.method == "process":
-            # one process is given less at a time, and waits for more
-            least, most = min(2, self._processes) if seconds < _LONG else 1, self._processes
+            least, most = min(2, self._processes), self._processes  # none holds up all others
         reading = max(seen.seconds - seen.waited, 1e-9)
         wanted = max(least, min(most, math.ceil(min(seen.taken / reading * seconds, most)) + 1))
         wanted = min(wanted, most)
@@ -209,6 +259,11 @@ class Choice:
         self.measuring = self._wall >= _SMALL
 
     def _have_processes(self) -> None:
+        if self._wall >= _SMALL:
+            self._why = f"{self._told()} and hold the lock of the interpreter"
+        else:
+            self._why = self._told()
+        self._tried, self._worse = self.nworkers, 0
         self.method, self._trying, self.measuring = "process", False, False
         self.nworkers = self._processes
 
@@ -216,11 +271,12 @@ class Choice:
         """Return how many threads use so many `cores`."""
         return max(1, min(self._threads, int(cores * self._wall / self._cpu)))
 
-    def _expected(self, costs: Sequence[Cost]) -> float:
+    def _expected(self, seen: Seen) -> float:
         """Return the items per second to expect of processes, 0 if there can be none."""
-        if not self.either or not costs:
+        if not self.either or not seen.costs:
             return 0.0
-        dump, load = _sending(costs)
+        dump, load = _sending(seen.costs)
+        load += seen.read / max(1, seen.taken)  # and what the reader does with it
         return min(
             self._processes / (self._wall + dump), self._cores / (self._cpu + dump + load), 1 / load
         )
