@@ -39,40 +39,47 @@ def forked(
 
 
 class Moves:
-    """A plan for tests, which goes from one number of threads to the next, then to processes.
+    """A plan for tests, which goes from one step to the next when items have been evaluated.
 
     Args:
-        *numbers: Of threads, each as long as it takes for something to be received.
-        processes: How many there are in the end, 0 for none.
+        *steps: Numbers of workers: of processes if they are negative.
     """
 
-    most, measuring, either = 2, True, True
+    measuring = either = True
 
-    def __init__(self, *numbers: int, processes: int = 2) -> None:
-        self.left = list(numbers)
-        self.processes = processes
-        self.method, self.nworkers = "thread", self.left.pop(0)
-        self.seen: list[Any] = []
+    def __init__(self, *steps: int) -> None:
+        self.left = list(steps)
+        self.most = max(2, *map(abs, steps))
         self.refused = ""
+        self._step()
 
     def next_look(self) -> float:
         """Look each time."""
         return 0.0
 
     def look(self, seen: Any) -> None:
-        """Go on to the next number."""
-        self.seen.append(seen)
-        if seen.times and self.left:
-            self.nworkers = self.left.pop(0)
-        elif seen.times and self.processes and not self.refused:
-            self.method, self.nworkers, self.most = "process", self.processes, self.processes
+        """Go on to the next step."""
+        if self.left and (seen.times or seen.answered):
+            self._step()
 
     def stuck(self) -> None:
         """Do nothing about it."""
 
     def refuse(self, why: str) -> None:
-        """Stay with threads."""
-        self.refused, self.method = why, "thread"
+        """Go on with threads."""
+        self.refused, self.method, self.left = why, "thread", []
+
+    def room(self) -> tuple[int, int]:
+        """Have it as it is."""
+        return 0, 0
+
+    def remark(self) -> str:
+        """Tell what there is."""
+        return f"{self.nworkers} of {self.method}"
+
+    def _step(self) -> None:
+        step = self.left.pop(0)
+        self.method, self.nworkers = "process" if step < 0 else "thread", abs(step)
 
 
 def adaptive(
@@ -89,17 +96,16 @@ def adaptive(
     )
 
 
-def resized(
-    get: Callable[[int], Any], nworkers: int = 2, hook: Any = None, hints: Any = None
-) -> Engine:
-    numbers = [*range(1, nworkers), nworkers, 1, nworkers]
-    return adaptive(get, hook, hints, Moves(*numbers, processes=0))
+def with_steps(*steps: int) -> Make:
+    """Return how to make an engine that goes through `steps`, up to so many workers."""
 
+    def made(
+        get: Callable[[int], Any], nworkers: int = 2, hook: Any = None, hints: Any = None
+    ) -> Engine:
+        own = [min(nworkers, step) if step > 0 else -nworkers for step in steps]
+        return adaptive(get, hook, hints, Moves(*own))
 
-def moving(
-    get: Callable[[int], Any], nworkers: int = 2, hook: Any = None, hints: Any = None
-) -> Engine:
-    return adaptive(get, hook, hints, Moves(1, nworkers, processes=max(2, nworkers)))
+    return made
 
 
 class _From(seqtools.LazySequence[Any]):
@@ -136,9 +142,9 @@ ENGINES: dict[str, Make] = {
     "spawn": spawned,
     "spawn+hints": with_hints(spawned),
     "fork": forked,
-    "resized": resized,
-    "moving": moving,
-    "moving+hints": with_hints(moving),
+    "resized": with_steps(1, 9, 1, 9),
+    "moving": with_steps(1, 2, -2),
+    "returning": with_steps(1, -2, 1, 9),
 }
 """How to make each engine."""
 

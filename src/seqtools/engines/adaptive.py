@@ -303,12 +303,12 @@ class AdaptiveEngine:
             return
         self._looking = True  # until it is done, so that no signal handler does it as well
         try:
-            if now - self._since >= self._plan.next_look():
+            if (self._plan.method == "process") != (self._process is not None):
+                self._follow()  # it could not at once
+            elif now - self._since >= self._plan.next_look():
                 self._plan.look(self._seen(now))
                 self._begin_looking()
                 self._follow()
-            elif (self._plan.method == "process") != (self._process is not None):
-                self._follow()  # it could not at once
         finally:
             self._looking = False
 
