@@ -85,6 +85,9 @@ class Workload:
         relative_to: Contestant whose median is the unit in which figures are printed.
         prepare: Makes files in `benchmarks.rounds.folder()`, before the first round.
         timeout: Seconds after which a contestant has failed.
+        separately: Whether contestants take turns for each figure, and not only in each round.
+            What a contestant's function returns is then called with the name of the figure,
+            in a process for each. Who is far from the best in the first round does not go on.
     """
 
     title: str
@@ -95,6 +98,7 @@ class Workload:
     relative_to: str | None = None
     prepare: Callable[[], None] | None = None
     timeout: float = 120.0
+    separately: bool = False
     contestants: dict[str, Contestant] = field(default_factory=dict)
 
     def contestant(
