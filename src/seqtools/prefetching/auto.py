@@ -64,7 +64,7 @@ _LEAST = 0.2
 """Share of the time that is taken for ours at least, whatever other programs do."""
 _UNUSED = 0.5
 """Cores that threads use together, below which there may be more of them than was thought."""
-_WAITS = 0.3
+_WAITS = 0.5
 """Share of an item's time for which it waits, from which that is said of it."""
 _LESS = 0.75
 """Share of the workers that must do for some to be let go."""
