@@ -535,6 +535,13 @@ class _Walk:
         self.step = partial(fusing.loop(opened), opened)
         yield from ()
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Refuse to be pickled or copied, as iterators are."""
+        message = (
+            "cannot pickle or copy an iterator over a lazy sequence: do that with the sequence"
+        )
+        raise TypeError(message)
+
     def over(self, error: BaseException, i: int) -> bool:
         """Return whether `error` at `i` is the end; if not, it is to be raised as it is."""
         if isinstance(error, EndOfSequence):

@@ -190,7 +190,7 @@ def test_what_a_signal_handler_raises_by_index_names_the_item() -> None:
 
 
 def test_an_exception_set_in_a_thread_that_waits_loses_nothing(fifo: MakeFifo) -> None:
-    begun, gate, told = fifo(), fifo(), threading.Event()
+    begun, gate, told, reads = fifo(), fifo(), threading.Event(), threading.Event()
 
     def get(i: int) -> int:
         if i == 3:
@@ -202,6 +202,10 @@ def test_an_exception_set_in_a_thread_that_waits_loses_nothing(fifo: MakeFifo) -
 
     def read() -> None:
         items = iter(p)
+        seen.append(next(items))
+        # From here on it starts no thread. Python gives one that begins the exception of the
+        # thread that starts it.
+        reads.set()
         while True:
             try:
                 seen.extend(items)
@@ -215,6 +219,7 @@ def test_an_exception_set_in_a_thread_that_waits_loses_nothing(fifo: MakeFifo) -
         thread = threading.Thread(target=read)
         thread.start()
         begun.wait()
+        reads.wait()
         set_exception = ctypes.pythonapi.PyThreadState_SetAsyncExc
         assert set_exception(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(Stopped)) == 1
         told.wait()
