@@ -1,6 +1,8 @@
 """Engines that become others: nothing is lost or repeated, and never are more at work."""
 
 import os
+import pickle
+import random
 import select
 import threading
 from collections import Counter
@@ -13,6 +15,8 @@ import pytest
 import seqtools
 from seqtools.engines import adaptive
 from seqtools.engines.adaptive import AdaptiveEngine, Probe
+from seqtools.prefetching import options
+from seqtools.prefetching.cores import usable_cores
 from seqtools.prefetching.options import Options
 from tests.engines import engines
 from tests.engines.engines import Moves
@@ -46,7 +50,9 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Moves]]:
     def plan(*steps: int) -> list[Moves]:
         plans: list[Moves] = []
 
-        def choice(_: Options) -> Moves:
+        def choice(options: Options) -> Moves | None:
+            if options.nworkers != "auto":
+                return None
             plans.append(Moves(*steps))
             return plans[-1]
 
@@ -265,6 +271,62 @@ def test_readers_get_what_a_list_gives(
             assert sorted(p) == list(range(N))
         assert (list(p) if ordered else sorted(p)) == list(range(N))
         assert [p[i] for i in (5, 30, 2)] == [5, 30, 2]
+
+
+def test_values_with_a_seed_are_the_same_for_any_number_of_workers() -> None:
+    numbers = seqtools.smap(lambda _: random.random(), range(30))
+    with seqtools.prefetch(numbers, 1, "process", seed=5) as fixed:
+        expected = list(fixed)
+    with seqtools.prefetch(numbers, "auto", seed=5) as p:
+        assert list(p) == expected
+        assert "processes" in p._remark() or usable_cores() == 1
+
+
+def test_what_was_chosen_is_told(planned: Callable[..., list[Moves]]) -> None:
+    planned(2)
+    with seqtools.prefetch(SOURCE, "auto") as p:
+        assert list(p) == list(range(N))
+        assert repr(p).endswith("nworkers='auto')  # 2 of thread")
+    assert seqtools.prefetch(SOURCE, 2)._remark() == ""
+
+
+def test_a_pipeline_that_cannot_be_sent_is_for_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(options, "usable_cores", lambda: 2)
+    lock = threading.Lock()
+
+    def get(x: int) -> int:
+        with lock:
+            return x
+
+    with seqtools.prefetch(seqtools.smap(get, range(40)), "auto") as p:
+        assert list(p) == list(range(40))
+        assert "; no processes, as smap(get), made at " in repr(p)
+    with (
+        seqtools.prefetch(seqtools.smap(get, range(40)), "auto", "process") as p,
+        pytest.raises(seqtools.errors.WorkerStartError, match="cannot be sent"),
+    ):
+        p[0]
+
+
+def test_what_was_chosen_holds_for_workers_that_start_again(
+    planned: Callable[..., list[Moves]],
+) -> None:
+    plans = planned(1, -2)
+    with seqtools.prefetch(SOURCE, "auto") as p:
+        while plans[0].method == "thread" or p._state.driver._engine._thread is not None:
+            assert list(p) == list(range(N))
+        p.close()
+        assert list(p) == list(range(N))
+        assert p._state.driver._engine._thread is None
+    assert len(plans) == 1
+
+
+def test_a_copy_chooses_for_itself() -> None:
+    p = seqtools.prefetch(SOURCE, "auto", max_cached=20)
+    with p, pickle.loads(pickle.dumps(p)) as copy:
+        assert list(p) == list(copy) == list(range(N))
+        assert copy._options == p._options
+        assert copy._state.choice is not p._state.choice
 
 
 def interrupt() -> None:
