@@ -35,6 +35,8 @@ def computing(**more: Any) -> Choice:
     """Return a choice for items that compute for 3 ms, while it tries two threads."""
     choice = Choice(None, 4, **more)
     choice.look(first(0.003, 0.003))
+    assert chosen(choice) == ("thread", 1)
+    choice.look(threads(choice, 0.003, 0.003))
     assert chosen(choice) == ("thread", 2)
     return choice
 
@@ -134,19 +136,26 @@ def test_trivial_items_get_one_thread() -> None:
     choice.look(first(3e-7, 3e-7))
     assert chosen(choice) == ("thread", 1)
     assert not choice.measuring
-    assert choice.remark() == (
-        "chose 1 thread: items compute for 0.3 µs, sending them takes 4.4 µs"
-    )
+    assert choice.remark() == ("chose 1 thread: items compute for 0.3 µs, sending them takes 6 µs")
 
 
 def test_small_items_get_processes_if_one_thread_does_not_do() -> None:
     choice = Choice(None, 4)
     choice.look(first(2e-5, 2e-5))
     assert chosen(choice) == ("thread", 1)
-    choice.look(Seen(0.2, 0.0, 9000))
+    choice.look(threads(choice, 2e-5, 2e-5, waited=0.0))
     assert chosen(choice) == ("thread", 1)
-    choice.look(Seen(0.2, 0.15, 9000))
+    choice.look(threads(choice, 2e-5, 2e-5))
     assert chosen(choice) == ("process", 4)
+
+
+def test_first_items_that_were_slow_do_not_count_any_more() -> None:
+    choice = Choice(None, 4)
+    choice.look(first(2e-5, 2e-5))
+    choice.look(threads(choice, 1e-6, 1e-6))
+    assert chosen(choice) == ("thread", 1)
+    assert not choice.measuring
+    assert "compute for 1 µs" in choice.remark()
 
 
 def test_processes_that_are_slower_are_given_up_for_good() -> None:
@@ -290,7 +299,8 @@ def test_room_for_all_workers_and_more_for_small_items() -> None:
     choice = Choice(None, 2)
     assert choice.room() == (2, 0)
     choice.look(first(0.01, 0.0001))
-    assert choice.room() == (64, 64)
-    choice = Choice(None, 2)
-    choice.look(first(1e-6, 1e-6))
-    assert choice.room() == (2, 4096)
+    assert choice.room() == (64, 0)
+    choice = Choice(None, 4)
+    choice.look(first(2e-5, 2e-5))
+    choice.look(threads(choice, 2e-5, 2e-5))
+    assert choice.room() == (8, 3999)

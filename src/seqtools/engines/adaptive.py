@@ -36,8 +36,9 @@ _WEIGHED = 3
 """Values that are pickled to see how long that takes. Arbitrary."""
 _WEIGHING, _OFTEN = 1e-3, 8
 """Seconds, and times, after which a value is not pickled again to see how long that takes."""
-_DELAYED = 1e-3
-"""Seconds after which a thread looks for how long no core was free. It takes 10 µs."""
+_OFTEN_ENOUGH, _PARTS = 1e-3, 5
+"""Seconds after which a thread looks for how long no core was free, at least, and how often
+between two looks of the plan. It takes 10 µs, or three turns of others that have the lock."""
 _MOST_HELD = 1 << 24
 """Bytes of a pickled pipeline that are held in case processes become better. Arbitrary."""
 
@@ -52,6 +53,8 @@ class Probe:
         """Why a value cannot be sent."""
         self.weighs = _WEIGHED
         """So many of the next values are pickled."""
+        self.interval = _OFTEN_ENOUGH
+        """Seconds between looks for how long no core was free."""
         self._by_value = by_value
         self._delays = threading.local()
         self._nothing = 0.0  # that it takes to measure
@@ -74,10 +77,9 @@ class Probe:
         value = get(i)
         ended, cpu, delay = perf_counter(), thread_time() - computed, 0.0
         wall = ended - began
-        if ended - delays.at > _DELAYED:
+        if ended - delays.at > self.interval:
             told = _delay()
             delay, delays.told, delays.at = told - delays.told, told, ended
-            wall = max(cpu, wall - delay)
         return value, Time(wall - self._nothing, cpu - self._nothing, delay)
 
     def _weigh(self, value: Any) -> None:
@@ -351,6 +353,7 @@ class AdaptiveEngine:
                 thread.probe = None
             if self._pickled is not None and self._pickled.nbytes > _MOST_HELD:
                 self._pickled = None  # it would have to be pickled again
+            self._probe.interval = max(_OFTEN_ENOUGH, plan.next_look() / _PARTS)
             with suppress(WorkerStartError):  # then there are fewer
                 thread.resize(plan.nworkers)
 

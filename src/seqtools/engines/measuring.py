@@ -7,7 +7,7 @@ class Time(NamedTuple):
     """How long an item took, in seconds."""
 
     wall: float
-    """All in all, but for when no core was free."""
+    """All in all."""
     cpu: float
     """Processor time."""
     delay: float = 0.0

@@ -30,7 +30,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any, Literal
 
-from seqtools.engines.measuring import Cost, Seen
+from seqtools.engines.measuring import Cost, Seen, Time
 
 MOST_THREADS = 32
 """Threads at most. Arbitrary: more files or requests at a time than most disks and servers
@@ -47,9 +47,9 @@ the pipeline each; nothing that is measured is more exact."""
 _SMALL = 1e-4
 """Seconds of an item below which threads hinder each other, whatever they do. Measured: the
 lock alone changes hands in 5 to 50 µs."""
-_THREAD_COST, _CONSUMER_COST, _WORKER_COST = 1.3e-6, 1.0e-6, 1.4e-6
+_THREAD_COST, _CONSUMER_COST, _WORKER_COST = 1.3e-6, 2e-6, 2e-6
 """Seconds of processor time that an engine takes for an item that takes none. Measured."""
-_BYTES = 5e9
+_BYTES = 3e9
 """Bytes of arrays that a worker copies in a second. Measured."""
 _STARVING = 0.1
 """Share of the time that a reader waits, from which more is done for it."""
@@ -100,6 +100,7 @@ class Choice:
         self._cap = self._threads
         self._seen = Seen(0.0, 0.0, 0)
         self._fewer = self._better = self._worse = 0  # looks in a row that said so
+        self._of_one = 0.0  # items a second, by one thread
         self._tried, self._to_beat = 1, 0.0  # threads, and the items a second that they made
         self._why = f"{_number(self.nworkers, 'core')} may be used"
         self._refused = ""
@@ -112,10 +113,10 @@ class Choice:
     def room(self) -> tuple[int, int]:
         """Return how many items must be ahead for all workers to have something to do.
 
-        And how many it is good to have, if they are small: messages and readers then come for
-        many at a time.
+        And how many it is good to have, if they are small: then messages have many of them.
         """
-        good = self.nworkers * _AHEAD / self._wall if self._wall else 0.0
+        apart = self.method == "process" and self._wall
+        good = self.nworkers * _AHEAD / self._wall if apart else 0.0
         return 2 * self.nworkers, int(min(good, _MOST_AHEAD))
 
     def remark(self) -> str:
@@ -135,13 +136,13 @@ class Choice:
         """Take note of what was seen, and decide."""
         self._seen = seen = _sum(self._seen, seen)
         if self._alone:
-            if len(seen.times) < _ITEMS and sum(t.wall for t in seen.times) < _SECONDS:
+            if len(seen.times) < _ITEMS and sum(wall for wall, _, _ in seen.times) < _SECONDS:
                 return
             self._judge(seen)
-        elif max(len(seen.times), seen.answered, seen.taken) < _FEW:
+        elif max(len(seen.times), seen.answered) < _FEW:
             return
         elif self.method == "thread":
-            if self.measuring or self._trying:
+            if self.measuring and seen.times:
                 self._compare(seen)
         elif seen.answered and self._prove(seen):
             self._follow(seen, seen.spent / seen.answered)
@@ -165,30 +166,44 @@ class Choice:
 
     def _judge(self, seen: Seen) -> None:
         """Decide from what the first items took."""
-        times = seen.times[1:] or seen.times  # the first one may import what it needs
-        self._wall = max(median(t.wall for t in times), 1e-7)
-        self._cpu = min(max(median(t.cpu for t in times), 1e-7), self._wall)
+        self._know(seen.times[1:] or seen.times)  # the first one may import what it needs
         self._alone = False
         self._why = self._told(seen.costs)
         large = self._wall >= _SMALL
         rate = min(self._threads / self._wall, 1 / (self._cpu + _THREAD_COST))
-        better = self._expected(seen) > _MARGIN * rate
-        computes = self._cpu > (1 - _WAITS) * self._wall
-        if better or (large and computes and min(self._cores, self._threads) > 1):
-            self._have_threads(2 if large else 1)
-            self._trying = True
+        better = self._expected(seen._replace(read=0.0)) > _MARGIN * rate
+        if better or (large and not self._waits() and min(self._cores, self._threads) > 1):
+            self._have_threads(1)
+            self._trying = self.measuring = True
+            if len(seen.times) * self._wall > _TRY:
+                self._have_two(1 / self._wall)
         else:
             self._have_threads(self._limit(self._cores if large else 1))
 
+    def _know(self, times: Sequence[Time]) -> None:
+        """Take note of what items take."""
+        self._wall = max(median(max(t.cpu, t.wall - t.delay) for t in times), 1e-7)
+        self._cpu = min(max(median(t.cpu for t in times), 1e-7), self._wall)
+
+    def _have_two(self, alone: float) -> None:
+        """Try two threads, where one alone has evaluated so many items a second."""
+        self._of_one, self.nworkers = alone, 2
+
     def _try(self, seen: Seen, rate: float, cores: float) -> None:
         """Decide from how many items a second threads evaluate, on so many cores."""
-        alone = 1 / self._wall if self.nworkers > 1 else rate
+        if self.nworkers == 1:
+            self._know(seen.times)  # the first ones, which are often slower, are over
+            if self._wall >= _SMALL:
+                self._have_two(rate)
+                return
+        self._why = self._told(seen.costs)
+        alone = self._of_one if self.nworkers > 1 else rate
         expected = self._expected(seen)
         if rate > _FASTER * alone and cores > _MORE * self._cpu / self._wall:
             self._why = f"{self._told()} and release the lock of the interpreter"
             self._have_threads(self._limit(self._cores))
         elif expected > _MARGIN * max(rate, alone):
-            self._to_beat = max(rate, alone)
+            self._to_beat = rate
             self._have_processes()
         elif rate > _FASTER * alone:
             self._have_threads(self._limit(self._cores))
@@ -198,19 +213,17 @@ class Choice:
     def _compare(self, seen: Seen) -> None:
         """Look whether threads do what was expected of them."""
         starving = seen.waited > _STARVING * seen.seconds
-        if not seen.times:  # they are too small to be measured
-            if starving:
-                self._try(seen, seen.taken / seen.seconds, 1)
-            return
-        spent, used, delay = (sum(part) for part in zip(*seen.times, strict=True))
+        wall, used, delay = (sum(part) for part in zip(*seen.times, strict=True))
+        spent = max(used, wall - delay)
         # other programs are there for a while only: what would it be without them?
         own = seen.seconds * max(_LEAST, 1 - delay / (self.nworkers * seen.seconds))
-        cores, rate = used / own, len(seen.times) / own
+        cores, rate = used / own, max(len(seen.times), seen.taken) / own
         if self._trying:
             if starving:
                 self._try(seen, rate, cores)
             return
-        locked = starving and cores < _ONE and self._expected(seen) > _MARGIN * rate
+        reached = max(rate, self._of_one)  # where one thread did better, none are needed
+        locked = starving and cores < _ONE and self._expected(seen) > _MARGIN * reached
         self._better = self._better + 1 if locked else 0
         if self._better > 1:
             self._to_beat = rate
@@ -269,7 +282,12 @@ class Choice:
 
     def _limit(self, cores: int) -> int:
         """Return how many threads use so many `cores`."""
-        return max(1, min(self._threads, int(cores * self._wall / self._cpu)))
+        others = self._wall / self._cpu if self._waits() else 1.0  # that go on while one waits
+        return max(1, min(self._threads, int(cores * others)))
+
+    def _waits(self) -> bool:
+        """Return whether items wait rather than compute."""
+        return self._cpu < (1 - _WAITS) * self._wall
 
     def _expected(self, seen: Seen) -> float:
         """Return the items per second to expect of processes, 0 if there can be none."""
@@ -283,8 +301,8 @@ class Choice:
 
     def _told(self, costs: Sequence[Cost] = ()) -> str:
         """Return in words what items are like, and with `costs` what it takes to send them."""
-        waiting = 1 - self._cpu / self._wall
-        if waiting > _WAITS:
+        if self._waits():
+            waiting = 1 - self._cpu / self._wall
             return f"items wait {100 * waiting:.0f} % of {_time(self._wall)}"
         sent = f", sending them takes {_time(sum(_sending(costs)))}" if costs else ""
         return f"items compute for {_time(self._cpu)}{sent}"
