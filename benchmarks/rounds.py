@@ -17,7 +17,7 @@ from benchmarks.workload import Contestant, Workload
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDER = "BENCH_FOLDER"  # names the folder of a workload's files, for contestants
-FAR = 0.6  # of the best: who has less in the first round does not go on, if figures are separate
+FAR = 0.7  # of the best: who has less in the first round does not go on, if figures are separate
 GRACE = 15.0  # seconds that a contestant has to end after it has said its figures; arbitrary
 
 

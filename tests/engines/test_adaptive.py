@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import seqtools
-from seqtools.engines import adaptive
+from seqtools.engines import adaptive, worker
 from seqtools.engines.adaptive import AdaptiveEngine, Probe
 from seqtools.prefetching import options
 from seqtools.prefetching.cores import usable_cores
@@ -34,8 +34,10 @@ SOURCE = seqtools.smap(abs, range(N))
 def make() -> Iterator[Make]:
     made: list[AdaptiveEngine] = []
 
-    def one(get: Callable[[int], Any], *steps: int, hook: Any = None) -> AdaptiveEngine:
-        made.append(engines.adaptive(get, hook, None, Moves(*steps)))
+    def one(
+        get: Callable[[int], Any], *steps: int, hook: Any = None, start: str = "template"
+    ) -> AdaptiveEngine:
+        made.append(engines.adaptive(get, hook, None, Moves(*steps), start))
         return made[-1]
 
     yield one
@@ -63,38 +65,34 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Moves]]:
 
 
 class Log:
-    """Who evaluates what, as a file that threads and processes write to."""
+    """Evaluates items, one for each signal, and writes down where and when, in a file."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, gate: Fifo) -> None:
+        self.path, self.gate = path, gate
 
     def __call__(self, i: int) -> int:
-        """Evaluate an item, and write down when it begins and when it ends."""
         self._write("+", i)
-        os.sched_yield()  # so that others come in between
+        self.gate.wait()
         self._write("-", i)
         return i
 
     def _write(self, what: str, i: int) -> None:
         fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(fd, f"{what} {i} {os.getpid()} {threading.get_ident()}\n".encode())
+        os.write(fd, f"{what} {i} {os.getpid()}\n".encode())
         os.close(fd)
 
     def lines(self) -> list[list[str]]:
         """Return what was written, in that order."""
         return [line.split() for line in self.path.read_text().splitlines()]
 
-    def most(self) -> int:
-        """Return how many there were at a time, at least."""
-        now = most = 0
-        for what, *_ in self.lines():
-            now += 1 if what == "+" else -1
-            most = max(most, now)
-        return most
+    def at_work(self) -> int:
+        """Return how many items are being evaluated."""
+        return sum(1 if what == "+" else -1 for what, *_ in self.lines())
 
-    def places(self) -> list[int]:
-        """Return the process of each item, in the order in which they were begun."""
-        return [int(pid) for what, _, pid, _ in self.lines() if what == "+"]
+    def until(self, n: int) -> None:
+        """Wait until `n` items are being evaluated."""
+        while self.at_work() < n:
+            os.sched_yield()
 
 
 def collect(engine: AdaptiveEngine, n: int) -> list[int]:
@@ -104,26 +102,41 @@ def collect(engine: AdaptiveEngine, n: int) -> list[int]:
     return found
 
 
-STEPS = [(2, -2, 2), (1, 3, -3, 1, 3), (-3, -1, -3), (-2, 1, -2)]
+STEPS = [(2, -2), (2, -2, 2), (1, 3, -3, 1, 3, 1), (-3, -1, -3), (-2, 1, -2)]
 
 
 @pytest.mark.parametrize("steps", STEPS)
 def test_everything_comes_back_once_and_never_are_more_at_work(
-    make: Make, steps: tuple[int, ...], tmp_path: Path
+    make: Make,
+    steps: tuple[int, ...],
+    tmp_path: Path,
+    fifo: MakeFifo,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    log = Log(tmp_path / "log")
-    engine = make(log, *steps)
-    n, wanted = 0, []
-    while engine._plan.left or (engine._thread is not None and engine._process is not None):
-        engine.submit(range(n, n + 10))
-        wanted += range(n, n + 10)
-        n += 10
-        found = collect(engine, 10)
-        wanted = sorted(set(wanted) - set(found))
-    assert wanted == []
-    assert set(Counter(i for what, i, *_ in log.lines() if what == "+").values()) == {1}
-    assert log.most() <= max(2, *map(abs, steps))
-    apart = {pid != os.getpid() for pid in log.places()}
+    monkeypatch.setattr(worker, "_HOLD", -1.0)  # what is done is told before the next signal
+    most = max(map(abs, steps))
+    log = Log(tmp_path / "log", fifo())
+    engine = make(log, *steps, start="fork")
+    engine.submit(range(20))
+    wanted, n, left = set(range(20)), 20, 10
+    while left:
+        log.gate.send()  # one of those that are at work may end its item
+        for i, item in engine.receive():
+            assert i == item
+            wanted.remove(i)
+            engine.submit([n])
+            wanted.add(n)
+            n += 1
+        assert log.at_work() <= most
+        moving = engine._plan.left or (engine._thread is not None and engine._process is not None)
+        left -= not moving
+    log.until(abs(steps[-1]))
+    assert log.at_work() == abs(steps[-1])
+    log.gate.send(len(wanted))
+    while wanted:
+        wanted -= {i for i, _ in engine.receive()}
+    assert set(Counter(i for what, i, _ in log.lines() if what == "+").values()) == {1}
+    apart = {int(pid) != os.getpid() for *_, pid in log.lines()}
     assert apart == {step < 0 for step in steps}
 
 
@@ -354,6 +367,6 @@ def test_an_interrupt_at_a_place_loses_nothing(
                         break
             assert seen == list(range(N))
 
-    for intruder in everywhere(read, interrupt, 1, 16, PLACES):
+    for intruder in everywhere(read, interrupt, 1, 6, PLACES):
         assert caught[-1] == intruder.came
     assert len(caught) > 2
