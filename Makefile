@@ -21,7 +21,7 @@ PIP_HERE = $(@D)/bin/python -m pip $(PIP_OPTIONS) # of the environment that is b
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help test demo lint unit coverage faults soak mutants machines
-.PHONY: interop bench bench-faults bench-table docs changelog clean
+.PHONY: interop browser bench bench-faults bench-table docs changelog clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -29,8 +29,8 @@ help: ## list the targets
 test: lint unit docs ## everything that must hold: lint, tests, docs
 	@echo "==> all good"
 
-demo: $(VENV)/.demo ## show the library at work
-	@$(BIN)/python -m seqtools demo
+demo: $(VENV)/.demo ## show the library at work; writes report.html and trace.json into build
+	@$(BIN)/python -m seqtools demo --output $(BUILD)
 
 lint: $(VENV)/.dev ## style, types, and who imports whom
 	@echo "==> ruff check"
@@ -80,11 +80,24 @@ interop: $(INTEROP)/.interop ## tests beside torch, notebooks, Arrow and safeten
 	@echo "==> pytest tests/interop"
 	@$(INTEROP)/bin/python -m pytest tests/interop $(PYTEST_ARGS)
 
+browser: $(VENV)/.dev ## reports of profiles in a real browser, Chromium, which must be there
+	@command -v chromium chromium-browser google-chrome chrome >/dev/null || \
+	  { echo "error: there is no Chromium: apt-get install chromium" >&2; exit 1; }
+	@echo "==> pytest tests/profiling/test_browser.py"
+	@$(BIN)/python -m pytest tests/profiling/test_browser.py $(PYTEST_ARGS)
+
 # Beside the peers, in an environment of their own: 3 GB. SeqTools 1.x has our import name, so
 # it has another one. What cannot be installed there is reported as missing, not fatal.
+# Studies are of ours alone.
+STUDIES := verdict overhead
+ifeq ($(and $(WORKLOAD),$(if $(filter-out $(STUDIES),$(WORKLOAD)),,studies)),studies)
+bench: $(VENV)/.demo
+	@$(BIN)/python -m benchmarks $(WORKLOAD)
+else
 bench: $(BENCH_VENV)/.peers $(ORIGINAL_VENV)/.peers ## time ours and its peers; WORKLOAD=seed, ROUNDS=5
 	@$(BENCH_VENV)/bin/python -m benchmarks --original $(ORIGINAL_VENV)/bin/python \
 	  --rounds $(ROUNDS) $(WORKLOAD)
+endif
 
 bench-faults: $(BENCH_VENV)/.peers $(ORIGINAL_VENV)/.peers ## what faults do to ours and its peers; CASE=ctrl-c, ROUNDS=5
 	@$(BENCH_VENV)/bin/python -m benchmarks.faults --original $(ORIGINAL_VENV)/bin/python \

@@ -5,19 +5,25 @@ import os
 import sys
 import time
 
-from benchmarks import results, rounds, table
+from benchmarks import advice, overhead, results, rounds, table
 from benchmarks.one import load
 from benchmarks.workloads import NAMES
 
+STUDIES = {"verdict": advice.run, "overhead": overhead.run}
+"""What is no contest: each prints, and says whether it is as it should be."""
 PAGE = os.path.join(rounds.ROOT, "docs", "benchmarks.md")
 
 
 def main() -> None:
     """Do what the command line says."""
     options = _options()
-    unknown = sorted({*options.workloads} - {*NAMES})
+    known = [*NAMES, *STUDIES]
+    unknown = sorted({*options.workloads} - {*known})
     if unknown:
-        sys.exit(f"error: there is no workload {unknown[0]!r}: choose from {', '.join(NAMES)}")
+        sys.exit(f"error: there is no workload {unknown[0]!r}: choose from {', '.join(known)}")
+    studies = [STUDIES[name]() for name in options.workloads if name in STUDIES]
+    if studies:
+        sys.exit(not all(studies))
     if not options.table:
         interpreters = rounds.Interpreters(sys.executable, os.path.abspath(options.original))
         for name in options.workloads or NAMES:
@@ -28,7 +34,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("workloads", nargs="*", help=f"from {', '.join(NAMES)}; by default all")
+    parser.add_argument("workloads", nargs="*", help=f"from {', '.join([*NAMES, *STUDIES])}")
     parser.add_argument("--rounds", type=int, default=3, help="turns of each contestant")
     parser.add_argument(
         "--original",

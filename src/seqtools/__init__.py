@@ -8,6 +8,7 @@ from seqtools.collating import collate_arrays
 from seqtools.errors import EvaluationError, seterr
 from seqtools.generating import arange, repeat
 from seqtools.indexing import cycle, gather, interleave, take
+from seqtools.instrument.explain import explain
 from seqtools.iterables import uniter
 from seqtools.mapping import smap, starmap
 from seqtools.prefetching import Prefetch, close_all, prefetch
@@ -31,6 +32,7 @@ __all__ = [
     "collate_arrays",
     "concatenate",
     "cycle",
+    "explain",
     "gather",
     "instrument",
     "interleave",

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import seqtools
 from seqtools import demo
+from seqtools.commands import explain, profile, show
+from seqtools.commands.finding import Refused
 
-COMMANDS = (demo,)
+COMMANDS = (show, explain, profile, demo)
 """Modules with a function `add_command`, in the order in which the help lists them."""
 
 
@@ -23,7 +25,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.run is None:
         parser.print_help()
         return 0
-    status: int = options.run(options)
+    try:
+        status: int = options.run(options)
+    except Refused as reason:
+        subject = "" if reason.status == 1 else f"{parser.prog}: error: "
+        print(f"{subject}{reason}", file=sys.stderr)
+        return reason.status
     return status
 
 

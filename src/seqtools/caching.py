@@ -44,6 +44,9 @@ class _Recent:
                 self._kept.move_to_end(key)
         return value
 
+    def peek(self, key: int) -> Any:
+        return self._kept.get(key, _MISSING)
+
     def put(self, key: int, value: Any) -> None:
         self._kept[key] = value
         self._kept.move_to_end(key)
@@ -88,6 +91,8 @@ class _Given:
                 return self._mapping[key]
             except KeyError:
                 return _MISSING
+
+    peek = get  # what looking does to it is its own business
 
     def put(self, key: int, value: Any) -> None:
         self._mapping[key] = value
@@ -160,6 +165,10 @@ class AddCache(LazySequence[T]):
     @property
     def _keeps_items(self) -> bool:  # type: ignore[override]
         return self._cache is not None or self._cache_size > 0
+
+    def _peek(self, i: int) -> tuple[T, ...]:
+        value = self._state[0].peek(i)
+        return () if value is _MISSING else (value,)
 
     def _ignore_hints(self) -> None:
         self._state[0].ahead.room = 0

@@ -4,6 +4,7 @@ import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 
+from seqtools.brief import brief
 from seqtools.sources import is_stage
 
 _PLAIN = (list, tuple, range, str, bytes)
@@ -78,7 +79,7 @@ def check_function(f: object, name: str) -> None:
         TypeError: If `f` is not callable.
     """
     if not callable(f):
-        message = f"{name} must be a function, got {f!r}"
+        message = f"{name} must be a function, got {brief(f)}"
         raise TypeError(message)
 
 
@@ -89,7 +90,7 @@ def check_iterable(value: object, name: str) -> None:
         TypeError: If there is no iterator over `value`.
     """
     if not isinstance(value, Iterable) and not hasattr(value, "__getitem__"):
-        message = f"{name} must be something to iterate over, got {value!r}"
+        message = f"{name} must be something to iterate over, got {brief(value)}"
         raise TypeError(message)
 
 
@@ -115,7 +116,7 @@ def check_count(value: object, least: int, name: str) -> int:
     try:
         n = operator.index(value)  # type: ignore[arg-type]
     except TypeError:
-        message = f"{name} must be an integer, got {value!r}"
+        message = f"{name} must be an integer, got {brief(value)}"
         raise TypeError(message) from None
     if n < least:
         message = f"{name} must be at least {least}, got {n}"

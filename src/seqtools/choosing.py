@@ -65,6 +65,9 @@ class Switch(Case[T]):
 
     __slots__ = ()
 
+    def __init__(self, condition: Any, x: Any, y: Any) -> None:
+        super().__init__(condition, x, y)
+
     def _choice(self, i: int) -> int:
         return 0 if self._select(i) else 1
 

@@ -146,13 +146,13 @@ def creation_site() -> tuple[str, int]:
     """Return file and line of the innermost caller outside this package."""
     frame = sys._getframe(1)  # noqa: SLF001 -- the only way that takes a microsecond
     while frame.f_back is not None:
-        if not _is_ours(frame.f_code.co_filename):
+        if not is_ours(frame.f_code.co_filename):
             break
         frame = frame.f_back
     return frame.f_code.co_filename, frame.f_lineno
 
 
-def _is_ours(file: str) -> bool:
+def is_ours(file: str) -> bool:
     """Return whether code in `file` is of this package, and not of a user of it."""
     return file == fusing.FILE or (file.startswith(_PACKAGE) and not file.startswith(_DEMO))
 
@@ -163,7 +163,7 @@ def path_of(error: BaseException) -> tuple[Step, ...]:
     entrances = 0
     for link in _links(error):
         code = link.tb_frame.f_code
-        if _is_ours(code.co_filename):
+        if is_ours(code.co_filename):
             entrances += code.co_name in _ENTRANCES
             if entrances > 1:
                 # where a function reads another pipeline, that one told its own path
@@ -172,7 +172,7 @@ def path_of(error: BaseException) -> tuple[Step, ...]:
             # `_get` hands on to what is compiled for it
             if not told or told[-1][0] is not stage or told[-1][1] != i:
                 told.append((stage, i))
-    steps = [Step(_described(stage), i, *stage._origin) for stage, i in told]
+    steps = [Step(described(stage), i, *stage._origin) for stage, i in told]
     if isinstance(error, EvaluationError):
         steps.extend(error.path)
     return tuple(steps)
@@ -185,9 +185,9 @@ def path_to(frame: FrameType, end: CodeType, *, calling: bool = False) -> tuple[
     none, of who is `calling`; `end` is the code of a function around all of them.
     """
     caller = frame if calling else frame.f_back
-    if caller is None or not _is_ours(caller.f_code.co_filename):
+    if caller is None or not is_ours(caller.f_code.co_filename):
         return ()
-    if not calling and _is_ours(frame.f_code.co_filename):
+    if not calling and is_ours(frame.f_code.co_filename):
         return ()
     link: TracebackType | None = None
     here: FrameType | None = caller
@@ -232,7 +232,8 @@ def _told_by(link: TracebackType) -> list[tuple[Any, int]]:
     return [(stage, int(i))] if i is not None and getattr(stage, "_is_stage", False) else []
 
 
-def _described(stage: Any) -> str:
+def described(stage: Any) -> str:
+    """Return a short name of `stage`, such as `smap(load)`, whatever it raises."""
     try:
         return str(stage._describe())
     except Exception:  # noqa: BLE001 -- a function of the user's that does not tell its name

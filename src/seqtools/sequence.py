@@ -1,14 +1,13 @@
 """The one abstraction: a list whose items are computed when they are read."""
 
 import operator
-import reprlib
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import chain, islice, repeat
 from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar, overload
 
 from seqtools import fusing
+from seqtools.brief import brief, called
 from seqtools.errors import (
     EndOfSequence,
     EvaluationError,
@@ -25,12 +24,8 @@ R = TypeVar("R")
 P = ParamSpec("P")
 
 _UNREAD = -1
-_MOST_SHOWN = 100
-"""Stages that a repr shows behind each argument of the outermost. Arbitrary."""
-_showing = threading.local()
 _MOST_CURSORS = 64
 """Cursors for one reader. Arbitrary; ways that double at every stage would be too many."""
-_MANY = 8  # arguments that a repr shows; arbitrary, more than any function of ours has names for
 
 
 class LazySequence(Sequence[T]):
@@ -147,6 +142,13 @@ class LazySequence(Sequence[T]):
     def _ignore_hints(self) -> None:
         """Read nothing in the background from now on."""
 
+    def _peek(self, i: int) -> tuple[T, ...]:
+        """Return item `i` alone if it is kept, else nothing; and keep what is kept as it is.
+
+        Only for a stage that has the items of its only source, of which it keeps some.
+        """
+        raise NotImplementedError
+
     def _rebuild(self, *sources: Any) -> "LazySequence[T]":
         """Return the same combinator over other `sources`."""
         del sources
@@ -154,6 +156,14 @@ class LazySequence(Sequence[T]):
 
     def _args(self) -> tuple[Any, ...] | None:
         """Return the arguments that make this stage again, for `repr` and pickling."""
+        return None
+
+    def _remark(self) -> str:
+        """Return what is worth knowing of this stage, which `repr` shows behind its arguments."""
+        return ""
+
+    def _as_call(self) -> str | None:
+        """Return this stage as `repr` names it; with `None`, it is its name and its `_args`."""
         return None
 
     # What follows from that
@@ -183,7 +193,7 @@ class LazySequence(Sequence[T]):
         name = self._name or type(self).__name__.lower()
         arguments = self._args() or ()
         function = next((a for a in arguments if callable(a) and not is_stage(a)), None)
-        return f"{name}({_called(function)})" if function is not None else name
+        return f"{name}({called(function)})" if function is not None else name
 
     def __len__(self) -> int:
         """Return the number of items.
@@ -268,7 +278,7 @@ class LazySequence(Sequence[T]):
         for i, item in zip(places, _each(self, places), strict=False):
             if item is value or item == value:
                 return i
-        message = f"{reprlib.repr(value)} is not in {self._describe()}"
+        message = f"{brief(value)} is not in {self._describe()}"
         raise ValueError(message)
 
     def count(self, value: Any) -> int:
@@ -288,15 +298,16 @@ class LazySequence(Sequence[T]):
         return function(self, *args, **kwargs)
 
     def __repr__(self) -> str:
-        """Return the calls that make this sequence; nothing is evaluated."""
-        arguments = self._args()
-        if arguments is None:
-            return object.__repr__(self)
-        while len(arguments) > 1 and (arguments[-1] is None or arguments[-1] is False):
-            arguments = arguments[:-1]  # not given, in every function of ours
-        shown = [_shown(a) for a in arguments[:_MANY]] + ["..."] * (len(arguments) > _MANY)
-        name = self._name or type(self).__name__.lower()
-        return f"{name}({', '.join(shown)})"
+        """Return the stages as a tree, from this one to its sources; nothing is evaluated."""
+        from seqtools.showing import tree  # only where it is looked at
+
+        return tree(self)
+
+    def _repr_html_(self) -> str:
+        """Return the same for a notebook."""
+        from seqtools.page import page
+
+        return page(self)
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Pickle the recipe, and where it was made."""
@@ -311,7 +322,7 @@ class LazySequence(Sequence[T]):
         try:
             return int(operator.index(key))  # a bool is its own index
         except TypeError:
-            message = f"indices must be integers or slices, got {reprlib.repr(key)}"
+            message = f"indices must be integers or slices, got {brief(key)}"
             raise TypeError(message) from None
 
     def _place(self, key: Any) -> int:
@@ -494,14 +505,14 @@ class Slice(Rearrangement[T]):
     def _args(self) -> tuple[Any, ...]:
         return self._sequences[0], self._range
 
-    def __repr__(self) -> str:
+    def _as_call(self) -> str:
         """Return the slicing that makes this view."""
         places = self._range or range(0)  # an empty one can begin before the first item
         stop = places.stop if places.stop >= 0 else None
         text = f"{places.start}:{'' if stop in (None, ENDLESS) else stop}"
         if places.step != 1:
             text += f":{places.step}"
-        return f"{_shown(self._sequences[0])}[{text}]"
+        return f"slice[{text}]"
 
 
 def _each(sequence: LazySequence[T], indices: range) -> Iterator[T]:
@@ -546,7 +557,7 @@ class _Walk:
         """Return whether `error` at `i` is the end; if not, it is to be raised as it is."""
         if isinstance(error, EndOfSequence):
             if self._indices.stop != ENDLESS:
-                self._sequence._ended_early(i)  # noqa: SLF001 -- ours
+                self._sequence._ended_early(i)
             self.step = None
         elif isinstance(error, WorkerStartError):  # not about this item, which is still to be read
             self.positions = chain((i,), self.positions)
@@ -566,21 +577,3 @@ def _remade(cls: type[LazySequence[T]], arguments: tuple[Any, ...], origin: tupl
 
 def _joined(parts: Iterable[Any]) -> list[Any]:
     return [item for part in parts for item in part]
-
-
-def _called(function: Any) -> str:
-    return getattr(function, "__name__", None) or type(function).__name__
-
-
-def _shown(argument: Any) -> str:
-    if not is_stage(argument):
-        return _called(argument) if callable(argument) else reprlib.repr(argument)
-    left: int | None = getattr(_showing, "left", None)
-    if left == 0:
-        return f"{argument._name or type(argument).__name__.lower()}(...)"
-    _showing.left = (_MOST_SHOWN if left is None else left) - 1
-    try:
-        return repr(argument)
-    finally:
-        if left is None:
-            _showing.left = None

@@ -144,11 +144,6 @@ class Concatenate(Rearrangement[T]):
     def _args(self) -> tuple[Any, ...]:
         return self._sequences
 
-    def __repr__(self) -> str:
-        """Return the call that makes this sequence."""
-        inner = super().__repr__().removeprefix("concatenate(").removesuffix(")")
-        return f"concatenate([{inner}])"
-
 
 def concatenate(sequences: Sequence[Source[T]]) -> LazySequence[T]:
     """Return the items of the first of `sequences`, then those of the second, and so on.

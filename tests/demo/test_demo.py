@@ -1,6 +1,7 @@
 """The demo, on a folder of a few small files."""
 
 import io
+import json
 import os
 import re
 import subprocess
@@ -14,7 +15,7 @@ import pytest
 import seqtools
 from seqtools.__main__ import main
 from seqtools.demo import files, pipeline, show
-from seqtools.demo.layout import broken, counted, volume
+from seqtools.demo.layout import counted, volume
 from seqtools.errors import Step
 
 SOURCE = '"""Module."""\n\ndef f{n}(x):\n    return x + {n}\n'
@@ -134,8 +135,13 @@ def test_the_standard_library_is_there() -> None:
 # ---------------------------------------------------------------------------- the command
 
 
-def test_demo(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["demo", str(folder)]) == 0
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "out"
+
+
+def test_demo(folder: Path, output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", str(folder), "--output", str(output)]) == 0
     out, err = capsys.readouterr()
     told = facts(out)
     size = sum(path.stat().st_size for path in folder.rglob("*.py"))
@@ -146,14 +152,23 @@ def test_demo(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert told["equal"].startswith("yes")
     assert told["items"] == f"176 windows of 256 tokens, {volume(176 * 256 * 4)}"
     assert " times on " in told["speed-up"]
-    assert told["pipeline"] == "prefetch("
-    assert "method='process'" in out
+    stages = out[out.index("\npipeline\n") : out.index("\nreport  ")].splitlines()[2:]
+    assert [re.sub(r"\W*(\w+).*", r"\1", stage) for stage in stages[:-1]] == [
+        *("prefetch", "batch", "unbatch", "add_cache", "smap", "smap", "smap"),
+    ]
+    assert "prefetch(nworkers=2, method='process')" in stages[0]
+    assert all(re.search(r"  [\d,]+ items   \S+\.py:\d+$", stage) for stage in stages[:-1])
     assert "EvaluationError" not in out
-    assert len(out.splitlines()) <= 36
+    assert "bottleneck" in out or "too short to tell" in out
+    assert told["report"].startswith(str(output / "report.html"))
+    assert "</html>" in (output / "report.html").read_text(encoding="utf-8")
+    assert json.loads((output / "trace.json").read_text(encoding="utf-8"))["traceEvents"]
+    assert len(out.splitlines()) <= 50
 
 
-def test_break(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["demo", "--break", "--workers", "1", str(folder)]) == 0
+def test_break(folder: Path, output: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["demo", "--break", "--workers", "1", "--output", str(output), str(folder)]
+    assert main(command) == 0
     out, err = capsys.readouterr()
     told = facts(out)
     assert err == ""
@@ -179,7 +194,7 @@ def test_break(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert f"seqtools.{stage.split('(')[0]}(" in code
     assert told["after it"] == "the loop went on, and got 2 of 3 batches"
     assert told["items"].startswith("128 windows")  # of two batches
-    assert len(out.splitlines()) <= 36
+    assert len(out.splitlines()) <= 60
 
 
 def out_of(path: str) -> str:
@@ -187,7 +202,7 @@ def out_of(path: str) -> str:
 
 
 def test_a_difference_is_not_hidden(
-    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    folder: Path, output: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def read(batches: seqtools.LazySequence[pipeline.Codes], title: str) -> show.Epoch:
         epoch = show.Epoch([*batches], seconds=1)
@@ -196,7 +211,7 @@ def test_a_difference_is_not_hidden(
         return epoch
 
     monkeypatch.setattr(show, "read", read)
-    assert main(["demo", str(folder), "--workers", "1"]) == 1
+    assert main(["demo", str(folder), "--workers", "1", "--output", str(output)]) == 1
     assert facts(capsys.readouterr().out)["equal"] == "NO: this is a bug"
 
 
@@ -319,23 +334,6 @@ def test_an_error_that_is_of_no_file_is_explained(
     told = facts(capsys.readouterr().out)
     assert "file" not in told
     assert told["after it"] == "the loop went on, and got 0 of 1 batches"
-
-
-def test_a_pipeline_is_broken_at_its_stages() -> None:
-    text = "batch(smap(f, smap(g, ['one', 'two', 'three'])), 4, False, None, stack, k=1)"
-    assert broken(text, 100) == [text]
-    assert broken(text, 60) == [
-        "batch(",
-        "  smap(f, smap(g, ['one', 'two', 'three'])),",
-        "  4, False, None, stack, k=1)",
-    ]
-    assert broken(text, 25) == [
-        "batch(",
-        "  smap(f,",
-        "    smap(g, ['one', ...])),",
-        "  4, False, None, stack, k=1)",
-    ]
-    assert broken("short[1:2]", 3) == ["short[1:2]"]
 
 
 def test_quantities_in_words() -> None:

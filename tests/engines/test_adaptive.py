@@ -299,7 +299,7 @@ def test_what_was_chosen_is_told(planned: Callable[..., list[Moves]]) -> None:
     planned(2)
     with seqtools.prefetch(SOURCE, "auto") as p:
         assert list(p) == list(range(N))
-        assert repr(p).endswith("nworkers='auto')  # 2 of thread")
+        assert "prefetch(nworkers='auto')  2 of thread" in repr(p)
     assert seqtools.prefetch(SOURCE, 2)._remark() == ""
 
 

@@ -60,6 +60,28 @@ def test_what_is_there_can_be_asked_without_waiting(make: Make, fifo: MakeFifo) 
     assert engine.receive(wait=False) == []
 
 
+def test_who_is_at_work_can_be_counted(make: Make, fifo: MakeFifo) -> None:
+    gates = fifo(), fifo()
+
+    def get(i: int) -> int:
+        gates[i // 2].wait()
+        return i
+
+    engine = make(get, 2)
+    assert (engine.busy(), engine.nworkers) == (0, 2)
+    gates[0].send(9)  # those that read ahead need some too
+    engine.submit([0, 1])
+    assert len(collect(engine, 2)) == 2
+    assert (engine.busy(), engine.nworkers) == (0, 2)
+    engine.submit([2, 3])
+    while engine.busy() < 2:
+        assert not engine.receive(wait=False)
+    assert engine.busy() == 2
+    gates[1].send(9)
+    assert len(collect(engine, 2)) == 2
+    assert (engine.busy(), engine.nworkers) == (0, 2)
+
+
 def test_an_index_may_be_submitted_again(make: Make) -> None:
     engine = make(lambda i: -i)
     for _ in range(3):

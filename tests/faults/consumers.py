@@ -75,6 +75,14 @@ def evaluate(x):
     keep_the_lock()
 """
 
+PRINTING = """
+def evaluate(x):
+    print("a line, printed again and again", x)
+    send(begun)
+    while True:
+        print("a line, printed again and again", x)
+"""
+
 SENDING = """
 if hasattr(os, "memfd_create"):
     del os.memfd_create  # so that all goes through the pipe

@@ -580,4 +580,140 @@ _REFUSED = [
     ),
 ]
 
-MUTANTS = [*_ENGINE, *_DEALER, *_TEMPLATE, *_SPAWNED, *_VALUES, *_READERS, *_REFUSED]
+_PRINTING = (
+    "engines/test_printing.py",
+    "engines/test_showing.py",
+    "engines/test_outlets.py",
+    "faults/test_printed.py",
+)
+
+_PRINTED = [
+    Mutant(
+        "a line without its end is not sent with the answer",
+        "engines/printing.py",
+        "                self.lines.settle()\n",
+        "                pass\n",
+        _PRINTING,
+    ),
+    Mutant(
+        "a child that user code forks writes to the pipe",
+        "engines/printing.py",
+        "            os.register_at_fork(after_in_child=self._let_go)\n",
+        "            pass\n",
+        _PRINTING,
+    ),
+    Mutant(
+        "what a signal handler prints gets into the midst of a message",
+        "engines/printing.py",
+        "            and not lock._is_owned()  # noqa: SLF001 -- as Condition does\n",
+        "",
+        _PRINTING,
+    ),
+    Mutant(
+        "what was printed meanwhile is left behind",
+        "engines/printing.py",
+        "        if self._unsent:  # somebody printed meanwhile\n            self._hand_over()\n",
+        "",
+        _PRINTING,
+    ),
+    Mutant(
+        "what a signal handler raises is taken for an error of the pipe",
+        "engines/printing.py",
+        "            if error.errno not in _GONE:  # as",
+        "            if False:  # as",
+        ("faults/test_printed.py",),
+    ),
+    Mutant(
+        "a text is sent in more than a pipe takes in one step",
+        "engines/printing.py",
+        '_PIECE = getattr(select, "PIPE_BUF", 4096) - 128\n',
+        "_PIECE = 1 << 16\n",
+        _PRINTING,
+    ),
+    Mutant(
+        "text for which there is no memory ends a worker",
+        "engines/printing.py",
+        "            except MemoryError:\n                data = _LOST\n",
+        "            except ZeroDivisionError:\n                data = _LOST\n",
+        _PRINTING,
+    ),
+    Mutant(
+        "what a worker prints last is not shown by close",
+        "engines/process.py",
+        "                if worker.attached and not worker.keeps:\n                    self._overhear(worker)\n",
+        "                pass\n",
+        _PRINTING,
+    ),
+    Mutant(
+        "what a spawned worker prints last is not shown by close",
+        "engines/process.py",
+        "            if worker.keeps:\n                self._overhear(worker)\n",
+        "            pass\n",
+        _PRINTING,
+    ),
+    Mutant(
+        "what was begun is lost with the worker that dies",
+        "engines/process.py",
+        "        worker.heard.end()\n        self._crew.let_go(worker)\n",
+        "        self._crew.let_go(worker)\n",
+        ("faults/test_printed.py",),
+    ),
+    Mutant(
+        "who waits for an item shows nothing",
+        "engines/process.py",
+        " or (wait and self._heard):\n",
+        ":\n",
+        _PRINTING,
+    ),
+    Mutant(
+        "what is printed is fetched without end while nobody reads",
+        "engines/process.py",
+        " or len(said) > MOST:\n",
+        ":\n",
+        _PRINTING,
+    ),
+    Mutant(
+        "an item is given before what it has printed",
+        "prefetching/driver.py",
+        "        if said:  # before what came behind it is given\n            show()\n",
+        "",
+        _PRINTING,
+    ),
+    Mutant(
+        "one that prints for ever is read from for ever",
+        "engines/frames.py",
+        "                left -= n\n",
+        "",
+        _PRINTING,
+    ),
+    Mutant(
+        "a stream that raises costs an item",
+        "engines/showing.py",
+        "            except Exception as error:  # noqa: BLE001 -- streams",
+        "            except ZeroDivisionError as error:  # noqa: BLE001 -- streams",
+        _PRINTING,
+    ),
+    Mutant(
+        "who was interrupted while it showed something keeps others from it",
+        "engines/showing.py",
+        "            if lock._is_owned():  # noqa: SLF001\n                lock.release()\n",
+        "            pass\n",
+        _PRINTING,
+    ),
+    Mutant(
+        "a forked child shows what its parent is to show",
+        "engines/showing.py",
+        "        said.clear()\n",
+        "",
+        _PRINTING,
+    ),
+    Mutant(
+        "a text that was cut off runs into the next",
+        "engines/showing.py",
+        "        if begins:\n            self.end()  #",
+        "        if begins:\n            pass  #",
+        _PRINTING,
+    ),
+]
+
+MUTANTS = [*_ENGINE, *_DEALER, *_TEMPLATE, *_SPAWNED, *_VALUES, *_READERS, *_REFUSED, *_PRINTED]

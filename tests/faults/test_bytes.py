@@ -39,6 +39,7 @@ _MESSAGES = some.one_of(
             (7, 1, 1, frames.END, 0.0, []),
             (0, 0, 0, frames.READY, 0.0, []),
             (0, 0, 0, frames.UNABLE, 0.0, [b"reason"]),
+            (frames.BEGINS | frames.ENDS, 0, 0, frames.PRINTED, 0.0, [b"a line\n"]),
         ]
     ),
 )
@@ -131,6 +132,8 @@ _IMPOSSIBLE = {
     "two failures": (1, 0, 2, frames.FAILURE, 0.0, 1, 124),
     "a place of the end": (1, 0, 1, frames.END, 0.0, 1, 124),
     "items of a worker that is ready": (1, 0, 1, frames.READY, 0.0, 0, 4),
+    "items that are printed": (1, 0, 1, frames.PRINTED, 0.0, 1, 124),
+    "nothing that is printed": (3, 0, 0, frames.PRINTED, 0.0, 0, 4),
     "time that is no number": (1, 0, 1, frames.VALUES, float("nan"), 1, 124),
     "time without end": (1, 0, 1, frames.VALUES, float("inf"), 1, 124),
     "time that goes back": (1, 0, 1, frames.VALUES, -1.0, 1, 124),

@@ -299,7 +299,7 @@ def test_a_function_that_does_not_tell_its_name(engine: str) -> None:
     with prefetch(engine, Nameless(), range(3)) as p:
         first, error, last = outcomes(p)
     assert (first, last) == (0, 2)
-    assert error.stage == "smap"
+    assert error.stage == "smap(Nameless)"
 
 
 class Nameless:

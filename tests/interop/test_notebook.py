@@ -122,3 +122,68 @@ def test_a_cell_that_is_interrupted(method: str, tmp_path: Path) -> None:
         gate=gate,
     )
     assert told == ["KeyboardInterrupt", "True", "True"]
+
+
+def test_what_workers_print_is_shown_in_the_cell_that_reads() -> None:
+    told = told_by(
+        """
+        def loud(x):
+            print("loading", x)
+            return x
+        items = iter(seqtools.prefetch(seqtools.smap(loud, range(4)), 1, "process", max_cached=1))
+        """,
+        "print(1); next(items)",
+        "print(2); list(items)",
+    )
+    first, second = told.index("stdout: 1"), told.index("stdout: 2")
+    assert first < told.index("stdout: loading 0") < told.index("0")
+    assert second < told.index("stdout: loading 3") < told.index("[1, 2, 3]")
+    assert sorted(text for text in told if "loading" in text) == [
+        f"stdout: loading {x}" for x in range(4)
+    ]
+
+
+def test_a_bar_in_a_notebook() -> None:
+    pytest.importorskip("ipywidgets", reason="ipywidgets is not installed: see `make interop`")
+    told = told_by(
+        """
+        from seqtools.instrument import progress
+        seen = list(progress(range(3), desc="three"))
+        """,
+        """
+        for x in progress(range(4), desc="four"):
+            for y in progress(range(2), desc="two"):
+                pass
+        """,
+        """
+        import tqdm.notebook
+        bars = []
+        def note(bar, close=tqdm.notebook.tqdm.close):
+            was_open = not bar.disable
+            close(bar)
+            if was_open:
+                bars.append((bar.desc, bar.n, bar.container.children[1].bar_style, bar.leave))
+        tqdm.notebook.tqdm.close = note
+        for x in progress(range(3), desc="all"):
+            list(progress(range(2), desc="inside"))
+        for x in progress(range(9), desc="half"):
+            if x == 4:
+                break
+        bars
+        """,
+    )
+    *shown, bars = told
+    assert [text.split(":")[0] for text in shown] == [
+        "three",
+        "four",
+        *["two"] * 4,
+        "all",
+        *["inside"] * 3,
+        "half",
+    ]
+    inside = ("inside", 2, "", False)
+    assert eval(bars) == [  # noqa: S307 -- a list of ours
+        *[inside] * 3,
+        ("all", 3, "success", True),
+        ("half", 4, "danger", True),
+    ]

@@ -342,6 +342,7 @@ STAGES: dict[str, Route] = {
     "gather range": (gather_range, gathered_range),
     "interleave": (interleaved, list_interleaved),
     "monitor": (instrument.monitor_throughput, unchanged),
+    "progress": (instrument.progress, unchanged),
     "slice": (sliced, slice_list),
     "smap": (tag, list_tag),
     "smap with endless": (pair, lambda items: [(item, "r") for item in items]),

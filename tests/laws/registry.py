@@ -4,6 +4,7 @@ A name that `seqtools` exports and that has no row here fails `test_laws.py`. To
 add a row: what builds it over its sources, and what makes the same of plain lists.
 """
 
+import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 import seqtools as st
-from seqtools.instrument import debug, monitor_throughput
+from seqtools.instrument import debug, monitor_throughput, progress
 from seqtools.testing import check_laws
 from seqtools.testing.subject import Length, Values
 
@@ -23,7 +24,13 @@ NO_COMBINATORS = {
     "SerializableFunc": "wraps a function",
     "close_all": "tests/prefetching",
     "collate_arrays": "makes a batch: tests/laws/test_collate_arrays.py",
+    "explain": "reads an item: tests/instrument",
     "instrument": "a module; what is in it has rows",
+    "instrument.check": "looks for what is wrong: tests/instrument",
+    "instrument.explain": "the same as `explain`",
+    "instrument.graph": "makes text: tests/instrument",
+    "instrument.Profile": "what is measured",
+    "instrument.profile": "measures: tests/profiling",
     "prefetch": "tests/engines",
     "seterr": "a setting",
 }
@@ -511,6 +518,14 @@ ROWS: list[Row] = [
     row("instrument.debug", lambda p: debug(p, ignore), lambda a: a, FIVE),
     row("instrument.debug, limits", lambda p: debug(p, ignore, 2, 0.5), lambda a: a, FIVE),
     row("instrument.monitor_throughput", monitor_throughput, lambda a: a, FIVE),
+    row("instrument.progress", progress, lambda a: a, FIVE),
+    row("instrument.progress, endless", progress, lambda a: a, natural, length="endless"),
+    row(
+        "instrument.progress, shown",
+        lambda p: progress(p, disable=False, file=io.StringIO(), desc="law"),
+        lambda a: a,
+        FIVE,
+    ),
     # several stages
     row(
         "smap, of batches of a gather",

@@ -8,7 +8,7 @@ import pytest
 
 import seqtools as st
 from seqtools.indices import LIMIT, TooManyIndices
-from seqtools.instrument import debug
+from seqtools.instrument import debug, progress
 
 ITEMS = [1, 2, 3, 4]
 
@@ -57,6 +57,11 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: debug(ITEMS, 3), TypeError, "func must be a function, got 3"),
     (lambda: debug(ITEMS, print, -1), ValueError, "max_calls must be at least 0, got -1"),
     (lambda: debug(ITEMS, print, 1, 0), ValueError, "max_rate must be positive, got 0"),
+    (lambda: progress(3), TypeError, "sequence must be a sequence, got int"),
+    (lambda: progress(ITEMS, color="red"), TypeError, "'color': did you mean 'colour'?"),
+    (lambda: progress(ITEMS, qqq=1), TypeError, "'qqq': those of tqdm are ['ascii', "),
+    (lambda: progress(ITEMS, iterable=[]), TypeError, "'iterable': give the sequence first"),
+    (lambda: progress(ITEMS, gui=True), TypeError, "no option 'gui'"),
     (lambda: st.SerializableFunc(3), TypeError, "function must be a function, got 3"),
 ]
 

@@ -262,7 +262,7 @@ class ShowsItems(Same):
 @breaks("representation")
 class ShowsTooMuch(Same):
     def __repr__(self) -> str:
-        return "same" * 1000
+        return "same\n" * 1000
 
 
 @breaks("pickling")
@@ -276,7 +276,7 @@ class PicklesItems(Same):
     def _args(self) -> tuple[Any, ...]:
         return (list(self),)
 
-    def __repr__(self) -> str:
+    def _as_call(self) -> str:
         return "pickles items"
 
 

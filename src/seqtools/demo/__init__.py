@@ -31,6 +31,12 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument(
         "--workers", metavar="N", type=_count, default=2, help="worker processes (default: 2)"
     )
+    parser.add_argument(
+        "--output",
+        metavar="DIR",
+        default=".",
+        help="where to write report.html and trace.json (default: the current folder)",
+    )
     parser.set_defaults(run=_run, refuse=parser.error)
 
 
@@ -50,4 +56,14 @@ def _run(options: argparse.Namespace) -> int:
         files = find(folder)
     except ValueError as problem:
         options.refuse(str(problem))
-    return show(folder, files, workers=options.workers, with_broken=options.with_broken)
+    try:
+        os.makedirs(options.output, exist_ok=True)
+    except OSError as problem:
+        options.refuse(f"nothing can be written into {options.output}: {problem.strerror}")
+    return show(
+        folder,
+        files,
+        workers=options.workers,
+        with_broken=options.with_broken,
+        output=options.output,
+    )

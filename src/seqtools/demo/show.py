@@ -1,17 +1,18 @@
 """What the demo prints: two epochs, compared."""
 
 import contextlib
+import os
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from tqdm import tqdm
 
 import seqtools
+from seqtools import instrument
 from seqtools.demo.files import write_broken
-from seqtools.demo.layout import broken, counted, row, rows, volume
+from seqtools.demo.layout import below, counted, row, volume
 from seqtools.demo.pipeline import WINDOW, Codes, build
 from seqtools.prefetching.cores import usable_cores
 
@@ -41,23 +42,24 @@ def read(batches: seqtools.LazySequence[Codes], title: str) -> Epoch:
     """Return all `batches`, with a progress bar if someone is watching."""
     epoch = Epoch()
     began = time.perf_counter()
-    reader = iter(batches)
-    with tqdm(total=len(batches), desc=title, unit="batch", disable=None, leave=False) as bar:
-        while True:
-            try:
-                epoch.batches.append(next(reader))
-            except StopIteration:
-                break
-            except seqtools.EvaluationError as error:  # the reader goes on behind it
-                epoch.batches.append(None)
-                epoch.errors.append(error)
-            bar.update()
+    reader = iter(instrument.progress(batches, desc=title, unit="batch", leave=False))
+    while True:
+        try:
+            epoch.batches.append(next(reader))
+        except StopIteration:
+            break
+        except seqtools.EvaluationError as error:  # the reader goes on behind it
+            epoch.batches.append(None)
+            epoch.errors.append(error)
     epoch.seconds = time.perf_counter() - began
     return epoch
 
 
-def show(folder: str, files: Sequence[str], *, workers: int, with_broken: bool) -> int:
-    """Read `files` inline and by processes, print how that went, and return the exit status."""
+def show(folder: str, files: Sequence[str], *, workers: int, with_broken: bool, output: str) -> int:
+    """Read `files` inline and by processes, print how that went, and return the exit status.
+
+    A report and a trace of the second reading are written into the folder `output`.
+    """
     with contextlib.ExitStack() as held:
         image = None
         if with_broken:
@@ -77,7 +79,8 @@ def show(folder: str, files: Sequence[str], *, workers: int, with_broken: bool) 
 
         ahead = held.enter_context(seqtools.prefetch(batches, nworkers=workers, method="process"))
         title = counted(workers, "process", "processes")
-        parallel = read(ahead, title)
+        with instrument.profile(ahead) as measured:
+            parallel = read(ahead, title)
         row_of_epoch(title, parallel, size)
 
     equal = inline.same(parallel)
@@ -86,9 +89,15 @@ def show(folder: str, files: Sequence[str], *, workers: int, with_broken: bool) 
     arrived = [batch for batch in parallel.batches if batch is not None]
     items, size = sum(map(len, arrived)), sum(batch.nbytes for batch in arrived)
     row("items", f"{counted(items, 'window')} of {WINDOW} tokens, {volume(size)}")
-    rows("pipeline", broken(repr(ahead)))
+    below("pipeline", repr(ahead))
     if parallel.errors:
         explain(parallel, len(arrived), files)
+    report, trace = (os.path.join(output, name) for name in ("report.html", "trace.json"))
+    measured.to_html(report)
+    measured.to_trace(trace)
+    row("report", f"{report}, for any browser")
+    row("trace", f"{trace}, for https://ui.perfetto.dev")
+    print(f"\nThe {title}:\n\n{measured.verdict()}")
     return 0 if equal else 1
 
 

@@ -198,6 +198,17 @@ class AdaptiveEngine:
         for engine in self._made:
             engine.close(wait=wait)
 
+    def busy(self) -> int:
+        """Return how many workers are evaluating something, as far as is known by now."""
+        return sum(
+            [engine.busy() for engine in (self._thread, self._process) if engine is not None]
+        )
+
+    @property
+    def nworkers(self) -> int:
+        """The number of workers by now."""
+        return self._work.nworkers
+
     def _received(self, *, wait: bool) -> list[tuple[int, Any]]:
         while True:
             thread, process = self._thread, self._process
@@ -343,7 +354,7 @@ class AdaptiveEngine:
         elif thread is not None and plan.method == "process" and process is None:
             thread.resize(1)
             # with that one, no more at a time than there may be
-            if thread.occupied <= 1:
+            if thread.busy() <= 1:
                 self._fewer = max(1, plan.most - 1)
                 apart(lambda: self._begin(self._fewer))
                 if self._process is None:  # there can be none

@@ -45,7 +45,8 @@ class Engine(Protocol):
         """Return at least one (index, outcome), waiting for it; nothing after `close`.
 
         Without `wait`, return what is there, perhaps nothing. An outcome is a value, a
-        `Failure`, or `END`.
+        `Failure`, or `END`. Nothing may be returned with `wait` too, when a worker has printed
+        something, so that who waits can show it.
 
         Raises:
             WorkerStartError: If nothing can be evaluated; the engine must be closed.
@@ -53,3 +54,14 @@ class Engine(Protocol):
 
     def close(self, *, wait: bool = True) -> None:
         """Stop all work; with `wait`, see to it that workers have gone."""
+
+    def busy(self) -> int:
+        """Return how many workers are evaluating something, as far as is known by now.
+
+        It waits for nobody, and may be called at any time, by any thread. A worker that is
+        still starting is not busy; one whose last answer was not received yet counts.
+        """
+
+    @property
+    def nworkers(self) -> int:
+        """The number of workers, those included that are still to be started."""

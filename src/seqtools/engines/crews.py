@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Protocol
 
 from seqtools.engines.dealing import Hand
 from seqtools.engines.frames import ResultReader
+from seqtools.engines.showing import Heard
 from seqtools.engines.slots import Leases
 from seqtools.errors import Step
 
@@ -17,11 +18,25 @@ from seqtools.errors import Step
 class Member(Hand):
     """A worker process, from outside."""
 
-    __slots__ = ("attached", "hired", "leases", "number", "path", "reader", "ready", "since")
+    __slots__ = (
+        "attached",
+        "heard",
+        "hired",
+        "leases",
+        "number",
+        "path",
+        "reader",
+        "ready",
+        "since",
+    )
+
+    keeps = False
+    """Whether what it has sent is kept, and can be read when it has ended."""
 
     def __init__(self, number: int, reader: ResultReader, leases: Leases | None) -> None:
         super().__init__()
         self.number, self.reader, self.leases = number, reader, leases
+        self.heard = Heard()
         self.ready = False  # it has loaded the pipeline
         self.attached = True  # there may be more to read
         self.hired = time.monotonic()

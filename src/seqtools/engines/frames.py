@@ -28,9 +28,19 @@ TASK = Head("IqqqB??qqq")  # block, indices, mode, timed, watched; what comes ne
 RESULT = Head("IIIBdIQ")  # block, done before, count, kind, seconds, places, length
 _PLACE = struct.Struct("<QQI")  # length, offset, slot
 
-VALUES, FAILURE, END, READY, UNABLE, STAGE = range(6)  # kinds of results
-_SINGLE = {(FAILURE, 1, 1), (END, 1, 0), (READY, 0, 0), (UNABLE, 0, 1), (STAGE, 0, 1)}
+VALUES, FAILURE, END, READY, UNABLE, STAGE, PRINTED = range(7)  # kinds of results
+_SINGLE = {
+    (FAILURE, 1, 1),
+    (END, 1, 0),
+    (READY, 0, 0),
+    (UNABLE, 0, 1),
+    (STAGE, 0, 1),
+    (PRINTED, 0, 1),
+}
 """Kind, number of items and of parts, but for values."""
+BEGINS, ENDS = 1, 2
+"""In place of a block, what a message with what was printed is of a text in UTF-8: the first
+piece, the last one, or both."""
 
 LONGEST_LIST = 400
 """Indices in a list, so that a task is written in one piece: less than PIPE_BUF bytes."""
@@ -39,6 +49,9 @@ _MODES = 2
 _CHUNK = 1 << 18
 _ALIGNMENT = 64
 _LARGE = 1 << 16
+_STRETCH = 1 << 22
+"""Bytes to read at a stretch: a worker that prints for ever must not keep who reads from others.
+Arbitrary, and more than a pipe holds."""
 
 
 def task(  # noqa: PLR0913 -- what a task consists of
@@ -151,6 +164,11 @@ class TaskReader:
         return os.read(self._fd, 1 << 16)
 
 
+def length(part: Any) -> int:
+    """Return the bytes of a part of a result, wherever they are."""
+    return part[0] if isinstance(part, Place) else memoryview(part).nbytes
+
+
 def write_result(fd: int, head: tuple[Any, ...], *parts: Any) -> None:
     """Write a result, waiting until all of it is taken.
 
@@ -259,14 +277,20 @@ class ResultReader:
     def read(self) -> tuple[list[Result], bool]:
         """Return the results that are complete, and whether the worker can send more."""
         results: list[Result] = []
+        left = _STRETCH
         try:
-            while self.damage is None and self._read_once():
+            while left > 0:
+                n = 0 if self.damage is not None else self._read_once()
+                if not n:
+                    return results, False
+                left -= n
                 self._parse(results)
         except BlockingIOError:
-            return results, True
+            pass
         except Damaged as damage:
             self.damage = str(damage)
-        return results, False
+            return results, False
+        return results, True
 
     def _read_once(self) -> int:
         if self._large is not None:

@@ -22,8 +22,10 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from typing import Any
 
+from seqtools import recording
 from seqtools.engines import faults, frames
 from seqtools.engines.base import AHEAD, END, PAUSE
 from seqtools.engines.crews import Crew, Ended, Member, Results
@@ -34,6 +36,7 @@ from seqtools.engines.heads import Damaged
 from seqtools.engines.launch import Child, Launcher, launch, meaning
 from seqtools.engines.shipping import Loader, Pickled, Pipeline
 from seqtools.engines.shortage import start_thread, told
+from seqtools.engines.showing import MOST, said
 from seqtools.engines.slots import Budget, Place
 from seqtools.engines.spawning import Spawning
 from seqtools.engines.template import fork_template
@@ -78,6 +81,7 @@ class ProcessEngine:
         self._warned = False
         self._closed = False
         self._receiving = False
+        self._heard = False  # something is printed, and nobody was told
         self._received = 0
         self._mode = 0  # how errors are to be reported
         self._slowest: float | None = None  # start of a worker, in seconds
@@ -153,7 +157,7 @@ class ProcessEngine:
             return self._dealer.cancel(indices)
 
     def receive(self, *, wait: bool = True) -> list[tuple[int, Any]]:
-        """Return what is done, waiting for at least one item; nothing after `close`."""
+        """Return what is done, waiting for an item, or for something that a worker prints."""
         if self._budget.exceeded and not self._warned:
             self._warned = True
             self._warn_of_copies()
@@ -161,8 +165,9 @@ class ProcessEngine:
         try:
             while True:
                 with self._lock:
-                    if self._done or self._closed:
+                    if self._done or self._closed or (wait and self._heard):
                         done, self._done = self._done, []
+                        self._heard = False
                         return done
                     if self._fatal is not None:
                         raise self._fatal
@@ -220,6 +225,9 @@ class ProcessEngine:
             self._dealer.clear()
             self._done = []
             workers, self._workers = self._workers, []
+            for worker in workers:
+                if worker.attached and not worker.keeps:
+                    self._overhear(worker)
             self._crew.stop(workers)
             faults.reach("consumer-closed")
         self._stopping.set()
@@ -228,8 +236,20 @@ class ProcessEngine:
             # not join(): called by the end of a thread, it would make a dummy of that one
             self._unkept.wait()
         self._crew.wait()
+        for worker in workers:
+            if worker.keeps:
+                self._overhear(worker)
         if self._payload is not None:
             os.close(self._payload)
+
+    def busy(self) -> int:
+        """Return how many workers are ready and have something to answer."""
+        return sum([worker.ready and bool(worker.blocks) for worker in self._workers])
+
+    @property
+    def nworkers(self) -> int:
+        """The number of workers."""
+        return self._wanted
 
     def _warn_of_copies(self) -> None:
         message = (
@@ -312,6 +332,9 @@ class ProcessEngine:
             self._crew.dismiss(worker)
 
     def _take(self, worker: Member, result: frames.Result) -> None:
+        if result.kind == frames.PRINTED:
+            self._hear(worker, result)
+            return
         if (result.kind in {frames.READY, frames.UNABLE}) == worker.ready:
             raise Damaged(f"a message of kind {result.kind} comes too early or too late")
         if result.kind in _ABOUT_NO_ITEM:
@@ -342,6 +365,20 @@ class ProcessEngine:
             failed.__cause__ = error
             self._done.append((indices[0], Failure(failed)))
 
+    def _hear(self, worker: Member, result: frames.Result) -> None:
+        """Take what a worker has printed."""
+        text, place = self._part(worker, result.parts[0]), result.block
+        worker.heard.add(text, begins=bool(place & frames.BEGINS), ends=bool(place & frames.ENDS))
+        self._heard = True
+
+    def _overhear(self, worker: Member) -> None:
+        """Take what a worker has printed, and nothing else, as it is going to be let go of."""
+        with suppress(OSError, MemoryError, Damaged):
+            for result in worker.reader.read()[0]:
+                if result.kind == frames.PRINTED:
+                    self._hear(worker, result)
+        worker.heard.end()
+
     def _note(self, worker: Member, result: frames.Result) -> None:
         """Take note of what a worker tells about itself."""
         if result.kind == frames.READY:
@@ -362,7 +399,10 @@ class ProcessEngine:
             return [END]
         if result.missing:
             raise MemoryError(f"no {result.missing >> 20:,} MB for what was sent")
+        began = time.perf_counter_ns() if recording.active else 0
         loaded: list[Any] = self._loader.loads(parts[0], parts[1:])
+        if began:
+            recording.note(recording.LOAD, result.count, sum(map(len, parts)), began)
         if faults.armed:
             faults.reach("consumer-loaded")
         if result.kind == frames.FAILURE:
@@ -399,6 +439,7 @@ class ProcessEngine:
         self.deaths += 1
         if worker.attached:
             self._read(worker)  # what it had finished
+        worker.heard.end()
         self._crew.let_go(worker)
         culprit = self._dealer.died(worker, began=worker.ready)
         faults.reach("consumer-lost")
@@ -479,7 +520,7 @@ class ProcessEngine:
             self._busy.wait()
             if self._stopping.wait(_KEEPER_SECONDS):
                 return
-            if self._receiving or self._received != seen:
+            if self._receiving or self._received != seen or len(said) > MOST:
                 seen = self._received
                 continue
             with self._lock:

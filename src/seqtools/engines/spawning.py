@@ -4,7 +4,8 @@ It is for systems that lack what a template process needs: `fork`, sockets of th
 domain that keep messages apart, and descriptors sent through them. It needs only
 subprocesses with pipes for their standard input and output, and threads that wait for
 these. Workers take longer to start, each has a copy of the pipeline, large values
-are copied through the pipe, and what workers print goes to the standard error.
+are copied through the pipe, and what is written to descriptor 1 of a worker, past Python, goes
+to the standard error.
 """
 
 import mmap
@@ -29,6 +30,7 @@ from seqtools.engines.heads import Head
 from seqtools.engines.hooks import call_hook
 from seqtools.engines.launch import Launcher, interpreter
 from seqtools.engines.pipes import both_ways
+from seqtools.engines.printing import gather
 from seqtools.engines.seeding import seed_generators
 from seqtools.engines.shipping import Delivery
 from seqtools.engines.shortage import start_thread
@@ -47,6 +49,8 @@ class SpawnedWorker(Member):
     """A worker with two threads, one to write tasks and one to read results."""
 
     __slots__ = ("_results", "_tasks", "_tell", "_threads", "_unsent", "inbox", "process")
+
+    keeps = True
 
     def __init__(
         self,
@@ -321,6 +325,7 @@ def main(parent: int) -> NoReturn:
         _fill(memoryview(greeting), tasks)
         number, length = _GREETING.unpack(greeting)
         name = f"worker process {number} (pid {os.getpid()})"
+        outlet = gather(results)
         try:
             memory = mmap.mmap(-1, length)
             _fill(memoryview(memory), tasks)
@@ -336,11 +341,10 @@ def main(parent: int) -> NoReturn:
         except BaseException as error:  # noqa: BLE001 -- told to the reader
             story = "".join(traceback.format_exception(error))[-30_000:]
             told = f"start_hook or loading failed in {name}: {summary(error)}"
-            head = (0, 0, 0, frames.UNABLE, 0.0)
-            frames.write_result(results, head, pickle.dumps((told, story)))
+            outlet.answer((0, 0, 0, frames.UNABLE, 0.0), pickle.dumps((told, story)))
             leave(1)
         seed_generators(None)
-        Worker(get, hints, by_value, results, None, name).serve(reader)
+        Worker(get, hints, by_value, outlet, None, name).serve(reader)
         leave(0)
     except BrokenPipeError:  # nobody wants the results any more
         leave(0)

@@ -32,6 +32,7 @@ from seqtools.engines import faults, frames
 from seqtools.engines.heads import Damaged, Head
 from seqtools.engines.hooks import call_hook
 from seqtools.engines.launch import watch
+from seqtools.engines.printing import gather, stand_in
 from seqtools.engines.seeding import seed_generators
 from seqtools.engines.shipping import Delivery, Pipeline
 from seqtools.engines.shortage import advised
@@ -57,6 +58,7 @@ def main(control: int, payload: int, parent: int) -> NoReturn:
     end_with(parent)
     os.set_inheritable(control, False)
     template = Template(socket.socket(fileno=control), parent)
+    stand_in()
     try:
         faults.reach("template-started")
         delivery = Delivery(mmap.mmap(payload, 0, access=mmap.ACCESS_COPY))
@@ -224,6 +226,7 @@ class Template:
             for stream in (sys.stdout, sys.stderr):
                 with suppress(AttributeError, ValueError):
                     stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+            outlet = gather(results)
             try:
                 faults.reach("worker-started")
                 if hook is not None:
@@ -232,11 +235,12 @@ class Template:
                 get, hints, by_value = load()
                 faults.reach("worker-loaded")
             except BaseException as error:  # noqa: BLE001 -- told to the reader
+                outlet.lines.settle()  # before it is told, by another way
                 self.fail(f"start_hook or loading failed in {name}", error)
             self._control.close()
             seed_generators(None)
             slots = None if memory is None else Slots.at(memory)
-            Worker(get, hints, by_value, results, slots, name).serve(frames.TaskReader(tasks))
+            Worker(get, hints, by_value, outlet, slots, name).serve(frames.TaskReader(tasks))
             leave(0)
         except BrokenPipeError:  # nobody wants the results any more
             leave(0)

@@ -128,11 +128,6 @@ class ThreadEngine:
         if self._queue:
             self._start_missing()
 
-    @property
-    def occupied(self) -> int:
-        """How many threads are at an item."""
-        return sum(desk.item is not None for desk in list(self._desks.values()))
-
     def cancel(self, indices: Collection[int]) -> Collection[int]:
         """Return those of `indices` that no thread has begun."""
         unwanted = set(indices)
@@ -212,6 +207,15 @@ class ThreadEngine:
                 )
                 warnings.warn(message, RuntimeWarning, stacklevel=2)
         self._abandoned.clear()
+
+    def busy(self) -> int:
+        """Return how many threads are at an item; one that was abandoned does not count."""
+        return sum([desk.item is not None for desk in list(self._desks.values())])
+
+    @property
+    def nworkers(self) -> int:
+        """The number of threads, whether they have started or not."""
+        return self._nworkers
 
     def _expire(self) -> float:
         """Give up items that take too long; return when to look again, in seconds."""

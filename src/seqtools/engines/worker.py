@@ -7,12 +7,13 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
 from typing import Any, NoReturn
 
-from seqtools import buffers
+from seqtools import buffers, recording
 from seqtools.engines import faults, frames
+from seqtools.engines.base import here
 from seqtools.engines.exceptions import Parcel
+from seqtools.engines.printing import Outlet, flush
 from seqtools.engines.shipping import Dumper, Loader
 from seqtools.engines.slots import Borrowed, Slots
 from seqtools.engines.watching import watched
@@ -34,20 +35,20 @@ _LONGEST_STORY = 30_000
 
 
 class Worker:
-    """Evaluates items by `get`, and answers on a pipe."""
+    """Evaluates items by `get`, and answers through its outlet."""
 
     def __init__(  # noqa: PLR0913, PLR0917 -- what it works with
         self,
         get: Callable[[int], Any],
         hints: Any,
         by_value: list[Any],
-        fd: int,
+        outlet: Outlet,
         slots: Slots | None,
         name: str,
     ) -> None:
         self._get = faults.around(get) if faults.armed else get
         self._hints = hints
-        self._fd = fd
+        self._outlet = outlet
         self._slots = slots
         self._name = name
         self._dumper = Dumper(by_value)
@@ -55,7 +56,8 @@ class Worker:
 
     def serve(self, tasks: frames.TaskReader) -> None:
         """Evaluate until there is nobody to ask any more."""
-        frames.write_result(self._fd, (0, 0, 0, frames.READY, 0.0))
+        self._outlet.answer((0, 0, 0, frames.READY, 0.0))
+        here.get = self._get
         if self._hints is not None:
             self._hints.take_turns()
         if self._slots is not None:
@@ -99,7 +101,7 @@ class Worker:
 
     def _tell(self, block: int, done: int, path: tuple[Step, ...]) -> None:
         """Tell which stage is going to call user code."""
-        frames.write_result(self._fd, (block, done, 0, frames.STAGE, 0.0), pickle.dumps(path))
+        self._outlet.send((block, done, 0, frames.STAGE, 0.0), pickle.dumps(path))
 
     def _send(self, task: frames.Task, done: int, values: list[Any], took: float) -> int:
         """Answer with `values`, which is empty then; return how many are answered with these."""
@@ -107,6 +109,7 @@ class Worker:
         if not count:
             return done
         parts = Parts(self._slots)
+        began = time.perf_counter_ns() if recording.active else 0
         try:
             body = self._dumper.dumps(values, parts.add)
             if faults.armed:
@@ -126,17 +129,20 @@ class Worker:
             return done + 1
         head = (task.block, done, count, frames.VALUES, took)
         values.clear()  # what nobody refers to any more can be given away as it is
-        frames.write_result(self._fd, head, *parts.sent(body))
+        sent = parts.sent(body)
+        self._outlet.answer(head, *sent)
+        if began:
+            recording.note(recording.SEND, count, sum(map(frames.length, sent)), began)
         return done + count
 
     def _fail(self, block: int, done: int, error: BaseException, took: float) -> None:
         if isinstance(error, EndOfSequence):
-            frames.write_result(self._fd, (block, done, 1, frames.END, took))
+            self._outlet.answer((block, done, 1, frames.END, took))
             return
         failure = Failure.caught(error)
         failure.trace = f"in {self._name}:\n{_story(failure.error)}"
         body = self._dumped(failure)
-        frames.write_result(self._fd, (block, done, 1, frames.FAILURE, took), body)
+        self._outlet.answer((block, done, 1, frames.FAILURE, took), body)
 
     def _dumped(self, failure: Failure) -> Any:
         """Return a failure pickled, such that it can be loaded."""
@@ -217,7 +223,5 @@ def end_with(parent: int) -> None:
 
 def leave(status: int) -> NoReturn:
     """End this process at once, but for what was printed."""
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError, AttributeError):
-            stream.flush()
+    flush()
     os._exit(status)

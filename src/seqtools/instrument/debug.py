@@ -74,7 +74,8 @@ def debug(
     """Return `sequence`, with `func` called for items when they are read.
 
     Items are passed on unchanged. `func` is called where the item is read, in a worker
-    if it is read there; each worker process counts its own calls.
+    if it is read there. Each worker process counts its own calls, and what `func` prints there
+    is shown by this one, in whole lines and before the item is given.
 
     Args:
         sequence: Where items are read from.

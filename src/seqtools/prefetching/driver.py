@@ -7,6 +7,7 @@ from time import perf_counter
 from typing import Any
 
 from seqtools.engines.base import END, PAUSE, Engine, here
+from seqtools.engines.showing import said, show
 from seqtools.errors import EndOfSequence, Failure
 from seqtools.prefetching.cursors import Cursor, Follower, Gatherer
 from seqtools.prefetching.lending import MISSING, take_back
@@ -117,10 +118,15 @@ class Driver(Supply):
                         if outcome is not _WAIT:
                             break
                         self._receive(wait)
+                        if said:  # now: what is waited for may take long
+                            show()
         except BaseException:
             cursor.needs = None
             self._interrupted()
+            show()
             raise
+        if said:  # before what came behind it is given
+            show()
         return MISSING if outcome is TAKEN else outcome
 
     def _receive(self, wait: Wait) -> None:

@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from seqtools.brief import brief
 from seqtools.checks import check_count, check_function
 from seqtools.engines.base import Engine
 from seqtools.engines.shortage import told
@@ -152,8 +153,7 @@ class Options(NamedTuple):
         for name in self._fields[2:]:
             value = getattr(self, name)
             if value != self._field_defaults[name]:
-                text = getattr(value, "__name__", value) if callable(value) else repr(value)
-                shown.append(f"{name}={text}")
+                shown.append(f"{name}={brief(value)}")
         return ", ".join(shown)
 
 
@@ -233,7 +233,7 @@ def checked(  # noqa: PLR0913 -- as prefetch()
         raise TypeError(_advice(name, value))
     method = _method(method, nworkers)
     if start_method not in START_METHODS:
-        message = f"start_method must be 'template', 'spawn' or 'fork', got {start_method!r}"
+        message = f"start_method must be 'template', 'spawn' or 'fork', got {brief(start_method)}"
         raise ValueError(message)
     workers = _workers(nworkers)
     max_cached = _max_cached(max_cached, max_buffered)
@@ -302,7 +302,7 @@ def _seconds(value: object, name: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        message = f"{name} must be a number of seconds or None, got {value!r}"
+        message = f"{name} must be a number of seconds or None, got {brief(value)}"
         raise TypeError(message)
     if not value > 0:
         message = f"{name} must be more than 0 seconds, got {value}: use None for no limit"
@@ -313,7 +313,7 @@ def _seconds(value: object, name: str) -> float | None:
 def _advice(name: str, value: object) -> str:
     message = f"prefetch() has no {name!r}"
     if name in _ELSEWHERE:
-        shown = getattr(value, "__name__", None) or repr(value)
+        shown = brief(value)
         return f"{message}: use {_ELSEWHERE[name].format(shown)}"
     import difflib
 

@@ -6,11 +6,13 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+from seqtools.brief import brief
 from seqtools.engines.base import here
 from seqtools.engines.seeding import seeded
 from seqtools.indices import ENDLESS, Indices
 from seqtools.prefetching.cursors import Follower
 from seqtools.prefetching.driver import Driver
+from seqtools.prefetching.load import Load
 from seqtools.prefetching.options import Options
 from seqtools.prefetching.reading import Gathering, Reading
 from seqtools.sequence import LazySequence, Slice
@@ -93,7 +95,7 @@ class Prefetch(LazySequence[T]):
         del value
         message = (
             f"items of a prefetch cannot be assigned: assign item {i} of its source "
-            f"{self._sequence!r:.200}, then call refresh()"
+            f"{brief(self._sequence)}, then call refresh()"
         )
         raise TypeError(message)
 
@@ -144,11 +146,13 @@ class Prefetch(LazySequence[T]):
         """Pickle the recipe, where it was made, and its mark."""
         return _remade, (*self._args(), self._origin, self._mark)
 
-    def __repr__(self) -> str:
-        """Return the call that makes this sequence, and what was chosen if that was left open."""
-        remark = self._remark()
-        call = f"prefetch({self._sequence!r}, {self._options})"
-        return f"{call}  # {remark}" if remark else call
+    def _as_call(self) -> str:
+        """Return the call that makes this sequence, without its source."""
+        return f"prefetch({self._options})"
+
+    def _load(self) -> Load:
+        """Return how far ahead it is and who works, for instruments: see `Load`."""
+        return self._state.driver.load()
 
     def _remark(self) -> str:
         """Return what workers were chosen and why, if that was left open."""

@@ -10,9 +10,11 @@ from typing import Any
 
 from seqtools.engines.apart import apart
 from seqtools.engines.base import END, Engine
+from seqtools.engines.showing import show_last
 from seqtools.errors import Failure, WorkerStartError
 from seqtools.prefetching.cursors import Cursor
 from seqtools.prefetching.idle import FOREVER, watch
+from seqtools.prefetching.load import Load
 from seqtools.prefetching.sizes import sample
 from seqtools.prefetching.turns import TAKEN, Reception, Turns
 from seqtools.prefetching.window import Window
@@ -101,6 +103,7 @@ class Supply(Turns):
             self._take_turn(self._tidy, seconds=_PATIENCE if wait else 0)
             self._attend()
             self._end(wait=wait)
+            show_last(wait=wait)
         except BaseException:
             self._interrupted()
             raise
@@ -114,6 +117,14 @@ class Supply(Turns):
         self._attend()
         self._end()
         return left  # type: ignore[no-any-return]
+
+    def load(self) -> Load:
+        """Return how far ahead it is and who works, without waiting for a turn."""
+        engine = self._engine
+        if engine is None or self._forks != len(_forks):
+            return Load()
+        window = self._window
+        return Load(*window.fill(), window.capacity, engine.busy(), engine.nworkers)
 
     # Between turns
 

@@ -158,6 +158,16 @@ class Window:
             self.end = ENDLESS
         self._review = True
 
+    # From outside
+
+    def fill(self) -> tuple[int, int]:
+        """Return how many items are ready, those included that were lent, and how many pending.
+
+        Any thread may call this at any time, and nothing of it is true for long.
+        """
+        lent = sum([len(cursor.run) for cursor in tuple(self._cursors)])
+        return len(self.ready) + lent, len(self.pending)
+
     # Actions
 
     def plan(self) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:

@@ -1,10 +1,10 @@
 """A source that knows what was done to it."""
 
-import reprlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from seqtools.brief import brief
 from seqtools.sequence import LazySequence
 
 T = TypeVar("T")
@@ -145,9 +145,13 @@ class Probe(LazySequence[T]):
         """Pickle the items and errors, not the record."""
         return _restored, (self._make or self._items, self.errors, self._items, self._origin)
 
+    def _as_call(self) -> str:
+        """Return the call that makes the probe, shortened."""
+        return f"probe({brief(self._items if self._make is None else self._make)})"
+
     def __repr__(self) -> str:
         """Return the call that makes the probe, shortened."""
-        return f"probe({reprlib.repr(self._items if self._make is None else self._make)})"
+        return self._as_call()
 
 
 def _restored(items: Any, errors: Any, assigned: Any, origin: Any) -> Probe[Any]:

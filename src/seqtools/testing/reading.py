@@ -8,8 +8,8 @@ from typing import Any
 
 from seqtools.testing.subject import Subject, comparable, equal, lazy, normal, refused, untouched
 
-REPR = 1000
-"""Most characters of a repr. Arbitrary: what a person would still read."""
+LINES, COLUMNS = 100, 120
+"""Most lines of a repr, and characters in each. Arbitrary: what a person would still read."""
 
 
 class Index:
@@ -166,13 +166,16 @@ def identity(subject: Subject) -> None:
 
 
 def representation(subject: Subject) -> None:
-    """`repr` reads nothing and has at most a thousand characters."""
+    """`repr` reads nothing and has at most a hundred lines."""
     sequence, probes = subject.make()
     parts = [sequence[:2]] if subject.length == "endless" else [sequence[:2], sequence[2:]]
     for part in (sequence, *parts):
-        text = repr(part)
-        if not isinstance(text, str) or not 0 < len(text) <= REPR:
-            raise AssertionError(f"repr must have 1 to {REPR} characters, got {len(text)}")
+        lines = repr(part).splitlines()
+        if not 0 < len(lines) <= LINES or max(map(len, lines)) > COLUMNS:
+            raise AssertionError(
+                f"repr must have 1 to {LINES} lines of at most {COLUMNS} characters, "
+                f"got {len(lines)} of up to {max(map(len, lines), default=0)}"
+            )
     untouched("repr", probes)
 
 

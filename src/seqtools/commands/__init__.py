@@ -1,0 +1,1 @@
+"""The commands that look into a pipeline of the user's own: each module has an `add_command`."""

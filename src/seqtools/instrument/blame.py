@@ -1,0 +1,69 @@
+"""Which code of the user's an exception comes from."""
+
+import linecache
+import os
+from collections.abc import Iterator
+from types import TracebackType
+from typing import NamedTuple
+
+from seqtools.errors import is_ours
+
+_LIBRARIES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_STANDARD = os.path.dirname(os.__file__) + os.sep
+
+
+class Place(NamedTuple):
+    """A line of code that was being run."""
+
+    function: str
+    file: str
+    line: int
+
+    @property
+    def code(self) -> str:
+        """The text of the line, empty if it is not known."""
+        return linecache.getline(self.file, self.line).strip()
+
+
+def blame(error: BaseException) -> Place | None:
+    """Return the innermost line of the user's that raised `error`, if there is one."""
+    links = _users(error)
+    if not links:
+        return None
+    code = links[-1].tb_frame.f_code
+    return Place(code.co_qualname, code.co_filename, links[-1].tb_lineno)
+
+
+def post_mortem(error: BaseException) -> None:
+    """Look at `error` with `pdb`, in the innermost frame of the user's; or else where it came."""
+    import pdb  # noqa: T100 -- asked for
+
+    trace: TracebackType | None = None
+    for link in reversed(_users(error)):
+        trace = TracebackType(trace, link.tb_frame, link.tb_lasti, link.tb_lineno)
+    pdb.post_mortem(trace or error.__traceback__)
+
+
+def _users(error: BaseException) -> list[TracebackType]:
+    """Return the frames from where the pipeline called code of the user's to the last of it.
+
+    There are none if the pipeline called a function that is compiled, or of a library.
+    """
+    links = list(_links(error))
+    ours = [k for k, link in enumerate(links) if is_ours(link.tb_frame.f_code.co_filename)]
+    after = links[ours[0] :] if ours else links
+    begun = [k for k, link in enumerate(after) if is_users(link.tb_frame.f_code.co_filename)]
+    return after[begun[0] : begun[-1] + 1] if begun else []
+
+
+def _links(error: BaseException) -> Iterator[TracebackType]:
+    link = error.__traceback__
+    while link is not None:
+        yield link
+        link = link.tb_next
+
+
+def is_users(file: str) -> bool:
+    """Return whether code in `file` is the user's: not ours, of a library or of Python itself."""
+    standard = file.startswith((_STANDARD, "<frozen ")) or any(part in file for part in _LIBRARIES)
+    return not standard and not is_ours(file)

@@ -1,0 +1,130 @@
+"""A pipeline made anew such that an item is evaluated where it is read, through watched stages.
+
+In it, a prefetch evaluates inline and a cache is only looked into, so that reading starts no
+workers and changes nothing that is kept. Every stage, and every source, is read through a
+`Watched`, which asks a `Watch` to do it.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from seqtools.errors import described
+from seqtools.indices import Indices
+from seqtools.looking import sources_of, upstream
+from seqtools.sequence import LazySequence
+from seqtools.showing import roles
+from seqtools.sources import getter, is_stage, read_many, size_of
+
+
+class Watch(Protocol):
+    """What is told of all reads."""
+
+    def read(self, stage: "Watched", i: int) -> Any:
+        """Return `stage.evaluate(i)`."""
+
+    def read_many(self, stage: "Watched", indices: Indices) -> Any:
+        """Return `stage.evaluate_many(indices)`."""
+
+
+class Watched(LazySequence[Any]):
+    """A stage, or a source, as it is read by one further on."""
+
+    __slots__ = ("_copy", "_watch", "evaluate", "name", "whose")
+
+    def __init__(self, whose: Any, copy: Any, watch: Watch, role: str = "") -> None:
+        self.whose = whose
+        """The stage of the pipeline, or the source."""
+        self.name = described(whose) if is_stage(whose) else role or type(whose).__name__
+        """A short name."""
+        self.evaluate = getter(copy)
+        """Returns an item, given its index; it reads what it needs through the watched."""
+        self._copy, self._watch = copy, watch
+        if is_stage(whose):
+            self._origin = whose._origin
+
+    def evaluate_many(self, indices: Indices) -> Any:
+        """Return items, in bulk where that can be."""
+        return read_many(self._copy, indices)
+
+    def found(self) -> str:
+        """Return whether a cache had the item that was read last; nothing for what is none."""
+        return self._copy.found if isinstance(self._copy, Kept) else ""
+
+    def _size(self) -> int | None:
+        return size_of(self.whose)
+
+    def _describe(self) -> str:
+        return self.name
+
+    def _watched(self, i: int) -> Any:
+        return self._watch.read(self, i)
+
+    # by another name, an error does not take the frame for that of a stage of its own
+    _get = _watched
+
+    def _get_many(self, indices: Indices) -> Sequence[Any]:
+        if is_stage(self._copy) and type(self._copy)._get_many is LazySequence._get_many:
+            return super()._get_many(indices)  # which reads them one by one
+        return self._watch.read_many(self, indices)  # type: ignore[no-any-return]
+
+    def _sources(self) -> tuple[Any, ...]:
+        return (self._copy,) if is_stage(self._copy) else ()
+
+
+class Kept(LazySequence[Any]):
+    """A cache that is looked into: what it does not have, it keeps for this once."""
+
+    __slots__ = ("_cache", "_loaded", "_read", "found")
+
+    def __init__(self, cache: LazySequence[Any], source: Any) -> None:
+        self._cache = cache
+        self._read = getter(source)
+        self._loaded: dict[int, Any] = {}
+        self.found = ""
+        """What became of the last read: whether the cache had the item."""
+
+    def _size(self) -> int | None:
+        return self._cache._length()
+
+    def _get(self, i: int) -> Any:
+        kept = self._cache._peek(i)
+        if kept:
+            self.found = "kept"
+            return kept[0]
+        if i not in self._loaded:
+            self._loaded[i] = self._read(i)
+            self.found = "not kept"
+        else:
+            self.found = "read already"
+        return self._loaded[i]
+
+
+def inlined(sequence: LazySequence[Any], watch: Watch) -> Watched:
+    """Return `sequence` made anew for `watch`.
+
+    A stage that does not say how it is made over other sources is read as it is, with all that
+    it reads.
+    """
+    made: dict[int, Watched] = {}
+
+    for stage in upstream(sequence):
+        sources = sources_of(stage)
+        for role, source in zip(roles(stage, sources), sources, strict=True):
+            if id(source) not in made:
+                made[id(source)] = Watched(source, source, watch, role)
+        copy = _copy(stage, [made[id(source)] for source in sources]) if sources else stage
+        made[id(stage)] = Watched(stage, copy, watch)
+    return made[id(sequence)]
+
+
+def _copy(stage: Any, sources: list[Watched]) -> Any:
+    """Return `stage` over other `sources`."""
+    if stage._keeps_items and type(stage)._peek is not LazySequence._peek:
+        return Kept(stage, sources[0])
+    if stage._reads_ahead:
+        _, options = stage._args()
+        copy = type(stage)(sources[0], options._replace(nworkers=0))
+    else:
+        copy = stage._rebuild(*sources)
+    copy._origin = stage._origin
+    return copy

@@ -1,0 +1,152 @@
+"""All that is known of a profile, and what would be under other settings."""
+
+from statistics import median
+from typing import Any
+
+from seqtools.instrument.profiling.measures import Figures, Item, Measures, figures, measures
+from seqtools.instrument.profiling.model import Costs, Estimate, Setting, predict
+from seqtools.instrument.profiling.probes import Stage
+from seqtools.instrument.profiling.tracks import CONSUMER, Recording
+
+_LATE = 0.001
+"""Seconds that threads wait for the lock where it is contended; it is handed on every 5 ms."""
+_LITTLE = 0.1
+"""Share of its time that a stage may compute and still be one that waits."""
+_MUCH = 5
+"""So many times the median, a time stands out. Arbitrary, as are all shares below."""
+
+
+class Case:
+    """All that is known of a profile."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self.figures: list[Figures] = figures(recording)
+        self.measures: Measures = measures(recording)
+        prefetches = recording.prefetches()
+        self.prefetch: Stage | None = prefetches[0] if prefetches else None
+        self.options: dict[str, Any] = self.prefetch.options if self.prefetch else {}
+        m = self.measures
+        self.count = max(1, m.items - 1)
+        lanes = len(recording.pool(self.prefetch)) if self.prefetch else 0
+        chosen = self.options.get("nworkers", 0)
+        self.workers: int = chosen if isinstance(chosen, int) else lanes
+        threads = recording.pool(self.prefetch) if self.prefetch else []
+        self.threads: bool = bool(threads) and all(
+            t.pid == recording.lanes(CONSUMER)[0].pid for t in threads
+        )
+        self.locked: bool = self.threads and self._is_locked(len(threads))
+        all_computed = recording.others + m.processor
+        self.crowded: bool = (
+            self.workers > recording.cores - recording.others
+            and all_computed > 0.8 * recording.cores
+        )
+        """Whether workers wait for a processor that is theirs."""
+        self.items: list[Item] = self._items()
+        # Who waits for the lock while it uses an item is kept waiting by workers too, or by the
+        # thread that takes over what has come meanwhile.
+        computing = m.used * m.use_computing
+        self.used: float = computing if self.locked else max(computing, m.used - m.beside)
+        self.waited: float = m.waited + m.used - self.used
+        part = computing / self.used if self.used else 1.0
+        self.costs = Costs(m.send, m.load, self.used / self.count, part)
+        window = self.options.get("max_cached") or max(
+            (capacity for _, _, capacity, _ in m.fill), default=max(10, 2 * self.workers)
+        )
+        self.setting = Setting(
+            self.workers,
+            window,
+            max(1.0, recording.cores - recording.others),
+            self.locked,
+            self.options.get("ordered", True),
+        )
+        self.adaptive: bool = self.options.get("max_cached") is None
+        modelled = predict(self.items, self.costs, self.setting).seconds
+        self.overhead: float = min(1.3, max(0.9, m.seconds / modelled)) if modelled else 1.0
+        """What the model leaves out, as a factor."""
+
+    def _is_locked(self, threads: int) -> bool:
+        """Return whether workers, which are threads, wait for the lock of the interpreter."""
+        m = self.measures
+        in_workers = sum(i.computing for i in m.served) * self.count / max(1, len(m.served))
+        if in_workers < max(0.4 * m.seconds, m.used * m.use_computing):
+            return False
+        kept = m.used * (1 - m.use_computing) > m.seconds / 2 and m.busy > 0.6 * threads
+        return m.late > _LATE or kept
+
+    def _items(self) -> list[Item]:
+        """Return what workers did, without waits for the processor or the lock."""
+        if self.locked or self.crowded:
+            return [item._replace(waiting=0.0) for item in self.measures.served]
+        return self.measures.served
+
+    def expect(self, setting: Setting, costs: Costs | None = None) -> Estimate:
+        """Return how long it would take by the model, and what the model leaves out."""
+        total, seconds = predict(self.items, costs or self.costs, setting)
+        # what it leaves out of transfer is not there where there is none
+        same = costs is None or costs.send == self.costs.send
+        factor = self.overhead if same else min(1.0, self.overhead)
+        return Estimate(total * factor, seconds * factor)
+
+    def setting_of(self, method: str, workers: int) -> tuple[Setting, Costs]:
+        """Return how it would be read with other workers."""
+        window = max(self.setting.window, 2 * workers) if self.adaptive else self.setting.window
+        setting = self.setting._replace(workers=workers, window=window)
+        if method == "process":
+            return setting._replace(locked=False), self.costs
+        # Whether functions give the lock up is not known unless threads were seen to compute
+        # side by side.
+        free = self.threads and self.measures.processor > 1.2  # noqa: PLR2004
+        return setting._replace(locked=not free), self.costs._replace(send=0.0, load=0.0)
+
+    def slow_item(self) -> Item | None:
+        """Return the one item that the consumer waited for, if it is one."""
+        m = self.measures
+        if m.longest is None or self.prefetch is None:
+            return None
+        times = [item.waiting + item.computing for item in m.served]
+        _, waited = m.longest
+        slowest = max(m.served, key=lambda item: item.waiting + item.computing)
+        took = slowest.waiting + slowest.computing
+        if waited < m.waited / 2 or took < _MUCH * median(times):
+            return None
+        # The rest would not keep the consumer waiting.
+        others = sorted(times)[:-1]
+        return slowest if took > _MUCH * others[int(0.9 * len(others))] else None
+
+    def main_stage(self) -> Figures | None:
+        """Return the stage in which workers spend most of their time.
+
+        Where they wait for what is being read ahead for a cache, it is the stage behind that.
+        """
+        ahead = {stage.number for stage in self.recording.prefetches()}
+        spent = {f.stage.number: f.own - f.own_ahead for f in self.figures if f.calls}
+        for figure in self.figures:
+            if figure.stage.kind == "add_cache" and figure.computing is not None:
+                waited = spent.get(figure.stage.number, 0.0) * (1 - figure.computing)
+                for number in figure.stage.sources:
+                    if number in spent:
+                        spent[number] += waited
+                        spent[figure.stage.number] -= waited
+        others = [f for f in self.figures if f.stage.number in spent.keys() - ahead]
+        return max(others, key=lambda f: spent[f.stage.number], default=None)
+
+    def waiter(self) -> Figures | None:
+        """Return the stage with a function of the user's that waits longest, if that is long."""
+        waits = {
+            f.stage.number: f.own * (1 - f.computing)
+            for f in self.figures
+            if f.computing is not None
+            and (not f.stage.sources or f.stage.name != f.stage.kind)  # a function is named
+        }
+        if self.locked or self.crowded:  # what computes at all may wait for a processor
+            waits = {n: w for n, w in waits.items() if (self.figures[n].computing or 0) < _LITTLE}
+        number = max(waits, key=lambda number: waits[number], default=None)
+        if number is None or waits[number] < 0.15 * self.measures.seconds:
+            return None
+        return self.figures[number]
+
+    def mean(self) -> float:
+        """Return how long a worker is at an item on the average."""
+        served = self.measures.served
+        return sum(i.waiting + i.computing for i in served) / max(1, len(served))

@@ -1,0 +1,158 @@
+"""The consumer's side of a profile: when it waits for items, and when it uses them."""
+
+from collections.abc import Callable, Iterator
+from time import perf_counter_ns, thread_time_ns
+from typing import Any, TypeVar
+
+from seqtools.indices import Indices
+from seqtools.instrument.profiling.probes import Twin
+from seqtools.recording import FILL, OVER, PAUSE, USE, WAIT, Book
+from seqtools.sequence import LazySequence
+
+T = TypeVar("T")
+A = TypeVar("A")
+
+_FILL_PAUSE = 2_000_000
+"""Nanoseconds between looks at the window. Arbitrary."""
+
+
+class Consumer:
+    """Writes down when the consumer waits for items; in between, it uses them."""
+
+    def __init__(self, book: Book, twin: Twin) -> None:
+        self._book = book
+        self._prefetch = twin.prefetch
+        self._next_fill = 0
+
+    def take(self, read: Callable[[A], T], argument: A, which: int) -> T:
+        """Return `read(argument)`, for which the consumer waits."""
+        pen = self._book.pen()
+        began = perf_counter_ns()
+        if pen.left is not None:
+            left, used = pen.left
+            pen.note(USE, 1, which, left, began, thread_time_ns() - used)
+            pen.left = None
+        if began >= self._next_fill and self._prefetch is not None:
+            self._next_fill = began + _FILL_PAUSE
+            load = self._prefetch._load()
+            pen.note(FILL, load.ready, load.capacity, began, began, load.busy)
+        sampled = began >= pen.due and not pen.sampling
+        if sampled:
+            pen.sampling = 1  # and so are the stages that this thread reads
+            since = thread_time_ns()
+        over = False
+        try:
+            return read(argument)
+        except StopIteration:
+            over = True
+            raise
+        finally:
+            ended = perf_counter_ns()
+            if sampled:
+                now = thread_time_ns()
+                pen.note(WAIT, 1, which, began, ended, now - since)
+                pen.due = ended + pen.sampling * PAUSE
+                pen.sampling = 0
+                pen.left = ended, now
+            else:
+                pen.note(WAIT, 1, which, began, ended)
+            if over:
+                pen.note(OVER, 1, which, ended, ended)
+                pen.left = None
+
+
+class _Iterator(Iterator[T]):
+    """An iterator of the consumer."""
+
+    __slots__ = ("_consumer", "_indices", "_items")
+
+    def __init__(self, items: Iterator[T], indices: Iterator[int], consumer: Consumer) -> None:
+        self._items, self._indices, self._consumer = items, indices, consumer
+
+    def __next__(self) -> T:
+        which = next(self._indices, -1)
+        return self._consumer.take(next, self._items, which)
+
+
+class Watched(LazySequence[T]):
+    """A pipeline as the consumer reads it, which is timed."""
+
+    __slots__ = ("_consumer", "_sequence")
+
+    def __init__(self, sequence: LazySequence[T], consumer: Consumer) -> None:
+        self._sequence, self._consumer = sequence, consumer
+
+    def _size(self) -> int | None:
+        return self._sequence._length()
+
+    def _read(self, i: int) -> T:
+        return self._consumer.take(self._sequence._get, i, i)
+
+    _get = _read  # by another name, as in `Probe`
+
+    def _get_many(self, indices: Indices) -> Any:
+        first = int(indices[0]) if len(indices) else 0
+        return self._consumer.take(self._sequence._get_many, indices, first)
+
+    def _set(self, i: int, value: Any) -> None:
+        self._sequence._set(i, value)
+
+    def _sources(self) -> tuple[Any, ...]:
+        return (self._sequence,)
+
+    def _describe(self) -> str:
+        return self._sequence._describe()
+
+    def _slice(self, key: slice) -> LazySequence[T]:
+        return Watched(self._sequence._slice(key), self._consumer)
+
+    def __iter__(self) -> Iterator[T]:
+        """Return an iterator over the items."""
+        n = self._length()
+        indices = iter(range(n)) if n is not None else iter(int, 1)
+        return _Iterator(iter(self._sequence), indices, self._consumer)
+
+    def __reversed__(self) -> Iterator[T]:
+        """Return an iterator over the items from the last to the first."""
+        indices = iter(range(len(self) - 1, -1, -1))
+        return _Iterator(reversed(self._sequence), indices, self._consumer)
+
+
+def plain(stage: Any, cls: type[Any]) -> Any:
+    """Return a copy of `stage` that has this class, and shares all else."""
+    copy = object.__new__(cls)
+    for parent in cls.__mro__:
+        for name in parent.__dict__.get("__slots__", ()):
+            if name not in {"__weakref__", "__dict__"} and hasattr(stage, name):
+                setattr(copy, name, getattr(stage, name))
+    getattr(copy, "__dict__", {}).update(getattr(stage, "__dict__", {}))
+    return copy
+
+
+class Profiled:
+    """Marks the class that a pipeline has while it is profiled."""
+
+    __slots__ = ()
+
+
+def profiled(cls: type[Any], watched: Watched[Any]) -> type[Any]:
+    """Return a class like `cls` whose objects are read by `watched`.
+
+    That an object changes its class leaves all of its methods as they are, and as fast.
+    """
+    read: dict[str, Any] = {
+        "__slots__": (),
+        "__module__": cls.__module__,
+        "__qualname__": cls.__qualname__,
+        "__doc__": cls.__doc__,
+        "__iter__": lambda _: iter(watched),
+        "__reversed__": lambda _: reversed(watched),
+        "_get": lambda _, i: watched._get(i),
+        "_get_many": lambda _, indices: watched._get_many(indices),
+        "_slice": lambda _, key: watched._slice(key),
+        "__reduce_ex__": lambda self, protocol: plain(self, cls).__reduce_ex__(protocol),
+    }
+    if hasattr(cls, "_load"):  # who works for it are the workers of the copy
+        (copy,) = watched._sources()
+        read["_load"] = lambda _: copy._load()
+    return type(cls.__name__, (cls, Profiled), read)

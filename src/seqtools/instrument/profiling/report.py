@@ -1,0 +1,187 @@
+"""What a profile says, as a text and as plain data."""
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from seqtools.instrument.profiling.advice import Advice
+from seqtools.instrument.profiling.case import Case
+from seqtools.instrument.profiling.measures import Figures
+from seqtools.instrument.profiling.tracks import Recording
+from seqtools.instrument.profiling.verdict import judge
+from seqtools.instrument.profiling.words import lasting, share, volume
+
+_HEADS = ("calls", "own time", "mean", "95 %", "computes", "")
+
+
+def verdict_line(recording: Recording) -> str:
+    """Return the verdict in one line."""
+    case = Case(recording)
+    return headline(case)
+
+
+def headline(case: Case) -> str:
+    """Return the verdict, and the share of time for which the loop waited."""
+    m = case.measures
+    kind = judge(case).kind
+    if not m.seconds:
+        return kind
+    return f"{kind}: your loop waited {share(min(1.0, case.waited / m.seconds))} of the time"
+
+
+def report(recording: Recording) -> str:
+    """Return what a recording says, the verdict first."""
+    case = Case(recording)
+    return "\n".join([*_verdict(case), "", *_figures(case)])
+
+
+def verdict(recording: Recording) -> str:
+    """Return the beginning of the report: what is wrong, why, and what to try."""
+    return "\n".join(_verdict(Case(recording)))
+
+
+def _verdict(case: Case) -> Iterator[str]:
+    found = judge(case)
+    yield headline(case)
+    yield ""
+    yield "because"
+    yield from (f"  {reason}" for reason in found.because)
+    if found.ceiling is not None:
+        yield ""
+        yield "ceiling"
+        yield f"  {ceiling(case)}"
+    if found.advice:
+        yield ""
+        yield "try, in this order"
+        for k, advice in enumerate(found.advice, 1):
+            yield f"  {k}. {advice.text}"
+            yield f"     {effect(case, advice)}"
+
+
+def _figures(case: Case) -> Iterator[str]:
+    yield "stages, with the times of all workers"
+    yield from _table(case)
+    yield ""
+    yield from asides(case)
+
+
+def ceiling(case: Case) -> str:
+    """Return how fast it would be if loading were free."""
+    free, now = lasting(judge(case).ceiling or 0), lasting(case.measures.seconds)
+    return f"if loading were free, {case.count:,} items would take {free}, not {now}"
+
+
+def effect(case: Case, advice: Advice) -> str:
+    """Return what an advice is estimated to do."""
+    now = case.measures.seconds
+    if advice.seconds > 0.98 * now:
+        return f"about as long: {lasting(now)}"
+    times = now / max(advice.seconds, 1e-9)
+    return f"about {lasting(advice.seconds)} instead of {lasting(now)}: {times:.1f} times as fast"
+
+
+def asides(case: Case) -> Iterator[str]:
+    """Yield what else there is to know."""
+    m = case.measures
+    yield f"start: {lasting(m.start)} until the first item, which is counted nowhere above"
+    if m.size:
+        yield (
+            f"transfer: {volume(m.size)} an item; a worker takes {lasting(m.send)} to hand it "
+            f"over, the consumer {lasting(m.load)} to take it"
+        )
+    if m.fill:
+        ready = sum(at[1] for at in m.fill) / len(m.fill)
+        yield f"window: {ready:.1f} of {m.fill[-1][2]} items were ready on the average"
+    if case.recording.full:
+        yield "the recording was full before the end: figures are of what was before"
+
+
+def _table(case: Case) -> Iterator[str]:
+    rows = [(_row(figure, depth)) for figure, depth in in_order(case)]
+    first = max((len(row[0]) for row in rows), default=0)
+    widths = [max(len(head), *(len(row[k + 1]) for row in rows)) for k, head in enumerate(_HEADS)]
+    yield _joined(("", *_HEADS), first, widths)
+    yield from (_joined(row, first, widths) for row in rows)
+
+
+def _joined(row: tuple[str, ...], first: int, widths: list[int]) -> str:
+    cells = [f"{cell:>{width}}" for cell, width in zip(row[1:-1], widths, strict=False)]
+    return "  ".join([f"  {row[0]:<{first}}", *cells, row[-1]]).rstrip()
+
+
+def _row(figure: Figures, depth: int) -> tuple[str, ...]:
+    computing = "" if figure.computing is None else share(figure.computing)
+    return (
+        "  " * depth + figure.stage.name,
+        f"{figure.calls:,}",
+        lasting(figure.own) if figure.calls else "",
+        lasting(figure.mean) if figure.calls else "",
+        lasting(figure.p95) if figure.calls else "",
+        computing if figure.calls else "",
+        ", ".join(notes(figure)),
+    )
+
+
+def notes(figure: Figures) -> Iterator[str]:
+    """Yield what there is to say of a stage besides its times."""
+    if figure.stage.kind == "prefetch":
+        yield "the time is what was waited for it"
+    if figure.hits or figure.misses:
+        yield f"{figure.hits:,} kept, {figure.misses:,} read"
+    if figure.ahead:
+        yield f"{figure.ahead:,} read ahead for hints"
+    file, line = figure.stage.site
+    if file and not file.startswith("<"):
+        yield f"{os.path.basename(file)}:{line}"
+
+
+def in_order(case: Case) -> Iterator[tuple[Figures, int]]:
+    """Yield the stages from the last to the sources, with their depths, each once."""
+    left, seen = [(case.recording.top, 0)], set()
+    while left:
+        number, depth = left.pop()
+        if number not in seen:
+            seen.add(number)
+            yield case.figures[number], depth
+            left += [(source, depth + 1) for source in reversed(case.figures[number].stage.sources)]
+
+
+def snapshot(recording: Recording) -> dict[str, Any]:
+    """Return the figures as plain numbers, texts, lists and dicts."""
+    case = Case(recording)
+    m, found = case.measures, judge(case)
+    return {
+        "verdict": found.kind,
+        "items": m.items,
+        "seconds": m.seconds,
+        "start_seconds": m.start,
+        "waited_seconds": m.waited,
+        "used_seconds": m.used,
+        "items_per_second": case.count / m.seconds if m.seconds else None,
+        "workers": case.workers,
+        "busy_workers": m.busy,
+        "cores_used": m.processor,
+        "bytes_per_item": m.size,
+        "window": {"ready": m.fill[-1][1], "capacity": m.fill[-1][2]} if m.fill else None,
+        "advice": [
+            {"text": a.text, "arguments": a.arguments, "seconds": a.seconds} for a in found.advice
+        ],
+        "stages": [
+            {
+                "stage": figure.stage.name,
+                "depth": depth,
+                "file": figure.stage.site[0],
+                "line": figure.stage.site[1],
+                "calls": figure.calls,
+                "own_seconds": figure.own,
+                "total_seconds": figure.total,
+                "mean_seconds": figure.mean,
+                "p95_seconds": figure.p95,
+                "computing": figure.computing,
+                "hits": figure.hits,
+                "misses": figure.misses,
+                "ahead": figure.ahead,
+            }
+            for figure, depth in in_order(case)
+        ],
+    }

@@ -1,0 +1,195 @@
+"""Measuring how a pipeline is read, for the time of a `with` block."""
+
+import os
+import shutil
+import tempfile
+import threading
+from time import perf_counter_ns
+from typing import Any, Self
+
+from seqtools import recording
+from seqtools.instrument.profiling.consumer import Consumer, Profiled, Watched, plain, profiled
+from seqtools.instrument.profiling.probes import Twin
+from seqtools.instrument.profiling.tracks import Facts, Recording
+from seqtools.prefetching.cores import usable_cores
+from seqtools.recording import LATE, Book
+from seqtools.sequence import LazySequence
+from seqtools.sources import is_stage
+
+_LATE_SECONDS = 0.01
+"""How long the watcher sleeps: short against the switch interval, long against a wake-up."""
+
+
+class Profile:
+    """What was measured; see `profile`."""
+
+    def __init__(self, sequence: LazySequence[Any]) -> None:
+        self._sequence: Any = sequence
+        self._class: type[Any] | None = None
+        self._recording: Recording | None = None
+        self._measuring = False
+
+    def __enter__(self) -> Self:
+        """Measure all reads of the pipeline from here on."""
+        if self._recording is not None:
+            message = "a profile measures once: make another one with profile()"
+            raise RuntimeError(message)
+        if isinstance(self._sequence, Profiled):
+            message = "this pipeline is being profiled already"
+            raise RuntimeError(message)  # noqa: TRY004 -- the class is how one knows
+        folder = tempfile.mkdtemp(prefix="seqtools-profile-")
+        self._book = recording.opened(folder)
+        try:
+            self._begin()
+        except BaseException:
+            recording.close(self._book)
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return self
+
+    def _begin(self) -> None:
+        self._twin = twin = Twin(self._sequence, self._book)
+        facts = Facts(twin.stages, twin.top, usable_cores())
+        self._recording = Recording(self._book.folder, facts)
+        self._class = type(self._sequence)
+        copy: Any = twin.sequence
+        if copy is self._sequence:  # which is going to be read by what reads the copy
+            copy = plain(copy, self._class)
+        watched = Watched(copy, Consumer(self._book, twin))
+        threads = any(p._options.method != "process" for p in twin.prefetches)  # noqa: SLF001 -- ours
+        self._watcher = _Watcher(self._book) if threads else None
+        self._measuring = True
+        self._sequence.__class__ = profiled(self._class, watched)
+        self._sequence._fused = None
+
+    def __exit__(self, *_: object) -> None:
+        """Measure no more, and end the workers that were measured."""
+        self._sequence.__class__ = self._class
+        self._sequence._fused = None
+        if self._watcher is not None:
+            self._watcher.end()
+        found = self._found()
+        ended = perf_counter_ns()
+        try:
+            self._twin.close()
+        finally:
+            recording.close(self._book)
+            found.update()
+            found.ended = ended
+            self._measuring = False
+            shutil.rmtree(self._book.folder, ignore_errors=True)
+            del self._twin, self._book
+
+    def _found(self) -> Recording:
+        """Return what was measured up to now."""
+        if self._recording is None:
+            message = "nothing was measured yet: use `with instrument.profile(p) as prof:`"
+            raise RuntimeError(message)
+        if self._measuring:
+            self._recording.update()
+        return self._recording
+
+    def verdict(self) -> str:
+        """Return what the consumer waits for, why, and what to try with which effect."""
+        from seqtools.instrument.profiling.report import verdict
+
+        return verdict(self._found())
+
+    def report(self) -> str:
+        """Return the verdict, and behind it a table of the stages."""
+        from seqtools.instrument.profiling.report import report
+
+        return report(self._found())
+
+    def snapshot(self) -> dict[str, Any]:
+        """Return the figures up to now as plain numbers, texts, lists and dicts; at any time."""
+        from seqtools.instrument.profiling.report import snapshot
+
+        return snapshot(self._found())
+
+    def to_trace(self, path: "str | os.PathLike[str]") -> None:
+        """Write a trace that https://ui.perfetto.dev and chrome://tracing show.
+
+        Raises:
+            OSError: If the file cannot be written.
+        """
+        from seqtools.instrument.profiling.trace import write_trace
+
+        write_trace(self._found(), path)
+
+    def to_html(self, path: "str | os.PathLike[str]") -> None:
+        """Write the report as a page that any browser shows, without a network.
+
+        Raises:
+            OSError: If the file cannot be written.
+        """
+        from seqtools.instrument.profiling.page import write_page
+
+        write_page(self._found(), path)
+
+    def __repr__(self) -> str:
+        """Return the verdict, if there is one."""
+        if self._recording is None:
+            return f"<profile of {self._sequence._describe()}, not begun>"
+        from seqtools.instrument.profiling.report import verdict_line
+
+        return f"<profile of {self._sequence._describe()}: {verdict_line(self._found())}>"
+
+
+def profile(sequence: LazySequence[Any]) -> Profile:
+    """Return a context manager that measures how `sequence` is read within it.
+
+    Measured are the reads of `sequence` itself, as a whole, of slices of it, or by index, and
+    with these all stages that it is made of, in whatever thread or process they are
+    evaluated. What reads it through another stage is not seen. A prefetch has workers of its
+    own for the time of a profile; what caches keep is shared.
+
+    Each read of a stage costs about a microsecond then, and nothing outside of it.
+
+    Args:
+        sequence: A pipeline.
+
+    Returns:
+        A `Profile`; its methods can be called within the block, and behind it.
+
+    Raises:
+        TypeError: If `sequence` is no pipeline of ours.
+
+    Example:
+        >>> import seqtools
+        >>> p = seqtools.prefetch(seqtools.smap(abs, range(100)), nworkers=1)
+        >>> with profile(p) as prof:
+        ...     total = sum(p)
+        >>> prof.snapshot()["items"], prof.snapshot()["stages"][1]["calls"]
+        (100, 100)
+    """
+    if not is_stage(sequence):
+        kind = type(sequence).__name__
+        message = f"profile() needs a pipeline of seqtools, got {kind}: try smap or prefetch"
+        raise TypeError(message)
+    return Profile(sequence)
+
+
+class _Watcher:
+    """A thread that looks how long it has to wait for the lock of the interpreter."""
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="seqtools-watcher", daemon=True)
+        self._thread.start()
+
+    def end(self) -> None:
+        """End the thread."""
+        self._over.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        pen = self._book.pen()
+        while True:
+            began = perf_counter_ns()
+            if self._over.wait(_LATE_SECONDS):
+                return
+            ended = perf_counter_ns()
+            due = began + int(_LATE_SECONDS * 1e9)
+            pen.note(LATE, 1, 0, min(due, ended), ended)

@@ -1,0 +1,75 @@
+"""A profile as a trace in Chrome's JSON format, which Perfetto shows."""
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from seqtools.instrument.profiling.tracks import (
+    FILL,
+    LATE,
+    LOAD,
+    OTHER,
+    SEND,
+    USE,
+    WAIT,
+    Record,
+    Recording,
+    Track,
+)
+
+_NAMES = {WAIT: "wait for an item", USE: "use an item", SEND: "hand over", LOAD: "take over"}
+
+
+def write_trace(recording: Recording, path: "str | os.PathLike[str]") -> None:
+    """Write the trace, event by event, into a file.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    with open(path, "w", encoding="utf-8") as file:
+        file.write('{"displayTimeUnit": "ms", "traceEvents": [\n')
+        comma = ""
+        for event in _events(recording):
+            file.write(comma + json.dumps(event))
+            comma = ",\n"
+        file.write("\n]}\n")
+
+
+def _events(recording: Recording) -> Iterator[dict[str, Any]]:
+    home = next((t.pid for t in recording.tracks if t.role == "consumer"), os.getpid())
+    for pid in sorted({track.pid for track in recording.tracks}):
+        name = "consumer" if pid == home else f"worker process {pid}"
+        yield {"ph": "M", "pid": pid, "name": "process_name", "args": {"name": name}}
+    for track in recording.tracks:
+        if track.role == OTHER and not any(r.what != LATE for r in track.records):
+            continue
+        args = {"name": track.name}
+        yield {
+            "ph": "M", "pid": track.pid, "tid": track.ident, "name": "thread_name", "args": args,
+        }  # fmt: skip
+        for record in track.records:
+            yield from _of(record, track, recording)
+
+
+def _of(record: Record, track: Track, recording: Recording) -> Iterator[dict[str, Any]]:
+    at = {"pid": track.pid, "tid": track.ident, "ts": (record.begin - recording.began) / 1000}
+    if record.what == FILL:
+        ready = {"ready": record.many, "free": max(0, record.which - record.many)}
+        yield {**at, "ph": "C", "name": "window", "args": ready}
+        yield {**at, "ph": "C", "name": "busy workers", "args": {"busy": max(0, record.processor)}}
+        return
+    if record.what == LATE:
+        return
+    args: dict[str, Any] = {"items": record.many}
+    if record.what >= 0:
+        stage = recording.stages[record.what]
+        name, args["index"] = stage.name, record.which
+        if stage.site[0]:
+            args["made at"] = "{}:{}".format(*stage.site)
+    else:
+        name = _NAMES[record.what]
+        args["bytes" if record.what in {SEND, LOAD} else "index"] = record.which
+    if record.processor >= 0:
+        args["computing ms"] = record.processor / 1e6
+    yield {**at, "ph": "X", "dur": (record.end - record.begin) / 1000, "name": name, "args": args}

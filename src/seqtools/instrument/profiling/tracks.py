@@ -1,0 +1,217 @@
+"""What a profile has measured: lanes of spans, one lane for each thread."""
+
+import os
+from collections.abc import Iterator
+from time import perf_counter_ns
+from typing import NamedTuple
+
+from seqtools.instrument.profiling.probes import Stage
+from seqtools.recording import FILL, LATE, LOAD, OVER, SEND, USE, WAIT, Page, Record
+
+CONSUMER, WORKER, BACKGROUND, OTHER = "consumer", "worker", "background", "other"
+"""Roles of lanes: who reads the pipeline; who evaluates items for a prefetch; who reads ahead for
+a cache; and who only does a part of the work of one of these."""
+
+_IDLE = (3, 4)
+"""Columns of /proc/stat that are no work: idle, and waiting for a disk."""
+
+_READER = "seqtools-reader"
+"""Name of threads that read ahead: see `seqtools.background`."""
+
+
+class Track:
+    """What one thread did, in the order in which it ended."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self.records: list[Record] = []
+        self.role = OTHER
+        self.name = ""
+        self._left: int | None = None  # since when the consumer has an item
+
+    def update(self) -> None:
+        """Take what was written since the last call."""
+        for record in self._page.read():
+            if record.what == OVER:  # what the consumer waited for was no item
+                if self.records and self.records[-1].what == WAIT:
+                    self.records.pop()
+                self._left = None
+                continue
+            if record.what == WAIT:
+                self.role = CONSUMER
+                if self._left is not None:
+                    use = Record(USE, 1, record.which, self._left, record.begin, -1)
+                    self.records.append(use)
+                self._left = record.end
+            elif record.what == USE:
+                self._left = None
+            self.records.append(record)
+            if record.what >= 0 and self.role == OTHER:
+                self.role = BACKGROUND if self._page.thread == _READER else WORKER
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._page.pid
+
+    @property
+    def ident(self) -> int:
+        """Number of the thread, for the system."""
+        return self._page.ident
+
+    @property
+    def full(self) -> bool:
+        """Whether more happened than is recorded."""
+        return self._page.full
+
+    def spans(self, *kinds: int) -> Iterator[Record]:
+        """Yield the records of these kinds."""
+        return (r for r in self.records if r.what in kinds)
+
+    def outermost(self) -> Iterator[Record]:
+        """Yield the reads of stages that no other read of this thread contains, in order."""
+        found: list[Record] = []
+        for record in self.records:
+            if record.what >= 0:
+                while found and found[-1].begin >= record.begin:
+                    found.pop()
+                found.append(record)
+        return iter(found)
+
+    def nested(self, *besides: int) -> Iterator[tuple[Record, list[Record]]]:
+        """Yield each read of a stage, and the reads right within it; inner ones come first.
+
+        Records of the kinds that are given `besides` count as reads too.
+        """
+        open_: list[Record] = []
+        for record in self.records:
+            if record.what < 0 and record.what not in besides:
+                continue
+            inner = []
+            while open_ and open_[-1].begin >= record.begin:
+                inner.append(open_.pop())
+            open_.append(record)
+            yield record, inner[::-1]
+
+
+class Facts(NamedTuple):
+    """What is known of a profile besides its records."""
+
+    stages: list[Stage]
+    top: int
+    """Number of the last stage."""
+    cores: int
+    """Processor cores that this process may use."""
+
+
+class Recording:
+    """All that a profile has measured."""
+
+    def __init__(self, folder: str, facts: Facts) -> None:
+        self._folder = folder
+        self._known: set[str] = set()
+        self.stages, self.top, self.cores = facts
+        self.tracks: list[Track] = []
+        self.began = perf_counter_ns()
+        self.ended: int | None = None
+        self._before = _computed()
+        self.others = 0.0
+        """Cores, of those that this process may use, on which other programs computed."""
+
+    def update(self) -> None:
+        """Take what was written since the last call."""
+        if self.ended is None:
+            seconds = (perf_counter_ns() - self.began) * 1e-9
+            everyone, ours = (
+                now - then for now, then in zip(_computed(), self._before, strict=True)
+            )
+            self.others = max(0.0, everyone - ours) / seconds
+        for name in sorted(set(os.listdir(self._folder)) - self._known):
+            self._known.add(name)
+            self.tracks.append(Track(Page(os.path.join(self._folder, name))))
+        for track in self.tracks:
+            track.update()
+        self._name()
+
+    def lanes(self, role: str) -> list[Track]:
+        """Return the lanes with a role, in the order of their names."""
+        return [track for track in self.tracks if track.role == role]
+
+    @property
+    def end(self) -> int:
+        """When it ended, or now."""
+        return self.ended or perf_counter_ns()
+
+    @property
+    def full(self) -> bool:
+        """Whether more happened than is recorded."""
+        return any(track.full for track in self.tracks)
+
+    def prefetches(self) -> list[Stage]:
+        """Return the stages that read ahead, that which is nearest to the consumer first."""
+        found, left, seen = [], [self.top], set()
+        while left:
+            number = left.pop(0)
+            if number not in seen:
+                seen.add(number)
+                stage = self.stages[number]
+                if stage.kind == "prefetch":
+                    found.append(stage)
+                left.extend(stage.sources)
+        return found
+
+    def pool(self, prefetch: Stage) -> list[Track]:
+        """Return the lanes of the workers of a prefetch."""
+        return [
+            track
+            for track in self.lanes(WORKER)
+            if any(r.what in prefetch.sources for r in track.outermost())
+        ]
+
+    def _name(self) -> None:
+        """Give lanes names that tell them apart, in the order in which they began."""
+        self.tracks.sort(key=lambda t: (t.pid, t.records[0].begin if t.records else 0, t.ident))
+        here = os.getpid()
+        numbers: dict[str, int] = {}
+        workers: dict[int, str] = {}
+        for track in sorted(self.tracks, key=lambda t: t.role == BACKGROUND):
+            if track.role == BACKGROUND:
+                base = f"{workers[track.pid]}, ahead" if track.pid in workers else "ahead"
+            else:
+                base = track.role
+            numbers[base] = number = numbers.get(base, 0) + 1
+            if track.role == WORKER:
+                track.name = f"worker {number}"
+                if track.pid != here:
+                    workers.setdefault(track.pid, track.name)
+            else:
+                track.name = base if number == 1 else f"{base} {number}"
+
+
+def _computed() -> tuple[float, float]:
+    """Return the seconds that everyone computed on the cores of this process, and that we did.
+
+    That is nothing where the system does not tell. Of our children, those count that have ended.
+    """
+    times = os.times()
+    ours = times.user + times.system + times.children_user + times.children_system
+    try:
+        with open("/proc/stat") as file:
+            lines = [line.split() for line in file if line.startswith("cpu")]
+    except OSError:
+        return 0.0, 0.0
+    cores = {f"cpu{k}" for k in os.sched_getaffinity(0)}
+    ticks = sum(
+        int(count)
+        for name, *counts in lines
+        if name in cores
+        for k, count in enumerate(counts[:8])
+        if k not in _IDLE
+    )
+    return ticks / os.sysconf("SC_CLK_TCK"), ours
+
+
+__all__ = [
+    "BACKGROUND", "CONSUMER", "FILL", "LATE", "LOAD", "OTHER", "SEND", "USE", "WAIT", "WORKER",
+    "Facts", "Record", "Recording", "Track",
+]  # fmt: skip

@@ -1,0 +1,135 @@
+"""What starves the consumer, in words, and what would help by how much."""
+
+from collections.abc import Iterator
+from statistics import median
+from typing import NamedTuple
+
+from seqtools.instrument.profiling import advice
+from seqtools.instrument.profiling.advice import Advice
+from seqtools.instrument.profiling.case import Case
+from seqtools.instrument.profiling.measures import Figures
+from seqtools.instrument.profiling.words import lasting, share, volume
+
+SHORT, CONSUMER, LOADING, TRANSFER, LOCK, SLOW = (
+    "too short to tell",
+    "the consumer is the bottleneck",
+    "loading is the bottleneck",
+    "transfer is the bottleneck",
+    "the lock of the interpreter is the bottleneck",
+    "one slow item is the bottleneck",
+)
+"""All verdicts."""
+
+_FEWEST = 8
+"""Items from which there is a verdict. Arbitrary, as are all shares below."""
+_SHORTEST = 0.02
+"""Seconds from which there is one."""
+_SERVED = 0.1
+"""Share of the time that the consumer may wait and still be the bottleneck."""
+
+
+class Verdict(NamedTuple):
+    """What a profile says."""
+
+    kind: str
+    """One of the above."""
+    because: list[str]
+    """The figures that say so."""
+    ceiling: float | None
+    """Seconds that the items would take if loading were free; `None` if it is too short to tell."""
+    advice: list[Advice]
+    """What to try, what helps most first."""
+
+
+def judge(case: Case) -> Verdict:
+    """Return what a profile says."""
+    kind = _kind(case)
+    because = list(_because(case, kind))
+    if kind == SHORT:
+        return Verdict(kind, because, None, [])
+    ceiling = min(case.used, case.measures.seconds)
+    tried = sorted(_tried(case, kind), key=lambda a: a.seconds)
+    return Verdict(kind, because, ceiling, [*tried, *advice.for_later(case)])
+
+
+def _tried(case: Case, kind: str) -> Iterator[Advice]:
+    if case.prefetch is None:
+        return advice.for_inline(case)
+    if kind == CONSUMER:
+        return advice.for_consumer(case)
+    return advice.for_loading(case, lonely=kind == SLOW, transfer=kind == TRANSFER)
+
+
+def _kind(case: Case) -> str:
+    m = case.measures
+    if m.items < _FEWEST or m.seconds < _SHORTEST or not m.served:
+        return SHORT
+    if not case.prefetch:
+        return CONSUMER if m.waited < _SERVED * m.seconds else LOADING
+    if case.waited < _SERVED * m.seconds:
+        return CONSUMER
+    if case.slow_item() is not None:
+        return SLOW
+    evaluation = sum(i.waiting + i.computing for i in m.served) / len(m.served)
+    if m.send + m.load > evaluation:
+        return TRANSFER
+    return LOCK if case.locked and case.workers > 1 else LOADING
+
+
+def _because(case: Case, kind: str) -> Iterator[str]:
+    m = case.measures
+    if kind == SHORT:
+        yield (
+            f"{m.items} items in {m.seconds:.3f} s were measured: from {_FEWEST} items and "
+            f"{_SHORTEST} s on, figures mean something"
+        )
+        return
+    part = min(1.0, case.waited / m.seconds)
+    yield f"your loop waited {share(part)} of the time, and used the other {share(1 - part)}"
+    main = case.main_stage()
+    if case.recording.others > 0.3:  # noqa: PLR2004
+        cores = f"{case.recording.others:.1f} of {case.recording.cores} cores"
+        yield f"other programs computed on {cores}"
+    if case.prefetch:
+        busy = share(min(1.0, m.busy / max(1, case.workers)))
+        number = "1 worker was" if case.workers == 1 else f"{case.workers} workers were"
+        yield f"{number} busy {busy} of it"
+    if main is not None and kind != TRANSFER:
+        yield f"most of their time is in {main.stage.name}: {_nature(main)}"
+    waiter = case.waiter()
+    if waiter is not None and waiter is not main:
+        each = f"{waiter.stage.name}, {lasting(waiter.mean)} an item"
+        yield f"{each}: {_nature(waiter)}{_ahead(waiter)}"
+    if kind == TRANSFER:
+        yield (
+            f"to hand over an item takes {lasting(m.send + m.load)}, to evaluate it "
+            f"{lasting(case.mean())}; it has {volume(m.size)}"
+        )
+    elif kind == LOCK:
+        yield (
+            f"all threads together computed on {m.processor:.1f} cores, and one that could go on "
+            f"waited {lasting(m.late)} for the lock of the interpreter"
+        )
+    elif kind == SLOW and (slow := case.slow_item()) is not None:
+        yield (
+            f"item {slow.index} took {lasting(slow.waiting + slow.computing)}, others "
+            f"{lasting(median(i.waiting + i.computing for i in m.served))}"
+        )
+
+
+def _ahead(figure: Figures) -> str:
+    """Return how much of its time nobody waited for, in words."""
+    if not figure.own_ahead:
+        return ""
+    return f", {share(figure.own_ahead / figure.own)} of it in the background"
+
+
+def _nature(figure: Figures) -> str:
+    part = figure.computing
+    if part is None:
+        return "too short to say whether it computes or waits"
+    if part > 0.7:  # noqa: PLR2004
+        return f"it computes ({share(part)} of its time)"
+    if part < 0.3:  # noqa: PLR2004
+        return f"it waits, as for files or a network ({share(1 - part)} of its time)"
+    return f"it computes in {share(part)} of its time, and waits in the rest"

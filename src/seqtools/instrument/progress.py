@@ -1,0 +1,282 @@
+"""A bar that shows how far an iteration has come, and what it waits for."""
+
+import sys
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from itertools import chain, repeat
+from time import perf_counter
+from typing import Any, TypeVar
+
+from seqtools.brief import brief
+from seqtools.checks import check_source
+from seqtools.engines import showing
+from seqtools.engines.base import here
+from seqtools.indices import Indices
+from seqtools.instrument.load import Tally
+from seqtools.instrument.observing import Observing
+from seqtools.sequence import LazySequence, Slice
+from seqtools.sources import Source, is_stage, read_many
+
+T = TypeVar("T")
+
+_NOTHING: Any = object()
+_open: dict[int, weakref.ref[Any]] = {}
+"""Bars that are shown, by their identity: one that was interrupted is closed when it is dropped."""
+_LONGEST = 30
+"""Characters that a repr shows of an option. Arbitrary."""
+_INTERVAL = 0.1
+"""Seconds between two looks at the bar, as is the default of tqdm."""
+
+
+class Options(dict[str, Any]):
+    """Options of tqdm; a file is none of the pickled ones, as it belongs to this process."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle all but the file."""
+        return Options, ({name: value for name, value in self.items() if name != "file"},)
+
+
+class Progress(Observing[T]):
+    """Items of a sequence, with a bar for each iteration over them."""
+
+    __slots__ = ("_options",)
+
+    def __init__(self, sequence: Source[T], options: Options | None = None) -> None:
+        super().__init__(sequence)
+        self._options = Options() if options is None else options
+
+    def _get(self, i: int) -> T:
+        return self._read(i)  # type: ignore[no-any-return]
+
+    def _get_many(self, indices: Indices) -> Any:
+        return read_many(self._sequence, indices)
+
+    def __iter__(self) -> Iterator[T]:
+        """Return an iterator, which has a bar from its first item on."""
+        # a prefetch knows best how it is iterated over
+        items = iter(self._sequence) if is_stage(self._sequence) else super().__iter__()
+        return self._shown(items)
+
+    def __reversed__(self) -> Iterator[T]:
+        """Return an iterator over the items from the last to the first, with a bar."""
+        items = reversed(self._sequence) if is_stage(self._sequence) else super().__reversed__()
+        return self._shown(items)
+
+    def _shown(self, items: Iterator[T]) -> Iterator[T]:
+        if not _is_looked_at(self._options):
+            return items
+        run = _Run(items, Tally(self._sequence), {"total": self._length()} | self._options)
+        # One generator after the other, as one that raised is finished, until `over` has a length.
+        return chain.from_iterable(map(_attempt, repeat(run), iter(run.over.__len__, 1)))
+
+    def _slice(self, key: slice) -> LazySequence[T]:
+        source, places = self._sequence, self._places(key)
+        part = source[key] if is_stage(source) else Slice[T](source, places)
+        return Progress(part, self._options)
+
+    def _rebuild(self, *sources: Any) -> "Progress[T]":
+        return Progress(sources[0], self._options)
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._sequence, self._options
+
+    def _as_call(self) -> str:
+        shown = [f"{name}={brief(value, _LONGEST)}" for name, value in self._options.items()]
+        return f"progress({', '.join(shown)})"
+
+
+class _Run:
+    """One iteration; its bar is closed when that is over, or is given up."""
+
+    __slots__ = ("bar", "item", "items", "n", "options", "over", "tally")
+
+    def __init__(self, items: Iterator[Any], tally: Tally, options: dict[str, Any]) -> None:
+        self.items, self.tally, self.options = items, tally, options
+        self.item = _NOTHING  # one that was interrupted before it was given
+        self.n = 0  # items that the reader is done with
+        self.over: list[None] = []
+        self.bar: Any = None
+
+    def begin(self) -> Any:
+        """Return the bar, which is shown from now on."""
+        if self.bar is None:
+            self.bar = bar = _opened(self.options)
+            self.tally.begin()
+            showing.around[0] = _out_of_the_way
+            _open[id(bar)] = weakref.ref(bar)
+            if "postfix" not in self.options:  # or else the user has something to say there
+                bar.tally = self.tally
+        return self.bar
+
+    def close(self) -> None:
+        """Close the bar; where it is behind its end, it says so."""
+        bar, self.bar = self.bar, None
+        if bar is not None:
+            _open.pop(id(bar), None)
+            bar.n = self.n + bar.initial
+            bar.close()
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def _attempt(run: _Run, _: int) -> Iterator[Any]:
+    """Yield what comes, until something is raised or there is no more."""
+    bar, items, tally = run.begin(), run.items, run.tally
+    clock, interval = perf_counter, run.options.get("mininterval", _INTERVAL)
+    n, waited = run.n, tally.waited
+    due = clock() + interval
+    try:
+        if run.item is not _NOTHING:
+            items = chain((run.item,), items)
+        began = clock()
+        # Where an interrupt may come, behind each call, what was taken and not given is in `run`.
+        for run.item in items:
+            waited += clock() - began
+            item, run.item = run.item, _NOTHING  # noqa: PLW2901 -- that is the point
+            yield item
+            del item  # the reader alone decides how long it lives
+            n += 1
+            began = clock()
+            if began >= due:
+                tally.note(waited, began)
+                bar.update(n + bar.initial - bar.n)
+                due = began + interval
+        run.over.append(None)
+        run.n = n
+        tally.note(waited, clock())
+        run.close()
+    finally:
+        run.n, tally.waited = n, waited
+        # an error that somebody keeps refers to this frame, which must not keep the bar
+        del run, bar, items, tally
+
+
+def _is_looked_at(options: Options) -> bool:
+    """Return whether a bar would be seen, or is asked for."""
+    disable = options.get("disable")
+    if disable is not None:
+        return not disable
+    if getattr(here, "get", None) is not None:  # a worker: what it iterates over is a detail
+        return False
+    file = options.get("file")
+    if file is None:
+        if _in_notebook():
+            return True
+        file = sys.stderr
+    try:
+        return file is not None and bool(file.isatty())
+    except (AttributeError, ValueError):  # a file of the user's, or one that is closed
+        return not hasattr(file, "isatty")
+
+
+def _in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return shell is not None and "IPKernelApp" in shell.config
+
+
+def _opened(options: dict[str, Any]) -> Any:
+    """Return a new bar."""
+    if options.get("file") is None:
+        from tqdm.auto import tqdm  # one for notebooks, there
+    else:
+        from tqdm.std import tqdm  # type: ignore[assignment]
+    notebook = issubclass(tqdm, _notebook_bars())
+    kept = options if notebook else {k: v for k, v in options.items() if k != "display"}
+    bar = _telling(tqdm)(**kept | {"disable": False})
+    if "leave" not in options:
+        bar.leave = not bar.pos  # of bars in each other, the outermost stays
+    return bar
+
+
+@contextmanager
+def _out_of_the_way(stream: Any) -> Iterator[None]:
+    """Have `stream` written to above the bars that share a terminal with it."""
+    terminal = (sys.stdout, sys.stderr)
+    shown = [bar for ref in tuple(_open.values()) if (bar := ref()) is not None]
+    # tqdm wraps files, in something that is equal to them
+    beside = [
+        bar for bar in shown if bar.fp == stream or (bar.fp in terminal and stream in terminal)
+    ]
+    # Without the lock of tqdm: processes that were forked share it, and may be killed with it.
+    for bar in beside:
+        bar.clear(nolock=True)
+    try:
+        yield
+    finally:
+        for bar in beside:
+            bar.refresh(nolock=True)
+
+
+def _notebook_bars() -> tuple[type, ...]:
+    notebook = sys.modules.get("tqdm.notebook")
+    return () if notebook is None else (notebook.tqdm,)
+
+
+@cache
+def _telling(base: Any) -> Any:
+    """Return a class of bars that have what is told by a tally behind them."""
+
+    class Bar(base):  # type: ignore[misc]
+        tally: Tally | None = None
+
+        @property
+        def format_dict(self) -> dict[str, Any]:  # asked for when the bar is drawn, and only then
+            found: dict[str, Any] = super().format_dict
+            return found if self.tally is None else found | {"postfix": self.tally.told()}
+
+    return Bar
+
+
+def _check_options(options: dict[str, Any]) -> None:
+    import difflib
+    import inspect
+
+    from tqdm.std import tqdm
+
+    known = {*inspect.signature(tqdm.__init__).parameters, "display"}
+    known -= {"self", "iterable", "gui", "kwargs"}
+    for name in options:
+        if name == "iterable":
+            raise TypeError("progress() has no option 'iterable': give the sequence first")
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            advice = f"did you mean {near[0]!r}?" if near else f"those of tqdm are {sorted(known)}"
+            raise TypeError(f"progress() has no option {name!r}: {advice}")
+
+
+def progress(sequence: Source[T], **options: Any) -> LazySequence[T]:
+    """Return `sequence`, with a bar that shows how far each iteration over it has come.
+
+    Items are passed on unchanged, and can be assigned where those of `sequence` can. The bar is
+    one of tqdm, for terminals or for notebooks. It belongs to an iteration, over all or over a
+    slice, from its first item to its end or until it is given up; reading by index shows none.
+    Behind the bar stands what the nearest prefetches upstream do, and the share of the time that
+    was spent waiting for items: `window 37/100, 2/2 busy, 5% waited`.
+
+    Nothing is shown, and an iteration costs nothing, where nobody is looking: the standard error
+    is no terminal and this no notebook, or a worker iterates. Where it is shown, it costs some
+    0.2 µs an item.
+
+    Args:
+        sequence: Where items are read from.
+        options: Those of `tqdm`, such as `desc`, `unit`, `leave` or `file`. `disable=False` shows
+            the bar wherever it is, `disable=True` nowhere. `leave` is true for the outermost of
+            bars in each other if it is not given. With a `postfix`, that stands behind the bar. A
+            copy that was pickled has no `file`, and writes to the standard error.
+
+    Raises:
+        TypeError: If `sequence` is not a sequence, or tqdm has no such option.
+
+    Example:
+        >>> shown = progress([10, 20, 30], desc="reading", disable=True)
+        >>> list(shown), shown[-1], len(shown[1:])
+        ([10, 20, 30], 30, 2)
+    """
+    check_source(sequence)
+    if options:
+        _check_options(options)
+    return Progress(sequence, Options(options))

@@ -1,0 +1,277 @@
+"""Making an item again, and telling of each stage while it is at work."""
+
+import random
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+from seqtools.brief import brief, cut
+from seqtools.errors import EndOfSequence, EvaluationError, described, summary
+from seqtools.indices import Indices, is_run
+from seqtools.instrument.blame import blame, post_mortem
+from seqtools.instrument.inlined import Watched, inlined
+from seqtools.instrument.words import duration
+from seqtools.looking import upstream
+from seqtools.sequence import LazySequence
+from seqtools.showing import place_of, printable
+
+_OF_EACH = 3
+"""Items of a stage that are printed, the others are counted. Arbitrary."""
+_MOST_STEPS = 100
+"""Items of all stages that are printed. Arbitrary."""
+_VALUE = 72
+"""Columns of a value. Arbitrary."""
+_NAME = 20, 44
+"""Fewest and most columns of a stage and its index. Arbitrary."""
+
+
+@dataclass(slots=True)
+class Read:
+    """A stage that has made an item, or several at once, or that failed to."""
+
+    stage: str
+    """Short description, such as `smap(load)`."""
+    index: int
+    """Index of the item in that stage, the first of several."""
+    count: int | None = None
+    """How many items were read by one call, if it was made for several."""
+    run: bool = False
+    """Whether these follow each other."""
+    own: float = 0.0
+    """Seconds in the stage itself."""
+    total: float = 0.0
+    """Seconds with all that it read."""
+    value: Any = None
+    """What it made: an item, or where several were read by one call, all of them."""
+    found: str = ""
+    """Of a cache, whether it had the item."""
+    error: BaseException | None = None
+    """Why there is no value."""
+
+    @property
+    def name(self) -> str:
+        """The stage and its items, as in `smap(load)[3]`."""
+        if self.count is None:
+            return f"{self.stage}[{self.index}]"
+        if self.run:
+            return f"{self.stage}[{self.index}:{self.index + self.count}]"
+        return f"{self.stage}[{self.index} + {self.count - 1:,} more]"
+
+
+@dataclass(slots=True)
+class _Count:
+    """Items of a stage that are not printed."""
+
+    last: Read
+    reads: int = 0
+    seconds: float = 0.0
+
+    def add(self, other: "_Count") -> None:
+        self.last = other.last
+        self.reads += other.reads
+        self.seconds += other.seconds
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A stage that is at work."""
+
+    stage: Watched
+    read: Read
+    began: float
+    spent: float = 0.0
+    """Seconds in what it reads."""
+    counts: dict[int, _Count] = field(default_factory=dict)
+    """What was read for it and is not printed, by the identity of the stage."""
+
+
+class Replay:
+    """How an item was made; `str` of it is what was printed."""
+
+    def __init__(self) -> None:
+        self.steps: list[Read] = []
+        """The items of stages that were printed, in the order in which they were made."""
+        self.value: Any = None
+        """The item."""
+        self.error: BaseException | None = None
+        """Why there is none."""
+        self._lines: list[str] = []
+        self._thread = threading.get_ident()
+        self._frames: list[_Frame] = []
+        self._printed: dict[int, int] = {}
+        self._failed: list[_Frame] = []
+        self._raised: BaseException | None = None
+        self._lost = 0.0  # seconds for printing
+        self._width = _NAME[0]
+
+    def __str__(self) -> str:
+        """Return what was printed."""
+        return "\n".join(self._lines)
+
+    def __repr__(self) -> str:
+        """Return in a line how it ended; the rest was printed already."""
+        if not self.steps:
+            return "<replay>"
+        end = f"failed in {summary(self.error)}" if self.error else brief(self.value)
+        return cut(f"<replay of {len(self.steps)} steps: {self.steps[-1].name} {end}>", 120)
+
+    # What is read
+
+    def make(self, sequence: LazySequence[Any], given: int, *, debugger: bool) -> None:
+        """Make item `given` of `sequence`; see `explain`."""
+        i = sequence._place(given)
+        stages = list(upstream(sequence))
+        longest = max(len(described(stage)) for stage in stages)
+        self._width = min(max(longest + 14, _NAME[0]), _NAME[1])
+        self._print(f"item {i} of {described(sequence)}")
+        self._print(f"{'':<{self._width}} {'own':>8} {'total':>8}  value")
+        first = inlined(sequence, self)
+        try:
+            with _generators_kept(stages):
+                self.value = self.read(first, i)
+        except EndOfSequence:
+            self._end(sequence, given, i)
+        except Exception as error:  # noqa: BLE001 -- user code may raise anything
+            self._tell_failure(error)
+        finally:
+            self._thread = -1  # what is read of views among the values is not watched any more
+        if self.error is not None and debugger:
+            post_mortem(self.error)
+
+    def read(self, stage: Watched, i: int) -> Any:
+        """Return `stage.evaluate(i)`."""
+        return self._run(stage, Read(stage.name, i), lambda: stage.evaluate(i))
+
+    def read_many(self, stage: Watched, indices: Indices) -> Any:
+        """Return `stage.evaluate_many(indices)`."""
+        first = int(indices[0]) if len(indices) else 0
+        read = Read(stage.name, first, len(indices), is_run(indices))
+        return self._run(stage, read, lambda: stage.evaluate_many(indices))
+
+    def _run(self, stage: Watched, read: Read, evaluate: Callable[[], Any]) -> Any:
+        if threading.get_ident() != self._thread:
+            return evaluate()
+        if self._raised is not None:
+            self._print("(an item failed, and what needs it goes on)")
+            self._raised = None
+        lost = self._lost
+        frame = _Frame(stage, read, perf_counter())
+        self._frames.append(frame)
+        try:
+            value = evaluate()
+        except EndOfSequence:
+            raise
+        except Exception as error:
+            if error is not self._raised:  # and not on its way from a stage further in
+                self._raised, self._failed = error, list(self._frames)
+            raise
+        finally:
+            ended = perf_counter()
+            self._frames.pop()
+            total = ended - frame.began - (self._lost - lost)
+            if self._frames:
+                self._frames[-1].spent += total
+            frame.read.total, frame.read.own = total, max(0.0, total - frame.spent)
+        frame.read.value, frame.read.found = value, stage.found()
+        self._note(frame)
+        self._lost += perf_counter() - ended
+        return value
+
+    def _end(self, sequence: LazySequence[Any], given: int, i: int) -> None:
+        """Tell of the end of a source, as `sequence[given]` does."""
+        if sequence._length() is None:
+            raise IndexError(sequence._outside(given)) from None
+        try:
+            sequence._ended_early(i)
+        except EvaluationError as error:
+            self.error = error
+            self._print(summary(error))
+
+    # What is printed
+
+    def _note(self, frame: _Frame) -> None:
+        """Print what a stage has made, or count it with what its reader has read."""
+        key = id(frame.stage.whose)
+        printed = self._printed.get(key, 0)
+        if not self._frames or (printed < _OF_EACH and len(self.steps) < _MOST_STEPS):
+            self._printed[key] = printed + 1
+            self._tell_counts(frame)
+            self._tell(frame.read)
+            return
+        counts = self._frames[-1].counts
+        frame.counts[key] = _Count(frame.read, 1, frame.read.total)
+        for other, count in frame.counts.items():
+            counts.setdefault(other, _Count(count.last)).add(count)
+
+    def _tell_counts(self, frame: _Frame) -> None:
+        counts = list(frame.counts.values())
+        hidden = counts[: -max(_OF_EACH, _MOST_STEPS - len(self.steps))]
+        if hidden:
+            reads, seconds = sum(c.reads for c in hidden), sum(c.seconds for c in hidden)
+            self._tell_more(f"… {reads:,} more of {len(hidden):,} others", seconds)
+        for count in counts[len(hidden) :]:
+            if count.reads == 1:
+                self._tell(count.last)
+            else:
+                self._tell_more(f"… {count.reads:,} more of {count.last.stage}", count.seconds)
+        frame.counts.clear()
+
+    def _tell_more(self, what: str, seconds: float) -> None:
+        wide = self._width + 9  # it has no time of its own
+        self._print(f"{cut(what, wide):<{wide}} {duration(seconds):>8}")
+
+    def _tell(self, read: Read) -> None:
+        self.steps.append(read)
+        value = brief(read.value, _VALUE)
+        value = f"{read.found}: {value}" if read.found else value
+        times = f"{duration(read.own):>8} {duration(read.total):>8}"
+        self._print(f"{cut(read.name, self._width):<{self._width}} {times}  {value}")
+
+    def _tell_failure(self, error: Exception) -> None:
+        self.error = error
+        for frame in self._failed:
+            self._tell_counts(frame)
+        *waiting, failed = [frame.read for frame in self._failed]
+        failed.error = error
+        self.steps.append(failed)
+        reason = cut(summary(error), 3 * _VALUE)
+        times = f"{duration(failed.own):>8} {duration(failed.total):>8}"
+        self._print(f"{cut(failed.name, self._width):<{self._width}} {times}  failed")
+        self._print("")
+        self._print(reason)
+        place = blame(error)
+        if place is not None:
+            self._print(f"  in {place.function}, {place_of(place.file, place.line)}: {place.code}")
+        stage = self._failed[-1].stage.whose
+        made = f", made at {place_of(*stage._origin)}" if hasattr(stage, "_origin") else ""
+        self._print(f"  for {failed.name}{made}")
+        if waiting:
+            self._print(f"  needed by {', '.join(read.name for read in reversed(waiting))}")
+
+    def _print(self, line: str) -> None:
+        self._lines.append(printable(line.rstrip()))
+        print(self._lines[-1], flush=True)
+
+
+@contextmanager
+def _generators_kept(stages: list[Any]) -> Iterator[None]:
+    """Return a context behind which random generators are as before, where a stage seeds them."""
+    if not any(stage._reads_ahead and stage._args()[1].seed is not None for stage in stages):
+        yield
+        return
+    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
+    before = random.getstate()
+    of_numpy = numpy.random.get_state() if numpy else None
+    of_torch = torch.get_rng_state() if torch else None
+    try:
+        yield
+    finally:
+        random.setstate(before)
+        if numpy:
+            numpy.random.set_state(of_numpy)
+        if torch:
+            torch.set_rng_state(of_torch)

@@ -1,0 +1,99 @@
+"""`python -m seqtools show` and `explain`, on a pipeline of the user's."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from seqtools.__main__ import main
+
+JOB = """
+import seqtools
+
+
+def inverse(x):
+    return 1 / x
+
+
+inverses = seqtools.smap(inverse, [1, 2, 0])
+pairs = seqtools.batch(inverses, 2)
+"""
+
+TREE = """\
+batch(2)              2 items   job.py:10
+└─ smap(inverse)      3 items   job.py:9
+   └─ [1, 2, 0]       3 items
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    before = set(sys.modules)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "job.py").write_text(JOB)
+    (tmp_path / "broken.py").write_text("1 / 0\n")
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        del sys.modules[name]
+
+
+def test_show(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "job.py:pairs"]) == 0
+    assert capsys.readouterr().out.split() == TREE.split()
+
+
+@pytest.mark.parametrize(
+    ("form", "first"),
+    [("mermaid", "flowchart BT\n"), ("dot", "digraph pipeline {\n"), ("html", "<div class=")],
+)
+def test_show_in_other_forms(form: str, first: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["show", "job:pairs", "--format", form]) == 0
+    told = capsys.readouterr().out
+    assert told.startswith(first)
+    assert "smap(inverse)" in told
+
+
+def test_explain(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "job:pairs", "0"]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last.startswith("batch[0]  ")
+    assert last.endswith("  [1.0, 0.5]")
+
+
+def test_an_item_that_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "job:pairs", "-1"]) == 1
+    told = capsys.readouterr().out
+    assert (
+        "  in inverse, job.py:6: return 1 / x\n  for smap(inverse)[2], made at job.py:9\n" in told
+    )
+
+
+def test_an_item_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "job:pairs", "2"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err == "python -m seqtools: error: index 2 is out of range for batch of length 2\n"
+
+
+@pytest.mark.parametrize("command", [["show"], ["explain"]])
+def test_what_cannot_be_found(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    item = ["0"] if command == ["explain"] else []
+    assert main([*command, "job:pair", *item]) == 2
+    told = "python -m seqtools: error: there is no pair in job: did you mean pairs?\n"
+    assert capsys.readouterr() == ("", told)
+    assert main([*command, "broken.py:pairs", *item]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("Traceback (most recent call last):\n")
+    assert err.endswith("ZeroDivisionError: division by zero\n")
+    assert err.count("  File ") == 1
+
+
+def test_as_a_program(folder: Path) -> None:
+    command = [sys.executable, "-m", "seqtools", "show", "job:pairs"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split() == TREE.split()

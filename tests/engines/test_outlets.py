@@ -1,0 +1,119 @@
+"""How what is printed gets into the pipe of a worker, and out of it."""
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from seqtools.engines import frames, printing, showing
+from tests.engines.fifo import Fifo
+from tests.faults.pieces import Pieces
+
+MakeFifo = Callable[[], Fifo]
+
+
+def test_a_text_that_was_cut_off_is_a_line() -> None:
+    heard = showing.Heard()
+    heard.add(b"cut ", begins=True, ends=False)
+    heard.add(b"off", begins=False, ends=False)
+    heard.add(b"whole\n", begins=True, ends=True)
+    heard.end()
+    assert [showing.said.popleft() for _ in range(2)] == ["cut off\n", "whole\n"]
+    assert not showing.said
+
+
+def sent_by(act: Callable[[printing.Outlet], object]) -> list[frames.Result]:
+    """Return the messages that an outlet sends."""
+    ours, theirs = os.pipe()
+    try:
+        act(printing.Outlet(theirs))
+        os.close(theirs)
+        with open(ours, "rb", closefd=False) as file:
+            reader = frames.ResultReader(Pieces(file.read()))
+        results, more = reader.read()
+        assert not more
+        assert reader.damage is None
+        return results
+    finally:
+        os.close(ours)
+
+
+READY = (0, 0, 0, frames.READY, 0.0)
+
+
+def kinds(results: list[frames.Result]) -> list[int]:
+    return [result.kind for result in results]
+
+
+def test_where_nothing_is_printed_nothing_is_sent() -> None:
+    def act(outlet: printing.Outlet) -> None:
+        for _ in range(3):
+            outlet.answer(READY)
+        outlet.lines.flush()
+
+    assert kinds(sent_by(act)) == [frames.READY] * 3
+
+
+def test_a_message_fits_into_what_a_pipe_takes_in_one_step(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes: list[int] = []
+    write = os.write
+
+    def noting(fd: int, data: Any) -> int:
+        sizes.append(len(data))
+        return write(fd, data)
+
+    monkeypatch.setattr(os, "write", noting)
+    texts = ["x" * n + "\n" for n in (1, 3800, 3900, 4000, 9000)]
+    sent = sent_by(lambda outlet: [outlet.lines.write(text) for text in texts])
+    assert max(sizes) <= 4096
+    assert len(sent) == len(sizes)
+
+
+def test_who_prints_in_the_midst_of_a_message_does_not_break_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write, outlets = os.write, list[printing.Outlet]()
+
+    def interrupted(fd: int, data: Any) -> int:
+        if outlets:  # a signal handler of the user's
+            outlets.pop().lines.write("from a handler\n")
+        return write(fd, data)
+
+    def act(outlet: printing.Outlet) -> None:
+        outlets.append(outlet)
+        outlet.answer(READY)
+
+    monkeypatch.setattr(os, "write", interrupted)
+    assert kinds(sent_by(act)) == [frames.READY, frames.PRINTED]
+
+
+def test_text_for_which_there_is_no_memory_is_told_to_be_lost() -> None:
+    class Large(str):
+        __slots__ = ()
+
+        def encode(self, *_: Any) -> bytes:
+            raise MemoryError
+
+    sent = sent_by(lambda outlet: outlet.lines.write(Large("x\n")))
+    assert bytes(sent[0].parts[0]) == printing._LOST  # type: ignore[arg-type]
+
+
+def test_one_that_prints_for_ever_keeps_nobody_from_the_others() -> None:
+    class Endless:
+        def read(self, _: int, /) -> bytes:
+            return message
+
+        def readinto(self, _: memoryview, /) -> int:
+            raise AssertionError
+
+    ours, theirs = os.pipe()
+    frames.write_result(theirs, (3, 0, 0, frames.PRINTED, 0.0), b"again\n" * 9000)
+    os.close(theirs)
+    with open(ours, "rb") as file:
+        message = file.read()
+    results, more = frames.ResultReader(Endless()).read()
+    assert more
+    assert set(kinds(results)) == {frames.PRINTED}

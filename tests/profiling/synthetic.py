@@ -1,0 +1,71 @@
+"""Recordings of what never happened: pages written by hand, in milliseconds."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from seqtools.instrument.profiling.probes import Stage
+from seqtools.instrument.profiling.tracks import Facts, Recording
+from seqtools.recording import _RECORD, LATE, LOAD, SEND, USE, WAIT, Pen
+
+PREFETCH, SOURCE = 0, 1
+HOME = 100
+"""Number of the process of the consumer."""
+
+
+def stages(**options: Any) -> list[Stage]:
+    """Return those of `prefetch(smap(load, …), **options)`."""
+    given = {"nworkers": 2, "method": "thread", "max_cached": 10, "ordered": True, **options}
+    return [
+        Stage(PREFETCH, "prefetch", "prefetch", ("a.py", 2), (SOURCE,), given),
+        Stage(SOURCE, "smap(load)", "smap", ("a.py", 1), (), {}),
+    ]
+
+
+class Lane:
+    """What one thread does, one thing after the other."""
+
+    def __init__(self, folder: Path, name: str, pid: int = HOME) -> None:
+        self.pen = Pen(str(folder / f"{pid}-{name}.records"))
+        head = json.dumps({"pid": pid, "thread": name, "ident": pid}).encode()
+        self.pen._view[: 8 * _RECORD.size] = head.ljust(8 * _RECORD.size, b"\0")  # type: ignore[index]
+        self.now = 0.0
+
+    def does(
+        self, what: int, milliseconds: float, computing: float = 0.0, which: int = 0
+    ) -> "Lane":
+        """Write that it does this from now on for so long, and computes so much of the time."""
+        begin = self.now
+        self.now += milliseconds
+        took = int(computing * 1e6)
+        self.pen.note(what, 1, which, _time(begin), _time(self.now), took)
+        return self
+
+    def rests(self, milliseconds: float) -> "Lane":
+        """Let time pass."""
+        self.now += milliseconds
+        return self
+
+
+_BEGAN = 1_000_000_000
+
+
+def _time(milliseconds: float) -> int:
+    return _BEGAN + int(milliseconds * 1e6)
+
+
+def recorded(folder: Path, given: Iterable[Stage], cores: int = 4) -> Recording:
+    """Return a recording of what lanes in `folder` wrote; nothing else ran on the machine."""
+    recording = Recording(str(folder), Facts(list(given), 0, cores))
+    recording.began = _time(0)
+    recording.update()
+    recording.ended = _time(1000)
+    recording.others = 0.0
+    return recording
+
+
+__all__ = [
+    "HOME", "LATE", "LOAD", "PREFETCH", "SEND", "SOURCE", "USE", "WAIT", "Lane", "recorded",
+    "stages",
+]  # fmt: skip

@@ -1,0 +1,329 @@
+"""Profiles of real pipelines, inline and under every engine."""
+
+import io
+import json
+import os
+import pickle
+import signal
+import tempfile
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import seqtools
+import seqtools.testing
+from seqtools import instrument, recording
+from tests.engines.engines import OPTIONS
+from tests.laws.registry import ROWS, Row
+
+N = 40
+
+
+def broken(x: int) -> int:
+    if x == 7:
+        raise ValueError("seven")
+    return x
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Have profiles write into a folder that must be empty in the end."""
+    place = tmp_path / "temporary"
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    yield place
+    assert not os.listdir(place)
+    assert recording.active == ()
+
+
+def calls(measured: instrument.Profile) -> dict[str, int]:
+    told: Counter[str] = Counter()
+    for stage in measured.snapshot()["stages"]:
+        told[stage["stage"]] += stage["calls"]
+    return dict(told)
+
+
+@pytest.mark.parametrize("method", [*OPTIONS])
+def test_every_read_of_every_stage_is_counted(method: str) -> None:
+    source = seqtools.smap(abs, seqtools.smap(broken, range(8, 8 + N)))
+    with seqtools.prefetch(source, max_cached=10, **OPTIONS[method]) as p:
+        with instrument.profile(p) as measured:
+            assert list(p) == list(range(8, 8 + N))
+        assert list(p[:3]) == [8, 9, 10]  # not measured any more
+    told = calls(measured)
+    assert told == {"prefetch": N, "smap(abs)": N, "smap(broken)": N}
+    snapshot = measured.snapshot()
+    assert snapshot["items"] == N
+    assert json.loads(json.dumps(snapshot)) == snapshot
+    assert measured.report().splitlines()[0] == repr(measured).partition(": ")[2][:-1]
+
+
+def test_inline_pipelines_are_measured_too() -> None:
+    p = seqtools.batch(seqtools.smap(abs, range(-20, 0)), 4)
+    with instrument.profile(p) as measured:
+        assert [len(b) for b in p] == [4] * 5
+        assert p[1] == [16, 15, 14, 13]
+        assert list(p[1:2]) == [[16, 15, 14, 13]]
+        assert next(reversed(p)) == [4, 3, 2, 1]
+        assert len(p) == 5
+    assert calls(measured) == {"batch": 8, "smap(abs)": 32}
+    assert measured.snapshot()["items"] == 8
+
+
+@pytest.mark.parametrize("method", [None, "thread", "process"])
+def test_errors_are_the_same_as_without(method: str | None) -> None:
+    p: Any = seqtools.batch(seqtools.smap(broken, range(20)), 5)
+    if method:
+        p = seqtools.prefetch(p, 2, method=method)
+
+    def read() -> tuple[list[Any], list[str]]:
+        items, got, told = iter(p), [], []
+        while True:
+            try:
+                got.append(next(items))
+            except StopIteration:
+                return got, told
+            except seqtools.EvaluationError as error:
+                told.append(str(error))
+
+    expected = read()
+    assert len(expected[1]) == 1
+    with instrument.profile(p):
+        assert read() == expected
+    if method:
+        p.close()
+
+
+def test_caches_say_what_they_had() -> None:
+    cached = seqtools.add_cache(seqtools.smap(abs, range(10)), 2)
+    p = seqtools.unbatch(seqtools.smap(lambda x: [x] * 4, cached), 4)
+    with instrument.profile(p) as measured:
+        assert len(list(p)) == 40
+    (cache,) = (s for s in measured.snapshot()["stages"] if s["stage"] == "add_cache")
+    assert (cache["calls"], cache["hits"], cache["misses"]) == (40, 30, 10)
+    with instrument.profile(p) as again:
+        assert p[39] == 9
+    (cache,) = (s for s in again.snapshot()["stages"] if s["stage"] == "add_cache")
+    assert (cache["hits"], cache["misses"]) == (1, 0)  # what is kept is shared
+
+
+def test_a_stage_that_is_read_by_two_is_one() -> None:
+    shared = seqtools.smap(abs, range(5))
+    p = seqtools.collate([shared, shared])
+    with instrument.profile(p) as measured:
+        assert p[2] == (2, 2)
+    assert calls(measured) == {"collate": 1, "smap(abs)": 2}
+
+
+def test_a_dataset_of_the_users_has_a_line() -> None:
+    class Dataset:
+        def __len__(self) -> int:
+            return 6
+
+        def __getitem__(self, i: int) -> int:
+            return i * i
+
+    p = seqtools.smap(abs, Dataset())
+    with instrument.profile(p) as measured:
+        assert list(p) == [0, 1, 4, 9, 16, 25]
+    assert calls(measured) == {"smap(abs)": 6, "Dataset": 6}
+
+
+def test_an_endless_pipeline_is_read_as_far_as_one_likes() -> None:
+    p = seqtools.prefetch(seqtools.smap(abs, seqtools.repeat(-3)), 1)
+    with instrument.profile(p) as measured:
+        items = iter(p)
+        assert [next(items) for _ in range(5)] == [3] * 5
+        del items
+    p.close()
+    assert measured.snapshot()["items"] == 5
+
+
+def test_a_snapshot_can_be_taken_at_any_time() -> None:
+    p = seqtools.smap(abs, range(30))
+    with instrument.profile(p) as measured:
+        assert measured.snapshot()["items"] == 0
+        for i, _ in enumerate(p, 1):
+            assert measured.snapshot()["items"] == i
+
+
+def test_threads_may_read_at_once() -> None:
+    p = seqtools.smap(abs, range(50))
+    with instrument.profile(p) as measured:
+        threads = [threading.Thread(target=lambda: list(p)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert measured.snapshot()["items"] == 200
+
+
+def test_the_pipeline_is_as_before_afterwards() -> None:
+    p = seqtools.smap(abs, range(5))
+    before = type(p)
+    with instrument.profile(p):
+        assert type(p) is not before
+        assert isinstance(p, before)
+        copy = pickle.loads(pickle.dumps(p))
+        assert type(copy) is before
+        assert list(copy) == list(range(5))
+        assert repr(p) == repr(copy)
+        with pytest.raises(RuntimeError, match="is being profiled already"):
+            instrument.profile(p).__enter__()
+    assert type(p) is before
+    with pytest.raises(ZeroDivisionError), instrument.profile(p):
+        raise ZeroDivisionError
+    assert type(p) is before
+
+
+def test_items_are_assigned_to_what_they_are_made_of() -> None:
+    values = [1, 2, 3]
+    p = seqtools.concatenate([values, [4]])
+    with instrument.profile(p):
+        p[1] = 20
+    assert values == [1, 20, 3]
+
+
+def test_a_profile_is_of_a_pipeline_and_for_once() -> None:
+    with pytest.raises(TypeError, match="needs a pipeline of seqtools, got list"):
+        instrument.profile([1, 2])  # type: ignore[arg-type]
+    measured = instrument.profile(seqtools.smap(abs, [1]))
+    with pytest.raises(RuntimeError, match="nothing was measured yet"):
+        measured.report()
+    assert "not begun" in repr(measured)
+    with measured:
+        pass
+    assert "too short to tell" in measured.verdict()
+    with pytest.raises(RuntimeError, match="measures once"), measured:
+        pass
+
+
+def test_a_progress_bar_may_be_around_what_is_profiled() -> None:
+    p = seqtools.prefetch(seqtools.smap(abs, range(N)), 2)
+    shown = io.StringIO()
+    bar = instrument.progress(p, file=shown, disable=False, mininterval=0)
+    with instrument.profile(p) as measured:
+        assert list(bar) == list(range(N))
+    assert measured.snapshot()["items"] == N
+    assert "/2 busy" in shown.getvalue()
+    assert f"{N}/{N}" in shown.getvalue()
+
+
+def test_nothing_is_written_without_a_profile() -> None:
+    with seqtools.prefetch(seqtools.smap(abs, range(5)), 1, method="process") as p:
+        assert list(p) == list(range(5))
+    assert recording.active == ()
+
+
+@pytest.mark.parametrize("method", ["thread", "process"])
+def test_a_prefetch_in_a_prefetch_is_measured_where_it_is_read(method: str) -> None:
+    inner = seqtools.prefetch(seqtools.smap(abs, range(30)), 2, method="thread")
+    outer = seqtools.prefetch(seqtools.smap(broken, seqtools.smap(add_eight, inner)), 1, method)
+    with instrument.profile(outer) as measured:
+        assert list(outer) == list(range(8, 38))
+    told = calls(measured)
+    assert told == {
+        "prefetch": 30 + 30, "smap(broken)": 30, "smap(add_eight)": 30, "smap(abs)": 30,
+    }  # fmt: skip
+    assert measured.snapshot()["workers"] == 1
+
+
+def add_eight(x: int) -> int:
+    return x + 8
+
+
+def test_a_worker_that_dies_leaves_what_it_has_written(tmp_path: Path) -> None:
+    died = tmp_path / "died"
+
+    def fatal(x: int) -> int:
+        if x == 20 and not died.exists():
+            died.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return x
+
+    p = seqtools.prefetch(seqtools.smap(fatal, range(N)), 1, method="process")
+    with instrument.profile(p) as measured:
+        assert list(p) == list(range(N))
+    assert died.exists()
+    snapshot = measured.snapshot()
+    assert snapshot["items"] == N
+    assert snapshot["stages"][1]["calls"] >= N  # what was lost is evaluated again
+
+
+# ---------------------------------------------------------------------------- files
+
+
+@pytest.fixture(scope="module")
+def measured() -> instrument.Profile:
+    cached = seqtools.add_cache(seqtools.smap(abs, range(60)), 4)
+    p = seqtools.prefetch(seqtools.batch(cached, 2), 2, method="process")
+    with instrument.profile(p) as measured:
+        assert len(list(p)) == 30
+    return measured
+
+
+def test_the_trace_has_every_thread_and_every_read(
+    measured: instrument.Profile, tmp_path: Path
+) -> None:
+    path = tmp_path / "trace.json"
+    measured.to_trace(path)
+    events = json.loads(path.read_text(encoding="utf-8"))["traceEvents"]
+    assert all({"ph", "pid", "name"} <= event.keys() for event in events)
+    named = {e["tid"]: e["args"]["name"] for e in events if e["name"] == "thread_name"}
+    assert {"consumer", "worker 1", "worker 2"} <= set(named.values())
+    spans = [e for e in events if e["ph"] == "X"]
+    assert all(e["dur"] >= 0 and e["ts"] >= 0 and e["tid"] in named for e in spans)
+    assert sum(e["name"] == "batch" for e in spans) == 30
+    assert sum(e["name"] == "wait for an item" for e in spans) == 30
+    assert any(e["ph"] == "C" and e["name"] == "window" for e in events)
+    inner = next(e for e in spans if e["name"] == "add_cache" and named[e["tid"]] == "worker 1")
+    assert any(
+        e["name"] == "batch" and e["tid"] == inner["tid"]
+        and e["ts"] <= inner["ts"] and inner["ts"] + inner["dur"] <= e["ts"] + e["dur"]
+        for e in spans
+    )  # fmt: skip
+
+
+def test_the_page_is_whole_and_needs_nothing(measured: instrument.Profile, tmp_path: Path) -> None:
+    path = tmp_path / "report.html"
+    measured.to_html(path)
+    text = path.read_text(encoding="utf-8")
+    assert "http" not in text
+    assert "<script" not in text
+    assert 'data-lane="worker 2"' in text
+    assert measured.report().splitlines()[0] in text
+
+
+# ---------------------------------------------------------------------------- combinators
+
+
+def items_of(p: Any) -> list[str]:
+    """Return the items, up to some number, and errors in their places."""
+    items, found = iter(p), []
+    while len(found) < 40:
+        try:
+            item = next(items)
+            found.append(repr(list(item) if isinstance(item, seqtools.LazySequence) else item))
+        except StopIteration:
+            break
+        except seqtools.EvaluationError as error:
+            found.append(str(error))
+    return found
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_every_combinator_is_the_same_while_it_is_profiled(row: Row) -> None:
+    def made() -> Any:
+        return row.build(*(seqtools.testing.Probe(values) for values in row.sources))
+
+    expected = items_of(made())
+    p = made()
+    with instrument.profile(p) as measured:
+        assert items_of(p) == expected
+        if row.length == "known":
+            assert items_of(p[1:3]) == expected[1:3]
+    assert measured.snapshot()["items"] >= len(expected)
