@@ -313,7 +313,7 @@ def test_a_pipeline_that_cannot_be_sent_is_for_threads(monkeypatch: pytest.Monke
 
     with seqtools.prefetch(seqtools.smap(get, range(40)), "auto") as p:
         assert list(p) == list(range(40))
-        assert "; no processes, as smap(get), made at " in repr(p)
+        assert "; no processes, as smap(get) cannot be sent to worker processes" in p._remark()
     with (
         seqtools.prefetch(seqtools.smap(get, range(40)), "auto", "process") as p,
         pytest.raises(seqtools.errors.WorkerStartError, match="cannot be sent"),

@@ -26,6 +26,7 @@ What it guarantees:
 """
 
 import math
+import re
 from collections.abc import Sequence
 from statistics import median
 from typing import Any, Literal
@@ -158,7 +159,8 @@ class Choice:
 
     def refuse(self, why: str) -> None:
         """Take note that there can be no processes."""
-        self.either, self._refused = False, f"no processes, as {why}"
+        short = re.sub(r", made at .*?:\d+,", "", why.split("; ")[0])
+        self.either, self._refused = False, f"no processes, as {short}"
         if self.method == "process" or self._trying:
             self._have_threads(self._limit(self._cores))
 
