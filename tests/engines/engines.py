@@ -134,7 +134,15 @@ def with_hints(make: Make) -> Make:
     return made
 
 
+BECOMING: dict[str, Make] = {
+    "resized": with_steps(1, 9, 1, 9),
+    "moving": with_steps(1, 2, -2),
+    "returning": with_steps(1, -2, 1, 9),
+}
+"""How to make engines that become others."""
+
 ENGINES: dict[str, Make] = {
+    **BECOMING,
     "thread": thread,
     "thread+hints": with_hints(thread),
     "process": process,
@@ -142,9 +150,6 @@ ENGINES: dict[str, Make] = {
     "spawn": spawned,
     "spawn+hints": with_hints(spawned),
     "fork": forked,
-    "resized": with_steps(1, 9, 1, 9),
-    "moving": with_steps(1, 2, -2),
-    "returning": with_steps(1, -2, 1, 9),
 }
 """How to make each engine."""
 

@@ -220,6 +220,26 @@ def test_the_pipeline_is_sent_as_it_was_before_it_was_used(make: Make) -> None:
     assert not engine._plan.refused
 
 
+def test_who_is_at_work_can_be_counted(make: Make, fifo: MakeFifo) -> None:
+    gate = fifo()
+
+    def get(i: int) -> int:
+        gate.wait()
+        return i
+
+    engine = make(get, 2, 1)
+    assert (engine.busy(), engine.nworkers) == (0, 2)
+    engine.submit(range(3))
+    while engine.busy() < 2:
+        assert engine.receive(wait=False) == []
+    gate.send(2)
+    collect(engine, 2)
+    assert engine.nworkers == 1
+    gate.send()
+    collect(engine, 1)
+    assert engine.busy() == 0
+
+
 def test_surplus_processes_end(make: Make) -> None:
     engine = make(lambda _: os.getpid(), -3)
     engine.submit(range(30))

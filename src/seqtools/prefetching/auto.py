@@ -159,7 +159,7 @@ class Choice:
 
     def refuse(self, why: str) -> None:
         """Take note that there can be no processes."""
-        short = re.sub(r", made at .*?:\d+,", "", why.split("; ")[0])
+        short = re.sub(r", made at .*?:\d+,", "", why.split("; ", maxsplit=1)[0])
         self.either, self._refused = False, f"no processes, as {short}"
         if self.method == "process" or self._trying:
             self._have_threads(self._limit(self._cores))
