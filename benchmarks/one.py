@@ -1,5 +1,7 @@
 """One contestant, once: `python -m benchmarks.one WORKLOAD CONTESTANT` prints its figures.
 
+Where figures are measured separately, the name of one of them is the third argument.
+
 The process is fresh, so no contestant leaves threads, caches or a started interpreter of
 its library to another, and it runs in the environment that the contestant needs.
 """
@@ -22,12 +24,21 @@ def load(name: str) -> Workload:
     return workload
 
 
-def measure(workload: Workload, name: str) -> dict[str, Any]:
-    """Return the figures of a contestant and the version of its package, or the error."""
+def measure(workload: Workload, name: str, figure: str | None = None) -> dict[str, Any]:
+    """Return the figures of a contestant and the version of its package, or the error.
+
+    Args:
+        workload: The workload.
+        name: The contestant.
+        figure: The only figure to measure.
+    """
     contestant = workload.contestants[name]
     try:
         result = contestant.run()
-        figures = result if isinstance(result, dict) else workload.measure(result)
+        if figure is not None:
+            figures = {figure: result(figure)}
+        else:
+            figures = result if isinstance(result, dict) else workload.measure(result)
     except Exception as error:  # noqa: BLE001 -- a contestant may fail in any way
         traceback.print_exc()
         last = str(error).strip().splitlines() or [""]
@@ -41,7 +52,8 @@ def main() -> None:
     """Print one line of JSON to what was standard output; what libraries print is diverted."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
-    print(json.dumps(measure(load(sys.argv[1]), sys.argv[2])), file=out, flush=True)
+    workload, contestant, *figure = sys.argv[1:]
+    print(json.dumps(measure(load(workload), contestant, *figure)), file=out, flush=True)
     out.close()
 
 

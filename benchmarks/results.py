@@ -46,19 +46,21 @@ class Results:
         """Return what was measured of a contestant in each round; empty if it failed."""
         if self.error(name):
             return []
-        return [answer["figures"][figure.name] for answer in self._answers[name]]
+        answers = [answer["figures"] for answer in self._answers[name]]
+        return [figures[figure.name] for figures in answers if figure.name in figures]
 
     def median(self, name: str, figure: Figure) -> float | None:
         """Return the median over the rounds, or `None` if the contestant failed."""
         values = self.values(name, figure)
         return statistics.median(values) if values else None
 
-    def best_peer(self, kind: Kind, figure: Figure) -> str | None:
-        """Return the name of the best peer of a kind, if any succeeded."""
+    def best_peer(self, kind: Kind | None, figure: Figure) -> str | None:
+        """Return the name of the best peer of a kind, or of any, if one succeeded."""
         peers = {
             name: median
             for name, contestant in self.workload.contestants.items()
-            if (contestant.role, contestant.kind) == ("peer", kind)
+            if contestant.role == "peer"
+            and kind in {None, contestant.kind}
             and (median := self.median(name, figure)) is not None
         }
         if not peers:
@@ -83,7 +85,11 @@ class Results:
     def _unit(self, target: Target, figure: Figure) -> tuple[float | None, str]:
         if target.of is None:
             return figure.unit, ""
-        kinds: dict[str, Kind] = {"best process": "process", "best thread": "thread"}
+        kinds: dict[str, Kind | None] = {
+            "best process": "process",
+            "best thread": "thread",
+            "best other": None,
+        }
         name: str | None = target.of
         if target.of in kinds:
             name = self.best_peer(kinds[target.of], figure)

@@ -17,6 +17,7 @@ from benchmarks.workload import Contestant, Workload
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDER = "BENCH_FOLDER"  # names the folder of a workload's files, for contestants
+FAR = 0.7  # of the best: who has less in the first round does not go on, if figures are separate
 GRACE = 15.0  # seconds that a contestant has to end after it has said its figures; arbitrary
 
 
@@ -49,6 +50,8 @@ def run(
     names = [c for c in workload.contestants if only is None or c in only]
     answers: dict[str, list[dict[str, Any]]] = {contestant: [] for contestant in names}
     with _files(workload):
+        if workload.separately:
+            return _run_separately(name, rounds, interpreters, names)
         for number in range(rounds):
             for contestant in names:
                 if any("error" in answer for answer in answers[contestant]):
@@ -63,7 +66,39 @@ def run(
     return answers
 
 
-def ask(python: str, workload: str, contestant: str, timeout: float) -> dict[str, Any]:
+def _run_separately(
+    name: str, rounds: int, interpreters: Interpreters, names: list[str]
+) -> dict[str, list[dict[str, Any]]]:
+    """Return as `run`, with figures missing of those who did not go on."""
+    workload = load(name)
+    answers: dict[str, list[dict[str, Any]]] = {contestant: [] for contestant in names}
+    for each in names:
+        answers[each] = [{"figures": {}, "version": None} for _ in range(rounds)]
+    for number in range(rounds):
+        for figure in workload.figures:
+            first = {each: answers[each][0]["figures"].get(figure.name, 0.0) for each in names}
+            best = max(first.values())
+            told = []
+            for each in names:
+                peer = workload.contestants[each].role == "peer"
+                if "error" in answers[each][0] or (peer and first[each] < FAR * best):
+                    continue
+                python = interpreters.of(workload.contestants[each])
+                answer = ask(python, name, each, workload.timeout, figure.name)
+                if "error" in answer:
+                    answers[each][0]["error"] = f"{figure.label}: {answer['error']}"
+                    print(f"  {each}: {answers[each][0]['error']}", flush=True)
+                    continue
+                answers[each][number]["figures"] |= answer["figures"]
+                answers[each][number]["version"] = answer["version"]
+                told.append(f"{each}: {answer['figures'][figure.name] / figure.unit:.4g}")
+            print(f"  {number + 1}/{rounds} {figure.label}: {'  '.join(told)}", flush=True)
+    return answers
+
+
+def ask(
+    python: str, workload: str, contestant: str, timeout: float, figure: str | None = None
+) -> dict[str, Any]:
     """Return the figures of one contestant from a process of its own, or the error.
 
     Whatever that process leaves behind in its process group is killed.
@@ -71,6 +106,8 @@ def ask(python: str, workload: str, contestant: str, timeout: float) -> dict[str
     if not os.path.exists(python):
         return {"error": f"there is no {os.path.relpath(python, ROOT)}: `make bench` makes it"}
     command = [python, "-m", "benchmarks.one", workload, contestant]
+    if figure is not None:
+        command.append(figure)
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(  # noqa: S603 -- ours
             command,
@@ -172,4 +209,5 @@ def _ends(process: "subprocess.Popen[Any]", seconds: float) -> bool:
 
 
 def _short(workload: Workload, figures: dict[str, float]) -> str:
-    return "  ".join(f"{f.label}: {figures[f.name] / f.unit:.4g}" for f in workload.figures)
+    told = [figure for figure in workload.figures if figure.name in figures]
+    return "  ".join(f"{f.label}: {figures[f.name] / f.unit:.4g}" for f in told)

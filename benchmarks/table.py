@@ -92,6 +92,8 @@ def _limit(workload: Workload, beside: Contestant) -> str | None:
 
 def _cell(results: Results, name: str, figure: Figure) -> str:
     values = sorted(results.values(name, figure))
+    if not values:
+        return "not measured"
     base = results.workload.relative_to
     unit = figure.unit if base is None else results.median(base, figure)
     if unit is None:

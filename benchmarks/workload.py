@@ -35,7 +35,8 @@ class Target:
         at_least: Least acceptable figure.
         at_most: Greatest acceptable figure.
         of: Contestant whose figure is the unit of the bound, or `best process`, `best thread`
-            for the best peer of that kind; with `None`, the bound is absolute.
+            for the best peer of that kind, `best other` for that of any; with `None`, the bound
+            is absolute.
         figure: Name of the figure; with `None`, the first of the workload.
     """
 
@@ -84,6 +85,9 @@ class Workload:
         relative_to: Contestant whose median is the unit in which figures are printed.
         prepare: Makes files in `benchmarks.rounds.folder()`, before the first round.
         timeout: Seconds after which a contestant has failed.
+        separately: Whether contestants take turns for each figure, and not only in each round.
+            What a contestant's function returns is then called with the name of the figure,
+            in a process for each. Who is far from the best in the first round does not go on.
     """
 
     title: str
@@ -94,6 +98,7 @@ class Workload:
     relative_to: str | None = None
     prepare: Callable[[], None] | None = None
     timeout: float = 120.0
+    separately: bool = False
     contestants: dict[str, Contestant] = field(default_factory=dict)
 
     def contestant(

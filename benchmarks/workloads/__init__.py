@@ -13,4 +13,5 @@ NAMES = (
     "memory",
     "pausing",
     "sleeping",
+    "auto",
 )

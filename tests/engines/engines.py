@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import seqtools
+from seqtools.engines.adaptive import AdaptiveEngine
 from seqtools.engines.base import Engine
 from seqtools.engines.process import ProcessEngine
+from seqtools.engines.shipping import Pickled
 from seqtools.engines.thread import ThreadEngine
 from seqtools.prefetching.hints import hints
 
@@ -36,6 +38,76 @@ def forked(
     return ProcessEngine(None, get, nworkers, hook, "fork", hints)
 
 
+class Moves:
+    """A plan for tests, which goes from one step to the next when items have been evaluated.
+
+    Args:
+        *steps: Numbers of workers: of processes if they are negative.
+    """
+
+    measuring = either = True
+
+    def __init__(self, *steps: int) -> None:
+        self.left = list(steps)
+        self.most = max(2, *map(abs, steps))
+        self.refused = ""
+        self._step()
+
+    def next_look(self) -> float:
+        """Look each time."""
+        return 0.0
+
+    def look(self, seen: Any) -> None:
+        """Go on to the next step."""
+        if self.left and (seen.times or seen.answered):
+            self._step()
+
+    def stuck(self) -> None:
+        """Do nothing about it."""
+
+    def refuse(self, why: str) -> None:
+        """Go on with threads."""
+        self.refused, self.method, self.left = why, "thread", []
+
+    def room(self) -> tuple[int, int]:
+        """Have it as it is."""
+        return 0, 0
+
+    def remark(self) -> str:
+        """Tell what there is."""
+        return f"{self.nworkers} of {self.method}"
+
+    def _step(self) -> None:
+        step = self.left.pop(0)
+        self.method, self.nworkers = "process" if step < 0 else "thread", abs(step)
+
+
+def adaptive(
+    get: Callable[[int], Any], hook: Any, hints: Any, plan: Any, start_method: str = "template"
+) -> AdaptiveEngine:
+    """Return an engine that does what `plan` says."""
+    return AdaptiveEngine(
+        plan,
+        lambda n, probe: ThreadEngine(get, n, hook, hints, probe=probe),
+        lambda most, n, pickled: ProcessEngine(
+            None, get, most, hook, start_method, hints, pickled=pickled, begin_with=n
+        ),
+        lambda: Pickled(None, get, hook, hints),
+    )
+
+
+def with_steps(*steps: int) -> Make:
+    """Return how to make an engine that goes through `steps`, up to so many workers."""
+
+    def made(
+        get: Callable[[int], Any], nworkers: int = 2, hook: Any = None, hints: Any = None
+    ) -> Engine:
+        own = [min(nworkers, step) if step > 0 else -nworkers for step in steps]
+        return adaptive(get, hook, hints, Moves(*own))
+
+    return made
+
+
 class _From(seqtools.LazySequence[Any]):
     """What `get` returns for each index, without end that is known."""
 
@@ -62,7 +134,15 @@ def with_hints(make: Make) -> Make:
     return made
 
 
+BECOMING: dict[str, Make] = {
+    "resized": with_steps(1, 9, 1, 9),
+    "moving": with_steps(1, 2, -2),
+    "returning": with_steps(1, -2, 1, 9),
+}
+"""How to make engines that become others."""
+
 ENGINES: dict[str, Make] = {
+    **BECOMING,
     "thread": thread,
     "thread+hints": with_hints(thread),
     "process": process,
@@ -99,5 +179,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "process": {"nworkers": 2, "method": "process"},
     "spawn": {"nworkers": 2, "method": "process", "start_method": "spawn"},
     "fork": {"nworkers": 2, "method": "process", "start_method": "fork"},
+    "auto": {"nworkers": "auto"},
 }
 """What to give `prefetch` for each engine."""

@@ -9,7 +9,7 @@ import pytest
 
 from seqtools.engines.base import END, Engine
 from seqtools.errors import EndOfSequence, Failure, ItemTimeout, WorkerStartError, seterr
-from tests.engines.engines import ENGINES, WITH_TIMEOUT, Make
+from tests.engines.engines import BECOMING, ENGINES, WITH_TIMEOUT, Make
 from tests.engines.fifo import Fifo
 
 MakeFifo = Callable[[], Fifo]
@@ -60,6 +60,8 @@ def test_what_is_there_can_be_asked_without_waiting(make: Make, fifo: MakeFifo) 
     assert engine.receive(wait=False) == []
 
 
+# the others have as many workers as their plan says, see test_adaptive
+@pytest.mark.parametrize("make", [name for name in ENGINES if name not in BECOMING], indirect=True)
 def test_who_is_at_work_can_be_counted(make: Make, fifo: MakeFifo) -> None:
     gates = fifo(), fifo()
 

@@ -12,7 +12,7 @@ from tests.engines.engines import OPTIONS
 from tests.laws.pipelines import Pipeline, pipelines
 
 # Each example starts workers: fewer of them than where a list is all there is.
-EXAMPLES = {"inline": 40, "thread": 40, "process": 10, "spawn": 5, "fork": 10}
+EXAMPLES = {"inline": 40, "thread": 40, "process": 10, "spawn": 5, "fork": 10, "auto": 10}
 
 
 @pytest.mark.parametrize("engine", OPTIONS)

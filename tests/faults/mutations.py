@@ -455,8 +455,8 @@ _REFUSED = [
     Mutant(
         "workers are forgotten where another cannot be hired",
         "engines/process.py",
-        "        for number in range(self._nworkers):\n            self._workers.append(self._crew.hire(number))\n",
-        "        self._workers = [self._crew.hire(number) for number in range(self._nworkers)]\n",
+        "        while len(self._workers) < self._wanted:\n            self._workers.append(self._crew.hire(len(self._workers)))\n",
+        "        hired = range(len(self._workers), self._wanted)\n        self._workers += [self._crew.hire(number) for number in hired]\n",
         ("faults/test_nth_call.py",),
     ),
     Mutant(
@@ -469,8 +469,8 @@ _REFUSED = [
     Mutant(
         "the file of the pipeline stays open where it cannot be written",
         "engines/shipping.py",
-        "        except BaseException:\n            os.close(fd)\n            raise\n",
-        "        except BaseException:\n            raise\n",
+        "            except BaseException:\n                os.close(fd)\n                raise\n",
+        "            except BaseException:\n                raise\n",
         ("faults/test_resources.py",),
     ),
     Mutant(

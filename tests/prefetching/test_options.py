@@ -69,12 +69,52 @@ def test_shm_size_is_ignored_and_says_so_once(monkeypatch: pytest.MonkeyPatch) -
         ({"num_proc": 4}, TypeError, "use nworkers=4"),
         ({"worker_init_fn": print}, TypeError, "use start_hook=print"),
         ({"max_cache": 4}, TypeError, "did you mean 'max_cached'"),
+        ({"method": "auto"}, ValueError, "method='auto' needs nworkers='auto', got nworkers=None"),
+        ({"method": "auto", "nworkers": 3}, ValueError, "needs nworkers='auto', got nworkers=3"),
+        (
+            {"nworkers": "auto", "method": "thread", "seed": 1},
+            ValueError,
+            "seed= needs method='process'",
+        ),
+        ({"nworkers": "Auto"}, TypeError, "nworkers must be an integer, got 'Auto'"),
         ({"colour": 4}, TypeError, "has no 'colour'; it has nworkers, method"),
     ],
 )
 def test_refused(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         made(**arguments)
+
+
+def test_auto() -> None:
+    assert made(nworkers="auto") == made(nworkers="auto", method="auto")
+    assert made(nworkers="auto") == options.Options("auto", "auto")
+    assert made(nworkers="auto", method="thread") == options.Options("auto", "thread")
+    assert str(made(nworkers="auto", max_cached=7)) == "nworkers='auto', max_cached=7"
+    text = "nworkers='auto', method='process', seed=3"
+    assert str(made(nworkers="auto", method="process", seed=3)) == text
+    assert made().choice() is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "method", "either"),
+    [
+        ({}, "thread", True),
+        ({"method": "thread"}, "thread", False),
+        ({"method": "process"}, "process", False),
+        ({"seed": 1}, "process", False),
+        ({"start_method": "fork"}, "process", False),
+        ({"start_method": "spawn"}, "thread", True),
+        ({"max_cached": 1}, "thread", False),
+    ],
+)
+def test_what_auto_begins_with(
+    arguments: dict[str, Any], method: str, *, either: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(options, "usable_cores", lambda: 6)
+    choice = made(nworkers="auto", **arguments).choice()
+    assert choice is not None
+    assert (choice.method, choice.either) == (method, either)
+    assert choice.nworkers == (1 if method == "thread" else 6)
 
 
 def test_what_is_no_sequence_is_refused() -> None:

@@ -95,6 +95,13 @@ class Dealer:
             self._suspects = deque(i for i in self._suspects if i not in suspects)
         return dropped | suspects | self._groups.drop(unwanted)
 
+    def withdraw(self) -> list[int]:
+        """Return all that was not dealt, and forget it, but for what may have killed a worker."""
+        withdrawn = [*self._backlog, *self._groups]
+        self._backlog.clear()
+        self._groups.clear()
+        return withdrawn
+
     def clear(self) -> None:
         """Forget all that was not dealt."""
         self._backlog.clear()

@@ -34,7 +34,7 @@ from seqtools.engines.forking import Forking
 from seqtools.engines.grouping import GroupOf
 from seqtools.engines.heads import Damaged
 from seqtools.engines.launch import Child, Launcher, launch, meaning
-from seqtools.engines.shipping import Loader, Pipeline, pack
+from seqtools.engines.shipping import Loader, Pickled, Pipeline
 from seqtools.engines.shortage import start_thread, told
 from seqtools.engines.showing import MOST, said
 from seqtools.engines.slots import Budget, Place
@@ -71,6 +71,8 @@ class ProcessEngine:
         timeout: float | None = None,
         most_kept: int = 1 << 30,
         group_of: GroupOf | None = None,
+        pickled: Pickled | None = None,
+        begin_with: int | None = None,
     ) -> None:
         self._lock = threading.RLock()  # the garbage collector may close at any point
         self._dealer = Dealer(group_of)
@@ -84,14 +86,21 @@ class ProcessEngine:
         self._mode = 0  # how errors are to be reported
         self._slowest: float | None = None  # start of a worker, in seconds
         self._unlucky = 0  # workers that died since the last result
-        self._nworkers = nworkers
+        self._nworkers = nworkers  # at most
+        self._wanted = nworkers if begin_with is None else begin_with
+        self.spent = 0.0
+        """Seconds that workers have taken for what they have answered."""
+        self.answered = 0
+        """Items that they have answered."""
+        self.deaths = 0
+        """Workers that have died."""
         self._workers: list[Member] = []
         self._hints = hints
         self._timeout = timeout
         self._payload: int | None = None
         self._loader = Loader([])
         if start_method != "fork":  # what cannot be pickled is known before anything starts
-            shipment = pack(source, get, start_hook, hints)
+            shipment = (pickled or Pickled(source, get, start_hook, hints)).shipped()
             self._payload, self._loader = shipment.fd, Loader(shipment.by_value)
         self._budget = Budget(most_kept)
         try:
@@ -172,6 +181,39 @@ class ProcessEngine:
             self._received += 1
             self._receiving = False
 
+    def withdraw(self) -> list[int]:
+        """Return what no worker was given, which is not going to come back.
+
+        What may have killed a worker is not among it.
+        """
+        with self._lock:
+            return self._dealer.withdraw()
+
+    @property
+    def size(self) -> int:
+        """How many workers there are."""
+        return len(self._workers)
+
+    @property
+    def begun(self) -> bool:
+        """Whether a worker has loaded the pipeline."""
+        return any(worker.ready for worker in self._workers)
+
+    def resize(self, nworkers: int) -> None:
+        """Have so many workers from now on, up to the number given at first.
+
+        It stays at those that there are where the system refuses more.
+        """
+        with self._lock:
+            if self._closed or self._fatal is not None:
+                return
+            self._wanted = nworkers
+            try:
+                with told(_NO_START):
+                    self._fit()
+            except WorkerStartError:
+                self._wanted = max(1, len(self._workers))
+
     def close(self, *, wait: bool = True) -> None:
         """Stop all work and end the processes."""
         del wait  # they can be killed, so there is nothing to wait for in vain
@@ -207,7 +249,7 @@ class ProcessEngine:
     @property
     def nworkers(self) -> int:
         """The number of workers."""
-        return self._nworkers
+        return self._wanted
 
     def _warn_of_copies(self) -> None:
         message = (
@@ -220,11 +262,17 @@ class ProcessEngine:
 
     def _start(self) -> None:
         self._crew.start()
-        for number in range(self._nworkers):
-            self._workers.append(self._crew.hire(number))
+        self._fit()
+
+    def _fit(self) -> None:
+        """Hire workers that are missing, and let go of those that are too many and idle."""
+        while len(self._workers) < self._wanted:
+            self._workers.append(self._crew.hire(len(self._workers)))
+        while len(self._workers) > self._wanted and not self._workers[-1].blocks:
+            self._crew.let_go(self._workers.pop())
 
     def _deal(self) -> None:
-        workers = [worker for worker in self._workers if worker.attached]
+        workers = [worker for worker in self._workers[: self._wanted] if worker.attached]
         for worker, block in self._dealer.deal(workers):
             # an item that may do harm is not to do it in a thread that reads ahead
             hinted = self._hints is not None and not block.alone
@@ -263,6 +311,8 @@ class ProcessEngine:
         except WorkerStartError as error:
             self._fatal = error
         if not self._closed and self._fatal is None:
+            if len(self._workers) > self._wanted:
+                self._fit()
             self._deal()
 
     # Taking results
@@ -299,6 +349,8 @@ class ProcessEngine:
         self._unlucky = 0
         worker.path = ()
         indices = self._dealer.answered(worker, result.count, result.seconds)
+        self.spent += result.seconds
+        self.answered += result.count
         if self._timeout is not None:
             worker.since = time.monotonic()
         try:
@@ -384,6 +436,7 @@ class ProcessEngine:
 
     def _lost(self, worker: Member, code: int) -> None:
         """Take back what a worker that died has not answered."""
+        self.deaths += 1
         if worker.attached:
             self._read(worker)  # what it had finished
         worker.heard.end()

@@ -47,6 +47,63 @@ class Shipment(NamedTuple):
     """The objects that a value refers to by number."""
 
 
+class Pickled:
+    """A pipeline as it was when this was made, but for its arrays, which are not copied yet.
+
+    Args:
+        source: What `get` and `hints` read.
+        get: Evaluates items.
+        hook: The start hook.
+        hints: Where to send hints.
+
+    Raises:
+        WorkerStartError: If something of it cannot be pickled, which names the stage.
+    """
+
+    def __init__(self, source: Any, get: Callable[[int], Any], hook: Any, hints: Any) -> None:
+        buffers: list[pickle.PickleBuffer] = []
+        first, second = io.BytesIO(), io.BytesIO()
+        try:
+            cloudpickle.Pickler(first, protocol=5).dump((sys.argv, hook))
+            pickler = PipelinePickler(second, buffers)
+            # the table is pickled behind the pipeline, so that it is complete by then
+            pickler.dump((get, hints, pickler.by_value))
+            self._raws = [buffer.raw() for buffer in buffers]
+        except Exception as error:
+            raise unpicklable(source, hook, error) from error
+        self._source = source
+        self._parts = first.getbuffer(), second.getbuffer()
+        self.by_value: list[Any] = pickler.by_value
+        """The objects that a value refers to by number."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that this holds."""
+        return sum(map(len, self._parts))
+
+    def shipped(self) -> Shipment:
+        """Return it ready to be sent.
+
+        Raises:
+            WorkerStartError: If there is no file for it.
+        """
+        raws = self._raws
+        files, places = find_in_files(raws)
+        shared = sum(raw.nbytes for k, raw in enumerate(raws) if k not in places)
+        warn_if_much(self._source, self.nbytes, shared)
+        parts = [*self._parts, memoryview(pickle.dumps(files))]
+        size = sum(map(len, parts)) + shared
+        with told(f"no file for the {size / 1e6:,.1f} MB of the pipeline could be written"):
+            fd = _anonymous_file()
+            try:
+                with os.fdopen(os.dup(fd), "wb") as file:
+                    _write(file, parts, raws, places)
+            except BaseException:
+                os.close(fd)
+                raise
+        return Shipment(fd, self.by_value)
+
+
 def pack(source: Any, get: Callable[[int], Any], hook: Any, hints: Any = None) -> Shipment:
     """Return `get` and `hints`, which read `source`, and the start hook ready to be sent.
 
@@ -54,30 +111,7 @@ def pack(source: Any, get: Callable[[int], Any], hook: Any, hints: Any = None) -
         WorkerStartError: If something of it cannot be pickled, which names the stage, or if
             there is no file for it.
     """
-    buffers: list[pickle.PickleBuffer] = []
-    first, second = io.BytesIO(), io.BytesIO()
-    try:
-        cloudpickle.Pickler(first, protocol=5).dump((sys.argv, hook))
-        pickler = PipelinePickler(second, buffers)
-        # the table is pickled behind the pipeline, so that it is complete by then
-        pickler.dump((get, hints, pickler.by_value))
-        raws = [buffer.raw() for buffer in buffers]
-    except Exception as error:
-        raise unpicklable(source, hook, error) from error
-    files, places = find_in_files(raws)
-    shared = sum(raw.nbytes for k, raw in enumerate(raws) if k not in places)
-    warn_if_much(source, first.tell() + second.tell(), shared)
-    parts = [first.getbuffer(), second.getbuffer(), memoryview(pickle.dumps(files))]
-    size = sum(map(len, parts)) + shared
-    with told(f"no file for the {size / 1e6:,.1f} MB of the pipeline could be written"):
-        fd = _anonymous_file()
-        try:
-            with os.fdopen(os.dup(fd), "wb") as file:
-                _write(file, parts, raws, places)
-        except BaseException:
-            os.close(fd)
-            raise
-    return Shipment(fd, pickler.by_value)
+    return Pickled(source, get, hook, hints).shipped()
 
 
 def _write(

@@ -23,13 +23,14 @@ _PATIENCE = 0.5
 class _Desk:
     """Where a thread notes what it evaluates."""
 
-    __slots__ = ("item", "left", "thread", "timed")
+    __slots__ = ("bell", "item", "left", "thread", "timed")
 
     def __init__(self) -> None:
         self.item: int | None = None
+        self.bell: SimpleQueue[None] = SimpleQueue()  # for one that is more than are wanted
         # With a timeout: the same, and when it began. Who removes it may answer for it.
         self.timed: list[tuple[int, float]] = []
-        self.left = False  # whether nobody is at it: a thread that was to start did not
+        self.left = True  # whether nobody is at it: a thread that was to start did not, so far
         self.thread: threading.Thread
 
     def answers(self) -> bool:
@@ -44,14 +45,17 @@ class _Desk:
 class ThreadEngine:
     """Threads that take indices from one queue: the one that is free takes the next."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 -- what a worker needs
         self,
         get: Callable[[int], Any],
         nworkers: int,
         start_hook: Callable[..., object] | None = None,
         hints: Any = None,
         timeout: float | None = None,
+        probe: Callable[[Callable[[int], Any], int], Any] | None = None,
     ) -> None:
+        self.probe = probe
+        """Called in place of the function that evaluates items, with that and the index."""
         self._get = get
         self._timeout = timeout
         self._hints = hints
@@ -67,9 +71,22 @@ class ThreadEngine:
         self._receiving = False
         self._abandoned: list[tuple[threading.Thread, int]] = []
         self._nworkers = nworkers
-        self._desks: list[_Desk] = []  # noted before their threads start: all of them are told
+        # by number, noted before their threads start: all of them are told
+        self._desks: dict[int, _Desk] = {}
+
+    def _start_missing(self) -> None:
+        for number in range(len(self._desks), self._nworkers):
+            desk = self._new_desk(number)
+            if self._desks.setdefault(number, desk) is desk:  # or else another thread starts it
+                start_thread(desk.thread)
+                desk.left = False
 
     def _start(self, number: int) -> None:
+        self._desks[number] = desk = self._new_desk(number)
+        start_thread(desk.thread)
+        desk.left = False
+
+    def _new_desk(self, number: int) -> _Desk:
         desk = _Desk()
         desk.thread = threading.Thread(
             target=contextvars.copy_context().run,
@@ -77,38 +94,46 @@ class ThreadEngine:
             name=f"seqtools-{number}",
             daemon=True,
         )
-        desk.left = True  # until it has started
-        self._desks[number : number + 1] = [desk]
-        start_thread(desk.thread)
-        desk.left = False
+        return desk
 
     def submit(self, indices: Sequence[int], *, first: bool = False) -> None:
         """Take `indices` on, before all others that wait if `first`."""
         # Not before there is something to do: who made this can close it by now.
-        while len(self._desks) < self._nworkers:
-            self._start(len(self._desks))
+        if len(self._desks) < self._nworkers:
+            self._start_missing()
         if first:
             self._queue.extendleft(reversed(indices))
         else:
             self._queue.extend(indices)
         if self._resting:
             for _ in indices:
-                try:
-                    self._resting.pop()
-                except IndexError:
+                if not self._call():
                     break
-                self._calls.put(None)
+
+    def _call(self) -> bool:
+        """Wake a thread that rests, if there is one."""
+        try:
+            self._resting.pop()
+        except IndexError:
+            return False
+        self._calls.put(None)
+        return True
+
+    def resize(self, nworkers: int) -> None:
+        """Have so many threads take items from now on; others rest once they end theirs."""
+        self._nworkers = nworkers
+        for number, desk in list(self._desks.items()):
+            if number < nworkers:
+                desk.bell.put(None)
+        if self._queue:
+            self._start_missing()
 
     def cancel(self, indices: Collection[int]) -> Collection[int]:
         """Return those of `indices` that no thread has begun."""
         unwanted = set(indices)
         dropped = set()
         kept = []
-        while True:  # threads go on taking from the queue meanwhile
-            try:
-                i = self._queue.popleft()
-            except IndexError:
-                break
+        for i in self.withdraw():
             if i in unwanted:
                 dropped.add(i)
             else:
@@ -116,6 +141,16 @@ class ThreadEngine:
         if kept:
             self.submit(kept)
         return dropped
+
+    def withdraw(self) -> list[int]:
+        """Return all that no thread has begun, which is not going to come back."""
+        withdrawn = []
+        while True:  # threads go on taking from the queue meanwhile
+            try:
+                withdrawn.append(self._queue.popleft())
+            except IndexError:
+                break
+        return withdrawn
 
     def receive(self, *, wait: bool = True) -> list[tuple[int, Any]]:
         """Return what is done, waiting for at least one item; nothing after `close`.
@@ -136,6 +171,14 @@ class ThreadEngine:
             raise self._fatal
         return list(map(deque.popleft, repeat(done, len(done))))
 
+    def nap(self, seconds: float) -> None:
+        """Wait for something to receive, for so many seconds at most."""
+        self._receiving = True
+        if not (self._done or self._closed or self._fatal):
+            with suppress(Empty):
+                self._arrived.get(timeout=seconds)
+        self._receiving = False
+
     def close(self, *, wait: bool = True) -> None:
         """Stop all work; with `wait`, give threads a moment to end the item they are at."""
         self._closed = True
@@ -143,12 +186,14 @@ class ThreadEngine:
         if self._hints is not None:
             self._hints.end()
         self._arrived.put(None)
-        for _ in self._desks:
+        desks = list(self._desks.values())
+        for desk in desks:
             self._calls.put(None)
+            desk.bell.put(None)
         if not wait:
             return
         deadline = time.monotonic() + _PATIENCE
-        for desk in self._desks:
+        for desk in desks:
             if desk.thread.ident in {None, threading.get_ident()}:  # it did not start, or is this
                 continue
             desk.thread.join(max(0.0, deadline - time.monotonic()))
@@ -165,7 +210,7 @@ class ThreadEngine:
 
     def busy(self) -> int:
         """Return how many threads are at an item; one that was abandoned does not count."""
-        return sum([desk.item is not None for desk in self._desks])
+        return sum([desk.item is not None for desk in list(self._desks.values())])
 
     @property
     def nworkers(self) -> int:
@@ -177,7 +222,7 @@ class ThreadEngine:
         pause = PAUSE
         if self._timeout is None:
             return pause
-        for number, desk in enumerate(self._desks):
+        for number, desk in list(self._desks.items()):
             if desk.left:
                 self._start(number)
                 continue
@@ -216,6 +261,9 @@ class ThreadEngine:
             return
         get, queue, done, timed = self._get, self._queue, self._done, self._timeout is not None
         while not self._closed:
+            if number >= self._nworkers:
+                self._sit_out(number, desk)
+                continue
             try:
                 i = queue.popleft()
             except IndexError:
@@ -229,7 +277,8 @@ class ThreadEngine:
                 self._hint(i)
             outcome: Any
             try:
-                outcome = get(i)
+                probe = self.probe
+                outcome = get(i) if probe is None else probe(get, i)
             except EndOfSequence:
                 outcome = END
             except BaseException as error:  # noqa: BLE001 -- told to the reader
@@ -259,6 +308,13 @@ class ThreadEngine:
     def _hint(self, i: int) -> None:
         with suppress(RuntimeError):  # the queue changed meanwhile: the next one tells again
             self._hints([i, *islice(self._queue, AHEAD)])
+
+    def _sit_out(self, number: int, desk: _Desk) -> None:
+        """Wait until more threads are wanted, or the engine is closed."""
+        if self._queue:
+            self._call()  # it was woken in place of another
+        while number >= self._nworkers and not self._closed:
+            desk.bell.get()
 
     def _rest(self) -> bool:
         """Wait for the queue to be filled; return False if the engine is closed."""

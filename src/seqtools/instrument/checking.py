@@ -56,7 +56,11 @@ def _check(
     found.estimates.append(estimate)
     _check_window(options, estimate, found)
     cores = usable_cores()
-    if options.nworkers > cores and (estimate.computing or 0) >= _COMPUTING:
+    if (
+        options.nworkers != "auto"
+        and options.nworkers > cores
+        and (estimate.computing or 0) >= _COMPUTING
+    ):
         what = (
             f"{counted_as(options.nworkers, 'worker')} for {counted_as(cores, 'usable core')}, and "
             f"items compute {estimate.computing:.0%} of their time"
@@ -246,6 +250,8 @@ def _room(options: Options, size: int | None) -> int:
 
 def _check_window(options: Options, estimate: Estimate, found: Findings) -> None:
     workers, window = options.nworkers, _window(options)
+    if workers == "auto":  # as many as the window has room for
+        return
     if window < workers:
         what = f"a window of {counted_as(window, 'item')} keeps no more of {workers} workers busy"
         advice = f"max_cached={2 * workers}, or nworkers={window}"

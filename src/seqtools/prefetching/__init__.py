@@ -1,7 +1,7 @@
 """Reading ahead: `prefetch`, and what decides which items come next."""
 
 from collections.abc import Callable
-from typing import Never, TypeVar
+from typing import Literal, Never, TypeVar
 
 from seqtools.checks import check_source
 from seqtools.prefetching.idle import close_all
@@ -16,8 +16,8 @@ __all__ = ["Prefetch", "close_all", "prefetch"]
 
 def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
     seq: Source[T],
-    nworkers: int | None = None,
-    method: str = "thread",
+    nworkers: int | Literal["auto"] | None = None,
+    method: str | None = None,
     max_cached: int | None = None,
     start_hook: Callable[..., object] | None = None,
     shm_size: int | None = None,
@@ -48,9 +48,12 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
         seq: What to evaluate.
         nworkers: Number of workers. `None` is the number of usable cores, 0 evaluates
             inline and ahead of nothing, and a negative number leaves that many cores
-            to others.
+            to others. `"auto"` begins with one thread, measures the first items, and
+            goes on with what they need and the reader takes: up to 32 threads for items
+            that wait, and no more processes than usable cores. The repr says what it is.
         method: `"thread"`, for items that wait or that release the lock of the
-            interpreter, or `"process"`.
+            interpreter, or `"process"`. By default it is `"thread"`, and with
+            `nworkers="auto"` chosen too, as `"auto"` says.
         max_cached: Most items evaluated and not yet read, at least 1. By default it is
             twice the number of workers, and at least 10; it grows where the reader waits
             although all of these were ready, to 4096 at most and 256 MB.
@@ -60,7 +63,8 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
         max_buffered: Another name for `max_cached`.
         seed: Seeds the global random generators before each item, from this number
             and the index of the item, so that the items are the same in every run.
-            Without it, each worker has a seed of its own. Needs processes.
+            Without it, each worker has a seed of its own. Needs processes, which
+            `nworkers="auto"` then chooses.
         start_method: `"template"` forks worker processes from a fresh interpreter that
             has loaded the pipeline. `"spawn"` starts an interpreter for each, which is
             slower and copies more, and is what happens where `"template"` is not

@@ -1,6 +1,6 @@
 """How many items may be evaluated ahead."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from seqtools.indices import ENDLESS
 
@@ -10,6 +10,8 @@ _GROWTH = 4
 """So many times larger at once: a reader that pauses must not wait often before it is right."""
 _GROWTH_BYTES = 1 << 28
 """Most that it grows to by itself. Arbitrary: little on any machine that computes."""
+_SMALL_BYTES = 1 << 24
+"""Most that it holds of what is good to have. Arbitrary: as much as a processor has caches."""
 
 
 class Capacity:
@@ -26,12 +28,18 @@ class Capacity:
         first: int | None = None,
         most: int | None = None,
         max_bytes: int = ENDLESS,
+        least: Callable[[], tuple[int, int]] | None = None,
     ) -> None:
-        """Begin with room for `items`, but for `first` as long as nothing is known of them."""
+        """Begin with room for `items`, but for `first` as long as nothing is known of them.
+
+        There is room for as many as `least` returns first, and if they are known to be small
+        for as many as it returns second.
+        """
         self.items = items if first is None else min(first, items)
         """Most items evaluated and not yet read, as things are."""
         self.most = items if most is None else most
         self._items = items  # as long as they are small
+        self._least = least
         self._max_bytes = max_bytes
         self._size = 0.0  # of an item, by a moving average that is quick to rise
         self._sizes_known = False
@@ -53,5 +61,10 @@ class Capacity:
             self._adjust()
 
     def _adjust(self) -> None:
-        fit = max(1, int(self._max_bytes / self._size)) if self._size else self._items
-        self.items = min(self._items, fit)
+        items = self._items
+        if self._least is not None:
+            needed, good = self._least()
+            small = int(_SMALL_BYTES / max(self._size, 1.0)) if self._sizes_known else 0
+            items = max(items, needed, min(good, small))
+        fit = max(1, int(self._max_bytes / self._size)) if self._size else items
+        self.items = min(items, fit)

@@ -4,7 +4,7 @@ import functools
 import threading
 import warnings
 from collections.abc import Callable, Collection, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from seqtools.brief import brief
 from seqtools.checks import check_count, check_function
@@ -17,7 +17,14 @@ from seqtools.prefetching.hints import groups, hints
 from seqtools.prefetching.memory import usable_memory
 from seqtools.prefetching.window import Window
 
+if TYPE_CHECKING:  # it is not needed but for "auto"
+    from seqtools.engines.process import ProcessEngine
+    from seqtools.engines.shipping import Pickled
+    from seqtools.engines.thread import ThreadEngine
+    from seqtools.prefetching.auto import Choice
+
 METHODS = ("thread", "process")
+AUTO: Literal["auto"] = "auto"
 START_METHODS = ("template", "spawn", "fork")
 
 # What other libraries call it, and the line to write here.
@@ -73,7 +80,7 @@ _said: set[str] = set()
 class Options(NamedTuple):
     """How a prefetch reads ahead."""
 
-    nworkers: int
+    nworkers: int | Literal["auto"]
     method: str
     max_cached: int | None = None
     start_hook: Callable[..., object] | None = None
@@ -88,54 +95,115 @@ class Options(NamedTuple):
     @property
     def first(self) -> int:
         """Most items to evaluate ahead before anything is known of them."""
-        return max(10, 2 * self.nworkers)
+        return 10 if self.nworkers == AUTO else max(10, 2 * self.nworkers)
 
-    def window(self, singly: Collection[type]) -> Window:
+    def choice(self) -> "Choice | None":
+        """Return what decides about workers, if that is not said."""
+        if self.nworkers != AUTO:
+            return None
+        from seqtools.prefetching.auto import Choice
+
+        method: Any = self.method if self.method in METHODS else None
+        if self.seed is not None or self.start_method == "fork":
+            method = "process"
+        return Choice(method, usable_cores(), self.max_cached)
+
+    def window(self, singly: Collection[type], choice: "Choice | None" = None) -> Window:
         """Return a new window."""
         max_bytes = _max_bytes() if self.max_bytes is None else self.max_bytes
         if self.max_cached is None:
             most = max(_MOST_CACHED, self.first)
-            return Window(Capacity(self.first, most=most, max_bytes=max_bytes), singly)
+            least = None if choice is None else choice.room
+            return Window(Capacity(self.first, most=most, max_bytes=max_bytes, least=least), singly)
         return Window(Capacity(self.max_cached, first=self.first, max_bytes=max_bytes), singly)
 
-    def engine(self, source: Any, get: Callable[[int], Any]) -> Engine:
+    def engine(
+        self,
+        source: Any,
+        get: Callable[[int], Any],
+        get_apart: Callable[[int], Any],
+        choice: "Choice | None" = None,
+    ) -> Engine:
         """Return a new engine that evaluates items of `source`.
+
+        Args:
+            source: What `get` reads.
+            get: Evaluates an item, in a thread.
+            get_apart: The same in another process.
+            choice: Decides about workers, if that is not said.
 
         Raises:
             WorkerStartError: If there can be none.
         """
         with told("workers could not be started"):  # not even a file of ours may be opened
-            return self._engine(source, get)
+            places = _Places(self, source, get, get_apart)
+            if self.nworkers != AUTO:
+                make = places.threads if self.method == "thread" else places.processes
+                return make(self.nworkers)
+            from seqtools.engines.adaptive import AdaptiveEngine
 
-    def _engine(self, source: Any, get: Callable[[int], Any]) -> Engine:
-        upstream = hints(source) if self.readahead else None
-        if self.method == "thread":
-            from seqtools.engines.thread import ThreadEngine
-
-            return ThreadEngine(get, self.nworkers, self.start_hook, upstream, self.timeout)
-        from seqtools.engines.process import ProcessEngine
-
-        occupy_standard_streams()
-        return ProcessEngine(
-            source,
-            get,
-            self.nworkers,
-            self.start_hook,
-            self.start_method,
-            upstream,
-            timeout=self.timeout,
-            most_kept=usable_memory() // 4,
-            group_of=groups(source),
-        )
+            assert choice is not None  # noqa: S101 -- says so to the type checker
+            return AdaptiveEngine(choice, places.threads, places.processes, places.pickled)
 
     def __str__(self) -> str:
         """Return the arguments as they would be written, but for those that are the default."""
-        shown = [f"nworkers={self.nworkers}", f"method={self.method!r}"]
+        shown = [f"nworkers={self.nworkers!r}"]
+        if self.method != AUTO:
+            shown.append(f"method={self.method!r}")
         for name in self._fields[2:]:
             value = getattr(self, name)
             if value != self._field_defaults[name]:
                 shown.append(f"{name}={brief(value)}")
         return ", ".join(shown)
+
+
+class _Places(NamedTuple):
+    """Where items can be evaluated."""
+
+    options: Options
+    source: Any
+    get: Callable[[int], Any]
+    get_apart: Callable[[int], Any]
+
+    def threads(self, nworkers: int, probe: Any = None) -> "ThreadEngine":
+        """Return an engine of so many threads, which call `probe`."""
+        from seqtools.engines.thread import ThreadEngine
+
+        options = self.options
+        return ThreadEngine(
+            self.get, nworkers, options.start_hook, self._hints(), options.timeout, probe
+        )
+
+    def processes(
+        self, most: int, begin_with: int | None = None, pickled: "Pickled | None" = None
+    ) -> "ProcessEngine":
+        """Return an engine of so many processes, which may begin with less."""
+        from seqtools.engines.process import ProcessEngine
+
+        occupy_standard_streams()
+        options = self.options
+        return ProcessEngine(
+            self.source,
+            self.get_apart,
+            most,
+            options.start_hook,
+            options.start_method,
+            self._hints(),
+            timeout=options.timeout,
+            most_kept=usable_memory() // 4,
+            group_of=groups(self.source),
+            pickled=pickled,
+            begin_with=begin_with,
+        )
+
+    def pickled(self) -> "Pickled":
+        """Return what is sent to processes, as it is now."""
+        from seqtools.engines.shipping import Pickled
+
+        return Pickled(self.source, self.get_apart, self.options.start_hook, self._hints())
+
+    def _hints(self) -> Any:
+        return hints(self.source) if self.options.readahead else None
 
 
 @functools.cache
@@ -145,8 +213,8 @@ def _max_bytes() -> int:
 
 def checked(  # noqa: PLR0913 -- as prefetch()
     *,
-    nworkers: int | None,
-    method: str,
+    nworkers: int | Literal["auto"] | None,
+    method: str | None,
     max_cached: int | None,
     start_hook: Callable[..., object] | None,
     shm_size: object,
@@ -163,9 +231,7 @@ def checked(  # noqa: PLR0913 -- as prefetch()
     """Return the options, or raise what is wrong with them."""
     for name, value in unknown.items():
         raise TypeError(_advice(name, value))
-    if method not in METHODS:
-        message = f"method must be 'thread' or 'process', got {brief(method)}"
-        raise ValueError(message)
+    method = _method(method, nworkers)
     if start_method not in START_METHODS:
         message = f"start_method must be 'template', 'spawn' or 'fork', got {brief(start_method)}"
         raise ValueError(message)
@@ -199,9 +265,24 @@ def checked(  # noqa: PLR0913 -- as prefetch()
     )
 
 
-def _workers(nworkers: int | None) -> int:
+def _method(method: str | None, nworkers: object) -> str:
+    auto = isinstance(nworkers, str) and nworkers == AUTO
+    if method is None:
+        return AUTO if auto else "thread"
+    if method == AUTO and not auto:
+        message = f"method='auto' needs nworkers='auto', got nworkers={nworkers!r}"
+        raise ValueError(message)
+    if method not in {*METHODS, AUTO}:
+        message = f"method must be 'thread' or 'process', got {method!r}"
+        raise ValueError(message)
+    return method
+
+
+def _workers(nworkers: int | Literal["auto"] | None) -> int | Literal["auto"]:
     if nworkers is None:
         return usable_cores()
+    if nworkers == AUTO:
+        return AUTO
     n = check_count(nworkers, -(1 << 31), "nworkers")
     return n if n >= 0 else max(1, usable_cores() + n)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from seqtools.brief import brief
-from seqtools.engines.base import Engine, here
+from seqtools.engines.base import here
 from seqtools.engines.seeding import seeded
 from seqtools.indices import ENDLESS, Indices
 from seqtools.prefetching.cursors import Follower
@@ -80,7 +80,7 @@ class Prefetch(LazySequence[T]):
 
     @property
     def _acts_on_hints(self) -> bool:  # type: ignore[override]
-        return self._options.nworkers > 0
+        return self._options.nworkers != 0
 
     def _hint(self, owner: Any, indices: Indices) -> None:
         if not self._options.nworkers:
@@ -154,6 +154,11 @@ class Prefetch(LazySequence[T]):
         """Return how far ahead it is and who works, for instruments: see `Load`."""
         return self._state.driver.load()
 
+    def _remark(self) -> str:
+        """Return what workers were chosen and why, if that was left open."""
+        choice = self._state.choice
+        return "" if choice is None else choice.remark()
+
     def refresh(self) -> None:
         """Take the source as it is now: what was evaluated ahead of it is dropped.
 
@@ -222,16 +227,20 @@ class _Seat:
 class _State:
     """What a prefetch has while it is read: workers, and who reads it by index."""
 
-    __slots__ = ("driver", "seats")
+    __slots__ = ("choice", "driver", "seats")
 
     def __init__(self, prefetch: Prefetch[Any]) -> None:
         options, source = prefetch._options, prefetch._sequence  # noqa: SLF001 -- ours
         get = getter(source) if options.seed is None else seeded(getter(source), options.seed)
         mark = prefetch._mark  # noqa: SLF001 -- ours
+        self.choice = choice = options.choice()
         # nothing here may refer to the prefetch, or it would not end with its last user
         self.driver = Driver(
-            lambda: _engine(options, source, get, mark),
-            options.window,
+            # A worker process may start workers of another prefetch, which read this one.
+            lambda: options.engine(
+                source, get, _Marked(get, frozenset((mark, *_evaluated))), choice
+            ),
+            lambda singly: options.window(singly, choice),
             get,
             options.idle_timeout,
         )
@@ -271,11 +280,3 @@ def _unmarked(get: Callable[[int], Any], marks: frozenset[bytes]) -> Callable[[i
     """Return `get` in a worker process, where it is called without a detour."""
     _evaluated.update(marks)
     return get
-
-
-def _engine(options: Options, source: Any, get: Callable[[int], Any], mark: bytes) -> Engine:
-    """Return an engine for the prefetch with this `mark`."""
-    if options.method == "process":
-        # A worker of ours may start workers of another prefetch, which read this one.
-        get = _Marked(get, frozenset((mark, *_evaluated)))
-    return options.engine(source, get)

@@ -1,0 +1,392 @@
+"""Engines that become others: nothing is lost or repeated, and never are more at work."""
+
+import os
+import pickle
+import random
+import select
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import seqtools
+from seqtools.engines import adaptive, worker
+from seqtools.engines.adaptive import AdaptiveEngine, Probe
+from seqtools.prefetching import options
+from seqtools.prefetching.cores import usable_cores
+from seqtools.prefetching.options import Options
+from tests.engines import engines
+from tests.engines.engines import Moves
+from tests.engines.fifo import Fifo
+from tests.faults.intruders import Intruder, everywhere
+
+MakeFifo = Callable[[], Fifo]
+Make = Callable[..., AdaptiveEngine]
+PLACES = (adaptive.__file__,)
+N = 60
+SOURCE = seqtools.smap(abs, range(N))
+
+
+@pytest.fixture
+def make() -> Iterator[Make]:
+    made: list[AdaptiveEngine] = []
+
+    def one(
+        get: Callable[[int], Any], *steps: int, hook: Any = None, start: str = "template"
+    ) -> AdaptiveEngine:
+        made.append(engines.adaptive(get, hook, None, Moves(*steps), start))
+        return made[-1]
+
+    yield one
+    for engine in made:
+        engine.close()
+
+
+@pytest.fixture
+def planned(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Moves]]:
+    """Have `nworkers="auto"` go through the steps given; returns the plans that were made."""
+
+    def plan(*steps: int) -> list[Moves]:
+        plans: list[Moves] = []
+
+        def choice(options: Options) -> Moves | None:
+            if options.nworkers != "auto":
+                return None
+            plans.append(Moves(*steps))
+            return plans[-1]
+
+        monkeypatch.setattr(Options, "choice", choice)
+        return plans
+
+    return plan
+
+
+class Log:
+    """Evaluates items, one for each signal, and writes down where and when, in a file."""
+
+    def __init__(self, path: Path, gate: Fifo) -> None:
+        self.path, self.gate = path, gate
+
+    def __call__(self, i: int) -> int:
+        self._write("+", i)
+        self.gate.wait()
+        self._write("-", i)
+        return i
+
+    def _write(self, what: str, i: int) -> None:
+        fd = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(fd, f"{what} {i} {os.getpid()}\n".encode())
+        os.close(fd)
+
+    def lines(self) -> list[list[str]]:
+        """Return what was written, in that order."""
+        return [line.split() for line in self.path.read_text().splitlines()]
+
+    def at_work(self) -> int:
+        """Return how many items are being evaluated."""
+        return sum(1 if what == "+" else -1 for what, *_ in self.lines())
+
+    def until(self, n: int) -> None:
+        """Wait until `n` items are being evaluated."""
+        while self.at_work() < n:
+            os.sched_yield()
+
+
+def collect(engine: AdaptiveEngine, n: int) -> list[int]:
+    found: list[int] = []
+    while len(found) < n:
+        found += [i for i, _ in engine.receive()]
+    return found
+
+
+STEPS = [(2, -2), (2, -2, 2), (1, 3, -3, 1, 3, 1), (-3, -1, -3), (-2, 1, -2)]
+
+
+@pytest.mark.parametrize("steps", STEPS)
+def test_everything_comes_back_once_and_never_are_more_at_work(
+    make: Make,
+    steps: tuple[int, ...],
+    tmp_path: Path,
+    fifo: MakeFifo,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker, "_HOLD", -1.0)  # what is done is told before the next signal
+    most = max(map(abs, steps))
+    log = Log(tmp_path / "log", fifo())
+    engine = make(log, *steps, start="fork")
+    engine.submit(range(20))
+    wanted, n, left = set(range(20)), 20, 10
+    while left:
+        log.gate.send()  # one of those that are at work may end its item
+        for i, item in engine.receive():
+            assert i == item
+            wanted.remove(i)
+            engine.submit([n])
+            wanted.add(n)
+            n += 1
+        assert log.at_work() <= most
+        moving = engine._plan.left or (engine._thread is not None and engine._process is not None)
+        left -= not moving
+    log.until(abs(steps[-1]))
+    assert log.at_work() == abs(steps[-1])
+    log.gate.send(len(wanted))
+    while wanted:
+        wanted -= {i for i, _ in engine.receive()}
+    assert set(Counter(i for what, i, _ in log.lines() if what == "+").values()) == {1}
+    apart = {int(pid) != os.getpid() for *_, pid in log.lines()}
+    assert apart == {step < 0 for step in steps}
+
+
+def test_a_thread_goes_on_until_processes_have_begun(make: Make, fifo: MakeFifo) -> None:
+    gate, mine = fifo(), os.getpid()
+
+    def hook() -> None:
+        if os.getpid() != mine:
+            gate.wait()
+
+    engine = make(lambda _: os.getpid(), 1, -2, hook=hook)
+    engine.submit(range(30))
+    found = []
+    while len(found) < 30:
+        found += [pid for _, pid in engine.receive()]
+    assert found == [mine] * 30
+    gate.send(9)
+    while engine._thread is not None:
+        engine.submit(range(10))
+        collect(engine, 10)
+    engine.submit([5])
+    assert engine.receive()[0][1] != mine
+
+
+@pytest.mark.parametrize("failing", ["hook", "loading", "pickling"])
+def test_where_there_can_be_no_processes_the_thread_goes_on(make: Make, failing: str) -> None:
+    mine = os.getpid()
+
+    class Get:
+        def __call__(self, i: int) -> int:
+            return i
+
+        def __reduce__(self) -> Any:
+            if failing == "pickling":
+                raise TypeError("it has a handle")
+            return (get_or_fail, (failing == "loading", mine))
+
+    def get_or_fail(fail: bool, mine: int) -> Callable[[int], int]:
+        if fail and os.getpid() != mine:
+            raise OSError("no such disk")
+        return abs
+
+    def hook() -> None:
+        if failing == "hook" and os.getpid() != mine:
+            raise OSError("no such device")
+
+    engine = make(Get(), 1, -2, hook=hook)
+    told = {"hook": "no such device", "loading": "no such disk", "pickling": "it has a handle"}
+    while not engine._plan.refused:
+        engine.submit(range(20))
+        assert sorted(collect(engine, 20)) == list(range(20))
+    assert told[failing] in engine._plan.refused
+    engine.submit(range(20))
+    assert sorted(collect(engine, 20)) == list(range(20))
+    assert engine._process is None
+
+
+def test_values_that_cannot_be_sent_are_seen_before_there_are_processes(make: Make) -> None:
+    engine = make(lambda i: (k for k in range(i)), 1, -2)
+    engine.submit(range(20))
+    collect(engine, 20)
+    assert engine._plan.refused.startswith("items of type generator cannot be sent")
+    assert engine._process is None
+
+
+def test_the_pipeline_is_sent_as_it_was_before_it_was_used(make: Make) -> None:
+    class Opens:
+        handle: Any = None
+
+        def __call__(self, _: int) -> bool:
+            known = self.handle is not None
+            self.handle = threading.Lock()  # such as cannot be sent
+            return known
+
+    engine = make(Opens(), 1, -2)
+    engine.submit([0])
+    assert engine.receive() == [(0, False)]
+    while engine._thread is not None:
+        engine.submit(range(10))
+        collect(engine, 10)
+    assert not engine._plan.refused
+
+
+def test_who_is_at_work_can_be_counted(make: Make, fifo: MakeFifo) -> None:
+    gate = fifo()
+
+    def get(i: int) -> int:
+        gate.wait()
+        return i
+
+    engine = make(get, 2, 1)
+    assert (engine.busy(), engine.nworkers) == (0, 2)
+    engine.submit(range(3))
+    while engine.busy() < 2:
+        assert engine.receive(wait=False) == []
+    gate.send(2)
+    collect(engine, 2)
+    assert engine.nworkers == 1
+    gate.send()
+    collect(engine, 1)
+    assert engine.busy() == 0
+
+
+def test_surplus_processes_end(make: Make) -> None:
+    engine = make(lambda _: os.getpid(), -3)
+    engine.submit(range(30))
+    collect(engine, 30)
+    workers = [worker.pid for worker in engine._process._workers]
+    watched = [os.pidfd_open(pid) for pid in workers[1:]]
+    engine._plan.nworkers = 1
+    while engine._process.size > 1:
+        engine.submit(range(10))
+        collect(engine, 10)
+    for fd in watched:
+        select.select([fd], [], [])
+        os.close(fd)
+    engine.submit(range(10))
+    assert {pid for _, pid in engine.receive()} == {workers[0]}
+
+
+@pytest.mark.parametrize("after", [0, 1, 9, 24])
+@pytest.mark.parametrize("steps", [(1, -2), (-2, 1), (1, 4, 1)])
+def test_closing_at_any_time_leaves_nothing(make: Make, steps: tuple[int, ...], after: int) -> None:
+    engine = make(abs, *steps)
+    engine.submit(range(100))
+    if after:
+        collect(engine, after)
+    engine.close()
+    engine.receive()  # which waits for nothing any more
+
+
+def test_a_probe_says_how_long_items_take_and_what_it_takes_to_send_them() -> None:
+    probe = Probe([])
+    assert [probe(lambda i: [i] * 1000, i) for i in range(5)][2] == [2] * 1000
+    assert len(probe.times) == 5
+    assert all(each.wall >= 0 for each in probe.times)
+    assert len(probe.costs) == 3
+    assert probe.refused is None
+    with pytest.raises(ZeroDivisionError):
+        probe(lambda i: 1 // i, 0)
+    assert len(probe.times) == 5
+
+
+def test_a_system_that_does_not_tell_of_delays(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(adaptive, "open", refused, raising=False)
+    assert adaptive._delay() == 0
+
+
+# As readers see it
+
+
+@pytest.mark.parametrize(
+    ("steps", "ordered"),
+    [((1, -2), True), ((1, 3, 1, 2), True), ((-2, 1, 2), False), ((1, -2, 2, -2), False)],
+)
+def test_readers_get_what_a_list_gives(
+    planned: Callable[..., list[Moves]], steps: tuple[int, ...], *, ordered: bool
+) -> None:
+    plan = planned(*steps)
+    with seqtools.prefetch(SOURCE, "auto", max_cached=10, ordered=ordered) as p:
+        while plan[0].left:
+            assert sorted(p) == list(range(N))
+        assert (list(p) if ordered else sorted(p)) == list(range(N))
+        assert [p[i] for i in (5, 30, 2)] == [5, 30, 2]
+
+
+def test_values_with_a_seed_are_the_same_for_any_number_of_workers() -> None:
+    numbers = seqtools.smap(lambda _: random.random(), range(30))
+    with seqtools.prefetch(numbers, 1, "process", seed=5) as fixed:
+        expected = list(fixed)
+    with seqtools.prefetch(numbers, "auto", seed=5) as p:
+        assert list(p) == expected
+        assert "processes" in p._remark() or usable_cores() == 1
+
+
+def test_what_was_chosen_is_told(planned: Callable[..., list[Moves]]) -> None:
+    planned(2)
+    with seqtools.prefetch(SOURCE, "auto") as p:
+        assert list(p) == list(range(N))
+        assert "prefetch(nworkers='auto')  2 of thread" in repr(p)
+    assert seqtools.prefetch(SOURCE, 2)._remark() == ""
+
+
+def test_a_pipeline_that_cannot_be_sent_is_for_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(options, "usable_cores", lambda: 2)
+    lock = threading.Lock()
+
+    def get(x: int) -> int:
+        with lock:
+            return x
+
+    with seqtools.prefetch(seqtools.smap(get, range(40)), "auto") as p:
+        assert list(p) == list(range(40))
+        assert "; no processes, as smap(get) cannot be sent to worker processes" in p._remark()
+    with (
+        seqtools.prefetch(seqtools.smap(get, range(40)), "auto", "process") as p,
+        pytest.raises(seqtools.errors.WorkerStartError, match="cannot be sent"),
+    ):
+        p[0]
+
+
+def test_what_was_chosen_holds_for_workers_that_start_again(
+    planned: Callable[..., list[Moves]],
+) -> None:
+    plans = planned(1, -2)
+    with seqtools.prefetch(SOURCE, "auto") as p:
+        while plans[0].method == "thread" or p._state.driver._engine._thread is not None:
+            assert list(p) == list(range(N))
+        p.close()
+        assert list(p) == list(range(N))
+        assert p._state.driver._engine._thread is None
+    assert len(plans) == 1
+
+
+def test_a_copy_chooses_for_itself() -> None:
+    p = seqtools.prefetch(SOURCE, "auto", max_cached=20)
+    with p, pickle.loads(pickle.dumps(p)) as copy:
+        assert list(p) == list(copy) == list(range(N))
+        assert copy._options == p._options
+        assert copy._state.choice is not p._state.choice
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("steps", [(1, -2), (-2, 1)])
+def test_an_interrupt_at_a_place_loses_nothing(
+    planned: Callable[..., list[Moves]], steps: tuple[int, ...]
+) -> None:
+    planned(*steps)
+    caught: list[int] = []
+
+    def read(intruder: Intruder) -> None:
+        with seqtools.prefetch(SOURCE, "auto", max_cached=10) as p:
+            items, seen = iter(p), []
+            caught.append(0)
+            with intruder:
+                while True:
+                    try:
+                        seen.extend(items)
+                    except KeyboardInterrupt:
+                        caught[-1] += 1
+                    else:
+                        break
+            assert seen == list(range(N))
+
+    for intruder in everywhere(read, interrupt, 1, 6, PLACES):
+        assert caught[-1] == intruder.came
+    assert len(caught) > 2

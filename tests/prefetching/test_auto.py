@@ -1,0 +1,306 @@
+"""What is decided from what was seen, without threads, processes or clocks."""
+
+from typing import Any
+
+import pytest
+
+from seqtools.engines.measuring import Cost, Seen, Time
+from seqtools.prefetching.auto import MOST_THREADS, Choice
+
+CHEAP = Cost(1e-6, 1e-6, 0)
+
+
+def first(wall: float, cpu: float, cost: Cost = CHEAP, n: int = 10) -> Seen:
+    """Return what is seen of first items, for which a reader waits."""
+    return Seen(n * wall, n * wall, n, times=(Time(wall, cpu),) * n, costs=(cost,))
+
+
+def threads(choice: Choice, wall: float, cpu: float, **more: Any) -> Seen:
+    """Return what is seen of threads that are never idle, in a second."""
+    n = round(choice.nworkers / wall)
+    return Seen(1.0, 1.0, n, times=(Time(wall, cpu),) * n)._replace(**more)
+
+
+def processes(rate: float, *, waited: float = 1.0, seconds: float = 0.003, **more: Any) -> Seen:
+    """Return what is seen of processes in a second."""
+    n = round(rate)
+    return Seen(1.0, waited, n, spent=n * seconds, answered=n, **more)
+
+
+def chosen(choice: Choice) -> tuple[str, int]:
+    return choice.method, choice.nworkers
+
+
+def computing(**more: Any) -> Choice:
+    """Return a choice for items that compute for 3 ms, while it tries two threads."""
+    choice = Choice(None, 4, **more)
+    choice.look(first(0.003, 0.003))
+    assert chosen(choice) == ("thread", 1)
+    choice.look(threads(choice, 0.003, 0.003))
+    assert chosen(choice) == ("thread", 2)
+    return choice
+
+
+def test_it_begins_with_one_thread_and_says_so() -> None:
+    choice = Choice(None, 4)
+    assert chosen(choice) == ("thread", 1)
+    assert choice.remark() == "not yet chosen"
+    assert choice.next_look() == 0
+
+
+def test_ten_items_are_enough_and_so_are_fewer_that_take_long() -> None:
+    choice = Choice(None, 4)
+    choice.look(first(0.01, 0, n=9))
+    assert choice.remark() == "not yet chosen"
+    choice.look(first(0.01, 0, n=1))
+    assert choice.remark() != "not yet chosen"
+    choice = Choice(None, 4)
+    choice.look(first(0.3, 0, n=1))
+    assert choice.remark() != "not yet chosen"
+
+
+def test_items_that_wait_get_many_threads() -> None:
+    choice = Choice(None, 2)
+    choice.look(first(0.01, 0.0001))
+    assert chosen(choice) == ("thread", MOST_THREADS)
+    assert choice.remark() == "chose 32 threads: items wait 99 % of 10 ms"
+
+
+def test_no_more_threads_than_use_the_cores() -> None:
+    choice = Choice(None, 2)
+    choice.look(first(0.006, 0.002))
+    assert chosen(choice) == ("thread", 6)
+
+
+def test_no_more_workers_than_items_may_be_ahead() -> None:
+    choice = Choice(None, 8, max_cached=3)
+    choice.look(first(0.01, 0.0001))
+    assert chosen(choice) == ("thread", 3)
+    assert Choice("process", 8, max_cached=3).nworkers == 3
+    assert Choice("process", 8, max_cached=1).nworkers == 1
+    assert not Choice(None, 8, max_cached=1).either
+
+
+def test_the_first_item_does_not_count_where_there_are_others() -> None:
+    choice = Choice(None, 2)
+    choice.look(first(2.0, 2.0, n=1)._replace(times=(Time(0.1, 0.1), *[Time(0.02, 0)] * 9)))
+    assert chosen(choice) == ("thread", MOST_THREADS)
+
+
+def test_items_that_hold_the_lock_get_processes() -> None:
+    choice = computing()
+    choice.look(threads(choice, 0.006, 0.003))
+    assert chosen(choice) == ("process", 4)
+    assert choice.remark() == (
+        "chose 4 processes: items compute for 3 ms and hold the lock of the interpreter"
+    )
+
+
+def test_items_that_release_the_lock_get_threads() -> None:
+    choice = computing()
+    choice.look(threads(choice, 0.003, 0.003))
+    assert chosen(choice) == ("thread", 4)
+    assert choice.remark() == (
+        "chose 4 threads: items compute for 3 ms and release the lock of the interpreter"
+    )
+
+
+def test_other_programs_are_not_taken_for_the_lock() -> None:
+    choice = computing()
+    # for half of the time, no core was free for them
+    times = (Time(0.003, 0.003, 0.003),) * 333
+    choice.look(Seen(1.0, 1.0, 333, times=times))
+    assert chosen(choice) == ("thread", 4)
+
+
+def test_threads_that_hinder_each_other_are_one() -> None:
+    choice = computing()
+    choice.either = False
+    choice.look(threads(choice, 0.007, 0.007))
+    assert chosen(choice) == ("thread", 1)
+
+
+def test_values_that_take_long_to_send_stay_with_threads() -> None:
+    choice = Choice(None, 4)
+    choice.look(first(0.003, 0.003, Cost(0.002, 0.004, 0)))
+    choice.look(threads(choice, 0.006, 0.003))
+    assert choice.method == "thread"
+    choice = Choice(None, 4)
+    choice.look(first(0.001, 0.001, Cost(0, 0, 1 << 26)))
+    choice.look(threads(choice, 0.002, 0.001))
+    assert choice.method == "thread"
+
+
+def test_trivial_items_get_one_thread() -> None:
+    choice = Choice(None, 2)
+    choice.look(first(3e-7, 3e-7))
+    assert chosen(choice) == ("thread", 1)
+    assert not choice.measuring
+    assert choice.remark() == ("chose 1 thread: items compute for 0.3 µs, sending them takes 6 µs")
+
+
+def test_small_items_get_processes_if_one_thread_does_not_do() -> None:
+    choice = Choice(None, 4)
+    choice.look(first(2e-5, 2e-5))
+    assert chosen(choice) == ("thread", 1)
+    choice.look(threads(choice, 2e-5, 2e-5, waited=0.0))
+    assert chosen(choice) == ("thread", 1)
+    choice.look(threads(choice, 2e-5, 2e-5))
+    assert chosen(choice) == ("process", 4)
+
+
+def test_first_items_that_were_slow_do_not_count_any_more() -> None:
+    choice = Choice(None, 4)
+    choice.look(first(2e-5, 2e-5))
+    choice.look(threads(choice, 1e-6, 1e-6))
+    assert chosen(choice) == ("thread", 1)
+    assert not choice.measuring
+    assert "compute for 1 µs" in choice.remark()
+
+
+def test_processes_that_are_slower_are_given_up_for_good() -> None:
+    choice = computing()
+    choice.look(threads(choice, 0.006, 0.003))
+    for k in range(3):
+        assert choice.method == "process", k
+        choice.look(processes(200))
+    assert chosen(choice) == ("thread", 2)
+    assert choice.remark().endswith("; processes were slower")
+    for _ in range(9):
+        choice.look(threads(choice, 0.006, 0.003))
+    assert choice.method == "thread"
+
+
+def test_processes_that_die_are_not_given_up_for_threads() -> None:
+    choice = computing()
+    choice.look(threads(choice, 0.006, 0.003))
+    for _ in range(9):
+        choice.look(processes(200, deaths=1))
+    assert choice.method == "process"
+
+
+def test_processes_that_have_proved_better_stay() -> None:
+    choice = computing()
+    choice.look(threads(choice, 0.006, 0.003))
+    choice.look(processes(1000))
+    for _ in range(9):
+        choice.look(processes(100))
+    assert choice.method == "process"
+
+
+def test_a_method_that_is_given_is_kept() -> None:
+    choice = Choice("thread", 4)
+    choice.look(first(0.003, 0.003))
+    for _ in range(9):
+        choice.look(threads(choice, 0.006, 0.003))
+    assert choice.method == "thread"
+    choice = Choice("process", 4)
+    assert chosen(choice) == ("process", 4)
+    assert choice.remark() == "chose 4 processes: 4 cores may be used"
+    for _ in range(9):
+        choice.look(processes(100, waited=0.0, seconds=0.001))
+    assert chosen(choice) == ("process", 2)
+
+
+def test_one_core_has_no_use_for_processes() -> None:
+    choice = Choice(None, 1)
+    choice.look(first(0.003, 0.003))
+    assert chosen(choice) == ("thread", 1)
+    assert Choice("process", 1).nworkers == 1
+
+
+def test_where_there_can_be_no_processes_there_are_threads() -> None:
+    choice = Choice(None, 4)
+    choice.refuse("the pipeline cannot be pickled")
+    choice.look(first(0.003, 0.003))
+    choice.look(threads(choice, 0.006, 0.003))
+    assert choice.method == "thread"
+    assert choice.remark().endswith("; no processes, as the pipeline cannot be pickled")
+    choice = computing()
+    choice.look(threads(choice, 0.006, 0.003))
+    choice.refuse("it fails there")
+    assert choice.method == "thread"
+
+
+# What readers take
+
+
+def waiting() -> Choice:
+    """Return a choice for items that wait for 100 ms, with 32 threads."""
+    choice = Choice(None, 2)
+    choice.look(first(0.1, 0.0001))
+    return choice
+
+
+def taken(choice: Choice, rate: int, waited: float, seconds: float = 0.1) -> None:
+    times = (Time(seconds, 0.0001),) * rate
+    choice.look(Seen(1.0, waited, rate, times=times))
+
+
+def test_workers_that_are_not_needed_are_let_go() -> None:
+    choice = waiting()
+    taken(choice, 35, 0.0)
+    taken(choice, 35, 0.0)
+    assert choice.nworkers == 32
+    taken(choice, 35, 0.0)
+    assert choice.nworkers == 5  # 3.5 are busy, and one more
+
+
+def test_a_moment_is_not_enough_for_that() -> None:
+    choice = waiting()
+    for _ in range(5):
+        taken(choice, 35, 0.0)
+        taken(choice, 35, 0.0)
+        taken(choice, 300, 0.0)
+    assert choice.nworkers == 32
+
+
+def test_workers_come_back_where_readers_wait() -> None:
+    choice = waiting()
+    for _ in range(3):
+        taken(choice, 35, 0.0)
+    taken(choice, 38, 0.05)
+    assert choice.nworkers == 5
+    taken(choice, 49, 0.8)  # it would take 245
+    assert choice.nworkers == 26
+
+
+def test_a_slow_item_holds_up_no_other() -> None:
+    choice = Choice(None, 4)
+    choice.stuck()
+    assert chosen(choice) == ("thread", 2)
+    choice.stuck()
+    assert chosen(choice) == ("thread", 2)
+    choice = Choice(None, 4, max_cached=1)
+    choice.stuck()
+    assert choice.nworkers == 1
+
+
+@pytest.mark.parametrize("cores", [1, 2, 8])
+@pytest.mark.parametrize("cpu", [1e-7, 1e-5, 1e-3, 0.1])
+@pytest.mark.parametrize("waits", [0.0, 1.0, 20.0])
+@pytest.mark.parametrize("waited", [0.0, 0.5, 1.0])
+def test_never_more_than_is_allowed(cores: int, cpu: float, waits: float, waited: float) -> None:
+    wall = cpu * (1 + waits)
+    choice = Choice(None, cores)
+    choice.look(first(wall, cpu))
+    for _ in range(20):
+        if choice.method == "thread":
+            assert choice.nworkers <= min(MOST_THREADS, cores * (1 + waits) + 1e-6)
+            seconds = 40 * wall / choice.nworkers  # all of them are busy
+            times = (Time(wall, cpu),) * 40
+            choice.look(Seen(seconds, waited * seconds, 40, times=times))
+        else:
+            assert choice.nworkers <= cores
+            choice.look(processes(min(1000, cores / wall), waited=waited, seconds=wall))
+
+
+def test_room_for_all_workers_and_more_for_small_items() -> None:
+    choice = Choice(None, 2)
+    assert choice.room() == (2, 0)
+    choice.look(first(0.01, 0.0001))
+    assert choice.room() == (64, 0)
+    choice = Choice(None, 4)
+    choice.look(first(2e-5, 2e-5))
+    choice.look(threads(choice, 2e-5, 2e-5))
+    assert choice.room() == (8, 3999)
