@@ -7,7 +7,7 @@ from typing import Any
 
 from seqtools.instrument.profiling.probes import Stage
 from seqtools.instrument.profiling.tracks import Facts, Recording
-from seqtools.recording import _RECORD, LATE, LOAD, SEND, USE, WAIT, Pen
+from seqtools.recording import _RECORD, FILL, LATE, LOAD, SEND, USE, WAIT, Pen
 
 PREFETCH, SOURCE = 0, 1
 HOME = 100
@@ -66,6 +66,6 @@ def recorded(folder: Path, given: Iterable[Stage], cores: int = 4) -> Recording:
 
 
 __all__ = [
-    "HOME", "LATE", "LOAD", "PREFETCH", "SEND", "SOURCE", "USE", "WAIT", "Lane", "recorded",
+    "FILL", "HOME", "LATE", "LOAD", "PREFETCH", "SEND", "SOURCE", "USE", "WAIT", "Lane", "recorded",
     "stages",
 ]  # fmt: skip

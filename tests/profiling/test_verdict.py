@@ -14,6 +14,7 @@ from seqtools.instrument.profiling.verdict import (
     judge,
 )
 from tests.profiling.synthetic import (
+    FILL,
     LATE,
     LOAD,
     SEND,
@@ -121,6 +122,17 @@ def test_too_little_says_nothing(tmp_path: Path) -> None:
     workers(tmp_path, 3, took=20, computing=0.1)
     found = judge(Case(recorded(tmp_path, stages())))
     assert (found.kind, found.ceiling, found.advice) == (SHORT, None, [])
+
+
+def test_a_window_that_was_only_seen_before_the_start_is_taken_for_the_first(
+    tmp_path: Path,
+) -> None:
+    lane = consumer(tmp_path, 50, waits=9, uses=1)
+    lane.pen.note(FILL, 0, 0, 1_000_000_000, 1_000_000_000, 0)
+    workers(tmp_path, 50, took=20, computing=0.1)
+    case = Case(recorded(tmp_path, stages(max_cached=None)))
+    assert case.setting.window == 10
+    assert judge(case).kind == LOADING
 
 
 def test_what_others_compute_is_told_and_counted(tmp_path: Path) -> None:

@@ -83,7 +83,8 @@ class Supply(Turns):
 
     def leave(self, cursor: Cursor) -> None:
         """Serve a reader no more; may be called by the garbage collector at any time."""
-        if self._forks == len(_forks):  # what a forked child has of workers is not its own
+        # when the program ends, modules may be gone; what a forked child has is not its own
+        if _forks and self._forks == len(_forks):
             self._leaving.append(cursor)
             self._attend()
 

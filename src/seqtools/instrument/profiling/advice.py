@@ -113,8 +113,8 @@ def _overlap(case: Case) -> Iterator[Advice]:
     computing = sum(item.computing for item in case.items)
     if computing < 0.1 * workers * m.seconds:
         return
-    items = [item._replace(waiting=0.0) for item in case.items]
-    without = predict(items, case.costs, case.setting).seconds * case.overhead
+    # what the first items wait for, belongs to the start
+    without = m.seconds - sum(item.waiting for item in case.items[workers:]) / workers
     waits = waiter.own * (1 - waiter.computing) / workers
     where = waiter.stage.name
     cache = next((s for s in case.recording.stages if _keeps(s, waiter)), None)

@@ -12,6 +12,8 @@ _LATE = 0.001
 """Seconds that threads wait for the lock where it is contended; it is handed on every 5 ms."""
 _LITTLE = 0.1
 """Share of its time that a stage may compute and still be one that waits."""
+SOME = 0.3
+"""Cores that others may use without being in the way."""
 _MUCH = 5
 """So many times the median, a time stands out. Arbitrary, as are all shares below."""
 
@@ -36,11 +38,7 @@ class Case:
             t.pid == recording.lanes(CONSUMER)[0].pid for t in threads
         )
         self.locked: bool = self.threads and self._is_locked(len(threads))
-        all_computed = recording.others + m.processor
-        self.crowded: bool = (
-            self.workers > recording.cores - recording.others
-            and all_computed > 0.8 * recording.cores
-        )
+        self.crowded: bool = self._is_crowded()
         """Whether workers wait for a processor that is theirs."""
         self.items: list[Item] = self._items()
         # Who waits for the lock while it uses an item is kept waiting by workers too, or by the
@@ -50,9 +48,8 @@ class Case:
         self.waited: float = m.waited + m.used - self.used
         part = computing / self.used if self.used else 1.0
         self.costs = Costs(m.send, m.load, self.used / self.count, part)
-        window = self.options.get("max_cached") or max(
-            (capacity for _, _, capacity, _ in m.fill), default=max(10, 2 * self.workers)
-        )
+        seen = max((capacity for _, _, capacity, _ in m.fill), default=0)  # 0 before the start
+        window = self.options.get("max_cached") or seen or max(10, 2 * self.workers)
         self.setting = Setting(
             self.workers,
             window,
@@ -64,6 +61,14 @@ class Case:
         modelled = predict(self.items, self.costs, self.setting).seconds
         self.overhead: float = min(1.3, max(0.9, m.seconds / modelled)) if modelled else 1.0
         """What the model leaves out, as a factor."""
+
+    def _is_crowded(self) -> bool:
+        m, cores = self.measures, self.recording.cores
+        free = cores - self.recording.others
+        computing = sum(item.computing for item in m.served)
+        time = computing + sum(item.waiting for item in m.served)
+        full = m.processor + self.recording.others > 0.8 * cores
+        return full and self.workers > free + SOME and computing > _LITTLE * time
 
     def _is_locked(self, threads: int) -> bool:
         """Return whether workers, which are threads, wait for the lock of the interpreter."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from seqtools.instrument.profiling import advice
 from seqtools.instrument.profiling.advice import Advice
-from seqtools.instrument.profiling.case import Case
+from seqtools.instrument.profiling.case import SOME, Case
 from seqtools.instrument.profiling.measures import Figures
 from seqtools.instrument.profiling.words import lasting, share, volume
 
@@ -87,7 +87,7 @@ def _because(case: Case, kind: str) -> Iterator[str]:
     part = min(1.0, case.waited / m.seconds)
     yield f"your loop waited {share(part)} of the time, and used the other {share(1 - part)}"
     main = case.main_stage()
-    if case.recording.others > 0.3:  # noqa: PLR2004
+    if case.recording.others > SOME:
         cores = f"{case.recording.others:.1f} of {case.recording.cores} cores"
         yield f"other programs computed on {cores}"
     if case.prefetch:
