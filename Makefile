@@ -88,11 +88,11 @@ browser: $(VENV)/.dev ## reports of profiles in a real browser, Chromium, which 
 
 # Beside the peers, in an environment of their own: 3 GB. SeqTools 1.x has our import name, so
 # it has another one. What cannot be installed there is reported as missing, not fatal.
-# Studies are of ours alone.
-STUDIES := verdict overhead
+# These are of ours alone, and need no peers.
+STUDIES := auto verdict overhead
 ifeq ($(and $(WORKLOAD),$(if $(filter-out $(STUDIES),$(WORKLOAD)),,studies)),studies)
-bench: $(VENV)/.demo
-	@$(BIN)/python -m benchmarks $(WORKLOAD)
+bench: $(BENCH_VENV)/.own
+	@$(BENCH_VENV)/bin/python -m benchmarks --rounds $(ROUNDS) $(WORKLOAD)
 else
 bench: $(BENCH_VENV)/.peers $(ORIGINAL_VENV)/.peers ## time ours and its peers; WORKLOAD=seed, ROUNDS=5
 	@$(BENCH_VENV)/bin/python -m benchmarks --original $(ORIGINAL_VENV)/bin/python \
@@ -147,9 +147,13 @@ $(INTEROP)/.interop: pyproject.toml $(INTEROP)/.made
 	@$(PIP_HERE) install --editable . --group interop
 	@touch $@
 
-$(BENCH_VENV)/.peers: pyproject.toml $(BENCH_VENV)/.made
-	@echo "==> installing seqtools and its peers into $(@D)"
+$(BENCH_VENV)/.own: pyproject.toml $(BENCH_VENV)/.made
+	@echo "==> installing seqtools and what its benchmarks need into $(@D)"
 	@$(PIP_HERE) install --editable . --group bench
+	@touch $@
+
+$(BENCH_VENV)/.peers: pyproject.toml $(BENCH_VENV)/.own
+	@echo "==> installing the peers into $(@D)"
 	@$(PYTHON) -c 'import tomllib; groups = tomllib.load(open("pyproject.toml", "rb")); \
 	  print(*groups["dependency-groups"]["bench-peers"], sep="\n")' | while read -r peer; do \
 	    $(PIP_HERE) install "$$peer" || echo "warning: $$peer cannot be installed" >&2; done

@@ -2,7 +2,12 @@
 
 
 def duration(seconds: float) -> str:
-    """Return a time in words."""
+    """Return a time in words.
+
+    Example:
+        >>> duration(0.0123), duration(75), duration(2.5e-06)
+        ('12.3 ms', '75 s', '2.5 µs')
+    """
     for unit, size in (("s", 1.0), ("ms", 1e-3)):
         if seconds >= 0.9995 * size:
             return f"{_three(seconds / size)} {unit}"
@@ -10,11 +15,26 @@ def duration(seconds: float) -> str:
 
 
 def volume(size: float) -> str:
-    """Return a number of bytes in words."""
+    """Return a number of bytes in words.
+
+    Example:
+        >>> volume(2_500_000), volume(12)
+        ('2.5 MB', '12 bytes')
+    """
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= 0.9995 * factor:
             return f"{_three(size / factor)} {unit}"
     return f"{size:.0f} bytes"
+
+
+def share(part: float) -> str:
+    """Return a part of a whole in words.
+
+    Example:
+        >>> share(0.256)
+        '26 %'
+    """
+    return f"{100 * part:.0f} %"
 
 
 def counted_as(count: int, one: str, more: str = "") -> str:
@@ -24,4 +44,4 @@ def counted_as(count: int, one: str, more: str = "") -> str:
 
 def _three(number: float) -> str:
     """Return a number with three digits."""
-    return f"{number:.0f}" if number >= 99.95 else f"{number:.3g}"  # noqa: PLR2004
+    return f"{number:,.0f}" if number >= 99.95 else f"{number:.3g}"  # noqa: PLR2004

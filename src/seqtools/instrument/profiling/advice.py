@@ -37,7 +37,7 @@ def for_loading(case: Case, *, lonely: bool, transfer: bool) -> Iterator[Advice]
         transfer: Whether it waits for values on their way from processes.
     """
     now = case.measures.seconds
-    tried = [*_workers(case, transfer=transfer)]
+    tried = [] if case.chosen else [*_workers(case, transfer=transfer)]
     if lonely:
         tried += _window(case)
     yield from (a for a in tried if a.seconds < _WORTH * now)
@@ -78,6 +78,8 @@ def _workers(case: Case, *, transfer: bool) -> Iterator[Advice]:
 
 def for_consumer(case: Case) -> Iterator[Advice]:
     """Yield what does as well with less."""
+    if case.chosen:
+        return
     method = case.options.get("method", "thread")
     current = case.expect(case.setting)
     for workers in range(1, case.workers):

@@ -31,8 +31,10 @@ class Case:
         m = self.measures
         self.count = max(1, m.items - 1)
         lanes = len(recording.pool(self.prefetch)) if self.prefetch else 0
-        chosen = self.options.get("nworkers", 0)
-        self.workers: int = chosen if isinstance(chosen, int) else lanes
+        given = self.options.get("nworkers", 0)
+        self.chosen: bool = not isinstance(given, int)
+        """Whether the number of workers is the choice of the prefetch."""
+        self.workers: int = lanes if self.chosen else given
         threads = recording.pool(self.prefetch) if self.prefetch else []
         self.threads: bool = bool(threads) and all(
             t.pid == recording.lanes(CONSUMER)[0].pid for t in threads

@@ -17,7 +17,7 @@ from seqtools.instrument.profiling.tracks import (
     Track,
 )
 from seqtools.instrument.profiling.verdict import judge
-from seqtools.instrument.profiling.words import lasting, share
+from seqtools.instrument.words import duration, share
 
 _WIDTH = 1000
 """Units of a drawing from left to right, which are as many as can be told apart."""
@@ -75,7 +75,7 @@ def _page(case: Case) -> Iterator[str]:
         yield "</ol>\n"
     yield "<h2>Who did what when</h2>\n"
     yield '<p class="key muted">from the beginning to the end of the profile, '
-    yield f"{lasting((recording.end - recording.began) / 1e9)}:"
+    yield f"{duration((recording.end - recording.began) / 1e9)}:"
     for kind, what in (("b", "busy"), ("s", "hands over"), ("w", "waits"), ("u", "uses an item")):
         colour = {"b": "busy", "s": "send", "w": "wait", "u": "use"}[kind]
         yield f'<i style="background:var(--{colour})"></i>{what}'
@@ -150,7 +150,7 @@ def _stages(case: Case) -> Iterator[str]:
         indent = f'style="padding-left:{0.6 + depth}rem"'
         name = html.escape(figure.stage.name)
         computing = "" if figure.computing is None else share(figure.computing)
-        times = [lasting(t) if figure.calls else "" for t in (figure.own, figure.mean, figure.p95)]
+        times = [duration(t) if figure.calls else "" for t in (figure.own, figure.mean, figure.p95)]
         cells = [f"{figure.calls:,}", *times, computing, html.escape(", ".join(notes(figure)))]
         yield f"<tr><td {indent}><code>{name}</code></td>"
         yield "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>\n"
@@ -166,5 +166,5 @@ def _slowest(case: Case) -> Iterator[str]:
     for item in served:
         took = item.waiting + item.computing
         part = share(item.computing / took) if took else ""
-        yield f"<tr><td>{item.index:,}</td><td>{lasting(took)}</td><td>{part}</td><td></td></tr>\n"
+        yield f"<tr><td>{item.index:,}</td><td>{duration(took)}</td><td>{part}</td><td></td></tr>\n"
     yield "</table></div>\n"

@@ -9,7 +9,7 @@ from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.measures import Figures
 from seqtools.instrument.profiling.tracks import Recording
 from seqtools.instrument.profiling.verdict import judge
-from seqtools.instrument.profiling.words import lasting, share, volume
+from seqtools.instrument.words import duration, share, volume
 
 _HEADS = ("calls", "own time", "mean", "95 %", "computes", "")
 
@@ -67,7 +67,7 @@ def _figures(case: Case) -> Iterator[str]:
 
 def ceiling(case: Case) -> str:
     """Return how fast it would be if loading were free."""
-    free, now = lasting(judge(case).ceiling or 0), lasting(case.measures.seconds)
+    free, now = duration(judge(case).ceiling or 0), duration(case.measures.seconds)
     return f"if loading were free, {case.count:,} items would take {free}, not {now}"
 
 
@@ -75,19 +75,19 @@ def effect(case: Case, advice: Advice) -> str:
     """Return what an advice is estimated to do."""
     now = case.measures.seconds
     if advice.seconds > 0.98 * now:
-        return f"about as long: {lasting(now)}"
+        return f"about as long: {duration(now)}"
     times = now / max(advice.seconds, 1e-9)
-    return f"about {lasting(advice.seconds)} instead of {lasting(now)}: {times:.1f} times as fast"
+    return f"about {duration(advice.seconds)} instead of {duration(now)}: {times:.1f} times as fast"
 
 
 def asides(case: Case) -> Iterator[str]:
     """Yield what else there is to know."""
     m = case.measures
-    yield f"start: {lasting(m.start)} until the first item, which is counted nowhere above"
+    yield f"start: {duration(m.start)} until the first item, which is counted nowhere above"
     if m.size:
         yield (
-            f"transfer: {volume(m.size)} an item; a worker takes {lasting(m.send)} to hand it "
-            f"over, the consumer {lasting(m.load)} to take it"
+            f"transfer: {volume(m.size)} an item; a worker takes {duration(m.send)} to hand it "
+            f"over, the consumer {duration(m.load)} to take it"
         )
     if m.fill:
         ready = sum(at[1] for at in m.fill) / len(m.fill)
@@ -114,9 +114,9 @@ def _row(figure: Figures, depth: int) -> tuple[str, ...]:
     return (
         "  " * depth + figure.stage.name,
         f"{figure.calls:,}",
-        lasting(figure.own) if figure.calls else "",
-        lasting(figure.mean) if figure.calls else "",
-        lasting(figure.p95) if figure.calls else "",
+        duration(figure.own) if figure.calls else "",
+        duration(figure.mean) if figure.calls else "",
+        duration(figure.p95) if figure.calls else "",
         computing if figure.calls else "",
         ", ".join(notes(figure)),
     )

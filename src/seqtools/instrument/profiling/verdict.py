@@ -8,7 +8,7 @@ from seqtools.instrument.profiling import advice
 from seqtools.instrument.profiling.advice import Advice
 from seqtools.instrument.profiling.case import SOME, Case
 from seqtools.instrument.profiling.measures import Figures
-from seqtools.instrument.profiling.words import lasting, share, volume
+from seqtools.instrument.words import duration, share, volume
 
 SHORT, CONSUMER, LOADING, TRANSFER, LOCK, SLOW = (
     "too short to tell",
@@ -98,22 +98,22 @@ def _because(case: Case, kind: str) -> Iterator[str]:
         yield f"most of their time is in {main.stage.name}: {_nature(main)}"
     waiter = case.waiter()
     if waiter is not None and waiter is not main:
-        each = f"{waiter.stage.name}, {lasting(waiter.mean)} an item"
+        each = f"{waiter.stage.name}, {duration(waiter.mean)} an item"
         yield f"{each}: {_nature(waiter)}{_ahead(waiter)}"
     if kind == TRANSFER:
         yield (
-            f"to hand over an item takes {lasting(m.send + m.load)}, to evaluate it "
-            f"{lasting(case.mean())}; it has {volume(m.size)}"
+            f"to hand over an item takes {duration(m.send + m.load)}, to evaluate it "
+            f"{duration(case.mean())}; it has {volume(m.size)}"
         )
     elif kind == LOCK:
         yield (
             f"all threads together computed on {m.processor:.1f} cores, and one that could go on "
-            f"waited {lasting(m.late)} for the lock of the interpreter"
+            f"waited {duration(m.late)} for the lock of the interpreter"
         )
     elif kind == SLOW and (slow := case.slow_item()) is not None:
         yield (
-            f"item {slow.index} took {lasting(slow.waiting + slow.computing)}, others "
-            f"{lasting(median(i.waiting + i.computing for i in m.served))}"
+            f"item {slow.index} took {duration(slow.waiting + slow.computing)}, others "
+            f"{duration(median(i.waiting + i.computing for i in m.served))}"
         )
 
 
