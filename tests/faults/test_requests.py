@@ -17,12 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 import seqtools
-from seqtools.engines import frames, process, shipping, spawning
+from seqtools.engines import frames, shipping, spawning
 from seqtools.engines.crews import AllEnded, Ended, Event
 from seqtools.engines.forking import Forking
 from seqtools.engines.heads import Damaged
 from seqtools.engines.launch import Child, interpreter
-from seqtools.engines.shipping import Delivery, pack
+from seqtools.engines.shipping import Delivery, Pickled
 from seqtools.engines.slots import Budget
 from seqtools.engines.template import (
     ANSWER,
@@ -268,7 +268,8 @@ def test_a_spawned_worker_that_is_greeted_with_noise_ends_with_an_error(greeting
 
 def shipment() -> bytearray:
     array = np.arange(10_000)
-    fd = pack([1], seqtools.smap(lambda i: array[i], range(9))._get, None).fd
+    get = seqtools.smap(lambda i: array[i], range(9))._get
+    fd = Pickled([1], get, None, None).shipped().fd
     with os.fdopen(fd, "rb") as file:
         file.seek(0)
         return bytearray(file.read())
@@ -326,14 +327,16 @@ def _without_pickle(data: bytearray) -> bytes:
 def test_a_pipeline_that_arrives_damaged_is_an_error_of_starting(
     start_method: str, damage: Callable[[bytearray], bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def packed(*arguments: Any) -> shipping.Shipment:
-        whole = pack(*arguments)
+    shipped = Pickled.shipped
+
+    def damaged(pickled: Pickled) -> shipping.Shipment:
+        whole = shipped(pickled)
         data = damage(bytearray(os.pread(whole.fd, 1 << 20, 0)))
         os.truncate(whole.fd, 0)
         os.pwrite(whole.fd, data, 0)
         return whole
 
-    monkeypatch.setattr(process, "pack", packed)
+    monkeypatch.setattr(Pickled, "shipped", damaged)
     array = np.arange(10_000)
     source = seqtools.smap(lambda i: array[i], range(9))
     with (

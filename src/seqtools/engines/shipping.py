@@ -104,16 +104,6 @@ class Pickled:
         return Shipment(fd, self.by_value)
 
 
-def pack(source: Any, get: Callable[[int], Any], hook: Any, hints: Any = None) -> Shipment:
-    """Return `get` and `hints`, which read `source`, and the start hook ready to be sent.
-
-    Raises:
-        WorkerStartError: If something of it cannot be pickled, which names the stage, or if
-            there is no file for it.
-    """
-    return Pickled(source, get, hook, hints).shipped()
-
-
 def _write(
     file: BinaryIO, parts: list[memoryview], raws: list[memoryview], places: dict[int, Found]
 ) -> None:
