@@ -36,6 +36,13 @@ def test_workers_that_compute_share_the_cores(workers: int, cores: int, speed: i
     assert total == pytest.approx(40 / speed)
 
 
+def test_a_part_of_a_core_makes_nobody_faster_than_a_core() -> None:
+    one = predict(items(40, computing=1), FREE, Setting(1, 100, 1.9)).total
+    two = predict(items(40, computing=1), FREE, Setting(2, 100, 1.9)).total
+    assert one == pytest.approx(40, rel=0.06)
+    assert two == pytest.approx(40 / 1.9, rel=0.01)
+
+
 def test_under_the_lock_one_computes_at_a_time() -> None:
     setting = Setting(4, 100, 8, locked=True)
     assert predict(items(20, computing=1), FREE, setting).total == pytest.approx(20)

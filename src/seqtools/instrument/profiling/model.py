@@ -8,6 +8,7 @@ no overhead of ours, no noise.
 """
 
 import heapq
+import math
 from collections import deque
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from seqtools.instrument.profiling.measures import Item
 
 _MOST = 600
 """Items that are gone through; more would say the same. Arbitrary."""
+_PART = 0.1
+"""So much of a processor is none."""
 _SLICE = 0.005
 """Seconds that somebody computes at a stretch while others want to. Of the lock of the interpreter
 this is the default, and schedulers of systems are not far from it."""
@@ -81,8 +84,8 @@ class _Run:
     def __init__(self, items: Sequence[Item], costs: Costs, setting: Setting) -> None:
         self._items, self._costs, self._setting = items, costs, setting
         capacity = 1.0 if setting.locked else max(1.0, setting.cores)
-        self._free = int(capacity)  # processors, each faster if there is a part of one more
-        self._speed = capacity / self._free
+        self._free = math.ceil(capacity - _PART)  # processors, slower if one is there in part
+        self._speed = min(1.0, capacity / self._free)
         mean = sum(item.computing for item in items) / len(items)
         self._slice = max(_SLICE, mean / 4)
         self._now = 0.0
