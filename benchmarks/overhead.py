@@ -1,13 +1,13 @@
 """`make bench WORKLOAD=overhead`: how much longer items take while they are profiled.
 
-Items of some lengths, by one stage, are read with and without a profile in turns; times are
-from the first item on, and the shortest of all turns are compared, as what else runs on the
-machine only makes them longer.
+Two pipelines of one stage are read by turns, some items of the one and some of the other, and one
+of them is profiled. So both are read while the machine is as fast, or as slow, which changes
+by a factor of two within seconds where it is shared.
 """
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
+from itertools import islice
 from typing import Any
 
 import seqtools
@@ -15,72 +15,67 @@ from seqtools import instrument
 
 LENGTHS = (1e-3, 1e-4, 1e-5)
 """Seconds that an item takes."""
-SECONDS = 0.2
-"""For how long one turn reads."""
-TURNS = 15
+SECONDS = 6.0
+"""For how long each is read, in all."""
+TURN = 0.004
+"""Seconds of one turn: short against changes of the machine, long against a switch."""
 MOST = 0.03
 """Share that items of 100 µs, and longer ones, may take longer."""
 _LONG = 1e-4
 
-
-def spin(seconds: float) -> Callable[[int], int]:
-    """Return a function that takes so long, which is found out by counting."""
-    count = 1000
-    began = time.perf_counter()
-    sum(range(100_000))
-    per_loop = (time.perf_counter() - began) / 100_000
-    for _ in range(20):
-        count = max(1, int(seconds / per_loop))
-        began = time.perf_counter()
-        for _ in range(20):
-            sum(range(count))
-        per_loop = (time.perf_counter() - began) / 20 / count
-    return _Spin(count)
+WAYS: dict[str, dict[str, Any]] = {
+    "inline": {"nworkers": 0},
+    "1 thread": {"nworkers": 1, "method": "thread", "max_cached": 4},
+    "1 process": {"nworkers": 1, "method": "process", "max_cached": 4},
+}
 
 
-class _Spin:
-    def __init__(self, count: int) -> None:
-        self.count = count
+class Spin:
+    """A function that computes for so long."""
+
+    def __init__(self, seconds: float) -> None:
+        times = []
+        for _ in range(200):  # the shortest is the one that nothing disturbed
+            began = time.perf_counter()
+            sum(range(1000))
+            times.append(time.perf_counter() - began)
+        self.count = int(1000 * seconds / min(times))
 
     def __call__(self, i: int) -> int:
         return sum(range(self.count)) + i
 
 
-WAYS: dict[str, dict[str, Any]] = {
-    "inline": {"nworkers": 0},
-    "1 thread": {"nworkers": 1, "method": "thread"},
-    "1 process": {"nworkers": 1, "method": "process"},
-}
-
-
-def read(p: Any, n: int) -> float:
-    """Return the seconds from the first item on."""
-    items = iter(p)
-    next(items)
-    began = time.perf_counter()
-    count = 1 + sum(1 for _ in items)
-    took = time.perf_counter() - began
-    assert count == n
-    return took
+def more(function: Callable[[int], int], seconds: float, options: dict[str, Any]) -> float:
+    """Return by which share items take longer that are profiled."""
+    each = max(4, int(TURN / seconds))
+    turns = int(SECONDS / seconds / each / 2)
+    n = each * (turns + 1)
+    plain, profiled = (
+        seqtools.prefetch(seqtools.smap(function, seqtools.arange(n)), **options) for _ in range(2)
+    )
+    spent = [0.0, 0.0]
+    with plain, profiled, instrument.profile(profiled):
+        readers = iter(plain), iter(profiled)
+        for reader in readers:
+            sum(1 for _ in islice(reader, each))
+        for turn in range(turns):
+            for k in (0, 1) if turn % 2 else (1, 0):
+                began = time.perf_counter()
+                count = sum(1 for _ in islice(readers[k], each))
+                spent[k] += time.perf_counter() - began
+                assert count == each
+    return spent[1] / spent[0] - 1
 
 
 def run() -> bool:
     """Measure, print a line for each length and way, and return whether it is little enough."""
     fine = True
     for seconds in LENGTHS:
-        function = spin(seconds)
-        n = int(SECONDS / seconds)
+        function = Spin(seconds)
         for name, options in WAYS.items():
-            times: dict[bool, list[float]] = {True: [], False: []}
-            for _ in range(TURNS):
-                for profiled in (False, True):
-                    p = seqtools.prefetch(seqtools.smap(function, seqtools.arange(n)), **options)
-                    with instrument.profile(p) if profiled else nullcontext():
-                        times[profiled].append(read(p, n))
-                    p.close()
-            more = min(times[True]) / min(times[False]) - 1
-            fine = fine and (seconds < _LONG or more < MOST)
-            print(f"items of {seconds * 1e6:6.0f} µs, {name:10} {more:+.1%}")
+            share = more(function, seconds, options)
+            fine = fine and (seconds < _LONG or share < MOST)
+            print(f"items of {seconds * 1e6:6.0f} µs, {name:10} {share:+.1%}", flush=True)
     return fine
 
 

@@ -26,9 +26,9 @@ _MOST_CHUNKS = 128
 """Room in one file: a million records, 42 MB. Arbitrary."""
 _HEADER = 8
 """Records whose place the header takes."""
-PAUSE = 100_000
+PAUSE = 400_000
 """Nanoseconds without processor times for each time that they were asked for. That takes up to
-a microsecond, as it is a system call: so it costs 1 % at most."""
+a microsecond, as it is a system call: so it costs 0.25 % at most."""
 
 SEND, LOAD, WAIT, USE, OVER, FILL, LATE = range(-1, -8, -1)
 """What there is besides the numbers of stages: a worker hands `many` values over, in `which` bytes;

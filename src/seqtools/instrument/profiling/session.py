@@ -16,8 +16,9 @@ from seqtools.recording import LATE, Book
 from seqtools.sequence import LazySequence
 from seqtools.sources import is_stage
 
-_LATE_SECONDS = 0.01
-"""How long the watcher sleeps: short against the switch interval, long against a wake-up."""
+_LATE_SECONDS = 0.04
+"""How long the watcher sleeps. Where threads compute, each time that it wakes costs them up to
+0.4 ms, as it has them hand the lock of the interpreter over."""
 
 
 class Profile:
@@ -56,7 +57,8 @@ class Profile:
         if copy is self._sequence:  # which is going to be read by what reads the copy
             copy = plain(copy, self._class)
         watched = Watched(copy, Consumer(self._book, twin))
-        threads = any(p._options.method != "process" for p in twin.prefetches)  # noqa: SLF001 -- ours
+        options = [prefetch._options for prefetch in twin.prefetches]  # noqa: SLF001 -- ours
+        threads = any(o.method != "process" and o.nworkers not in {0, 1} for o in options)
         self._watcher = _Watcher(self._book) if threads else None
         self._measuring = True
         self._sequence.__class__ = profiled(self._class, watched)
