@@ -112,7 +112,8 @@ def test_all_can_be_closed(method: str) -> None:
     assert [next(items) for items in iterators] == [0, 0]
     assert len(list(watch())) >= 2
     seqtools.close_all()
-    assert not workers()
+    for thread in workers():  # one that was not given a processor for half a second
+        thread.join()
     assert [p._state.driver._engine for p in made] == [None, None]
     assert [list(items) for items in iterators] == [list(range(1, 20))] * 2
     seqtools.close_all()

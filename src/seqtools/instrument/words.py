@@ -44,4 +44,4 @@ def counted_as(count: int, one: str, more: str = "") -> str:
 
 def _three(number: float) -> str:
     """Return a number with three digits."""
-    return f"{number:,.0f}" if number >= 99.95 else f"{number:.3g}"  # noqa: PLR2004
+    return f"{number:.0f}" if number >= 99.95 else f"{number:.3g}"  # noqa: PLR2004
