@@ -4,6 +4,7 @@ from pathlib import Path
 
 from seqtools.instrument.profiling import report
 from seqtools.instrument.profiling.case import Case
+from seqtools.instrument.profiling.probes import Stage
 from seqtools.instrument.profiling.verdict import (
     CONSUMER,
     LOADING,
@@ -133,6 +134,27 @@ def test_a_window_that_was_only_seen_before_the_start_is_taken_for_the_first(
     case = Case(recorded(tmp_path, stages(max_cached=None)))
     assert case.setting.window == 10
     assert judge(case).kind == LOADING
+
+
+def test_what_workers_read_ahead_and_compute_twice_is_told(tmp_path: Path) -> None:
+    consumer(tmp_path, 50, waits=19, uses=1)
+    given = stages(method="process", readahead=True)
+    cached = [
+        given[0],
+        given[1]._replace(name="smap(cut)", sources=(2,)),
+        Stage(2, "smap(load)", "smap", ("a.py", 0), (), {}),
+    ]
+    for pid in (200, 201):
+        worker = Lane(tmp_path, "MainThread", pid)
+        ahead = Lane(tmp_path, "seqtools-reader", pid)
+        for i in range(25):
+            worker.does(SOURCE, 40, 40, which=2 * i + pid - 200)
+            ahead.does(2, 20, 20, which=i)
+    found = judge(Case(recorded(tmp_path, cached, cores=8)))
+    assert found.kind == LOADING
+    assert any("smap(load) was read 50 times for 25 items" in r for r in found.because)
+    advice = next(a for a in found.advice if a.arguments == {"readahead": False})
+    assert abs(advice.seconds - (0.981 - 0.25)) < 0.01
 
 
 def test_what_others_compute_is_told_and_counted(tmp_path: Path) -> None:

@@ -42,7 +42,8 @@ def for_loading(case: Case, *, lonely: bool, transfer: bool) -> Iterator[Advice]
         tried += _window(case)
     yield from (a for a in tried if a.seconds < _WORTH * now)
     if not (lonely or transfer or case.locked or case.crowded):
-        yield from (a for a in _overlap(case) if a.seconds < _WORTH_A_LINE * now)
+        tried = [*_overlap(case), *_without_ahead(case)]
+        yield from (a for a in tried if a.seconds < _WORTH_A_LINE * now)
 
 
 def _best(case: Case, method: str, most: int) -> tuple[int, float]:
@@ -126,6 +127,19 @@ def _overlap(case: Case) -> Iterator[Advice]:
         yield Advice(text, {}, max(without, waits))
     text = f"prefetch(…, 2, method='thread') behind {where}, which waits while workers compute"
     yield Advice(text, {}, max(without, waits / 2))
+
+
+def _without_ahead(case: Case) -> Iterator[Advice]:
+    """Have no worker read ahead what another one is going to read, if that computes."""
+    if not case.options.get("readahead", False):
+        return
+    again = sum(
+        f.own * (1 - f.different / f.calls) * f.computing
+        for f in case.figures
+        if f.ahead and f.computing is not None
+    )
+    seconds = case.measures.seconds - again / max(1, case.workers)
+    yield Advice("prefetch(…, readahead=False)", {"readahead": False}, seconds)
 
 
 def _keeps(stage: Stage, waiter: Figures) -> bool:

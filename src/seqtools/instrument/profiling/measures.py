@@ -45,6 +45,8 @@ class Figures(NamedTuple):
     """For a cache: items that it had to read."""
     ahead: int
     """Items that were read by a background thread, because a hint said that they come next."""
+    different: int
+    """How many different items were read, where each was read alone."""
     own_ahead: float
     """Own time of background threads, which is a part of `own` for which nobody waits."""
 
@@ -115,12 +117,14 @@ class _Sum:
         self.calls = self.hits = self.misses = self.ahead = 0
         self.own = self.total = self.own_ahead = 0.0
         self.each: list[float] = []
+        self.indices: set[int] = set()
         self.sampled = self.computing = 0.0
 
     def add(self, record: Record, inner: list[Record], *, background: bool) -> None:
         took = record.end - record.begin
         own = max(0, took - sum(r.end - r.begin for r in inner))
         self.calls += record.many
+        self.indices.add(record.which)
         self.own += own * _NS
         self.total += took * _NS
         self.each.append(own * _NS / record.many)
@@ -149,6 +153,7 @@ class _Sum:
             self.hits if cache else 0,
             self.misses if cache else 0,
             self.ahead,
+            len(self.indices),
             self.own_ahead,
         )
 

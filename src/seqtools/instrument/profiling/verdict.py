@@ -24,6 +24,8 @@ _FEWEST = 8
 """Items from which there is a verdict. Arbitrary, as are all shares below."""
 _SHORTEST = 0.02
 """Seconds from which there is one."""
+_TWICE = 1.1
+"""So many times as often as there are items, reads are told of."""
 _SERVED = 0.1
 """Share of the time that the consumer may wait and still be the bottleneck."""
 
@@ -86,7 +88,6 @@ def _because(case: Case, kind: str) -> Iterator[str]:
         return
     part = min(1.0, case.waited / m.seconds)
     yield f"your loop waited {share(part)} of the time, and used the other {share(1 - part)}"
-    main = case.main_stage()
     if case.recording.others > SOME:
         cores = f"{case.recording.others:.1f} of {case.recording.cores} cores"
         yield f"other programs computed on {cores}"
@@ -94,12 +95,8 @@ def _because(case: Case, kind: str) -> Iterator[str]:
         busy = share(min(1.0, m.busy / max(1, case.workers)))
         number = "1 worker was" if case.workers == 1 else f"{case.workers} workers were"
         yield f"{number} busy {busy} of it"
-    if main is not None and kind != TRANSFER:
-        yield f"most of their time is in {main.stage.name}: {_nature(main)}"
-    waiter = case.waiter()
-    if waiter is not None and waiter is not main:
-        each = f"{waiter.stage.name}, {duration(waiter.mean)} an item"
-        yield f"{each}: {_nature(waiter)}{_ahead(waiter)}"
+    if kind != TRANSFER:
+        yield from _stages(case)
     if kind == TRANSFER:
         yield (
             f"to hand over an item takes {duration(m.send + m.load)}, to evaluate it "
@@ -115,6 +112,21 @@ def _because(case: Case, kind: str) -> Iterator[str]:
             f"item {slow.index} took {duration(slow.waiting + slow.computing)}, others "
             f"{duration(median(i.waiting + i.computing for i in m.served))}"
         )
+
+
+def _stages(case: Case) -> Iterator[str]:
+    main = case.main_stage()
+    if main is not None:
+        yield f"most of their time is in {main.stage.name}: {_nature(main)}"
+    for figure in case.figures:
+        if figure.ahead and figure.calls > _TWICE * figure.different:
+            calls = f"{figure.calls:,} times for {figure.different:,} items"
+            yield f"{figure.stage.name} was read {calls}: workers read ahead what others read too"
+            break
+    waiter = case.waiter()
+    if waiter is not None and waiter is not main:
+        each = f"{waiter.stage.name}, {duration(waiter.mean)} an item"
+        yield f"{each}: {_nature(waiter)}{_ahead(waiter)}"
 
 
 def _ahead(figure: Figures) -> str:
