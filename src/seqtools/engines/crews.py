@@ -40,7 +40,8 @@ class Member(Hand):
         self.ready = False  # it has loaded the pipeline
         self.attached = True  # there may be more to read
         self.hired = time.monotonic()
-        self.path: tuple[Step, ...] = ()  # to the stage that it is at, where it tells
+        # to the stage that it is at, where it tells; None if it has not begun an item since
+        self.path: tuple[Step, ...] | None = None
         self.since = 0.0  # when it began with its first block, or answered last
 
     def send(self, task: bytes) -> None:

@@ -347,7 +347,7 @@ class ProcessEngine:
             raise Damaged("a message has more items than were asked for")
         parts = [self._part(worker, part) for part in result.parts]
         self._unlucky = 0
-        worker.path = ()
+        worker.path = None
         indices = self._dealer.answered(worker, result.count, result.seconds)
         self.spent += result.seconds
         self.answered += result.count
@@ -441,13 +441,15 @@ class ProcessEngine:
             self._read(worker)  # what it had finished
         worker.heard.end()
         self._crew.let_go(worker)
-        culprit = self._dealer.died(worker, began=worker.ready)
+        alone = bool(worker.blocks) and worker.blocks[0].alone
+        began = worker.ready and not (alone and worker.path is None)
+        culprit = self._dealer.died(worker, began=began)
         faults.reach("consumer-lost")
         damage = worker.reader.damage
         how = meaning(code) if damage is None else f"what it sent was damaged, as {damage}"
         if culprit is not None:
             why = f"a worker process died twice while it evaluated item {culprit}: {how}"
-            self._done.append((culprit, Failure(WorkerDied(why), worker.path)))
+            self._done.append((culprit, Failure(WorkerDied(why), worker.path or ())))
             self._unlucky = 0
         self._unlucky += 1
         if self._unlucky > _MOST_DEATHS * self._nworkers:

@@ -74,6 +74,7 @@ class Worker:
     def _evaluate(self, task: frames.Task) -> None:
         get, clock, slots = self._get, time.perf_counter, self._slots
         if task.watched:
+            self._tell(task.block, 0, ())  # that it begins
             get = watched(get, lambda path: self._tell(task.block, done, path))
         indices, values = task.indices, list[Any]()
         append = values.append
