@@ -45,7 +45,7 @@ _ENGINE = [
     Mutant(
         "an item over which two workers died is not answered",
         "engines/process.py",
-        "            self._done.append((culprit, Failure(WorkerDied(why), worker.path)))\n",
+        "            self._done.append((culprit, Failure(WorkerDied(why), worker.path or ())))\n",
         "",
         _PROCESSES,
     ),
@@ -59,8 +59,8 @@ _ENGINE = [
     Mutant(
         "deaths between results are added up",
         "engines/process.py",
-        "        self._unlucky = 0\n        worker.path = ()\n",
-        "        worker.path = ()\n",
+        "        self._unlucky = 0\n        worker.path = None\n",
+        "        worker.path = None\n",
         _PROCESSES,
     ),
     Mutant(
