@@ -120,6 +120,21 @@ def test_all_can_be_closed(method: str) -> None:
     seqtools.close_all()  # twice does no harm
 
 
+def test_what_is_being_looked_at_is_among_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed, looked, rest = [], threading.Event(), Driver.rest
+
+    def look(driver: Driver) -> float | None:
+        listed.append(driver in list(watch()))
+        looked.set()
+        return rest(driver)
+
+    monkeypatch.setattr(Driver, "rest", look)
+    with seqtools.prefetch(seqtools.smap(abs, range(20)), 1) as p:
+        assert p[1] == 1
+        assert looked.wait(20)
+    assert all(listed)
+
+
 def test_one_thread_looks_after_all(looks: threading.Semaphore) -> None:
     made = [seqtools.prefetch(seqtools.smap(abs, range(20)), 1) for _ in range(5)]
     assert [p[1] for p in made] == [1] * 5

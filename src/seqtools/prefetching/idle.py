@@ -39,12 +39,28 @@ class Watch(Turns):
         self._owners: weakref.WeakSet[Owner] = weakref.WeakSet()
         self._calls: SimpleQueue[None] = SimpleQueue()  # may be put to by the garbage collector
         self._thread: threading.Thread | None = None
+        self._looked_at: Owner | None = None  # which is not among the owners for that time
 
     def __iter__(self) -> Iterator[Owner]:
         """Return an iterator over the owners that have workers, and perhaps some that had."""
         owners: list[Owner] = []
-        self._take_turn(lambda: owners.extend(self._owners))
+        self._take_turn(self._list, owners)
         return iter(owners)
+
+    def _list(self, owners: list[Owner]) -> None:
+        owners.extend(self._owners)
+        if self._looked_at is not None and self._looked_at not in self._owners:
+            owners.append(self._looked_at)
+
+    def _begin_with(self, owner: Owner) -> None:
+        # one that starts workers from here on adds itself again
+        self._owners.discard(owner)
+        self._looked_at = owner
+
+    def _end_with(self, owner: Owner, wait: float | None) -> None:
+        if wait is not None:
+            self._owners.add(owner)
+        self._looked_at = None
 
     def add(self, owner: Owner, *, timed: bool) -> bool:
         """Have it noted that `owner` has workers, and that it is to be looked after if `timed`.
@@ -83,12 +99,11 @@ class Watch(Turns):
         if self._thread is not threading.current_thread():
             return None  # who started it was interrupted before that was noted
         for owner in owners:
-            # one that starts workers from here on adds itself again
-            self._take_turn(self._owners.discard, owner)
+            self._take_turn(self._begin_with, owner)
             wait = owner.rest()
+            self._take_turn(self._end_with, owner, wait)
             if wait is not None:
                 waits.append(wait)
-                self._take_turn(self._owners.add, owner)
         first = min(waits, default=FOREVER)
         ended: bool = self._take_turn(self._over, first)
         return None if ended else first
