@@ -500,7 +500,7 @@ class ProcessEngine:
         block = worker.blocks[0]
         place, since = block.answered, worker.since
         if worker.leases is not None:
-            number, at, began = worker.leases.progress()
+            number, at, began = worker.leases.progress.read()
             if number == block.number and at >= place:
                 place, since = at, began
         return block.indices[place] if time.monotonic() - since > timeout else None

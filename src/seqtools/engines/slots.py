@@ -17,10 +17,8 @@ import ctypes
 import mmap
 import os
 import pickle
-import struct
 import sys
 import threading
-import time
 import weakref
 from collections import deque
 from contextlib import suppress
@@ -28,15 +26,14 @@ from typing import Any, NamedTuple
 
 from seqtools.engines import faults
 from seqtools.engines.heads import Damaged
+from seqtools.engines.progress import NBYTES, Progress
 
 if sys.platform != "win32":
     import resource  # now: later, there may be no descriptor to load it with
 
 _FLAGS = 1 << 20
 """Bytes for flags: a slot of 32 KB for each would be 32 GB."""
-_PROGRESS = struct.Struct("<IId")  # block, place in it, time as of time.monotonic()
-"""What a worker is at, in place of the last flags."""
-_MOST_SLOTS = _FLAGS - _PROGRESS.size
+_MOST_SLOTS = _FLAGS - NBYTES  # in place of the last flags is what a worker is at
 _TAKEN, _LENT = 1, 2
 _RUN = 1024
 """Flags that slots of one size have side by side, to be searched together."""
@@ -146,6 +143,7 @@ class Slots:
     def __init__(self, memory: mmap.mmap) -> None:
         self._memory = memory
         self._view = memoryview(memory)
+        self.progress = Progress(self._view[_MOST_SLOTS:_FLAGS])
         self._lock = threading.RLock()  # threads of user code may borrow, and the garbage collector
         self._used = _FLAGS  # bytes of the file that belong to some slot
         self._runs: dict[int, list[list[int]]] = {}  # by size: first flag, number of slots
@@ -227,10 +225,6 @@ class Slots:
         found.given = False
         data = self._view[place.offset : place.offset + place.nbytes]
         return self.put(data) or data
-
-    def note(self, block: int, place: int) -> None:
-        """Say that an item is being evaluated from now on, by its place in a block."""
-        _PROGRESS.pack_into(self._memory, _FLAGS - _PROGRESS.size, block, place, time.monotonic())
 
     def trim(self) -> None:
         """Give the memory of free slots back to the system."""
@@ -324,6 +318,7 @@ class Leases:
     def __init__(self, fd: int, size: int, budget: Budget) -> None:
         self._memory = _mapped(fd, size)
         self._view = memoryview(self._memory)
+        self.progress = Progress(self._view[_MOST_SLOTS:_FLAGS])
         self._budget = budget
         self._forks = len(_forks)
 
@@ -351,12 +346,6 @@ class Leases:
         lease, ref = _lease(self._memory, place, self._dropped)
         self._budget.note(ref)
         return lease
-
-    def progress(self) -> tuple[int, int, float]:
-        """Return the block that the worker is at, the place in it, and since when."""
-        at = _FLAGS - _PROGRESS.size
-        block, place, since = _PROGRESS.unpack_from(self._memory, at)
-        return block, place, since
 
     def retire(self) -> None:
         """Give back the memory of which there are no views, as no more values come."""

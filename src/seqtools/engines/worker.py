@@ -80,15 +80,15 @@ class Worker:
         append = values.append
         # without slots, what was answered last tells where it hangs
         hold = -1.0 if task.timed and slots is None else _HOLD
-        note = slots.note if task.timed and slots is not None else None
+        tell = slots.progress.tell if task.timed and slots is not None else None
         done = 0
         while done < len(indices):
             began = clock()
             until = began + hold
             try:
                 for i in indices[done:]:
-                    if note is not None:
-                        note(task.block, done + len(values))
+                    if tell is not None:
+                        tell(task.block, done + len(values))
                     append(get(i))
                     if clock() > until:
                         break
