@@ -322,7 +322,7 @@ def test_a_place_outside_of_the_memory_is_found_out(nbytes: int, offset: int, sl
     assert worker is not None
     place = worker.put(memoryview(b"\1" * 5000))
     assert place == Place(5000, slots._FLAGS, 0)
-    worker.note(0x01010101, 0)
+    worker.progress.tell(0x01010101, 0)
     with pytest.raises(Damaged, match="outside of the memory"):
         Leases(*made, Budget(0)).lease(Place(nbytes, offset, slot))
     os.close(made[0])

@@ -93,6 +93,25 @@ def test_who_evaluates_or_waits_is_not_idle(looks: threading.Semaphore) -> None:
     assert evaluated == list(range(6))
 
 
+def test_what_could_not_be_looked_at_is_looked_at_again(looks: threading.Semaphore) -> None:
+    p = seqtools.prefetch(seqtools.smap(abs, range(6)), 1, idle_timeout=3600)
+    assert p[0] == 0
+    driver = p._state.driver
+
+    def end_while_it_looks() -> None:
+        while looks.acquire(blocking=False):
+            pass
+        driver._drop()
+        watch().look()
+        assert looks.acquire(timeout=20)  # which could not be, as it is not its turn
+
+    driver._take_turn(end_while_it_looks)
+    thread = watch()._thread
+    assert thread is not None
+    thread.join(20)
+    assert not thread.is_alive()
+
+
 def test_without_a_limit_they_stay_and_nobody_looks_after_them() -> None:
     p = seqtools.prefetch(seqtools.smap(abs, range(6)), 2, idle_timeout=None)
     before = threading.active_count()

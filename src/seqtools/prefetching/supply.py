@@ -22,6 +22,8 @@ from seqtools.prefetching.window import Window
 _PATIENCE = 10.0
 """Seconds to wait for a turn. Arbitrary, long against the start of workers: it takes longer
 only where finalizers have threads wait for each other in a circle."""
+_SOON = 0.1
+"""Seconds until the workers are looked after again that could not be. Arbitrary."""
 SINGLY = (Failure, type(END))
 """Types of outcomes that are no values."""
 
@@ -114,7 +116,7 @@ class Supply(Turns):
         timeout = FOREVER if self._idle_timeout is None else self._idle_timeout
         left = self._take_turn(self._idle, timeout, seconds=0)
         if left is TAKEN:
-            return timeout  # they are being used
+            return min(timeout, _SOON)  # they are being used, or are being ended just now
         self._attend()
         self._end()
         return left  # type: ignore[no-any-return]
