@@ -21,7 +21,7 @@ class Lost(NamedTuple):
     pid: int | None
     number: int
     engine: int
-    held: tuple[int, ...]
+    held: Sequence[int]
     """The items that it may have died over."""
 
 
@@ -94,7 +94,7 @@ class Watched(ProcessEngine):
         super()._take(worker, result)
 
     def _lost(self, worker: Any, code: int) -> None:
-        held = tuple(worker.blocks[0].left()) if worker.blocks else ()
+        held = worker.blocks[0].left() if worker.blocks else ()
         lost = Lost(time.monotonic(), pid_of(worker), worker.number, id(self), held)
         self._diary.lost.append(lost)
         super()._lost(worker, code)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from seqtools.engines import forking, slots
+from seqtools.engines import slots
 from tests.leaks import descendants
 
 
@@ -21,7 +21,7 @@ class Holding(NamedTuple):
 
     time: float
     memory: float
-    """MB: what is private to each process, and the pages of slots."""
+    """MB: what is no file, and the pages of slots."""
     slots: float
     """MB of it in slots."""
     descriptors: int
@@ -52,7 +52,7 @@ class Pages:
                 made.add(self._memory, os.dup(fd))
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(forking, "Leases", Known)
+            patch.setattr(slots, "Leases", Known)
             yield
 
     def add(self, memory: mmap, fd: int) -> None:
@@ -82,21 +82,29 @@ class Pages:
 def look(pages: Pages) -> Holding:
     """Return what is held now."""
     pids = [os.getpid(), *descendants("self")]
-    found = [status for pid in pids if (status := _status(pid))]
-    private = sum(int(status["RssAnon"].split()[0]) for status in found) / 1e3
+    found = [each for pid in pids if (each := _process(pid))]
+    memory = sum(each[0] for each in found) / 1e3
+    threads = sum(each[1] for each in found)
     mapped = pages.megabytes
     fds = len(os.listdir("/proc/self/fd")) - pages.count
-    threads = sum(int(status["Threads"]) for status in found)
-    return Holding(time.monotonic(), private + mapped, mapped, fds, threads, len(found))
+    return Holding(time.monotonic(), memory + mapped, mapped, fds, threads, len(found))
 
 
-def _status(pid: int) -> dict[str, str]:
-    """Return what the system says of a process, nothing if it has ended."""
-    with suppress(OSError):
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-        status = dict(line.split(":", 1) for line in lines if ":" in line)
-        return status if "RssAnon" in status else {}
-    return {}
+def _process(pid: int) -> tuple[int, int] | None:
+    """Return the memory in kB and the threads of a process, `None` if it has ended.
+
+    Of pages that processes share since they were forked, each has its part: else one worker
+    more or less would seem to be 20 MB.
+    """
+    with suppress(OSError, KeyError):
+        memory = _entries(f"/proc/{pid}/smaps_rollup")["Pss_Anon"]
+        return int(memory.split()[0]), int(_entries(f"/proc/{pid}/status")["Threads"])
+    return None
+
+
+def _entries(path: str) -> dict[str, str]:
+    lines = Path(path).read_text().splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line)
 
 
 def growth(held: Sequence[Holding]) -> dict[str, float]:
