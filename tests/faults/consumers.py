@@ -47,20 +47,33 @@ def load():
 def evaluate(x):
     return x
 
+start = None
+
 def keep_the_lock():
     ctypes.PyDLL(None).pause()
 """
 
 _READ = """
 p = seqtools.prefetch(
-    seqtools.smap(Stage(), range(40)), 2, "process", max_cached=8, start_method=start_method
+    seqtools.smap(Stage(), range(40)),
+    2,
+    "process",
+    max_cached=8,
+    start_method=start_method,
+    start_hook=start,
 )
 p._hint(None, range(8))  # so that they begin, and nobody waits for them
 """
 
 WAITING = """
+def start():
+    send(begun)
+"""
+
+_WAIT = """
 items = iter(p)
 next(items)
+wait(begun), wait(begun)  # until both workers are there
 """
 
 EVALUATING = """
@@ -144,8 +157,8 @@ class Consumer:
         self.begun, self.gate = fifo(), fifo()
         self._ready, self._go = fifo(), fifo()
         self._forks = forks
-        parts = (_BEGIN, doing, _READ) if doing != WAITING else (_BEGIN, _READ, doing)
-        code = "".join((*parts, _FORK if forks else "", _END, textwrap.dedent(end)))
+        wait, fork = _WAIT if doing == WAITING else "", _FORK if forks else ""
+        code = "".join((_BEGIN, doing, _READ, wait, fork, _END, textwrap.dedent(end)))
         fifos = (self.begun, self.gate, self._ready, self._go)
         self.program = subprocess.Popen(
             [sys.executable, "-c", code, *(str(each.path) for each in fifos), start_method],
