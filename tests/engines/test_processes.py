@@ -551,7 +551,7 @@ def test_a_failure_while_nobody_receives_is_told(monkeypatch: pytest.MonkeyPatch
     engine: Any = p._state.driver._engine
     with monkeypatch.context() as patch:
         patch.setattr(engine, "_handle", fails)
-        engine._unkept.wait()
+        engine._keeper.ended.wait()
     while len(seen) < 100:
         try:
             seen.append(next(items))

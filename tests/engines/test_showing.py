@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 import seqtools
-from seqtools.engines import process, showing
+from seqtools.engines import keeping, showing
+from seqtools.engines.process import ProcessEngine
 from tests.engines.engines import OPTIONS
 from tests.engines.fifo import Fifo
 from tests.engines.shown import lines_of, say, shown
@@ -191,7 +192,7 @@ def test_what_is_left_is_shown_at_the_end_of_the_program(first: str) -> None:
         "items = iter(p)\n"
         "print('got', next(items))\n"
         "while p._load().busy:\n"
-        "    p._state.driver._engine._keeper.join(0.01)\n"
+        "    p._state.driver._engine._keeper.thread.join(0.01)\n"
         "print('end')\n"
     )
     done = subprocess.run(
@@ -211,11 +212,11 @@ def test_nothing_is_fetched_while_too_much_waits_to_be_shown(
         gate.wait()
         return i
 
-    engine = process.ProcessEngine(None, get, 1, start_method="fork")
-    poll, wait = engine._crew.poll, engine._stopping.wait
+    engine = ProcessEngine(None, get, 1, start_method="fork")
+    poll, wait = engine._crew.poll, engine._keeper.stopping.wait
 
     def polling(seconds: float) -> Any:
-        if threading.current_thread() is engine._keeper:
+        if threading.current_thread() is engine._keeper.thread:
             polled.set()
         return poll(seconds)
 
@@ -224,8 +225,8 @@ def test_nothing_is_fetched_while_too_much_waits_to_be_shown(
         return wait(seconds)
 
     monkeypatch.setattr(engine._crew, "poll", polling)
-    monkeypatch.setattr(engine._stopping, "wait", looking)
-    monkeypatch.setattr(process, "MOST", 0)
+    monkeypatch.setattr(engine._keeper.stopping, "wait", looking)
+    monkeypatch.setattr(keeping, "MOST", 0)
     showing.said.append("a line\n")
     engine.submit([5])
     for _ in range(4):

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import seqtools
-from seqtools.engines import process
+from seqtools.engines import timeouts
 from seqtools.engines.process import ProcessEngine
 from seqtools.errors import WorkerStartError
 from tests.engines.fifo import Fifo
@@ -131,7 +131,7 @@ def test_workers_outlive_the_thread_that_started_them(family: Family) -> None:
 def test_a_start_that_hangs_is_an_error_where_there_is_a_timeout(
     start_method: str, where: str, fifo: MakeFifo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "_START_SECONDS", 0.5)
+    monkeypatch.setattr(timeouts, "_START_SECONDS", 0.5)
     begun, gate = fifo(), fifo()
 
     def hook() -> None:

@@ -15,6 +15,10 @@ that work goes on, and that no worker waits because its pipe is full.
 When a worker dies, what it had finished is delivered, and the rest is evaluated again.
 One of the items that it had begun may be the cause, so these are given out one by one,
 and the one at which a worker dies again is an error.
+
+The engine gives out work and has the workers that it should. What they send is for the
+`Taker`, which also keeps what is done; their ends are for `Deaths`, and items that take too
+long for `Timeouts`.
 """
 
 import os
@@ -22,38 +26,25 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
 from typing import Any
 
-from seqtools import recording
 from seqtools.engines import faults, frames
-from seqtools.engines.base import AHEAD, END, PAUSE
-from seqtools.engines.crews import Crew, Ended, Member, Results
+from seqtools.engines.base import AHEAD, PAUSE
+from seqtools.engines.crews import Ended, Member, Results
 from seqtools.engines.dealing import Dealer
-from seqtools.engines.forking import Forking
+from seqtools.engines.deaths import Deaths
 from seqtools.engines.grouping import GroupOf
-from seqtools.engines.heads import Damaged
-from seqtools.engines.launch import Child, Launcher, launch, meaning
+from seqtools.engines.hiring import made_crew
+from seqtools.engines.keeping import Keeper
 from seqtools.engines.shipping import Loader, Pickled, Pipeline
-from seqtools.engines.shortage import start_thread, told
-from seqtools.engines.showing import MOST, said
-from seqtools.engines.slots import Budget, Place
-from seqtools.engines.spawning import Spawning
-from seqtools.engines.template import fork_template
+from seqtools.engines.shortage import told
+from seqtools.engines.slots import Budget
+from seqtools.engines.taking import Taker
+from seqtools.engines.timeouts import Timeouts
 from seqtools.engines.worker import MODES
-from seqtools.errors import Failure, ItemTimeout, WorkerDied, WorkerStartError, seterr, summary
+from seqtools.errors import WorkerStartError, seterr
 
 _NO_START = "worker processes could not be started"
-_KEEPER_SECONDS = 0.01
-"""How long the receiver must be away for the keeper to take over."""
-_START_SECONDS = 60.0
-"""How long a worker may take to start where items may take only so long. Arbitrary: to import
-large libraries from a slow disk takes half of it."""
-_SLOWER = 10
-"""So many times as long as others, and a second, a worker may take to start. Arbitrary."""
-_ABOUT_NO_ITEM = frozenset({frames.READY, frames.UNABLE, frames.STAGE})
-_MOST_DEATHS = 3
-"""Deaths for each worker, in a row and without a result, to give up after. Arbitrary."""
 
 
 class ProcessEngine:
@@ -75,69 +66,45 @@ class ProcessEngine:
         begin_with: int | None = None,
     ) -> None:
         self._lock = threading.RLock()  # the garbage collector may close at any point
-        self._dealer = Dealer(group_of)
-        self._done: list[tuple[int, Any]] = []
         self._fatal: WorkerStartError | None = None
         self._warned = False
         self._closed = False
-        self._receiving = False
-        self._heard = False  # something is printed, and nobody was told
-        self._received = 0
         self._mode = 0  # how errors are to be reported
-        self._slowest: float | None = None  # start of a worker, in seconds
-        self._unlucky = 0  # workers that died since the last result
-        self._nworkers = nworkers  # at most
         self._wanted = nworkers if begin_with is None else begin_with
-        self.spent = 0.0
-        """Seconds that workers have taken for what they have answered."""
-        self.answered = 0
-        """Items that they have answered."""
-        self.deaths = 0
-        """Workers that have died."""
         self._workers: list[Member] = []
         self._hints = hints
-        self._timeout = timeout
         self._payload: int | None = None
-        self._loader = Loader([])
+        loader = Loader([])
         if start_method != "fork":  # what cannot be pickled is known before anything starts
             shipment = (pickled or Pickled(source, get, start_hook, hints)).shipped()
-            self._payload, self._loader = shipment.fd, Loader(shipment.by_value)
+            self._payload, loader = shipment.fd, Loader(shipment.by_value)
         self._budget = Budget(most_kept)
+        pipeline: Pipeline = (get, hints, [])
         try:
             with told(_NO_START):
-                self._crew = self._made_crew(start_method, (get, hints, []), start_hook)
+                self._crew = made_crew(
+                    start_method, pipeline, start_hook, self._payload, nworkers, self._budget
+                )
         except BaseException:
             if self._payload is not None:
                 os.close(self._payload)
             raise
-        self._busy = threading.Event()
-        self._stopping = threading.Event()
-        self._unkept = threading.Event()
-        self._keeper = threading.Thread(target=self._keep, name="seqtools-keeper", daemon=True)
+        self._dealer = dealer = Dealer(group_of)
+        self._taker = taker = Taker(dealer, loader, self._crew, timed=timeout is not None)
+        self._deaths = Deaths(dealer, taker, self._crew, nworkers)
+        self._timeouts: Timeouts | None = None
+        self._patience = PAUSE  # for how long to wait at a stretch, in seconds
+        if timeout is not None:
+            self._timeouts = Timeouts(timeout, dealer, taker, self._crew)
+            self._patience = min(PAUSE, self._timeouts.patience)
+        self._keeper = Keeper(self._go_on, self._give_up)
         try:
             with told(_NO_START):
                 self._start()
-            start_thread(self._keeper)
+            self._keeper.start()
         except BaseException:
             self.close()
             raise
-
-    def _made_crew(self, start_method: str, pipeline: Pipeline, hook: Any) -> Crew:
-        payload = self._payload
-        if payload is None:
-            if not hasattr(os, "fork"):
-                message = "start_method='fork' needs fork(), which this system lacks"
-                raise WorkerStartError(message)
-            return Forking(
-                lambda control, ours: Child(fork_template(control, pipeline, hook, ours)),
-                self._nworkers,
-                self._budget,
-            )
-        if start_method == "spawn" or not Forking.possible():
-            return Spawning(payload)
-        return Forking(
-            lambda control, _: launch(control, payload), self._nworkers, self._budget, Launcher()
-        )
 
     # What an engine does
 
@@ -148,8 +115,7 @@ class ProcessEngine:
             self._dealer.add(indices, first=first)
             if not self._dealer.full and self._fatal is None:
                 self._deal()
-        if not self._busy.is_set():
-            self._busy.set()
+        self._keeper.wake()
 
     def cancel(self, indices: Collection[int]) -> Collection[int]:
         """Return those of `indices` that no worker was given."""
@@ -161,25 +127,26 @@ class ProcessEngine:
         if self._budget.exceeded and not self._warned:
             self._warned = True
             self._warn_of_copies()
-        self._receiving = True
+        taker, keeper = self._taker, self._keeper
+        keeper.receiving = True
         try:
             while True:
                 with self._lock:
-                    if self._done or self._closed or (wait and self._heard):
-                        done, self._done = self._done, []
-                        self._heard = False
+                    if taker.done or self._closed or (wait and taker.heard):
+                        done, taker.done = taker.done, []
+                        taker.heard = False
                         return done
                     if self._fatal is not None:
                         raise self._fatal
-                polled = self._crew.poll(self._patience() if wait else 0)
+                polled = self._crew.poll(self._patience if wait else 0)
                 with self._lock:
                     self._handle(polled)
                     if not wait:
-                        done, self._done = self._done, []
+                        done, taker.done = taker.done, []
                         return done
         finally:
-            self._received += 1
-            self._receiving = False
+            keeper.received += 1
+            keeper.receiving = False
 
     def withdraw(self) -> list[int]:
         """Return what no worker was given, which is not going to come back.
@@ -223,22 +190,18 @@ class ProcessEngine:
             self._closed = True
             faults.reach("consumer-close")
             self._dealer.clear()
-            self._done = []
+            self._taker.done = []
             workers, self._workers = self._workers, []
             for worker in workers:
                 if worker.attached and not worker.keeps:
-                    self._overhear(worker)
+                    self._taker.overhear(worker)
             self._crew.stop(workers)
             faults.reach("consumer-closed")
-        self._stopping.set()
-        self._busy.set()
-        if self._keeper.is_alive() and threading.get_ident() != self._keeper.ident:
-            # not join(): called by the end of a thread, it would make a dummy of that one
-            self._unkept.wait()
+        self._keeper.end()
         self._crew.wait()
         for worker in workers:
             if worker.keeps:
-                self._overhear(worker)
+                self._taker.overhear(worker)
         if self._payload is not None:
             os.close(self._payload)
 
@@ -250,6 +213,21 @@ class ProcessEngine:
     def nworkers(self) -> int:
         """The number of workers."""
         return self._wanted
+
+    @property
+    def spent(self) -> float:
+        """Seconds that workers have taken for what they have answered."""
+        return self._taker.spent
+
+    @property
+    def answered(self) -> int:
+        """Items that they have answered."""
+        return self._taker.answered
+
+    @property
+    def deaths(self) -> int:
+        """Workers that have died."""
+        return self._deaths.count
 
     def _warn_of_copies(self) -> None:
         message = (
@@ -277,7 +255,7 @@ class ProcessEngine:
             # an item that may do harm is not to do it in a thread that reads ahead
             hinted = self._hints is not None and not block.alone
             ahead = self._dealer.ahead(worker, block, AHEAD) if hinted else ()
-            timed = self._timeout is not None
+            timed = self._timeouts is not None
             task = frames.task(
                 block.number, block.indices, self._mode, ahead, timed=timed, watched=block.alone
             )
@@ -301,125 +279,19 @@ class ProcessEngine:
                 for event in self._crew.events(polled):
                     if isinstance(event, Results):
                         if event.worker.attached:
-                            self._read(event.worker)
+                            self._taker.read(event.worker)
                     elif isinstance(event, Ended):
                         self._replace(event.worker, event.code)
                     else:
                         self._replace_all(event.code)
-                if self._timeout is not None:
-                    self._end_overdue(self._timeout)
+                if self._timeouts is not None:
+                    self._timeouts.end_overdue(self._workers)
         except WorkerStartError as error:
             self._fatal = error
         if not self._closed and self._fatal is None:
             if len(self._workers) > self._wanted:
                 self._fit()
             self._deal()
-
-    # Taking results
-
-    def _read(self, worker: Member) -> None:
-        results, more = worker.reader.read()
-        if faults.armed:
-            faults.reach("consumer-read")
-        try:
-            for result in results:
-                self._take(worker, result)
-        except Damaged as damage:
-            worker.reader.damage = str(damage)
-        if not more or worker.reader.damage is not None:
-            # It is dead, which is going to be told, or has closed its pipe or sent what cannot
-            # be, and is of no use.
-            self._crew.dismiss(worker)
-
-    def _take(self, worker: Member, result: frames.Result) -> None:
-        if result.kind == frames.PRINTED:
-            self._hear(worker, result)
-            return
-        if (result.kind in {frames.READY, frames.UNABLE}) == worker.ready:
-            raise Damaged(f"a message of kind {result.kind} comes too early or too late")
-        if result.kind in _ABOUT_NO_ITEM:
-            self._note(worker, result)
-            return
-        block = worker.blocks[0] if worker.blocks else None
-        if block is None or (result.block, result.done) != (block.number, block.answered):
-            raise Damaged("a message answers what was not asked")
-        if result.count > len(block.indices) - block.answered:
-            raise Damaged("a message has more items than were asked for")
-        parts = [self._part(worker, part) for part in result.parts]
-        self._unlucky = 0
-        worker.path = None
-        indices = self._dealer.answered(worker, result.count, result.seconds)
-        self.spent += result.seconds
-        self.answered += result.count
-        if self._timeout is not None:
-            worker.since = time.monotonic()
-        try:
-            self._done += zip(indices, self._outcomes(result, parts), strict=True)
-        except Exception as error:  # noqa: BLE001 -- code of users may raise anything
-            if len(indices) > 1:  # evaluate again, so that each has a message of its own
-                self._dealer.suspect(indices)
-                return
-            message = f"item {indices[0]} cannot be loaded from a worker process: {summary(error)}"
-            kind = MemoryError if isinstance(error, MemoryError) else TypeError
-            failed = kind(message)
-            failed.__cause__ = error
-            self._done.append((indices[0], Failure(failed)))
-
-    def _hear(self, worker: Member, result: frames.Result) -> None:
-        """Take what a worker has printed."""
-        text, place = self._part(worker, result.parts[0]), result.block
-        worker.heard.add(text, begins=bool(place & frames.BEGINS), ends=bool(place & frames.ENDS))
-        self._heard = True
-
-    def _overhear(self, worker: Member) -> None:
-        """Take what a worker has printed, and nothing else, as it is going to be let go of."""
-        with suppress(OSError, MemoryError, Damaged):
-            for result in worker.reader.read()[0]:
-                if result.kind == frames.PRINTED:
-                    self._hear(worker, result)
-        worker.heard.end()
-
-    def _note(self, worker: Member, result: frames.Result) -> None:
-        """Take note of what a worker tells about itself."""
-        if result.kind == frames.READY:
-            worker.ready = True
-            worker.since = time.monotonic()
-            self._slowest = max(self._slowest or 0.0, worker.since - worker.hired)
-            return
-        body = self._part(worker, result.parts[0])
-        if result.kind == frames.UNABLE:
-            raise frames.refusal(body)
-        try:
-            worker.path = self._loader.loads(body)
-        except Exception as error:
-            raise Damaged("a message about a stage is none") from error
-
-    def _outcomes(self, result: frames.Result, parts: list[memoryview]) -> list[Any]:
-        if result.kind == frames.END:
-            return [END]
-        if result.missing:
-            raise MemoryError(f"no {result.missing >> 20:,} MB for what was sent")
-        began = time.perf_counter_ns() if recording.active else 0
-        loaded: list[Any] = self._loader.loads(parts[0], parts[1:])
-        if began:
-            recording.note(recording.LOAD, result.count, sum(map(len, parts)), began)
-        if faults.armed:
-            faults.reach("consumer-loaded")
-        if result.kind == frames.FAILURE:
-            return [Failure(*loaded)]
-        if len(loaded) != result.count:
-            raise ValueError(f"there are {len(loaded)} values for {result.count} items")
-        return loaded
-
-    @staticmethod
-    def _part(worker: Member, part: memoryview | Place) -> memoryview:
-        if not isinstance(part, Place):
-            return part
-        if worker.leases is None:
-            raise Damaged("a value is said to be in memory that there is not")
-        return worker.leases.lease(part)
-
-    # Deaths
 
     def _replace(self, worker: Member, code: int) -> None:
         if worker in self._workers:
@@ -435,101 +307,21 @@ class ProcessEngine:
             self._start()
 
     def _lost(self, worker: Member, code: int) -> None:
-        """Take back what a worker that died has not answered."""
-        self.deaths += 1
-        if worker.attached:
-            self._read(worker)  # what it had finished
-        worker.heard.end()
-        self._crew.let_go(worker)
-        alone = bool(worker.blocks) and worker.blocks[0].alone
-        began = worker.ready and not (alone and worker.path is None)
-        culprit = self._dealer.died(worker, began=began)
-        faults.reach("consumer-lost")
-        damage = worker.reader.damage
-        how = meaning(code) if damage is None else f"what it sent was damaged, as {damage}"
-        if culprit is not None:
-            why = f"a worker process died twice while it evaluated item {culprit}: {how}"
-            self._done.append((culprit, Failure(WorkerDied(why), worker.path or ())))
-            self._unlucky = 0
-        self._unlucky += 1
-        if self._unlucky > _MOST_DEATHS * self._nworkers:
-            message = f"worker processes end before they evaluate anything: {how}"
-            self._fatal = WorkerStartError(message)
+        self._fatal = self._deaths.settle(worker, code) or self._fatal
 
-    # Items that take too long
+    # While the receiver is away, by the keeper
 
-    def _patience(self) -> float:
-        """Return for how long to wait at a stretch, in seconds."""
-        return PAUSE if self._timeout is None else min(PAUSE, max(self._timeout / 8, 0.001))
-
-    def _end_overdue(self, timeout: float) -> None:
-        """Have workers replaced that are at an item for longer than `timeout`."""
-        for worker in self._workers:
-            if not worker.ready:
-                self._hurry(worker)
-            elif self._overdue(worker, timeout) is not None:
-                self._read(worker)  # what it has answered before, or by now
-                culprit = self._overdue(worker, timeout)
-                if culprit is not None and worker.attached:
-                    self._dealer.gave_up(worker, culprit)
-                    message = (
-                        f"item {culprit} took longer than timeout={timeout:g} seconds in "
-                        f"worker process {worker.number}, which was replaced"
-                    )
-                    self._done.append((culprit, Failure(ItemTimeout(message))))
-                    self._unlucky = 0
-                    self._crew.dismiss(worker)
-
-    def _hurry(self, worker: Member) -> None:
-        """Have a worker replaced that takes too long to start."""
-        took = time.monotonic() - worker.hired
-        if took > _START_SECONDS:
-            message = (
-                f"worker process {worker.number} was not ready after {_START_SECONDS:g} "
-                "seconds: start_hook, or loading the pipeline, hangs"
-            )
-            raise WorkerStartError(message)
-        if self._slowest is not None and took > 1 + _SLOWER * self._slowest and worker.attached:
-            self._crew.dismiss(worker)
-
-    @staticmethod
-    def _overdue(worker: Member, timeout: float) -> int | None:
-        """Return the item that a worker is at, if that takes too long."""
-        if not worker.blocks:
-            return None
-        block = worker.blocks[0]
-        place, since = block.answered, worker.since
-        if worker.leases is not None:
-            number, at, began = worker.leases.progress.read()
-            if number == block.number and at >= place:
-                place, since = at, began
-        return block.indices[place] if time.monotonic() - since > timeout else None
-
-    # While the receiver is away
-
-    def _keep(self) -> None:
-        try:
-            self._keep_on()
-        except BaseException as error:  # noqa: BLE001 -- told to who receives next
-            self._fatal = WorkerStartError(f"reading results while nobody waits failed: {error!r}")
-            self._fatal.__cause__ = error
-        finally:
-            self._unkept.set()
-
-    def _keep_on(self) -> None:
-        seen = -1
-        while not self._closed:
-            self._busy.wait()
-            if self._stopping.wait(_KEEPER_SECONDS):
+    def _go_on(self) -> None:
+        """Do for a moment what `receive` does, but for returning something."""
+        with self._lock:
+            if not self._dealer and not any(w.blocks for w in self._workers):
+                self._keeper.rest()
                 return
-            if self._receiving or self._received != seen or len(said) > MOST:
-                seen = self._received
-                continue
-            with self._lock:
-                if not self._dealer and not any(w.blocks for w in self._workers):
-                    self._busy.clear()
-                    continue
-            polled = self._crew.poll(min(0.05, self._patience()))
-            with self._lock:
-                if not self._receiving and not self._closed:
-                    self._handle(polled)
+        polled = self._crew.poll(min(0.05, self._patience))
+        with self._lock:
+            if not self._keeper.receiving and not self._closed:
+                self._handle(polled)
+
+    def _give_up(self, error: WorkerStartError) -> None:
+        """Have `receive` raise `error`."""
+        self._fatal = error

@@ -12,6 +12,7 @@ import pytest
 
 from seqtools.engines import frames
 from seqtools.engines.process import ProcessEngine
+from seqtools.engines.taking import Taker
 
 
 class Lost(NamedTuple):
@@ -48,6 +49,19 @@ class Diary:
 
 
 _diary = Diary()
+
+
+class Noting(Taker):
+    """Takes note of when workers begin to work."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._diary = _diary
+        super().__init__(*args, **options)
+
+    def _take(self, worker: Any, result: frames.Result) -> None:
+        if result.kind == frames.READY:
+            self._diary.ready.append((time.monotonic(), worker.number))
+        super()._take(worker, result)
 
 
 class Watched(ProcessEngine):
@@ -87,11 +101,6 @@ class Watched(ProcessEngine):
             self._diary.engines.remove(self)
 
     # What an engine takes notice of; the lock is held
-
-    def _take(self, worker: Any, result: frames.Result) -> None:
-        if result.kind == frames.READY:
-            self._diary.ready.append((time.monotonic(), worker.number))
-        super()._take(worker, result)
 
     def _lost(self, worker: Any, code: int) -> None:
         held = worker.blocks[0].left() if worker.blocks else ()
@@ -139,6 +148,7 @@ def watched() -> Iterator[Diary]:
     before, _diary = _diary, Diary()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("seqtools.engines.process.ProcessEngine", Watched)
+        patch.setattr("seqtools.engines.process.Taker", Noting)
         try:
             yield _diary
         finally:

@@ -1,0 +1,77 @@
+"""Items that take longer than `timeout`, and workers that take too long to start."""
+
+import time
+from collections.abc import Iterable
+
+from seqtools.engines.crews import Crew, Member
+from seqtools.engines.dealing import Dealer
+from seqtools.engines.taking import Taker
+from seqtools.errors import Failure, ItemTimeout, WorkerStartError
+
+_START_SECONDS = 60.0
+"""How long a worker may take to start where items may take only so long. Arbitrary: to import
+large libraries from a slow disk takes half of it."""
+_SLOWER = 10
+"""So many times as long as others, and a second, a worker may take to start. Arbitrary."""
+
+
+class Timeouts:
+    """Has workers replaced that are at something for too long.
+
+    Args:
+        timeout: Seconds that an item may take.
+        dealer: Takes back the work of a worker that is given up.
+        taker: Takes what such a worker has answered, and the item that took too long.
+        crew: Ends it.
+    """
+
+    def __init__(self, timeout: float, dealer: Dealer, taker: Taker, crew: Crew) -> None:
+        self._timeout, self._dealer, self._taker, self._crew = timeout, dealer, taker, crew
+        self.patience = max(timeout / 8, 0.001)
+        """For how long not to look at a stretch, in seconds."""
+
+    def end_overdue(self, workers: Iterable[Member]) -> None:
+        """Have those of `workers` end, to be replaced, that take too long.
+
+        Raises:
+            WorkerStartError: If one does not even start.
+        """
+        for worker in workers:
+            if not worker.ready:
+                self._hurry(worker)
+            elif self._overdue(worker) is not None:
+                self._taker.read(worker)  # what it has answered before, or by now
+                culprit = self._overdue(worker)
+                if culprit is not None and worker.attached:
+                    self._dealer.gave_up(worker, culprit)
+                    message = (
+                        f"item {culprit} took longer than timeout={self._timeout:g} seconds in "
+                        f"worker process {worker.number}, which was replaced"
+                    )
+                    self._taker.fail(culprit, Failure(ItemTimeout(message)))
+                    self._crew.dismiss(worker)
+
+    def _hurry(self, worker: Member) -> None:
+        """Have a worker replaced that takes too long to start."""
+        took = time.monotonic() - worker.hired
+        if took > _START_SECONDS:
+            message = (
+                f"worker process {worker.number} was not ready after {_START_SECONDS:g} "
+                "seconds: start_hook, or loading the pipeline, hangs"
+            )
+            raise WorkerStartError(message)
+        slowest = self._taker.slowest
+        if slowest is not None and took > 1 + _SLOWER * slowest and worker.attached:
+            self._crew.dismiss(worker)
+
+    def _overdue(self, worker: Member) -> int | None:
+        """Return the item that a worker is at, if that takes too long."""
+        if not worker.blocks:
+            return None
+        block = worker.blocks[0]
+        place, since = block.answered, worker.since
+        if worker.leases is not None:
+            number, at, began = worker.leases.progress.read()
+            if number == block.number and at >= place:
+                place, since = at, began
+        return block.indices[place] if time.monotonic() - since > self._timeout else None
