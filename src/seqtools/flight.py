@@ -170,7 +170,7 @@ def _wait(flight: _Flight) -> bool:
     try:
         with _waits.lock:
             other: _Flight | None = flight
-            while other is not None:
+            while other is not None and not other.ended:  # who waits for that is about to go on
                 if other.leader == me:
                     return False
                 other = _waits.flights.get(other.leader)

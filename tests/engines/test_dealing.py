@@ -128,8 +128,8 @@ def work(dealer: Dealer, *hands: Hand) -> list[list[int]]:
     return given
 
 
-def slow_items(group_of: GroupOf | None = tens) -> Dealer:
-    dealer = Dealer(group_of)
+def slow_items(group_of: GroupOf | None = tens, *, hinted: bool = False) -> Dealer:
+    dealer = Dealer(group_of, hinted=hinted)
     dealer._seconds = 0.01
     return dealer
 
@@ -184,6 +184,45 @@ def test_workers_are_told_of_groups_of_their_own() -> None:
     assert len(told[id(a)]) > 2
 
 
+def test_what_workers_read_ahead_is_set_aside_for_them() -> None:
+    dealer, a, b = slow_items(None, hinted=True), Hand(), Hand()
+    dealer.add(range(100))
+    told: dict[int, set[int]] = {id(a): set(), id(b): set()}
+    given: dict[int, list[int]] = {id(a): [], id(b): []}
+    for _ in range(15):
+        for hand, block in dealer.deal([a, b]):
+            told[id(hand)].update(dealer.ahead(hand, block, 16))
+        for hand in (a, b):
+            given[id(hand)] += answer(dealer, hand, 0.01)
+    assert not told[id(a)] & told[id(b)]
+    assert [len(each) for each in told.values()] == [24, 24]  # 15, another queued, and 8 ahead
+    assert given[id(a)] == list(range(0, 30, 2))  # by turns, so that none comes late
+    assert given[id(b)] == list(range(1, 30, 2))
+
+
+def test_what_is_set_aside_for_a_busy_worker_is_taken_by_others() -> None:
+    dealer, a, b = slow_items(None, hinted=True), Hand(), Hand()
+    dealer.add(range(10))
+    list(dealer.deal([a, b]))
+    given = []
+    while b.blocks:
+        given += answer(dealer, b, 0.01)
+        list(dealer.deal([a, b]))
+    assert given == [1, 3, 5, 7, 9, 8, 6]  # first its own, then from the end
+    assert [list(block.indices) for block in a.blocks] == [[0], [2], [4]]
+
+
+def test_what_was_set_aside_for_who_is_gone_is_dealt_first() -> None:
+    dealer, a, b = slow_items(None, hinted=True), Hand(), Hand()
+    dealer.add(range(30))
+    list(dealer.deal([a, b]))
+    for hand in (a, b):
+        assert dealer.died(hand, began=False) is None
+    dealer.cancel(range(6))  # what these were given
+    given = work(dealer, Hand(), Hand())
+    assert given == [list(range(6, 30, 2)), list(range(7, 30, 2))]
+
+
 def test_an_item_that_shares_with_two_groups_ends_all_groups() -> None:
     def group_of(i: int) -> tuple[int | None, range]:
         return (None, range(i, i + 1)) if i == 30 else tens(i)
@@ -230,11 +269,12 @@ def test_after_items_that_share_nothing_others_are_not_looked_at() -> None:
         max_size=60,
     ),
     st.sampled_from([None, tens, lambda i: (i % 3, range(i, i + 1))]),
+    st.booleans(),
 )
 def test_every_index_is_answered_dropped_or_to_blame(  # noqa: C901, PLR0912 -- one for each event
-    events: list[tuple[str, int]], group_of: GroupOf | None
+    events: list[tuple[str, int]], group_of: GroupOf | None, hinted: bool
 ) -> None:
-    dealer, hands = Dealer(group_of), [Hand(), Hand(), Hand()]
+    dealer, hands = Dealer(group_of, hinted=hinted), [Hand(), Hand(), Hand()]
     due: list[int] = []
     following = 0
     for event, n in events:
@@ -252,6 +292,7 @@ def test_every_index_is_answered_dropped_or_to_blame(  # noqa: C901, PLR0912 -- 
                 due.remove(i)
         elif event == "die":
             culprit = dealer.died(hand, began=n > 2)
+            hands[n % 3] = Hand()
             if culprit is not None:
                 due.remove(culprit)
         deal = dealer.deal(hands)

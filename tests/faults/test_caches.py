@@ -182,6 +182,31 @@ def test_who_is_waited_for_need_not_wait_for_its_turn(
 
 
 @pytest.mark.usefixtures("turns")
+def test_who_waited_for_a_turn_that_has_ended_is_not_overtaken(
+    waiting: threading.Semaphore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_one, evaluated, wait = threading.Event(), [], flight._Flight.wait
+
+    def load(i: int) -> int:
+        evaluated.append(i)
+        if i == 1:
+            at_one.set()
+            come(waiting, 1)  # the other one, for its turn
+        return i
+
+    def late(self: flight._Flight) -> None:
+        wait(self)
+        if 2 in cached._state[1]:
+            come(waiting, 1)  # this one, for what the other one is going to evaluate
+
+    cached: LazySequence[int] = add_cache(smap(load, range(3)), 3)
+    monkeypatch.setattr(flight._Flight, "wait", late)
+    found = together(lambda: [cached[1], cached[2]], lambda: at_one.wait(LONG) and cached[2])
+    assert found == [[1, 2], 2]
+    assert evaluated == [1, 2]
+
+
+@pytest.mark.usefixtures("turns")
 def test_otherwise_one_thread_at_a_time_is_in_a_stage(waiting: threading.Semaphore) -> None:
     inside, first = [], [True]
 

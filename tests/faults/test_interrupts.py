@@ -1,14 +1,17 @@
 """Ctrl-C, or what signal handlers raise, at any moment: nothing is lost, repeated or left."""
 
 import ctypes
+import os
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import pytest
 
 import seqtools
 from seqtools.engines import faults
+from seqtools.engines.pipes import Poller
 from tests.engines.engines import OPTIONS
 from tests.engines.fifo import Fifo
 from tests.faults.intruders import ENGINES, Intruder, everywhere
@@ -274,6 +277,20 @@ def test_an_interrupt_at_a_place_of_an_engine_loses_nothing(method: str, step: i
     for intruder in everywhere(read, interrupt, 7, step, ENGINES):
         assert len(readers[-1].caught) == intruder.came
     assert len(readers) > 2
+
+
+def test_an_interrupt_of_who_waits_for_pipes_leaves_none() -> None:
+    def wait(intruder: Intruder) -> None:
+        poller = Poller()
+        before = len(os.listdir("/proc/self/fd"))
+        try:
+            with suppress(KeyboardInterrupt), intruder:
+                poller.poll(0)
+        finally:
+            poller.close()
+        assert len(os.listdir("/proc/self/fd")) == before - 3
+
+    assert len(list(everywhere(wait, interrupt, where=ENGINES))) > 2
 
 
 @pytest.mark.parametrize("method", PROCESSES)

@@ -9,8 +9,10 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import chain, islice, repeat
 from typing import TypeVar
 
+from seqtools.engines.base import AHEAD
 from seqtools.engines.frames import LONGEST_LIST
 from seqtools.engines.grouping import Claim, GroupOf, Groups
+from seqtools.engines.reserves import Reserves
 
 _BLOCK_SECONDS = 0.002
 """Work in a block: long against the 20 µs that a message costs."""
@@ -57,7 +59,10 @@ H = TypeVar("H", bound=Hand)
 class Dealer:
     """Deals indices to workers, a few milliseconds of work at a time."""
 
-    def __init__(self, group_of: GroupOf | None = None) -> None:
+    def __init__(self, group_of: GroupOf | None = None, *, hinted: bool = False) -> None:
+        self._hinted = hinted  # workers are told what comes next
+        self._front: deque[int] = deque()  # to be dealt before all others
+        self._reserves = Reserves(AHEAD)
         self._backlog: deque[int] = deque()
         self._groups = Groups(group_of)  # to be dealt behind the backlog
         self._suspects: deque[int] = deque()  # to be evaluated alone
@@ -71,12 +76,16 @@ class Dealer:
 
     def __bool__(self) -> bool:
         """Return whether something is to be dealt."""
-        return bool(self._backlog or self._groups or self._suspects)
+        return bool(self._left() or self._suspects)
+
+    def _left(self) -> int:
+        """Return how many indices are to be dealt, but for suspects."""
+        return len(self._front) + len(self._reserves) + len(self._backlog) + len(self._groups)
 
     def add(self, indices: Sequence[int], *, first: bool = False) -> None:
         """Take `indices` on, before all others if `first`."""
         if first:
-            self._backlog.extendleft(reversed(indices))
+            self._front.extendleft(reversed(indices))
         else:
             self._backlog.extend(self._groups.add(indices, self._longest))
 
@@ -87,25 +96,23 @@ class Dealer:
     def cancel(self, indices: Collection[int]) -> Collection[int]:
         """Return those of `indices` that were not dealt, and forget them."""
         unwanted = set(indices)
-        dropped = unwanted.intersection(self._backlog)
-        if dropped:
-            self._backlog = deque(i for i in self._backlog if i not in dropped)
-        suspects = unwanted.intersection(self._suspects)
-        if suspects:
-            self._suspects = deque(i for i in self._suspects if i not in suspects)
-        return dropped | suspects | self._groups.drop(unwanted)
+        self._front, dropped = _without(self._front, unwanted)
+        self._backlog, others = _without(self._backlog, unwanted)
+        self._suspects, suspects = _without(self._suspects, unwanted)
+        waiting = self._reserves.drop(unwanted) | self._groups.drop(unwanted)
+        return dropped | others | suspects | waiting
 
     def withdraw(self) -> list[int]:
         """Return all that was not dealt, and forget it, but for what may have killed a worker."""
-        withdrawn = [*self._backlog, *self._groups]
-        self._backlog.clear()
-        self._groups.clear()
+        parts = self._front, self._reserves, self._backlog, self._groups
+        withdrawn = list(chain.from_iterable(parts))
+        for part in parts:
+            part.clear()
         return withdrawn
 
     def clear(self) -> None:
         """Forget all that was not dealt."""
-        self._backlog.clear()
-        self._groups.clear()
+        self.withdraw()
         self._suspects.clear()
 
     def ahead(self, hand: Hand, block: Block, n: int) -> Sequence[int]:
@@ -113,7 +120,9 @@ class Dealer:
 
         They are those that `hand` is given next, as far as that is known.
         """
-        following = list(islice(chain(self._backlog, self._groups.coming(hand, n)), n))
+        own = self._reserves.coming(hand, n)
+        others = () if own else chain(self._front, self._backlog)
+        following = list(islice(chain(own, others, self._groups.coming(hand, n)), n))
         last = block.indices[-1]
         run = range(last + 1, last + 1 + len(following))
         if isinstance(block.indices, range) and following == list(run):
@@ -128,7 +137,7 @@ class Dealer:
             if idle is None:
                 return
             yield idle, self._block(idle, [self._suspects.popleft()], alone=True)
-        while left := len(self._backlog) + len(self._groups):
+        while left := self._left():
             takers = [hand for hand in hands if self._takes_more(hand)]
             if not takers:
                 self.full = True
@@ -137,9 +146,12 @@ class Dealer:
             share = -(-left // (2 * len(hands)))
             length = min(self._longest, max(share, self._least), left)
             hand = min(takers, key=Hand.queued)
-            if self._backlog:
-                length = min(length, len(self._backlog))
-                indices = list(map(deque.popleft, repeat(self._backlog, length)))
+            if waiting := self._front or self._backlog_for(hands):
+                length = min(length, len(waiting))
+                indices = list(map(deque.popleft, repeat(waiting, length)))
+                self._groups.given(hand, indices[-1])
+            elif self._reserves:
+                indices = self._reserves.take(hand, length)
                 self._groups.given(hand, indices[-1])
             else:
                 others = [other for other in hands if other is not hand]
@@ -149,7 +161,7 @@ class Dealer:
     def refused(self, hand: Hand) -> None:
         """Take back the last block of a worker, which could not be sent."""
         block = hand.blocks.pop()
-        (self._suspects if block.alone else self._backlog).extendleft(reversed(block.indices))
+        (self._suspects if block.alone else self._front).extendleft(reversed(block.indices))
 
     def answered(self, hand: Hand, count: int, seconds: float) -> Sequence[int]:
         """Return the next `count` indices of a worker, which took it `seconds`."""
@@ -172,7 +184,7 @@ class Dealer:
             self._died_once.discard(index)
         for block in reversed(hand.blocks):
             left = [i for i in block.left() if i != index]
-            (self._suspects if block.alone else self._backlog).extendleft(reversed(left))
+            (self._suspects if block.alone else self._front).extendleft(reversed(left))
         hand.blocks.clear()
 
     def died(self, hand: Hand, *, began: bool) -> int | None:
@@ -187,7 +199,7 @@ class Dealer:
             if block.alone:
                 self._suspects.extendleft(block.left())
             else:
-                self._backlog.extendleft(reversed(block.left()))
+                self._front.extendleft(reversed(block.left()))
         blocks.clear()
         if first is None:
             return None
@@ -199,10 +211,16 @@ class Dealer:
         self._suspects.extend(left)
         return None
 
+    def _backlog_for(self, hands: Sequence[Hand]) -> deque[int]:
+        """Return what may be dealt to any of `hands`, once some is set aside for each."""
+        if self._hinted and self._longest < AHEAD:
+            self._reserves.fill(hands, self._backlog, self._longest)
+        return deque() if self._reserves else self._backlog
+
     def _takes_more(self, hand: Hand) -> bool:
         if len(hand.blocks) < 2:  # noqa: PLR2004 -- one to do, one to go on with
             return not any(block.alone for block in hand.blocks)
-        if len(self._backlog) + len(self._groups) < self._longest:
+        if self._left() < self._longest:
             return False  # more will have come by the time that it needs some
         enough = hand.queued() * self._seconds > _QUEUE_SECONDS
         return not enough and len(hand.blocks) < _MOST_BLOCKS
@@ -212,9 +230,15 @@ class Dealer:
         if len(indices) == 1 or indices == list(run):
             indices = run
         elif len(indices) > LONGEST_LIST:
-            self._backlog.extendleft(reversed(indices[LONGEST_LIST:]))
+            self._front.extendleft(reversed(indices[LONGEST_LIST:]))
             indices = indices[:LONGEST_LIST]
         self._numbers = (self._numbers + 1) & 0xFFFFFFFF
         block = Block(self._numbers, indices, alone=alone)
         hand.blocks.append(block)
         return block
+
+
+def _without(indices: deque[int], unwanted: set[int]) -> tuple[deque[int], set[int]]:
+    """Return `indices` but for those that are `unwanted`, and these."""
+    dropped = unwanted.intersection(indices)
+    return deque(i for i in indices if i not in dropped) if dropped else indices, dropped

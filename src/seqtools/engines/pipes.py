@@ -50,19 +50,23 @@ class Poller:
 
         Returns nothing after `seconds`, and at once when the poller is closed.
         """
-        with self._lock:
-            if self._closed:
-                return []
-            self._waiting += 1
+        waits = False
         try:
+            with self._lock:
+                if self._closed:
+                    return []
+                # an interrupt comes before or behind both
+                self._waiting += 1
+                waits = True
             if self._epoll is not None:
                 return [fd for fd, _ in self._epoll.poll(seconds)]
             milliseconds = None if seconds is None else seconds * 1000
             return [fd for fd, _ in self._poll.poll(milliseconds)]  # type: ignore[union-attr]
         finally:
-            with self._lock:
-                self._waiting -= 1
-                self._let_go_if_last()
+            if waits:
+                with self._lock:
+                    self._waiting -= 1
+                    self._let_go_if_last()
 
     def close(self) -> None:
         """Have every call of `poll` return, the last of which closes the descriptors."""

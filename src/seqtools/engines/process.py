@@ -89,7 +89,7 @@ class ProcessEngine:
             if self._payload is not None:
                 os.close(self._payload)
             raise
-        self._dealer = dealer = Dealer(group_of)
+        self._dealer = dealer = Dealer(group_of, hinted=hints is not None)
         self._taker = taker = Taker(dealer, loader, self._crew, timed=timeout is not None)
         self._deaths = Deaths(dealer, taker, self._crew, nworkers)
         self._timeouts: Timeouts | None = None
