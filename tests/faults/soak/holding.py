@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from seqtools.engines import forking, slots
+from seqtools.engines import slots
 from tests.leaks import descendants
 
 
@@ -52,7 +52,7 @@ class Pages:
                 made.add(self._memory, os.dup(fd))
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(forking, "Leases", Known)
+            patch.setattr(slots, "Leases", Known)
             yield
 
     def add(self, memory: mmap, fd: int) -> None:
