@@ -284,7 +284,7 @@ _SPAWNED = [
     ),
     Mutant(
         "a spawned worker outlives its consumer while a forked child has its pipe",
-        "engines/spawning.py",
+        "engines/spawned.py",
         "    quiet()\n    end_with(parent)\n",
         "    quiet()\n",
         ("engines/test_processes.py", "faults"),
@@ -545,7 +545,7 @@ _REFUSED = [
     ),
     Mutant(
         "a worker whose thread cannot read tasks waits for ever",
-        "engines/spawning.py",
+        "engines/spawned.py",
         "            traceback.print_exc()\n            leave(1)\n        leave(0)  # also",
         "            return\n        leave(0)  # also",
         ("faults/test_resources.py",),
