@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import chain, islice, repeat
 from typing import TypeVar
 
-from seqtools.engines.frames import LONGEST_LIST
+from seqtools.engines.asking import LONGEST_LIST
 from seqtools.engines.grouping import Claim, GroupOf, Groups
 
 _BLOCK_SECONDS = 0.002

@@ -28,7 +28,7 @@ import warnings
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from seqtools.engines import faults, frames
+from seqtools.engines import asking, faults
 from seqtools.engines.base import AHEAD, PAUSE
 from seqtools.engines.crews import Ended, Member, Results
 from seqtools.engines.dealing import Dealer
@@ -256,7 +256,7 @@ class ProcessEngine:
             hinted = self._hints is not None and not block.alone
             ahead = self._dealer.ahead(worker, block, AHEAD) if hinted else ()
             timed = self._timeouts is not None
-            task = frames.task(
+            task = asking.task(
                 block.number, block.indices, self._mode, ahead, timed=timed, watched=block.alone
             )
             if len(worker.blocks) == 1:

@@ -14,6 +14,7 @@ import traceback
 from typing import NoReturn
 
 from seqtools.engines import faults, frames
+from seqtools.engines.asking import TaskReader
 from seqtools.engines.heads import Head
 from seqtools.engines.hooks import call_hook
 from seqtools.engines.printing import gather
@@ -28,7 +29,7 @@ CHUNK = 1 << 18
 """Bytes to read at a time."""
 
 
-class _Tasks(frames.TaskReader):
+class _Tasks(TaskReader):
     """Tasks read by a thread, which ends the process when nobody can send any more."""
 
     def __init__(self, fd: int) -> None:
