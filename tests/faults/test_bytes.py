@@ -12,7 +12,8 @@ from hypothesis import strategies as some
 
 from seqtools.engines import asking, frames, slots
 from seqtools.engines.heads import Damaged, ending
-from seqtools.engines.slots import Budget, Leases, Place, Slots
+from seqtools.engines.leases import Budget, Leases
+from seqtools.engines.slots import Place, Slots
 from tests.faults.pieces import EDITS, Pieces, damaged, mapped
 
 Message = tuple[Any, ...]
@@ -307,11 +308,11 @@ def test_a_place_where_nothing_was_put_is_found_out(
 @pytest.mark.parametrize(
     ("nbytes", "offset", "slot"),
     [
-        (99, slots._PAGE, 0),
-        (99, slots._FLAGS + 1, 0),
-        (99, slots._FLAGS, slots._FLAGS + 5),
-        (99, slots._FLAGS, slots._MOST_SLOTS),
-        (1 << 63, slots._FLAGS, 0),
+        (99, slots.PAGE, 0),
+        (99, slots.FLAGS + 1, 0),
+        (99, slots.FLAGS, slots.FLAGS + 5),
+        (99, slots.FLAGS, slots.MOST_SLOTS),
+        (1 << 63, slots.FLAGS, 0),
     ],
     ids=["among flags", "between pages", "flag in a value", "flag in the progress", "too long"],
 )
@@ -321,7 +322,7 @@ def test_a_place_outside_of_the_memory_is_found_out(nbytes: int, offset: int, sl
     worker = Slots.at(os.dup(made[0]))
     assert worker is not None
     place = worker.put(memoryview(b"\1" * 5000))
-    assert place == Place(5000, slots._FLAGS, 0)
+    assert place == Place(5000, slots.FLAGS, 0)
     worker.progress.tell(0x01010101, 0)
     with pytest.raises(Damaged, match="outside of the memory"):
         Leases(*made, Budget(0)).lease(Place(nbytes, offset, slot))

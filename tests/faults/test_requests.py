@@ -22,8 +22,8 @@ from seqtools.engines.crews import AllEnded, Ended, Event
 from seqtools.engines.forking import Forking
 from seqtools.engines.heads import Damaged
 from seqtools.engines.launch import Child, interpreter
+from seqtools.engines.leases import Budget
 from seqtools.engines.shipping import Delivery, Pickled
-from seqtools.engines.slots import Budget
 from seqtools.engines.template import (
     ANSWER,
     ENDED,

@@ -36,9 +36,9 @@ from seqtools.engines.deaths import Deaths
 from seqtools.engines.grouping import GroupOf
 from seqtools.engines.hiring import made_crew
 from seqtools.engines.keeping import Keeper
+from seqtools.engines.leases import Budget
 from seqtools.engines.shipping import Loader, Pickled, Pipeline
 from seqtools.engines.shortage import told
-from seqtools.engines.slots import Budget
 from seqtools.engines.taking import Taker
 from seqtools.engines.timeouts import Timeouts
 from seqtools.engines.worker import MODES
