@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 import seqtools
-from seqtools.engines import adaptive, worker
-from seqtools.engines.adaptive import AdaptiveEngine, Probe
+from seqtools.engines import adaptive, probing, worker
+from seqtools.engines.adaptive import AdaptiveEngine
+from seqtools.engines.probing import Probe
 from seqtools.prefetching import options
 from seqtools.prefetching.cores import usable_cores
 from seqtools.prefetching.options import Options
@@ -25,7 +26,7 @@ from tests.faults.intruders import Intruder, everywhere
 
 MakeFifo = Callable[[], Fifo]
 Make = Callable[..., AdaptiveEngine]
-PLACES = (adaptive.__file__,)
+PLACES = (adaptive.__file__, probing.__file__)
 N = 60
 SOURCE = seqtools.smap(abs, range(N))
 
@@ -284,8 +285,8 @@ def test_a_system_that_does_not_tell_of_delays(monkeypatch: pytest.MonkeyPatch) 
     def refused(*_: object) -> None:
         raise FileNotFoundError
 
-    monkeypatch.setattr(adaptive, "open", refused, raising=False)
-    assert adaptive._delay() == 0
+    monkeypatch.setattr(probing, "open", refused, raising=False)
+    assert probing._delay() == 0
 
 
 # As readers see it

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from seqtools.engines import slots
-from seqtools.engines.slots import Budget, Leases, Place, Slots
+from seqtools.engines.leases import Budget, Leases
+from seqtools.engines.slots import Place, Slots
 
 SIZE = 100_000
 
@@ -263,7 +264,7 @@ def test_there_is_an_end_to_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
     kept = []
     while (place := both.worker.take(1 << 22)) is not None:
         kept.append(place)
-    assert len(kept) == (slots._LEAST - slots._FLAGS) // (1 << 22)
+    assert len(kept) == (slots._LEAST - slots.FLAGS) // (1 << 22)
     os.close(both.fd)
 
 

@@ -298,7 +298,7 @@ _SPAWNED = [
     ),
     Mutant(
         "a spawned worker outlives its consumer while a forked child has its pipe",
-        "engines/spawning.py",
+        "engines/spawned.py",
         "    quiet()\n    end_with(parent)\n",
         "    quiet()\n",
         ("engines/test_processes.py", "faults"),
@@ -315,14 +315,14 @@ _VALUES = [
     ),
     Mutant(
         "a slot of which there is a view is used again after a fork",
-        "engines/slots.py",
-        "        # Had the process been forked meanwhile, the child would have the same view.\n        if ref.forks == len(_forks):\n",
+        "engines/leases.py",
+        "        # Had the process been forked meanwhile, the child would have the same view.\n        if ref.forks == len(forks):\n",
         "        if True:\n",
         ("engines/test_slots.py", "engines/test_zero_copy.py"),
     ),
     Mutant(
         "values are not copied beyond the budget",
-        "engines/slots.py",
+        "engines/leases.py",
         "        if not self._budget.allows(place.nbytes):\n",
         "        if False:\n",
         ("engines/test_slots.py", "engines/test_zero_copy.py"),
@@ -510,14 +510,14 @@ _REFUSED = [
     ),
     Mutant(
         "memory that is not shared after all stays open",
-        "engines/slots.py",
+        "engines/leases.py",
         "    except (OSError, MemoryError):\n        os.close(fd)\n",
         "    except (OSError, MemoryError):\n",
         ("faults/test_nth_call.py",),
     ),
     Mutant(
         "what is kept beyond the budget fails without memory for a copy",
-        "engines/slots.py",
+        "engines/leases.py",
         "            with suppress(OSError, MemoryError):\n",
         "            if True:\n",
         ("engines/test_slots.py",),
@@ -559,7 +559,7 @@ _REFUSED = [
     ),
     Mutant(
         "a worker whose thread cannot read tasks waits for ever",
-        "engines/spawning.py",
+        "engines/spawned.py",
         "            traceback.print_exc()\n            leave(1)\n        leave(0)  # also",
         "            return\n        leave(0)  # also",
         ("faults/test_resources.py",),

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from seqtools.engines import frames, slots
+from seqtools.engines import asking, frames, slots
 from seqtools.engines.heads import Damaged, ending
-from seqtools.engines.slots import Budget, Leases, Place, Slots
+from seqtools.engines.leases import Budget, Leases
+from seqtools.engines.slots import Place, Slots
 from tests.faults.pieces import EDITS, Pieces, damaged, mapped
 
 Message = tuple[Any, ...]
@@ -183,7 +184,7 @@ _INT = some.integers(-(1 << 63), (1 << 63) - 1)
 _RANGES = some.builds(range, _INT, _INT, _INT.filter(bool))
 _TASKS = some.tuples(
     _NUMBERS,
-    _RANGES | some.lists(_INT, min_size=1, max_size=frames.LONGEST_LIST),
+    _RANGES | some.lists(_INT, min_size=1, max_size=asking.LONGEST_LIST),
     some.integers(0, 1),
     some.booleans(),
     some.booleans(),
@@ -191,7 +192,7 @@ _TASKS = some.tuples(
 )
 
 
-class Fed(frames.TaskReader):
+class Fed(asking.TaskReader):
     """A reader of tasks that come a piece at a time."""
 
     def __init__(self, source: Pieces) -> None:
@@ -208,7 +209,7 @@ class Fed(frames.TaskReader):
 
 def asked(tasks: Sequence[tuple[Any, ...]]) -> bytes:
     return b"".join(
-        frames.task(block, indices, mode, ahead, timed=timed, watched=watched)
+        asking.task(block, indices, mode, ahead, timed=timed, watched=watched)
         for block, indices, mode, timed, watched, ahead in tasks
     )
 
@@ -252,7 +253,7 @@ def test_noise_is_no_task(noise: bytes) -> None:
     "fields",
     [
         (1, 0, 5, 1, 2, False, False, 0, 0, 0),
-        (1, frames.LONGEST_LIST + 1, 0, 0, 0, False, False, 0, 0, 0),
+        (1, asking.LONGEST_LIST + 1, 0, 0, 0, False, False, 0, 0, 0),
         (1, -1, 0, 0, 0, False, False, 0, 0, 0),
         (1, 0, 5, 1, 0, False, False, 1 << 60, 0, 0),
     ],
@@ -264,7 +265,7 @@ def test_a_task_that_cannot_be_is_found_out_at_once(fields: tuple[Any, ...]) -> 
             assert data, "it waits for more"
             return data
 
-    assert understood(Never(frames.TASK.pack(*fields))) == ([], True)
+    assert understood(Never(asking.TASK.pack(*fields))) == ([], True)
 
 
 # Places in the memory of a worker
@@ -307,11 +308,11 @@ def test_a_place_where_nothing_was_put_is_found_out(
 @pytest.mark.parametrize(
     ("nbytes", "offset", "slot"),
     [
-        (99, slots._PAGE, 0),
-        (99, slots._FLAGS + 1, 0),
-        (99, slots._FLAGS, slots._FLAGS + 5),
-        (99, slots._FLAGS, slots._MOST_SLOTS),
-        (1 << 63, slots._FLAGS, 0),
+        (99, slots.PAGE, 0),
+        (99, slots.FLAGS + 1, 0),
+        (99, slots.FLAGS, slots.FLAGS + 5),
+        (99, slots.FLAGS, slots.MOST_SLOTS),
+        (1 << 63, slots.FLAGS, 0),
     ],
     ids=["among flags", "between pages", "flag in a value", "flag in the progress", "too long"],
 )
@@ -321,7 +322,7 @@ def test_a_place_outside_of_the_memory_is_found_out(nbytes: int, offset: int, sl
     worker = Slots.at(os.dup(made[0]))
     assert worker is not None
     place = worker.put(memoryview(b"\1" * 5000))
-    assert place == Place(5000, slots._FLAGS, 0)
+    assert place == Place(5000, slots.FLAGS, 0)
     worker.progress.tell(0x01010101, 0)
     with pytest.raises(Damaged, match="outside of the memory"):
         Leases(*made, Budget(0)).lease(Place(nbytes, offset, slot))

@@ -17,13 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 import seqtools
-from seqtools.engines import frames, shipping, spawning
+from seqtools.engines import frames, shipping, spawned
 from seqtools.engines.crews import AllEnded, Ended, Event
 from seqtools.engines.forking import Forking
 from seqtools.engines.heads import Damaged
 from seqtools.engines.launch import Child, interpreter
+from seqtools.engines.leases import Budget
 from seqtools.engines.shipping import Delivery, Pickled
-from seqtools.engines.slots import Budget
 from seqtools.engines.template import (
     ANSWER,
     ENDED,
@@ -244,22 +244,24 @@ def test_a_template_that_closes_its_socket_is_replaced(deaf: Deaf) -> None:
     [
         b"x" * 1000,
         bytes(1000),
-        spawning._GREETING.pack(0, 1 << 62),
-        spawning._GREETING.pack(0, 0),
-        spawning._GREETING.pack(0, 1000) + bytes(1000),
+        spawned.GREETING.pack(0, 1 << 62),
+        spawned.GREETING.pack(0, 0),
+        spawned.GREETING.pack(0, 1000) + bytes(1000),
     ],
     ids=["noise", "zeros", "too long", "empty", "no pipeline"],
 )
 def test_a_spawned_worker_that_is_greeted_with_noise_ends_with_an_error(greeting: bytes) -> None:
-    code = "from seqtools.engines.spawning import main; main()"
+    code = f"from seqtools.engines.spawned import main; main({os.getpid()})"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with interpreter(code, **pipes) as worker:
         assert worker.stdin is not None
         assert worker.stdout is not None
+        assert worker.stderr is not None
         worker.stdin.write(greeting)
         worker.stdin.flush()  # left open: it is not waiting for the end
         assert select.select([worker.stdout], [], [], 20)[0]
-        worker.stdout.read()
+        told = worker.stdout.read() + worker.stderr.read()
+        assert b"Damaged" in told or b"loading failed" in told
         assert worker.wait() == 1
 
 

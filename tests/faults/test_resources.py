@@ -22,7 +22,7 @@ from seqtools.engines import faults, frames, shipping, slots, template
 from seqtools.engines.crews import AllEnded
 from seqtools.engines.forking import Forking
 from seqtools.engines.launch import Child
-from seqtools.engines.slots import Budget
+from seqtools.engines.leases import Budget
 from seqtools.errors import EvaluationError, Failure, WorkerStartError
 from tests.engines.fifo import Fifo
 from tests.faults.reading import Reading, pid_of, template_of, workers

@@ -10,8 +10,8 @@ from typing import Any, NamedTuple, Protocol
 
 from seqtools.engines.dealing import Hand
 from seqtools.engines.frames import ResultReader
+from seqtools.engines.leases import Leases
 from seqtools.engines.showing import Heard
-from seqtools.engines.slots import Leases
 from seqtools.errors import Step
 
 

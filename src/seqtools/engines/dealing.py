@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterator, Sequence
 from itertools import chain, islice, repeat
 from typing import TypeVar
 
+from seqtools.engines.asking import LONGEST_LIST
 from seqtools.engines.base import AHEAD
-from seqtools.engines.frames import LONGEST_LIST
 from seqtools.engines.grouping import Claim, GroupOf, Groups
 from seqtools.engines.reserves import Reserves
 

@@ -6,14 +6,14 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
-from seqtools.engines import faults, frames, slots, template
+from seqtools.engines import faults, frames, template
 from seqtools.engines.crews import AllEnded, Ended, Event, Member, Results
 from seqtools.engines.frames import ResultReader
 from seqtools.engines.heads import Damaged
 from seqtools.engines.launch import Child, Launcher
+from seqtools.engines.leases import Budget, share
 from seqtools.engines.pipes import Pipe, Poller, both_ways, enlarge, raising
 from seqtools.engines.shortage import for_now
-from seqtools.engines.slots import Budget
 from seqtools.errors import WorkerStartError
 
 _LONGEST = 1 << 18
@@ -112,7 +112,7 @@ class Forking:
             os.set_blocking(tasks, False)
             os.set_blocking(results, False)
             enlarge(results)
-            memory, worker.leases = slots.share(self._nworkers, self._budget)
+            memory, worker.leases = share(self._nworkers, self._budget)
             if memory is not None:
                 given.append(memory)
             self._watched[results] = worker

@@ -6,8 +6,8 @@ from typing import Any
 from seqtools.engines.crews import Crew
 from seqtools.engines.forking import Forking
 from seqtools.engines.launch import Child, Launcher, launch
+from seqtools.engines.leases import Budget
 from seqtools.engines.shipping import Pipeline
-from seqtools.engines.slots import Budget
 from seqtools.engines.spawning import Spawning
 from seqtools.engines.template import fork_template
 from seqtools.errors import WorkerStartError

@@ -28,7 +28,7 @@ import warnings
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from seqtools.engines import faults, frames
+from seqtools.engines import asking, faults
 from seqtools.engines.base import AHEAD, PAUSE
 from seqtools.engines.crews import Ended, Member, Results
 from seqtools.engines.dealing import Dealer
@@ -36,9 +36,9 @@ from seqtools.engines.deaths import Deaths
 from seqtools.engines.grouping import GroupOf
 from seqtools.engines.hiring import made_crew
 from seqtools.engines.keeping import Keeper
+from seqtools.engines.leases import Budget
 from seqtools.engines.shipping import Loader, Pickled, Pipeline
 from seqtools.engines.shortage import told
-from seqtools.engines.slots import Budget
 from seqtools.engines.taking import Taker
 from seqtools.engines.timeouts import Timeouts
 from seqtools.engines.worker import MODES
@@ -256,7 +256,7 @@ class ProcessEngine:
             hinted = self._hints is not None and not block.alone
             ahead = self._dealer.ahead(worker, block, AHEAD) if hinted else ()
             timed = self._timeouts is not None
-            task = frames.task(
+            task = asking.task(
                 block.number, block.indices, self._mode, ahead, timed=timed, watched=block.alone
             )
             if len(worker.blocks) == 1:

@@ -11,6 +11,8 @@ is free has warm pages, which are twelve times as fast to write to as fresh ones
 The file is as large as the memory of the machine, but has no more pages than were
 written to, so there is no size to be guessed. It has no name, and nothing is left of it
 when nobody maps it any more.
+
+Here is how it is laid out, and the side of the worker; that of the consumer is in `leases`.
 """
 
 import ctypes
@@ -20,32 +22,31 @@ import pickle
 import sys
 import threading
 import weakref
-from collections import deque
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from seqtools.engines import faults
-from seqtools.engines.heads import Damaged
 from seqtools.engines.progress import NBYTES, Progress
 
 if sys.platform != "win32":
     import resource  # now: later, there may be no descriptor to load it with
 
-_FLAGS = 1 << 20
+FLAGS = 1 << 20
 """Bytes for flags: a slot of 32 KB for each would be 32 GB."""
-_MOST_SLOTS = _FLAGS - NBYTES  # in place of the last flags is what a worker is at
-_TAKEN, _LENT = 1, 2
+MOST_SLOTS = FLAGS - NBYTES  # in place of the last flags is what a worker is at
+TAKEN, LENT = 1, 2  # flags
 _RUN = 1024
 """Flags that slots of one size have side by side, to be searched together."""
-_PAGE = mmap.PAGESIZE
+PAGE = mmap.PAGESIZE
 _ADDRESSES = 1 << 44
 """Bytes of address space for all workers, of the 47 bits that a process has."""
 _LEAST = 1 << 26
 """Bytes below which it is not worth having."""
 
-_forks = [0]
+forks = [0]
+"""One longer with each fork of this process: what it had then, it shares with a child."""
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(before=lambda: _forks.append(0))
+    os.register_at_fork(before=lambda: forks.append(0))
 
 
 class Place(NamedTuple):
@@ -73,36 +74,19 @@ def create(nworkers: int) -> tuple[int, int] | None:
         most, _ = resource.getrlimit(limit)
         if most != resource.RLIM_INFINITY:
             size = min(size, most // share)
-    size -= size % _PAGE
+    size -= size % PAGE
     while size >= _LEAST:
         with suppress(OSError, ValueError, OverflowError):
             os.ftruncate(fd, size)
             mmap.mmap(fd, size).close()
             return fd, size
         size //= 2
-        size -= size % _PAGE
+        size -= size % PAGE
     os.close(fd)
     return None
 
 
-def share(nworkers: int, budget: "Budget") -> "tuple[int, Leases] | tuple[None, None]":
-    """Return a descriptor for one of `nworkers` to have, and our side of the same memory.
-
-    Where there is no such memory, or too little of something that it takes, there is neither,
-    and values come through the pipe.
-    """
-    made = create(nworkers)
-    if made is None:
-        return None, None
-    fd, size = made
-    try:
-        return fd, Leases(fd, size, budget)
-    except (OSError, MemoryError):
-        os.close(fd)
-        return None, None
-
-
-def _mapped(fd: int, size: int) -> mmap.mmap:
+def mapped(fd: int, size: int) -> mmap.mmap:
     """Return the file mapped, without a descriptor that lives as long where Python can do that."""
     if sys.version_info >= (3, 13):
         return mmap.mmap(fd, size, trackfd=False)
@@ -124,15 +108,15 @@ class Borrowed(weakref.ref[Any]):
 _kinds: dict[int, Any] = {}  # an array type for each size: to make one takes 20 µs
 
 
-def _lease(memory: mmap.mmap, place: Place, dropped: Any) -> tuple[memoryview, Borrowed]:
+def viewed(memory: mmap.mmap, place: Place, dropped: Any) -> tuple[memoryview, Borrowed]:
     """Return the bytes at `place`, and what calls `dropped` at the end of their last view."""
-    size = _rounded(place.nbytes)
+    size = rounded(place.nbytes)
     kind = _kinds.get(size)
     if kind is None:
         kind = _kinds[size] = ctypes.c_char * size
     lease = kind.from_buffer(memory, place.offset)
     ref = Borrowed(lease, dropped)
-    ref.memory, ref.place, ref.forks, ref.given = memory, place, len(_forks), False
+    ref.memory, ref.place, ref.forks, ref.given = memory, place, len(forks), False
     ref.address = ctypes.addressof(lease)
     return pickle.PickleBuffer(lease).raw()[: place.nbytes], ref
 
@@ -143,9 +127,9 @@ class Slots:
     def __init__(self, memory: mmap.mmap) -> None:
         self._memory = memory
         self._view = memoryview(memory)
-        self.progress = Progress(self._view[_MOST_SLOTS:_FLAGS])
+        self.progress = Progress(self._view[MOST_SLOTS:FLAGS])
         self._lock = threading.RLock()  # threads of user code may borrow, and the garbage collector
-        self._used = _FLAGS  # bytes of the file that belong to some slot
+        self._used = FLAGS  # bytes of the file that belong to some slot
         self._runs: dict[int, list[list[int]]] = {}  # by size: first flag, number of slots
         self._next_run = 0
         self._offsets: dict[int, int] = {}
@@ -158,7 +142,7 @@ class Slots:
     def at(cls, fd: int) -> "Slots | None":
         """Return the slots in the file `fd`, which is closed; `None` if it cannot be mapped."""
         try:
-            return cls(_mapped(fd, os.fstat(fd).st_size))
+            return cls(mapped(fd, os.fstat(fd).st_size))
         except (OSError, ValueError, OverflowError):  # a limit on address space
             return None
         finally:
@@ -167,13 +151,13 @@ class Slots:
     def take(self, nbytes: int) -> Place | None:
         """Return a free slot for so many bytes, taken; `None` if there is no room."""
         with self._lock:
-            size = _rounded(nbytes)
+            size = rounded(nbytes)
             slot = self._free(size)
             if slot is None:
                 slot = self._new(size)
             if slot is None:
                 return None
-            self._memory[slot] = _TAKEN
+            self._memory[slot] = TAKEN
             self._touched.add(slot)
             return Place(nbytes, self._offsets[slot], slot)
 
@@ -196,7 +180,7 @@ class Slots:
         place = self.take(nbytes)
         if place is None:
             return None
-        lease, ref = _lease(self._memory, place, self._dropped)
+        lease, ref = viewed(self._memory, place, self._dropped)
         self._borrowed[ref.address] = ref
         return lease
 
@@ -239,7 +223,7 @@ class Slots:
     def _dropped(self, ref: weakref.ref[Any]) -> None:
         assert isinstance(ref, Borrowed)  # noqa: S101 -- for mypy
         self._borrowed.pop(ref.address, None)
-        if not ref.given and ref.forks == len(_forks):
+        if not ref.given and ref.forks == len(forks):
             self._memory[ref.place.slot] = 0
 
     def _free(self, size: int) -> int | None:
@@ -250,7 +234,7 @@ class Slots:
                 slot = self._memory.find(b"\0", first, first + count)
                 if slot >= 0:
                     return slot
-            size = _rounded(size + 1)
+            size = rounded(size + 1)
         return None
 
     def _new(self, size: int) -> int | None:
@@ -258,7 +242,7 @@ class Slots:
         if self._used + size > len(self._memory):
             return None
         if not runs or runs[-1][1] == _RUN:
-            if self._next_run + _RUN > _MOST_SLOTS:
+            if self._next_run + _RUN > MOST_SLOTS:
                 return None
             runs.append([self._next_run, 0])
             self._next_run += _RUN
@@ -270,98 +254,8 @@ class Slots:
         return slot
 
 
-def _rounded(nbytes: int) -> int:
+def rounded(nbytes: int) -> int:
     """Return the size of the slot: whole pages, and steps of an eighth of a power of two."""
-    nbytes = max(nbytes, _PAGE)
-    step = max(_PAGE, 1 << (nbytes.bit_length() - 4))
+    nbytes = max(nbytes, PAGE)
+    step = max(PAGE, 1 << (nbytes.bit_length() - 4))
     return -(-nbytes // step) * step
-
-
-class Budget:
-    """Bytes that the consumer of an engine keeps in slots, and how many it may."""
-
-    def __init__(self, most: int) -> None:
-        self.most = most
-        self.exceeded = False
-        self._leased = 0
-        self._dropped: deque[int] = deque()
-        self._refs: dict[int, Borrowed] = {}
-
-    def allows(self, nbytes: int) -> bool:
-        """Return whether so many bytes more may be kept."""
-        while self._dropped:
-            self._leased -= self._dropped.popleft()
-        if self._leased + nbytes <= self.most:
-            return True
-        self.exceeded = True
-        return False
-
-    def note(self, ref: Borrowed) -> None:
-        """Take account of a view, until it is dropped."""
-        self._leased += ref.place.nbytes
-        self._refs[id(ref)] = ref
-
-    def held_in(self, memory: mmap.mmap) -> list[Place]:
-        """Return the places in `memory` of which there are views, by offset."""
-        held = [ref.place for ref in list(self._refs.values()) if ref.memory is memory]
-        return sorted(held, key=lambda place: place.offset)
-
-    def forget(self, ref: Borrowed) -> None:
-        """Note that a view was dropped; at any time, in any thread."""
-        self._refs.pop(id(ref), None)
-        self._dropped.append(ref.place.nbytes)
-
-
-class Leases:
-    """The side of the consumer, who has views of slots."""
-
-    def __init__(self, fd: int, size: int, budget: Budget) -> None:
-        self._memory = _mapped(fd, size)
-        self._view = memoryview(self._memory)
-        self.progress = Progress(self._view[_MOST_SLOTS:_FLAGS])
-        self._budget = budget
-        self._forks = len(_forks)
-
-    def lease(self, place: Place) -> memoryview:
-        """Return the bytes at `place`, a copy if too much is kept and there is room for one.
-
-        The slot is free when the last view of them is dropped.
-
-        Raises:
-            Damaged: If a worker has no value there for us.
-        """
-        nbytes, offset, slot = place
-        end = len(self._memory) - _rounded(nbytes)
-        if slot >= _MOST_SLOTS or not _FLAGS <= offset <= end or offset % _PAGE:
-            raise Damaged(f"a value is said to be outside of the memory for it: {place}")
-        if self._memory[slot] != _TAKEN:
-            raise Damaged(f"a value is said to be where none was put: {place}")
-        self._memory[slot] = _LENT
-        if not self._budget.allows(place.nbytes):
-            with suppress(OSError, MemoryError):
-                copy = memoryview(mmap.mmap(-1, place.nbytes))
-                copy[:] = self._view[place.offset : place.offset + place.nbytes]
-                self._memory[place.slot] = 0
-                return copy
-        lease, ref = _lease(self._memory, place, self._dropped)
-        self._budget.note(ref)
-        return lease
-
-    def retire(self) -> None:
-        """Give back the memory of which there are no views, as no more values come."""
-        if self._forks != len(_forks) or not hasattr(mmap, "MADV_REMOVE"):
-            return  # a forked process may have views
-        begin = _FLAGS  # which a worker that is still there must not take for free
-        for place in [*self._budget.held_in(self._memory), Place(0, len(self._memory), 0)]:
-            end = place.offset - place.offset % _PAGE
-            if end > begin:
-                with suppress(OSError):
-                    self._memory.madvise(mmap.MADV_REMOVE, begin, end - begin)
-            begin = -(-(place.offset + place.nbytes) // _PAGE) * _PAGE
-
-    def _dropped(self, ref: weakref.ref[Any]) -> None:
-        assert isinstance(ref, Borrowed)  # noqa: S101 -- for mypy
-        self._budget.forget(ref)
-        # Had the process been forked meanwhile, the child would have the same view.
-        if ref.forks == len(_forks):
-            self._memory[ref.place.slot] = 0

@@ -1,4 +1,4 @@
-"""Workers that are each started anew: the portable way.
+"""Workers that are each started anew, from outside: the portable way.
 
 It is for systems that lack what a template process needs: `fork`, sockets of the Unix
 domain that keep messages apart, and descriptors sent through them. It needs only
@@ -10,35 +10,24 @@ to the standard error.
 
 import mmap
 import os
-import pickle
 import queue
 import select
 import signal
 import subprocess
-import sys
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import Any
 
 from seqtools.engines import faults, frames
 from seqtools.engines.crews import Ended, Event, Member, Results
-from seqtools.engines.heads import Head
-from seqtools.engines.hooks import call_hook
 from seqtools.engines.launch import Launcher, interpreter
 from seqtools.engines.pipes import both_ways
-from seqtools.engines.printing import gather
-from seqtools.engines.seeding import seed_generators
-from seqtools.engines.shipping import Delivery
 from seqtools.engines.shortage import start_thread
-from seqtools.engines.worker import Worker, end_with, leave, quiet
-from seqtools.errors import summary
+from seqtools.engines.spawned import CHUNK, GREETING
 
-_GREETING = Head("IQ")  # number of the worker, length of the pipeline
-_CHUNK = 1 << 18
 _PATIENCE = 0.3
 """Seconds that workers have to end by themselves."""
 _LOOK = 0.2
@@ -128,7 +117,7 @@ class SpawnedWorker(Member):
         """Take what it sends until it has ended."""
         try:
             with self._results as pipe:
-                while self._readable(pipe.fileno()) and (data := os.read(pipe.fileno(), _CHUNK)):
+                while self._readable(pipe.fileno()) and (data := os.read(pipe.fileno(), CHUNK)):
                     self.inbox.add(data)
                     self._tell(Results(self))
         except (OSError, MemoryError):  # what it sends cannot be read: another may do better
@@ -213,7 +202,7 @@ class Spawning:
         tasks, results, theirs, theirs_too = both_ways()
         try:
             process = interpreter(
-                f"from seqtools.engines.spawning import main; main({os.getpid()})",
+                f"from seqtools.engines.spawned import main; main({os.getpid()})",
                 stdin=theirs,
                 stdout=theirs_too,
             )
@@ -226,7 +215,7 @@ class Spawning:
             os.close(theirs_too)
         worker = SpawnedWorker(number, process, (tasks, results), self._tell)
         self._all.append(worker)
-        worker.send(_GREETING.pack(number, len(self._pipeline)))
+        worker.send(GREETING.pack(number, len(self._pipeline)))
         worker.send(memoryview(self._pipeline))
         worker.start()
         return worker
@@ -280,99 +269,3 @@ class Spawning:
         with self._happened:
             self._told.append(event)
             self._happened.notify_all()
-
-
-# In the worker
-
-
-class _Tasks(frames.TaskReader):
-    """Tasks read by a thread, which ends the process when nobody can send any more."""
-
-    def __init__(self, fd: int) -> None:
-        super().__init__(fd)
-        self._parent = os.getppid()
-        self._read: queue.SimpleQueue[bytes] = queue.SimpleQueue()
-
-        threading.Thread(target=self._watch, name="seqtools-tasks", daemon=True).start()
-
-    def _more(self) -> bytes:
-        return self._read.get()
-
-    def _watch(self) -> None:
-        try:
-            while data := self._next():
-                self._read.put(data)
-        except BaseException:  # noqa: BLE001 -- without this thread, nothing would ever come
-            traceback.print_exc()
-            leave(1)
-        leave(0)  # also inside of user code: nobody wants what it computes
-
-    def _next(self) -> bytes:
-        # a child that the consumer has forked may have our pipe open
-        while os.name == "posix" and not select.select([self._fd], [], [], 1.0)[0]:
-            if os.getppid() != self._parent:
-                leave(1)
-        return os.read(self._fd, _CHUNK)
-
-
-def main(parent: int) -> NoReturn:
-    """Be a worker of the process `parent`, and never return."""
-    quiet()
-    end_with(parent)
-    tasks, results = _own_pipes()
-    try:
-        greeting = bytearray(_GREETING.size)
-        _fill(memoryview(greeting), tasks)
-        number, length = _GREETING.unpack(greeting)
-        name = f"worker process {number} (pid {os.getpid()})"
-        outlet = gather(results)
-        try:
-            memory = mmap.mmap(-1, length)
-            _fill(memoryview(memory), tasks)
-            reader = _Tasks(tasks)
-            faults.reach("worker-started")
-            delivery = Delivery(memory)
-            sys.argv[:], hook = delivery.prelude()
-            if hook is not None:
-                call_hook(hook, number)
-            faults.reach("worker-hooked")
-            get, hints, by_value = delivery.pipeline()
-            faults.reach("worker-loaded")
-        except BaseException as error:  # noqa: BLE001 -- told to the reader
-            story = "".join(traceback.format_exception(error))[-30_000:]
-            told = f"start_hook or loading failed in {name}: {summary(error)}"
-            outlet.answer((0, 0, 0, frames.UNABLE, 0.0), pickle.dumps((told, story)))
-            leave(1)
-        seed_generators(None)
-        Worker(get, hints, by_value, outlet, None, name).serve(reader)
-        leave(0)
-    except BrokenPipeError:  # nobody wants the results any more
-        leave(0)
-    except BaseException:  # noqa: BLE001 -- said where it may be read
-        traceback.print_exc()
-    leave(1)
-
-
-def _fill(view: memoryview, fd: int) -> None:
-    """Read exactly what fits into `view`."""
-    with view, open(fd, "rb", buffering=0, closefd=False) as file:
-        while view:
-            n = file.readinto(view)
-            if not n:
-                leave(0)  # nobody wants anything any more
-            view = view[n:]
-
-
-def _own_pipes() -> tuple[int, int]:
-    """Return descriptors of what were standard input and output, which user code cannot reach."""
-    tasks, results = os.dup(0), os.dup(1)
-    if sys.platform == "win32":
-        import msvcrt
-
-        for fd in (tasks, results):
-            msvcrt.setmode(fd, os.O_BINARY)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    os.dup2(2, 1)
-    return tasks, results

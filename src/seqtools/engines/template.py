@@ -28,7 +28,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NoReturn
 
-from seqtools.engines import faults, frames
+from seqtools.engines import faults
+from seqtools.engines.asking import TaskReader
 from seqtools.engines.heads import Damaged, Head
 from seqtools.engines.hooks import call_hook
 from seqtools.engines.launch import watch
@@ -240,7 +241,7 @@ class Template:
             self._control.close()
             seed_generators(None)
             slots = None if memory is None else Slots.at(memory)
-            Worker(get, hints, by_value, outlet, slots, name).serve(frames.TaskReader(tasks))
+            Worker(get, hints, by_value, outlet, slots, name).serve(TaskReader(tasks))
             leave(0)
         except BrokenPipeError:  # nobody wants the results any more
             leave(0)

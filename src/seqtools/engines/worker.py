@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 from seqtools import buffers, recording
 from seqtools.engines import faults, frames
+from seqtools.engines.asking import Task, TaskReader
 from seqtools.engines.base import here
 from seqtools.engines.exceptions import Parcel
 from seqtools.engines.printing import Outlet, flush
@@ -54,7 +55,7 @@ class Worker:
         self._dumper = Dumper(by_value)
         self._loader = Loader(by_value)
 
-    def serve(self, tasks: frames.TaskReader) -> None:
+    def serve(self, tasks: TaskReader) -> None:
         """Evaluate until there is nobody to ask any more."""
         self._outlet.answer((0, 0, 0, frames.READY, 0.0))
         here.get = self._get
@@ -71,7 +72,7 @@ class Worker:
                 self._hints(task.ahead)
             self._evaluate(task)
 
-    def _evaluate(self, task: frames.Task) -> None:
+    def _evaluate(self, task: Task) -> None:
         get, clock, slots = self._get, time.perf_counter, self._slots
         if task.watched:
             self._tell(task.block, 0, ())  # that it begins
@@ -104,7 +105,7 @@ class Worker:
         """Tell which stage is going to call user code."""
         self._outlet.send((block, done, 0, frames.STAGE, 0.0), pickle.dumps(path))
 
-    def _send(self, task: frames.Task, done: int, values: list[Any], took: float) -> int:
+    def _send(self, task: Task, done: int, values: list[Any], took: float) -> int:
         """Answer with `values`, which is empty then; return how many are answered with these."""
         count = len(values)
         if not count:

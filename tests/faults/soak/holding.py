@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from seqtools.engines import slots
+from seqtools.engines import leases
 from tests.leaks import descendants
 
 
@@ -46,13 +46,13 @@ class Pages:
         """Have the files of all engines that are made meanwhile known."""
         made = self
 
-        class Known(slots.Leases):
+        class Known(leases.Leases):
             def __init__(self, fd: int, size: int, budget: Any) -> None:
                 super().__init__(fd, size, budget)
                 made.add(self._memory, os.dup(fd))
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(slots, "Leases", Known)
+            patch.setattr(leases, "Leases", Known)
             yield
 
     def add(self, memory: mmap, fd: int) -> None:
