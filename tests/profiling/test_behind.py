@@ -7,7 +7,7 @@ import pytest
 
 from seqtools.instrument.profiling import report
 from seqtools.instrument.profiling.advice import Advice
-from seqtools.instrument.profiling.behind import missed
+from seqtools.instrument.profiling.behind import missed, misses
 from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.probes import Stage
 from seqtools.instrument.profiling.verdict import LOADING, LOCK, Verdict, judge
@@ -42,6 +42,7 @@ def read(  # noqa: PLR0913 -- what happens
     queue: float = 0.0,
     others: float = 0.0,
     pids: tuple[int, int] = (200, 201),
+    files: int = 2 * FILES,
 ) -> Case:
     """Return the case of two workers that wait for each file, and compute for it.
 
@@ -55,6 +56,7 @@ def read(  # noqa: PLR0913 -- what happens
         queue: Milliseconds that a worker waits for a processor meanwhile.
         others: Cores, of two, on which other programs compute.
         pids: Processes of the workers.
+        files: Number of different files, which both workers read in turns.
     """
     each = wait + compute + queue
     lane = Lane(folder, "MainThread")
@@ -66,7 +68,7 @@ def read(  # noqa: PLR0913 -- what happens
         for i in range(k, 2 * FILES, 2):
             begin = worker.now
             if wait == load:
-                worker.does(LOAD_FILE, load, which=i).did(CACHE, begin, which=i)
+                worker.does(LOAD_FILE, load, which=i % files).did(CACHE, begin, which=i % files)
             else:
                 ahead.now = max(ahead.now, begin + wait - load)
                 ahead.does(LOAD_FILE, load, which=i)
@@ -171,6 +173,38 @@ def test_without_a_cache_an_inner_prefetch_is_advised_alone(tmp_path: Path) -> N
     given[CACHE] = given[CACHE]._replace(kind="cycle", name="cycle", options={})
     case = read(tmp_path, given, load=20, compute=40, wait=20)
     assert set(of_loading(case, judge(case))) == {"inner"}
+
+
+def test_what_was_dropped_and_is_read_again_needs_a_cache_with_room(tmp_path: Path) -> None:
+    case = read(tmp_path, pipeline(), load=20, compute=40, wait=20, files=6)
+    advice, _ = of_loading(case, judge(case))["add_cache"]
+    assert "cache_size=3) behind smap(load), which reads items again" in advice.text
+    assert 0.4 < advice.seconds < 0.5  # of 600 ms, for three files of each worker
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_what_is_read_again_without_a_cache_gets_one(tmp_path: Path, inner: bool) -> None:
+    given = pipeline(inner=inner)
+    given[CACHE] = given[CACHE]._replace(kind="cycle", name="cycle", options={})
+    case = read(tmp_path, given, load=20, compute=40, wait=20, files=2)
+    advised = of_loading(case, judge(case))
+    if inner:  # nobody was seen to read it for a worker
+        assert set(advised) == {"inner"}
+    else:
+        assert "cache_size=2) behind smap(load)" in advised["add_cache"][0].text
+
+
+def test_a_cache_of_the_users_own_is_left_to_them(tmp_path: Path) -> None:
+    given = pipeline()
+    given[CACHE] = given[CACHE]._replace(options={"cache_size": 1, "given": True})
+    case = read(tmp_path, given, load=20, compute=40, wait=20, files=4)
+    assert set(of_loading(case, judge(case))) == {"inner"}
+
+
+def test_items_used_last_are_kept() -> None:
+    assert misses([1, 2, 1, 3, 1, 2], 2) == 4
+    assert misses([1, 2, 1, 3, 1, 2], 3) == 3
+    assert misses([1, 1, 2, 2, 1], 1) == 3
 
 
 def test_who_waits_for_the_lock_gains_no_more_than_that_leaves(tmp_path: Path) -> None:

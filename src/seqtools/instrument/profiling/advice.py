@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from seqtools.instrument.profiling.behind import Loading, missed
+from seqtools.instrument.profiling.behind import Loading, missed, misses
 from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.model import Estimate, predict
 from seqtools.instrument.words import duration
@@ -128,14 +128,16 @@ def _overlap(case: Case) -> Iterator[Advice]:
     note = _note(case, loading)
     size = loading.cache.options["cache_size"] if loading.cache is not None else 0
     ahead = case.options.get("readahead", True)
-    reader = loading.inner is None and size > 1 and ahead
-    now = _missed(case, loading, size if reader else 1, 1)
     if size > 1 and not ahead:
-        seconds = _gaining(case, now - _missed(case, loading, size, 1))
+        gain = _missed(case, loading, 1, 1) - _missed(case, loading, size, 1)
         text = f"prefetch(…, readahead=True): caches behind {where} are read ahead then"
-        yield Advice(text, {"readahead": True}, seconds, note)
+        yield Advice(text, {"readahead": True}, _gaining(case, gain), note)
+    if loading.again and all(loading.wanted) and (size or not loading.kept):
+        yield _kept(case, loading, size, note)
     elif size and ahead:
         sizes = [max(4, 2 * size) * k for k in (1, 2, 4)]
+        reader = size if loading.inner is None else 1
+        now = _missed(case, loading, reader, 1)
         gains = {n: now - _missed(case, loading, n, 1) for n in sizes}
         n, seconds = _fewest({n: _gaining(case, gain) for n, gain in gains.items()})
         text = f"add_cache(…, cache_size={n}) behind {where}, to have more of it read ahead"
@@ -151,6 +153,23 @@ def _overlap(case: Case) -> Iterator[Advice]:
     else:
         text = f"prefetch(…, nworkers={n}, method='thread') right behind {where}, inside the other"
     yield Advice(text, {}, seconds, note)
+
+
+def _kept(case: Case, loading: Loading, size: int, note: str) -> Advice:
+    """Keep more of what is read again because it was dropped."""
+    most = max(len({*indices}) for indices in loading.wanted)
+    sizes = sorted({n for n in (2, 4, 8, 16, 32) if size < n < most} | {max(2, most, size + 1)})
+    gains = {}
+    for n in sizes:
+        reads = [misses(indices, n) for indices in loading.wanted]
+        means = [sum(each) / len(each) for each in loading.homes]
+        homes = [[mean] * count for mean, count in zip(means, reads, strict=True)]
+        gains[n] = loading.missed - _missed(case, loading._replace(homes=homes), n, 1)
+    n, seconds = _fewest({n: _gaining(case, gain) for n, gain in gains.items()})
+    text = (
+        f"add_cache(…, cache_size={n}) behind {loading.figure.stage.name}, which reads items again"
+    )
+    return Advice(text, {}, seconds, note)
 
 
 def _fewest(times: dict[int, float]) -> tuple[int, float]:

@@ -10,6 +10,8 @@ from seqtools.instrument.profiling.probes import Stage
 from seqtools.instrument.profiling.tracks import CONSUMER, WAIT, Recording
 
 _NS = 1e-9
+_TWICE = 1.1
+"""So many times as often as there are items, reads are counted as repeated. Arbitrary."""
 _AHEAD = ("add_cache", "prefetch")
 """Kinds of stages that read ahead what others are told to need."""
 
@@ -19,8 +21,10 @@ class Loading(NamedTuple):
 
     figure: Figures
     """The stage that waits, as for files."""
+    kept: bool
+    """Whether any stage keeps what it returns."""
     cache: Stage | None
-    """The stage that keeps what it returns, if its size can be changed."""
+    """That stage, if its size can be changed."""
     inner: Stage | None
     """The prefetch that already reads it ahead for the one that is nearest to the consumer."""
     missed: float
@@ -29,6 +33,10 @@ class Loading(NamedTuple):
     """Share of the time in it that others spent than workers who need it."""
     homes: list[list[float]]
     """For each process in which it is read, how long each item took, in the order of time."""
+    again: bool
+    """Whether processes read items that they had read before."""
+    wanted: list[list[int]]
+    """For each process, the indices of items that its workers wanted."""
 
 
 def loading(
@@ -45,7 +53,12 @@ def loading(
     waiting = {n: 1 - (figures[n].computing or 0.0) for n in {number, *between}}
     first = min((r.end for t in recording.lanes(CONSUMER) for r in t.spans(WAIT)), default=0)
     pool = recording.pool(prefetch)
+    caches = [s for s in keepers if s.kind == "add_cache"]
+    inners = [s for s in keepers if s.kind == "prefetch" and s.number in between]
+    asked = [number, *(s.number for s in inners), *(s.number for s in caches)][-1]
     missed = whole = needed = 0.0
+    wanted: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
+    different: defaultdict[int, set[int]] = defaultdict(set)
     homes: defaultdict[int, list[tuple[int, float]]] = defaultdict(list)
     for track in recording.tracks:
         for record, inner in track.nested():
@@ -57,21 +70,46 @@ def loading(
                 # what the first item waited for belongs to the start
                 later = max(0, record.end - max(record.begin, first)) / max(1, took)
                 missed += own * waiting[record.what] * later
+                if record.what == asked:
+                    indices = range(record.which, record.which + record.many)
+                    wanted[track.pid] += [(record.begin, i) for i in indices]
             if record.what == number:
                 whole += own
                 needed += own if track in pool else 0.0
                 if record.end > first:
                     homes[track.pid] += [(record.begin, own / record.many)] * record.many
-    caches = [s for s in keepers if s.kind == "add_cache" and not s.options["given"]]
-    inners = [s for s in keepers if s.kind == "prefetch" and s.number in between]
+                    different[track.pid] |= {*range(record.which, record.which + record.many)}
+    reads = sum(map(len, homes.values()))
     return Loading(
         waiter,
-        caches[-1] if caches else None,
+        bool(caches),
+        caches[-1] if caches and not caches[-1].options["given"] else None,
         inners[-1] if inners else None,
         missed,
         1 - needed / whole if whole else 0.0,
-        [[took for _, took in sorted(reads)] for reads in homes.values()],
+        [[took for _, took in sorted(each)] for each in homes.values()],
+        reads > _TWICE * sum(map(len, different.values())),
+        [[i for _, i in sorted(wanted[pid])] for pid in homes],
     )
+
+
+def misses(wanted: Sequence[int], size: int) -> int:
+    """Return how many items are read of those that are wanted, where some are kept.
+
+    Args:
+        wanted: Their indices, in order.
+        size: Number of items that are kept, those that were used last.
+    """
+    kept: dict[int, None] = {}
+    count = 0
+    for i in wanted:
+        if i not in kept:
+            count += 1
+        kept.pop(i, None)
+        kept[i] = None
+        if len(kept) > size:
+            del kept[next(iter(kept))]
+    return count
 
 
 def missed(loads: Sequence[float], use: float, room: int, readers: int) -> float:
