@@ -42,6 +42,11 @@ class Lane:
         self.pen.note(what, 1, which, _time(begin), _time(self.now), took)
         return self
 
+    def did(self, what: int, since: float, computing: float = 0.0, which: int = 0) -> "Lane":
+        """Write that it did this since then, around what it has written since then."""
+        self.pen.note(what, 1, which, _time(since), _time(self.now), int(computing * 1e6))
+        return self
+
     def rests(self, milliseconds: float) -> "Lane":
         """Let time pass."""
         self.now += milliseconds

@@ -1,5 +1,6 @@
 """Nodes and edges, and how they are written in the languages of Mermaid and Graphviz."""
 
+import re
 from typing import Any
 
 from seqtools.brief import cut
@@ -8,8 +9,13 @@ from seqtools.showing import Entry, place_of, survey
 _LONGEST = 60
 """Characters of a line in a node. Arbitrary."""
 
-# Mermaid has no escapes but numbers of characters. Within quotes these have a meaning.
-_SPECIAL = frozenset('"#&<>`%\\')
+# Mermaid has no escapes but numbers of characters. Within quotes these have a meaning; and where
+# there is "style" or "classDef", it drops the last semicolon of a line.
+_SPECIAL = re.compile(r'["#&<>`%\\\u2060]|s(?=tyle)|c(?=lassDef)')
+# It looks at some labels again when numbers are characters: these are a line break, mathematics,
+# an icon, and a character by its name. A character that is not seen keeps their parts from it.
+_AGAIN = re.compile(r"\\(?=n)|\$(?=\$)|:(?=fa-)|&(?=[#\w])")
+_NOTHING = "\u2060"
 
 
 def _parts(pipeline: Any) -> tuple[dict[int, Entry], list[tuple[int, int, str]]]:
@@ -34,17 +40,18 @@ def mermaid(pipeline: Any) -> str:
     nodes, edges = _parts(pipeline)
     text = ["flowchart BT"]
     for number, entry in nodes.items():
-        label = "<br>".join("".join(map(_entity, line)) for line in _lines(entry))
+        label = "<br>".join(map(_entities, _lines(entry)))
         begin, end = ("[", "]") if entry.kind == "stage" else ("([", "])")
         text.append(f'    n{number}{begin}"{label}"{end}')
     for source, reader, role in edges:
-        name = f'|"{"".join(map(_entity, role))}"|' if role else ""
+        name = f'|"{_entities(role)}"|' if role else ""
         text.append(f"    n{source} -->{name} n{reader}")
     return "\n".join(text)
 
 
-def _entity(character: str) -> str:
-    return f"#{ord(character)};" if character in _SPECIAL else character
+def _entities(line: str) -> str:
+    line = _AGAIN.sub(lambda match: match[0] + _NOTHING, line)
+    return _SPECIAL.sub(lambda match: f"#{ord(match[0])};", line)
 
 
 def dot(pipeline: Any) -> str:
@@ -61,5 +68,7 @@ def dot(pipeline: Any) -> str:
 
 
 def _quoted(lines: list[str]) -> str:
-    escaped = (line.replace("\\", "\\\\").replace('"', '\\"') for line in lines)
-    return '"' + "\\n".join(escaped) + '"'
+    # names of characters, as in HTML, have a meaning in Graphviz
+    for character, escaped in (("\\", "\\\\"), ('"', '\\"'), ("&", "&amp;")):
+        lines = [line.replace(character, escaped) for line in lines]
+    return '"' + "\\n".join(lines) + '"'

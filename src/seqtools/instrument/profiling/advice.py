@@ -3,15 +3,19 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from seqtools.instrument.profiling.behind import Loading, missed, misses
 from seqtools.instrument.profiling.case import Case
-from seqtools.instrument.profiling.measures import Figures
 from seqtools.instrument.profiling.model import Estimate, predict
-from seqtools.instrument.profiling.probes import Stage
+from seqtools.instrument.words import duration
 
 _WORTH = 0.92
 """Share of the time that must be left by a change for it to be worth trying. Arbitrary."""
 _WORTH_A_LINE = 0.98
 """The same where it only takes another number, or a line."""
+_LITTLE = 0.1
+"""Share of their time that workers may compute and still gain nothing by what is read meanwhile."""
+_HIDDEN = 0.5
+"""Share of loading in the background from which it is said to be there."""
 _MOST_THREADS = 32
 _WORKERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 """Numbers of workers that are tried, as far as there may be so many."""
@@ -26,6 +30,8 @@ class Advice(NamedTuple):
     """The arguments of the prefetch to change, if it is these."""
     seconds: float
     """Estimate of how long the same items would take."""
+    note: str = ""
+    """What else there is to know of the estimate."""
 
 
 def for_loading(case: Case, *, lonely: bool, transfer: bool) -> Iterator[Advice]:
@@ -41,9 +47,14 @@ def for_loading(case: Case, *, lonely: bool, transfer: bool) -> Iterator[Advice]
     if lonely:
         tried += _window(case)
     yield from (a for a in tried if a.seconds < _WORTH * now)
-    if not (lonely or transfer or case.locked or case.crowded):
-        tried = [*_overlap(case), *_without_ahead(case)]
-        yield from (a for a in tried if a.seconds < _WORTH_A_LINE * now)
+    if not (lonely or transfer):
+        tried = [] if case.queued else [*_without_ahead(case)]
+        yield from (a for a in [*_overlap(case), *tried] if a.seconds < _WORTH_A_LINE * now)
+
+
+def for_waiting(case: Case) -> Iterator[Advice]:
+    """Yield what gains little, but is what to think of where loading is seen to wait."""
+    yield from (a for a in _overlap(case) if a.seconds >= _WORTH_A_LINE * case.measures.seconds)
 
 
 def _best(case: Case, method: str, most: int) -> tuple[int, float]:
@@ -109,24 +120,96 @@ def _window(case: Case) -> Iterator[Advice]:
 
 def _overlap(case: Case) -> Iterator[Advice]:
     """Have a stage that waits read ahead, so that workers compute meanwhile."""
-    waiter = case.waiter()
-    if waiter is None or waiter.computing is None:
-        return
-    m, workers = case.measures, max(1, case.workers)
+    loading, m = case.loading, case.measures
     computing = sum(item.computing for item in case.items)
-    if computing < 0.1 * workers * m.seconds:
+    if loading is None or computing < _LITTLE * max(1, case.workers) * m.seconds:
         return
-    # what the first items wait for, belongs to the start
-    without = m.seconds - sum(item.waiting for item in case.items[workers:]) / workers
-    waits = waiter.own * (1 - waiter.computing) / workers
-    where = waiter.stage.name
-    cache = next((s for s in case.recording.stages if _keeps(s, waiter)), None)
-    if cache is not None:
-        size = max(4, 2 * cache.options["cache_size"])
-        text = f"add_cache(…, {size}) behind {where}, which is read ahead as far as there is room"
-        yield Advice(text, {}, max(without, waits))
-    text = f"prefetch(…, 2, method='thread') behind {where}, which waits while workers compute"
-    yield Advice(text, {}, max(without, waits / 2))
+    where = loading.figure.stage.name
+    note = _note(case, loading)
+    size = loading.cache.options["cache_size"] if loading.cache is not None else 0
+    ahead = case.options.get("readahead", True)
+    if size > 1 and not ahead:
+        gain = _missed(case, loading, 1, 1) - _missed(case, loading, size, 1)
+        text = f"prefetch(…, readahead=True): caches behind {where} are read ahead then"
+        yield Advice(text, {"readahead": True}, _gaining(case, gain), note)
+    if loading.again and all(loading.wanted) and (size or not loading.kept):
+        yield _kept(case, loading, size, note)
+    elif size and ahead:
+        sizes = [max(4, 2 * size) * k for k in (1, 2, 4)]
+        reader = size if loading.inner is None else 1
+        now = _missed(case, loading, reader, 1)
+        gains = {n: now - _missed(case, loading, n, 1) for n in sizes}
+        n, seconds = _fewest({n: _gaining(case, gain) for n, gain in gains.items()})
+        text = f"add_cache(…, cache_size={n}) behind {where}, to have more of it read ahead"
+        yield Advice(text, {}, seconds, note)
+    threads = 0
+    if loading.inner is not None:
+        threads = len(case.recording.pool(loading.inner)) // max(1, len(loading.homes))
+    numbers = [n for n in _WORKERS if n > max(1, threads)]
+    gains = {n: loading.missed - _missed(case, loading, max(10, 2 * n), n) for n in numbers}
+    n, seconds = _fewest({n: _gaining(case, gain) for n, gain in gains.items()})
+    if threads:
+        text = f"prefetch(…, nworkers={n}) where {where} is read ahead already"
+    else:
+        text = f"prefetch(…, nworkers={n}, method='thread') right behind {where}, inside the other"
+    yield Advice(text, {}, seconds, note)
+
+
+def _kept(case: Case, loading: Loading, size: int, note: str) -> Advice:
+    """Keep more of what is read again because it was dropped."""
+    most = max(len({*indices}) for indices in loading.wanted)
+    sizes = sorted({n for n in (2, 4, 8, 16, 32) if size < n < most} | {max(2, most, size + 1)})
+    gains = {}
+    for n in sizes:
+        reads = [misses(indices, n) for indices in loading.wanted]
+        means = [sum(each) / len(each) for each in loading.homes]
+        homes = [[mean] * count for mean, count in zip(means, reads, strict=True)]
+        gains[n] = loading.missed - _missed(case, loading._replace(homes=homes), n, 1)
+    n, seconds = _fewest({n: _gaining(case, gain) for n, gain in gains.items()})
+    text = (
+        f"add_cache(…, cache_size={n}) behind {loading.figure.stage.name}, which reads items again"
+    )
+    return Advice(text, {}, seconds, note)
+
+
+def _fewest(times: dict[int, float]) -> tuple[int, float]:
+    """Return the first number whose time is nearly as good as any."""
+    best = min(times.values())
+    return next((n, seconds) for n, seconds in times.items() if seconds <= 1.05 * best)
+
+
+def _missed(case: Case, loading: Loading, room: int, readers: int) -> float:
+    """Return for how long all workers would wait for what is read ahead like that."""
+    reads = sum(map(len, loading.homes))
+    workers = case.workers / max(1, len(loading.homes))
+    used = max(0.0, case.measures.busy * case.measures.seconds - loading.missed)
+    use = used / workers / max(1, reads)
+    return sum(missed(loads, use, room, readers) for loads in loading.homes) * workers
+
+
+def _gaining(case: Case, gain: float) -> float:
+    """Return how long it would take if workers waited that much less for what is loaded.
+
+    The most that is gained is what they waited. They compute meanwhile, for which there must be
+    cores, or the lock.
+    """
+    m, loading = case.measures, case.loading
+    most = loading.missed if loading is not None else 0.0
+    left = m.seconds - min(most, max(0.0, gain)) / max(1, case.workers)
+    computing = sum(item.computing for item in case.items)
+    return max(left, min(m.seconds, computing / (1.0 if case.locked else case.recording.cores)))
+
+
+def _note(case: Case, loading: Loading) -> str:
+    """Return what there is to know of an estimate of what reading ahead gains."""
+    notes = []
+    if loading.hidden > _HIDDEN:
+        saved = (_missed(case, loading, 1, 1) - loading.missed) / max(1, case.workers)
+        so_far = f", which saves about {duration(saved)}" if saved > 0 else ""
+        notes.append(f"loading is read ahead in the background already{so_far}")
+    if case.crowded:
+        notes.append("less certain, as others compute on the same cores")
+    return "; ".join(notes)
 
 
 def _without_ahead(case: Case) -> Iterator[Advice]:
@@ -140,12 +223,6 @@ def _without_ahead(case: Case) -> Iterator[Advice]:
     )
     seconds = case.measures.seconds - again / max(1, case.workers)
     yield Advice("prefetch(…, readahead=False)", {"readahead": False}, seconds)
-
-
-def _keeps(stage: Stage, waiter: Figures) -> bool:
-    """Return whether this is a cache of what `waiter` returns, whose size can be changed."""
-    is_cache = stage.kind == "add_cache" and waiter.stage.number in stage.sources
-    return is_cache and not stage.options["given"]
 
 
 def for_later(case: Case) -> Iterator[Advice]:

@@ -1,8 +1,10 @@
 """All that is known of a profile, and what would be under other settings."""
 
+import math
 from statistics import median
 from typing import Any
 
+from seqtools.instrument.profiling.behind import Loading, loading
 from seqtools.instrument.profiling.measures import Figures, Item, Measures, figures, measures
 from seqtools.instrument.profiling.model import Costs, Estimate, Setting, predict
 from seqtools.instrument.profiling.probes import Stage
@@ -14,6 +16,8 @@ _LITTLE = 0.1
 """Share of its time that a stage may compute and still be one that waits."""
 SOME = 0.3
 """Cores that others may use without being in the way."""
+_MOST_OVERHEAD = 1.3
+"""Largest factor of what the model leaves out that is taken for an overhead."""
 _MUCH = 5
 """So many times the median, a time stands out. Arbitrary, as are all shares below."""
 
@@ -61,8 +65,17 @@ class Case:
         )
         self.adaptive: bool = self.options.get("max_cached") is None
         modelled = predict(self.items, self.costs, self.setting).seconds
-        self.overhead: float = min(1.3, max(0.9, m.seconds / modelled)) if modelled else 1.0
+        # Of others that take the cores, the model knows too little to be that close.
+        most = math.inf if self.crowded else _MOST_OVERHEAD
+        self.overhead: float = min(most, max(0.9, m.seconds / modelled)) if modelled else 1.0
         """What the model leaves out, as a factor."""
+        waiter = self.waiter()
+        self.loading: Loading | None = (
+            loading(recording, self.prefetch, self.figures, waiter)
+            if self.prefetch and waiter
+            else None
+        )
+        """What is loaded, and who waits for that, if a stage waits for long."""
 
     def _is_crowded(self) -> bool:
         m, cores = self.measures, self.recording.cores
@@ -81,9 +94,18 @@ class Case:
         kept = m.used * (1 - m.use_computing) > m.seconds / 2 and m.busy > 0.6 * threads
         return m.late > _LATE or kept
 
+    @property
+    def queued(self) -> bool:
+        """Whether workers wait for a processor, or for the lock."""
+        return self.locked or self.crowded
+
+    def may_queue(self, figure: Figures) -> bool:
+        """Return whether a stage computes so much that it may have waited for a processor."""
+        return self.queued and (figure.computing or 0.0) >= _LITTLE
+
     def _items(self) -> list[Item]:
         """Return what workers did, without waits for the processor or the lock."""
-        if self.locked or self.crowded:
+        if self.queued:
             return [item._replace(waiting=0.0) for item in self.measures.served]
         return self.measures.served
 
@@ -91,7 +113,7 @@ class Case:
         """Return how long it would take by the model, and what the model leaves out."""
         total, seconds = predict(self.items, costs or self.costs, setting)
         # what it leaves out of transfer is not there where there is none
-        same = costs is None or costs.send == self.costs.send
+        same = self.crowded or costs is None or costs.send == self.costs.send
         factor = self.overhead if same else min(1.0, self.overhead)
         return Estimate(total * factor, seconds * factor)
 
@@ -146,8 +168,8 @@ class Case:
             if f.computing is not None
             and (not f.stage.sources or f.stage.name != f.stage.kind)  # a function is named
         }
-        if self.locked or self.crowded:  # what computes at all may wait for a processor
-            waits = {n: w for n, w in waits.items() if (self.figures[n].computing or 0) < _LITTLE}
+        if self.queued:
+            waits = {n: w for n, w in waits.items() if not self.may_queue(self.figures[n])}
         number = max(waits, key=lambda number: waits[number], default=None)
         if number is None or waits[number] < 0.15 * self.measures.seconds:
             return None

@@ -11,6 +11,8 @@ from seqtools.instrument.profiling.tracks import Recording
 from seqtools.instrument.profiling.verdict import judge
 from seqtools.instrument.words import duration, share, volume
 
+_AS_LONG, _LITTLE = 1.005, 1.095
+"""So many times as fast is no gain, and a small one. Arbitrary."""
 _HEADS = ("calls", "own time", "mean", "95 %", "computes", "")
 
 
@@ -74,10 +76,14 @@ def ceiling(case: Case) -> str:
 def effect(case: Case, advice: Advice) -> str:
     """Return what an advice is estimated to do."""
     now = case.measures.seconds
-    if advice.seconds > 0.98 * now:
-        return f"about as long: {duration(now)}"
+    note = f"; {advice.note}" if advice.note else ""
     times = now / max(advice.seconds, 1e-9)
-    return f"about {duration(advice.seconds)} instead of {duration(now)}: {times:.1f} times as fast"
+    if times < _AS_LONG:
+        return f"about as long: {duration(now)}{note}"
+    instead = f"about {duration(advice.seconds)} instead of {duration(now)}"
+    if times < _LITTLE:
+        return f"{instead}: {share(1 - advice.seconds / now)} less, which is little{note}"
+    return f"{instead}: {times:.1f} times as fast{note}"
 
 
 def asides(case: Case) -> Iterator[str]:
@@ -164,7 +170,8 @@ def snapshot(recording: Recording) -> dict[str, Any]:
         "bytes_per_item": m.size,
         "window": {"ready": m.fill[-1][1], "capacity": m.fill[-1][2]} if m.fill else None,
         "advice": [
-            {"text": a.text, "arguments": a.arguments, "seconds": a.seconds} for a in found.advice
+            {"text": a.text, "arguments": a.arguments, "seconds": a.seconds, "note": a.note}
+            for a in found.advice
         ],
         "stages": [
             {

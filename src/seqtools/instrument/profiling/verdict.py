@@ -26,6 +26,8 @@ _SHORTEST = 0.02
 """Seconds from which there is one."""
 _TWICE = 1.1
 """So many times as often as there are items, reads are told of."""
+_HIDDEN = 0.05
+"""Share of loading from which it is said how much of it is in the background."""
 _SERVED = 0.1
 """Share of the time that the consumer may wait and still be the bottleneck."""
 
@@ -51,7 +53,8 @@ def judge(case: Case) -> Verdict:
         return Verdict(kind, because, None, [])
     ceiling = min(case.used, case.measures.seconds)
     tried = sorted(_tried(case, kind), key=lambda a: a.seconds)
-    return Verdict(kind, because, ceiling, [*tried, *advice.for_later(case)])
+    little = advice.for_waiting(case) if kind in {LOADING, LOCK} else ()
+    return Verdict(kind, because, ceiling, [*tried, *advice.for_later(case), *little])
 
 
 def _tried(case: Case, kind: str) -> Iterator[Advice]:
@@ -115,33 +118,39 @@ def _because(case: Case, kind: str) -> Iterator[str]:
 
 
 def _stages(case: Case) -> Iterator[str]:
-    main = case.main_stage()
+    main, waiter = case.main_stage(), case.waiter()
     if main is not None:
-        yield f"most of their time is in {main.stage.name}: {_nature(main)}"
+        seen = _ahead(case) if waiter is main else ""
+        yield f"most of their time is in {main.stage.name}: {_nature(case, main)}{seen}"
     for figure in case.figures:
         if figure.ahead and figure.calls > _TWICE * figure.different:
             calls = f"{figure.calls:,} times for {figure.different:,} items"
             yield f"{figure.stage.name} was read {calls}: workers read ahead what others read too"
             break
-    waiter = case.waiter()
     if waiter is not None and waiter is not main:
         each = f"{waiter.stage.name}, {duration(waiter.mean)} an item"
-        yield f"{each}: {_nature(waiter)}{_ahead(waiter)}"
+        yield f"{each}: {_nature(case, waiter)}{_ahead(case)}"
 
 
-def _ahead(figure: Figures) -> str:
-    """Return how much of its time nobody waited for, in words."""
-    if not figure.own_ahead:
+def _ahead(case: Case) -> str:
+    """Return how much of loading is hidden, and how much is not, in words."""
+    loading = case.loading
+    if loading is None or loading.hidden < _HIDDEN:
         return ""
-    return f", {share(figure.own_ahead / figure.own)} of it in the background"
+    missed = share(min(1.0, loading.missed / max(1, case.workers) / case.measures.seconds))
+    hidden = f"{share(loading.hidden)} of it in the background"
+    return f", {hidden}; workers waited for it in {missed} of their time"
 
 
-def _nature(figure: Figures) -> str:
+def _nature(case: Case, figure: Figures) -> str:
     part = figure.computing
     if part is None:
         return "too short to say whether it computes or waits"
     if part > 0.7:  # noqa: PLR2004
         return f"it computes ({share(part)} of its time)"
+    if case.may_queue(figure):
+        what = "the lock" if case.locked else "a processor"
+        return f"it computes in {share(part)} of its time, and waits in the rest, also for {what}"
     if part < 0.3:  # noqa: PLR2004
         return f"it waits, as for files or a network ({share(1 - part)} of its time)"
     return f"it computes in {share(part)} of its time, and waits in the rest"
