@@ -11,7 +11,7 @@ from seqtools.instrument.profiling.behind import missed, misses
 from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.probes import Stage
 from seqtools.instrument.profiling.verdict import LOADING, LOCK, Verdict, judge
-from tests.profiling.synthetic import LATE, PREFETCH, USE, WAIT, Lane, recorded, stages
+from tests.profiling.synthetic import LATE, PREFETCH, SEND, USE, WAIT, Lane, recorded, stages
 
 CUT, CACHE, LOAD_FILE, INNER = 1, 2, 3, 4
 FILES = 10
@@ -76,6 +76,7 @@ def read(  # noqa: PLR0913 -- what happens
                 if len(given) > INNER:
                     worker.did(CACHE, begin, which=i)
             worker.rests(compute + queue).did(CUT, begin, compute, which=i)
+            worker.does(SEND, 0.1, 0.1, which=100)
     recording = recorded(folder, given, cores=2)
     recording.others = others
     return Case(recording)
