@@ -2,7 +2,10 @@
 
 Every thread writes into a file of its own, which is mapped: a record costs no system call, is
 there as soon as it is written, and survives whoever wrote it, however that ended. Times are
-of `time.perf_counter_ns`, which is one clock for all processes of a machine.
+of `time.perf_counter`, which is one clock for all processes of a machine.
+
+Few steps are made for each item: behind the work of an item, the caches of the processor hold none
+of this code any more, and it takes several times as long as in a loop of its own.
 """
 
 import json
@@ -11,7 +14,7 @@ import os
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from time import perf_counter_ns, thread_time_ns
+from time import perf_counter, perf_counter_ns, thread_time_ns
 from typing import NamedTuple, TypeVar
 
 from seqtools.forks import renew_in_children
@@ -19,16 +22,29 @@ from seqtools.forks import renew_in_children
 A = TypeVar("A")
 R = TypeVar("R")
 
-_RECORD = struct.Struct("=iiqqqq")  # as `Record`; processor time comes last, as it is never 0
+_RECORD = struct.Struct("=qiiqdd")
+"""Processor time, which is 0 if it was not asked for and else 1 ns more; then as `Record`, but in
+seconds: floats are compared and packed in half the steps of such large integers. The end of what
+is written is never 0, and comes last."""
+_SHORT = struct.Struct("=iiqdd")  # what is written if processor time was not asked for
+_PROCESSOR = struct.Struct("=q")
+SIZE = _RECORD.size
+pack = _SHORT.pack_into
+"""Write a record at `Pen.at`."""
 _CHUNK = 1 << 13
 """Records for which room is made at once. Files are mapped in multiples of 64 kB, which this is."""
 _MOST_CHUNKS = 128
 """Room in one file: a million records, 42 MB. Arbitrary."""
 _HEADER = 8
 """Records whose place the header takes."""
-PAUSE = 400_000
-"""Nanoseconds without processor times for each time that they were asked for. That takes up to
-a microsecond, as it is a system call: so it costs 0.25 % at most."""
+_NS = 1e-9
+_FIRST_PAUSE, _PAUSE, _GROWTH = 0.0004, 0.004, 1.06
+"""Seconds without processor times behind each time that they were asked for, at first and at last,
+and how these grow. It is a system call, which takes 0.6 µs in a loop: but behind 100 µs of other
+work, a read cost 8 µs more for which they were asked, which is 0.2 % of the longest pause. It is
+reached within 0.1 s and 40 samples, so that short profiles have some too."""
+_EACH = 0.0004
+"""Seconds that the pause is longer for each read that was sampled, which costs 1 µs."""
 
 SEND, LOAD, WAIT, USE, OVER, FILL, LATE = range(-1, -8, -1)
 """What there is besides the numbers of stages: a worker hands `many` values over, in `which` bytes;
@@ -56,82 +72,92 @@ class Record(NamedTuple):
 class Pen:
     """Writes for one thread."""
 
-    __slots__ = ("_at", "_chunks", "_path", "_view", "due", "left", "sampling")
+    __slots__ = ("_chunks", "_path", "_pause", "at", "due", "last", "left", "sampling", "view")
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._chunks = 0
-        self._at = 0
-        self._view: mmap.mmap | None = None
-        self.due = 0  # from when on processor times may be asked for again
+        self._pause = _FIRST_PAUSE
+        self.view: mmap.mmap | bytearray
+        self.at = self.last = 0  # where the next record goes, and the end of the view
+        self.due = 0.0  # from when on processor times are asked for; at once within a sample
         self.sampling = 0  # how often they were, for what is being read now
-        self.left: tuple[int, int] | None = None
+        self.left: tuple[float, int] | None = None
         """When the consumer was given an item, and the processor time then, if that is known."""
-        self._extend()
-        view: mmap.mmap | None = self._view
-        if view is not None:
+        self.extend()
+        if self.last > SIZE:
             name = threading.current_thread().name[:100]
             # what the thread itself knows may be of the process that this one was forked from
             ident = threading.get_native_id()
             data = json.dumps({"pid": os.getpid(), "thread": name, "ident": ident}).encode()
-            view[: len(data)] = data
-            self._at = _HEADER * _RECORD.size
+            self.view[: len(data)] = data
+            self.at += _HEADER * SIZE
 
-    def note(self, what: int, many: int, which: int, begin: int, end: int, took: int = -1) -> None:  # noqa: PLR0913, PLR0917 -- a record
-        """Write a record; `took` is processor time, -1 if it is not known."""
-        view, at = self._view, self._at
-        if view is None:
-            return
-        _RECORD.pack_into(view, at, what, many, which, begin, end, took + (took >= 0))
-        self._at = at = at + _RECORD.size
-        if at == len(view):
-            self._extend()
+    def note(  # noqa: PLR0913, PLR0917 -- a record
+        self, what: int, many: int, which: int, begin: float, end: float, took: int = -1
+    ) -> None:
+        """Write a record; `took` is processor time in nanoseconds, -1 if it is not known."""
+        at = self.at
+        if took >= 0:
+            _PROCESSOR.pack_into(self.view, at - _PROCESSOR.size, took + 1)
+        pack(self.view, at, what, many, which, begin, end)
+        self.at = at = at + SIZE
+        if at > self.last:
+            self.extend()
 
     def timed(self, what: int, many: int, which: int, act: Callable[[A], R], argument: A) -> R:
         """Return `act(argument)`, and write how long that took.
 
         Processor times are asked for now and then, and then also of all that happens within.
         """
-        began = perf_counter_ns()
-        if began < self.due and not self.sampling:
+        began = perf_counter()
+        if began < self.due:
             try:
                 return act(argument)
             finally:
-                self.note(what, many, which, began, perf_counter_ns())
+                self.note(what, many, which, began, perf_counter())
         outermost = not self.sampling
         self.sampling += 1
+        self.due = 0.0
         since = thread_time_ns()
         try:
             return act(argument)
         finally:
-            took, ended = thread_time_ns() - since, perf_counter_ns()
+            took, ended = thread_time_ns() - since, perf_counter()
             self.note(what, many, which, began, ended, took)
             if outermost:
-                self.due = ended + self.sampling * PAUSE
-                self.sampling = 0
+                self.rest(ended)
 
-    def _extend(self) -> None:
-        """Make room; without it nothing more is written."""
-        self._view, self._at = None, 0
+    def rest(self, since: float, times: int = 1) -> None:
+        """Ask for no processor times for a while, as they were asked for so many `times`."""
+        self.due = since + times * self._pause + self.sampling * _EACH
+        self.sampling = 0
+        self._pause = min(self._pause * _GROWTH, _PAUSE)
+
+    def extend(self) -> None:
+        """Make room; without it, nothing more is kept of what is written."""
+        self.view = bytearray(SIZE)  # where the same record is written over and over
+        self.at, self.last = _PROCESSOR.size, SIZE
         if self._chunks == _MOST_CHUNKS:
             return
-        size = _CHUNK * _RECORD.size
+        size = _CHUNK * SIZE
         try:
             # zeros are written, as a mapped file must not run out of disk later
             with open(self._path, "ab") as file:
                 file.write(bytes(size))
             with open(self._path, "r+b") as file:
-                at = self._chunks * size
-                self._view = mmap.mmap(file.fileno(), size, offset=at)
+                self.view = mmap.mmap(file.fileno(), size, offset=self._chunks * size)
         except (OSError, ValueError):
+            self._chunks = _MOST_CHUNKS  # it is not tried again
             return
+        self.last = size
         self._chunks += 1
 
 
 class Book:
     """A folder with a file for each thread; what is pickled of it is the path."""
 
-    __slots__ = ("__weakref__", "_local", "folder")
+    __slots__ = ("__weakref__", "folder", "local")
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
@@ -140,15 +166,15 @@ class Book:
 
     def renew(self) -> None:
         """See `seqtools.forks`."""
-        self._local = threading.local()
+        self.local = threading.local()  # `pen`, of threads that have one
 
     def pen(self) -> Pen:
         """Return what this thread writes with."""
         try:
-            return self._local.pen  # type: ignore[no-any-return]
+            return self.local.pen  # type: ignore[no-any-return]
         except AttributeError:
             name = f"{os.getpid()}-{threading.get_native_id()}-{perf_counter_ns()}.records"
-            pen = self._local.pen = Pen(os.path.join(self.folder, name))
+            pen = self.local.pen = Pen(os.path.join(self.folder, name))
             return pen
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -178,10 +204,10 @@ def close(book: Book) -> None:
 
 
 def note(what: int, many: int, which: int, began: int) -> None:
-    """Write into all books what began at `began` and ends now."""
-    now = perf_counter_ns()
+    """Write into all books what began at `began`, in nanoseconds, and ends now."""
+    now = perf_counter()
     for book in active:
-        book.pen().note(what, many, which, began, now)
+        book.pen().note(what, many, which, began * _NS, now)
 
 
 class Page:
@@ -189,7 +215,7 @@ class Page:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._at = _HEADER * _RECORD.size
+        self._at = _HEADER * SIZE
         self.pid = self.ident = 0
         self.thread = ""
 
@@ -197,21 +223,21 @@ class Page:
         """Yield what was written since the last call."""
         with open(self._path, "rb") as file:
             if not self.pid:
-                head = file.read(_HEADER * _RECORD.size).rstrip(b"\0")
+                head = file.read(_HEADER * SIZE).rstrip(b"\0")
                 if not head.endswith(b"}"):
                     return  # it has not begun
                 told = json.loads(head)
                 self.pid, self.thread, self.ident = told["pid"], told["thread"], told["ident"]
             file.seek(self._at)
             data = file.read()
-        whole = len(data) // _RECORD.size * _RECORD.size
-        for *values, took in _RECORD.iter_unpack(data[:whole]):
-            if not took:
+        whole = len(data) // SIZE * SIZE
+        for took, what, many, which, begin, end in _RECORD.iter_unpack(data[:whole]):
+            if not end:
                 return  # not written yet
-            self._at += _RECORD.size
-            yield Record._make((*values, took - (took > 0)))
+            self._at += SIZE
+            yield Record(what, many, which, round(begin / _NS), round(end / _NS), took - 1)
 
     @property
     def full(self) -> bool:
         """Whether there was no room for more."""
-        return self._at >= _MOST_CHUNKS * _CHUNK * _RECORD.size
+        return self._at >= _MOST_CHUNKS * _CHUNK * SIZE

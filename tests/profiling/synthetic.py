@@ -7,7 +7,7 @@ from typing import Any
 
 from seqtools.instrument.profiling.probes import Stage
 from seqtools.instrument.profiling.tracks import Facts, Recording
-from seqtools.recording import _RECORD, FILL, LATE, LOAD, SEND, USE, WAIT, Pen
+from seqtools.recording import FILL, LATE, LOAD, SEND, SIZE, USE, WAIT, Pen
 
 PREFETCH, SOURCE = 0, 1
 HOME = 100
@@ -29,7 +29,7 @@ class Lane:
     def __init__(self, folder: Path, name: str, pid: int = HOME) -> None:
         self.pen = Pen(str(folder / f"{pid}-{name}.records"))
         head = json.dumps({"pid": pid, "thread": name, "ident": pid}).encode()
-        self.pen._view[: 8 * _RECORD.size] = head.ljust(8 * _RECORD.size, b"\0")  # type: ignore[index]
+        self.pen.view[: 8 * SIZE] = head.ljust(8 * SIZE, b"\0")
         self.now = 0.0
 
     def does(
@@ -39,7 +39,7 @@ class Lane:
         begin = self.now
         self.now += milliseconds
         took = int(computing * 1e6)
-        self.pen.note(what, 1, which, _time(begin), _time(self.now), took)
+        self.pen.note(what, 1, which, _time(begin) * 1e-9, _time(self.now) * 1e-9, took)
         return self
 
     def did(self, what: int, since: float, computing: float = 0.0, which: int = 0) -> "Lane":

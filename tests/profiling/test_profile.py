@@ -143,6 +143,38 @@ def test_an_endless_pipeline_is_read_as_far_as_one_likes() -> None:
     assert measured.snapshot()["items"] == 5
 
 
+@pytest.mark.parametrize("nworkers", [0, 1])
+def test_there_is_a_window_where_something_is_read_ahead(nworkers: int) -> None:
+    p = seqtools.prefetch(seqtools.smap(abs, range(N)), nworkers, "thread")
+    with p, instrument.profile(p) as measured:
+        assert list(p) == list(range(N))
+    snapshot = measured.snapshot()
+    assert (snapshot["window"] is None) == (nworkers == 0)
+    assert ("window: " in measured.report()) == (nworkers > 0)
+
+
+def test_worker_and_consumer_may_write_more_than_there_is_room_for_at_first() -> None:
+    n = recording._CHUNK + 1000
+    p = seqtools.prefetch(seqtools.smap(abs, range(n)), 1, "thread")
+    with p, instrument.profile(p) as measured:
+        assert sum(1 for _ in p) == n
+    assert measured.snapshot()["items"] == n
+    assert calls(measured) == {"prefetch": n, "smap(abs)": n}
+
+
+def test_an_iterator_may_go_on_in_another_thread() -> None:
+    p = seqtools.smap(abs, range(4))
+    with instrument.profile(p) as measured:
+        items = iter(p)
+        got = [next(items)]
+        thread = threading.Thread(target=lambda: got.append(next(items)))
+        thread.start()
+        thread.join()
+        got += items
+    assert got == [0, 1, 2, 3]
+    assert measured.snapshot()["items"] == 4
+
+
 def test_a_snapshot_can_be_taken_at_any_time() -> None:
     p = seqtools.smap(abs, range(30))
     with instrument.profile(p) as measured:

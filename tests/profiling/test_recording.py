@@ -3,6 +3,7 @@
 import os
 import pickle
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,11 +29,11 @@ def test_what_is_written_is_read_at_once(book: Book) -> None:
     pen = book.pen()
     (page,) = pages(book)
     assert list(page.read()) == []
-    pen.note(3, 1, 7, 100, 200)
-    pen.note(-1, 2, 8, 300, 400, 0)
+    pen.note(3, 1, 7, 100e-9, 200e-9)
+    pen.note(-1, 2, 8, 300e-9, 400e-9, 0)
     assert list(page.read()) == [Record(3, 1, 7, 100, 200, -1), Record(-1, 2, 8, 300, 400, 0)]
     assert list(page.read()) == []
-    pen.note(4, 1, 9, 500, 600, 50)
+    pen.note(4, 1, 9, 500e-9, 600e-9, 50)
     assert list(page.read()) == [Record(4, 1, 9, 500, 600, 50)]
     assert (page.pid, page.thread) == (os.getpid(), threading.current_thread().name)
 
@@ -58,14 +59,18 @@ def test_a_file_that_is_full_takes_no_more(book: Book, monkeypatch: pytest.Monke
 
 
 def test_without_room_nothing_is_written(tmp_path: Path) -> None:
-    pen = Pen(str(tmp_path / "no" / "such" / "folder"))
-    pen.note(0, 1, 2, 3, 4)
+    folder = tmp_path / "no"
+    pen = Pen(str(folder / "file"))
+    folder.mkdir()  # which is too late: it is not tried for every record
+    for _ in range(3):
+        pen.note(0, 1, 2, 3, 4)
     assert pen.timed(0, 1, 2, abs, -5) == 5
+    assert not os.listdir(folder)
 
 
 def test_every_thread_has_a_file(book: Book) -> None:
     def write() -> None:
-        book.pen().note(0, 1, 2, 3, 4)
+        book.pen().note(0, 1, 2, 3e-9, 4e-9)
 
     write()
     thread = threading.Thread(target=write, name="other")
@@ -90,8 +95,34 @@ def test_times_are_those_of_the_call(book: Book) -> None:
     assert 0 <= inner.processor <= outer.processor
 
 
+def test_processor_times_are_asked_for_now_and_then(book: Book) -> None:
+    pen = book.pen()
+    pen.timed(0, 1, 1, lambda x: pen.timed(1, 1, 1, abs, x), -1)  # the first
+    assert not pen.sampling
+    assert pen.due > 0
+    pen.due = 1e300
+    pen.timed(0, 1, 2, lambda x: pen.timed(1, 1, 2, abs, x), -1)
+    pen.due = 0.0
+    pen.timed(0, 1, 3, abs, -1)
+    assert 0 < pen.due < 1e300
+    (page,) = pages(book)
+    sampled = [(r.which, r.processor >= 0) for r in page.read()]
+    assert sampled == [(1, True), (1, True), (2, False), (2, False), (3, True)]
+
+
+def test_times_are_those_of_the_clock_in_nanoseconds(book: Book) -> None:
+    began = time.perf_counter_ns()
+    recording.note(recording.LOAD, 1, 2, began)
+    ended = time.perf_counter_ns()
+    (page,) = pages(book)
+    (record,) = page.read()
+    rounded = 100  # a float of seconds has 4 ns where the machine has been up for a year
+    assert abs(record.begin - began) < rounded
+    assert began - rounded < record.end < ended + rounded
+
+
 def test_what_fails_is_written_too(book: Book) -> None:
-    for due in (0, 1 << 62):  # with processor time, and without
+    for due in (0.0, 1e300):  # with processor time, and without
         book.pen().due = due
         with pytest.raises(ZeroDivisionError):
             book.pen().timed(1, 1, 1, (1).__floordiv__, 0)

@@ -1,77 +1,90 @@
 """The consumer's side of a profile: when it waits for items, and when it uses them."""
 
 from collections.abc import Callable, Iterator
-from time import perf_counter_ns, thread_time_ns
+from itertools import chain, repeat
+from time import perf_counter, thread_time_ns
 from typing import Any, TypeVar
 
 from seqtools.indices import Indices
 from seqtools.instrument.profiling.probes import Twin
-from seqtools.recording import FILL, OVER, PAUSE, USE, WAIT, Book
+from seqtools.recording import FILL, OVER, SIZE, USE, WAIT, Book, pack
 from seqtools.sequence import LazySequence
 
 T = TypeVar("T")
 A = TypeVar("A")
-
-_FILL_PAUSE = 2_000_000
-"""Nanoseconds between looks at the window. Arbitrary."""
 
 
 class Consumer:
     """Writes down when the consumer waits for items; in between, it uses them."""
 
     def __init__(self, book: Book, twin: Twin) -> None:
-        self._book = book
-        self._prefetch = twin.prefetch
-        self._next_fill = 0
+        self.book = book
+        ahead = twin.prefetch is not None and twin.prefetch._acts_on_hints
+        self._prefetch = twin.prefetch if ahead else None  # there is no window inline
 
     def take(self, read: Callable[[A], T], argument: A, which: int) -> T:
         """Return `read(argument)`, for which the consumer waits."""
-        pen = self._book.pen()
-        began = perf_counter_ns()
+        pen = self.book.pen()
+        began = perf_counter()
         if pen.left is not None:
             left, used = pen.left
             pen.note(USE, 1, which, left, began, thread_time_ns() - used)
             pen.left = None
-        if began >= self._next_fill and self._prefetch is not None:
-            self._next_fill = began + _FILL_PAUSE
-            load = self._prefetch._load()
-            pen.note(FILL, load.ready, load.capacity, began, began, load.busy)
         sampled = began >= pen.due and not pen.sampling
+        since = 0
         if sampled:
-            pen.sampling = 1  # and so are the stages that this thread reads
+            if self._prefetch is not None:
+                load = self._prefetch._load()
+                pen.note(FILL, load.ready, load.capacity, began, began, load.busy)
+            pen.sampling, pen.due = 1, 0.0  # and so are the stages that this thread reads
             since = thread_time_ns()
-        over = False
+        what, now = WAIT, -1
         try:
             return read(argument)
         except StopIteration:
-            over = True
+            what = OVER
             raise
         finally:
-            ended = perf_counter_ns()
             if sampled:
                 now = thread_time_ns()
-                pen.note(WAIT, 1, which, began, ended, now - since)
-                pen.due = ended + pen.sampling * PAUSE
-                pen.sampling = 0
-                pen.left = ended, now
-            else:
-                pen.note(WAIT, 1, which, began, ended)
-            if over:
-                pen.note(OVER, 1, which, ended, ended)
-                pen.left = None
+            ended = perf_counter()
+            pen.note(what, 1, which, began, ended, now - since if sampled else -1)
+            if sampled:
+                pen.rest(ended, 2)
+                pen.left = (ended, now) if what == WAIT else None
 
 
 class _Iterator(Iterator[T]):
     """An iterator of the consumer."""
 
-    __slots__ = ("_consumer", "_indices", "_items")
+    __slots__ = ("_book", "_consumer", "_indices", "_items")
 
     def __init__(self, items: Iterator[T], indices: Iterator[int], consumer: Consumer) -> None:
-        self._items, self._indices, self._consumer = items, indices, consumer
+        self._items, self._consumer, self._book = items, consumer, consumer.book
+        self._indices = chain(indices, repeat(-1))
 
     def __next__(self) -> T:
-        which = next(self._indices, -1)
-        return self._consumer.take(next, self._items, which)
+        which = next(self._indices)
+        try:
+            pen = self._book.local.pen
+        except AttributeError:
+            pen = self._book.pen()
+        began = perf_counter()
+        if began >= pen.due or pen.left is not None:
+            return self._consumer.take(next, self._items, which)
+        # as `take` does, but without calls of Python, which would take half as long again
+        what = WAIT
+        try:
+            return next(self._items)
+        except StopIteration:
+            what = OVER
+            raise
+        finally:
+            at = pen.at
+            pack(pen.view, at, what, 1, which, began, perf_counter())
+            pen.at = at = at + SIZE
+            if at > pen.last:
+                pen.extend()
 
 
 class Watched(LazySequence[T]):

@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 import threading
-from time import perf_counter_ns
+from time import perf_counter, perf_counter_ns
 from typing import Any, Self
 
 from seqtools import recording
@@ -189,9 +189,9 @@ class _Watcher:
     def _watch(self) -> None:
         pen = self._book.pen()
         while True:
-            began = perf_counter_ns()
+            began = perf_counter()
             if self._over.wait(_LATE_SECONDS):
                 return
-            ended = perf_counter_ns()
-            due = began + int(_LATE_SECONDS * 1e9)
+            ended = perf_counter()
+            due = began + _LATE_SECONDS
             pen.note(LATE, 1, 0, min(due, ended), ended)

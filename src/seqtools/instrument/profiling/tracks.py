@@ -32,9 +32,8 @@ class Track:
     def update(self) -> None:
         """Take what was written since the last call."""
         for record in self._page.read():
-            if record.what == OVER:  # what the consumer waited for was no item
-                if self.records and self.records[-1].what == WAIT:
-                    self.records.pop()
+            if record.what == OVER:
+                self.role = CONSUMER
                 self._left = None
                 continue
             if record.what == WAIT:
