@@ -22,11 +22,12 @@ from seqtools.forks import renew_in_children
 A = TypeVar("A")
 R = TypeVar("R")
 
-_RECORD = struct.Struct("=qiiqdd")
+_RECORD = struct.Struct("@qiiqdd")
 """Processor time, which is 0 if it was not asked for and else 1 ns more; then as `Record`, but in
 seconds: floats are compared and packed in half the steps of such large integers. The end of what
-is written is never 0, and comes last."""
-_SHORT = struct.Struct("=iiqdd")  # what is written if processor time was not asked for
+is written is never 0, and comes last, at one go: in native order ("@"), floats are not written
+byte by byte."""
+_SHORT = struct.Struct("@iiqdd")  # what is written if processor time was not asked for
 _PROCESSOR = struct.Struct("=q")
 SIZE = _RECORD.size
 pack = _SHORT.pack_into

@@ -44,7 +44,8 @@ class Lane:
 
     def did(self, what: int, since: float, computing: float = 0.0, which: int = 0) -> "Lane":
         """Write that it did this since then, around what it has written since then."""
-        self.pen.note(what, 1, which, _time(since), _time(self.now), int(computing * 1e6))
+        took = int(computing * 1e6)
+        self.pen.note(what, 1, which, _time(since) * 1e-9, _time(self.now) * 1e-9, took)
         return self
 
     def rests(self, milliseconds: float) -> "Lane":

@@ -58,6 +58,17 @@ def test_loading_that_waits_gets_more_workers(tmp_path: Path) -> None:
     assert "about " in report.effect(case, first)
 
 
+def test_a_prefetch_that_reads_nothing_ahead_is_told_to(tmp_path: Path) -> None:
+    lane = Lane(tmp_path, "MainThread")
+    for i in range(50):
+        begin = lane.now
+        lane.does(SOURCE, 9, 0.1, which=i).did(WAIT, begin, 0.1, which=i).does(USE, 1, which=i)
+    found = judge(Case(recorded(tmp_path, stages(nworkers=0))))
+    assert found.kind == LOADING
+    assert "nworkers=" in found.advice[0].text
+    assert found.advice[0].text.endswith("in place of nworkers=0")
+
+
 def test_loading_that_computes_gets_the_cores(tmp_path: Path) -> None:
     consumer(tmp_path, 50, waits=19, uses=1)
     workers(tmp_path, 50, took=20, computing=20, count=1, pid=200)

@@ -243,9 +243,11 @@ def for_later(case: Case) -> Iterator[Advice]:
 
 def for_inline(case: Case) -> Iterator[Advice]:
     """Yield how to read a pipeline ahead that is not."""
+    inline = any(stage.kind == "prefetch" for stage in case.recording.stages)
+    where = "in place of nworkers=0" if inline else "behind all of it"
     for method, most in (("thread", _MOST_THREADS), ("process", case.recording.cores)):
         workers, seconds = _best(case, method, most)
         if seconds < _WORTH * case.measures.seconds:
             arguments = {"nworkers": workers, "method": method}
-            text = f"prefetch(…, nworkers={workers}, method={method!r}) behind all of it"
+            text = f"prefetch(…, nworkers={workers}, method={method!r}) {where}"
             yield Advice(text, arguments, seconds)

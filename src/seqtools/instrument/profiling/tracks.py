@@ -154,7 +154,7 @@ class Recording:
             if number not in seen:
                 seen.add(number)
                 stage = self.stages[number]
-                if stage.kind == "prefetch":
+                if stage.kind == "prefetch" and stage.options["nworkers"] != 0:
                     found.append(stage)
                 left.extend(stage.sources)
         return found
