@@ -103,10 +103,11 @@ class Watched(ProcessEngine):
     # What an engine takes notice of; the lock is held
 
     def _lost(self, worker: Any, code: int) -> None:
-        held = worker.blocks[0].left() if worker.blocks else ()
-        lost = Lost(time.monotonic(), pid_of(worker), worker.number, id(self), held)
-        self._diary.lost.append(lost)
+        when, pid, blocks = time.monotonic(), pid_of(worker), [*worker.blocks]
         super()._lost(worker, code)
+        # it may have died over what is not answered by what it had sent, which is read only now
+        held = next((left for block in blocks if len(left := block.left())), ())
+        self._diary.lost.append(Lost(when, pid, worker.number, id(self), held))
 
     def _replace_all(self, code: int) -> None:
         self._diary.templates.append(time.monotonic())

@@ -19,7 +19,7 @@ from tests.faults.soak.reading import PIPELINES, Reader
 _BETWEEN = 0.15  # seconds between two strikes, on average
 _HANGS = 30.0  # seconds without an item
 _LINE = 30.0  # seconds between two lines
-_ENOUGH = 6  # samples from which growth is judged
+_ENOUGH = 50  # samples, each after a second, from which growth is judged: engines warm up
 
 _KINDS = {
     "one SIGKILL": 10,
