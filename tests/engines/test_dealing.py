@@ -90,7 +90,22 @@ def test_a_death_over_several_items_has_them_evaluated_alone() -> None:
     assert dealt(dealer, a, b) == []  # nothing is dealt behind one that may do harm
     assert answer(dealer, a) == [11]
     assert dealt(dealer, a, b) == [[20], [21]]
-    assert dealer.died(b, began=True) == 12
+    assert dealer.died(b, began=True) is None  # the first death may have been over 11
+    b = Hand()
+    dealer.add([30])
+    while [12] not in (given := dealt(dealer, a, b)):
+        assert given
+        assert answer(dealer, a)
+    assert dealer.died(b if b.blocks else a, began=True) == 12
+
+
+def test_who_was_not_begun_at_a_first_death_is_not_to_blame_for_a_second() -> None:
+    dealer, a = Dealer(), Hand()
+    a.blocks.append(Block(1, range(10, 12), alone=False))
+    assert dealer.died(a, began=True) is None
+    for i in (10, 11):
+        assert dealt(dealer, a := Hand()) == [[i]]
+        assert dealer.died(a, began=True) is None
 
 
 def test_a_death_before_the_pipeline_was_loaded_is_nobodys() -> None:

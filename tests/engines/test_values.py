@@ -99,7 +99,16 @@ NUMPY = {
     "of a class with state": named,
 }
 
-IN_BAND = {"objects", "structured with objects", "masked", "of a class with state", "a scalar"}
+IN_BAND = {
+    "objects",
+    "structured with objects",
+    "masked",
+    "of a class with state",
+    "a scalar",
+    "empty",
+    "empty, strided",
+    "no dimensions",
+}
 
 
 def layout(values: Any) -> Any:

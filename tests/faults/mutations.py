@@ -307,11 +307,25 @@ _SPAWNED = [
 
 _VALUES = [
     Mutant(
-        "a value that cannot be pickled fails all that were to be sent with it",
-        "engines/worker.py",
-        "            if count > 1:  # find out which\n",
-        "            if False:  # find out which\n",
-        ("engines/test_conformance.py", "faults"),
+        "a list waits to be sent as the object that was returned",
+        "engines/values.py",
+        "        return value.copy() if _flat(value) else",
+        "        return value if _flat(value) else",
+        ("regressions/test_values_as_returned.py",),
+    ),
+    Mutant(
+        "a value that finds no slot waits to be sent as the object that was returned",
+        "engines/values.py",
+        "        return any(not isinstance(part, Place) for part in parts)\n",
+        "        return False\n",
+        ("regressions/test_values_as_returned.py",),
+    ),
+    Mutant(
+        "a value that cannot be loaded fails all that were sent with it",
+        "engines/values.py",
+        "            values[place] = failed(place, error)\n",
+        "            raise\n",
+        ("regressions/test_values_as_returned.py",),
     ),
     Mutant(
         "a slot of which there is a view is used again after a fork",

@@ -66,7 +66,7 @@ class Dealer:
         self._backlog: deque[int] = deque()
         self._groups = Groups(group_of)  # to be dealt behind the backlog
         self._suspects: deque[int] = deque()  # to be evaluated alone
-        self._died_once: set[int] = set()  # indices over which a worker died, perhaps
+        self._died_once: set[int] = set()  # indices over which a worker died
         self._numbers = 0
         self._seconds = _BLOCK_SECONDS  # an item takes, by moving average
         self._longest = 1  # a block may be
@@ -191,7 +191,9 @@ class Dealer:
         """Take back what a worker that died did not answer.
 
         It may have died over any item of its first block, if it `began` at all. These are
-        dealt alone from now on. Returns the index over which two workers died, if any.
+        dealt alone from now on. Returns the index over which two workers died, if any. The
+        first of these deaths counts only if there was no other item that could be its cause:
+        of several, most were not even begun.
         """
         blocks = hand.blocks
         first = blocks.popleft() if blocks and began else None
@@ -207,7 +209,8 @@ class Dealer:
         if first.alone and left[0] in self._died_once:
             self._died_once.discard(left[0])
             return left[0]
-        self._died_once.update(left)
+        if len(left) == 1:
+            self._died_once.update(left)
         self._suspects.extend(left)
         return None
 

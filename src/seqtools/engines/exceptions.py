@@ -156,8 +156,8 @@ def _referred(error: BaseException) -> Iterator[BaseException]:
 # Where it is loaded
 
 
-def load(call: Callable[[], Any]) -> Any:
-    """Return what `call` does, which loads something that a worker has sent.
+def load(call: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what `call` does with `arguments`, which loads something that a worker has sent.
 
     Raises:
         Exception: If it cannot be loaded. It can be shown, and is none that ends the program,
@@ -165,7 +165,7 @@ def load(call: Callable[[], Any]) -> Any:
         BaseException: If there was an interrupt. In that it is raised once.
     """
     try:
-        return call()
+        return call(*arguments)
     except Exception as error:
         try:
             repr(error)
@@ -174,7 +174,7 @@ def load(call: Callable[[], Any]) -> Any:
         raise
     except BaseException:
         try:
-            call()
+            call(*arguments)
         except BaseException as again:
             raise pickle.UnpicklingError(summary(again)) from again
         raise
@@ -187,7 +187,7 @@ def opened(
     if body is None:
         return stand_in
     try:
-        error = load(lambda: loads(body))
+        error = load(loads, body)
     except Exception as reason:  # noqa: BLE001 -- code of users may raise anything
         stand_in.__cause__ = reason
         return stand_in

@@ -17,6 +17,9 @@ from typing import Any, TypeAlias
 
 from seqtools import buffers
 
+_SMALL = 1 << 11
+"""Bytes of an array for which the time to describe it counts more than that to copy it."""
+
 Reducer: TypeAlias = Callable[[Any], Any]
 """Returns for an object what the `reducer_override` of a pickler has to return."""
 
@@ -52,11 +55,26 @@ def _is_plain(cls: Any) -> bool:
 
 
 def _reduce_ndarray(array: Any) -> Any:
-    flags = array.flags
+    flags, dtype = array.flags, array.dtype
+    if (
+        array.nbytes <= _SMALL
+        and dtype.kind in "biufc"
+        and flags.c_contiguous
+        and dtype.isnative
+        and dtype.metadata is None
+    ):
+        # half the time of what numpy does, which pickles the dtype as an object
+        return _small_array, (dtype.char, array.shape, array.tobytes(), flags.writeable)
     # buffers know no datetimes, and structures may contain some
-    if (flags.c_contiguous or flags.f_contiguous) and array.dtype.kind not in "mMV":
+    if (flags.c_contiguous or flags.f_contiguous) and dtype.kind not in "mMV":
         return NotImplemented
     return _reduce_array(array)
+
+
+def _small_array(char: str, shape: tuple[int, ...], data: bytes, writeable: bool) -> Any:  # noqa: FBT001 -- called by pickle
+    import numpy as np
+
+    return np.ndarray(shape, char, bytearray(data) if writeable else data)
 
 
 def _reduce_array(array: Any) -> Any:

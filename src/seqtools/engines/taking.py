@@ -5,11 +5,12 @@ engine is held by who calls any of this.
 """
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 from seqtools import recording
-from seqtools.engines import faults, frames
+from seqtools.engines import faults, frames, values
 from seqtools.engines.base import END
 from seqtools.engines.crews import Crew, Member
 from seqtools.engines.dealing import Dealer
@@ -97,16 +98,12 @@ class Taker:
         if self._timed:
             worker.since = time.monotonic()
         try:
-            self.done += zip(indices, self._outcomes(result, parts), strict=True)
-        except Exception as error:  # noqa: BLE001 -- code of users may raise anything
+            self.done += zip(indices, self._outcomes(result, parts, indices), strict=True)
+        except Exception as error:  # noqa: BLE001 -- memory, or code of users in an error of theirs
             if len(indices) > 1:  # evaluate again, so that each has a message of its own
                 self._dealer.suspect(indices)
                 return
-            message = f"item {indices[0]} cannot be loaded from a worker process: {summary(error)}"
-            kind = MemoryError if isinstance(error, MemoryError) else TypeError
-            failed = kind(message)
-            failed.__cause__ = error
-            self.done.append((indices[0], Failure(failed)))
+            self.done.append((indices[0], _unloadable(indices[0], error)))
 
     def _hear(self, worker: Member, result: frames.Result) -> None:
         """Take what a worker has printed."""
@@ -129,22 +126,34 @@ class Taker:
         except Exception as error:
             raise Damaged("a message about a stage is none") from error
 
-    def _outcomes(self, result: frames.Result, parts: list[memoryview]) -> list[Any]:
+    def _outcomes(
+        self, result: frames.Result, parts: list[memoryview], indices: Sequence[int]
+    ) -> list[Any]:
         if result.kind == frames.END:
             return [END]
         if result.missing:
             raise MemoryError(f"no {result.missing >> 20:,} MB for what was sent")
         began = time.perf_counter_ns() if recording.active else 0
-        loaded: list[Any] = self._loader.loads(parts[0], parts[1:])
+        loads = self._loader.loads
+        if result.kind == frames.FAILURE:
+            outcomes = [Failure(*loads(parts[0]))]
+        else:
+            outcomes = values.loaded(parts, loads, lambda k, e: _unloadable(indices[k], e))
         if began:
             recording.note(recording.LOAD, result.count, sum(map(len, parts)), began)
         if faults.armed:
             faults.reach("consumer-loaded")
-        if result.kind == frames.FAILURE:
-            return [Failure(*loaded)]
-        if len(loaded) != result.count:
-            raise ValueError(f"there are {len(loaded)} values for {result.count} items")
-        return loaded
+        if len(outcomes) != result.count:
+            raise ValueError(f"there are {len(outcomes)} values for {result.count} items")
+        return outcomes
+
+
+def _unloadable(index: int, error: Exception) -> Failure:
+    """Return the failure of an item whose value cannot be loaded."""
+    message = f"item {index} cannot be loaded from a worker process: {summary(error)}"
+    failed = (MemoryError if isinstance(error, MemoryError) else TypeError)(message)
+    failed.__cause__ = error
+    return Failure(failed)
 
 
 def _part(worker: Member, part: memoryview | Place) -> memoryview:

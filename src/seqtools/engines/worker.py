@@ -16,9 +16,10 @@ from seqtools.engines.base import here
 from seqtools.engines.exceptions import Parcel
 from seqtools.engines.printing import Outlet, flush
 from seqtools.engines.shipping import Dumper, Loader
-from seqtools.engines.slots import Borrowed, Slots
+from seqtools.engines.slots import Slots
+from seqtools.engines.values import PLAIN, Outgoing
 from seqtools.engines.watching import watched
-from seqtools.errors import EndOfSequence, Failure, Step, seterr, shortened, summary
+from seqtools.errors import EndOfSequence, Failure, Step, seterr, shortened
 
 MODES = ("wrap", "passthrough")
 
@@ -27,8 +28,6 @@ _HOLD = 0.002
 
 Long against the 20 µs that a message costs, short against what a reader notices."""
 
-_LARGE_PICKLE = 1 << 16
-"""Bytes from which a pickle is sent through a slot: as many as a pipe may take."""
 _IDLE_SECONDS = 5.0
 """Time without work after which the memory of free slots is given back. Arbitrary."""
 _LONGEST_STORY = 30_000
@@ -54,6 +53,7 @@ class Worker:
         self._name = name
         self._dumper = Dumper(by_value)
         self._loader = Loader(by_value)
+        self._out = Outgoing(self._dumper, slots)
 
     def serve(self, tasks: TaskReader) -> None:
         """Evaluate until there is nobody to ask any more."""
@@ -73,17 +73,18 @@ class Worker:
             self._evaluate(task)
 
     def _evaluate(self, task: Task) -> None:
-        get, clock, slots = self._get, time.perf_counter, self._slots
+        get, clock, slots, out = self._get, time.perf_counter, self._slots, self._out
         if task.watched:
             self._tell(task.block, 0, ())  # that it begins
             get = watched(get, lambda path: self._tell(task.block, done, path))
-        indices, values = task.indices, list[Any]()
-        append = values.append
+        indices, plain = task.indices, PLAIN
         # without slots, what was answered last tells where it hangs
         hold = -1.0 if task.timed and slots is None else _HOLD
         tell = slots.progress.tell if task.timed and slots is not None else None
         done = 0
         while done < len(indices):
+            values = out.values
+            append = values.append
             began = clock()
             until = began + hold
             try:
@@ -91,51 +92,58 @@ class Worker:
                     if tell is not None:
                         tell(task.block, done + len(values))
                     append(get(i))
+                    if type(values[-1]) not in plain and self._settle():
+                        break
                     if clock() > until:
                         break
             except BaseException as error:  # noqa: BLE001 -- told to the reader
                 took = clock() - began
-                done = self._send(task, done, values, took)
+                done = self._send(task, done, took)
                 self._fail(task.block, done, error, took)
                 done += 1
             else:
-                done = self._send(task, done, values, clock() - began)
+                took = clock() - began
+                done = self._send(task, done, took)
+                if out.refused is not None:
+                    self._refuse(task, done, out.refused, took)
+                    done += 1
+
+    def _settle(self) -> bool:
+        """Have the last value taken as it is now; return whether to send it at once."""
+        if not recording.active:
+            return self._out.settle()
+        began = time.perf_counter_ns()
+        try:
+            return self._out.settle()
+        finally:
+            recording.note(recording.SEND, 0, 0, began)
 
     def _tell(self, block: int, done: int, path: tuple[Step, ...]) -> None:
         """Tell which stage is going to call user code."""
         self._outlet.send((block, done, 0, frames.STAGE, 0.0), pickle.dumps(path))
 
-    def _send(self, task: Task, done: int, values: list[Any], took: float) -> int:
-        """Answer with `values`, which is empty then; return how many are answered with these."""
-        count = len(values)
+    def _send(self, task: Task, done: int, took: float) -> int:
+        """Answer with the values that wait; return how many are answered with these."""
+        count = len(self._out.values)
         if not count:
             return done
-        parts = Parts(self._slots)
         began = time.perf_counter_ns() if recording.active else 0
         try:
-            body = self._dumper.dumps(values, parts.add)
-            if faults.armed:
-                faults.reach("pickled")
-        except Exception as error:  # noqa: BLE001 -- code of users may raise anything
-            parts.cancel()
-            if count > 1:  # find out which
-                for value in values:
-                    done = self._send(task, done, [value], took / count)
-                values.clear()
-                return done
-            reason = _reason(values[0], error)
-            message = f"item {task.indices[done]} cannot be sent from a worker process: {reason}"
-            values.clear()
-            kind = MemoryError if isinstance(error, MemoryError) else TypeError
-            self._fail(task.block, done, kind(message), took)
-            return done + 1
-        head = (task.block, done, count, frames.VALUES, took)
-        values.clear()  # what nobody refers to any more can be given away as it is
-        sent = parts.sent(body)
-        self._outlet.answer(head, *sent)
+            parts = self._out.sent()
+        except MemoryError as error:
+            for k in range(count):
+                self._refuse(task, done + k, error, took / count)
+            return done + count
+        self._outlet.answer((task.block, done, count, frames.VALUES, took), *parts)
         if began:
-            recording.note(recording.SEND, count, sum(map(frames.length, sent)), began)
+            recording.note(recording.SEND, count, sum(map(frames.length, parts)), began)
         return done + count
+
+    def _refuse(self, task: Task, done: int, error: Exception, took: float) -> None:
+        """Answer that a value cannot be sent."""
+        self._out.refused = None
+        reason = f"item {task.indices[done]} cannot be sent from a worker process: {error}"
+        self._fail(task.block, done, type(error)(reason), took)
 
     def _fail(self, block: int, done: int, error: BaseException, took: float) -> None:
         if isinstance(error, EndOfSequence):
@@ -150,50 +158,6 @@ class Worker:
         """Return a failure pickled, such that it can be loaded."""
         parcel = Parcel(failure.error, self._dumper.dumps, self._loader.loads)
         return self._dumper.dumps((parcel, failure.path, failure.trace))
-
-
-class Parts:
-    """The parts of a message: what is large of them in slots, where there is room."""
-
-    def __init__(self, slots: Slots | None) -> None:
-        self._slots = slots
-        self._buffers: list[Any] = []
-
-    def add(self, buffer: pickle.PickleBuffer) -> bool:
-        """Take a buffer; return whether it is so small that it belongs into the pickle."""
-        raw = buffer.raw()
-        if raw.nbytes < buffers.SMALL:
-            return True
-        found = None if self._slots is None else self._slots.find(raw)
-        self._buffers.append(raw if found is None else found)
-        return False
-
-    def cancel(self) -> None:
-        """Send nothing."""
-        for buffer in self._buffers:
-            if isinstance(buffer, Borrowed):
-                buffer.given = False
-
-    def sent(self, body: Any) -> list[Any]:
-        """Return the pickle and the buffers, ready to be written."""
-        slots, parts = self._slots, [body, *self._buffers]
-        self._buffers.clear()
-        if slots is None:
-            return parts
-        large = len(body) >= _LARGE_PICKLE
-        # copies come first, because they may be of parts of what is given away
-        for k in range(0 if large else 1, len(parts)):
-            if not isinstance(parts[k], Borrowed):
-                parts[k] = slots.put(memoryview(parts[k])) or parts[k]
-        return [slots.give(part) if isinstance(part, Borrowed) else part for part in parts]
-
-
-def _reason(value: Any, error: Exception) -> str:
-    kind = type(value)
-    told, advice = summary(error), ""
-    if "<locals>" in told or "not found as" in told or "not the same object" in told:
-        advice = " (a class or function that was first made in the worker cannot leave it)"
-    return f"{kind.__qualname__}: {told}{advice}"
 
 
 def _story(error: BaseException) -> str:
