@@ -30,7 +30,7 @@ LARGE_PICKLE = 1 << 16
 """Bytes from which a pickle is sent through a slot: as many as a pipe may take."""
 
 _MOST_COPIED = 50
-"""Items of a container that is copied; a longer one is pickled, which costs as little then."""
+"""Items of a container that is copied; a longer one is pickled, which costs less then."""
 _MOST_NESTED = 16
 """Containers in a container that is copied. Arbitrary."""
 
@@ -57,16 +57,19 @@ class Outgoing:
         self._dumper, self._slots = dumper, slots
         self._pickled: list[tuple[int, int]] = []
         self._parts: Sent = []  # of values that are pickled already
+        self._never_copied: set[type] = set()  # classes of which no value can be copied
 
     def settle(self) -> bool:
         """Take the last of `values` as it is now; return whether all must be sent at once."""
         value = self.values.pop()
-        try:
-            self.values.append(copied(value, set()))
-        except _NotPlainError:
-            pass
-        else:
-            return False
+        if type(value) not in self._never_copied:
+            try:
+                self.values.append(copied(value, set()))
+            except _NotPlainError:
+                if type(value).__name__ not in _COPIED:
+                    self._never_copied.add(type(value))
+            else:
+                return False
         own, body = Buffers(self._slots), None
         try:
             body = self._pickler.dumps(value, own.add)
@@ -174,6 +177,10 @@ def _refusal(value: Any, error: Exception) -> Exception:
 
 
 # Copies
+
+
+_COPIED = {"list", "dict", "tuple", "ndarray"}
+"""Names of classes of which some values are copied, such as small ones."""
 
 
 class _NotPlainError(Exception):
