@@ -104,7 +104,8 @@ def test_who_was_not_begun_at_a_first_death_is_not_to_blame_for_a_second() -> No
     a.blocks.append(Block(1, range(10, 12), alone=False))
     assert dealer.died(a, began=True) is None
     for i in (10, 11):
-        assert dealt(dealer, a := Hand()) == [[i]]
+        a = Hand()
+        assert dealt(dealer, a) == [[i]]
         assert dealer.died(a, began=True) is None
 
 
