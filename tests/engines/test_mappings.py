@@ -208,6 +208,32 @@ def test_a_file_that_was_copied_to_another_layer_when_it_was_written_to(
     assert found(array) is None
 
 
+@pytest.mark.parametrize("access", ACCESS.values(), ids=ACCESS)
+def test_in_a_file_system_of_layers_memory_that_differs_from_its_file_is_copied(
+    file: Path, access: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mappings, "_is_layered", lambda _: True)
+    array = mapped(file, access)
+    assert found(array) is not None
+    monkeypatch.setattr(mappings, "map_place", lambda place: memoryview(bytes(place.end)))
+    # what is open for writing is the file that others would map
+    assert (found(array) is None) == (access != mmap.ACCESS_WRITE)
+
+
+def test_of_which_kind_a_file_system_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    told = tmp_path / "mountinfo"
+    told.write_bytes(
+        b"1 0 8:1 / / rw - ext4 /dev/a rw\n"
+        b"2 1 0:9 / /data\\040set rw shared:1 - overlay overlay rw\n"
+        b"3 2 8:2 / /data\\040set/k\xc3\xbc rw - xfs /dev/b rw\n"
+    )
+    monkeypatch.setattr(mappings, "open", lambda _, mode: told.open(mode), raising=False)
+    paths = ["/a", "/data set/a", "/data set", "/data setup/a", "/data set/k\xfc/a"]
+    assert [mappings._is_layered(path) for path in paths] == [False, True, True, False, False]
+    told.unlink()
+    assert mappings._is_layered("/a")
+
+
 def test_a_file_that_may_not_be_read_any_more_is_copied(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

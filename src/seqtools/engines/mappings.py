@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 _LARGE = 1 << 16
 """Bytes from which private memory is mapped. Below, a copy costs no more. Arbitrary."""
 _ENTRY = 8  # bytes of /proc/self/pagemap about a page
-_CHUNK = 1 << 20  # bytes of it that are read at a time
+_CHUNK = 1 << 20  # bytes that are read at a time
 
 
 class File(NamedTuple):
@@ -96,6 +96,39 @@ def map_place(place: Place) -> memoryview:
     return memoryview(mapped)[ahead:]
 
 
+def _is_layered(path: str) -> bool:
+    """Return whether a file of this path may be another one although it has the same numbers.
+
+    In overlayfs, a file is copied to the upper layer when it is opened for writing. What was
+    mapped before shows the one in the lower layer for ever; see "Non-standard behavior" in the
+    documentation of Linux.
+    """
+    try:
+        with open("/proc/self/mountinfo", "rb") as file:
+            lines = [line.split(b" ") for line in file.read().splitlines()]
+    except OSError:
+        return True  # that is not known
+    kinds = {line[4].decode("unicode_escape"): line[line.index(b"-") + 1] for line in lines}
+    inside = os.fsencode(path).decode("latin-1")  # as the unescaped bytes are
+    above = (point for point in kinds if (inside + "/").startswith(point.rstrip("/") + "/"))
+    return kinds[max(above, key=len, default="/")] == b"overlay"
+
+
+def _is_same(view: memoryview, place: Place) -> bool:
+    """Return whether `view` has what the file has now, which takes as long as reading both."""
+    import numpy as np
+
+    try:
+        there = map_place(place)
+    except EOFError:  # it was cut off: a worker says so, and nobody may read it here
+        return True
+    except OSError:
+        return False
+    one, other = np.frombuffer(view, np.uint8), np.frombuffer(there, np.uint8, view.nbytes)
+    parts = range(0, view.nbytes, _CHUNK)
+    return all(np.array_equal(one[k : k + _CHUNK], other[k : k + _CHUNK]) for k in parts)
+
+
 class _Area(NamedTuple):
     """A line of /proc/self/maps, with those that continue it."""
 
@@ -115,6 +148,7 @@ class _Mappings:
         self._areas = _areas()
         self._starts = [area.start for area in self._areas]
         self._known: dict[tuple[str, int, int], tuple[int, int] | None] = {}
+        self._layered: dict[str, bool] = {}
 
     def find(self, view: memoryview) -> Place | None:
         """Return the place that `view` shows, `None` if it may show something else."""
@@ -138,8 +172,10 @@ class _Mappings:
         if not view.readonly:
             access = mmap.ACCESS_WRITE if shared else mmap.ACCESS_COPY
         begin = start - area.start + area.offset
-        file = File(area.path, *identity, access)
-        return Place(file, begin, begin + view.nbytes)
+        place = Place(File(area.path, *identity, access), begin, begin + view.nbytes)
+        # what is open for writing is in the upper layer already
+        certain = shared and b"w" in area.permissions
+        return place if certain or not self._is_layered(area) or _is_same(view, place) else None
 
     def _identity(self, area: _Area) -> tuple[int, int] | None:
         """Return what `stat` tells of the file: see `_identity`."""
@@ -147,6 +183,12 @@ class _Mappings:
         if key not in self._known:
             self._known[key] = _identity(area)
         return self._known[key]
+
+    def _is_layered(self, area: _Area) -> bool:
+        """Return whether the numbers of the file do not tell all: see `_is_layered`."""
+        if area.path not in self._layered:
+            self._layered[area.path] = _is_layered(area.path)
+        return self._layered[area.path]
 
 
 def _identity(area: _Area) -> tuple[int, int] | None:

@@ -65,7 +65,7 @@ def _view(  # noqa: PLR0913, PLR0917 -- called by pickle
 
     array = np.ndarray.__new__(cls, shape, dtype, data, first, strides)
     if attributes:
-        array._mmap = data  # without it, parts of it would be plain arrays
+        array._mmap = data  # noqa: SLF001 -- without it, parts of it would be plain arrays
     for name, value in attributes.items():
         setattr(array, name, value)
     return array
