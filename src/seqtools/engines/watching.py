@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
-from seqtools import errors, seeding
+from seqtools import errors
 from seqtools.errors import Step, path_to
 
 
@@ -34,9 +34,7 @@ def watched(
                 last = path
                 tell(path)
 
-        # In bulk, random numbers are drawn in another order. What is drawn with a seed must be
-        # the same again; then the stage is named that reads in bulk.
-        errors.singly = not seeding.used
+        errors.singly = True
         sys.setprofile(look)
         try:
             return get(i)
