@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from seqtools import errors
+from seqtools import errors, seeding
 from seqtools.checks import check_count, check_function, check_source
 from seqtools.errors import EndOfSequence
 from seqtools.indices import Indices, as_list, quotients, spans
@@ -47,7 +47,8 @@ class Batch(LazySequence[Any]):
         return items if self._collate_fn is None else self._collate_fn(items)
 
     def _items(self, span: range) -> Any:
-        if not (self._singly or errors.singly):
+        # One by one, random numbers are drawn in another order; with a seed, they must be the same.
+        if not (self._singly or (errors.singly and seeding.token() is None)):
             try:
                 return read_many(self._sequence, span)
             except Exception as error:  # noqa: BLE001 -- user code may raise anything

@@ -4,9 +4,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Container, MutableMapping
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
-from seqtools import flight
+from seqtools import flight, seeding
 from seqtools.background import Ahead
 from seqtools.checks import check_count, check_mapping, check_source
 from seqtools.flight import Flights
@@ -101,12 +101,17 @@ class _Given:
         self._mapping.pop(key, None)
 
 
+_State: TypeAlias = tuple[Any, Flights]
+"""What is kept, and the evaluations under way."""
+
+
 class AddCache(LazySequence[T]):
     """Items of a sequence, some of them kept."""
 
-    __slots__ = ("_cache", "_cache_size", "_read", "_sequence", "_state")
+    __slots__ = ("_cache", "_cache_size", "_read", "_seeded", "_sequence", "_state")
 
     _name = "add_cache"
+    _draws_apart = True
 
     def __init__(
         self, sequence: Any, cache_size: int, cache: MutableMapping[int, Any] | None = None
@@ -114,13 +119,28 @@ class AddCache(LazySequence[T]):
         self._sequence, self._cache_size, self._cache = sequence, cache_size, cache
         self._read = getter(sequence)
         store = _Recent(cache_size) if cache is None else _Given(cache)
-        self._state: tuple[Any, Flights] = store, Flights()
+        self._state: _State = store, Flights()
+        self._seeded: tuple[object, _State] | None = None  # with which seed, and what is kept of it
 
     def _size(self) -> int | None:
         return size_of(self._sequence)
 
+    def _here(self) -> _State:
+        """Return what is kept, and the evaluations under way, of items as they are read now.
+
+        Items that are evaluated with a seed have values of their own. Of several seeds, those
+        of the last one are kept; not so in a mapping of the user's, which has one value of each.
+        """
+        token = seeding.token() if seeding.used and self._cache is None else None
+        if token is None:
+            return self._state
+        found = self._seeded
+        if found is None or found[0] is not token:
+            found = self._seeded = token, (_Recent(self._cache_size), Flights())
+        return found[1]
+
     def _get(self, i: int) -> T:
-        store = self._state[0]
+        store = (self._here() if seeding.used else self._state)[0]
         if self._acts_on_hints and store.ahead:
             store.ahead.reached(i)
         value = store.get(i)
@@ -129,34 +149,36 @@ class AddCache(LazySequence[T]):
         return self._read_alone(i)
 
     def _read_alone(self, i: int) -> T:
-        return self._state[1].get(  # type: ignore[no-any-return]
-            i, lambda: self._load(i), lambda value, good: self._keep(i, value, good)
+        state = store, flights = self._here()
+        return flights.get(  # type: ignore[no-any-return]
+            i, lambda: self._load(i, state), lambda value, good: self._keep(store, i, value, good)
         )
 
-    def _load(self, i: int) -> T:
+    def _load(self, i: int, state: _State) -> T:
         if flight.in_turns:
-            return self._state[1].in_turn(lambda: self._loaded(i))
-        return self._loaded(i)
+            return state[1].in_turn(lambda: self._loaded(i, state))
+        return self._loaded(i, state)
 
-    def _loaded(self, i: int) -> T:
+    def _loaded(self, i: int, state: _State) -> T:
         # another thread may have loaded it between the look at the store and the flight
-        value = self._state[0].get(i)
-        return self._read(i) if value is _MISSING else value  # type: ignore[no-any-return]
+        value = state[0].get(i)
+        return seeding.apart(self, i, self._read, i) if value is _MISSING else value  # type: ignore[no-any-return]
 
-    def _keep(self, i: int, value: T, good: Callable[[], bool]) -> None:
-        store = self._state[0]
+    @staticmethod
+    def _keep(store: Any, i: int, value: T, good: Callable[[], bool]) -> None:
         with store.lock:
             if good():
                 store.put(i, value)
 
     def _set(self, i: int, value: Any) -> None:
-        store, flights = self._state
         try:
             assign(self._sequence, i, value)
         finally:  # an assignment that failed may have changed something
-            with store.lock:
-                flights.forget(i)
-                store.drop(i)
+            seeded = self._seeded
+            for store, flights in (self._state, *([] if seeded is None else [seeded[1]])):
+                with store.lock:
+                    flights.forget(i)
+                    store.drop(i)
 
     @property
     def _acts_on_hints(self) -> bool:  # type: ignore[override]
@@ -167,6 +189,8 @@ class AddCache(LazySequence[T]):
         return self._cache is not None or self._cache_size > 0
 
     def _peek(self, i: int) -> tuple[T, ...]:
+        if seeding.used and self._cache is None and seeding.token() is not None:
+            return ()  # with a seed, what is kept is another item
         value = self._state[0].peek(i)
         return () if value is _MISSING else (value,)
 
@@ -187,7 +211,7 @@ class AddCache(LazySequence[T]):
 
     def _rebuild(self, *sources: Any) -> "AddCache[T]":
         copy = AddCache[T](sources[0], self._cache_size, self._cache)
-        copy._state = self._state
+        copy._state, copy._seeded = self._state, self._seeded
         return copy
 
     def _args(self) -> tuple[Any, ...]:

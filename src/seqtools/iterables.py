@@ -5,6 +5,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sized
 from typing import Any, TypeVar
 
+from seqtools import seeding
 from seqtools.checks import check_count, check_iterable
 from seqtools.errors import EndOfSequence
 from seqtools.sequence import LazySequence
@@ -40,6 +41,8 @@ class Uniter(LazySequence[T]):
     """Items of an iterable, by index."""
 
     __slots__ = ("_cache_size", "_iterable", "_n_parallel", "_size_given", "_state")
+
+    _draws_apart = True
 
     def __init__(
         self, iterable: Iterable[T], cache_size: int, n_parallel: int, size: int | None
@@ -102,7 +105,7 @@ class Uniter(LazySequence[T]):
     def _advance(self, reader: _Reader) -> T:
         state = self._state
         try:
-            value: T = next(reader.items)
+            value: T = seeding.apart(self, reader.position, next, reader.items)
         except StopIteration:
             state.end = reader.position
             raise EndOfSequence from None

@@ -73,6 +73,8 @@ class LazySequence(Sequence[T]):
     _reads_ahead = False
     _acts_on_hints = False
     _keeps_items = False
+    _draws_apart = False
+    """Whether an item has random numbers of its own, where there is a seed: see `seeding`."""
     _read_once = False
     _unknown_length = False
     """Whether an item may be there no more when it is read again."""

@@ -13,6 +13,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from seqtools.engines.hashes import hash_seed
 from seqtools.engines.shortage import advised, start_thread
 from seqtools.errors import WorkerStartError
 
@@ -174,7 +175,7 @@ def interpreter(code: str, **options: Any) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             [sys.executable, *flags, "-c", f"import sys; sys.path[:] = {path!r}; {code}"],
-            env=dict.fromkeys(_THREAD_LIMITS, "1") | os.environ,
+            env=dict.fromkeys(_THREAD_LIMITS, "1") | os.environ | {"PYTHONHASHSEED": hash_seed()},
             **options,
         )
     except OSError as error:

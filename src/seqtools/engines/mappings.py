@@ -14,9 +14,9 @@ from contextlib import suppress
 from typing import NamedTuple, TypeAlias
 
 _LARGE = 1 << 16
-"""Bytes from which memory is looked for in files. Below, a copy costs no more. Arbitrary."""
+"""Bytes from which private memory is mapped. Below, a copy costs no more. Arbitrary."""
 _ENTRY = 8  # bytes of /proc/self/pagemap about a page
-_CHUNK = 1 << 20  # bytes of it that are read at a time
+_CHUNK = 1 << 20  # bytes that are read at a time
 
 
 class File(NamedTuple):
@@ -24,6 +24,7 @@ class File(NamedTuple):
 
     path: str
     device: int
+    """As `stat` tells it, which may differ from what the system tells of a mapping."""
     inode: int
     access: int
     """What `mmap.mmap` takes: read only, shared by all who map it, or copied on write."""
@@ -43,11 +44,10 @@ Found: TypeAlias = tuple[int, int, int]
 
 def find_in_files(views: Sequence[memoryview]) -> tuple[list[Place], dict[int, Found]]:
     """Return the places of files to be mapped, and where in them which of `views` lie."""
-    large = [k for k, view in enumerate(views) if view.nbytes >= _LARGE]
-    if not large:
+    if not any(view.nbytes for view in views):
         return [], {}
     mappings = _Mappings()
-    places = {k: place for k in large if (place := mappings.find(views[k])) is not None}
+    places = {k: p for k, view in enumerate(views) if (p := mappings.find(view)) is not None}
     # every file is mapped once, from the first view in it to the last
     wholes: dict[File, Place] = {}
     for place in places.values():
@@ -66,7 +66,7 @@ def map_place(place: Place) -> memoryview:
     """Return the bytes of `place`, mapped.
 
     Raises:
-        OSError: If there is another file by now, or none.
+        OSError: If there is another file by now, or none, or less of it.
     """
     file = place.file
     flags = os.O_RDWR if file.access == mmap.ACCESS_WRITE else os.O_RDONLY
@@ -74,8 +74,17 @@ def map_place(place: Place) -> memoryview:
     try:
         status = os.fstat(fd)
         if (status.st_dev, status.st_ino) != (file.device, file.inode):
-            message = f"{file.path} is no longer the file that is mapped in the pipeline"
+            message = (
+                f"{file.path} is no longer the file that is mapped in the pipeline: call refresh() "
+                "to have workers read that one"
+            )
             raise FileNotFoundError(message)
+        if status.st_size < place.end:
+            message = (
+                f"{file.path} was cut off while it was mapped in the pipeline: it has "
+                f"{status.st_size} bytes, and byte {place.end - 1} is needed"
+            )
+            raise EOFError(message)
         ahead = place.begin % mmap.ALLOCATIONGRANULARITY
         length = place.end - place.begin + ahead
         # without a descriptor that lives as long, where Python can do that
@@ -85,6 +94,39 @@ def map_place(place: Place) -> memoryview:
     finally:
         os.close(fd)
     return memoryview(mapped)[ahead:]
+
+
+def _is_layered(path: str) -> bool:
+    """Return whether a file of this path may be another one although it has the same numbers.
+
+    In overlayfs, a file is copied to the upper layer when it is opened for writing. What was
+    mapped before shows the one in the lower layer for ever; see "Non-standard behavior" in the
+    documentation of Linux.
+    """
+    try:
+        with open("/proc/self/mountinfo", "rb") as file:
+            lines = [line.split(b" ") for line in file.read().splitlines()]
+    except OSError:
+        return True  # that is not known
+    kinds = {line[4].decode("unicode_escape"): line[line.index(b"-") + 1] for line in lines}
+    inside = os.fsencode(path).decode("latin-1")  # as the unescaped bytes are
+    above = (point for point in kinds if (inside + "/").startswith(point.rstrip("/") + "/"))
+    return kinds[max(above, key=len, default="/")] == b"overlay"
+
+
+def _is_same(view: memoryview, place: Place) -> bool:
+    """Return whether `view` has what the file has now, which takes as long as reading both."""
+    import numpy as np
+
+    try:
+        there = map_place(place)
+    except EOFError:  # it was cut off: a worker says so, and nobody may read it here
+        return True
+    except OSError:
+        return False
+    one, other = np.frombuffer(view, np.uint8), np.frombuffer(there, np.uint8, view.nbytes)
+    parts = range(0, view.nbytes, _CHUNK)
+    return all(np.array_equal(one[k : k + _CHUNK], other[k : k + _CHUNK]) for k in parts)
 
 
 class _Area(NamedTuple):
@@ -105,38 +147,84 @@ class _Mappings:
     def __init__(self) -> None:
         self._areas = _areas()
         self._starts = [area.start for area in self._areas]
-        self._known: dict[tuple[str, int, int], bool] = {}
+        self._known: dict[tuple[str, int, int], tuple[int, int] | None] = {}
+        self._layered: dict[str, bool] = {}
 
     def find(self, view: memoryview) -> Place | None:
         """Return the place that `view` shows, `None` if it may show something else."""
         import numpy as np  # ctypes has no address of what is read-only
 
+        if not view.nbytes:
+            return None
         start = np.frombuffer(view, np.uint8).__array_interface__["data"][0]
         stop = start + view.nbytes
         k = bisect_right(self._starts, start) - 1
         if k < 0 or stop > self._areas[k].stop:
             return None
         area = self._areas[k]
-        shared = area.permissions.endswith(b"s")
-        if not self._has_path(area) or not (shared or _is_of_file(start, stop)):
+        shared = area.permissions.endswith(b"s")  # others who map it see it changed, however small
+        if not shared and (view.nbytes < _LARGE or not _is_of_file(start, stop)):
+            return None
+        identity = self._identity(area)
+        if identity is None:
             return None
         access = mmap.ACCESS_READ
         if not view.readonly:
             access = mmap.ACCESS_WRITE if shared else mmap.ACCESS_COPY
         begin = start - area.start + area.offset
-        file = File(area.path, area.device, area.inode, access)
-        return Place(file, begin, begin + view.nbytes)
+        place = Place(File(area.path, *identity, access), begin, begin + view.nbytes)
+        # what is open for writing is in the upper layer already
+        certain = shared and b"w" in area.permissions
+        return place if certain or not self._is_layered(area) or _is_same(view, place) else None
 
-    def _has_path(self, area: _Area) -> bool:
-        """Return whether the path of the file leads to it, and not to what has replaced it."""
+    def _identity(self, area: _Area) -> tuple[int, int] | None:
+        """Return what `stat` tells of the file: see `_identity`."""
         key = area.path, area.device, area.inode
         if key not in self._known:
-            self._known[key] = False
-            with suppress(OSError, ValueError):
-                status = os.stat(area.path)
-                same = (status.st_dev, status.st_ino) == (area.device, area.inode)
-                self._known[key] = same and stat.S_ISREG(status.st_mode)
+            self._known[key] = _identity(area)
         return self._known[key]
+
+    def _is_layered(self, area: _Area) -> bool:
+        """Return whether the numbers of the file do not tell all: see `_is_layered`."""
+        if area.path not in self._layered:
+            self._layered[area.path] = _is_layered(area.path)
+        return self._layered[area.path]
+
+
+def _identity(area: _Area) -> tuple[int, int] | None:
+    """Return device and inode of the file, as `stat` tells them.
+
+    `None` if its path leads to another file, which may have replaced it, to none, or to one that
+    may not be read.
+    """
+    with suppress(OSError, ValueError):
+        if not stat.S_ISREG(os.stat(area.path).st_mode):  # it could wait to be opened
+            return None
+        fd = os.open(area.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            status = os.fstat(fd)
+            identity = status.st_dev, status.st_ino
+            told = area.device, area.inode
+            if identity == told or _told_of(fd) == told:
+                return identity
+        finally:
+            os.close(fd)
+    return None
+
+
+def _told_of(fd: int) -> tuple[int, int] | None:
+    """Return device and inode as the system tells them of a mapping of `fd`.
+
+    In some file systems, such as overlayfs and btrfs, these are not those that `stat` tells.
+    """
+    import numpy as np
+
+    with mmap.mmap(fd, 1, access=mmap.ACCESS_READ) as probe:
+        address = np.frombuffer(probe, np.uint8).__array_interface__["data"][0]
+        for area in _areas():
+            if area.start <= address < area.stop:
+                return area.device, area.inode
+    return None
 
 
 def _areas() -> list[_Area]:

@@ -1,15 +1,21 @@
-"""Memory-mapped arrays sent by reference: the file and the place in it, not the content."""
+"""Views of memory-mapped arrays, whatever their strides, as the memory in which they lie.
+
+It is sent as a buffer, and `mappings` says then of which file it is. The name that an array knows
+of does not tell: there may be another file of that name by now.
+"""
 
 import mmap
-import os
+import pickle
 import sys
 from typing import Any
 
+from seqtools.engines.mappings import find_in_files
+
 
 def reduce_memmap(obj: Any) -> tuple[Any, ...] | None:
-    """Return how to map the same place of the same file, `None` if `obj` is not such an array.
+    """Return how to make `obj` of its memory elsewhere, `None` if it is not such an array.
 
-    An array that was mapped copy-on-write may differ from its file, and goes by value.
+    Or if it is one with gaps that would have to be copied too.
     """
     numpy = sys.modules.get("numpy")
     if numpy is None or not isinstance(obj, numpy.ndarray):
@@ -19,38 +25,47 @@ def reduce_memmap(obj: Any) -> tuple[Any, ...] | None:
         root = root.base
     if not isinstance(root, numpy.memmap) or not isinstance(root.base, mmap.mmap):
         return None
-    if root.filename is None or root.mode == "c" or not os.path.isfile(root.filename):
-        return None
+    if type(obj) not in {numpy.ndarray, numpy.memmap, numpy.recarray, numpy.matrix}:
+        return None  # a class of the user's knows better
     if obj.dtype.hasobject or not obj.size:
         return None
-    granularity = mmap.ALLOCATIONGRANULARITY
-    # numpy maps from a multiple of the granularity, and begins its array behind that
-    mapped = numpy.frombuffer(root.base, numpy.uint8).__array_interface__["data"][0]
-    begin = root.offset - root.offset % granularity
-    low, high = numpy.lib.array_utils.byte_bounds(obj)
-    first = obj.__array_interface__["data"][0]
-    writable = root.mode != "r" and obj.flags.writeable
-    kind = numpy.memmap if isinstance(obj, numpy.memmap) else numpy.ndarray
-    place = (begin + low - mapped, high - low, first - low)
-    return _map, (str(root.filename), place, obj.dtype, obj.shape, obj.strides, writable, kind)
+    memory, first = _memory(obj, root.base)
+    if memory.nbytes > obj.nbytes and not find_in_files([memoryview(memory)])[1]:
+        return None
+    told = {name: getattr(obj, name, None) for name in ("filename", "offset", "mode")}
+    attributes = told if isinstance(obj, numpy.memmap) else {}
+    data = pickle.PickleBuffer(memory)
+    return _view, (type(obj), data, obj.dtype, obj.shape, obj.strides, first, attributes)
 
 
-def _map(  # noqa: PLR0913, PLR0917 -- called by pickle
-    filename: str,
-    place: tuple[int, int, int],
+def _memory(array: Any, mapped: mmap.mmap) -> tuple[Any, int]:
+    """Return the bytes from the lowest to the highest of `array`, and where its first item is."""
+    import numpy as np
+
+    whole = np.frombuffer(mapped, np.uint8)
+    first = array.__array_interface__["data"][0] - whole.__array_interface__["data"][0]
+    steps = [(n - 1) * stride for n, stride in zip(array.shape, array.strides, strict=True)]
+    low = first + sum(step for step in steps if step < 0)
+    high = first + sum(step for step in steps if step > 0) + array.itemsize
+    memory = whole[low:high]
+    memory.flags.writeable = array.flags.writeable
+    return memory, first - low
+
+
+def _view(  # noqa: PLR0913, PLR0917 -- called by pickle
+    cls: Any,
+    data: Any,
     dtype: Any,
     shape: tuple[int, ...],
     strides: tuple[int, ...],
-    writable: bool,  # noqa: FBT001 -- called by pickle
-    kind: Any,
+    first: int,
+    attributes: dict[str, Any],
 ) -> Any:
     import numpy as np
 
-    offset, length, first = place
-    flat = np.memmap(filename, np.uint8, "r+" if writable else "r", offset, (length,))
-    array = np.ndarray(shape, dtype, flat, first, strides)
-    if kind is np.ndarray:
-        return array
-    mapped = array.view(np.memmap)
-    mapped.filename, mapped.offset, mapped.mode = flat.filename, offset, flat.mode
-    return mapped
+    array = np.ndarray.__new__(cls, shape, dtype, data, first, strides)
+    if attributes:
+        array._mmap = data  # noqa: SLF001 -- without it, parts of it would be plain arrays
+    for name, value in attributes.items():
+        setattr(array, name, value)
+    return array

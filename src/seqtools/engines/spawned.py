@@ -18,10 +18,10 @@ from seqtools.engines.asking import TaskReader
 from seqtools.engines.heads import Head
 from seqtools.engines.hooks import call_hook
 from seqtools.engines.printing import gather
-from seqtools.engines.seeding import seed_generators
 from seqtools.engines.shipping import Delivery
 from seqtools.engines.worker import Worker, end_with, leave, quiet
 from seqtools.errors import summary
+from seqtools.seeding import seed_generators
 
 GREETING = Head("IQ")
 """Number of the worker, length of the pipeline, which follows."""

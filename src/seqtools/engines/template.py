@@ -34,12 +34,12 @@ from seqtools.engines.heads import Damaged, Head
 from seqtools.engines.hooks import call_hook
 from seqtools.engines.launch import watch
 from seqtools.engines.printing import gather, stand_in
-from seqtools.engines.seeding import seed_generators
 from seqtools.engines.shipping import Delivery, Pipeline
 from seqtools.engines.shortage import advised
 from seqtools.engines.slots import Slots
 from seqtools.engines.worker import Worker, end_with, leave, quiet
 from seqtools.errors import summary
+from seqtools.seeding import seed_generators
 
 FORK, KILL = b"F", b"K"  # requests: for a worker of a number, of a process id
 REQUEST = Head("ci")

@@ -8,6 +8,7 @@ workers and changes nothing that is kept. Every stage, and every source, is read
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+from seqtools import seeding
 from seqtools.errors import described
 from seqtools.indices import Indices
 from seqtools.looking import sources_of, upstream
@@ -74,10 +75,12 @@ class Watched(LazySequence[Any]):
 class Kept(LazySequence[Any]):
     """A cache that is looked into: what it does not have, it keeps for this once."""
 
-    __slots__ = ("_cache", "_loaded", "_read", "found")
+    __slots__ = ("_cache", "_loaded", "_read", "_source", "found")
+
+    _draws_apart = True
 
     def __init__(self, cache: LazySequence[Any], source: Any) -> None:
-        self._cache = cache
+        self._cache, self._source = cache, source
         self._read = getter(source)
         self._loaded: dict[int, Any] = {}
         self.found = ""
@@ -92,11 +95,19 @@ class Kept(LazySequence[Any]):
             self.found = "kept"
             return kept[0]
         if i not in self._loaded:
-            self._loaded[i] = self._read(i)
+            self._loaded[i] = seeding.apart(self, i, self._read, i)
             self.found = "not kept"
         else:
             self.found = "read already"
         return self._loaded[i]
+
+    def _sources(self) -> tuple[Any, ...]:
+        return (self._source,)
+
+    @property
+    def _acts_on_hints(self) -> bool:  # type: ignore[override]
+        """As the cache says: what others do about it is done here in the same order."""
+        return self._cache._acts_on_hints
 
 
 def inlined(sequence: LazySequence[Any], watch: Watch) -> Watched:

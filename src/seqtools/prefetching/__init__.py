@@ -62,9 +62,10 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
         shm_size: Not used. It was the size of the shared memory in SeqTools 1.x.
         max_buffered: Another name for `max_cached`.
         seed: Seeds the global random generators before each item, from this number
-            and the index of the item, so that the items are the same in every run.
-            Without it, each worker has a seed of its own. Needs processes, which
-            `nworkers="auto"` then chooses.
+            and the index of the item, so that the items are the same in every run. What
+            is drawn for an item that a cache upstream keeps depends on that item alone, and
+            workers load nothing in the background. Without it, each worker has a seed of
+            its own. Needs processes, which `nworkers="auto"` then chooses.
         start_method: `"template"` forks worker processes from a fresh interpreter that
             has loaded the pipeline. `"spawn"` starts an interpreter for each, which is
             slower and copies more, and is what happens where `"template"` is not

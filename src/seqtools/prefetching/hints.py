@@ -46,10 +46,10 @@ class Hints:
         that would wait for its turn is not read ahead at all.
         """
         flight.in_turns = True
-        for stage in _upstream(self._source):
+        for stage in upstream(self._source):
             if stage._acts_on_hints:
-                behind = {id(s) for source in stage._sources() for s in _upstream(source)}
-                beside = {id(s) for s in _upstream(self._source, without=stage)}
+                behind = {id(s) for source in stage._sources() for s in upstream(source)}
+                beside = {id(s) for s in upstream(self._source, without=stage)}
                 if behind & beside:
                     stage._ignore_hints()
 
@@ -123,7 +123,7 @@ def groups(source: Any) -> GroupOf | None:
     return GroupOf(source) if any_upstream(source, "_keeps_items") else None
 
 
-def _upstream(source: Any, without: Any = None) -> Iterator[Any]:
+def upstream(source: Any, without: Any = None) -> Iterator[Any]:
     """Yield the stages that `source` reads from, and itself, but for those behind `without`."""
     seen: set[int] = {id(without)}
     stack = [source]

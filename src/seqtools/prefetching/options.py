@@ -203,7 +203,9 @@ class _Places(NamedTuple):
         return Pickled(self.source, self.get_apart, self.options.start_hook, self._hints())
 
     def _hints(self) -> Any:
-        return hints(self.source) if self.options.readahead else None
+        # what is drawn in the background would be drawn from the generators of an item
+        options = self.options
+        return hints(self.source) if options.readahead and options.seed is None else None
 
 
 @functools.cache

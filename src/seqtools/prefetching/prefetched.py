@@ -6,17 +6,18 @@ import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
+from seqtools import seeding
 from seqtools.brief import brief
 from seqtools.engines.base import here
-from seqtools.engines.seeding import seeded
 from seqtools.indices import ENDLESS, Indices
 from seqtools.prefetching.cursors import Follower
 from seqtools.prefetching.driver import Driver
+from seqtools.prefetching.hints import upstream
 from seqtools.prefetching.load import Load
 from seqtools.prefetching.options import Options
 from seqtools.prefetching.reading import Gathering, Reading
 from seqtools.sequence import LazySequence, Slice
-from seqtools.sources import Source, getter, size_of
+from seqtools.sources import Source, any_upstream, getter, size_of
 
 T = TypeVar("T")
 
@@ -51,8 +52,17 @@ class Prefetch(LazySequence[T]):
         """Return whether this is a function that a worker calls to evaluate an item of it.
 
         Such a function waits for no other worker, which may be waiting for it, and needs none.
+        Nor does one that evaluates an item with a seed: see `_is_inline`.
         """
-        return self._mark in _evaluated or getattr(here, "get", None) is self._state.driver.inline
+        return self._is_inline() or getattr(here, "get", None) is self._state.driver.inline
+
+    def _is_inline(self) -> bool:
+        """Return whether this process has no workers for it.
+
+        It may be one of them. Or an item is being evaluated with a seed: what other threads or
+        processes draw for it would depend on what they have drawn before.
+        """
+        return self._mark in _evaluated or (seeding.used and seeding.token() is not None)
 
     def _get_within(self, i: int) -> T:
         seats, driver = self._state.seats, self._state.driver
@@ -62,7 +72,7 @@ class Prefetch(LazySequence[T]):
             raise RecursionError(message)
         within.add(i)
         try:
-            if self._mark in _evaluated:
+            if self._is_inline():
                 return driver.inline(i)  # type: ignore[no-any-return]
             _check_stack(_FRAMES)  # here, it is an error of the item; in the driver, one of ours
             return driver.read(self._seat().cursor, i)  # type: ignore[no-any-return]
@@ -84,7 +94,8 @@ class Prefetch(LazySequence[T]):
 
     def _hint(self, owner: Any, indices: Indices) -> None:
         if not self._options.nworkers:
-            super()._hint(owner, indices)
+            if self._options.seed is None:  # else nothing is to be drawn in the background
+                super()._hint(owner, indices)
         elif self._is_within():
             pass
         elif len(indices) or hasattr(self._state.seats, "own"):
@@ -155,9 +166,18 @@ class Prefetch(LazySequence[T]):
         return self._state.driver.load()
 
     def _remark(self) -> str:
-        """Return what workers were chosen and why, if that was left open."""
-        choice = self._state.choice
-        return "" if choice is None else choice.remark()
+        """Return what workers were chosen and why, if that was left open.
+
+        And that they load nothing in the background, if they would without a seed.
+        """
+        choice, remarks = self._state.choice, []
+        if choice is not None:
+            remarks.append(choice.remark())
+        options = self._options
+        would = options.nworkers and options.readahead
+        if options.seed is not None and would and any_upstream(self._sequence, "_acts_on_hints"):
+            remarks.append("loads nothing in the background, because of seed=")
+        return "; ".join(remarks)
 
     def refresh(self) -> None:
         """Take the source as it is now: what was evaluated ahead of it is dropped.
@@ -231,14 +251,18 @@ class _State:
 
     def __init__(self, prefetch: Prefetch[Any]) -> None:
         options, source = prefetch._options, prefetch._sequence  # noqa: SLF001 -- ours
-        get = getter(source) if options.seed is None else seeded(getter(source), options.seed)
+        get = get_apart = getter(source)
+        if options.seed is not None:
+            stages = [stage for stage in upstream(source) if stage._draws_apart]  # noqa: SLF001 -- ours
+            get = seeding.Seeded(getter(source), options.seed, stages, keep=True)
+            get_apart = seeding.Seeded(getter(source), options.seed, stages, keep=False)
         mark = prefetch._mark  # noqa: SLF001 -- ours
         self.choice = choice = options.choice()
         # nothing here may refer to the prefetch, or it would not end with its last user
         self.driver = Driver(
             # A worker process may start workers of another prefetch, which read this one.
             lambda: options.engine(
-                source, get, _Marked(get, frozenset((mark, *_evaluated))), choice
+                source, get, _Marked(get_apart, frozenset((mark, *_evaluated))), choice
             ),
             lambda singly: options.window(singly, choice),
             get,

@@ -1,0 +1,277 @@
+"""A memory-mapped array is the file that was mapped, whatever has that name since."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import seqtools
+from seqtools import smap
+from seqtools.errors import WorkerStartError
+
+LARGE, SMALL = (3000, 40), (30, 4)
+
+
+@pytest.fixture(params=[LARGE, SMALL], ids=["large", "small"])
+def shape(request: pytest.FixtureRequest) -> tuple[int, int]:
+    found: tuple[int, int] = request.param
+    return found
+
+
+def written(path: Path, shape: tuple[int, int], begin: int = 0) -> Path:
+    np.arange(begin, begin + shape[0] * shape[1], dtype=np.int32).reshape(shape).tofile(path)
+    return path
+
+
+def in_workers(array: Any, look: Callable[[Any], Any], **options: Any) -> Any:
+    """Return what `look` makes of `array` in a worker."""
+    with seqtools.prefetch(smap(lambda _: look(array), range(1)), 1, "process", **options) as p:
+        return p[0]
+
+
+def check(array: Any) -> None:
+    """Check that a worker has the values of `array`, and of views of it."""
+    for view in (array, array[3:9], array[::-1], array[:, 1], array[2:20:3, ::-2].T):
+        there = in_workers(view, lambda a: (a.tolist(), a.strides, type(a), a.flags.writeable))
+        assert there[0] == view.tolist()
+        assert there[2:] == (type(view), view.flags.writeable)
+
+
+def replaced(path: Path, shape: tuple[int, int]) -> None:
+    written(path.with_name("new"), shape, 1000).replace(path)
+
+
+def deleted(path: Path, _: tuple[int, int]) -> None:
+    path.unlink()
+
+
+def renamed(path: Path, shape: tuple[int, int]) -> None:
+    path.rename(path.with_name("other name"))
+    written(path, shape, 1000)
+
+
+def folder_exchanged(path: Path, shape: tuple[int, int]) -> None:
+    path.parent.rename(path.parent.with_name("other folder"))
+    path.parent.mkdir()
+    written(path, shape, 1000)
+
+
+def linked(path: Path, shape: tuple[int, int]) -> None:
+    path.rename(path.with_name("other name"))
+    path.symlink_to(written(path.with_name("new"), shape, 1000))
+
+
+CHANGES = [replaced, deleted, renamed, folder_exchanged, linked]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("mode", ["r", "r+", "c"])
+def test_workers_have_what_was_mapped(
+    tmp_path: Path, change: Callable[..., None], mode: Any, shape: tuple[int, int]
+) -> None:
+    (tmp_path / "folder").mkdir()
+    path = written(tmp_path / "folder" / "data", shape)
+    array = np.memmap(path, np.int32, mode, shape=shape)
+    change(path, shape)
+    if mode == "c":
+        array[4, 1] = -1
+    check(array)
+
+
+@pytest.mark.parametrize("start_method", ["template", "spawn"])
+def test_a_replaced_file_as_it_was_reported(tmp_path: Path, start_method: str) -> None:
+    path = written(tmp_path / "data", LARGE)
+    array = np.memmap(path, np.int32, "r", shape=LARGE)
+    p = seqtools.prefetch(smap(int, array[:, 0]), 2, "process", start_method=start_method)
+    with p:
+        assert list(p) == array[:, 0].tolist()
+        replaced(path, LARGE)
+        p.refresh()
+        assert list(p) == array[:, 0].tolist()
+
+
+def test_a_relative_name_and_another_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    written(Path("data"), LARGE)
+    array = np.memmap("data", np.int32, "r", shape=LARGE)
+    monkeypatch.chdir("elsewhere")
+    written(Path("data"), LARGE, 1000)
+    check(array)
+
+
+@pytest.mark.parametrize("change", [renamed, folder_exchanged, linked])
+def test_what_workers_write_is_in_the_file_that_was_mapped(
+    tmp_path: Path, change: Callable[..., None], shape: tuple[int, int]
+) -> None:
+    (tmp_path / "folder").mkdir()
+    path = written(tmp_path / "folder" / "data", shape)
+    array = np.memmap(path, np.int32, "r+", shape=shape)
+    change(path, shape)
+    new, expected = path.read_bytes(), np.array(array)
+
+    def write(a: Any) -> None:
+        a[2] = -5
+
+    in_workers(array, write)
+    in_workers(array[9:1:-3, ::3], write)
+    expected[2] = expected[3, ::3] = -5
+    np.testing.assert_array_equal(array, expected)
+    assert path.read_bytes() == new
+
+
+def test_a_file_that_is_changed_in_place_is_seen_to_change(
+    tmp_path: Path, shape: tuple[int, int]
+) -> None:
+    path = written(tmp_path / "data", shape)
+    array = np.memmap(path, np.int32, "r", shape=shape)
+    values = smap(lambda k: int(array[k, 0]), range(9))
+    with seqtools.prefetch(values, 1, "process", max_cached=1) as p:
+        assert p[0] == 0
+        with path.open("r+b") as file:
+            file.seek(8 * array.strides[0])
+            file.write(np.int32(-3).tobytes())
+        assert array[8, 0] == -3
+        assert p[8] == -3
+        p.close()
+        assert p[8] == -3
+
+
+def test_a_file_that_was_cut_off_is_an_error(tmp_path: Path) -> None:
+    path = written(tmp_path / "data", LARGE)
+    array = np.memmap(path, np.int32, "r", shape=LARGE)
+    os.truncate(path, 100_000)
+    told = "was cut off while it was mapped in the pipeline: it has 100000 bytes"
+    with pytest.raises(WorkerStartError, match=told):
+        in_workers(array, np.sum)
+    check(array[:500])
+
+
+@pytest.mark.parametrize("start_method", ["template", "spawn"])
+def test_a_file_that_is_replaced_before_another_worker_starts(
+    tmp_path: Path, start_method: str
+) -> None:
+    path = written(tmp_path / "data", LARGE)
+    array = np.memmap(path, np.int32, "r", shape=LARGE)
+
+    def value(k: int) -> int:
+        if k == 50:
+            os._exit(3)
+        return int(array[k, 0])
+
+    values = array[:, 0].tolist()
+    p = seqtools.prefetch(smap(value, range(100)), 1, "process", 1, start_method=start_method)
+    with p:
+        assert p[0] == values[0]
+        replaced(path, LARGE)
+        errors = []
+        for k in range(40, 60):
+            try:
+                assert p[k] == values[k]
+            except (WorkerStartError, seqtools.EvaluationError) as error:
+                errors.append(type(error))
+        if start_method == "spawn":  # each worker maps it for itself
+            assert WorkerStartError in errors
+        p.refresh()
+        assert p[60] == values[60]
+
+
+class Own(np.memmap):
+    """A class of a user."""
+
+
+def test_classes_and_attributes(tmp_path: Path, shape: tuple[int, int]) -> None:
+    path = written(tmp_path / "data", shape)
+    array = np.memmap(path, np.int32, "r+", 8, shape=(shape[0] - 1, shape[1]))
+
+    def told(a: Any) -> tuple[Any, ...]:
+        return a.filename, a.offset, a.mode, a.tolist(), type(a), a[0].filename
+
+    for view in (array, array[4:], array[::-2]):
+        assert in_workers(view, told) == told(view)
+    records = np.memmap(path, [("a", np.int32), ("b", np.int32)], "r", shape=5).view(np.recarray)
+    assert in_workers(records[::2], lambda r: (r.a.tolist(), r.b[1])) == ([0, 4, 8], 5)
+    own = array.view(Own)
+    assert in_workers(own, lambda a: (type(a).__name__, a.tolist())) == ("Own", own.tolist())
+
+
+def test_what_a_worker_returns_is_a_value(tmp_path: Path, shape: tuple[int, int]) -> None:
+    path = written(tmp_path / "data", shape)
+    array = np.memmap(path, np.int32, "r+", shape=shape)
+    rows = smap(lambda k: array[k : k + 3, ::2], range(10))
+    with seqtools.prefetch(rows, 2, "process") as p:
+        found = list(p)
+    expected = [row.tolist() for row in rows]
+    array[:] = 0
+    replaced(path, shape)
+    assert [row.tolist() for row in found] == expected
+    assert {type(row) for row in found} == {np.memmap}
+
+
+LAYERED = """\
+import sys
+import numpy as np
+import seqtools
+
+path = sys.argv[1]
+
+def look(array):
+    def looking(_):
+        with open("/proc/self/maps") as file:
+            return int(array.sum()), path in file.read()
+
+    with seqtools.prefetch(seqtools.smap(looking, range(1)), 1, "process") as p:
+        return p[0]
+
+for mode in "r", "c":
+    lower = np.memmap(path, np.uint8, mode)
+    print(int(lower.sum()), *look(lower))
+with open(path, "r+b") as file:
+    file.write(bytes(1000))
+upper = np.memmap(path, np.uint8, "r+")
+for array in lower, lower[::2], upper:
+    print(int(array.sum()), *look(array))
+"""
+
+
+def test_a_file_that_is_written_to_in_a_file_system_of_layers(tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(LAYERED)
+    for name in ("lower", "upper", "work", "here"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "lower" / "data").write_bytes(b"\1" * 200_000)
+    options = "lowerdir=lower,upperdir=upper,workdir=work"
+    mount = f"mount -t overlay overlay -o {options} here"
+    own = [shutil.which("unshare") or "unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    settings: Any = {"cwd": tmp_path, "capture_output": True, "text": True}
+    try:
+        possible = subprocess.run([*own, mount], check=False, **settings).returncode == 0
+    except FileNotFoundError:
+        possible = False
+    if not possible:
+        pytest.skip("overlayfs cannot be mounted here")
+    run = f"{mount} && exec {sys.executable} program.py {tmp_path}/here/data"
+    done = subprocess.run([*own, run], check=False, **settings, timeout=25)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[:2] == ["200000 200000 True"] * 2
+    assert [line.split()[0] for line in lines[2:]] == [line.split()[1] for line in lines[2:]]
+    assert lines[-1] == "199000 199000 True"
+
+
+def test_where_the_system_does_not_tell_what_is_mapped(
+    tmp_path: Path, shape: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = written(tmp_path / "data", shape)
+    array = np.memmap(path, np.int32, "r", shape=shape)
+    monkeypatch.setattr("seqtools.engines.mappings._areas", list)
+    check(array)
+    replaced(path, shape)
+    check(array)
