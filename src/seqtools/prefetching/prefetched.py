@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from seqtools.brief import brief
 from seqtools.engines.base import here
 from seqtools.engines.seeding import seeded
+from seqtools.engines.threads import Known
 from seqtools.indices import ENDLESS, Indices
 from seqtools.prefetching.cursors import Follower
 from seqtools.prefetching.driver import Driver
@@ -234,11 +235,12 @@ class _State:
         get = getter(source) if options.seed is None else seeded(getter(source), options.seed)
         mark = prefetch._mark  # noqa: SLF001 -- ours
         self.choice = choice = options.choice()
+        known = Known()
         # nothing here may refer to the prefetch, or it would not end with its last user
         self.driver = Driver(
             # A worker process may start workers of another prefetch, which read this one.
             lambda: options.engine(
-                source, get, _Marked(get, frozenset((mark, *_evaluated))), choice
+                source, get, _Marked(get, frozenset((mark, *_evaluated))), choice, known
             ),
             lambda singly: options.window(singly, choice),
             get,

@@ -10,6 +10,7 @@ from typing import Any
 
 from seqtools.engines.apart import apart
 from seqtools.engines.base import END, Engine
+from seqtools.engines.green import refuse_green
 from seqtools.engines.showing import show_last
 from seqtools.errors import Failure, WorkerStartError
 from seqtools.prefetching.cursors import Cursor
@@ -239,6 +240,7 @@ class Supply(Turns):
 
     def _started(self) -> Any:
         if self._engine is None:
+            refuse_green(processes=False)
             self._birth = birth = _Birth(self._make_engine)
             apart(birth.take_place)
             self._engine = birth.engine
