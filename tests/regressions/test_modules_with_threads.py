@@ -115,6 +115,16 @@ def is_gone(x):
     assert (lines, errors) == (["{True}"], "")
 
 
+def test_forks_that_hang_are_none_of_ours(program: Program) -> None:
+    module = POOL + (
+        "\nimport os\nimport threading\n"
+        "os.register_at_fork(after_in_child=lambda: threading.Event().wait())\n"
+    )
+    lines, errors = program(module, "print(read(module.threaded)[-1])")
+    assert lines == ["19"]
+    assert "importing 'module'" in errors
+
+
 def test_a_start_hook_of_such_a_module(program: Program) -> None:
     module = POOL + "\ndef hook():\n    threaded(1)\n"
     lines, errors = program(module, "print(read(abs, start_hook=module.hook)[-1])")

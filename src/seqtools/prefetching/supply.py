@@ -230,7 +230,8 @@ class Supply(Turns):
         left = timeout if self._reception.busy() else self._used + timeout - perf_counter()
         if left > 0:
             return left
-        with suppress(WorkerStartError):  # told to who reads next
+        # told to who reads next; and there is nobody here to whom a warning can be an error
+        with suppress(WorkerStartError, RuntimeWarning):
             self._note(engine.receive(wait=False))
         if self._window.pending:
             return timeout
