@@ -8,7 +8,7 @@ import _thread
 import contextvars
 import threading
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import SimpleQueue as SimpleQueue  # noqa: PLC0414 -- looked at by `green`
 
 from seqtools.errors import creation_site, reader
 

@@ -73,7 +73,14 @@ class AllEnded(NamedTuple):
     code: int
 
 
-Event = Results | Ended | AllEnded
+class LoadedByEach(NamedTuple):
+    """Each worker has to load the pipeline for itself."""
+
+    reason: str
+    """Why, in words."""
+
+
+Event = Results | Ended | AllEnded | LoadedByEach
 
 
 class Crew(Protocol):

@@ -27,7 +27,8 @@ from typing import Any, NamedTuple
 POINTS = {
     # the template process
     "template-started": "it runs, and has loaded nothing",
-    "template-loaded": "it has loaded the pipeline",
+    "template-again": "it has loaded the pipeline, which has threads, and starts again",
+    "template-loaded": "it has loaded the pipeline, or is going to have workers load it",
     "template-asked": "it is asked for a worker",
     "template-forked": "it has forked a worker, and told nobody",
     # a worker

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
 from seqtools.engines import faults, frames, template
-from seqtools.engines.crews import AllEnded, Ended, Event, Member, Results
+from seqtools.engines.crews import AllEnded, Ended, Event, LoadedByEach, Member, Results
 from seqtools.engines.frames import ResultReader
 from seqtools.engines.heads import Damaged
 from seqtools.engines.launch import Child, Launcher
@@ -247,6 +247,8 @@ class Forking:
         rest = message[template.ANSWER.size :]
         if kind == template.FAILED and len(rest) == number:
             raise frames.refusal(rest)
+        if kind == template.EACH and len(rest) == number:
+            return LoadedByEach(rest.decode("utf-8", "backslashreplace"))
         if kind == template.STARTED and not rest and 0 <= number < len(self._hired) and status > 0:
             started = self._hired[number]
             if started is not None:

@@ -9,7 +9,8 @@ from seqtools.engines.launch import Child, Launcher, launch
 from seqtools.engines.leases import Budget
 from seqtools.engines.shipping import Pipeline
 from seqtools.engines.spawning import Spawning
-from seqtools.engines.template import fork_template
+from seqtools.engines.template import LOAD_EACH, fork_template
+from seqtools.engines.threads import Known
 from seqtools.errors import WorkerStartError
 
 
@@ -20,6 +21,7 @@ def made_crew(  # noqa: PLR0913, PLR0917 -- what a crew needs
     payload: int | None,
     nworkers: int,
     budget: Budget,
+    known: Known,
 ) -> Crew:
     """Return a crew without workers yet.
 
@@ -30,6 +32,7 @@ def made_crew(  # noqa: PLR0913, PLR0917 -- what a crew needs
         payload: A file with all of that, for those that are not; `None` if there is none.
         nworkers: How many workers there are at most.
         budget: Of what may be kept of their memory.
+        known: Why workers load the pipeline for themselves, if that is known.
 
     Raises:
         WorkerStartError: If this system lacks what it takes.
@@ -45,4 +48,9 @@ def made_crew(  # noqa: PLR0913, PLR0917 -- what a crew needs
         )
     if start_method == "spawn" or not Forking.possible():
         return Spawning(payload)
-    return Forking(lambda control, _: launch(control, payload), nworkers, budget, Launcher())
+    return Forking(
+        lambda control, _: launch(control, payload, *([LOAD_EACH] if known else [])),
+        nworkers,
+        budget,
+        Launcher(),
+    )

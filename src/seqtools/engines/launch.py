@@ -134,8 +134,10 @@ class Child:
         return os.waitstatus_to_exitcode(self._status)
 
 
-def launch(control: socket.socket, payload: int) -> Child:
+def launch(control: socket.socket, payload: int, *arguments: str) -> Child:
     """Return a new template process that serves `control`, with the pipeline in `payload`.
+
+    It is given `arguments`.
 
     Raises:
         WorkerStartError: If there is no interpreter to run it.
@@ -143,6 +145,7 @@ def launch(control: socket.socket, payload: int) -> Child:
     process = interpreter(
         "from seqtools.engines.template import main; "
         f"main({control.fileno()}, {payload}, {os.getpid()})",
+        *arguments,
         stdin=subprocess.DEVNULL,
         pass_fds=(control.fileno(), payload),
     )
@@ -158,10 +161,10 @@ def watch(pid: int) -> int | None:
     return None
 
 
-def interpreter(code: str, **options: Any) -> subprocess.Popen[bytes]:
+def interpreter(code: str, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
     """Return a new process of this interpreter that runs `code` and finds the same modules.
 
-    Ctrl-C does not reach it: that is for the consumer.
+    It is given `arguments`. Ctrl-C does not reach it: that is for the consumer.
 
     Raises:
         WorkerStartError: If there is none.
@@ -174,7 +177,13 @@ def interpreter(code: str, **options: Any) -> subprocess.Popen[bytes]:
         options["creationflags"] = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
     try:
         return subprocess.Popen(
-            [sys.executable, *flags, "-c", f"import sys; sys.path[:] = {path!r}; {code}"],
+            [
+                sys.executable,
+                *flags,
+                "-c",
+                f"import sys; sys.path[:] = {path!r}; {code}",
+                *arguments,
+            ],
             env=dict.fromkeys(_THREAD_LIMITS, "1") | os.environ | {"PYTHONHASHSEED": hash_seed()},
             **options,
         )

@@ -30,7 +30,7 @@ from typing import Any
 
 from seqtools.engines import asking, faults
 from seqtools.engines.base import AHEAD, PAUSE
-from seqtools.engines.crews import Ended, Member, Results
+from seqtools.engines.crews import Ended, Event, LoadedByEach, Member, Results
 from seqtools.engines.dealing import Dealer
 from seqtools.engines.deaths import Deaths
 from seqtools.engines.grouping import GroupOf
@@ -40,6 +40,7 @@ from seqtools.engines.leases import Budget
 from seqtools.engines.shipping import Loader, Pickled, Pipeline
 from seqtools.engines.shortage import told
 from seqtools.engines.taking import Taker
+from seqtools.engines.threads import Known
 from seqtools.engines.timeouts import Timeouts
 from seqtools.engines.worker import MODES
 from seqtools.errors import WorkerStartError, seterr
@@ -64,6 +65,7 @@ class ProcessEngine:
         group_of: GroupOf | None = None,
         pickled: Pickled | None = None,
         begin_with: int | None = None,
+        known: Known | None = None,
     ) -> None:
         self._lock = threading.RLock()  # the garbage collector may close at any point
         self._fatal: WorkerStartError | None = None
@@ -79,11 +81,18 @@ class ProcessEngine:
             shipment = (pickled or Pickled(source, get, start_hook, hints)).shipped()
             self._payload, loader = shipment.fd, Loader(shipment.by_value)
         self._budget = Budget(most_kept)
+        self._known = Known() if known is None else known
         pipeline: Pipeline = (get, hints, [])
         try:
             with told(_NO_START):
                 self._crew = made_crew(
-                    start_method, pipeline, start_hook, self._payload, nworkers, self._budget
+                    start_method,
+                    pipeline,
+                    start_hook,
+                    self._payload,
+                    nworkers,
+                    self._budget,
+                    self._known,
                 )
         except BaseException:
             if self._payload is not None:
@@ -131,6 +140,8 @@ class ProcessEngine:
         keeper.receiving = True
         try:
             while True:
+                if self._known.news:  # while nothing is taken that it could lose
+                    self._known.warn()
                 with self._lock:
                     if taker.done or self._closed or (wait and taker.heard):
                         done, taker.done = taker.done, []
@@ -141,7 +152,7 @@ class ProcessEngine:
                 polled = self._crew.poll(self._patience if wait else 0)
                 with self._lock:
                     self._handle(polled)
-                    if not wait:
+                    if not wait and not self._known.news:
                         done, taker.done = taker.done, []
                         return done
         finally:
@@ -277,13 +288,7 @@ class ProcessEngine:
         try:
             with told("worker processes cannot go on"):
                 for event in self._crew.events(polled):
-                    if isinstance(event, Results):
-                        if event.worker.attached:
-                            self._taker.read(event.worker)
-                    elif isinstance(event, Ended):
-                        self._replace(event.worker, event.code)
-                    else:
-                        self._replace_all(event.code)
+                    self._see_to(event)
                 if self._timeouts is not None:
                     self._timeouts.end_overdue(self._workers)
         except WorkerStartError as error:
@@ -292,6 +297,17 @@ class ProcessEngine:
             if len(self._workers) > self._wanted:
                 self._fit()
             self._deal()
+
+    def _see_to(self, event: Event) -> None:
+        if isinstance(event, Results):
+            if event.worker.attached:
+                self._taker.read(event.worker)
+        elif isinstance(event, Ended):
+            self._replace(event.worker, event.code)
+        elif isinstance(event, LoadedByEach):
+            self._known.add(event.reason)
+        else:
+            self._replace_all(event.code)
 
     def _replace(self, worker: Member, code: int) -> None:
         if worker in self._workers:

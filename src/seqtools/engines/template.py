@@ -10,6 +10,9 @@ consumer, and does not import its `__main__`. It loads the pipeline once, and fo
 many workers from it as are asked for, each in a few milliseconds. It is their parent,
 so it knows at once when and how one ended, and it ends them all when its socket closes
 or the consumer dies.
+
+If loading the pipeline has started threads, which workers would lack, it starts again in its
+place and loads nothing: then each worker loads the pipeline for itself, and tells why.
 """
 
 import errno
@@ -34,18 +37,27 @@ from seqtools.engines.heads import Damaged, Head
 from seqtools.engines.hooks import call_hook
 from seqtools.engines.launch import watch
 from seqtools.engines.printing import gather, stand_in
+from seqtools.engines.reexec import Beginning
 from seqtools.engines.shipping import Delivery, Pipeline
 from seqtools.engines.shortage import advised
 from seqtools.engines.slots import Slots
+from seqtools.engines.threads import Watch, forkable
 from seqtools.engines.worker import Worker, end_with, leave, quiet
 from seqtools.errors import summary
 from seqtools.seeding import seed_generators
 
 FORK, KILL = b"F", b"K"  # requests: for a worker of a number, of a process id
 REQUEST = Head("ci")
-STARTED, ENDED, FAILED = b"S", b"E", b"X"  # answers: number, pid; pid, status; length, 0
+STARTED, ENDED = b"S", b"E"  # answers: number, pid; pid, status
+FAILED, EACH = b"X", b"L"  # answers: length, 0
 ANSWER = Head("cii")
-# The status is as of waitpid; of so many bytes as the length says follows why it failed.
+# The status is as of waitpid; of so many bytes as the length says follows why it failed, or why
+# each worker loads the pipeline.
+
+LOAD_EACH = "each"
+"""The argument of a template whose workers each load the pipeline."""
+Load = Callable[[int], Pipeline]
+"""Returns the pipeline in a worker of a number, where the start hook was called before."""
 
 _GIVEN = (2, 3)
 """Descriptors that a worker is given: its pipes, and the memory for values where there is some."""
@@ -57,22 +69,32 @@ def main(control: int, payload: int, parent: int) -> NoReturn:
     """Run a template in a fresh interpreter, and never return."""
     quiet()
     end_with(parent)
+    beginning, each = Beginning(), sys.argv[1:] == [LOAD_EACH]
     os.set_inheritable(control, False)
+    os.set_inheritable(payload, False)
     template = Template(socket.socket(fileno=control), parent)
     stand_in()
     try:
         faults.reach("template-started")
         delivery = Delivery(mmap.mmap(payload, 0, access=mmap.ACCESS_COPY))
+        load = template.loading(delivery) if each else _loaded(delivery)
+        if not forkable():
+            faults.reach("template-again")
+            beginning.again(LOAD_EACH, (control, payload))
         os.close(payload)
-        sys.argv[:], hook = delivery.prelude()
-        load = delivery.pipeline if hook is not None else _loaded(delivery.pipeline())
+        gc.freeze()  # what is collected never is not written to, and stays shared
         faults.reach("template-loaded")
     except BaseException as error:  # noqa: BLE001 -- told to the reader
         template.fail("the pipeline could not be loaded in a worker process", error)
-    template.run(load, hook)
+    template.run(load)
 
 
-def _loaded(pipeline: Pipeline) -> Callable[[], Pipeline]:
+def _loaded(delivery: Delivery) -> Load:
+    """Return what gives workers the pipeline, which is loaded here unless a hook comes first."""
+    sys.argv[:], hook = delivery.prelude()
+    if hook is not None:
+        return _hooked(hook, delivery.pipeline)
+    pipeline = delivery.pipeline()
     # what each worker is going to import: with 64 of them, 0.2 s until all are there
     import ctypes  # noqa: F401
     import random  # noqa: F401
@@ -80,9 +102,18 @@ def _loaded(pipeline: Pipeline) -> Callable[[], Pipeline]:
     if "numpy" in sys.modules:
         import numpy.random  # noqa: F401
 
-    gc.collect()
-    gc.freeze()  # what is collected never is not written to, and stays shared
-    return lambda: pipeline
+    gc.collect()  # also what has threads and is not used any more
+    return _hooked(None, lambda: pipeline)
+
+
+def _hooked(hook: Callable[..., object] | None, load: Callable[[], Pipeline]) -> Load:
+    def loaded(number: int) -> Pipeline:
+        if hook is not None:
+            call_hook(hook, number)
+        faults.reach("worker-hooked")
+        return load()
+
+    return loaded
 
 
 def fork_template(control: socket.socket, pipeline: Pipeline, hook: Any, ours: list[int]) -> int:
@@ -113,7 +144,7 @@ def _in_fork(
                 os.close(fd)
         gc.freeze()
         faults.arm()
-        Template(control, parent).run(lambda: pipeline, hook)
+        Template(control, parent).run(_hooked(hook, lambda: pipeline))
     except BaseException:  # noqa: BLE001 -- nothing may go on in the name of the consumer
         traceback.print_exc()
     leave(1)
@@ -143,14 +174,28 @@ class Template:
     def fail(self, what: str, error: BaseException) -> NoReturn:
         """Tell the consumer that no worker can start, and end."""
         story = "".join(traceback.format_exception(error))[-30_000:]
-        with suppress(OSError):
-            body = pickle.dumps(
-                (f"{what}: {summary(error)}"[:10_000], story)
-            )  # what a socket takes
-            self._control.send(ANSWER.pack(FAILED, len(body), 0) + body)
+        # no longer than what a socket takes
+        self._tell(FAILED, pickle.dumps((f"{what}: {summary(error)}"[:10_000], story)))
         leave(1)
 
-    def run(self, load: Callable[[], Pipeline], hook: Callable[..., object] | None) -> NoReturn:
+    def _tell(self, kind: bytes, body: bytes) -> None:
+        with suppress(OSError):
+            self._control.send(ANSWER.pack(kind, len(body), 0) + body)
+
+    def loading(self, delivery: Delivery) -> Load:
+        """Return what has each worker load the pipeline, and tell why."""
+
+        def loaded(number: int) -> Pipeline:
+            with Watch() as watch:
+                sys.argv[:], hook = delivery.prelude()
+                pipeline = _hooked(hook, delivery.pipeline)(number)
+            forkable()  # ends threads that are not in the way
+            self._tell(EACH, watch.reason().encode("utf-8", "backslashreplace"))
+            return pipeline
+
+        return loaded
+
+    def run(self, load: Load) -> NoReturn:
         """Serve the consumer until it goes away."""
         status = 0
         try:
@@ -163,7 +208,7 @@ class Template:
                     with suppress(BlockingIOError):
                         os.read(self._wake, 4096)
                     self._reap()
-                if self._control.fileno() in fds and not self._serve(load, hook):
+                if self._control.fileno() in fds and not self._serve(load):
                     break
         except OSError:  # the consumer is gone
             pass
@@ -172,7 +217,7 @@ class Template:
             status = 1
         self._end(status)
 
-    def _serve(self, load: Any, hook: Any) -> bool:
+    def _serve(self, load: Load) -> bool:
         message, fds, flags, _ = socket.recv_fds(self._control, REQUEST.size + 1, 3)
         if not message:
             return False
@@ -188,10 +233,10 @@ class Template:
         if len(fds) not in _GIVEN or flags & socket.MSG_CTRUNC:
             error = OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # or they would have arrived
             self.fail(advised("no worker process could be started", error), error)
-        self._fork(load, hook, number, fds)
+        self._fork(load, number, fds)
         return True
 
-    def _fork(self, load: Any, hook: Any, number: int, fds: list[int]) -> None:
+    def _fork(self, load: Load, number: int, fds: list[int]) -> None:
         template = os.getpid()
         try:
             faults.reach("template-asked")
@@ -199,7 +244,7 @@ class Template:
         except OSError as error:
             self.fail(advised("no worker process could be started", error), error)
         if pid == 0:
-            self._become_worker(template, load, hook, number, *fds)
+            self._become_worker(template, load, number, *fds)
         for fd in fds:
             os.close(fd)
         self._workers.add(pid)
@@ -209,8 +254,7 @@ class Template:
     def _become_worker(  # noqa: PLR0913, PLR0917 -- what a worker needs
         self,
         template: int,
-        load: Any,
-        hook: Any,
+        load: Load,
         number: int,
         tasks: int,
         results: int,
@@ -230,10 +274,7 @@ class Template:
             outlet = gather(results)
             try:
                 faults.reach("worker-started")
-                if hook is not None:
-                    call_hook(hook, number)
-                faults.reach("worker-hooked")
-                get, hints, by_value = load()
+                get, hints, by_value = load(number)
                 faults.reach("worker-loaded")
             except BaseException as error:  # noqa: BLE001 -- told to the reader
                 outlet.lines.settle()  # before it is told, by another way

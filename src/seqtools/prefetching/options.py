@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from seqtools.brief import brief
 from seqtools.checks import check_count, check_function
 from seqtools.engines.base import Engine
+from seqtools.engines.green import refuse_green
 from seqtools.engines.shortage import told
 from seqtools.engines.standard import occupy_standard_streams
+from seqtools.engines.threads import Known
 from seqtools.prefetching.capacity import Capacity
 from seqtools.prefetching.cores import usable_cores
 from seqtools.prefetching.hints import groups, hints
@@ -123,6 +125,7 @@ class Options(NamedTuple):
         get: Callable[[int], Any],
         get_apart: Callable[[int], Any],
         choice: "Choice | None" = None,
+        known: Known | None = None,
     ) -> Engine:
         """Return a new engine that evaluates items of `source`.
 
@@ -131,12 +134,13 @@ class Options(NamedTuple):
             get: Evaluates an item, in a thread.
             get_apart: The same in another process.
             choice: Decides about workers, if that is not said.
+            known: Why workers load the pipeline for themselves, if that is known.
 
         Raises:
             WorkerStartError: If there can be none.
         """
         with told("workers could not be started"):  # not even a file of ours may be opened
-            places = _Places(self, source, get, get_apart)
+            places = _Places(self, source, get, get_apart, known)
             if self.nworkers != AUTO:
                 make = places.threads if self.method == "thread" else places.processes
                 return make(self.nworkers)
@@ -164,6 +168,7 @@ class _Places(NamedTuple):
     source: Any
     get: Callable[[int], Any]
     get_apart: Callable[[int], Any]
+    known: Known | None
 
     def threads(self, nworkers: int, probe: Any = None) -> "ThreadEngine":
         """Return an engine of so many threads, which call `probe`."""
@@ -180,6 +185,7 @@ class _Places(NamedTuple):
         """Return an engine of so many processes, which may begin with less."""
         from seqtools.engines.process import ProcessEngine
 
+        refuse_green(processes=True)
         occupy_standard_streams()
         options = self.options
         return ProcessEngine(
@@ -194,6 +200,7 @@ class _Places(NamedTuple):
             group_of=groups(self.source),
             pickled=pickled,
             begin_with=begin_with,
+            known=self.known,
         )
 
     def pickled(self) -> "Pickled":
@@ -238,6 +245,8 @@ def checked(  # noqa: PLR0913 -- as prefetch()
         message = f"start_method must be 'template', 'spawn' or 'fork', got {brief(start_method)}"
         raise ValueError(message)
     workers = _workers(nworkers)
+    if workers:
+        refuse_green(processes=method == "process")
     max_cached = _max_cached(max_cached, max_buffered)
     if max_bytes is not None:
         max_bytes = check_count(max_bytes, 1, "max_bytes")

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from seqtools import seeding
 from seqtools.brief import brief
 from seqtools.engines.base import here
+from seqtools.engines.threads import Known
 from seqtools.indices import ENDLESS, Indices
 from seqtools.prefetching.cursors import Follower
 from seqtools.prefetching.driver import Driver
@@ -258,11 +259,12 @@ class _State:
             get_apart = seeding.Seeded(getter(source), options.seed, stages, keep=False)
         mark = prefetch._mark  # noqa: SLF001 -- ours
         self.choice = choice = options.choice()
+        known = Known()
         # nothing here may refer to the prefetch, or it would not end with its last user
         self.driver = Driver(
             # A worker process may start workers of another prefetch, which read this one.
             lambda: options.engine(
-                source, get, _Marked(get_apart, frozenset((mark, *_evaluated))), choice
+                source, get, _Marked(get_apart, frozenset((mark, *_evaluated))), choice, known
             ),
             lambda singly: options.window(singly, choice),
             get,

@@ -10,6 +10,7 @@ from typing import Any
 
 from seqtools.engines.apart import apart
 from seqtools.engines.base import END, Engine
+from seqtools.engines.green import refuse_green
 from seqtools.engines.showing import show_last
 from seqtools.errors import Failure, WorkerStartError
 from seqtools.prefetching.cursors import Cursor
@@ -229,7 +230,8 @@ class Supply(Turns):
         left = timeout if self._reception.busy() else self._used + timeout - perf_counter()
         if left > 0:
             return left
-        with suppress(WorkerStartError):  # told to who reads next
+        # told to who reads next; and there is nobody here to whom a warning can be an error
+        with suppress(WorkerStartError, RuntimeWarning):
             self._note(engine.receive(wait=False))
         if self._window.pending:
             return timeout
@@ -239,6 +241,7 @@ class Supply(Turns):
 
     def _started(self) -> Any:
         if self._engine is None:
+            refuse_green(processes=False)
             self._birth = birth = _Birth(self._make_engine)
             apart(birth.take_place)
             self._engine = birth.engine
