@@ -5,6 +5,7 @@ from statistics import median
 from typing import Any
 
 from seqtools.instrument.profiling.behind import Loading, loading
+from seqtools.instrument.profiling.iterating import Iterating, iterating
 from seqtools.instrument.profiling.measures import Figures, Item, Measures, figures, measures
 from seqtools.instrument.profiling.model import Costs, Estimate, Setting, predict
 from seqtools.instrument.profiling.probes import Stage
@@ -67,6 +68,8 @@ class Case:
         modelled = predict(self.items, self.costs, self.setting).seconds
         # Of others that take the cores, the model knows too little to be that close.
         most = math.inf if self.crowded else _MOST_OVERHEAD
+        self.iterating: Iterating = iterating(recording)
+        """What no number of workers goes through any faster."""
         self.overhead: float = min(most, max(0.9, m.seconds / modelled)) if modelled else 1.0
         """What the model leaves out, as a factor."""
         waiter = self.waiter()
@@ -115,7 +118,8 @@ class Case:
         # what it leaves out of transfer is not there where there is none
         same = self.crowded or costs is None or costs.send == self.costs.send
         factor = self.overhead if same else min(1.0, self.overhead)
-        return Estimate(total * factor, seconds * factor)
+        least = self.iterating.seconds
+        return Estimate(max(least, total * factor), max(least, seconds * factor))
 
     def setting_of(self, method: str, workers: int) -> tuple[Setting, Costs]:
         """Return how it would be read with other workers."""

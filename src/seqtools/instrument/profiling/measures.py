@@ -127,7 +127,8 @@ class _Sum:
         self.indices.add(record.which)
         self.own += own * _NS
         self.total += took * _NS
-        self.each.append(own * _NS / record.many)
+        if record.many:
+            self.each.append(own * _NS / record.many)
         if inner:
             self.misses += record.many
         else:

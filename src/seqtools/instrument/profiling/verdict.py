@@ -26,6 +26,8 @@ _SHORTEST = 0.02
 """Seconds from which there is one."""
 _TWICE = 1.1
 """So many times as often as there are items, reads are told of."""
+_LONG = 0.3
+"""Share of the time that an iterable may take and not be told of."""
 _HIDDEN = 0.05
 """Share of loading from which it is said how much of it is in the background."""
 _SERVED = 0.1
@@ -122,6 +124,11 @@ def _stages(case: Case) -> Iterator[str]:
     if main is not None:
         seen = _ahead(case) if waiter is main else ""
         yield f"most of their time is in {main.stage.name}: {_nature(case, main)}{seen}"
+    stage, seconds = case.iterating
+    if stage is not None and case.workers > 1 and seconds > _LONG * case.measures.seconds:
+        how = "threads take turns at it" if case.threads else "each process goes through all of it"
+        took = share(min(1.0, seconds / case.measures.seconds))
+        yield f"{stage.name} takes {took} of the time, however many workers there are: {how}"
     for figure in case.figures:
         if figure.ahead and figure.calls > _TWICE * figure.different:
             calls = f"{figure.calls:,} times for {figure.different:,} items"
