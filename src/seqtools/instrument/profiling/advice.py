@@ -223,7 +223,7 @@ def _without_ahead(case: Case) -> Iterator[Advice]:
     if not case.options.get("readahead", False):
         return
     again = sum(
-        f.own * (1 - f.different / f.calls) * f.computing
+        f.everywhere * (1 - f.different / f.calls) * f.computing
         for f in case.figures
         if f.ahead and f.computing is not None
     )
