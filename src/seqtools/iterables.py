@@ -91,7 +91,9 @@ def uniter(
     room for as many of these items, for each other thread of the program, as are taken in one
     turn, and for 16 at least. An item is given once, and to ask for it again is to start a new
     iterator, or an error; a `RuntimeWarning` says so where that happens all the time. Each worker
-    process has iterators of its own, and goes through all of `iterable`.
+    process has iterators of its own, and goes through all of `iterable`. After an interrupt, a
+    `prefetch` asks again for what was under way: of an iterator it gets that only if `cache_size`
+    has room for it.
 
     Args:
         iterable: What to iterate. An iterator, which cannot be started anew, can be

@@ -62,7 +62,7 @@ class Stream:
     __slots__ = (
         "__weakref__", "_again", "_back", "_cache_size", "_claimed", "_end", "_failure",
         "_furthest", "_given", "_iterable", "_kept", "_n_parallel", "_once", "_own", "_passed",
-        "_reach", "_readers", "_started", "_told", "advice", "lock",
+        "_reach", "_readers", "_shared", "_started", "_told", "advice", "lock",
     )  # fmt: skip
 
     def __init__(self, iterable: Iterable[Any], cache_size: int, n_parallel: int) -> None:
@@ -87,6 +87,7 @@ class Stream:
         self._kept: OrderedDict[int, Any] = OrderedDict()
         self._passed: OrderedDict[int, Any] = OrderedDict()
         self._claimed = False
+        self._shared = False  # whether a thread other than the main one reads
         self._own = _Own()
 
     def renew(self) -> None:
@@ -178,8 +179,14 @@ class Stream:
             kept.popitem(last=False)
 
     def _room(self) -> int:
-        """Return how many items there is room for that were passed over."""
-        return self._reach * (threading.active_count() - 1)
+        """Return how many items there is room for that were passed over.
+
+        None as long as the main thread is the only one that reads, which has errors of a program
+        without threads not depend on what threads there are besides.
+        """
+        if not self._shared:
+            self._shared = threading.current_thread() is not threading.main_thread()
+        return self._reach * (threading.active_count() - 1) if self._shared else 0
 
     def _trim(self, needed: int) -> None:
         """Drop what was passed over long ago, but for so many that are `needed`."""

@@ -179,7 +179,9 @@ def test_what_is_passed_over_is_bounded() -> None:
     for other in others:
         other.start()
     try:
-        assert spread() <= 2 + 2 * 16
+        assert spread() <= 2  # and nobody else has read of this
+        most = 2 + 16 * threading.active_count()
+        assert 2 * 16 < elsewhere(spread) <= most
     finally:
         over.set()
         for other in others:
