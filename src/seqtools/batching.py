@@ -9,7 +9,7 @@ from seqtools.checks import check_count, check_function, check_source
 from seqtools.errors import EndOfSequence
 from seqtools.indices import Indices, as_list, quotients, spans
 from seqtools.sequence import LazySequence
-from seqtools.sources import Source, any_upstream, assign, getter, read_many, size_of
+from seqtools.sources import Source, any_upstream, assign, claim, getter, read_many, size_of
 
 T = TypeVar("T")
 
@@ -17,14 +17,17 @@ T = TypeVar("T")
 class Batch(LazySequence[Any]):
     """Runs of items put together."""
 
-    __slots__ = ("_collate_fn", "_drop_last", "_k", "_n", "_pad", "_read", "_sequence", "_singly")
+    __slots__ = (
+        "_claims", "_collate_fn", "_drop_last", "_k", "_n", "_pad", "_read", "_sequence", "_singly",
+    )  # fmt: skip
 
     def __init__(self, sequence: Any, k: int, drop_last: bool, pad: Any, collate_fn: Any) -> None:  # noqa: FBT001 -- as batch()
         self._sequence, self._k, self._drop_last = sequence, k, drop_last
         self._pad, self._collate_fn = pad, collate_fn
         self._read = getter(sequence)
         self._n: int | None = None  # length of the source, known when that of this stage is
-        self._singly = any_upstream(sequence, "_read_once")
+        self._claims = any_upstream(sequence, "_iterates")
+        self._singly = self._claims or any_upstream(sequence, "_read_once")
 
     def _size(self) -> int | None:
         n = self._n = size_of(self._sequence)
@@ -56,6 +59,8 @@ class Batch(LazySequence[Any]):
                 # This is the one place where an item is evaluated twice. If the same object
                 # is raised then, it must not tell of this time.
                 error.__traceback__ = None
+        if self._claims:
+            claim(self._sequence, span)
         return self._one_by_one(span)
 
     def _one_by_one(self, span: range) -> list[Any]:

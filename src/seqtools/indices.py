@@ -6,7 +6,7 @@ restated every time that the reader moves.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, TypeAlias
 
 Indices: TypeAlias = Sequence[int]
@@ -55,6 +55,18 @@ def all_below(indices: Any, n: int) -> bool:
 def is_run(indices: Indices) -> bool:
     """Return whether `indices` follow each other one by one."""
     return isinstance(indices, range) and indices.step == 1
+
+
+def runs(indices: Indices) -> Iterator[range]:
+    """Yield `indices`, which ascend, as ranges of those that follow each other."""
+    if is_run(indices):
+        yield range(indices[0], indices[-1] + 1)
+        return
+    begin = 0
+    for k in range(1, len(indices) + 1):
+        if k == len(indices) or indices[k] != indices[k - 1] + 1:
+            yield range(indices[begin], indices[k - 1] + 1)
+            begin = k
 
 
 def within(places: range, indices: Indices) -> Indices:

@@ -1,40 +1,15 @@
 """Sequences made from what can only be iterated."""
 
-import threading
-from collections import OrderedDict
+import warnings
 from collections.abc import Iterable, Iterator, Sized
 from typing import Any, TypeVar
 
-from seqtools import seeding
 from seqtools.checks import check_count, check_iterable
-from seqtools.errors import EndOfSequence
+from seqtools.indices import Indices, as_list
 from seqtools.sequence import LazySequence
+from seqtools.streams import Stream
 
 T = TypeVar("T")
-
-
-class _Reader:
-    """An iterator and the index of the item that it gives next."""
-
-    __slots__ = ("items", "position")
-
-    def __init__(self, items: Iterator[Any]) -> None:
-        self.items = items
-        self.position = 0
-
-
-class _State:
-    """What reading has come to: where iterators stand, and the items kept."""
-
-    __slots__ = ("end", "failure", "kept", "lock", "readers")
-
-    def __init__(self) -> None:
-        # Held while an iterator advances: no iterator can be advanced by two threads.
-        self.lock = threading.RLock()
-        self.readers: list[_Reader] = []  # the one used last at the end
-        self.kept: OrderedDict[int, Any] = OrderedDict()
-        self.end: int | None = None
-        self.failure: tuple[int, BaseException] | None = None
 
 
 class Uniter(LazySequence[T]):
@@ -43,13 +18,14 @@ class Uniter(LazySequence[T]):
     __slots__ = ("_cache_size", "_iterable", "_n_parallel", "_size_given", "_state")
 
     _draws_apart = True
+    _iterates = True
 
     def __init__(
         self, iterable: Iterable[T], cache_size: int, n_parallel: int, size: int | None
     ) -> None:
         self._iterable, self._cache_size = iterable, cache_size
         self._n_parallel, self._size_given = n_parallel, size
-        self._state = _State()
+        self._state = Stream(iterable, cache_size, n_parallel, self)
 
     def _size(self) -> int | None:
         if self._size_given is None and isinstance(self._iterable, Sized):
@@ -68,69 +44,23 @@ class Uniter(LazySequence[T]):
 
     def _get(self, i: int) -> T:
         state = self._state
-        with state.lock:
-            if i in state.kept:
-                state.kept.move_to_end(i)
-                return state.kept[i]  # type: ignore[no-any-return]
-            if state.end is not None and i >= state.end:
-                raise EndOfSequence
-            reader = self._reader_for(i)
-            while True:
-                position = reader.position
-                value = self._advance(reader)
-                if self._cache_size:
-                    state.kept[position] = value
-                    while len(state.kept) > self._cache_size:
-                        state.kept.popitem(last=False)
-                if position == i:
-                    return value
-
-    def _reader_for(self, i: int) -> _Reader:
-        """Return the reader that is nearest before item `i`, or one that starts anew."""
-        state = self._state
-        behind = [reader for reader in state.readers if reader.position <= i]
-        once = isinstance(self._iterable, Iterator)
-        if behind:
-            reader = max(behind, key=lambda r: r.position)
-            state.readers.remove(reader)
-        else:
-            if once and (state.readers or state.failure):
-                raise self._gone(i)
-            reader = _Reader(iter(self._iterable))
-            if len(state.readers) >= self._n_parallel:
-                del state.readers[0]
-        state.readers.append(reader)
-        return reader
-
-    def _advance(self, reader: _Reader) -> T:
-        state = self._state
-        try:
-            value: T = seeding.apart(self, reader.position, next, reader.items)
-        except StopIteration:
-            state.end = reader.position
-            raise EndOfSequence from None
-        except BaseException as error:
-            # What an iterator does after an error is its own secret: use it no more. A
-            # generator ends, even after an interrupt, as if there were no more items.
-            state.readers.remove(reader)
-            state.failure = reader.position, error
-            raise
-        reader.position += 1
+        value: T = state.get(i)
+        if state.advice:
+            self._warn()
         return value
 
-    def _gone(self, i: int) -> Exception:
-        state = self._state
-        if state.failure is not None:
-            k, error = state.failure
-            message = f"the iterator failed at item {k} and cannot be started anew"
-            failed = RuntimeError(message)
-            failed.__cause__ = error
-            return failed
-        message = (
-            f"the iterator is past item {i} and cannot be started anew: give uniter() a "
-            f"larger cache_size than {self._cache_size}, or an iterable that is not an iterator"
-        )
-        return RuntimeError(message)
+    def _get_many(self, indices: Indices) -> list[T]:
+        js = as_list(indices)
+        self._state.claim(sorted({*js}))
+        return [self._get(j) for j in js]
+
+    def _claim(self, indices: Indices) -> None:
+        self._state.claim(indices)
+
+    def _warn(self) -> None:
+        advice, self._state.advice = self._state.advice, ""
+        file, line = self._origin
+        warnings.warn(f"{self._describe()} ({file}:{line}) {advice}", RuntimeWarning, stacklevel=2)
 
     def _args(self) -> tuple[Any, ...]:
         return self._iterable, self._cache_size, self._n_parallel, self._size_given
@@ -156,14 +86,23 @@ def uniter(
 ) -> LazySequence[T]:
     """Return the items of `iterable` as a sequence.
 
-    Item `i` is reached by advancing an iterator that stands before it, or a new one;
-    the items on the way are made and passed over. One thread at a time advances.
+    Item `i` is reached by advancing an iterator that stands before it, or a new one. One thread
+    at a time advances, and threads that read ahead together share one iterator: a `batch` takes
+    all of its items in one turn, and what a thread passes over is there for the others. There is
+    room for as many of these items, for each other thread of the program, as are taken in one
+    turn, and for 16 at least. An item is given once, and to ask for it again is to start a new
+    iterator, or an error; a `RuntimeWarning` says so where that happens all the time. Each worker
+    process has iterators of its own, and goes through all of `iterable`. After an interrupt, a
+    `prefetch` asks again for what was under way: of an iterator it gets that only if `cache_size`
+    has room for it.
 
     Args:
         iterable: What to iterate. An iterator, which cannot be started anew, can be
-            read forwards only, but for the items kept.
-        cache_size: Number of items used last to keep, at least 0.
-        n_parallel: Most iterators held at different places at once, at least 1.
+            read forwards only, except for the items kept, and in the process that made
+            this sequence.
+        cache_size: Number of items used last to keep, at least 0, whoever asked for them.
+        n_parallel: Most iterators held at different places at once, at least 1: as many as there
+            are places that are read side by side, which is not the number of threads.
         size: Number of items; with `None` that of `iterable` if it has a length.
             Otherwise the sequence has none, and ends where `iterable` does.
 

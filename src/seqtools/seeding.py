@@ -9,8 +9,10 @@ back: whoever asked goes on with the same numbers as if the item had been there 
 
 import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import count
 from typing import Any, TypeVar
+from weakref import ref
 
 T = TypeVar("T")
 
@@ -103,6 +105,21 @@ def apart(stage: Any, i: int, make: Callable[[Any], T], argument: Any) -> T:
         return make(argument)
     scope = _Scope(outer.seeded, outer.seeded.name(stage, i))
     return _made(scope, outer, True, make, argument)  # noqa: FBT003 -- it is named there
+
+
+def each_apart(stage: "ref[Any]", items: Iterator[T]) -> Iterator[T]:
+    """Return an iterator over `items`, each made as `apart` makes it.
+
+    Args:
+        stage: Refers to the stage that gives these items.
+        items: An iterator.
+    """
+    for i in count():
+        try:
+            item = apart(stage(), i, next, items)
+        except StopIteration:
+            return
+        yield item
 
 
 def _made(

@@ -78,6 +78,8 @@ class LazySequence(Sequence[T]):
     _read_once = False
     _unknown_length = False
     """Whether an item may be there no more when it is read again."""
+    _iterates = False
+    """Whether items come from an iterator, which one thread at a time advances."""
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
         """Note where the stage is made, so that subclasses need not call `__init__`."""
@@ -140,6 +142,12 @@ class LazySequence(Sequence[T]):
     def _link(self) -> fusing.Link | None:
         """Return how an item is made of one item of the only source; write that or `_get`."""
         return None
+
+    def _claim(self, indices: Indices) -> None:
+        """Have this thread be given `indices`, which ascend, in one turn: it is going to read them.
+
+        Only for a stage that `_iterates`. It is never a mistake to do nothing.
+        """
 
     def _ignore_hints(self) -> None:
         """Read nothing in the background from now on."""

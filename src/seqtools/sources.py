@@ -5,10 +5,11 @@ A stage resolves how to read its sources once, when it is made, by `getter`.
 
 import sys
 from collections.abc import Callable, Container, MutableSequence, Sequence
+from contextlib import suppress
 from typing import Any, Protocol, TypeGuard, TypeVar
 
 from seqtools.errors import EndOfSequence
-from seqtools.indices import Indices, as_list
+from seqtools.indices import Indices, as_list, is_run
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -160,6 +161,28 @@ def _taken(array: Any, js: Any) -> Any:
     if type(array) not in {np.ndarray, np.memmap} or not array.flags.c_contiguous:
         return array[js]
     return array.view(np.ndarray).take(js, axis=0) if array.flags.aligned else array[js]
+
+
+def claim(source: Any, indices: Indices) -> None:
+    """Have this thread be given what it is going to read at `indices` in one turn each.
+
+    That is for iterators, which threads advance in turns: whose turn it is takes all that it needs.
+    """
+    claimed: dict[int, tuple[Any, list[Indices]]] = {}
+    left: list[tuple[Any, Indices]] = [(source, indices)]
+    while left:
+        stage, js = left.pop()
+        if not is_stage(stage) or stage._reads_ahead:  # others read for that
+            continue
+        if stage._iterates:
+            claimed.setdefault(id(stage), (stage, []))[1].append(js)
+            continue
+        # A stage of a user's may fail to say what it reads; who reads an item is told of that.
+        with suppress(Exception):
+            left += stage._reads(js)
+    for stage, parts in claimed.values():
+        in_a_row = len(parts) == 1 and is_run(parts[0])
+        stage._claim(parts[0] if in_a_row else sorted({j for p in parts for j in as_list(p)}))
 
 
 def assign(source: Any, j: int, value: Any) -> None:

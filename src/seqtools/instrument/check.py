@@ -20,6 +20,7 @@ def check(p: LazySequence[Any], *, items: int = 3) -> "Findings":
     - a stage that cannot be sent to worker processes, with what of it that is;
     - open files, sockets, locks, databases and the like, which mean nothing in another process:
       in the variables, defaults and attributes of functions, and in sources;
+    - an iterable that each worker process goes through by itself;
     - items that fail;
     - a window that is smaller than the number of workers, in items or in bytes;
     - more workers than there are cores, for items that compute all the time.

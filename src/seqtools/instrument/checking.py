@@ -15,6 +15,7 @@ from seqtools.indices import Indices
 from seqtools.instrument.findings import Estimate, Findings
 from seqtools.instrument.handles import handles, trail
 from seqtools.instrument.inlined import Watched, inlined
+from seqtools.instrument.iterators import check_iterators
 from seqtools.instrument.words import counted_as, volume
 from seqtools.looking import sources_of, upstream
 from seqtools.prefetching.cores import usable_cores
@@ -52,6 +53,7 @@ def _check(
         if options.start_hook is not None:
             name = f"start_hook {called(options.start_hook)}"
             _check_part(options.start_hook, name, _place(prefetch), found, pickled=pickled)
+        check_iterators(source, options, found)
     estimate = _measured(prefetch, source, options, items, found)
     found.estimates.append(estimate)
     _check_window(options, estimate, found)

@@ -145,7 +145,12 @@ def _overlap(case: Case) -> Iterator[Advice]:
     threads = 0
     if loading.inner is not None:
         threads = len(case.recording.pool(loading.inner)) // max(1, len(loading.homes))
-    numbers = [n for n in _WORKERS if n > max(1, threads)]
+    if loading.figure.stage.kind == "uniter":  # threads go through it in turns
+        numbers = [] if threads else [1]
+    else:
+        numbers = [n for n in _WORKERS if n > max(1, threads)]
+    if not numbers:
+        return
     gains = {n: loading.missed - _missed(case, loading, max(10, 2 * n), n) for n in numbers}
     n, seconds = _fewest({n: _gaining(case, gain) for n, gain in gains.items()})
     if threads:
@@ -197,7 +202,8 @@ def _gaining(case: Case, gain: float) -> float:
     most = loading.missed if loading is not None else 0.0
     left = m.seconds - min(most, max(0.0, gain)) / max(1, case.workers)
     computing = sum(item.computing for item in case.items)
-    return max(left, min(m.seconds, computing / (1.0 if case.locked else case.recording.cores)))
+    cores = 1.0 if case.locked else case.recording.cores
+    return max(left, min(m.seconds, max(computing / cores, case.iterating.seconds)))
 
 
 def _note(case: Case, loading: Loading) -> str:
@@ -217,7 +223,7 @@ def _without_ahead(case: Case) -> Iterator[Advice]:
     if not case.options.get("readahead", False):
         return
     again = sum(
-        f.own * (1 - f.different / f.calls) * f.computing
+        f.everywhere * (1 - f.different / f.calls) * f.computing
         for f in case.figures
         if f.ahead and f.computing is not None
     )

@@ -77,7 +77,7 @@ def loading(
                 whole += own
                 needed += own if track in pool else 0.0
                 if record.end > first:
-                    homes[track.pid] += [(record.begin, own / record.many)] * record.many
+                    homes[track.pid] += [(record.begin, own / max(1, record.many))] * record.many
                     different[track.pid] |= {*range(record.which, record.which + record.many)}
     reads = sum(map(len, homes.values()))
     return Loading(

@@ -5,6 +5,7 @@ from statistics import median
 from typing import Any
 
 from seqtools.instrument.profiling.behind import Loading, loading
+from seqtools.instrument.profiling.iterating import Iterating, iterating
 from seqtools.instrument.profiling.measures import Figures, Item, Measures, figures, measures
 from seqtools.instrument.profiling.model import Costs, Estimate, Setting, predict
 from seqtools.instrument.profiling.probes import Stage
@@ -67,6 +68,8 @@ class Case:
         modelled = predict(self.items, self.costs, self.setting).seconds
         # Of others that take the cores, the model knows too little to be that close.
         most = math.inf if self.crowded else _MOST_OVERHEAD
+        self.iterating: Iterating = iterating(recording)
+        """What no number of workers goes through any faster."""
         self.overhead: float = min(most, max(0.9, m.seconds / modelled)) if modelled else 1.0
         """What the model leaves out, as a factor."""
         waiter = self.waiter()
@@ -115,7 +118,8 @@ class Case:
         # what it leaves out of transfer is not there where there is none
         same = self.crowded or costs is None or costs.send == self.costs.send
         factor = self.overhead if same else min(1.0, self.overhead)
-        return Estimate(total * factor, seconds * factor)
+        least = self.iterating.seconds
+        return Estimate(max(least, total * factor), max(least, seconds * factor))
 
     def setting_of(self, method: str, workers: int) -> tuple[Setting, Costs]:
         """Return how it would be read with other workers."""
@@ -144,26 +148,15 @@ class Case:
         return slowest if took > _MUCH * others[int(0.9 * len(others))] else None
 
     def main_stage(self) -> Figures | None:
-        """Return the stage in which workers spend most of their time.
-
-        Where they wait for what is being read ahead for a cache, it is the stage behind that.
-        """
+        """Return the stage with the longest own time, except a prefetch, which only waits."""
         ahead = {stage.number for stage in self.recording.prefetches()}
-        spent = {f.stage.number: f.own - f.own_ahead for f in self.figures if f.calls}
-        for figure in self.figures:
-            if figure.stage.kind == "add_cache" and figure.computing is not None:
-                waited = spent.get(figure.stage.number, 0.0) * (1 - figure.computing)
-                for number in figure.stage.sources:
-                    if number in spent:
-                        spent[number] += waited
-                        spent[figure.stage.number] -= waited
-        others = [f for f in self.figures if f.stage.number in spent.keys() - ahead]
-        return max(others, key=lambda f: spent[f.stage.number], default=None)
+        others = [f for f in self.figures if f.calls and f.stage.number not in ahead]
+        return max(others, key=lambda f: f.own, default=None)
 
     def waiter(self) -> Figures | None:
         """Return the stage with a function of the user's that waits longest, if that is long."""
         waits = {
-            f.stage.number: f.own * (1 - f.computing)
+            f.stage.number: f.everywhere * (1 - f.computing)
             for f in self.figures
             if f.computing is not None
             and (not f.stage.sources or f.stage.name != f.stage.kind)  # a function is named

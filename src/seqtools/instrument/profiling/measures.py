@@ -1,10 +1,10 @@
 """Figures of a recording: of each stage, and of the way from workers to the consumer."""
 
 from collections import defaultdict
-from collections.abc import Iterable
 from statistics import median
 from typing import NamedTuple
 
+from seqtools.instrument.profiling.awaited import awaited
 from seqtools.instrument.profiling.probes import Stage
 from seqtools.instrument.profiling.tracks import (
     BACKGROUND,
@@ -30,11 +30,15 @@ class Figures(NamedTuple):
     calls: int
     """Items that were read of it."""
     own: float
-    """Time in it, without the stages that it reads."""
+    """Time of workers, and of the consumer, in it or waiting for it, without the stages it reads.
+
+    A worker that waits at a cache for what a background thread reads waits for the stage at which
+    that thread is. So all stages together have what workers spent.
+    """
     total: float
-    """Time in it and in the stages that it reads."""
+    """Time in it and in the stages that it reads, in all threads."""
     mean: float
-    """Own time for an item."""
+    """Time in it for an item, without the stages that it reads."""
     p95: float
     """Own time that 95 % of its reads do not exceed; reads of many items count for each."""
     computing: float | None
@@ -47,8 +51,15 @@ class Figures(NamedTuple):
     """Items that were read by a background thread, because a hint said that they come next."""
     different: int
     """How many different items were read, where each was read alone."""
+    awaited: float
+    """Time of `own` in which workers waited at a cache, and a background thread was at this."""
     own_ahead: float
-    """Own time of background threads, which is a part of `own` for which nobody waits."""
+    """Own time of background threads, which is no part of `own`."""
+
+    @property
+    def everywhere(self) -> float:
+        """Time in it in all threads, without the stages that it reads."""
+        return self.mean * self.calls
 
 
 class Item(NamedTuple):
@@ -100,22 +111,20 @@ def figures(recording: Recording) -> list[Figures]:
     """Return the figures of each stage, in the order of `recording.stages`."""
     sums: dict[int, _Sum] = defaultdict(_Sum)
     for track in recording.tracks:
-        for record, inner in _nested(track, recording.top):
+        for record, inner in track.reads(recording.top):
             number = recording.top if record.what == WAIT else record.what
             sums[number].add(record, inner, background=track.role == BACKGROUND)
+    for (cache, number), took in awaited(recording).items():
+        sums[cache].left += took * _NS
+        sums[number].awaited += took * _NS
     return [sums[stage.number].figures(stage) for stage in recording.stages]
-
-
-def _nested(track: Track, top: int) -> Iterable[tuple[Record, list[Record]]]:
-    """Yield reads as `Track.nested`, the waits of the consumer as reads of the last stage."""
-    for record, inner in track.nested(WAIT):
-        yield record._replace(what=top) if record.what == WAIT else record, inner
 
 
 class _Sum:
     def __init__(self) -> None:
         self.calls = self.hits = self.misses = self.ahead = 0
-        self.own = self.total = self.own_ahead = 0.0
+        self.own = self.total = self.own_ahead = self.awaited = 0.0
+        self.left = 0.0  # to others: what workers waited for there
         self.each: list[float] = []
         self.indices: set[int] = set()
         self.sampled = self.computing = 0.0
@@ -127,7 +136,8 @@ class _Sum:
         self.indices.add(record.which)
         self.own += own * _NS
         self.total += took * _NS
-        self.each.append(own * _NS / record.many)
+        if record.many:
+            self.each.append(own * _NS / record.many)
         if inner:
             self.misses += record.many
         else:
@@ -145,7 +155,7 @@ class _Sum:
         return Figures(
             stage,
             self.calls,
-            self.own,
+            max(0.0, self.own - self.own_ahead - self.left) + self.awaited,
             self.total,
             self.own / self.calls if self.calls else 0.0,
             self.each[min(len(self.each) - 1, int(0.95 * len(self.each)))] if self.each else 0.0,
@@ -154,6 +164,7 @@ class _Sum:
             self.misses if cache else 0,
             self.ahead,
             len(self.indices),
+            self.awaited,
             self.own_ahead,
         )
 
@@ -287,7 +298,7 @@ def _behind(
     ahead = {stage.number for stage in prefetches}
     time = computing = sampled = 0.0
     for track in consumers:
-        for record, inner in _nested(track, recording.top):
+        for record, inner in track.reads(recording.top):
             if record.what not in ahead:
                 own = max(0, record.end - record.begin - sum(r.end - r.begin for r in inner))
                 time += own * _NS

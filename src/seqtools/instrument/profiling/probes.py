@@ -55,6 +55,16 @@ class Probe(Observing[T]):
             self._number, n, first, lambda js: read_many(self._sequence, js), indices
         )
 
+    @property
+    def _iterates(self) -> bool:  # type: ignore[override]
+        """Whether this is the probe of an iterable, which is told what is claimed of it."""
+        return bool(getattr(self._sequence, "_iterates", False))
+
+    def _claim(self, indices: Indices) -> None:
+        source: Any = self._sequence
+        if len(indices):  # time, but no items: these are read afterwards
+            self._book.pen().timed(self._number, 0, int(indices[0]), source._claim, indices)
+
     def _describe(self) -> str:
         return str(self._sequence._describe() if is_stage(self._sequence) else "")
 

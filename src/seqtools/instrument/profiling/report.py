@@ -135,7 +135,7 @@ def notes(figure: Figures) -> Iterator[str]:
     if figure.hits or figure.misses:
         yield f"{figure.hits:,} kept, {figure.misses:,} read"
     if figure.ahead:
-        yield f"{figure.ahead:,} read ahead for hints"
+        yield f"{figure.ahead:,} read ahead for hints, in {duration(figure.own_ahead)}"
     file, line = figure.stage.site
     if file and not file.startswith("<"):
         yield f"{os.path.basename(file)}:{line}"
@@ -181,6 +181,7 @@ def snapshot(recording: Recording) -> dict[str, Any]:
                 "line": figure.stage.site[1],
                 "calls": figure.calls,
                 "own_seconds": figure.own,
+                "ahead_seconds": figure.own_ahead,
                 "total_seconds": figure.total,
                 "mean_seconds": figure.mean,
                 "p95_seconds": figure.p95,

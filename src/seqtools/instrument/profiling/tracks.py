@@ -92,6 +92,11 @@ class Track:
             open_.append(record)
             yield record, inner[::-1]
 
+    def reads(self, top: int) -> Iterator[tuple[Record, list[Record]]]:
+        """Yield reads as `nested`, the waits of the consumer as reads of stage `top`, the last."""
+        for record, inner in self.nested(WAIT):
+            yield record._replace(what=top) if record.what == WAIT else record, inner
+
 
 class Facts(NamedTuple):
     """What is known of a profile besides its records."""

@@ -26,6 +26,8 @@ _SHORTEST = 0.02
 """Seconds from which there is one."""
 _TWICE = 1.1
 """So many times as often as there are items, reads are told of."""
+_LONG = 0.3
+"""Share of the time that an iterable may take and not be told of."""
 _HIDDEN = 0.05
 """Share of loading from which it is said how much of it is in the background."""
 _SERVED = 0.1
@@ -120,8 +122,13 @@ def _because(case: Case, kind: str) -> Iterator[str]:
 def _stages(case: Case) -> Iterator[str]:
     main, waiter = case.main_stage(), case.waiter()
     if main is not None:
-        seen = _ahead(case) if waiter is main else ""
+        seen = _ahead(case) if waiter is main else _awaited(main)
         yield f"most of their time is in {main.stage.name}: {_nature(case, main)}{seen}"
+    stage, seconds = case.iterating
+    if stage is not None and case.workers > 1 and seconds > _LONG * case.measures.seconds:
+        how = "threads take turns at it" if case.threads else "each process goes through all of it"
+        took = share(min(1.0, seconds / case.measures.seconds))
+        yield f"{stage.name} takes {took} of the time, however many workers there are: {how}"
     for figure in case.figures:
         if figure.ahead and figure.calls > _TWICE * figure.different:
             calls = f"{figure.calls:,} times for {figure.different:,} items"
@@ -140,6 +147,14 @@ def _ahead(case: Case) -> str:
     missed = share(min(1.0, loading.missed / max(1, case.workers) / case.measures.seconds))
     hidden = f"{share(loading.hidden)} of it in the background"
     return f", {hidden}; workers waited for it in {missed} of their time"
+
+
+def _awaited(figure: Figures) -> str:
+    """Return how much of it is read ahead and still waited for, in words."""
+    if figure.awaited < _HIDDEN * figure.own:
+        return ""
+    part = share(figure.awaited / figure.own)
+    return f"; in {part} of this, they waited for a background thread that was at it"
 
 
 def _nature(case: Case, figure: Figures) -> str:
