@@ -10,6 +10,7 @@ from typing import Any
 
 import cloudpickle
 
+from seqtools.engines.functions import Functions
 from seqtools.engines.memmaps import reduce_memmap
 from seqtools.engines.reducing import reducer
 from seqtools.errors import WorkerStartError
@@ -24,6 +25,7 @@ class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle 
             cloudpickle.register_pickle_by_value(main)
         super().__init__(file, protocol=5, buffer_callback=buffers.append)
         self.by_value: list[Any] = []
+        self._functions = Functions()
 
     def reducer_override(self, obj: Any) -> Any:
         """Return how to pickle `obj`, as `pickle` asks."""
@@ -37,9 +39,12 @@ class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle 
             return _reduce_cached(obj)
         reduced = super().reducer_override(obj)
         by_reference = reduced is NotImplemented or isinstance(reduced, str)
-        if not by_reference and isinstance(obj, type | types.FunctionType):
-            self.by_value.append(obj)
-        return _with_slots(obj, reduced)
+        if by_reference or not isinstance(obj, type | types.FunctionType):
+            return reduced
+        self.by_value.append(obj)
+        if isinstance(obj, type):
+            return _with_slots(obj, reduced)
+        return self._functions.shared(obj, reduced)
 
 
 def _reduce_cached(function: Any) -> Any:

@@ -1,6 +1,7 @@
 """The pipeline on its way to the workers, and values on their way back.
 
-The pipeline is pickled once. What of it is sent by value, that is functions and classes
+The pipeline is pickled once, with the start hook before it by the same pickler, so that both
+refer to the same globals, classes and objects in a worker. What of it is sent by value, that is functions and classes
 that workers cannot import, is numbered in a table that both sides have: when a value
 refers to one of these, its number is sent, and the consumer gets its own object. So a
 result is an instance of the consumer's class, and loading it changes nothing there.
@@ -19,10 +20,8 @@ import struct
 import sys
 import tempfile
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple, TypeAlias
-
-import cloudpickle
 
 from seqtools.engines import exceptions
 from seqtools.engines.heads import Damaged, Head
@@ -34,7 +33,7 @@ from seqtools.engines.weighing import warn_if_much
 from seqtools.errors import summary
 
 _ALIGNMENT = 64
-_HEAD = Head("QQQQ")  # lengths of prelude, pipeline and files, number of buffers
+_HEAD = Head("QQQ")  # lengths of the two pickles and of files, number of buffers
 _BUFFER = struct.Struct("<qQQ")  # number of the file, -1 for the shipment itself, begin, end
 
 
@@ -62,24 +61,25 @@ class Pickled:
 
     def __init__(self, source: Any, get: Callable[[int], Any], hook: Any, hints: Any) -> None:
         buffers: list[pickle.PickleBuffer] = []
-        first, second = io.BytesIO(), io.BytesIO()
+        file = io.BytesIO()
         try:
-            cloudpickle.Pickler(first, protocol=5).dump((sys.argv, hook))
-            pickler = PipelinePickler(second, buffers)
-            # the table is pickled behind the pipeline, so that it is complete by then
+            pickler = PipelinePickler(file, buffers)
+            pickler.dump((sys.argv, hook))
+            # what was pickled for the hook is referred to, not pickled again
+            # the table is pickled after the pipeline, so that it is complete by then
             pickler.dump((get, hints, pickler.by_value))
             self._raws = [buffer.raw() for buffer in buffers]
         except Exception as error:
             raise unpicklable(source, hook, error) from error
         self._source = source
-        self._parts = first.getbuffer(), second.getbuffer()
+        self._pickles = file.getbuffer()
         self.by_value: list[Any] = pickler.by_value
         """The objects that a value refers to by number."""
 
     @property
     def nbytes(self) -> int:
         """Bytes that this holds."""
-        return sum(map(len, self._parts))
+        return len(self._pickles)
 
     def shipped(self) -> Shipment:
         """Return it ready to be sent.
@@ -91,7 +91,7 @@ class Pickled:
         files, places = find_in_files(raws)
         shared = sum(raw.nbytes for k, raw in enumerate(raws) if k not in places)
         warn_if_much(self._source, self.nbytes, shared)
-        parts = [*self._parts, memoryview(pickle.dumps(files))]
+        parts = [self._pickles, memoryview(pickle.dumps(files))]
         size = sum(map(len, parts)) + shared
         with told(f"no file for the {size / 1e6:,.1f} MB of the pipeline could be written"):
             fd = _anonymous_file()
@@ -146,28 +146,38 @@ class Delivery:
             begin += length
         if begin > len(self._view):
             raise Damaged("a pipeline is cut off")
-        self._prelude, self._pipeline, self._files, self._buffers = parts
+        _, self._files, self._places = parts
+        memory.seek(_HEAD.size)
+        self._unpickler = pickle.Unpickler(memory, buffers=self._buffers())
 
     def prelude(self) -> tuple[list[str], Callable[..., object] | None]:
-        """Return the arguments of the consumer's program, and the start hook."""
-        prelude: tuple[list[str], Any] = pickle.loads(self._prelude)
+        """Return the arguments of the consumer's program, and the start hook.
+
+        This comes first. A process that is forked after it has a copy of all that was loaded,
+        and loads the pipeline for itself.
+        """
+        prelude: tuple[list[str], Any] = self._unpickler.load()
         return prelude
 
     def pipeline(self) -> Pipeline:
-        """Return the pipeline: see `Pipeline`.
+        """Return the pipeline, once: see `Pipeline`.
+
+        What it has in common with the start hook is as the hook has left it.
 
         Raises:
             Damaged: If there is less of it than it says.
         """
+        loaded: Pipeline = self._unpickler.load()
+        del self._unpickler  # it keeps all that it has loaded
+        return loaded
+
+    def _buffers(self) -> Iterator[memoryview]:
         files = [map_place(place) for place in pickle.loads(self._files)]
-        buffers = []
-        for number, begin, end in _BUFFER.iter_unpack(self._buffers):
+        for number, begin, end in _BUFFER.iter_unpack(self._places):
             data = self._view if number < 0 else files[number]
             if not begin <= end <= len(data):
                 raise Damaged("an array of the pipeline is cut off")
-            buffers.append(data[begin:end])
-        loaded: Pipeline = pickle.loads(self._pipeline, buffers=buffers)
-        return loaded
+            yield data[begin:end]
 
 
 def _anonymous_file() -> int:
