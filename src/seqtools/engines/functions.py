@@ -20,6 +20,23 @@ class Functions:
     def __init__(self) -> None:
         self._cells: dict[int, tuple[types.CellType, types.CellType]] = {}
         self._given: dict[int, set[str]] = {}
+        self._waiting: list[Call] | None = None
+
+    def without_variables(self) -> "Call":
+        """Return what pickles as nothing; functions that follow have no variables."""
+        return Call(self._wait)
+
+    def variables(self) -> "Call":
+        """Return what pickles as nothing, and gives these functions their variables."""
+        return Call(self._waited_for)
+
+    def _wait(self) -> Any:
+        self._waiting = []
+        return tuple, ()
+
+    def _waited_for(self) -> Any:
+        waiting, self._waiting = self._waiting, None
+        return tuple, (waiting,)
 
     def shared(self, function: types.FunctionType, reduced: Any) -> Any:
         """Return what cloudpickle makes of `function`, such that it shares its variables."""
@@ -29,11 +46,25 @@ class Functions:
             cells = tuple(map(self._stand_in, function.__closure__ or ()))
         # is empty here, and filled where it is loaded
         given = self._given.setdefault(id(function.__globals__), set())
-        return make, (code, names, *rest, cells), (set_state, state, given), None, None, _fill
+        arguments, state = (code, names, *rest, cells), (set_state, state, given)
+        if self._waiting is None:
+            return make, arguments, state, None, None, _fill
+        self._waiting.append(Call(lambda: (_fill, (function, state))))
+        return make, arguments
 
     def _stand_in(self, cell: types.CellType) -> types.CellType:
         # keeping the cell keeps its id
         return self._cells.setdefault(id(cell), (cell, types.CellType()))[1]
+
+
+class Call:
+    """Pickles as what a function returns when its time has come."""
+
+    def __init__(self, reduce: Callable[[], Any]) -> None:
+        self._reduce = reduce
+
+    def __reduce__(self) -> Any:
+        return self._reduce()
 
 
 def _fill(

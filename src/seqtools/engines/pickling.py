@@ -1,7 +1,9 @@
 """Pickling a pipeline, and saying what of it cannot be pickled."""
 
+import enum
 import functools
 import io
+import operator
 import pickle
 import sys
 import types
@@ -9,11 +11,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import cloudpickle
+from cloudpickle.cloudpickle import _should_pickle_by_reference
 
+from seqtools.engines.classes import Classes, reduce_member
 from seqtools.engines.functions import Functions
+from seqtools.engines.instances import is_default
 from seqtools.engines.memmaps import reduce_memmap
-from seqtools.engines.reducing import reducer
+from seqtools.engines.odd import VARIABLES, odd_reducer, reduce_cached, reduce_global
+from seqtools.engines.reducing import Reducer, reducer
 from seqtools.errors import WorkerStartError
+
+_MADE_BY_PYTHON = 1 << 9
+"""The flag of classes that a statement `class` has made, or could have: `Py_TPFLAGS_HEAPTYPE`."""
 
 
 class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle has no types
@@ -26,54 +35,91 @@ class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle 
         super().__init__(file, protocol=5, buffer_callback=buffers.append)
         self.by_value: list[Any] = []
         self._functions = Functions()
+        self._classes = Classes(self._functions)
+        self._reducers: dict[type, Reducer | None] = {}
 
     def reducer_override(self, obj: Any) -> Any:
         """Return how to pickle `obj`, as `pickle` asks."""
-        reduced = reduce_memmap(obj)
-        if reduced is not None:
+        cls = type(obj)
+        try:
+            reduce = self._reducers[cls]
+        except KeyError:
+            reduce = self._reducers[cls] = self._found(cls)
+        return NotImplemented if reduce is None else reduce(obj)
+
+    def _found(self, cls: type) -> Reducer | None:
+        """Return how to pickle objects of exactly this class, `None` if `pickle` does it well."""
+        if issubclass(cls, type):
+            return self._reduce_class
+        if cls is types.FunctionType:
+            return self._reduce_function
+        if cls is functools._lru_cache_wrapper:  # noqa: SLF001 -- it has no other name
+            return self._reduce_cached
+        if issubclass(cls, enum.Enum) and not _should_pickle_by_reference(cls):
+            return reduce_member
+        return odd_reducer(cls) or _mapped(cls, reducer(cls)) or self._own(cls)
+
+    def _own(self, cls: type) -> Reducer | None:
+        if cls in VARIABLES:
+            return self._reduce_named
+        if not cls.__flags__ & _MADE_BY_PYTHON or cls in self.dispatch_table:
+            return None
+        if not is_default(cls, "__reduce__", "__reduce_ex__"):
+            return self._reduce_named
+        if vars(object)["__new__"] is cls.__new__ or _should_pickle_by_reference(cls):
+            return None
+        return self._classes.reduce_instance
+
+    def _reduce_class(self, cls: type) -> Any:
+        if _should_pickle_by_reference(cls):
+            return NotImplemented
+        if not cls.__flags__ & _MADE_BY_PYTHON:
+            return super().reducer_override(cls)
+        other = reducer(type(cls))
+        if other is not None and (reduced := other(cls)) is not NotImplemented:
             return reduced
-        reduce = reducer(type(obj))
-        if reduce is not None:
-            return reduce(obj)
-        if isinstance(obj, functools._lru_cache_wrapper):  # noqa: SLF001 -- it has no other name
-            return _reduce_cached(obj)
-        reduced = super().reducer_override(obj)
-        by_reference = reduced is NotImplemented or isinstance(reduced, str)
-        if by_reference or not isinstance(obj, type | types.FunctionType):
+        return self._noted(cls, self._classes.reduce(cls))
+
+    def _reduce_function(self, function: types.FunctionType) -> Any:
+        reduced = super().reducer_override(function)
+        if reduced is NotImplemented:
             return reduced
+        return self._noted(function, self._functions.shared(function, reduced))
+
+    def _reduce_cached(self, function: Any) -> Any:
+        reduced = reduce_cached(function)
+        return reduced if reduced is NotImplemented else self._noted(function, reduced)
+
+    def _reduce_named(self, obj: Any) -> Any:
+        """Return how to make what says that it is found by its name, which it is not there."""
+        reduced = obj.__reduce_ex__(5)
+        if not isinstance(reduced, str) or _found_by_name(obj, reduced):
+            return reduced
+        return self._noted(obj, reduce_global(obj))
+
+    def _noted(self, obj: Any, reduced: Any) -> Any:
         self.by_value.append(obj)
-        if isinstance(obj, type):
-            return _with_slots(obj, reduced)
-        return self._functions.shared(obj, reduced)
+        return reduced
 
 
-def _reduce_cached(function: Any) -> Any:
-    """Return how to cache the same function anew, if it cannot be imported by its name."""
-    module = sys.modules.get(function.__module__)
-    if (
-        function.__module__ not in {"__main__", "__mp_main__"}
-        and getattr(module, function.__qualname__, None) is function
-    ):
-        return NotImplemented
-    parameters = function.cache_parameters()
-    return _cached, (function.__wrapped__, parameters["maxsize"], parameters["typed"])
+def _mapped(cls: type, found: Reducer | None) -> Reducer | None:
+    """Return how to map arrays of files, and to pickle others as `found` does."""
+    ndarray = getattr(sys.modules.get("numpy"), "ndarray", None)
+    if ndarray is None or not issubclass(cls, ndarray):
+        return found
+    return lambda array: reduce_memmap(array) or (NotImplemented if found is None else found(array))
 
 
-def _cached(function: Any, maxsize: int | None, typed: bool) -> Any:  # noqa: FBT001 -- called by pickle
-    return functools.lru_cache(maxsize, typed)(function)
-
-
-def _with_slots(obj: Any, reduced: Any) -> Any:
-    """Return what cloudpickle makes of `obj`, with the slots of a class, which it leaves out.
-
-    Its instances would have a `__dict__` in the worker, and could not be loaded here.
-    """
-    if isinstance(reduced, tuple) and isinstance(obj, type) and "__slots__" in obj.__dict__:
-        make, arguments, *rest = reduced
-        if len(arguments) > 3 and isinstance(arguments[3], dict):  # noqa: PLR2004 -- the namespace
-            namespace = arguments[3] | {"__slots__": obj.__slots__}  # type: ignore[attr-defined]
-            return make, (*arguments[:3], namespace, *arguments[4:]), *rest
-    return reduced
+def _found_by_name(obj: Any, name: str) -> bool:
+    module = getattr(obj, "__module__", None)
+    if not isinstance(module, str):
+        return True  # as far as is known
+    if module in {"__main__", "__mp_main__"}:
+        return False
+    try:
+        return operator.attrgetter(name)(sys.modules[module]) is obj
+    except (AttributeError, KeyError):
+        return False
 
 
 def unpicklable(sequence: Any, hook: Any, error: Exception) -> WorkerStartError:

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from seqtools import buffers
+from seqtools.engines.instances import instance_reducer
 
 Reducer: TypeAlias = Callable[[Any], Any]
 """Returns for an object what the `reducer_override` of a pickler has to return."""
@@ -35,7 +36,7 @@ def reducer(cls: type) -> Reducer | None:
         return _reduce_memoryview
     if cls is getattr(sys.modules.get("torch"), "Tensor", None):
         return _reduce_tensor
-    return None
+    return instance_reducer(cls)
 
 
 # Arrays

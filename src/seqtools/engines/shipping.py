@@ -1,9 +1,9 @@
 """The pipeline on its way to the workers, and values on their way back.
 
 The pipeline is pickled once, with the start hook before it by the same pickler, so that both
-refer to the same globals, classes and objects in a worker. What of it is sent by value, that is functions and classes
-that workers cannot import, is numbered in a table that both sides have: when a value
-refers to one of these, its number is sent, and the consumer gets its own object. So a
+refer to the same globals, classes and objects in a worker. What of it is sent by value, that is
+functions and classes that workers cannot import, is numbered in a table that both sides have:
+when a value refers to one of these, its number is sent, and the consumer gets its own object. So a
 result is an instance of the consumer's class, and loading it changes nothing there.
 
 Buffers of arrays lie outside of the pickle, in one anonymous file that workers map
@@ -19,7 +19,6 @@ import pickle
 import struct
 import sys
 import tempfile
-import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
@@ -206,17 +205,20 @@ class _Reducers(dict[type, Reducer | None]):
 
     def __init__(self, by_value: Sequence[Any]) -> None:
         self._numbers = {id(obj): number for number, obj in enumerate(by_value)}
+        self._numbered = {type(obj) for obj in by_value}
 
     def __missing__(self, cls: type) -> Reducer | None:
         found = reducer(cls)
-        if self._numbers and issubclass(cls, type | types.FunctionType):
-            found = self._reduce_numbered
+        if cls in self._numbered:
+            found = functools.partial(self._reduce_numbered, found)
         self[cls] = found
         return found
 
-    def _reduce_numbered(self, obj: Any) -> Any:
+    def _reduce_numbered(self, otherwise: Reducer | None, obj: Any) -> Any:
         number = self._numbers.get(id(obj))
-        return NotImplemented if number is None else (_number, (number,))
+        if number is not None:
+            return _number, (number,)
+        return NotImplemented if otherwise is None else otherwise(obj)
 
 
 class _ResultPickler(pickle.Pickler):
