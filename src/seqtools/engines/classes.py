@@ -12,6 +12,8 @@ import abc
 import copyreg
 import ctypes
 import enum
+import operator
+import sys
 import threading
 import types
 from collections.abc import Iterator
@@ -30,6 +32,8 @@ from seqtools.engines.instances import (
 _EARLY = ("_align_", "_anonymous_", "_fields_", "_layout_", "_length_", "_pack_", "_type_")
 """Attributes of a class of ctypes that give it its layout."""
 _C_TYPES = (ctypes.Structure, ctypes.Union, ctypes.Array, ctypes._SimpleCData)  # noqa: SLF001 -- it has no other name
+MADE_BY_PYTHON = 1 << 9
+"""The flag of classes that a statement `class` has made, or could have: `Py_TPFLAGS_HEAPTYPE`."""
 _patching = threading.Lock()
 
 
@@ -66,17 +70,22 @@ class Classes:
         return tuple, (_registered(cls),)
 
     def reduce_instance(self, obj: Any) -> Any:
-        """Return how to make an instance of a class that has a `__new__` of its own.
+        """Return how to make an instance of a class that has a way of its own to make them.
 
-        It is not called for an instance that is an attribute of its class, as of a singleton,
-        because the class is not complete by then.
+        It does not come into play for an instance that is part of the state of its class or
+        metaclass, as a singleton is, because that state is not there by then.
         """
         cls = type(obj)
-        if cls not in self._begun or not is_default(cls, "__reduce__", "__reduce_ex__"):
+        if self._begun.isdisjoint((cls, type(cls))) or not makes_its_own(cls):
             return NotImplemented
         base = builtin_base(cls)
         arguments = base.__getnewargs__(obj) if hasattr(base, "__getnewargs__") else ()
         return base.__new__, (cls, *arguments), obj.__getstate__()
+
+
+def makes_its_own(cls: type) -> bool:
+    """Return whether a class has a way of its own to make instances."""
+    return not (is_default(cls, "__new__") and is_default(type(cls), "__call__"))
 
 
 def _layout(cls: type) -> dict[str, Any]:
@@ -138,6 +147,32 @@ def _kind(bases: tuple[type, ...]) -> type:
     """Return the metaclass of what derives from `bases`, unless another one is asked for."""
     kinds = [type(base) for base in bases]
     return next(kind for kind in kinds if all(issubclass(kind, other) for other in kinds))
+
+
+def classes_by_value() -> list[type]:
+    """Return the classes of this process that cannot be imported by their names.
+
+    A process that is forked has them too, and refers to them by their places in this list.
+    """
+    found: dict[type, None] = {}
+    left: list[type] = [object]
+    while left:
+        derived: list[type] = type.__subclasses__(left.pop())
+        derived = [cls for cls in derived if cls not in found]
+        found.update(dict.fromkeys(derived))
+        left += derived
+    return [cls for cls in found if cls.__flags__ & MADE_BY_PYTHON and not found_by_name(cls)]
+
+
+def found_by_name(obj: Any, name: str | None = None) -> bool:
+    """Return whether `obj` can be imported."""
+    module: Any = getattr(obj, "__module__", None)
+    if module in {"__main__", "__mp_main__"}:
+        return False
+    try:
+        return operator.attrgetter(name or obj.__qualname__)(sys.modules[module]) is obj
+    except (AttributeError, KeyError, TypeError):
+        return False
 
 
 # Where they are loaded

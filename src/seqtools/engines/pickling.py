@@ -3,7 +3,6 @@
 import enum
 import functools
 import io
-import operator
 import pickle
 import sys
 import types
@@ -13,16 +12,19 @@ from typing import Any
 import cloudpickle
 from cloudpickle.cloudpickle import _should_pickle_by_reference
 
-from seqtools.engines.classes import Classes, reduce_member
+from seqtools.engines.classes import (
+    MADE_BY_PYTHON,
+    Classes,
+    found_by_name,
+    makes_its_own,
+    reduce_member,
+)
 from seqtools.engines.functions import Functions
 from seqtools.engines.instances import is_default
 from seqtools.engines.memmaps import reduce_memmap
 from seqtools.engines.odd import VARIABLES, odd_reducer, reduce_cached, reduce_global
 from seqtools.engines.reducing import Reducer, reducer
 from seqtools.errors import WorkerStartError
-
-_MADE_BY_PYTHON = 1 << 9
-"""The flag of classes that a statement `class` has made, or could have: `Py_TPFLAGS_HEAPTYPE`."""
 
 
 class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle has no types
@@ -62,18 +64,18 @@ class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle 
     def _own(self, cls: type) -> Reducer | None:
         if cls in VARIABLES:
             return self._reduce_named
-        if not cls.__flags__ & _MADE_BY_PYTHON or cls in self.dispatch_table:
+        if not cls.__flags__ & MADE_BY_PYTHON or cls in self.dispatch_table:
             return None
         if not is_default(cls, "__reduce__", "__reduce_ex__"):
             return self._reduce_named
-        if vars(object)["__new__"] is cls.__new__ or _should_pickle_by_reference(cls):
+        if _should_pickle_by_reference(cls) or not makes_its_own(cls):
             return None
         return self._classes.reduce_instance
 
     def _reduce_class(self, cls: type) -> Any:
         if _should_pickle_by_reference(cls):
             return NotImplemented
-        if not cls.__flags__ & _MADE_BY_PYTHON:
+        if not cls.__flags__ & MADE_BY_PYTHON:
             return super().reducer_override(cls)
         other = reducer(type(cls))
         if other is not None and (reduced := other(cls)) is not NotImplemented:
@@ -92,8 +94,10 @@ class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle 
 
     def _reduce_named(self, obj: Any) -> Any:
         """Return how to make what says that it is found by its name, which it is not there."""
-        reduced = obj.__reduce_ex__(5)
-        if not isinstance(reduced, str) or _found_by_name(obj, reduced):
+        reduced = self._classes.reduce_instance(obj)
+        if reduced is NotImplemented:
+            reduced = obj.__reduce_ex__(5)
+        if not isinstance(reduced, str) or found_by_name(obj, reduced):
             return reduced
         return self._noted(obj, reduce_global(obj))
 
@@ -108,18 +112,6 @@ def _mapped(cls: type, found: Reducer | None) -> Reducer | None:
     if ndarray is None or not issubclass(cls, ndarray):
         return found
     return lambda array: reduce_memmap(array) or (NotImplemented if found is None else found(array))
-
-
-def _found_by_name(obj: Any, name: str) -> bool:
-    module = getattr(obj, "__module__", None)
-    if not isinstance(module, str):
-        return True  # as far as is known
-    if module in {"__main__", "__mp_main__"}:
-        return False
-    try:
-        return operator.attrgetter(name)(sys.modules[module]) is obj
-    except (AttributeError, KeyError):
-        return False
 
 
 def unpicklable(sequence: Any, hook: Any, error: Exception) -> WorkerStartError:
