@@ -2,11 +2,13 @@
 
 import enum
 import functools
+import inspect
 import io
 import pickle
 import sys
 import types
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import cloudpickle
@@ -118,21 +120,50 @@ def unpicklable(sequence: Any, hook: Any, error: Exception) -> WorkerStartError:
     """Return the error that names what cannot be pickled, and what to do."""
     advice = "or use method='thread', or start_method='fork'"
     if not _picklable(hook):
-        message = f"start_hook cannot be sent to worker processes: {error}"
+        message = f"start_hook cannot be sent to worker processes: {error}{_where(hook)}"
         return WorkerStartError(message)
     culprit = next((s for s in stages(sequence) if not _picklable(s)), None)
     if culprit is None or not hasattr(culprit, "_origin"):
-        kind = type(sequence if culprit is None else culprit).__name__
+        source = sequence if culprit is None else culprit
         message = (
-            f"a source of type {kind} cannot be sent to worker processes: {error}; {advice[3:]}"
+            f"a source of type {type(source).__name__} cannot be sent to worker processes: "
+            f"{error}{_where(source)}; {advice[3:]}"
         )
         return WorkerStartError(message)
     file, line = culprit._origin
     message = (
         f"{culprit._describe()}, made at {file}:{line}, cannot be sent to worker processes: "
-        f"{type(error).__name__}: {error}; make what it needs inside of the function, {advice}"
+        f"{type(error).__name__}: {error}{_where(culprit)}; "
+        f"make what it needs inside of the function, {advice}"
     )
     return WorkerStartError(message)
+
+
+def _where(obj: Any) -> str:
+    """Return which attribute of a class or variable of a function cannot be pickled, if known."""
+    pickler = PipelinePickler(io.BytesIO(), [])
+    with suppress(Exception):
+        pickler.dump(obj)
+    for each in pickler.by_value:
+        with suppress(Exception):  # of a function that is not complete, or a class
+            for name, value in _parts_of(each):
+                if not _picklable(value):
+                    return f" (in {each.__qualname__}: {name})"
+    return ""
+
+
+def _parts_of(obj: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what a class or function refers to by a name, except other classes and functions."""
+    if isinstance(obj, types.FunctionType):
+        variables = inspect.getclosurevars(obj)
+        parts = {**variables.globals, **variables.nonlocals}
+    else:
+        parts = dict(vars(obj))
+    others: tuple[Any, ...] = types.FunctionType, type, classmethod, staticmethod, property
+    others += types.GetSetDescriptorType, types.MemberDescriptorType
+    for name, value in parts.items():
+        if not isinstance(value, others) and name != "_abc_impl":
+            yield name, value
 
 
 def stages(sequence: Any) -> Iterator[Any]:
