@@ -71,6 +71,17 @@ PROGRAM = """
             default.attribute, late,
         )
 
+    import types
+    plug = types.ModuleType("plug")  # as those that are loaded by their paths
+    exec(
+        "conn = None\\ndef load(i): return conn\\n"
+        "def init():\\n global conn\\n conn = 'set inside'",
+        vars(plug),
+    )
+
+    def set_of_module():
+        plug.conn = "open"
+
     expected = ("open", None, {"a": 1}, "eval", False, "filled", [1], 2, 3)
     before = conn, kept, cache, Model.mode, model.training, variable(), default(), late
 
@@ -96,6 +107,10 @@ USE = """
     check(load, init, expected, name)
     if name != "fork":  # there, it was loaded before
         check(lambda i: at_load, init, "open", name)
+    check(plug.load, set_of_module, "open", name)
+    read = lambda i: (plug.load(i), plug.conn, plug.__name__)
+    check(read, set_of_module, ("open", "open", "plug"), name)
+    check(lambda i: plug.load(i), plug.init, "set inside", name)
     check(mode, Hook(target), ({"set": True}, True, "train", None), name)
     check(mode, model.eval, ({}, False, "train", None), name)
     put = functools.partial(lambda where: where.update(a=1), target)

@@ -57,6 +57,8 @@ class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle 
             return self._reduce_class
         if cls is types.FunctionType:
             return self._reduce_function
+        if issubclass(cls, types.ModuleType):
+            return self._reduce_module
         if cls is functools._lru_cache_wrapper:  # noqa: SLF001 -- it has no other name
             return self._reduce_cached
         if issubclass(cls, enum.Enum) and not _should_pickle_by_reference(cls):
@@ -89,6 +91,10 @@ class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle 
         if reduced is NotImplemented:
             return reduced
         return self._noted(function, self._functions.shared(function, reduced))
+
+    def _reduce_module(self, module: types.ModuleType) -> Any:
+        by_name = _should_pickle_by_reference(module)
+        return NotImplemented if by_name else self._functions.module(module)
 
     def _reduce_cached(self, function: Any) -> Any:
         reduced = reduce_cached(function)
