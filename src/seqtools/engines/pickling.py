@@ -92,6 +92,19 @@ class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle 
             return reduced
         return self._noted(function, self._functions.shared(function, reduced))
 
+    def derived(self) -> list[type]:
+        """Return classes that the pipeline finds by `__subclasses__` only, if it calls that."""
+        functions = (obj for obj in self.by_value if isinstance(obj, types.FunctionType))
+        if not any(_has_name(function.__code__, "__subclasses__") for function in functions):
+            return []
+        found = dict.fromkeys(obj for obj in self.by_value if isinstance(obj, type))
+        for cls in (left := list(found)):
+            new: list[type] = type.__subclasses__(cls)
+            new = [sub for sub in new if sub not in found]
+            found.update(dict.fromkeys(new))
+            left += new
+        return list(found)
+
     def _reduce_module(self, module: types.ModuleType) -> Any:
         by_name = _should_pickle_by_reference(module)
         return NotImplemented if by_name else self._functions.module(module)
@@ -112,6 +125,11 @@ class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle 
     def _noted(self, obj: Any, reduced: Any) -> Any:
         self.by_value.append(obj)
         return reduced
+
+
+def _has_name(code: types.CodeType, name: str) -> bool:
+    inner = (each for each in code.co_consts if isinstance(each, types.CodeType))
+    return name in code.co_names or any(_has_name(each, name) for each in inner)
 
 
 def _mapped(cls: type, found: Reducer | None) -> Reducer | None:

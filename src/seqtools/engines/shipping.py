@@ -65,8 +65,10 @@ class Pickled:
             pickler = PipelinePickler(file, buffers)
             pickler.dump((sys.argv, hook))
             # what was pickled for the hook is referred to, not pickled again
-            # the table is pickled after the pipeline, so that it is complete by then
-            pickler.dump((get, hints, pickler.by_value))
+            pickler.dump((get, hints))
+            # what comes last is complete by then
+            pickler.dump(pickler.derived())
+            pickler.dump(pickler.by_value)
             self._raws = [buffer.raw() for buffer in buffers]
         except Exception as error:
             raise unpicklable(source, hook, error) from error
@@ -166,9 +168,11 @@ class Delivery:
         Raises:
             Damaged: If there is less of it than it says.
         """
-        loaded: Pipeline = self._unpickler.load()
+        get, hints = self._unpickler.load()
+        self._unpickler.load()  # derived classes, which are in the table
+        by_value = self._unpickler.load()
         del self._unpickler  # it keeps all that it has loaded
-        return loaded
+        return get, hints, by_value
 
     def _buffers(self) -> Iterator[memoryview]:
         files = [map_place(place) for place in pickle.loads(self._files)]

@@ -9,6 +9,7 @@ import abc
 import collections
 import collections.abc
 import functools
+import sys
 import typing
 
 ROWS = {}
@@ -293,3 +294,20 @@ def computed():
 ROWS["descriptor"] = lambda: (Described(), Described().x, Described.typed)
 ROWS["computed"] = computed
 ROWS["nested"] = lambda: (Computed.Inner(), Computed.Inner.Deep())
+
+
+class Shape(Base):
+    pass
+
+
+class Square(Shape):
+    pass
+
+
+class SmallSquare(Square):
+    pass
+
+
+sys.kept = SmallSquare  # by what does not travel
+
+ROWS["subclasses"] = lambda: [len(cls.__subclasses__()) for cls in (Shape, *Shape.__subclasses__())]
