@@ -22,6 +22,7 @@ from typing import Any
 
 from seqtools.engines.functions import Call, Functions
 from seqtools.engines.instances import (
+    MADE_BY_PYTHON,
     attributes_of,
     builtin_base,
     in_python,
@@ -32,8 +33,6 @@ from seqtools.engines.instances import (
 _EARLY = ("_align_", "_anonymous_", "_fields_", "_layout_", "_length_", "_pack_", "_type_")
 """Attributes of a class of ctypes that give it its layout."""
 _C_TYPES = (ctypes.Structure, ctypes.Union, ctypes.Array, ctypes._SimpleCData)  # noqa: SLF001 -- it has no other name
-MADE_BY_PYTHON = 1 << 9
-"""The flag of classes that a statement `class` has made, or could have: `Py_TPFLAGS_HEAPTYPE`."""
 _patching = threading.Lock()
 
 

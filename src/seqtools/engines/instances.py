@@ -40,6 +40,8 @@ def instance_reducer(cls: type) -> Callable[[Any], Any] | None:
     return None
 
 
+MADE_BY_PYTHON = 1 << 9
+"""The flag of classes that a statement `class` has made, or could have: `Py_TPFLAGS_HEAPTYPE`."""
 _MADE = ("__init__", "__new__", "__slots__")
 
 
@@ -72,7 +74,12 @@ def _module(cls: type, name: str) -> Any:
 
 
 def _python_bases(cls: type) -> list[type]:
-    return list(cls.__mro__[: cls.__mro__.index(builtin_base(cls))])
+    return list(cls.__mro__[: cls.__mro__.index(_builtin_exception(cls))])
+
+
+def _builtin_exception(cls: type) -> Any:
+    """Return the nearest base that no statement `class` has made, nor could have."""
+    return next(base for base in cls.__mro__ if not base.__flags__ & MADE_BY_PYTHON)
 
 
 def attributes_of(obj: Any) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -149,7 +156,7 @@ def _value(cls: Any, base: Any, value: tuple[Any, ...]) -> Any:
 
 
 def _reduce_exception(error: Any) -> Any:
-    base = builtin_base(type(error))
+    base = _builtin_exception(type(error))
     arguments = base.__reduce__(error)[1]
     if isinstance(error, BaseExceptionGroup):
         arguments = _message.__get__(error), list(_members.__get__(error))

@@ -15,14 +15,13 @@ import cloudpickle
 from cloudpickle.cloudpickle import _should_pickle_by_reference
 
 from seqtools.engines.classes import (
-    MADE_BY_PYTHON,
     Classes,
     found_by_name,
     makes_its_own,
     reduce_member,
 )
 from seqtools.engines.functions import Functions
-from seqtools.engines.instances import is_default
+from seqtools.engines.instances import MADE_BY_PYTHON, is_default
 from seqtools.engines.memmaps import reduce_memmap
 from seqtools.engines.odd import VARIABLES, odd_reducer, reduce_cached, reduce_global
 from seqtools.engines.reducing import Reducer, reducer

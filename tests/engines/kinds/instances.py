@@ -108,7 +108,27 @@ class Meaning(str, enum.Enum):
     BAD = "bad"
 
 
+class Syntax(SyntaxError):
+    def __init__(self, text, line):
+        super().__init__(text, ("file", line, 1, "code"))
+        self.extra = line
+
+
+class Undecodable(UnicodeDecodeError):
+    def __init__(self, data):
+        super().__init__("utf-8", data, 0, 1, "bad")
+
+
+class Stop(StopAsyncIteration):
+    def __init__(self, *, code):
+        super().__init__(code)
+
+
 ERRORS = {
+    "syntax": lambda: Syntax("text", 3),
+    "undecodable": lambda: Undecodable(b"a"),
+    "stop": lambda: Stop(code=3),
+    "of python": lambda: SyntaxError("mine", ("file", 1, 2, "x y")),
     "plainly": lambda: Plainly("a", 1),
     "keywords": lambda: Keywords("m", code=4),
     "slots": lambda: Slots(4),
