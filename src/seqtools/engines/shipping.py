@@ -150,15 +150,17 @@ class Delivery:
         _, self._files, self._places = parts
         memory.seek(_HEAD.size)
         self._unpickler = pickle.Unpickler(memory, buffers=self._buffers())
+        self._prelude: tuple[list[str], Any] | None = None
 
     def prelude(self) -> tuple[list[str], Callable[..., object] | None]:
         """Return the arguments of the consumer's program, and the start hook.
 
-        This comes first. A process that is forked after it has a copy of all that was loaded,
-        and loads the pipeline for itself.
+        A process that is forked after it has a copy of all that was loaded, and loads the
+        pipeline for itself.
         """
-        prelude: tuple[list[str], Any] = self._unpickler.load()
-        return prelude
+        if self._prelude is None:
+            self._prelude = self._unpickler.load()
+        return self._prelude
 
     def pipeline(self) -> Pipeline:
         """Return the pipeline, once: see `Pipeline`.
@@ -168,6 +170,7 @@ class Delivery:
         Raises:
             Damaged: If there is less of it than it says.
         """
+        self.prelude()
         get, hints = self._unpickler.load()
         self._unpickler.load()  # derived classes, which are in the table
         by_value = self._unpickler.load()
