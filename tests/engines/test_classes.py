@@ -4,6 +4,7 @@ import dataclasses
 import enum
 import functools
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -208,3 +209,24 @@ def test_one_object_in_several_items_is_one_within_a_message_at_least() -> None:
     shared = [1]
     p = prefetch(seqtools.smap(lambda _: (shared, shared), range(3)))
     assert all(a is b for a, b in p)
+
+
+class Guarded:
+    lock = threading.Lock()
+
+
+lock = threading.Lock()
+
+
+@pytest.mark.parametrize(
+    ("function", "where"),
+    [
+        (lambda _: Guarded(), "(in Guarded: lock)"),
+        (lambda _: lock, "(in <lambda>: lock)"),
+    ],
+    ids=["class", "function"],
+)
+def test_what_cannot_be_sent_is_named(function: Callable[[int], Any], where: str) -> None:
+    with pytest.raises(seqtools.errors.WorkerStartError) as caught:
+        prefetch(seqtools.smap(function, range(3)))[0]
+    assert f"cannot pickle '_thread.lock' object {where}; make what it needs" in str(caught.value)

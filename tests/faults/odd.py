@@ -26,7 +26,7 @@ class UnusualError(Exception):
 
 
 class UnmakeableError(Exception):
-    """One that can be pickled, and not be made again at all."""
+    """One that pickle cannot make again, with a keyword that it must have."""
 
     def __new__(cls, *args: Any, key: int) -> Self:
         del key
@@ -203,7 +203,7 @@ CASES = {
     "unsendable": Case(lambda: unsendable(ValueError("text")), sent=False),
     "pickling raises": Case(lambda: PicklingRaisesError("text")),
     "not made again by its init": Case(lambda: UnusualError(3, "of all things")),
-    "never made again": Case(lambda: UnmakeableError("text", key=3), sent=False),
+    "never made again": Case(lambda: UnmakeableError("text", key=3)),
     "text raises": Case(lambda: UnspeakableError("text")),
     "text raises, unsendable": Case(lambda: unsendable(UnspeakableError("text")), sent=False),
     "pickling exits": Case(lambda: PicklingExitsError("text")),

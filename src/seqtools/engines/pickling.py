@@ -1,17 +1,30 @@
 """Pickling a pipeline, and saying what of it cannot be pickled."""
 
+import enum
 import functools
+import inspect
 import io
 import pickle
 import sys
 import types
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import cloudpickle
+from cloudpickle.cloudpickle import _should_pickle_by_reference
 
+from seqtools.engines.classes import (
+    Classes,
+    found_by_name,
+    makes_its_own,
+    reduce_member,
+)
+from seqtools.engines.functions import Functions
+from seqtools.engines.instances import MADE_BY_PYTHON, is_default
 from seqtools.engines.memmaps import reduce_memmap
-from seqtools.engines.reducing import reducer
+from seqtools.engines.odd import VARIABLES, odd_reducer, reduce_cached, reduce_global
+from seqtools.engines.reducing import Reducer, reducer
 from seqtools.errors import WorkerStartError
 
 
@@ -24,72 +37,156 @@ class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle 
             cloudpickle.register_pickle_by_value(main)
         super().__init__(file, protocol=5, buffer_callback=buffers.append)
         self.by_value: list[Any] = []
+        self._functions = Functions()
+        self._classes = Classes(self._functions)
+        self._reducers: dict[type, Reducer | None] = {}
 
     def reducer_override(self, obj: Any) -> Any:
         """Return how to pickle `obj`, as `pickle` asks."""
-        reduced = reduce_memmap(obj)
-        if reduced is not None:
+        cls = type(obj)
+        try:
+            reduce = self._reducers[cls]
+        except KeyError:
+            reduce = self._reducers[cls] = self._found(cls)
+        return NotImplemented if reduce is None else reduce(obj)
+
+    def _found(self, cls: type) -> Reducer | None:
+        """Return how to pickle objects of exactly this class, `None` if `pickle` does it well."""
+        if issubclass(cls, type):
+            return self._reduce_class
+        if cls is types.FunctionType:
+            return self._reduce_function
+        if issubclass(cls, types.ModuleType):
+            return self._reduce_module
+        if cls is functools._lru_cache_wrapper:  # noqa: SLF001 -- it has no other name
+            return self._reduce_cached
+        if issubclass(cls, enum.Enum) and not _should_pickle_by_reference(cls):
+            return reduce_member
+        return odd_reducer(cls) or _mapped(cls, reducer(cls)) or self._own(cls)
+
+    def _own(self, cls: type) -> Reducer | None:
+        if cls in VARIABLES:
+            return self._reduce_named
+        if not cls.__flags__ & MADE_BY_PYTHON or cls in self.dispatch_table:
+            return None
+        if not is_default(cls, "__reduce__", "__reduce_ex__"):
+            return self._reduce_named
+        if _should_pickle_by_reference(cls) or not makes_its_own(cls):
+            return None
+        return self._classes.reduce_instance
+
+    def _reduce_class(self, cls: type) -> Any:
+        if _should_pickle_by_reference(cls):
+            return NotImplemented
+        if not cls.__flags__ & MADE_BY_PYTHON:
+            return super().reducer_override(cls)
+        other = reducer(type(cls))
+        if other is not None and (reduced := other(cls)) is not NotImplemented:
             return reduced
-        reduce = reducer(type(obj))
-        if reduce is not None:
-            return reduce(obj)
-        if isinstance(obj, functools._lru_cache_wrapper):  # noqa: SLF001 -- it has no other name
-            return _reduce_cached(obj)
-        reduced = super().reducer_override(obj)
-        by_reference = reduced is NotImplemented or isinstance(reduced, str)
-        if not by_reference and isinstance(obj, type | types.FunctionType):
-            self.by_value.append(obj)
-        return _with_slots(obj, reduced)
+        return self._noted(cls, self._classes.reduce(cls))
+
+    def _reduce_function(self, function: types.FunctionType) -> Any:
+        reduced = super().reducer_override(function)
+        if reduced is NotImplemented:
+            return reduced
+        return self._noted(function, self._functions.shared(function, reduced))
+
+    def derived(self) -> list[type]:
+        """Return classes that the pipeline finds by `__subclasses__` only, if it calls that."""
+        functions = (obj for obj in self.by_value if isinstance(obj, types.FunctionType))
+        if not any(_has_name(function.__code__, "__subclasses__") for function in functions):
+            return []
+        found = dict.fromkeys(obj for obj in self.by_value if isinstance(obj, type))
+        for cls in (left := list(found)):
+            new: list[type] = type.__subclasses__(cls)
+            new = [sub for sub in new if sub not in found]
+            found.update(dict.fromkeys(new))
+            left += new
+        return list(found)
+
+    def _reduce_module(self, module: types.ModuleType) -> Any:
+        by_name = _should_pickle_by_reference(module)
+        return NotImplemented if by_name else self._functions.module(module)
+
+    def _reduce_cached(self, function: Any) -> Any:
+        reduced = reduce_cached(function)
+        return reduced if reduced is NotImplemented else self._noted(function, reduced)
+
+    def _reduce_named(self, obj: Any) -> Any:
+        """Return how to make what says that it is found by its name, which it is not there."""
+        reduced = self._classes.reduce_instance(obj)
+        if reduced is NotImplemented:
+            reduced = obj.__reduce_ex__(5)
+        if not isinstance(reduced, str) or found_by_name(obj, reduced):
+            return reduced
+        return self._noted(obj, reduce_global(obj))
+
+    def _noted(self, obj: Any, reduced: Any) -> Any:
+        self.by_value.append(obj)
+        return reduced
 
 
-def _reduce_cached(function: Any) -> Any:
-    """Return how to cache the same function anew, if it cannot be imported by its name."""
-    module = sys.modules.get(function.__module__)
-    if (
-        function.__module__ not in {"__main__", "__mp_main__"}
-        and getattr(module, function.__qualname__, None) is function
-    ):
-        return NotImplemented
-    parameters = function.cache_parameters()
-    return _cached, (function.__wrapped__, parameters["maxsize"], parameters["typed"])
+def _has_name(code: types.CodeType, name: str) -> bool:
+    inner = (each for each in code.co_consts if isinstance(each, types.CodeType))
+    return name in code.co_names or any(_has_name(each, name) for each in inner)
 
 
-def _cached(function: Any, maxsize: int | None, typed: bool) -> Any:  # noqa: FBT001 -- called by pickle
-    return functools.lru_cache(maxsize, typed)(function)
-
-
-def _with_slots(obj: Any, reduced: Any) -> Any:
-    """Return what cloudpickle makes of `obj`, with the slots of a class, which it leaves out.
-
-    Its instances would have a `__dict__` in the worker, and could not be loaded here.
-    """
-    if isinstance(reduced, tuple) and isinstance(obj, type) and "__slots__" in obj.__dict__:
-        make, arguments, *rest = reduced
-        if len(arguments) > 3 and isinstance(arguments[3], dict):  # noqa: PLR2004 -- the namespace
-            namespace = arguments[3] | {"__slots__": obj.__slots__}  # type: ignore[attr-defined]
-            return make, (*arguments[:3], namespace, *arguments[4:]), *rest
-    return reduced
+def _mapped(cls: type, found: Reducer | None) -> Reducer | None:
+    """Return how to map arrays of files, and to pickle others as `found` does."""
+    ndarray = getattr(sys.modules.get("numpy"), "ndarray", None)
+    if ndarray is None or not issubclass(cls, ndarray):
+        return found
+    return lambda array: reduce_memmap(array) or (NotImplemented if found is None else found(array))
 
 
 def unpicklable(sequence: Any, hook: Any, error: Exception) -> WorkerStartError:
     """Return the error that names what cannot be pickled, and what to do."""
     advice = "or use method='thread', or start_method='fork'"
     if not _picklable(hook):
-        message = f"start_hook cannot be sent to worker processes: {error}"
+        message = f"start_hook cannot be sent to worker processes: {error}{_where(hook)}"
         return WorkerStartError(message)
     culprit = next((s for s in stages(sequence) if not _picklable(s)), None)
     if culprit is None or not hasattr(culprit, "_origin"):
-        kind = type(sequence if culprit is None else culprit).__name__
+        source = sequence if culprit is None else culprit
         message = (
-            f"a source of type {kind} cannot be sent to worker processes: {error}; {advice[3:]}"
+            f"a source of type {type(source).__name__} cannot be sent to worker processes: "
+            f"{error}{_where(source)}; {advice[3:]}"
         )
         return WorkerStartError(message)
     file, line = culprit._origin
     message = (
         f"{culprit._describe()}, made at {file}:{line}, cannot be sent to worker processes: "
-        f"{type(error).__name__}: {error}; make what it needs inside of the function, {advice}"
+        f"{type(error).__name__}: {error}{_where(culprit)}; "
+        f"make what it needs inside of the function, {advice}"
     )
     return WorkerStartError(message)
+
+
+def _where(obj: Any) -> str:
+    """Return which attribute of a class or variable of a function cannot be pickled, if known."""
+    pickler = PipelinePickler(io.BytesIO(), [])
+    with suppress(Exception):
+        pickler.dump(obj)
+    for each in pickler.by_value:
+        with suppress(Exception):  # of a function that is not complete, or a class
+            for name, value in _parts_of(each):
+                if not _picklable(value):
+                    return f" (in {each.__qualname__}: {name})"
+    return ""
+
+
+def _parts_of(obj: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what a class or function refers to by a name, except other classes and functions."""
+    if isinstance(obj, types.FunctionType):
+        variables = inspect.getclosurevars(obj)
+        parts = {**variables.globals, **variables.nonlocals}
+    else:
+        parts = dict(vars(obj))
+    others: tuple[Any, ...] = types.FunctionType, type, classmethod, staticmethod, property
+    others += types.GetSetDescriptorType, types.MemberDescriptorType
+    for name, value in parts.items():
+        if not isinstance(value, others) and name != "_abc_impl":
+            yield name, value
 
 
 def stages(sequence: Any) -> Iterator[Any]:

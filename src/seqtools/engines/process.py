@@ -30,6 +30,7 @@ from typing import Any
 
 from seqtools.engines import asking, faults
 from seqtools.engines.base import AHEAD, PAUSE
+from seqtools.engines.classes import classes_by_value
 from seqtools.engines.crews import Ended, Event, LoadedByEach, Member, Results
 from seqtools.engines.dealing import Dealer
 from seqtools.engines.deaths import Deaths
@@ -76,13 +77,15 @@ class ProcessEngine:
         self._workers: list[Member] = []
         self._hints = hints
         self._payload: int | None = None
-        loader = Loader([])
         if start_method != "fork":  # what cannot be pickled is known before anything starts
             shipment = (pickled or Pickled(source, get, start_hook, hints)).shipped()
-            self._payload, loader = shipment.fd, Loader(shipment.by_value)
+            self._payload, by_value = shipment.fd, shipment.by_value
+            pipeline: Pipeline = (get, hints, [])
+        else:
+            by_value = [*classes_by_value()]
+            pipeline = (get, hints, by_value)
         self._budget = Budget(most_kept)
         self._known = Known() if known is None else known
-        pipeline: Pipeline = (get, hints, [])
         try:
             with told(_NO_START):
                 self._crew = made_crew(
@@ -99,7 +102,7 @@ class ProcessEngine:
                 os.close(self._payload)
             raise
         self._dealer = dealer = Dealer(group_of, hinted=hints is not None)
-        self._taker = taker = Taker(dealer, loader, self._crew, timed=timeout is not None)
+        self._taker = taker = Taker(dealer, Loader(by_value), self._crew, timed=timeout is not None)
         self._deaths = Deaths(dealer, taker, self._crew, nworkers)
         self._timeouts: Timeouts | None = None
         self._patience = PAUSE  # for how long to wait at a stretch, in seconds

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from seqtools import buffers
+from seqtools.engines.instances import instance_reducer
 
 _SMALL = 1 << 11
 """Bytes of an array for which the time to describe it counts more than that to copy it."""
@@ -38,7 +39,7 @@ def reducer(cls: type) -> Reducer | None:
         return _reduce_memoryview
     if cls is getattr(sys.modules.get("torch"), "Tensor", None):
         return _reduce_tensor
-    return None
+    return instance_reducer(cls)
 
 
 # Arrays

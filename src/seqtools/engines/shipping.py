@@ -1,8 +1,9 @@
 """The pipeline on its way to the workers, and values on their way back.
 
-The pipeline is pickled once. What of it is sent by value, that is functions and classes
-that workers cannot import, is numbered in a table that both sides have: when a value
-refers to one of these, its number is sent, and the consumer gets its own object. So a
+The pipeline is pickled once, with the start hook before it by the same pickler, so that both
+refer to the same globals, classes and objects in a worker. What of it is sent by value, that is
+functions and classes that workers cannot import, is numbered in a table that both sides have:
+when a value refers to one of these, its number is sent, and the consumer gets its own object. So a
 result is an instance of the consumer's class, and loading it changes nothing there.
 
 Buffers of arrays lie outside of the pickle, in one anonymous file that workers map
@@ -18,11 +19,8 @@ import pickle
 import struct
 import sys
 import tempfile
-import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple, TypeAlias
-
-import cloudpickle
 
 from seqtools.engines import exceptions
 from seqtools.engines.heads import Damaged, Head
@@ -34,7 +32,7 @@ from seqtools.engines.weighing import warn_if_much
 from seqtools.errors import summary
 
 _ALIGNMENT = 64
-_HEAD = Head("QQQQ")  # lengths of prelude, pipeline and files, number of buffers
+_HEAD = Head("QQQ")  # lengths of the two pickles and of files, number of buffers
 _BUFFER = struct.Struct("<qQQ")  # number of the file, -1 for the shipment itself, begin, end
 
 
@@ -62,24 +60,27 @@ class Pickled:
 
     def __init__(self, source: Any, get: Callable[[int], Any], hook: Any, hints: Any) -> None:
         buffers: list[pickle.PickleBuffer] = []
-        first, second = io.BytesIO(), io.BytesIO()
+        file = io.BytesIO()
         try:
-            cloudpickle.Pickler(first, protocol=5).dump((sys.argv, hook))
-            pickler = PipelinePickler(second, buffers)
-            # the table is pickled behind the pipeline, so that it is complete by then
-            pickler.dump((get, hints, pickler.by_value))
+            pickler = PipelinePickler(file, buffers)
+            pickler.dump((sys.argv, hook))
+            # what was pickled for the hook is referred to, not pickled again
+            pickler.dump((get, hints))
+            # what comes last is complete by then
+            pickler.dump(pickler.derived())
+            pickler.dump(pickler.by_value)
             self._raws = [buffer.raw() for buffer in buffers]
         except Exception as error:
             raise unpicklable(source, hook, error) from error
         self._source = source
-        self._parts = first.getbuffer(), second.getbuffer()
+        self._pickles = file.getbuffer()
         self.by_value: list[Any] = pickler.by_value
         """The objects that a value refers to by number."""
 
     @property
     def nbytes(self) -> int:
         """Bytes that this holds."""
-        return sum(map(len, self._parts))
+        return len(self._pickles)
 
     def shipped(self) -> Shipment:
         """Return it ready to be sent.
@@ -91,7 +92,7 @@ class Pickled:
         files, places = find_in_files(raws)
         shared = sum(raw.nbytes for k, raw in enumerate(raws) if k not in places)
         warn_if_much(self._source, self.nbytes, shared)
-        parts = [*self._parts, memoryview(pickle.dumps(files))]
+        parts = [self._pickles, memoryview(pickle.dumps(files))]
         size = sum(map(len, parts)) + shared
         with told(f"no file for the {size / 1e6:,.1f} MB of the pipeline could be written"):
             fd = _anonymous_file()
@@ -146,28 +147,43 @@ class Delivery:
             begin += length
         if begin > len(self._view):
             raise Damaged("a pipeline is cut off")
-        self._prelude, self._pipeline, self._files, self._buffers = parts
+        _, self._files, self._places = parts
+        memory.seek(_HEAD.size)
+        self._unpickler = pickle.Unpickler(memory, buffers=self._buffers())
+        self._prelude: tuple[list[str], Any] | None = None
 
     def prelude(self) -> tuple[list[str], Callable[..., object] | None]:
-        """Return the arguments of the consumer's program, and the start hook."""
-        prelude: tuple[list[str], Any] = pickle.loads(self._prelude)
-        return prelude
+        """Return the arguments of the consumer's program, and the start hook.
+
+        A process that is forked after it has a copy of all that was loaded, and loads the
+        pipeline for itself.
+        """
+        if self._prelude is None:
+            self._prelude = self._unpickler.load()
+        return self._prelude
 
     def pipeline(self) -> Pipeline:
-        """Return the pipeline: see `Pipeline`.
+        """Return the pipeline, once: see `Pipeline`.
+
+        What it has in common with the start hook is as the hook has left it.
 
         Raises:
             Damaged: If there is less of it than it says.
         """
+        self.prelude()
+        get, hints = self._unpickler.load()
+        self._unpickler.load()  # derived classes, which are in the table
+        by_value = self._unpickler.load()
+        del self._unpickler  # it keeps all that it has loaded
+        return get, hints, by_value
+
+    def _buffers(self) -> Iterator[memoryview]:
         files = [map_place(place) for place in pickle.loads(self._files)]
-        buffers = []
-        for number, begin, end in _BUFFER.iter_unpack(self._buffers):
+        for number, begin, end in _BUFFER.iter_unpack(self._places):
             data = self._view if number < 0 else files[number]
             if not begin <= end <= len(data):
                 raise Damaged("an array of the pipeline is cut off")
-            buffers.append(data[begin:end])
-        loaded: Pipeline = pickle.loads(self._pipeline, buffers=buffers)
-        return loaded
+            yield data[begin:end]
 
 
 def _anonymous_file() -> int:
@@ -196,17 +212,20 @@ class _Reducers(dict[type, Reducer | None]):
 
     def __init__(self, by_value: Sequence[Any]) -> None:
         self._numbers = {id(obj): number for number, obj in enumerate(by_value)}
+        self._numbered = {type(obj) for obj in by_value}
 
     def __missing__(self, cls: type) -> Reducer | None:
         found = reducer(cls)
-        if self._numbers and issubclass(cls, type | types.FunctionType):
-            found = self._reduce_numbered
+        if cls in self._numbered:
+            found = functools.partial(self._reduce_numbered, found)
         self[cls] = found
         return found
 
-    def _reduce_numbered(self, obj: Any) -> Any:
+    def _reduce_numbered(self, otherwise: Reducer | None, obj: Any) -> Any:
         number = self._numbers.get(id(obj))
-        return NotImplemented if number is None else (_number, (number,))
+        if number is not None:
+            return _number, (number,)
+        return NotImplemented if otherwise is None else otherwise(obj)
 
 
 class _ResultPickler(pickle.Pickler):
