@@ -42,6 +42,15 @@ def reducer(cls: type) -> Reducer | None:
     return instance_reducer(cls)
 
 
+def result_reducer(cls: type) -> Reducer | None:
+    """Return the same for a result, of which a small array is described in fewer words.
+
+    In a pipeline, small arrays are buffers too: they may lie in memory that others change.
+    """
+    reduce = reducer(cls)
+    return _reduce_ndarray_of_result if reduce is _reduce_ndarray else reduce
+
+
 # Arrays
 
 
@@ -56,6 +65,14 @@ def _is_plain(cls: Any) -> bool:
 
 
 def _reduce_ndarray(array: Any) -> Any:
+    flags = array.flags
+    # buffers know no datetimes, and structures may contain some
+    if (flags.c_contiguous or flags.f_contiguous) and array.dtype.kind not in "mMV":
+        return NotImplemented
+    return _reduce_array(array)
+
+
+def _reduce_ndarray_of_result(array: Any) -> Any:
     flags, dtype = array.flags, array.dtype
     if (
         array.nbytes <= _SMALL
@@ -66,10 +83,7 @@ def _reduce_ndarray(array: Any) -> Any:
     ):
         # half the time of what numpy does, which pickles the dtype as an object
         return _small_array, (dtype.char, array.shape, array.tobytes(), flags.writeable)
-    # buffers know no datetimes, and structures may contain some
-    if (flags.c_contiguous or flags.f_contiguous) and dtype.kind not in "mMV":
-        return NotImplemented
-    return _reduce_array(array)
+    return _reduce_ndarray(array)
 
 
 def _small_array(char: str, shape: tuple[int, ...], data: bytes, writeable: bool) -> Any:  # noqa: FBT001 -- called by pickle
