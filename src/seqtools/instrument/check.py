@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from seqtools.instrument.findings import Findings
 
 
-def check(p: LazySequence[Any], *, items: int = 3) -> "Findings":
+def check(p: LazySequence[Any], *, items: int = 3, timeout: float = 20.0) -> "Findings":
     """Return what will go wrong where `p` is read ahead, or slower than it could.
 
     No worker starts. For each `prefetch` in the pipeline, its stages are pickled one by one if
@@ -53,6 +53,9 @@ def check(p: LazySequence[Any], *, items: int = 3) -> "Findings":
         message = f"check() needs a lazy sequence, got {type(p).__name__}"
         raise TypeError(message)
     count = check_count(items, 0, "items")
-    from seqtools.instrument.checking import checked
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+        message = f"timeout must be a number of seconds, more than 0, got {timeout!r}"
+        raise ValueError(message)
+    from seqtools.instrument.checking import Limits, checked
 
-    return checked(p, count)
+    return checked(p, Limits(count, float(timeout)))
