@@ -1,6 +1,8 @@
 """Values that are changed after they were made, noticed while a few items are evaluated."""
 
 from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from time import perf_counter, process_time
 from typing import Any, NamedTuple
 
@@ -8,6 +10,7 @@ from seqtools.indices import Indices
 from seqtools.instrument.fingerprints import PLAIN, copied, fingerprint, is_same_memory
 from seqtools.instrument.inlined import Watched
 from seqtools.instrument.sending import place
+from seqtools.looking import sources_of, upstream
 from seqtools.prefetching.sizes import size_of_value
 from seqtools.sources import is_stage
 
@@ -75,6 +78,8 @@ class Changes:
         """Return several items of `stage`."""
         values = stage.evaluate_many(indices)
         if isinstance(values, list | tuple):
+            if len(values) > 1 and is_stage(stage.whose) and not self._looking:
+                self._compare(stage, indices, values)
             return [self._seen(stage, int(i), v) for i, v in zip(indices, values, strict=True)]
         return self._seen(stage, int(indices[0]), values) if len(indices) else values
 
@@ -82,11 +87,17 @@ class Changes:
         """Look whether `stage`, which has returned `value`, has changed another one."""
         if self._looking or self.wall > _SECONDS:
             return value
+        with self._aside():
+            self._look(stage)
+            return self._watch(stage, i, value)
+
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        """Watch nothing of what is read within, and count the time."""
         began = perf_counter(), process_time()
         self._looking = True
         try:
-            self._look(stage)
-            return self._watch(stage, i, value)
+            yield
         finally:
             self._looking = False
             self.wall += perf_counter() - began[0]
@@ -113,11 +124,23 @@ class Changes:
                     value.print = now
                     self._changed(stage, value)
 
+    def _compare(self, stage: Watched, indices: Indices, values: Sequence[Any]) -> None:
+        """Look whether two values that came by one call are one object, filled anew."""
+        first, second = values[:2]
+        if type(first) in PLAIN or not is_same_memory(first, second):
+            return
+        i, j = map(int, indices[:2])
+        with self._aside():
+            value = _Value(stage, i, self._item, first, stage.evaluate(i))
+            stage.evaluate(j)
+        if fingerprint(value.given) != value.print:
+            self._found.setdefault("refilled", self._refilled(value))
+
     def _changed(self, by: Watched, value: _Value) -> None:
         if value.stage is by:
             if (self._shares or value.item == self._item) and not self._found:
                 self._found["refilled"] = self._refilled(value)
-        elif "changed" not in self._found and self._is_kept(value):
+        elif "changed" not in self._found and _reads(by, value.stage) and self._is_kept(value):
             self._found["changed"] = self._told(by, value)
 
     def _is_kept(self, value: _Value) -> bool:
@@ -139,11 +162,20 @@ class Changes:
         return Told(what, _place(stage), "return a copy, or make a new object for each item")
 
     def _told(self, by: Watched, value: _Value) -> Told:
-        kept = value.stage.name
-        what = f"it works in place on what {kept} keeps: item {value.i} of that is another one now"
+        kept, i = value.stage.name, value.i
+        what = f"it changes item {i} of {kept}, which keeps it: who reads it again gets it changed"
         if not is_stage(value.stage.whose):
-            what += "; worker processes change copies of their own, threads your data"
+            what = (
+                f"it changes item {i} of its source, a {kept}: with threads your data, in worker "
+                "processes a copy of it"
+            )
         return Told(what, _place(by), "have it copy what it is given before it changes it")
+
+
+def _reads(by: Watched, stage: Watched) -> bool:
+    """Return whether `by` is made of items of `stage`."""
+    stages = upstream(by.whose)
+    return any(other is stage.whose for each in stages for other in (each, *sources_of(each)))
 
 
 def _keeps(stage: Watched) -> bool:

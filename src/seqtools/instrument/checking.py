@@ -1,5 +1,7 @@
 """What `check` looks at."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from statistics import fmean
 from typing import Any, NamedTuple
 
@@ -16,6 +18,8 @@ from seqtools.prefetching.options import Options
 from seqtools.sequence import LazySequence
 from seqtools.sources import is_stage, size_of
 
+_UNREAD = -1
+"""The known size of a stage that was not asked for it."""
 _COMPUTING = 0.8
 """Share of its time that an item computes which is called all of it. Arbitrary."""
 
@@ -32,12 +36,25 @@ class Limits(NamedTuple):
 def checked(pipeline: LazySequence[Any], limits: Limits) -> Findings:
     """Return what is found in `pipeline`."""
     found = Findings()
-    for stage in upstream(pipeline):
-        if stage._reads_ahead:
-            source, options = stage._args()
-            if options.nworkers:
-                _check(stage, source, options, limits, found)
+    stages = list(upstream(pipeline))
+    with _lengths_unread(stages):
+        for stage in stages:
+            if stage._reads_ahead:
+                source, options = stage._args()
+                if options.nworkers:
+                    _check(stage, source, options, limits, found)
     return found
+
+
+@contextmanager
+def _lengths_unread(stages: list[Any]) -> Iterator[None]:
+    """Have lengths that are asked for within be asked for again: a list may grow until then."""
+    unread = [stage for stage in stages if stage._known_size == _UNREAD]
+    try:
+        yield
+    finally:
+        for stage in unread:
+            stage._known_size, stage._bound = _UNREAD, 0
 
 
 def _check(

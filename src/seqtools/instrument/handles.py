@@ -196,7 +196,18 @@ def is_of_users(function: Any) -> bool:
     """Return whether `function` is of the program, and not of Python or an installed package."""
     if not isinstance(function, types.FunctionType):
         return False
-    file = function.__code__.co_filename
+    return _is_file_of_users(function.__code__.co_filename)
+
+
+def is_class_of_users(cls: type) -> bool:
+    """Return the same for a class."""
+    if cls.__module__ == "__main__":
+        return True
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    return file is not None and _is_file_of_users(file)
+
+
+def _is_file_of_users(file: str) -> bool:
     return not is_ours(file) and not file.startswith(_installed())
 
 

@@ -49,6 +49,7 @@ class InWorkers:
         self._prefetch, self._source, self._options = prefetch, source, options
         self._seconds, self._found = seconds, found
         self._place = place(prefetch)
+        self._hangs = False  # an item does
 
     def processes(self, indices: Sequence[int], *, shares: bool, repeats: bool) -> list[Report]:
         """Return reports about items that a worker process has made; fewer if it is of no use.
@@ -61,7 +62,7 @@ class InWorkers:
         options = self._options
         trial = Trial(self._source, options.seed, shares=shares, repeats=repeats)
         try:
-            with _started(lambda: self._process(trial)) as engine:
+            with self._started(lambda: self._process(trial)) as engine:
                 return self._evaluated(engine, indices, sent=True)
         except WorkerStartError as error:
             self._cannot_start(error)
@@ -77,7 +78,7 @@ class InWorkers:
         try:
             with (
                 _kept(generators),
-                _started(
+                self._started(
                     lambda: ThreadEngine(trial, 1, options.start_hook, None, self._seconds)
                 ) as engine,
             ):
@@ -85,6 +86,17 @@ class InWorkers:
         except WorkerStartError as error:
             self._add(cut(str(error), 300), "see the traceback of the first read")
             return []
+
+    @contextmanager
+    def _started(self, make: Callable[[], Engine]) -> Iterator[Engine]:
+        """Have an engine for a while; then it is closed, and what workers print is shown."""
+        engine = make()
+        try:
+            yield engine
+        finally:
+            # a thread that hangs is not waited for, and not warned of as it is told
+            apart(lambda: engine.close(wait=not self._hangs))
+            show_last(wait=True)
 
     def _process(self, get: Callable[[int], Any], source: Any = None) -> Engine:
         occupy_standard_streams()
@@ -95,14 +107,15 @@ class InWorkers:
         reports: list[Report] = []
         if sent:
             loaded = _asked(engine, LOADED)
-            for told in () if isinstance(loaded, Failure) else loaded:
-                self._found.add(*told)
+            if self._options.start_method == "template" and not isinstance(loaded, Failure):
+                for told in loaded:
+                    self._found.add(*told)
         for i in indices:
             report = _asked(engine, i)
             if isinstance(report, Failure):
                 self._failed(i, report.error)
-                if isinstance(report.error, ItemTimeout):
-                    break
+                if isinstance(report.error, ItemTimeout | WorkerDied):
+                    break  # others are as likely to
                 continue
             if report is END or report.ended:
                 break
@@ -112,21 +125,22 @@ class InWorkers:
                 self._fails(i, report.error)
                 continue
             reports.append(report)
-            if sent:
-                self._send(engine, i)
+            sent = sent and self._sends(engine, i)
         return reports
 
-    def _send(self, engine: Engine, i: int) -> None:
-        """Have the value of item `i` sent, as it would be."""
+    def _sends(self, engine: Engine, i: int) -> bool:
+        """Return whether the value of item `i` comes here, sent as it would be."""
         value = _asked(engine, VALUE + i)
-        if isinstance(value, Failure):
-            # "item 1099511627776 cannot be sent from a worker process: …", with our number
-            *_, why = reason(value.error).split(f"{VALUE + i} ", 1)
-            advice = f"return arrays, or objects that can be pickled, or {_THREADS}"
-            self._add(f"item {i} {why}", advice)
+        if not isinstance(value, Failure):
+            return True
+        # "item 1099511627776 cannot be sent from a worker process: …", with our number
+        *_, why = reason(value.error).split(f"{VALUE + i} ", 1)
+        self._add(f"item {i} {why}", f"return arrays, or what can be pickled, or {_THREADS}")
+        return False
 
     def _failed(self, i: int, error: BaseException) -> None:
         if isinstance(error, ItemTimeout):
+            self._hangs = True
             what = f"item {i} is not made after {duration(self._seconds)}"
             given = self._options.timeout
             if given is not None and given <= self._seconds:
@@ -165,11 +179,13 @@ class InWorkers:
     def _refused(self, parts: Sequence[Part]) -> tuple[Part, str] | None:
         """Return the first of `parts` that cannot be loaded, and why."""
         try:
-            with _started(lambda: self._process(_Parts(parts))) as engine:
+            with self._started(lambda: self._process(_Parts(parts))) as engine:
                 for k, part in enumerate(parts):
                     outcome = _asked(engine, k)
                     if isinstance(outcome, Failure):
-                        return part, reason(outcome.error)
+                        slow = isinstance(outcome.error, ItemTimeout)
+                        why = f"it takes more than {duration(self._seconds)}"
+                        return part, why if slow else reason(outcome.error)
         except WorkerStartError:  # it is the start hook that fails
             pass
         return None
@@ -190,17 +206,6 @@ def _pickled(part: Any) -> tuple[bytes, list[bytes]]:
     file, buffers = io.BytesIO(), list[pickle.PickleBuffer]()
     PipelinePickler(file, buffers).dump(part)
     return file.getvalue(), [buffer.raw().tobytes() for buffer in buffers]
-
-
-@contextmanager
-def _started(make: Callable[[], Engine]) -> Iterator[Engine]:
-    """Have an engine for a while, which is closed then, and what its workers print is shown."""
-    engine = make()
-    try:
-        yield engine
-    finally:
-        apart(engine.close)
-        show_last(wait=True)
 
 
 def _asked(engine: Engine, i: int) -> Any:

@@ -3,11 +3,12 @@
 import sys
 import types
 from collections.abc import Iterator
+from functools import partial
 from itertools import islice
 from typing import Any
 
 from seqtools.instrument.findings import Findings
-from seqtools.instrument.handles import handles, is_of_users
+from seqtools.instrument.handles import handles, is_class_of_users, is_of_users
 from seqtools.instrument.sending import parts_of
 from seqtools.prefetching.options import Options
 
@@ -41,6 +42,8 @@ _RANDOM = {
     ("torch", "Generator"),
 }
 
+_GROUPS = (list, tuple, dict, set, frozenset, partial, types.MethodType, types.BuiltinMethodType)
+
 
 def check_shared(  # noqa: PLR0913 -- what there is to know of a prefetch
     prefetch: Any,
@@ -63,12 +66,12 @@ def check_shared(  # noqa: PLR0913 -- what there is to know of a prefetch
     """
     drawn: list[Any] = []
     for where, name, part in parts_of(prefetch, source, None):
-        for handle in islice(handles(part, name, _is_looked_into, _random_kind), 3):
+        for handle in islice(handles(part, name, _may_draw, _random_kind), 3):
             drawn.append(handle.obj)
             what = f"a random generator ({handle.where}) "
             found.add(what + _of_random(options, processes=processes), where, handle.advice)
         if threads and options.nworkers != 1 and not isinstance(part, list | tuple | dict):
-            for handle in islice(handles(part, name, _is_looked_into, _shared_kind), 3):
+            for handle in islice(handles(part, name, _may_share, _shared_kind), 3):
                 what = f"{handle.kind} ({handle.where}) is used by several threads at a time"
                 found.add(what, where, handle.advice)
     return drawn
@@ -79,13 +82,20 @@ def _of_random(options: Options, *, processes: bool) -> str:
         return "is shared by the threads: which item gets which numbers depends on their timing"
     what = (
         "is copied to every worker process: each draws the same numbers, and which item gets "
-        "which depends on who makes it"
+        "which depends on which worker makes it"
     )
     return what if options.seed is None else what + "; seed= does not reach it"
 
 
-def _is_looked_into(obj: Any) -> bool:
+def _may_draw(obj: Any) -> bool:
     return not isinstance(obj, types.FunctionType) or is_of_users(obj)
+
+
+def _may_share(obj: Any) -> bool:
+    """Return whether to look into `obj`: what is of a package has the locks that it needs."""
+    if isinstance(obj, types.FunctionType):
+        return is_of_users(obj)
+    return isinstance(obj, _GROUPS) or is_class_of_users(type(obj))
 
 
 def _shared_kind(obj: object) -> tuple[str, str] | None:
