@@ -1,12 +1,13 @@
 """Values that are changed after they were made, noticed while a few items are evaluated."""
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from time import perf_counter, process_time
 from typing import Any, NamedTuple
 
-from seqtools.indices import Indices
+from seqtools.indices import Indices, as_list
 from seqtools.instrument.fingerprints import PLAIN, copied, fingerprint, is_same_memory
 from seqtools.instrument.inlined import Watched
 from seqtools.instrument.sending import place
@@ -35,11 +36,19 @@ class Told(NamedTuple):
 class _Value:
     """A value that a stage has returned."""
 
-    __slots__ = ("given", "i", "item", "original", "print", "stage")
+    __slots__ = ("again", "given", "i", "item", "original", "print", "stage")
 
-    def __init__(self, stage: Watched, i: int, item: int, original: Any, given: Any) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 -- what there is to know
+        self,
+        stage: Watched,
+        i: int,
+        item: int,
+        original: Any,
+        given: Any,
+        again: Callable[[], Any],
+    ) -> None:
         self.stage, self.i, self.item = stage, i, item
-        self.original, self.given = original, given
+        self.original, self.given, self.again = original, given, again
         self.print = fingerprint(given)
 
 
@@ -72,7 +81,7 @@ class Changes:
 
     def read(self, stage: Watched, i: int) -> Any:
         """Return item `i` of `stage`."""
-        return self._seen(stage, i, stage.evaluate(i))
+        return self._seen(stage, i, stage.evaluate(i), lambda: stage.evaluate(i))
 
     def read_many(self, stage: Watched, indices: Indices) -> Any:
         """Return several items of `stage`."""
@@ -80,16 +89,21 @@ class Changes:
         if isinstance(values, list | tuple):
             if len(values) > 1 and is_stage(stage.whose) and not self._looking:
                 self._compare(stage, indices, values)
-            return [self._seen(stage, int(i), v) for i, v in zip(indices, values, strict=True)]
-        return self._seen(stage, int(indices[0]), values) if len(indices) else values
+            return [
+                self._seen(stage, i, value, partial(stage.evaluate, i))
+                for i, value in zip(as_list(indices), values, strict=True)
+            ]
+        if not len(indices):
+            return values
+        return self._seen(stage, int(indices[0]), values, lambda: stage.evaluate_many(indices))
 
-    def _seen(self, stage: Watched, i: int, value: Any) -> Any:
+    def _seen(self, stage: Watched, i: int, value: Any, again: Callable[[], Any]) -> Any:
         """Look whether `stage`, which has returned `value`, has changed another one."""
         if self._looking or self.wall > _SECONDS:
             return value
         with self._aside():
             self._look(stage)
-            return self._watch(stage, i, value)
+            return self._watch(stage, i, value, again)
 
     @contextmanager
     def _aside(self) -> Iterator[None]:
@@ -103,7 +117,7 @@ class Changes:
             self.wall += perf_counter() - began[0]
             self.cpu += process_time() - began[1]
 
-    def _watch(self, stage: Watched, i: int, value: Any) -> Any:
+    def _watch(self, stage: Watched, i: int, value: Any, again: Callable[[], Any]) -> Any:
         if type(value) in PLAIN:
             return value
         size = size_of_value(value)
@@ -113,7 +127,7 @@ class Changes:
         count = self._watched[id(stage)] = self._watched.get(id(stage), 0) + 1
         if count <= _OF_EACH:
             values = self._values.setdefault(id(stage), deque(maxlen=_KEPT))
-            values.append(_Value(stage, i, self._item, value, given))
+            values.append(_Value(stage, i, self._item, value, given, again))
         return given
 
     def _look(self, stage: Watched) -> None:
@@ -131,7 +145,7 @@ class Changes:
             return
         i, j = map(int, indices[:2])
         with self._aside():
-            value = _Value(stage, i, self._item, first, stage.evaluate(i))
+            value = _Value(stage, i, self._item, first, stage.evaluate(i), lambda: None)
             stage.evaluate(j)
         if fingerprint(value.given) != value.print:
             self._found.setdefault("refilled", self._refilled(value))
@@ -146,7 +160,7 @@ class Changes:
     def _is_kept(self, value: _Value) -> bool:
         """Return whether who reads `value` again gets what it was changed to."""
         try:
-            again = value.stage.evaluate(value.i)
+            again = value.again()
         except Exception:  # noqa: BLE001 -- code of users may raise anything
             return False
         if value.given is not value.original:  # which is as it was
