@@ -381,6 +381,29 @@ def test_copies_share_nothing_that_can_be_changed() -> None:
         assert fingerprint(copy) == before
 
 
+def test_what_is_no_change() -> None:
+    class Loading(dict[str, int]):
+        def values(self) -> Any:
+            raise AssertionError
+
+    for value in (float("nan"), np.float64("nan"), [complex("nan")], Loading(a=1), {"a": 1.5}):
+        assert fingerprint(value) == fingerprint(value)
+    assert fingerprint([float("nan")]) == fingerprint([float("nan")])
+    assert fingerprint(np.float64(1)) != fingerprint(np.float64(2))
+
+
+class Unhashed(set[Any]):
+    """Raises where it is looked into."""
+
+    def __iter__(self) -> Iterator[Any]:
+        raise ZeroDivisionError
+
+
+@BOTH
+def test_values_that_cannot_be_looked_into(method: str) -> None:
+    assert found_in(smap(len, smap(lambda i: Unhashed([i]), range(9))), method) == []
+
+
 def test_what_goes_in_circles() -> None:
     value: list[Any] = [1]
     value.append(value)

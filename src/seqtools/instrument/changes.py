@@ -101,9 +101,12 @@ class Changes:
         """Look whether `stage`, which has returned `value`, has changed another one."""
         if self._looking or self.wall > _SECONDS:
             return value
-        with self._aside():
-            self._look(stage)
-            return self._watch(stage, i, value, again)
+        try:
+            with self._aside():
+                self._look(stage)
+                return self._watch(stage, i, value, again)
+        except Exception:  # noqa: BLE001 -- values of users may raise anything
+            return value
 
     @contextmanager
     def _aside(self) -> Iterator[None]:

@@ -37,7 +37,8 @@ def check(p: LazySequence[Any], *, items: int = 3, timeout: float = 20.0) -> "Fi
     caches are only looked into, what can be iterated once is not read, and random generators are
     set back; but functions are called, and keep what they keep. With `nworkers="auto"` it is a
     process if that can be. `start_hook` is called as it is in each worker. What a function writes
-    to a file, it writes.
+    to a file, it writes. A stage of your own without `_rebuild` is read as it is, with all that it
+    reads.
 
     Args:
         p: A pipeline.

@@ -1,7 +1,7 @@
 """Whether a value has changed since it was looked at, and copies of values.
 
-Only data is looked into: containers, arrays, tensors, tables, and the attributes of objects. No
-method that a user wrote is called.
+Only data is looked into: containers, arrays, tensors, tables, and the attributes of objects. What
+objects do when they are read does not matter.
 """
 
 import functools
@@ -15,6 +15,8 @@ _MOST = 10_000
 
 PLAIN = frozenset({int, float, complex, bool, str, bytes, range, type(None)})
 """Types of values that cannot be changed."""
+_OF_FLOATS = (float, complex)
+_ITERATED = (list, tuple, deque)
 
 
 def fingerprint(value: Any) -> int:
@@ -26,8 +28,10 @@ def fingerprint(value: Any) -> int:
         each = left.pop()
         if id(each) in seen:
             continue
-        if type(each) in PLAIN:
-            prints.append(hash((type(each), each)))
+        kind = type(each)
+        if kind in PLAIN:
+            # all that is not a number differs from itself
+            prints.append(hash((kind, repr(each) if kind in _OF_FLOATS else each)))
             continue
         seen.add(id(each))
         data = _data(each)
@@ -35,14 +39,16 @@ def fingerprint(value: Any) -> int:
             prints.append(data)
         elif isinstance(each, dict):
             prints.append(len(each))
-            left += each.keys()
-            left += each.values()
-        elif isinstance(each, list | tuple | deque):
+            left += dict.keys(each)
+            left += dict.values(each)
+        elif isinstance(each, _ITERATED):
+            base: Any = next(base for base in _ITERATED if isinstance(each, base))
             prints.append(len(each))
-            left += each
+            left += base.__iter__(each)
         elif isinstance(each, set | frozenset):
             prints.append(functools.reduce(lambda x, y: x ^ hash(y), each, len(each)))
         else:
+            prints.append(hash(kind))
             left += _attributes(each)
     return hash(tuple(prints))
 
@@ -51,13 +57,15 @@ def _data(value: Any) -> int | None:
     """Return a number for the memory of `value`, `None` if it has none of its own."""
     if isinstance(value, bytearray):
         return crc32(value)
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, numpy.generic):
+        return crc32(value.tobytes())
     array = as_array(value)
     if array is None:
         return crc32(_pickled(value)) if _is_table(value) else None
     if array.dtype.hasobject:
         return fingerprint(array.ravel()[:_MOST].tolist())
-    import numpy as np
-
+    np: Any = numpy  # an array of it
     return crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
 

@@ -8,6 +8,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from time import perf_counter, process_time
 from typing import Any, NamedTuple
 
@@ -100,8 +101,8 @@ class Trial:
         if not self._repeats:
             return []
         self._repeats = False
-        before = fingerprint(value)
         try:
+            before = fingerprint(value)
             again = fingerprint(self._reader(Changes(shares=self._shares))(i))
         except Exception:  # noqa: BLE001 -- code of users may raise anything
             return []
@@ -144,13 +145,17 @@ def _marked() -> Mark:
 def _threads() -> list[str]:
     """Return the names of the threads of this process, except those of allocators of memory."""
     folder = "/proc/self/task"
-    names = []
     try:
-        for task in os.listdir(folder):
-            with open(f"{folder}/{task}/comm", encoding="utf-8", errors="replace") as file:
-                names.append(file.read().rstrip("\n"))
-    except OSError:  # another system, or a thread that has just ended
+        tasks = os.listdir(folder)
+    except OSError:  # another system
         return [thread.name for thread in threading.enumerate()]
+    names = []
+    for task in tasks:
+        with (
+            suppress(OSError),  # it has just ended
+            open(f"{folder}/{task}/comm", encoding="utf-8", errors="replace") as file,
+        ):
+            names.append(file.read().rstrip("\n"))
     return [name for name in names if name not in _OF_ALLOCATORS]
 
 
