@@ -28,6 +28,14 @@ def drawn(_: int) -> float:
     return RNG.random()
 
 
+class Noise:
+    def __call__(self, _: Any) -> float:
+        return RNG.random()
+
+    def draw(self, _: Any) -> float:
+        return RNG.random()
+
+
 def found_in(stage: Any, method: str, nworkers: int = 2, **options: Any) -> list[str]:
     """Return what is found where `stage` is read ahead."""
     return [each.what for each in check(prefetch(stage, nworkers, method, **options))]
@@ -237,12 +245,15 @@ def test_a_generator_that_every_worker_copies() -> None:
         functools.partial(np.random.Generator.random, own): "argument 0 of partial(random)",
         drawn: "global RNG of drawn",
         Sample(own).__eq__: "attribute pixels of the object of __eq__",
+        Noise(): "global RNG of method __call__ of Noise",
+        Noise().draw: "global RNG of the function of draw",
     }.items():
         for method, what in (("process", "is copied to every worker process"), ("thread", "is sh")):
             ready = prefetch(smap(function, [()] * 9), 2, method)
             [found] = check(ready, items=0)
             assert found.what.startswith(f"a random generator ({where}) {what}"), function
             assert "for each item" in found.advice
+        assert check(prefetch(smap(function, [()] * 9), 1, "thread"), items=0) == []
 
 
 def test_generators_that_engines_seed_are_fine() -> None:
@@ -327,6 +338,7 @@ class Reading(Dataset):
 def test_what_threads_may_share(tmp_path: Path, positioned: dict[str, Any]) -> None:
     with (tmp_path / "log").open("w") as log:
         assert check(prefetch(smap(lambda x: (x, log), range(9)), 2), items=0) == []
+    assert check(prefetch(seqtools.uniter(i for i in range(9)), 2), items=0) == []
     # an item of each is used by one thread at a time
     files = list(positioned.values())
     assert check(prefetch(smap(lambda x: x, files), 2), items=0) == []

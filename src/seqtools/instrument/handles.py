@@ -107,7 +107,8 @@ def handles(
         if kind is not None:
             yield Handle(each, kind[0], where, kind[1])
         elif depth < _DEEPEST and looked_into(each):
-            left.extend((part, f"{label} of {where}", depth + 1) for label, part in parts(each))
+            named = [(part, f"{label} of {where}", depth + 1) for label, part in parts(each)]
+            left.extend(reversed(named))
 
 
 def trail(obj: object, name: str, fails: Callable[[Any], bool]) -> str:
@@ -135,7 +136,10 @@ def parts(obj: Any) -> list[tuple[str, Any]]:
 def _parts(obj: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(obj, types.FunctionType):
         yield from _of_function(obj)
-    elif isinstance(obj, types.MethodType | types.BuiltinMethodType):
+    elif isinstance(obj, types.MethodType):
+        yield "the function", obj.__func__
+        yield "the object", obj.__self__
+    elif isinstance(obj, types.BuiltinMethodType):
         yield "the object", obj.__self__
     elif isinstance(obj, functools.partial):
         yield "the function", obj.func
@@ -148,6 +152,17 @@ def _parts(obj: Any) -> Iterator[tuple[str, Any]]:
     elif not is_stage(obj) and not hasattr(type(obj), "shape"):
         names = [*getattr(obj, "__dict__", ()), *_slots(type(obj))]
         yield from ((f"attribute {n}", getattr(obj, n)) for n in names if hasattr(obj, n))
+        yield from _methods(type(obj))
+
+
+def _methods(kind: type) -> Iterator[tuple[str, Any]]:
+    """Yield the methods of a class that a user wrote."""
+    for cls in kind.__mro__[:-1]:
+        if is_class_of_users(cls):
+            for name, value in vars(cls).items():
+                function = getattr(value, "__func__", value)  # of a static method
+                if isinstance(function, types.FunctionType):
+                    yield f"method {name}", function
 
 
 def _slots(kind: type) -> list[str]:

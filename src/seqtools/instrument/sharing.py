@@ -68,9 +68,13 @@ def check_shared(  # noqa: PLR0913 -- what there is to know of a prefetch
     for where, name, part in parts_of(prefetch, source, None):
         for handle in islice(handles(part, name, _may_draw, _random_kind), 3):
             drawn.append(handle.obj)
+            if not processes and options.nworkers == 1:
+                continue
             what = f"a random generator ({handle.where}) "
             found.add(what + _of_random(options, processes=processes), where, handle.advice)
-        if threads and options.nworkers != 1 and not isinstance(part, list | tuple | dict):
+        # an item of a list is used by one thread at a time, and so is what is iterated
+        alone = isinstance(part, list | tuple | dict | Iterator)
+        if threads and options.nworkers != 1 and not alone:
             for handle in islice(handles(part, name, _may_share, _shared_kind), 3):
                 what = f"{handle.kind} ({handle.where}) is used by several threads at a time"
                 found.add(what, where, handle.advice)
