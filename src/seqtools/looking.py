@@ -42,6 +42,14 @@ def upstream(stage: Any) -> Iterator[Any]:
             left.extend((s, False) for s in reversed(sources_of(each)) if is_stage(s))
 
 
+def drawing_apart(source: Any) -> list[Any]:
+    """Return the stages upstream that evaluate items with random numbers of their own.
+
+    They are in an order that is the same in every process: see `seeding`.
+    """
+    return [stage for stage in upstream(source) if stage._draws_apart]  # noqa: SLF001 -- ours
+
+
 def is_plain(source: Any) -> bool:
     """Return whether to look at `source` calls no code of the user's."""
     kind = type(source)

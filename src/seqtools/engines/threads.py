@@ -160,9 +160,14 @@ class Watch:
 
 
 class Known:
-    """Why workers load a pipeline for themselves, from one start of them to the next."""
+    """Why workers load a pipeline for themselves, from one start of them to the next.
 
-    def __init__(self) -> None:
+    Args:
+        silent: Whether the reader is not warned of it.
+    """
+
+    def __init__(self, *, silent: bool = False) -> None:
+        self._silent = silent
         self._reason = ""
         self._untold: deque[str] = deque()
 
@@ -179,7 +184,8 @@ class Known:
         """Take what a worker has found; the others find the same."""
         if not self._reason:
             self._reason = reason
-            self._untold.append(reason)
+            if not self._silent:
+                self._untold.append(reason)
 
     def warn(self) -> None:
         """Warn the reader, who is the caller, of what was not told yet."""

@@ -1,5 +1,6 @@
 """What a check has found, and how it is told."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from seqtools.instrument.words import counted_as, duration, volume
@@ -63,6 +64,11 @@ class Findings(list[Finding]):
         finding = Finding(what, where, advice)
         if finding not in self:
             self.append(finding)
+
+    def take(self, others: Iterable[Finding]) -> None:
+        """Take note of what others have found."""
+        for other in others:
+            self.add(other.what, other.where, other.advice)
 
     def __str__(self) -> str:
         """Return the report."""

@@ -1,13 +1,16 @@
 """What a function or a source holds that means something in this process only."""
 
 import functools
+import os
 import sys
+import sysconfig
 import types
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
 from seqtools.brief import called
+from seqtools.errors import is_ours
 from seqtools.sources import is_stage
 
 _MOST = 2000
@@ -78,13 +81,20 @@ def kind_of(obj: object) -> tuple[str, str] | None:
     return None
 
 
-def handles(obj: object, name: str, sent: Callable[[Any], bool]) -> Iterator[Handle]:
+def handles(
+    obj: object,
+    name: str,
+    looked_into: Callable[[Any], bool],
+    kind_of: Callable[[object], tuple[str, str] | None] = kind_of,
+) -> Iterator[Handle]:
     """Yield the handles that `obj` holds, in closures, defaults, attributes and containers.
 
     Args:
         obj: A function, a source or an argument.
         name: How to call it.
-        sent: Given a function or an object, returns whether its parts go to workers as they are.
+        looked_into: Given a function or an object, returns whether to look at its parts.
+        kind_of: Given an object, returns what kind of handle it is and what to do about it, or
+            `None` if it is no handle.
     """
     seen: set[int] = set()
     left = [(obj, name, 0)]
@@ -96,8 +106,9 @@ def handles(obj: object, name: str, sent: Callable[[Any], bool]) -> Iterator[Han
         kind = kind_of(each)
         if kind is not None:
             yield Handle(each, kind[0], where, kind[1])
-        elif depth < _DEEPEST and sent(each):
-            left.extend((part, f"{label} of {where}", depth + 1) for label, part in parts(each))
+        elif depth < _DEEPEST and looked_into(each):
+            named = [(part, f"{label} of {where}", depth + 1) for label, part in parts(each)]
+            left.extend(reversed(named))
 
 
 def trail(obj: object, name: str, fails: Callable[[Any], bool]) -> str:
@@ -126,6 +137,9 @@ def _parts(obj: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(obj, types.FunctionType):
         yield from _of_function(obj)
     elif isinstance(obj, types.MethodType):
+        yield "the function", obj.__func__
+        yield "the object", obj.__self__
+    elif isinstance(obj, types.BuiltinMethodType):
         yield "the object", obj.__self__
     elif isinstance(obj, functools.partial):
         yield "the function", obj.func
@@ -138,6 +152,17 @@ def _parts(obj: Any) -> Iterator[tuple[str, Any]]:
     elif not is_stage(obj) and not hasattr(type(obj), "shape"):
         names = [*getattr(obj, "__dict__", ()), *_slots(type(obj))]
         yield from ((f"attribute {n}", getattr(obj, n)) for n in names if hasattr(obj, n))
+        yield from _methods(type(obj))
+
+
+def _methods(kind: type) -> Iterator[tuple[str, Any]]:
+    """Yield the methods of a class that a user wrote."""
+    for cls in kind.__mro__[:-1]:
+        if is_class_of_users(cls):
+            for name, value in vars(cls).items():
+                function = getattr(value, "__func__", value)  # of a static method
+                if isinstance(function, types.FunctionType):
+                    yield f"method {name}", function
 
 
 def _slots(kind: type) -> list[str]:
@@ -158,9 +183,18 @@ def _of_function(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
         yield f"default {name}", value
     for name, value in (function.__kwdefaults__ or {}).items():
         yield f"default {name}", value
-    for name in code.co_names:
-        if name in function.__globals__ and not _is_imported(function.__globals__[name]):
-            yield f"global {name}", function.__globals__[name]
+    for name in dict.fromkeys(_names(code)):
+        value = function.__globals__.get(name, function)
+        if value is not function and (is_of_users(value) or not _is_imported(value)):
+            yield f"global {name}", value
+
+
+def _names(code: types.CodeType) -> Iterator[str]:
+    """Yield the names that `code` uses, and what is defined in it, such as a comprehension."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)
 
 
 def _is_imported(value: Any) -> bool:
@@ -171,3 +205,30 @@ def _is_imported(value: Any) -> bool:
         and getattr(module, called(value), None) is value
         and (module.__name__ != "__main__")
     )
+
+
+def is_of_users(function: Any) -> bool:
+    """Return whether `function` is of the program, and not of Python or an installed package."""
+    if not isinstance(function, types.FunctionType):
+        return False
+    return _is_file_of_users(function.__code__.co_filename)
+
+
+def is_class_of_users(cls: type) -> bool:
+    """Return the same for a class."""
+    if cls.__module__ == "__main__":
+        return True
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    return file is not None and _is_file_of_users(file)
+
+
+def _is_file_of_users(file: str) -> bool:
+    return not is_ours(file) and not file.startswith(_installed())
+
+
+@functools.cache
+def _installed() -> tuple[str, ...]:
+    """Return the folders of Python and of installed packages."""
+    paths = sysconfig.get_paths()
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    return ("<frozen ", *(paths[name] + os.sep for name in names))

@@ -11,9 +11,9 @@ from seqtools.brief import brief
 from seqtools.engines.base import here
 from seqtools.engines.threads import Known
 from seqtools.indices import ENDLESS, Indices
+from seqtools.looking import drawing_apart
 from seqtools.prefetching.cursors import Follower
 from seqtools.prefetching.driver import Driver
-from seqtools.prefetching.hints import upstream
 from seqtools.prefetching.load import Load
 from seqtools.prefetching.options import Options
 from seqtools.prefetching.reading import Gathering, Reading
@@ -254,7 +254,7 @@ class _State:
         options, source = prefetch._options, prefetch._sequence  # noqa: SLF001 -- ours
         get = get_apart = getter(source)
         if options.seed is not None:
-            stages = [stage for stage in upstream(source) if stage._draws_apart]  # noqa: SLF001 -- ours
+            stages = drawing_apart(source)
             get = seeding.Seeded(getter(source), options.seed, stages, keep=True)
             get_apart = seeding.Seeded(getter(source), options.seed, stages, keep=False)
         mark = prefetch._mark  # noqa: SLF001 -- ours
