@@ -1,12 +1,11 @@
 """Sequences side by side, end to end, and in parts."""
 
-import operator
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, TypeVar
 
-from seqtools.checks import check_count, check_source
+from seqtools.checks import WHERE, as_index, check_count, check_source, is_bool
 from seqtools.indices import Indices, as_array, is_run
 from seqtools.sequence import LazySequence, Rearrangement, Slice
 from seqtools.sources import Source, assign, common_size, getter, read_many, read_row, size_of
@@ -235,7 +234,7 @@ def split(
 
 
 def _parts(n: int, edges: Any) -> tuple[tuple[int, int], ...]:
-    if hasattr(edges, "__index__") and not hasattr(edges, "__len__"):
+    if is_bool(edges) or (hasattr(edges, "__index__") and not hasattr(edges, "__len__")):
         count = check_count(edges, 0, "edges") + 1
         if n % count:
             message = f"{count - 1} cuts make {count} equal parts, but {n} items cannot be split so"
@@ -244,13 +243,13 @@ def _parts(n: int, edges: Any) -> tuple[tuple[int, int], ...]:
         return tuple((p * k, p * k + k) for p in range(count))
     given = list(edges)
     if given and all(hasattr(edge, "__len__") for edge in given):
-        pairs = [tuple(operator.index(position) for position in edge) for edge in given]
+        pairs = [tuple(as_index(place, "a part", WHERE) for place in edge) for edge in given]
         for pair in pairs:
             if len(pair) != 2 or not 0 <= pair[0] <= pair[1] <= n:  # noqa: PLR2004 -- a pair
                 message = f"a part is a (start, stop) with 0 <= start <= stop <= {n}, got {pair}"
                 raise ValueError(message)
         return tuple((start, stop) for start, stop in pairs)
-    cuts = [0, *(operator.index(edge) for edge in given), n]
+    cuts = [0, *(as_index(edge, "a cut", WHERE) for edge in given), n]
     if cuts != sorted(cuts):
         message = f"cuts must be in increasing order, from 0 to {n}, got {cuts[1:-1]}"
         raise ValueError(message)
