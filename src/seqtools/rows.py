@@ -6,8 +6,10 @@ in a loop: a column, a key, anything. Where such an object stands for rows, it i
 
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from typing import Any
 
 _BY_ROW = {list, tuple, range, str, bytes}
+_NO_DIMENSION = "it has no dimension to index"
 
 
 def why_not(source: object, name: str) -> str:  # noqa: PLR0911 -- one for each kind
@@ -17,8 +19,9 @@ def why_not(source: object, name: str) -> str:  # noqa: PLR0911 -- one for each 
         source: Anything.
         name: What it is called in the advice.
     """
-    if type(source) in _BY_ROW:
-        return ""
+    kind = type(source)
+    if kind in _BY_ROW or (kind.__name__ == "ndarray" and kind.__module__ == "numpy"):
+        return "" if getattr(source, "shape", True) else _NO_DIMENSION
     unordered = not_listed(source, name)
     if unordered:
         return unordered
@@ -31,11 +34,13 @@ def why_not(source: object, name: str) -> str:  # noqa: PLR0911 -- one for each 
         return f"use list({name}) or uniter({name})" if iterable else "it has no items"
     if not hasattr(source, "__len__"):
         return "it has no length: give its class a __len__"
-    return "it has no dimension to index" if getattr(source, "shape", None) == () else ""
+    return _NO_DIMENSION if getattr(source, "shape", None) == () else ""
 
 
 def not_listed(source: object, name: str) -> str:
     """Return what to do about `source`, over which a loop does not yield rows in order; or ''."""
+    if type(source) in _BY_ROW:
+        return ""
     if isinstance(source, Mapping):
         return f"use list({name}.values()) or list({name}.items()), or collate({name}) for rows"
     if isinstance(source, AbstractSet):
@@ -56,23 +61,6 @@ def of_table(table: object, name: str) -> str:
     return f"use the list of its rows, {rows}"
 
 
-def check(rows: object, what: str, name: str) -> None:
-    """Refuse `rows` that are not indexed by row.
-
-    Args:
-        rows: What a stage is going to index.
-        what: What it is to the user, such as `batch 3`.
-        name: What it is called in the advice.
-
-    Raises:
-        TypeError: If `rows[0]` would not be the first of them.
-    """
-    advice = why_not(rows, name)
-    if advice:
-        message = f"{what} must be a sequence of rows, got {type(rows).__name__}: {advice}"
-        raise TypeError(message)
-
-
 def check_listed(rows: object, what: str, name: str) -> None:
     """Refuse `rows` over which a loop does not yield rows.
 
@@ -83,3 +71,22 @@ def check_listed(rows: object, what: str, name: str) -> None:
     if advice:
         message = f"{what} must be values in order, got {type(rows).__name__}: {advice}"
         raise TypeError(message)
+
+
+def listed(arguments: Any) -> Any:
+    """Return `arguments`, an item that stands for those of a function, if they are in order.
+
+    Raises:
+        TypeError: If they have names, or are columns, or in no order.
+    """
+    if type(arguments) in _BY_ROW:
+        return arguments
+    if isinstance(arguments, Mapping):
+        advice = "use smap(lambda item: f(**item), sequence)"
+    else:
+        advice = not_listed(arguments, "item")
+    if advice:
+        kind = type(arguments).__name__
+        message = f"items of starmap() must be arguments in order, got {kind}: {advice}"
+        raise TypeError(message)
+    return arguments

@@ -6,7 +6,7 @@ from functools import partial
 from itertools import chain, islice, repeat
 from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar, overload
 
-from seqtools import fusing
+from seqtools import fusing, rows
 from seqtools.brief import brief, called
 from seqtools.errors import (
     EndOfSequence,
@@ -243,6 +243,7 @@ class LazySequence(Sequence[T]):
         if places.stop == ENDLESS:
             message = f"an endless slice of {self._describe()} cannot be assigned: give it a stop"
             raise TypeError(message)
+        rows.check_listed(value, f"what is assigned to {self._describe()}", "values")
         # All before the first is assigned, because they may be read from here; and no more
         # than it takes to see that there are too many, because they may have no end.
         values = list(islice(value, len(places) + 1))

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, TypeVar
 
+from seqtools import rows
 from seqtools.checks import WHERE, as_index, check_count, check_source, is_bool
 from seqtools.indices import Indices, as_array, is_run
 from seqtools.sequence import LazySequence, Rearrangement, Slice
@@ -42,6 +43,8 @@ class Collate(LazySequence[Any]):
                 message = f"an item has the keys {list(self._keys)}, got {list(value)}"
                 raise ValueError(message)
             value = [value[key] for key in self._keys]
+        else:
+            rows.check_listed(value, f"item {i}", "item")
         values = tuple(value)
         if len(values) != len(self._sequences):
             message = f"an item has {len(self._sequences)} parts, got {len(values)}"

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Container, MutableSequence, Sequence
 from typing import Any, Protocol, TypeGuard, TypeVar
 
+from seqtools import bulk
+from seqtools.bulk import checked
 from seqtools.errors import EndOfSequence
 from seqtools.indices import Indices, as_list
 
@@ -127,10 +129,13 @@ def read_many(source: Any, indices: Indices) -> Any:  # noqa: PLR0911 -- one for
     datasets of torch and Hugging Face, for what has it.
 
     Raises:
-        ValueError: If `__getitems__` returns fewer or more than was asked for.
+        NotByRow: If a stage returns something else than an item for each index.
     """
     if is_stage(source):
-        return source._get_many(indices)
+        items = source._get_many(indices)
+        if items.__class__ is list and len(items) == len(indices):
+            return items
+        return checked(items, len(indices), f"_get_many of {source._describe()}")
     if isinstance(source, list | tuple | range):
         if isinstance(indices, range) and indices.step == 1 and indices.stop <= len(source):
             items = source[indices.start : indices.stop]
@@ -141,14 +146,10 @@ def read_many(source: Any, indices: Indices) -> Any:  # noqa: PLR0911 -- one for
         if isinstance(indices, range) and indices.step > 0 and indices.stop <= len(source):
             return source[indices.start : indices.stop : indices.step]
         return _taken(source, numpy.asarray(indices, dtype=numpy.intp))
-    bulk = getattr(source, "__getitems__", None)
-    if bulk is None:
+    method = getattr(source, "__getitems__", None)
+    if method is None:
         return [source[j] for j in as_list(indices)]
-    items = bulk(list(as_list(indices)))
-    if len(items) != len(indices):
-        message = f"__getitems__ must return an item per index, got {len(items)} for {len(indices)}"
-        raise ValueError(message)
-    return items
+    return bulk.read(source, method, list(as_list(indices)))
 
 
 def _taken(array: Any, js: Any) -> Any:
