@@ -22,23 +22,10 @@ def check_source(source: object, name: str = "sequence") -> None:
     """
     if isinstance(source, _PLAIN) or is_stage(source):
         return
-    advice = rows.why_not(source, name) or _narrowed(source, name)
+    advice = rows.why_not(source, name)
     if advice:
         message = f"{name} must be a sequence, got {type(source).__name__}: {advice}"
         raise TypeError(message)
-
-
-def _narrowed(source: object, name: str) -> str:
-    """Return what to do about a column whose items do not tell of which dtype they are; or ''.
-
-    An item of a polars column of float32 is a `float`, of which numpy makes float64.
-    """
-    if type(source).__module__.partition(".")[0] != "polars":
-        return ""
-    dtype = str(getattr(source, "dtype", ""))
-    if not dtype.startswith(("Int", "UInt", "Float")) or dtype in {"Int64", "Float64"}:
-        return ""
-    return f"its items would lose their type, {dtype}: use {name}.to_numpy()"
 
 
 def check_integers(indexes: object, name: str, advice: str = WHERE) -> None:
@@ -118,10 +105,9 @@ def check_iterable(value: object, name: str) -> None:
     Raises:
         TypeError: If there is no iterator over `value`, or it is a table.
     """
-    if rows.is_table(value):
-        message = (
-            f"{name} must yield rows, got {type(value).__name__}: {rows.of_table(value, name)}"
-        )
+    advice = rows.of_table(value, name) if rows.is_table(value) else rows.widened(value, name)
+    if advice:
+        message = f"{name} must yield rows, got {type(value).__name__}: {advice}"
         raise TypeError(message)
     if not isinstance(value, Iterable) and not hasattr(value, "__getitem__"):
         message = f"{name} must be something to iterate over, got {brief(value)}"

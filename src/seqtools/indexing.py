@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any, TypeVar
 
+from seqtools import rows
 from seqtools.checks import WHERE, as_index, check_count, check_integers, check_source
 from seqtools.errors import EndOfSequence
 from seqtools.indices import (
@@ -126,7 +127,8 @@ def gather(sequence: Source[T], indexes: Source[int]) -> LazySequence[T]:
         ['f', 'a', 'e', 'a']
     """
     check_source(sequence)
-    check_source(indexes, "indexes")
+    if not rows.widened(indexes, "indexes"):  # whose items are used as integers only
+        check_source(indexes, "indexes")
     check_integers(indexes, "indexes")
     result = Gather[T](sequence, indexes)
     if isinstance(indexes, range) and indexes:

@@ -34,7 +34,20 @@ def why_not(source: object, name: str) -> str:  # noqa: PLR0911 -- one for each 
         return f"use list({name}) or uniter({name})" if iterable else "it has no items"
     if not hasattr(source, "__len__"):
         return "it has no length: give its class a __len__"
-    return _NO_DIMENSION if getattr(source, "shape", None) == () else ""
+    return _NO_DIMENSION if getattr(source, "shape", None) == () else widened(source, name)
+
+
+def widened(source: object, name: str) -> str:
+    """Return what to do about a column whose items do not tell of which dtype they are; or ''.
+
+    An item of a polars column of float32 is a `float`, of which numpy makes float64.
+    """
+    if type(source).__module__.partition(".")[0] != "polars":
+        return ""
+    dtype = str(getattr(source, "dtype", ""))
+    if not dtype.startswith(("Int", "UInt", "Float")) or dtype in {"Int64", "Float64"}:
+        return ""
+    return f"its items would lose their type, {dtype}: use {name}.to_numpy()"
 
 
 def not_listed(source: object, name: str) -> str:
@@ -50,7 +63,7 @@ def not_listed(source: object, name: str) -> str:
 
 def is_table(source: object) -> bool:
     """Return whether `source` has columns: with pandas, polars and Arrow, `source[0]` is one."""
-    return hasattr(source, "columns") and hasattr(source, "shape")
+    return hasattr(source, "shape") and hasattr(source, "columns")
 
 
 def of_table(table: object, name: str) -> str:
