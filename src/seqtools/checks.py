@@ -2,11 +2,20 @@
 
 import operator
 import sys
+import warnings
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from seqtools import rows
 from seqtools.brief import brief
-from seqtools.sources import is_stage
+from seqtools.errors import creation_site
+from seqtools.sources import is_stage, nesting
+
+_CALLS = 10
+"""Calls within each other that reading one stage takes at most, and some to spare. A cache takes
+six; eight stages of `smap` take two."""
+
+_told: dict[Any, Any] = {}  # what `warnings` needs to warn once of a line
 
 _PLAIN = (list, tuple, range, str, bytes)
 
@@ -20,12 +29,27 @@ def check_source(source: object, name: str = "sequence") -> None:
     Raises:
         TypeError: If `source` cannot be indexed from 0 to its length.
     """
-    if isinstance(source, _PLAIN) or is_stage(source):
+    if isinstance(source, _PLAIN):
+        return
+    if is_stage(source):
+        _check_nesting(source)
         return
     advice = rows.why_not(source, name)
     if advice:
         message = f"{name} must be a sequence, got {type(source).__name__}: {advice}"
         raise TypeError(message)
+
+
+def _check_nesting(source: object) -> None:
+    """Warn of more stages within each other than are certain to be read."""
+    most = sys.getrecursionlimit() // _CALLS
+    if nesting(source) >= most:
+        message = (
+            f"more than {most} stages are nested, and reading them may come to Python's limit of "
+            f"recursion, {sys.getrecursionlimit()}: put a loop into one function, or lists of "
+            f"sequences into one stage; or raise it by sys.setrecursionlimit()"
+        )
+        warnings.warn_explicit(message, RuntimeWarning, *creation_site(), registry=_told)
 
 
 def check_integers(indexes: object, name: str, advice: str = WHERE) -> None:

@@ -8,7 +8,7 @@ from seqtools.checks import check_function, check_source
 from seqtools.indices import Indices, as_list
 from seqtools.rows import listed
 from seqtools.sequence import LazySequence
-from seqtools.sources import Source, common_size, getter, read_many, read_row
+from seqtools.sources import Source, common_size, getter, read_many, read_row, size_of
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ class Smap(LazySequence[T]):
         self._sequences = sequences
 
     def _size(self) -> int | None:
-        return common_size(self._sequences)
+        return size_of(self._sequences[0])
 
     def _link(self) -> fusing.Link | None:
         return fusing.APPLIED, self._f, self._sequences[0]
@@ -62,6 +62,9 @@ class SmapMany(Smap[T]):
     def __init__(self, f: Callable[..., T], *sequences: Any) -> None:
         super().__init__(f, *sequences)
         self._getters = [getter(sequence) for sequence in sequences]
+
+    def _size(self) -> int | None:
+        return common_size(self._sequences)
 
     def _link(self) -> None:
         return None

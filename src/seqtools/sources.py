@@ -44,6 +44,22 @@ def any_upstream(source: Any, flag: str) -> bool:
     return False
 
 
+def nesting(source: Any) -> int:
+    """Return how many stages `source` is read through at most, itself included."""
+    left = [source] if is_stage(source) else []
+    while left:
+        stage = left[-1]
+        if not stage._nested:
+            sources = [each for each in stage._sources() if is_stage(each)]
+            unknown = [each for each in sources if not each._nested]
+            if unknown:
+                left.extend(unknown)
+                continue
+            stage._nested = 1 + max((each._nested for each in sources), default=0)
+        left.pop()
+    return source._nested if is_stage(source) else 0
+
+
 def size_of(source: Any) -> int | None:
     """Return the length of `source`, `None` if it is endless or not known."""
     return source._length() if is_stage(source) else len(source)
