@@ -251,7 +251,12 @@ def _padded(items: Any, pad: Any, missing: int) -> Any:
     numpy = sys.modules.get("numpy")
     if numpy is None or not isinstance(items, numpy.ndarray):
         return [*items, *[pad] * missing]
-    if not numpy.can_cast(numpy.min_scalar_type(pad), items.dtype, "same_kind"):
+    of = numpy.min_scalar_type(pad)
+    if (of.kind == "b") != (items.dtype.kind == "b") or not numpy.can_cast(
+        of, items.dtype, "same_kind"
+    ):
         return [*items, *[pad] * missing]
     filling = numpy.full_like(items, pad, shape=(missing, *items.shape[1:]))
+    if items.dtype.kind in "US" and not (filling == pad).all():  # it was cut
+        return [*items, *[pad] * missing]
     return numpy.concatenate([items, filling])

@@ -50,7 +50,10 @@ def nesting(source: Any) -> int:
     while left:
         stage = left[-1]
         if not stage._nested:
-            sources = [each for each in stage._sources() if is_stage(each)]
+            try:
+                sources = [each for each in stage._sources() if is_stage(each)]
+            except Exception:  # noqa: BLE001 -- a stage of the user's
+                sources = []
             unknown = [each for each in sources if not each._nested]
             if unknown:
                 left.extend(unknown)

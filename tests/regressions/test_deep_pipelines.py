@@ -5,6 +5,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -187,6 +188,18 @@ def test_a_higher_limit_of_recursion_allows_more() -> None:
         assert list(deepest) == [4, 5, 6, 7]
     finally:
         sys.setrecursionlimit(before)
+
+
+@pytest.mark.filterwarnings("ignore:more than 100 stages are nested")
+def test_a_start_hook_can_raise_it_for_workers() -> None:
+    made: Any = [0, 1]
+    for _ in range(300):
+        made = st.add_cache(made)
+    with st.prefetch(made, 1, "process") as ready, pytest.raises(st.EvaluationError, match="recur"):
+        list(ready)
+    hook = partial(sys.setrecursionlimit, 5000)
+    with st.prefetch(made, 1, "process", start_hook=hook) as ready:
+        assert list(ready) == [0, 1]
 
 
 def test_pickling_goes_as_deep_as_can_be() -> None:
