@@ -4,7 +4,8 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from seqtools import errors, seeding
+from seqtools import errors, rows, seeding
+from seqtools.bulk import BulkReadWarning, NotByRow
 from seqtools.checks import check_count, check_function, check_source
 from seqtools.errors import EndOfSequence
 from seqtools.indices import Indices, as_list, quotients, spans
@@ -54,6 +55,8 @@ class Batch(LazySequence[Any]):
         if not (self._singly or (errors.singly and seeding.token() is None)):
             try:
                 return read_many(self._sequence, span)
+            except (BulkReadWarning, NotByRow):  # which are about no item
+                raise
             except Exception as error:  # noqa: BLE001 -- user code may raise anything
                 # Read again singly, so that the error is that of one item, and has its index.
                 # This is the one place where an item is evaluated twice. If the same object
@@ -75,6 +78,7 @@ class Batch(LazySequence[Any]):
         return items
 
     def _set(self, i: int, value: Any) -> None:
+        rows.check_listed(value, f"batch {i}", "batch")
         span, values = self._span(i), list(value)
         if len(values) == self._k and self._pad is not None:
             values = values[: len(span)]  # what stands in for missing items has no source
@@ -111,7 +115,9 @@ def batch(
     read by one call where `sequence` can do that: arrays by one index, datasets that
     have `__getitems__` by one call of it, also through `smap`, slices, `gather` and
     `concatenate`; `collate_fn` is given what that returns. If it fails, the items are
-    read again one by one to find the one that fails. Assigning a batch assigns its
+    read again one by one to find the one that fails. If none fails then, or if what
+    `__getitems__` returns is no list with an item for each index, a `RuntimeWarning`
+    says so, and the dataset is read one by one from then on. Assigning a batch assigns its
     items; what is assigned in place of padding is dropped.
 
     Args:
@@ -142,12 +148,13 @@ def batch(
 class Unbatch(LazySequence[T]):
     """Items of batches one by one."""
 
-    __slots__ = ("_batch_size", "_last_batch_size", "_n", "_read", "_sequence")
+    __slots__ = ("_batch_size", "_kind", "_last_batch_size", "_n", "_read", "_sequence")
 
     def __init__(self, sequence: Any, batch_size: int, last_batch_size: int | None) -> None:
         self._sequence = sequence
         self._batch_size, self._last_batch_size = batch_size, last_batch_size
         self._read = getter(sequence)
+        self._kind: type = list  # a class of batches that are indexed by row
         self._n: int | None = None  # length of the source, known when that of this stage is
 
     def _size(self) -> int | None:
@@ -166,6 +173,12 @@ class Unbatch(LazySequence[T]):
     def _checked(self, b: int) -> Any:
         self._length()
         items = self._read(b)
+        if items.__class__ is not self._kind:
+            advice = rows.why_not(items, "batch")
+            if advice:
+                message = f"batch {b} must be indexed by row, got {type(items).__name__}: {advice}"
+                raise TypeError(message)
+            self._kind = items.__class__
         if len(items) != self._expected(b):
             message = f"batch {b} should have {self._expected(b)} items, got {len(items)}"
             raise ValueError(message)
@@ -223,7 +236,8 @@ def unbatch(
         ValueError: If `batch_size` is less than 1, or `last_batch_size` is not from 1
             to `batch_size`. A batch of another size is an `EvaluationError` when it
             is read.
-        TypeError: If `sequence` is not a sequence.
+        TypeError: If `sequence` is not a sequence. A batch that is not indexed by row, such
+            as a table or a dict of columns, is an `EvaluationError` when it is read.
 
     Example:
         >>> list(unbatch([[1, 2], [3, 4], [5]], 2, 1))
@@ -243,7 +257,12 @@ def _padded(items: Any, pad: Any, missing: int) -> Any:
     numpy = sys.modules.get("numpy")
     if numpy is None or not isinstance(items, numpy.ndarray):
         return [*items, *[pad] * missing]
-    if not numpy.can_cast(numpy.min_scalar_type(pad), items.dtype, "same_kind"):
+    of = numpy.min_scalar_type(pad)
+    if (of.kind == "b") != (items.dtype.kind == "b") or not numpy.can_cast(
+        of, items.dtype, "same_kind"
+    ):
         return [*items, *[pad] * missing]
     filling = numpy.full_like(items, pad, shape=(missing, *items.shape[1:]))
+    if items.dtype.kind in "US" and not (filling == pad).all():  # it was cut
+        return [*items, *[pad] * missing]
     return numpy.concatenate([items, filling])

@@ -1,13 +1,26 @@
 """Bad arguments are refused at once, with what was given and what to do."""
 
 import operator
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from collections.abc import Set as AbstractSet
+import sys
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+from seqtools import rows
 from seqtools.brief import brief
-from seqtools.sources import is_stage
+from seqtools.errors import creation_site
+from seqtools.sources import is_stage, nesting
+
+_CALLS = 10
+"""Calls within each other that reading one stage takes at most, and some to spare. A cache takes
+six; eight stages of `smap` take two."""
+
+_told: dict[Any, Any] = {}  # what `warnings` needs to warn once of a line
 
 _PLAIN = (list, tuple, range, str, bytes)
+
+WHERE = "use numpy.flatnonzero(mask)"
+"""What to write instead of a boolean for each item, where the indexes of some are needed."""
 
 
 def check_source(source: object, name: str = "sequence") -> None:
@@ -16,60 +29,87 @@ def check_source(source: object, name: str = "sequence") -> None:
     Raises:
         TypeError: If `source` cannot be indexed from 0 to its length.
     """
-    if isinstance(source, _PLAIN) or is_stage(source):
+    if isinstance(source, _PLAIN):
         return
-    kind = type(source).__name__
-    advice = ""
-    if isinstance(source, Mapping):
-        advice = f"use list({name}.values()) or list({name}.items())"
-    elif isinstance(source, AbstractSet):
-        advice = f"use sorted({name}) or list({name})"
-    elif isinstance(source, Iterator):
-        advice = f"use list({name}), or uniter({name}) to read it as it comes"
-    elif hasattr(source, "columns") and hasattr(source, "shape"):
-        # pandas, polars and Arrow alike: table[0] is a column there, or nothing
-        rows = f"smap({name}.iloc.__getitem__, range(len({name})))"
-        advice = (
-            f"use {rows}"
-            if hasattr(source, "iloc")
-            else f"use the list of its rows, {_rows(source, name)}"
+    if is_stage(source):
+        _check_nesting(source)
+        return
+    advice = rows.why_not(source, name)
+    if advice:
+        message = f"{name} must be a sequence, got {type(source).__name__}: {advice}"
+        raise TypeError(message)
+
+
+def _check_nesting(source: object) -> None:
+    """Warn of more stages within each other than are certain to be read."""
+    most = sys.getrecursionlimit() // _CALLS
+    if nesting(source) >= most:
+        message = (
+            f"more than {most} stages are nested, and reading them may come to Python's limit of "
+            f"recursion, {sys.getrecursionlimit()}: put a loop into one function, or lists of "
+            f"sequences into one stage; or raise it by sys.setrecursionlimit()"
         )
-    elif hasattr(source, "iloc"):
-        advice = f"it is indexed by label: use {name}.to_numpy()"
-    elif not hasattr(source, "__getitem__"):
-        iterable = isinstance(source, Iterable)
-        advice = f"use list({name}) or uniter({name})" if iterable else "it has no items"
-    elif not hasattr(source, "__len__"):
-        advice = "it has no length: give its class a __len__"
-    elif getattr(source, "shape", None) == ():
-        advice = "it has no dimension to index"
-    else:
-        return
-    message = f"{name} must be a sequence, got {kind}: {advice}"
-    raise TypeError(message)
+        warnings.warn_explicit(message, RuntimeWarning, *creation_site(), registry=_told)
 
 
-def _rows(source: object, name: str) -> str:
-    return f"{name}.rows()" if hasattr(source, "rows") else f"{name}.to_pylist()"
+def check_integers(indexes: object, name: str, advice: str = WHERE) -> None:
+    """Refuse an array of something else than integers, and booleans in a list.
 
+    Of a list, only the first item is looked at: see `as_index` for the others.
 
-def check_integers(array: object, name: str) -> None:
-    """Refuse an array of something else than integers; a list is not looked into.
+    Args:
+        indexes: What was given.
+        name: What it is called in the message.
+        advice: What to do with booleans.
 
     Raises:
         TypeError: If that is its type, or it has several dimensions.
     """
-    shape: tuple[int, ...] = getattr(array, "shape", (0,))
+    shape: tuple[int, ...] = getattr(indexes, "shape", (0,))
     if len(shape) != 1:
         message = f"{name} must have one dimension, got an array of shape {tuple(shape)}"
         raise TypeError(message)
-    dtype = getattr(array, "dtype", None)
-    mask = str(dtype).endswith("bool")
+    dtype = getattr(indexes, "dtype", None)
+    mask = "bool" in str(dtype).lower()
     # an empty array is one of floats unless something else was asked for
     if mask or (getattr(dtype, "kind", "i") not in "iuO" and shape[0]):
-        advice = ": use numpy.flatnonzero(mask)" if mask else ""
-        message = f"{name} must be integers, got an array of {dtype}{advice}"
+        what_to_do = f": {advice}" if mask else ""
+        message = f"{name} must be integers, got an array of {dtype}{what_to_do}"
         raise TypeError(message)
+    plain = isinstance(indexes, list | tuple) or str(dtype) == "object"
+    if plain and len(indexes) and is_bool(indexes[0]):  # type: ignore[arg-type, index]
+        message = f"{name} must be integers, got booleans: {advice}"
+        raise TypeError(message)
+
+
+def is_bool(value: object) -> bool:
+    """Return whether `value` is a boolean, of Python or of numpy."""
+    if isinstance(value, bool):
+        return True
+    numpy = sys.modules.get("numpy")  # who has one of numpy has imported it
+    return numpy is not None and isinstance(value, numpy.bool_)
+
+
+def as_index(value: object, name: str, advice: str = "") -> int:
+    """Return `value` as an `int`; a boolean is refused, because it is meant for a choice.
+
+    Args:
+        value: What was given.
+        name: What it is, such as `indexes[3]`.
+        advice: What to do if it is a boolean.
+
+    Raises:
+        TypeError: If `value` is a boolean, or no integer.
+    """
+    if is_bool(value):
+        advice = advice and f": {advice}"
+        message = f"{name} must be an integer, got {bool(value)}{advice}"
+        raise TypeError(message)
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        message = f"{name} must be an integer, got {brief(value)}"
+        raise TypeError(message) from None
 
 
 def check_function(f: object, name: str) -> None:
@@ -84,11 +124,15 @@ def check_function(f: object, name: str) -> None:
 
 
 def check_iterable(value: object, name: str) -> None:
-    """Refuse what cannot be iterated.
+    """Refuse what cannot be iterated, and a table, over which a loop yields columns.
 
     Raises:
-        TypeError: If there is no iterator over `value`.
+        TypeError: If there is no iterator over `value`, or it is a table.
     """
+    advice = rows.of_table(value, name) if rows.is_table(value) else rows.widened(value, name)
+    if advice:
+        message = f"{name} must yield rows, got {type(value).__name__}: {advice}"
+        raise TypeError(message)
     if not isinstance(value, Iterable) and not hasattr(value, "__getitem__"):
         message = f"{name} must be something to iterate over, got {brief(value)}"
         raise TypeError(message)
@@ -110,14 +154,10 @@ def check_count(value: object, least: int, name: str) -> int:
     """Return `value` as an `int` that is at least `least`.
 
     Raises:
-        TypeError: If `value` is not an integer.
+        TypeError: If `value` is not an integer, or is a boolean.
         ValueError: If it is less.
     """
-    try:
-        n = operator.index(value)  # type: ignore[arg-type]
-    except TypeError:
-        message = f"{name} must be an integer, got {brief(value)}"
-        raise TypeError(message) from None
+    n = as_index(value, name)
     if n < least:
         message = f"{name} must be at least {least}, got {n}"
         raise ValueError(message)

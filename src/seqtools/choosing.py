@@ -1,15 +1,16 @@
 """Items taken from one of several sequences, depending on a value."""
 
-import operator
 from typing import Any, TypeVar
 
-from seqtools.checks import check_source
+from seqtools.checks import as_index, check_integers, check_source
 from seqtools.errors import EndOfSequence
 from seqtools.indices import Indices
 from seqtools.sequence import LazySequence
 from seqtools.sources import Source, assign, check_end, common_size, getter
 
 T = TypeVar("T")
+
+_SWITCH = "use switch(mask, x, y), which takes x where the mask is true"
 
 
 class Case(LazySequence[T]):
@@ -27,10 +28,11 @@ class Case(LazySequence[T]):
         return common_size(self._sources())
 
     def _choice(self, i: int) -> int:
-        given = self._select(i)
-        k = operator.index(given)
+        k = self._select(i)
+        if k.__class__ is not int:
+            k = as_index(k, f"selector[{i}]", _SWITCH)
         if not 0 <= k < len(self._values):
-            message = f"selector[{i}] must be from 0 to {len(self._values) - 1}, got {given}"
+            message = f"selector[{i}] must be from 0 to {len(self._values) - 1}, got {k}"
             raise IndexError(message)
         return k
 
@@ -84,8 +86,9 @@ def case(selector: Source[int], *values: Source[T]) -> LazySequence[T]:
 
     Raises:
         ValueError: If lengths differ.
-        TypeError: If there are no values, or something is not a sequence. A number
-            out of range is an `EvaluationError` when its item is read.
+        TypeError: If there are no values, something is not a sequence, or `selector`
+            begins with a boolean: see `switch`. Another one, or a number out of
+            range, is an `EvaluationError` when its item is read.
 
     Example:
         >>> list(case([0, 1, 1], "abc", "xyz"))
@@ -95,6 +98,7 @@ def case(selector: Source[int], *values: Source[T]) -> LazySequence[T]:
         message = "case() needs at least one sequence to choose from"
         raise TypeError(message)
     check_source(selector, "selector")
+    check_integers(selector, "selector", _SWITCH)
     for value in values:
         check_source(value, "values")
     return _measured(Case[T](selector, *values))

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, NoReturn, TypeAlias
 
-from seqtools import buffers
+from seqtools import buffers, promoting
+from seqtools.checks import check_source
 from seqtools.sources import Source
 
 _Kind: TypeAlias = Callable[[Sequence[Any], str], Any]
@@ -18,7 +19,9 @@ def collate_arrays(items: Source[Any]) -> Any:
 
     The result is made like the first item. Where that has a number or an array, the
     result has what `numpy.stack` makes of those of all items; where it has a tensor of
-    torch, what `torch.stack` makes. Tuples, named tuples, lists, dicts and dataclasses
+    torch, what `torch.stack` makes. No value changes by that: where numpy would round an
+    integer, make a number of a boolean or a text of a number, or move a date, it is an
+    error that names the item. Tuples, named tuples, lists, dicts and dataclasses
     are kept, with what lies at each of their places put together. What is none of
     these, such as a string or `None`, is put in a list.
 
@@ -28,12 +31,16 @@ def collate_arrays(items: Source[Any]) -> Any:
 
     Args:
         items: At least one, with the same keys, lengths and shapes in all of them; numbers
-            and arrays may differ in dtype, as `numpy.result_type` says. An array stands
-            for its rows.
+            and arrays may differ in dtype, if that which `numpy.result_type` finds holds
+            all values exactly: float32 and float64, strings of several widths, integers of
+            up to 53 bits and floats. An `int` is int64, or else uint64; a `float` is
+            float64. An array stands for its rows.
 
     Raises:
-        ValueError: If there are no items, or they differ in shape, length or keys.
-        TypeError: If they differ in type, or their dtypes have none in common.
+        ValueError: If there are no items, or they differ in shape, length or keys, or a
+            value would not stay what it is.
+        TypeError: If they differ in type, or their dtypes have none in common that keeps
+            their values, or `items` is not indexed by row.
 
     Example:
         >>> import numpy as np
@@ -48,6 +55,7 @@ def collate_arrays(items: Source[Any]) -> Any:
             return _copied_array(items)
         if kind is _tensors:
             return _copied_tensor(items)
+        check_source(items, "items")
         items = [items[k] for k in range(len(items))]
     if not items:
         raise ValueError("collate_arrays() needs at least one item, got none")
@@ -60,6 +68,8 @@ def _collate(items: Sequence[Any], place: str) -> Any:
     kind = kinds.pop()
     if kinds:
         _refuse(items, place, "is of type", _name, lambda item: _kind(type(item)))
+    if kind is _numbers:
+        return promoting.numbers(items, place, classes)
     if len(classes) > 1 and kind in {_tuples, _dataclasses}:
         _refuse(items, place, "is of type", _name, type)
     return kind(items, place)
@@ -110,10 +120,8 @@ def _refuse(
 # What is no array
 
 
-def _numbers(items: Sequence[Any], _: str) -> Any:
-    import numpy as np
-
-    return np.asarray(items)
+def _numbers(items: Sequence[Any], place: str) -> Any:
+    return promoting.numbers(items, place, set(map(type, items)))
 
 
 def _others(items: Sequence[Any], _: str) -> list[Any]:
@@ -167,7 +175,7 @@ def _arrays(items: Sequence[Any], place: str) -> Any:
     shape = items[0].shape
     if len({item.shape for item in items}) > 1:
         _refuse(items, place, "has shape", lambda item: item.shape)
-    dtype = _common_dtype(items, place)
+    dtype = promoting.common(items, place)
     if dtype.hasobject or not _plain(items):
         masked = any(isinstance(item, np.ma.MaskedArray) for item in items)
         return np.ma.stack(items) if masked else np.stack(items)
@@ -184,19 +192,6 @@ def _plain(arrays: Sequence[Any]) -> bool:
     import numpy as np
 
     return set(map(type, arrays)) <= {np.ndarray, np.memmap}
-
-
-def _common_dtype(items: Sequence[Any], place: str) -> Any:
-    import numpy as np
-
-    dtypes = {item.dtype for item in items}
-    try:
-        return np.result_type(*dtypes)
-    except TypeError as error:
-        given = ", ".join(map(str, dtypes))
-        place = place and f" at {place}"
-        message = f"items{place} have no dtype in common, got arrays of {given}"
-        raise TypeError(message) from error
 
 
 def _copied_array(rows: Any) -> Any:
@@ -226,7 +221,11 @@ def _tensors(items: Sequence[Any], place: str) -> Any:
 
     if len({item.shape for item in items}) > 1:
         _refuse(items, place, "has shape", lambda item: tuple(item.shape))
-    if not all(_writes_out(item) for item in items) or len({item.dtype for item in items}) > 1:
+    dtypes = {item.dtype for item in items}
+    if len({(d.is_floating_point or d.is_complex, d == torch.bool) for d in dtypes}) > 1:
+        # torch makes float32 of int64 and float32, and an integer of a boolean
+        _refuse(items, place, "has dtype", lambda item: item.dtype)
+    if not all(_writes_out(item) for item in items) or len(dtypes) > 1:
         return torch.stack(items)
     first = items[0]
     return torch.stack(items, out=_tensor((len(items), *first.shape), first.dtype))

@@ -25,14 +25,19 @@ from functools import cache
 from types import TracebackType
 from typing import Any, TypeAlias
 
+from seqtools import rows
+
 FILE = "<fused by seqtools>"
 """What stands for a file name in the frames of compiled functions."""
 
 _MOST = 8
 """Stages in one function, so that there are few functions to compile. Arbitrary."""
 
-APPLIED, UNPACKED, PLACED = "{}(", "{}(*", "("
+APPLIED, UNPACKED, PLACED = "{}(", "{}(*(listed(v) if (v := (", "("
 """A function of the item; of the parts of the item; the item at another index."""
+
+_ENDS = {APPLIED: ")", UNPACKED: ")).__class__ is not tuple else v))", PLACED: ")"}
+"""What stands behind the item, by what stands before it."""
 
 _READER = """\
 def make({names}):
@@ -49,9 +54,9 @@ def make({names}):
         i = 0
         try:
             for i in walk.positions:
-                yield (
+                yield {begin}(
                     {item}
-                )
+                ){end}
             walk.step = None
         except GeneratorExit:
             raise
@@ -125,9 +130,14 @@ def _compiled(
         if form == PLACED:
             i = f"{name}[{i}]"
     item = [form.format(name) for name, form in zip(names, forms, strict=True)]
-    item += [f"source({i})" if called else f"source[{i}]", ")" * len(forms)]
-    text = template.format(names=", ".join(["source", *names]), item="\n".join(item))
-    made: dict[str, Any] = {}
+    ends = "".join(_ENDS[form] for form in reversed(forms))
+    item += [f"source({i})" if called else f"source[{i}]", ends]
+    # a generator that waits must not keep the arguments of the item that it has given
+    begin, end = ("(", ", v := None)[0]") if UNPACKED in forms else ("", "")
+    text = template.format(
+        names=", ".join(["source", *names]), item="\n".join(item), begin=begin, end=end
+    )
+    made: dict[str, Any] = {"listed": rows.listed}
     exec(compile(text, FILE, "exec"), made)  # noqa: S102 -- the text stands above
     return made["make"]  # type: ignore[no-any-return]
 

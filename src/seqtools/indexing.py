@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any, TypeVar
 
-from seqtools.checks import check_count, check_integers, check_source
+from seqtools import rows
+from seqtools.checks import WHERE, as_index, check_count, check_integers, check_source
 from seqtools.errors import EndOfSequence
 from seqtools.indices import (
     ENDLESS,
@@ -42,13 +43,20 @@ class Gather(Rearrangement[T]):
         return size_of(self._indexes)
 
     def _get(self, i: int) -> T:
-        j = operator.index(self._index_at(i))
+        given = j = self._index_at(i)
+        if given.__class__ is not int:
+            try:
+                j = operator.index(given) if given.__class__ is not bool else None
+            except TypeError:
+                j = None
+            if j is None:
+                j = as_index(given, f"indexes[{i}]", WHERE)  # which says what is wrong
         if not 0 <= j < self._below:
             j = self._found(i, j)
         return self._getters[0](j)  # type: ignore[no-any-return]
 
     def _locate(self, i: int) -> tuple[int, int]:
-        return 0, self._found(i, operator.index(self._index_at(i)))
+        return 0, self._found(i, as_index(self._index_at(i), f"indexes[{i}]", WHERE))
 
     def _found(self, i: int, given: int) -> int:
         """Return index number `i`, which is `given`, counted from 0."""
@@ -104,11 +112,13 @@ def gather(sequence: Source[T], indexes: Source[int]) -> LazySequence[T]:
     Args:
         sequence: Where items are taken from.
         indexes: Integers, negative ones count from the end: a list, a range, an
-            array, or a lazy sequence, of which one is read when an item is read.
+            array, or a lazy sequence, of which one is read when an item is read. For
+            the items that a mask of booleans chooses, `numpy.flatnonzero(mask)`.
 
     Raises:
         TypeError: If either is not a sequence, or `indexes` is an array of something
-            else than integers, or of several dimensions.
+            else than integers, or of several dimensions, or begins with a boolean. A
+            boolean further on is an `EvaluationError` when it is read.
         IndexError: If `indexes` is a range that leaves the sequence; an index out of
             range elsewhere is an `EvaluationError` when it is read.
 
@@ -117,7 +127,8 @@ def gather(sequence: Source[T], indexes: Source[int]) -> LazySequence[T]:
         ['f', 'a', 'e', 'a']
     """
     check_source(sequence)
-    check_source(indexes, "indexes")
+    if not rows.widened(indexes, "indexes"):  # whose items are used as integers only
+        check_source(indexes, "indexes")
     check_integers(indexes, "indexes")
     result = Gather[T](sequence, indexes)
     if isinstance(indexes, range) and indexes:
@@ -285,6 +296,12 @@ def _integers(given: Any) -> Any:
 
     if getattr(getattr(given, "dtype", None), "kind", "") in ("i", "u"):
         return as_array(given)
+    classes = set(map(type, given))
+    if bool in classes:
+        message = f"indexes must be integers, got booleans: {WHERE}"
+        raise TypeError(message)
+    if classes == {int}:
+        return np.array(given, np.int64)
     return np.fromiter(map(operator.index, given), np.int64, len(given))
 
 

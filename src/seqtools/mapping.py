@@ -6,8 +6,9 @@ from typing import Any, TypeVar
 from seqtools import fusing
 from seqtools.checks import check_function, check_source
 from seqtools.indices import Indices, as_list
+from seqtools.rows import listed
 from seqtools.sequence import LazySequence
-from seqtools.sources import Source, common_size, getter, read_many, read_row
+from seqtools.sources import Source, common_size, getter, read_many, read_row, size_of
 
 T = TypeVar("T")
 
@@ -22,7 +23,7 @@ class Smap(LazySequence[T]):
         self._sequences = sequences
 
     def _size(self) -> int | None:
-        return common_size(self._sequences)
+        return size_of(self._sequences[0])
 
     def _link(self) -> fusing.Link | None:
         return fusing.APPLIED, self._f, self._sequences[0]
@@ -62,6 +63,9 @@ class SmapMany(Smap[T]):
         super().__init__(f, *sequences)
         self._getters = [getter(sequence) for sequence in sequences]
 
+    def _size(self) -> int | None:
+        return common_size(self._sequences)
+
     def _link(self) -> None:
         return None
 
@@ -84,7 +88,10 @@ class Starmap(Smap[T]):
 
     def _results(self, indices: Indices) -> list[T]:
         f = self._f
-        return [f(*arguments) for arguments in read_many(self._sequences[0], indices)]
+        return [
+            f(*(item if item.__class__ is tuple else listed(item)))
+            for item in read_many(self._sequences[0], indices)
+        ]
 
 
 def smap(f: Callable[..., T], *sequences: Source[Any]) -> LazySequence[T]:
@@ -125,7 +132,8 @@ def starmap(f: Callable[..., T], sequence: Source[Any]) -> LazySequence[T]:
         sequence: Tuples, or other iterables of arguments.
 
     Raises:
-        TypeError: If `f` cannot be called, or `sequence` is not a sequence.
+        TypeError: If `f` cannot be called, or `sequence` is not a sequence. An item that is
+            a dict, a set or a table is an `EvaluationError` when it is read.
 
     Example:
         >>> list(starmap(pow, [(2, 5), (3, 2), (10, 3)]))

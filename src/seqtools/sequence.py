@@ -6,7 +6,7 @@ from functools import partial
 from itertools import chain, islice, repeat
 from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar, overload
 
-from seqtools import fusing
+from seqtools import fusing, rows
 from seqtools.brief import brief, called
 from seqtools.errors import (
     EndOfSequence,
@@ -17,13 +17,19 @@ from seqtools.errors import (
     reraise,
 )
 from seqtools.indices import ENDLESS, Indices, TooManyIndices, as_list, concatenated, within
-from seqtools.sources import any_upstream, assign, getter, is_stage, read_many
+from seqtools.looking import upstream
+from seqtools.sources import any_upstream, assign, getter, is_stage, nesting, read_many
 
 T = TypeVar("T")
 R = TypeVar("R")
 P = ParamSpec("P")
 
-_UNREAD = -1
+UNREAD = -1
+"""The size of a stage that was not asked for it."""
+
+_STRIDE = 30
+"""Stages that are pickled within each other. Arbitrary: each takes four calls of up to 1,000."""
+
 _MOST_CURSORS = 64
 """Cursors for one reader. Arbitrary; ways that double at every stage would be too many."""
 
@@ -56,6 +62,7 @@ class LazySequence(Sequence[T]):
         "_bound",
         "_fused",
         "_known_size",
+        "_nested",
         "_origin",
         "_seen_cursors",
         "_seen_waits",
@@ -65,6 +72,7 @@ class LazySequence(Sequence[T]):
     _known_size: int | None
     _bound: int  # what indices must be below, 0 as long as the size was not asked for
     _fused: fusing.Reader | None  # does what `_get` does in one step, once that was called
+    _nested: int  # how many stages it is read through, 0 as long as nobody asked
     _seen_cursors: int | None
     _seen_waits: bool | None
 
@@ -85,8 +93,8 @@ class LazySequence(Sequence[T]):
         """Note where the stage is made, so that subclasses need not call `__init__`."""
         self = object.__new__(cls)
         self._origin = creation_site()
-        self._known_size = _UNREAD
-        self._bound = 0
+        self._known_size = UNREAD
+        self._bound = self._nested = 0
         self._fused = self._seen_cursors = self._seen_waits = None
         return self
 
@@ -181,14 +189,14 @@ class LazySequence(Sequence[T]):
     def _length(self) -> int | None:
         """Return the size, asked for once."""
         n = self._known_size
-        if n == _UNREAD:
+        if n == UNREAD:
             n = self._known_size = self._size()
             self._bound = ENDLESS if n is None else n
         return n
 
     def _forget_length(self) -> None:
         """Ask for the size again, here and upstream, where a source may have changed."""
-        self._known_size = _UNREAD
+        self._known_size = UNREAD
         self._bound = 0
         for source in self._sources():
             if is_stage(source):
@@ -253,6 +261,7 @@ class LazySequence(Sequence[T]):
         if places.stop == ENDLESS:
             message = f"an endless slice of {self._describe()} cannot be assigned: give it a stop"
             raise TypeError(message)
+        rows.check_listed(value, f"what is assigned to {self._describe()}", "values")
         # All before the first is assigned, because they may be read from here; and no more
         # than it takes to see that there are too many, because they may have no end.
         values = list(islice(value, len(places) + 1))
@@ -324,7 +333,7 @@ class LazySequence(Sequence[T]):
         arguments = self._args()
         if arguments is None:
             return super().__reduce_ex__(protocol)
-        return _remade, (type(self), arguments, self._origin)
+        return _remade, (_milestones(self), type(self), arguments, self._origin)
 
     # Parts
 
@@ -579,7 +588,24 @@ class _Walk:
         return self.step is None
 
 
-def _remade(cls: type[LazySequence[T]], arguments: tuple[Any, ...], origin: tuple[str, int]) -> Any:
+def _milestones(stage: LazySequence[Any]) -> tuple[Any, ...]:
+    """Return stages that `stage` is read through, no two of them far apart, the first ones first.
+
+    They are pickled before it, so that pickling does not go into all of them at once.
+    """
+    if nesting(stage) <= _STRIDE:
+        return ()
+    before = upstream(stage)
+    return tuple(each for each in before if not each._nested % _STRIDE and each is not stage)
+
+
+def _remade(
+    milestones: tuple[Any, ...],
+    cls: type[LazySequence[T]],
+    arguments: tuple[Any, ...],
+    origin: tuple[str, int],
+) -> Any:
+    del milestones
     stage = cls(*arguments)
     stage._origin = origin
     return stage

@@ -1,15 +1,24 @@
 """Sequences side by side, end to end, and in parts."""
 
-import operator
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, TypeVar
 
-from seqtools.checks import check_count, check_source
+from seqtools import rows
+from seqtools.checks import WHERE, as_index, check_count, check_source, is_bool
 from seqtools.indices import Indices, as_array, is_run
-from seqtools.sequence import LazySequence, Rearrangement, Slice
-from seqtools.sources import Source, assign, common_size, getter, read_many, read_row, size_of
+from seqtools.sequence import UNREAD, LazySequence, Rearrangement, Slice
+from seqtools.sources import (
+    Source,
+    assign,
+    common_size,
+    getter,
+    nesting,
+    read_many,
+    read_row,
+    size_of,
+)
 
 T = TypeVar("T")
 
@@ -43,6 +52,8 @@ class Collate(LazySequence[Any]):
                 message = f"an item has the keys {list(self._keys)}, got {list(value)}"
                 raise ValueError(message)
             value = [value[key] for key in self._keys]
+        else:
+            rows.check_listed(value, f"item {i}", "item")
         values = tuple(value)
         if len(values) != len(self._sequences):
             message = f"an item has {len(self._sequences)} parts, got {len(values)}"
@@ -99,22 +110,49 @@ def collate(sequences: Sequence[Source[Any]] | Mapping[Any, Source[Any]]) -> Laz
 
 
 class Concatenate(Rearrangement[T]):
-    """Sequences end to end."""
+    """Sequences end to end; those that are concatenations themselves are taken apart.
 
-    __slots__ = ("_starts",)
+    They are when an item is first read, all at once, so that a loop which appends one sequence at
+    a time makes each stage in constant time, and none is read through another.
+    """
+
+    __slots__ = ("_parts", "_starts")
 
     def __init__(self, *sequences: Any) -> None:
+        starts = [0, *accumulate(len(sequence) for sequence in sequences[:-1])]
+        self._parts: tuple[tuple[Any, ...], list[int]] = sequences, starts
+        self._nested = 1 + max(map(self._nesting, sequences), default=0)
+
+    @staticmethod
+    def _nesting(sequence: Any) -> int:
+        return nesting(sequence) - (type(sequence) is Concatenate)
+
+    def __getattr__(self, name: str) -> Any:
+        """Take apart what was given, on the first use of what follows from that."""
+        if name not in {"_sequences", "_getters", "_starts"}:
+            message = f"{type(self).__name__!r} object has no attribute {name!r}"
+            raise AttributeError(message)
+        sequences, starts = self._parts = _taken_apart(self._parts)
         super().__init__(*sequences)
-        self._arrange()
+        self._starts = starts
+        return object.__getattribute__(self, name)
 
     def _arrange(self) -> None:
         self._starts = [0, *accumulate(len(sequence) for sequence in self._sequences[:-1])]
+        self._parts = self._sequences, self._starts
 
     def _size(self) -> int | None:
-        if not self._sequences:
-            return 0
-        last = size_of(self._sequences[-1])
-        return None if last is None else self._starts[-1] + last
+        total, stage = 0, self
+        while True:  # down to one whose length is known
+            sequences, starts = stage._parts
+            if not sequences:
+                return total
+            total += starts[-1]
+            last = sequences[-1]
+            if type(last) is not Concatenate or last._known_size != UNREAD:
+                n = size_of(last)
+                return None if n is None else total + n
+            stage = last
 
     def _locate(self, i: int) -> tuple[int, int]:
         k = bisect_right(self._starts, i) - 1
@@ -145,10 +183,32 @@ class Concatenate(Rearrangement[T]):
         return self._sequences
 
 
+def _taken_apart(
+    parts: tuple[tuple[Any, ...], list[int]],
+) -> tuple[tuple[Any, ...], list[int]]:
+    """Return `parts`, sequences and where each begins, with concatenations replaced by theirs."""
+    sequences: list[Any] = []
+    starts: list[int] = []
+    left = [(0, zip(*parts, strict=False))]
+    while left:
+        offset, pairs = left[-1]
+        for sequence, start in pairs:
+            if type(sequence) is Concatenate:
+                left.append((offset + start, zip(*sequence._parts, strict=False)))
+                break
+            sequences.append(sequence)
+            starts.append(offset + start)
+        else:
+            left.pop()
+    return tuple(sequences), starts or [0]
+
+
 def concatenate(sequences: Sequence[Source[T]]) -> LazySequence[T]:
     """Return the items of the first of `sequences`, then those of the second, and so on.
 
     Nothing is copied; assigning to an item assigns to the sequence that it comes from.
+    What is a result of `concatenate` itself is taken apart, so that there is one stage
+    however often a loop appends to it.
 
     Args:
         sequences: Any number; only the last may be endless.
@@ -235,7 +295,7 @@ def split(
 
 
 def _parts(n: int, edges: Any) -> tuple[tuple[int, int], ...]:
-    if hasattr(edges, "__index__") and not hasattr(edges, "__len__"):
+    if is_bool(edges) or (hasattr(edges, "__index__") and not hasattr(edges, "__len__")):
         count = check_count(edges, 0, "edges") + 1
         if n % count:
             message = f"{count - 1} cuts make {count} equal parts, but {n} items cannot be split so"
@@ -244,13 +304,13 @@ def _parts(n: int, edges: Any) -> tuple[tuple[int, int], ...]:
         return tuple((p * k, p * k + k) for p in range(count))
     given = list(edges)
     if given and all(hasattr(edge, "__len__") for edge in given):
-        pairs = [tuple(operator.index(position) for position in edge) for edge in given]
+        pairs = [tuple(as_index(place, "a part", WHERE) for place in edge) for edge in given]
         for pair in pairs:
             if len(pair) != 2 or not 0 <= pair[0] <= pair[1] <= n:  # noqa: PLR2004 -- a pair
                 message = f"a part is a (start, stop) with 0 <= start <= stop <= {n}, got {pair}"
                 raise ValueError(message)
         return tuple((start, stop) for start, stop in pairs)
-    cuts = [0, *(operator.index(edge) for edge in given), n]
+    cuts = [0, *(as_index(edge, "a cut", WHERE) for edge in given), n]
     if cuts != sorted(cuts):
         message = f"cuts must be in increasing order, from 0 to {n}, got {cuts[1:-1]}"
         raise ValueError(message)

@@ -8,6 +8,8 @@ from collections.abc import Callable, Container, MutableSequence, Sequence
 from contextlib import suppress
 from typing import Any, Protocol, TypeGuard, TypeVar
 
+from seqtools import bulk
+from seqtools.bulk import checked
 from seqtools.errors import EndOfSequence
 from seqtools.indices import Indices, as_list, is_run
 
@@ -41,6 +43,25 @@ def any_upstream(source: Any, flag: str) -> bool:
             seen.add(id(stage))  # one that several stages read from is asked once
             left.extend(stage._sources())
     return False
+
+
+def nesting(source: Any) -> int:
+    """Return how many stages `source` is read through at most, itself included."""
+    left = [source] if is_stage(source) else []
+    while left:
+        stage = left[-1]
+        if not stage._nested:
+            try:
+                sources = [each for each in stage._sources() if is_stage(each)]
+            except Exception:  # noqa: BLE001 -- a stage of the user's
+                sources = []
+            unknown = [each for each in sources if not each._nested]
+            if unknown:
+                left.extend(unknown)
+                continue
+            stage._nested = 1 + max((each._nested for each in sources), default=0)
+        left.pop()
+    return source._nested if is_stage(source) else 0
 
 
 def size_of(source: Any) -> int | None:
@@ -128,10 +149,13 @@ def read_many(source: Any, indices: Indices) -> Any:  # noqa: PLR0911 -- one for
     datasets of torch and Hugging Face, for what has it.
 
     Raises:
-        ValueError: If `__getitems__` returns fewer or more than was asked for.
+        NotByRow: If a stage returns something else than an item for each index.
     """
     if is_stage(source):
-        return source._get_many(indices)
+        items = source._get_many(indices)
+        if items.__class__ is list and len(items) == len(indices):
+            return items
+        return checked(items, len(indices), f"_get_many of {source._describe()}")
     if isinstance(source, list | tuple | range):
         if isinstance(indices, range) and indices.step == 1 and indices.stop <= len(source):
             items = source[indices.start : indices.stop]
@@ -142,14 +166,10 @@ def read_many(source: Any, indices: Indices) -> Any:  # noqa: PLR0911 -- one for
         if isinstance(indices, range) and indices.step > 0 and indices.stop <= len(source):
             return source[indices.start : indices.stop : indices.step]
         return _taken(source, numpy.asarray(indices, dtype=numpy.intp))
-    bulk = getattr(source, "__getitems__", None)
-    if bulk is None:
+    method = getattr(source, "__getitems__", None)
+    if method is None:
         return [source[j] for j in as_list(indices)]
-    items = bulk(list(as_list(indices)))
-    if len(items) != len(indices):
-        message = f"__getitems__ must return an item per index, got {len(items)} for {len(indices)}"
-        raise ValueError(message)
-    return items
+    return bulk.read(source, method, list(as_list(indices)))
 
 
 def _taken(array: Any, js: Any) -> Any:

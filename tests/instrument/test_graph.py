@@ -114,6 +114,7 @@ def test_labels_are_escaped(language: str, name: str) -> None:
     assert edges == {("n1", "n0", ""), ("n2", "n1", "")}
 
 
+@pytest.mark.filterwarnings("ignore:more than 100 stages are nested")
 @pytest.mark.parametrize("language", READERS)
 def test_a_graph_is_bounded(language: str) -> None:
     wide = seqtools.concatenate([[i] for i in range(1000)])

@@ -239,6 +239,7 @@ def test_a_stage_that_is_half_made() -> None:
     assert "half" in Half()._repr_html_()
 
 
+@pytest.mark.filterwarnings("ignore:more than 100 stages are nested")
 def test_a_deep_pipeline_whose_length_is_not_known_yet() -> None:
     deep: LazySequence[Any] = seqtools.smap(abs, [1])
     for _ in range(2000):
@@ -336,6 +337,7 @@ def test_a_page_is_escaped_and_needs_nothing() -> None:
     assert "color:" not in text  # it has those of the page around it
 
 
+@pytest.mark.filterwarnings("ignore:more than 100 stages are nested")
 def test_a_page_is_bounded() -> None:
     deep: LazySequence[Any] = seqtools.smap(abs, [1])
     for _ in range(2000):

@@ -47,7 +47,7 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: st.split(ITEMS, [(2, 1)]), ValueError, "0 <= start <= stop <= 4, got (2, 1)"),
     (lambda: st.split(ITEMS, [(-1, 1)]), ValueError, "0 <= start <= stop <= 4, got (-1, 1)"),
     (lambda: st.split(ITEMS, [(0, 1, 2)]), ValueError, "a part is a (start, stop)"),
-    (lambda: st.split(ITEMS, [1.5]), TypeError, "float"),
+    (lambda: st.split(ITEMS, [1.5]), TypeError, "a cut must be an integer, got 1.5"),
     (lambda: st.split(st.repeat(1), 2), TypeError, "needs a sequence with a length"),
     (lambda: st.add_cache(ITEMS, -1), ValueError, "cache_size must be at least 0, got -1"),
     (lambda: st.uniter(3), TypeError, "iterable must be something to iterate over, got 3"),

@@ -1,5 +1,7 @@
 """Padding fills the last batch up, never adds to a full one, and is never rounded."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -37,3 +39,15 @@ def test_pad_that_the_type_cannot_hold_is_an_error() -> None:
     pixels = batch(np.ones(3, np.uint8), 2, pad=300, collate_fn=np.sum)
     with pytest.raises(EvaluationError, match="300"):
         pixels[1]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "pad"),
+    [("u1", -1), ("i8", True), ("?", 1), ("U1", "xyz")],
+)
+def test_what_an_array_cannot_hold_is_no_part_of_it(dtype: str, pad: Any) -> None:
+    array = np.array([0, 1, 1], dtype)
+    last = batch(array, 2, pad=pad, collate_fn=lambda items: items)[1]
+    assert type(last) is list
+    assert last[0] == array[2]
+    assert last[1] is pad

@@ -4,6 +4,7 @@ import re
 from itertools import product
 
 import numpy as np
+import pytest
 
 from seqtools import add_cache, batch, case, collate, concatenate, interleave, repeat, smap
 from seqtools.testing import Probe
@@ -34,6 +35,7 @@ def test_many_sources() -> None:
     assert [line.split()[1] for line in few[1:]] == ["[1]", "'ab'"]
 
 
+@pytest.mark.filterwarnings("ignore:more than 100 stages are nested")
 def test_ways_that_double_at_every_stage() -> None:
     sequence = smap(abs, [1])
     for _ in range(50):

@@ -94,7 +94,7 @@ def _weight(obj: Any) -> int:
     """Return the bytes that `obj` is sent as, without the stages that it reads from."""
     file = _Nowhere()
     buffers: list[Any] = []
-    others = {id(s) for s in obj._sources() if _is_stage(s)} if _is_stage(obj) else set()
+    others = {id(s) for s in stages(obj) if s is not obj and _is_stage(s)}
     try:
         _Scales(file, buffers, others).dump(obj)
     except Exception:  # noqa: BLE001 -- code of users may raise anything, even the second time

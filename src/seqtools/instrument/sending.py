@@ -72,7 +72,7 @@ class _Alone(PipelinePickler):
 
 def _refusal(obj: Any) -> Exception | None:
     """Return why `obj` cannot be sent to workers, but for the stages that it reads from."""
-    others = {id(source) for source in sources_of(obj) if is_stage(source)}
+    others = {id(stage) for stage in upstream(obj) if stage is not obj}
     try:
         _Alone(others if is_stage(obj) else set()).dump(obj)
     except Exception as error:  # noqa: BLE001 -- code of users may raise anything
