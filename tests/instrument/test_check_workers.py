@@ -225,7 +225,7 @@ def test_a_pipeline_that_ends_early() -> None:
             return iter([1, 2])
 
     for method in ("process", "thread"):
-        found = check(prefetch(smap(abs, seqtools.uniter(Few())), 2, method))
+        found = check(prefetch(smap(abs, seqtools.uniter(Few())), 1, method))
         assert found == []
         assert found.estimates[0].items == (2 if method == "process" else 0)
 
