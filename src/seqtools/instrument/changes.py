@@ -137,7 +137,8 @@ class Changes:
         for values in self._values.values():
             for value in values:
                 now = fingerprint(value.given)
-                if now != value.print:
+                # one that is not made of it has not changed it: who has comes later
+                if now != value.print and (value.stage is stage or _reads(stage, value.stage)):
                     value.print = now
                     self._changed(stage, value)
 
@@ -157,7 +158,7 @@ class Changes:
         if value.stage is by:
             if (self._shares or value.item == self._item) and not self._found:
                 self._found["refilled"] = self._refilled(value)
-        elif "changed" not in self._found and _reads(by, value.stage) and self._is_kept(value):
+        elif "changed" not in self._found and self._is_kept(value):
             self._found["changed"] = self._told(by, value)
 
     def _is_kept(self, value: _Value) -> bool:
