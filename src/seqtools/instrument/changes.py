@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from time import perf_counter, process_time
 from typing import Any, NamedTuple
@@ -36,7 +36,7 @@ class Told(NamedTuple):
 class _Value:
     """A value that a stage has returned."""
 
-    __slots__ = ("again", "given", "i", "item", "original", "print", "stage")
+    __slots__ = ("again", "by_others", "given", "i", "item", "original", "print", "stage")
 
     def __init__(  # noqa: PLR0913, PLR0917 -- what there is to know
         self,
@@ -50,6 +50,8 @@ class _Value:
         self.stage, self.i, self.item = stage, i, item
         self.original, self.given, self.again = original, given, again
         self.print = fingerprint(given)
+        self.by_others = False
+        """Whether it was changed while its stage made nothing."""
 
 
 class Changes:
@@ -81,10 +83,12 @@ class Changes:
 
     def read(self, stage: Watched, i: int) -> Any:
         """Return item `i` of `stage`."""
+        self._before(stage)
         return self._seen(stage, i, stage.evaluate(i), lambda: stage.evaluate(i))
 
     def read_many(self, stage: Watched, indices: Indices) -> Any:
         """Return several items of `stage`."""
+        self._before(stage)
         values = stage.evaluate_many(indices)
         if isinstance(values, list | tuple):
             if len(values) > 1 and is_stage(stage.whose) and not self._looking:
@@ -96,6 +100,14 @@ class Changes:
         if not len(indices):
             return values
         return self._seen(stage, int(indices[0]), values, lambda: stage.evaluate_many(indices))
+
+    def _before(self, stage: Watched) -> None:
+        """Take note of values that were changed since `stage` has made them, by others."""
+        if self._looking or self.wall > _SECONDS:
+            return
+        with suppress(Exception), self._aside():  # values of users may raise anything
+            for value in self._values.get(id(stage), ()):
+                value.by_others = value.by_others or fingerprint(value.given) != value.print
 
     def _seen(self, stage: Watched, i: int, value: Any, again: Callable[[], Any]) -> Any:
         """Look whether `stage`, which has returned `value`, has changed another one."""
@@ -136,9 +148,9 @@ class Changes:
     def _look(self, stage: Watched) -> None:
         for values in self._values.values():
             for value in values:
-                now = fingerprint(value.given)
-                # one that is not made of it has not changed it: who has comes later
-                if now != value.print and (value.stage is stage or _reads(stage, value.stage)):
+                # who is not made of it has not changed it; who has comes later
+                may = not value.by_others if value.stage is stage else _reads(stage, value.stage)
+                if may and (now := fingerprint(value.given)) != value.print:
                     value.print = now
                     self._changed(stage, value)
 
