@@ -1,0 +1,122 @@
+"""Programs run by processes that are started for them, and one by one in each of these."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import IO, Any
+
+import seqtools
+from tests.programs.judging import Outcome, judge
+from tests.programs.program import COPIES, INLINE, Engine, Program
+
+LIMIT = 60.0
+"""Seconds after which a program hangs. Far more than it takes on a busy machine."""
+
+_ROOT = str(Path(__file__).parents[2])
+
+
+class Runner:
+    """A process that runs programs, which is started again where one has ended it."""
+
+    def __init__(self, limit: float = LIMIT) -> None:
+        self._limit = limit
+        self._process: subprocess.Popen[str] | None = None
+        self._folder = tempfile.TemporaryDirectory()
+        self._errors: IO[str] | None = None
+
+    def __enter__(self) -> "Runner":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+        self._folder.cleanup()
+
+    def run(self, program: Program, engine: Engine, longest: int | None = None) -> Outcome:
+        """Return what became of `program` in `engine`."""
+        job: dict[str, Any] = {
+            "text": program.text(),
+            "module": "program_module" if program.module else None,
+            "options": engine.options,
+            "copies": engine.name == "copies",
+            "limit": self._limit,
+        }
+        if longest is not None:
+            job["longest"] = longest
+        process = self._started()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            process.stdin.write(json.dumps(job) + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            return {"ended": self._end()}
+        outcome: Outcome = json.loads(line)
+        return outcome
+
+    def _started(self) -> "subprocess.Popen[str]":
+        if self._process is None:
+            self._errors = open(os.path.join(self._folder.name, "errors"), "w+")
+            environment = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")}
+            paths = [str(Path(seqtools.__file__).parents[1]), _ROOT]
+            environment |= {
+                "PYTHONPATH": os.pathsep.join(paths),
+                "PYTHONHASHSEED": "7",
+                "PYTHONDONTWRITEBYTECODE": "1",  # it is not seen that a module is another one
+            }
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "tests.programs.runner", self._folder.name],
+                cwd=_ROOT,
+                env=environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._errors,
+                text=True,
+            )
+        return self._process
+
+    def _end(self) -> str:
+        """End the process, and return why it had ended."""
+        process, self._process = self._process, None
+        if process is None or self._errors is None:
+            return ""
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.close()
+        try:
+            code = process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            code = process.wait()
+        process.stdout.close()
+        self._errors.seek(0)
+        told = self._errors.read()[-6000:]
+        self._errors.close()
+        return f"exit code {code}\n{told}"
+
+
+def differences(runner: Runner, program: Program, engine: Engine) -> str:
+    """Return the first difference of `program` in `engine` from inline, or nothing."""
+    return compare(runner, program, [engine]).get(engine, "")
+
+
+def compare(runner: Runner, program: Program, engines: list[Engine]) -> dict[Engine, str]:
+    """Return the differences of `program` from inline, by the engine."""
+    found: dict[Engine, str] = {}
+    inline = runner.run(program, INLINE)
+    if told := judge(program, INLINE, inline, inline, None):
+        found[INLINE] = told
+        return found
+    copies = runner.run(program, COPIES)
+    if told := judge(program, COPIES, copies, copies, None):
+        found[COPIES] = told
+    for engine in engines:
+        outcome = runner.run(program, engine)
+        if told := judge(program, engine, outcome, inline, copies):
+            found[engine] = told
+    return found

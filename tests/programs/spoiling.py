@@ -1,0 +1,51 @@
+"""What a reader, or a function, does to a value that it was given: change it in place."""
+
+from collections import deque
+from contextlib import suppress
+from copy import deepcopy
+from dataclasses import is_dataclass
+from typing import Any
+
+import numpy as np
+
+
+def spoil(value: Any, depth: int = 3) -> Any:
+    """Change all of `value` that can be changed, and return it."""
+    if depth == 0:
+        return value
+    if isinstance(value, np.ndarray):
+        _spoil_array(value)
+    elif isinstance(value, list | deque):
+        for part in list(value):
+            spoil(part, depth - 1)
+        if len(value) < 30:
+            value.append("spoiled")
+    elif isinstance(value, tuple):
+        for part in value:
+            spoil(part, depth - 1)
+    elif isinstance(value, dict):
+        for part in list(value.values()):
+            spoil(part, depth - 1)
+        value["spoiled"] = value.get("spoiled", 0) + 1
+    elif isinstance(value, set):
+        value.add("spoiled")
+    elif isinstance(value, bytearray):
+        value[:1] = b"!"
+    elif is_dataclass(value) or type(value).__name__ in {"Point", "Child"}:
+        with suppress(Exception):  # frozen
+            value.x = ("spoiled", value.x)
+    return value
+
+
+def _spoil_array(value: np.ndarray) -> None:
+    if value.flags.writeable and value.dtype.kind in "iufc" and value.dtype.names is None:
+        with np.errstate(all="ignore"):
+            value[...] = value * value.dtype.type(2) + value.dtype.type(1)
+
+
+def copied(value: Any) -> Any:
+    """Return a copy of `value`, or itself if there can be none."""
+    try:
+        return deepcopy(value)
+    except Exception:  # noqa: BLE001 -- an object of the program
+        return value
