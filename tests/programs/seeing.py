@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from seqtools.errors import WorkerStartError
 from tests.programs.looking import look, look_at_error
 from tests.programs.spoiling import copied
 
@@ -31,7 +32,8 @@ class Seeing:
     def next(self, iterator: Iterator[Any]) -> Any:
         """Return the next item, `FAILED` for an error, `END` at the end.
 
-        What is no `Exception` counts as the end, because its item is still to be read.
+        What is no `Exception`, or no error of an item, counts as the end, because the item is
+        still to be read.
         """
         try:
             item = next(iterator)
@@ -39,7 +41,8 @@ class Seeing:
             return END
         except BaseException as error:  # noqa: BLE001 -- what a program raises
             self.entries.append(look_at_error(error))
-            return FAILED if isinstance(error, Exception) else END
+            of_item = isinstance(error, Exception) and not isinstance(error, WorkerStartError)
+            return FAILED if of_item else END
         return self._seen(item)
 
     def at(self, sequence: Any, i: int) -> Any:
