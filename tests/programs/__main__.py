@@ -20,10 +20,14 @@ _LINE = 30.0  # seconds between two lines
 def main() -> None:
     """Do what the command line says."""
     parser = argparse.ArgumentParser(prog="python -m tests.programs", description=__doc__)
-    parser.add_argument("--seconds", type=float, help="60 by default, or only the program of --seed")
+    parser.add_argument(
+        "--seconds", type=float, help="60 by default, or only the program of --seed"
+    )
     parser.add_argument("--seed", type=int, help="the first program; random by default")
     parser.add_argument("--programs", type=int, help="run as many, however long it takes")
-    parser.add_argument("--show", type=int, default=5, help="differences to make small, 5 by default")
+    parser.add_argument(
+        "--show", type=int, default=5, help="differences to make small, 5 by default"
+    )
     options = parser.parse_args()
     first = random.randrange(1 << 30) if options.seed is None else options.seed
     seconds = options.seconds
@@ -110,7 +114,9 @@ class Campaign:
 
     def summary(self) -> str:
         """Return what happened."""
-        return f"{self._state()}\n{len(self.found)} differences but those listed in docs/processes.md"
+        return (
+            f"{self._state()}\n{len(self.found)} differences but those listed in docs/processes.md"
+        )
 
 
 if __name__ == "__main__":

@@ -9,12 +9,12 @@ import seqtools
 from tests.programs.program import Engine, Program
 from tests.programs.seeing import Seeing
 
-_TAIL = '''
+_TAIL = """
 if __name__ == "__main__":
     from tests.programs.alone import main
 
     main(build, read, OPTIONS, {options})
-'''
+"""
 
 
 def script(program: Program, engine: Engine, told: str = "") -> str:
@@ -25,7 +25,10 @@ def script(program: Program, engine: Engine, told: str = "") -> str:
         engine: Where.
         told: What is different.
     """
-    head = [f"Program {program.seed}, in {engine}, run by: PYTHONPATH=. python THIS_FILE", *told.split("\n")]
+    head = [
+        f"Program {program.seed}, in {engine}, run by: PYTHONPATH=. python THIS_FILE",
+        *told.split("\n"),
+    ]
     return (
         "\n".join(f"# {line}".rstrip() for line in head)
         + "\n\n"
@@ -64,5 +67,3 @@ def _show(inline: list[str], here: list[str]) -> None:
     for k in range(max(len(inline), len(here))):
         a, b = inline[k : k + 1], here[k : k + 1]
         print("same" if a == b else "DIFFERENT", k, *a, *(() if a == b else ("\n      here", *b)))
-
-

@@ -52,7 +52,9 @@ EFFECTS: dict[str, Effect] = {
         '{{"i": i, "buffer": buffer{k}, "v": {v}}}'.replace("{{", "{").replace("}}", "}"),
         ("refills",),
     ),
-    "dict": Effect("filled{k} = {}", 'filled{k}.clear()\nfilled{k}["i"] = i', "filled{k}", ("refills",)),
+    "dict": Effect(
+        "filled{k} = {}", 'filled{k}.clear()\nfilled{k}["i"] = i', "filled{k}", ("refills",)
+    ),
     "list": Effect("filled{k} = []", "filled{k}[:] = [i, [i]]", "filled{k}", ("refills",)),
     "instance": Effect("filled{k} = Point(0)", "filled{k}.x = i", "filled{k}", ("refills",)),
     "bytearray": Effect("filled{k} = bytearray(9)", "filled{k}[0] = i", "filled{k}", ("refills",)),
@@ -93,7 +95,12 @@ EFFECTS: dict[str, Effect] = {
     "two views": Effect("", "whole_ = np.arange(i, i + 6)", "[whole_, whole_[2:]]", ("views",)),
     # what it was given
     "changes what it was given": Effect("", "spoil(x)", "x", ("changes",)),
-    "adds in place": Effect("", "if isinstance(x, np.ndarray) and x.dtype.kind in 'iu' and x.flags.writeable:\n    x += 1", "x", ("changes",)),
+    "adds in place": Effect(
+        "",
+        "if isinstance(x, np.ndarray) and x.dtype.kind in 'iu' and x.flags.writeable:\n    x += 1",
+        "x",
+        ("changes",),
+    ),
     "returns what it was given": Effect("", "", "x"),
     "returns it twice": Effect("", "", "[x, {v}, x]"),
     "keeps what it was given": Effect("given{k} = deque(maxlen=5)", "given{k}.append(x)", "[i, x]"),
@@ -103,7 +110,7 @@ EFFECTS: dict[str, Effect] = {
         "calls{k} = 0", "global calls{k}\ncalls{k} += 1", "[i, calls{k}]", ("state",)
     ),
     "own generator": Effect(
-        "rng{k} = np.random.default_rng(3)", "", "[i, rng{k}.random()]", ("state",)
+        "rng{k} = np.random.default_rng(3)", "", "[i, rng{k}.random()]", ("draws-own",)
     ),
     "sums up": Effect("sums{k} = [0]", "sums{k}[0] += i", "list(sums{k})", ("state",)),
     "global": _sets("global current{k}\ncurrent{k} = i", "[current{k}, {v}]", "current{k} = None"),
@@ -128,9 +135,13 @@ EFFECTS: dict[str, Effect] = {
     ),
     "attribute of itself": _sets("f{k}.now = i", "[f{k}.now, {v}]"),
     "environment": _sets('os.environ["PROGRAM"] = str(i)', '[i, os.environ["PROGRAM"]]'),
-    "thread-local": Effect("local{k} = threading.local", "here = local{k}()\nhere.i = i", "[here.i, {v}]"),
+    "thread-local": Effect(
+        "local{k} = threading.local", "here = local{k}()\nhere.i = i", "[here.i, {v}]"
+    ),
     "context variable": Effect(
-        "", 'variable = contextvars.ContextVar("variable")\nvariable.set(i)', "[variable.get(), {v}]"
+        "",
+        'variable = contextvars.ContextVar("variable")\nvariable.set(i)',
+        "[variable.get(), {v}]",
     ),
     "reads a global": Effect("offset{k} = 7", "", "[i + offset{k}, {v}]"),
     "reads a table": Effect("table{k} = np.arange(10_000)", "", "[int(table{k}[i]), {v}]"),
@@ -139,7 +150,11 @@ EFFECTS: dict[str, Effect] = {
         "state{k} = None", "", "[i, state{k}]", ("hook",), "global state{k}\nstate{k} = 'open'"
     ),
     "class set by a hook": Effect(
-        "class Hooked{k}:\n    state = None", "", "[i, Hooked{k}.state]", ("hook",), "Hooked{k}.state = 'open'"
+        "class Hooked{k}:\n    state = None",
+        "",
+        "[i, Hooked{k}.state]",
+        ("hook",),
+        "Hooked{k}.state = 'open'",
     ),
     "list filled by a hook": Effect(
         "opened{k} = []", "", "[i, opened{k}[:1]]", ("hook",), "opened{k}.append('open')"
@@ -154,11 +169,18 @@ EFFECTS: dict[str, Effect] = {
     "order of a set": Effect("", "", "[i, list({'a', 'b', 'c', str(i)})]", ("hash",)),
     # threads and processes
     "pool of threads": Effect(
-        "", "with ThreadPoolExecutor(2) as pool:\n    made = list(pool.map(abs, range(-i, 0)))", "[i, made]"
+        "",
+        "with ThreadPoolExecutor(2) as pool:\n    made = list(pool.map(abs, range(-i, 0)))",
+        "[i, made]",
     ),
     "thread": Effect(
         "",
-        "made = []\nthread = threading.Thread(target=made.append, args=(i,))\nthread.start()\nthread.join()",
+        """
+        made = []
+        thread = threading.Thread(target=made.append, args=(i,))
+        thread.start()
+        thread.join()
+        """,
         "[made[0], {v}]",
     ),
     "program": Effect(
@@ -185,27 +207,31 @@ EFFECTS: dict[str, Effect] = {
     "collects": Effect("", "gc.collect(0)"),
     "recursion": Effect("", "def down(n):\n    return n and down(n - 1)\ndown(300)"),
     "default arguments": Effect(
-        "def defaults{k}(i, of=[], /, *, more={'a': 1}):\n    return [i, list(of), dict(more)]", "", "defaults{k}(i)"
+        "def defaults{k}(i, of=[], /, *, more={'a': 1}):\n    return [i, list(of), dict(more)]",
+        "",
+        "defaults{k}(i)",
     ),
     # text
     "prints": Effect("", 'print("function {k} at", i)', "{v}", ("prints",)),
-    "prints parts": Effect("", 'print("part", end=" ")\nprint("of", i, flush=True)', "{v}", ("prints",)),
+    "prints parts": Effect(
+        "", 'print("part", end=" ")\nprint("of", i, flush=True)', "{v}", ("prints",)
+    ),
     "warns": Effect("", 'warnings.warn(f"number {i}")'),
     "logs": Effect("", 'logging.getLogger("program").debug("number %d", i)'),
     # the state of modules
     "decimal context": Effect(
-        "decimal.getcontext().prec = 5", "", "[i, decimal.Decimal(1) / 3]", ("settings",)
+        "decimal.getcontext().prec = 5", "", "[i, decimal.Decimal(1) / 3]", ("sets-contexts",)
     ),
     "warnings filter": Effect(
         'warnings.simplefilter("error", FutureWarning)',
         'warnings.warn("soon", FutureWarning)',
         "{v}",
-        ("settings",),
+        ("sets-modules",),
     ),
-    "np.seterr": Effect('np.seterr(divide="raise")', "", "[i, np.float64(1) / np.zeros(1)]", ("settings",)),
-    "exception with a cause": Effect(
-        "", "", "[i, caused(ValueError(i), KeyError(i))]", ("cause",)
+    "np.seterr": Effect(
+        'np.seterr(divide="raise")', "", "[i, np.float64(1) / np.zeros(1)]", ("sets-contexts",)
     ),
+    "exception with a cause": Effect("", "", "[i, caused(ValueError(i), KeyError(i))]", ("cause",)),
 }
 """All effects, by their names."""
 

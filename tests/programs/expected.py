@@ -1,7 +1,8 @@
 """Where engines can differ: the table of docs/processes.md, as rules.
 
 A difference that no rule here names is a bug. A rule holds only for programs that have an
-ingredient with its tags, so that the same difference elsewhere is found.
+ingredient with its tags, so that the same difference elsewhere is found. A row of which no random
+program has anything has no rule.
 """
 
 from dataclasses import dataclass
@@ -13,98 +14,94 @@ How = Literal["copies", "anything"]
 """`copies`: what is seen inline by a reader that is given a copy of each item. `anything`: there
 are as many items, and nothing hangs, dies or is left behind."""
 
-Tags = tuple[frozenset[str], ...]
-"""Any of these sets is enough."""
-
 
 @dataclass(frozen=True)
 class Difference:
-    """A row of the table."""
+    """A row of the table; any of the sets of tags that it names is enough."""
 
     what: str
-    """The first cell of the row."""
-    threads: tuple[How, Tags] | None = None
-    """What may be seen with threads, of programs with which tags."""
-    processes: tuple[tuple[How, Tags], ...] = ()
+    """How the first cell of the row begins."""
+    copies: tuple[str, ...] = ()
+    """Programs of which processes give copies."""
+    processes: tuple[str, ...] = ()
+    """Programs of which processes may give anything."""
+    threads: tuple[str, ...] = ()
+    """Programs of which threads may give anything."""
 
 
-def _any(*sets: str) -> Tags:
-    return tuple(frozenset(tags.split()) for tags in sets)
-
-
-_CHANGED = _any("same spoils", "persistent spoils", "same changes", "cache spoils")
+_IN_PLACE = ("changes persistent rereads", "changes same", "changes persistent nested")
 
 DIFFERENCES = (
     Difference(
         "return the same object as several items",
-        threads=("anything", _CHANGED),
-        processes=(("copies", _any("same spoils", "persistent spoils", "cache spoils")),),
+        copies=("same spoils", "refills keeps", "refills spoils"),
+        processes=("same composes", "refills composes", "persistent composes", "cache composes"),
+        threads=("same spoils",),
+    ),
+    Difference(
+        "fill one object again and return it for every item",
+        processes=("refills cache", "refills nested"),
+        threads=("refills",),
     ),
     Difference("compare items with `is`"),
+    Difference("read one item by two iterators", processes=("overlaps",), threads=("overlaps",)),
     Difference(
-        "change an object that was returned as an item before, such as a buffer that is filled again",
-        threads=("anything", _any("refills")),
-        processes=(
-            ("anything", _any("refills cache", "refills nested")),
-            ("copies", _any("refills keeps", "refills spoils")),
-        ),
+        "return two arrays that show the same memory", processes=("views spoils", "views changes")
+    ),
+    Difference("return or raise what cannot be pickled"),  # see `judging`: item by item
+    Difference("return an exception as an item", processes=("cause",)),
+    Difference("return an instance of a class that the function itself has made"),  # the same
+    Difference("return a singleton"),
+    Difference(
+        "work in place on what a cache keeps",
+        copies=("cache spoils",),
+        processes=("changes cache",),
+        threads=("changes cache", "cache spoils"),
     ),
     Difference(
-        "keep state from item to item: a count, a generator of random numbers, an object that is "
-        "changed in place and read again",
-        threads=(
-            "anything",
-            _any("state", "changes persistent rereads", "changes same", "changes cache rereads"),
-        ),
-        processes=(
-            (
-                "anything",
-                _any("state", "changes persistent rereads", "changes same", "changes cache rereads"),
-            ),
-        ),
+        "work in place on items of a list, or of an array",
+        copies=("persistent spoils",),
+        processes=_IN_PLACE,
+        threads=(*_IN_PLACE, "persistent spoils"),
+    ),
+    Difference("keep state between items", processes=("state",), threads=("state", "global")),
+    Difference(
+        "draw from a generator of its own", processes=("draws-own",), threads=("draws-own",)
     ),
     Difference(
-        "set a global variable for an item and read it again",
-        threads=("anything", _any("global")),
+        "draw random numbers from the global generators",
+        processes=("unseeded",),
+        threads=("unseeded",),
     ),
+    Difference("use the `hash` of a string"),  # programs are run with PYTHONHASHSEED
+    Difference("set variables of an imported module", processes=("sets-modules",)),
     Difference(
-        "read an item by two iterators at a time",
-        threads=("anything", _any("overlaps")),
-        processes=(("anything", _any("overlaps")),),
+        "set what each thread has of its own",
+        processes=("sets-contexts",),
+        threads=("sets-contexts",),
     ),
-    Difference(
-        "draw random numbers without `seed`",
-        threads=("anything", _any("unseeded")),
-        processes=(("anything", _any("unseeded")),),
-    ),
-    Difference(
-        "set what imported modules keep, such as the precision of `decimal` or filters of warnings",
-        threads=("anything", _any("settings")),
-        processes=(("anything", _any("settings")),),
-    ),
-    Difference("return, or raise, what cannot be pickled"),
-    Difference(
-        "return two arrays that show the same memory",
-        processes=(("anything", _any("views spoils", "views changes")),),
-    ),
-    Difference(
-        "return an exception that has a cause",
-        processes=(("anything", _any("cause")),),
-    ),
-    Difference(
-        "hash strings, or depend on the order of a set, where `PYTHONHASHSEED` is not set",
-    ),
+    Difference("have `__init_subclass__` or a metaclass register a class"),
+    Difference("read a collection of weak references"),
+    Difference("read an iterable by `uniter`"),
+    Difference("open a file or a connection before the workers start"),
+    Difference("read a prefetch at the top level of a module"),
+    Difference("read from standard input"),
+    Difference("start programs that it does not wait for"),
 )
 """All of them, in the order of the table."""
 
 
 def allowed(program: Program, engine: Engine) -> How | None:
-    """Return how `program` may differ from what it is inline."""
-    found: set[How] = set()
-    for difference in DIFFERENCES:
-        if engine.name in PROCESSES:
-            rules = difference.processes
-        else:
-            rules = (difference.threads,) if difference.threads else ()
-        found.update(how for how, tags in rules if any(need <= program.tags for need in tags))
-    return "anything" if "anything" in found else "copies" if "copies" in found else None
+    """Return how `program` may differ in `engine` from what it is inline."""
+    tags = program.tags
+    if engine.name not in PROCESSES:
+        found = any(_have(tags, row.threads) for row in DIFFERENCES)
+        return "anything" if found else None
+    if any(_have(tags, row.processes) for row in DIFFERENCES):
+        return "anything"
+    return "copies" if any(_have(tags, row.copies) for row in DIFFERENCES) else None
+
+
+def _have(tags: frozenset[str], sets: tuple[str, ...]) -> bool:
+    """Return whether all of one of the sets are among the tags."""
+    return any(tags.issuperset(each.split(" ")) for each in sets)

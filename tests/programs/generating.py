@@ -1,7 +1,6 @@
 """A program from a seed."""
 
 import random
-from itertools import islice
 from typing import Any
 
 from tests.programs.effects import EFFECTS, ERRORS
@@ -13,7 +12,10 @@ from tests.programs.values import MUTABLE, VALUES
 MOST = 40
 """Items that a stage may have. Arbitrary: enough for a window to move."""
 
-_RARE = {"settings", "unseeded", "state"}
+_SPAWNED = 0.25
+"""Part of the programs that are run by `spawn`, which takes longest, in place of a template."""
+
+_RARE = {"sets-contexts", "sets-modules", "unseeded", "state", "draws-own"}
 """Tags of effects of which little can be said, which are therefore seldom."""
 _REFUSED = frozenset(list(VALUES)[list(VALUES).index("generator") :])
 
@@ -68,11 +70,8 @@ def _options(rng: random.Random) -> list[tuple[str, Any]]:
 def engines(program: Program) -> list[Engine]:
     """Return where to run a program, beside inline."""
     rng = random.Random(program.seed)
-    chosen = [Engine("thread", rng.randint(1, 3)), Engine("template", rng.randint(1, 3))]
-    chosen += [Engine("spawn", rng.choice([1, 1, 2])), Engine("fork", rng.randint(1, 3))]
+    started = Engine("template", rng.randint(1, 3))
+    if rng.random() < _SPAWNED:
+        started = Engine("spawn", rng.randint(1, 2))
+    chosen = [Engine("thread", rng.randint(1, 3)), Engine("fork", rng.randint(1, 3)), started]
     return [e for e in chosen if e.name != "thread" or "seed" not in program.all_options()]
-
-
-def seeds(first: int) -> Any:
-    """Return the seeds that come after `first`, itself included."""
-    return islice(iter(range(first, 1 << 62)), None)

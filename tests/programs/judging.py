@@ -4,13 +4,13 @@ from typing import Any
 
 from tests.programs.expected import allowed
 from tests.programs.looking import UNSENDABLE
-from tests.programs.program import Engine, Program
+from tests.programs.program import PROCESSES, Engine, Program
 
 Outcome = dict[str, Any]
 """What `tests.programs.runner` answers; `ended` in it tells that there was no answer."""
 
 _REFUSED = ("cannot be sent", "cannot be pickled")
-_ONCE = frozenset({"rereads", "partial", "nested", "cache", "rebatched"})
+_AGAIN = frozenset({"rereads", "partial", "nested", "cache", "rebatched"})
 """Tags of programs that may evaluate an item several times, and so print again."""
 
 
@@ -23,16 +23,24 @@ def judge(
     if outcome["left"]:
         return f"left behind: {'; '.join(outcome['left'])}"
     how = allowed(program, engine)
-    reference = copies if how == "copies" and copies is not None else inline
+    if how == "anything":
+        return _number(outcome, inline)
+    return _compared(program, engine, outcome, copies if how == "copies" and copies else inline)
+
+
+def _number(outcome: Outcome, inline: Outcome) -> str:
+    here, there = len(outcome["entries"]), len(inline["entries"])
+    return "" if here == there or inline["failed"] else f"{there} items inline, {here} here"
+
+
+def _compared(program: Program, engine: Engine, outcome: Outcome, reference: Outcome) -> str:
     if "ended" in reference:
         return ""  # it is inline that is at fault, which is told for itself
-    if how == "anything":
-        same = len(outcome["entries"]) == len(inline["entries"]) or bool(inline["failed"])
-        return "" if same else f"{len(inline['entries'])} items inline, {len(outcome['entries'])} here"
     if outcome["failed"] != reference["failed"]:
-        return f"ended with {outcome['failed'] or 'no error'!r}, inline {reference['failed'] or 'no error'!r}"
+        here, there = (each["failed"] or "no error" for each in (outcome, reference))
+        return f"ended with {here}, inline {there}"
     found = _entries(engine, outcome["entries"], reference["entries"])
-    if found or program.tags & _ONCE or any(f.error for f in program.functions):
+    if found or program.tags & _AGAIN or any(f.error for f in program.functions):
         return found
     if outcome["printed"] != reference["printed"]:
         return f"printed {outcome['printed'][:5]}, inline {reference['printed'][:5]}"
@@ -40,9 +48,12 @@ def judge(
 
 
 def _entries(engine: Engine, here: list[str], there: list[str]) -> str:
+    processes = engine.name in PROCESSES
+    if processes:  # what was refused is not kept either
+        there = [told for told in there if not told.startswith("kept: " + UNSENDABLE)]
     for k, (a, b) in enumerate(zip(here, there, strict=False)):
-        refused = engine.place == "process" and b.startswith(UNSENDABLE)
-        if a != b and not (refused and any(word in a for word in _REFUSED)):
+        refused = processes and b.startswith(UNSENDABLE) and any(word in a for word in _REFUSED)
+        if a != b and not refused:
             return f"item {k} that was seen is\n    {a}\ninline\n    {b}"
     if len(here) != len(there):
         return f"{len(there)} items were seen inline, {len(here)} here"

@@ -8,6 +8,7 @@ import array
 import functools
 import hashlib
 import io
+import math
 import operator
 import random
 import re
@@ -195,7 +196,7 @@ class _Look:
         head += f" {value.shape}{'' if value.flags.writeable else ' read-only'}"
         if value.dtype.hasobject:
             return f"{head} {self._list(value.ravel().tolist())}"
-        if value.dtype.names or value.dtype.itemsize > 8 and value.dtype.kind in "fc":
+        if value.dtype.names or (value.dtype.itemsize > 8 and value.dtype.kind in "fc"):
             return f"{head} {_short(repr(value.tolist()))}"  # there is noise between the numbers
         return f"{head} {_bytes(np.ascontiguousarray(value).tobytes(), value)}"
 
@@ -240,7 +241,7 @@ def _slots_of(cls: type) -> list[str]:
 
 
 def _float(value: float) -> str:
-    return f"{value!r} {struct.pack('>d', value).hex()}" if value != value else repr(value)
+    return f"{value!r} {struct.pack('>d', value).hex()}" if math.isnan(value) else repr(value)
 
 
 def _scalar(value: Any) -> str:

@@ -7,6 +7,8 @@ from dataclasses import replace
 from tests.programs.program import Engine, Function, Part, Program
 from tests.programs.running import Runner, differences
 
+Stages = tuple[Part | Function, ...]
+
 _MOST = 80
 """Programs that are tried. Arbitrary."""
 
@@ -34,38 +36,42 @@ def minimise(
 
 def kind(told: str) -> str:
     """Return what sort of difference it is, whatever the values."""
-    words = told.split("\n")[0].split()[:2]
+    words = told.split(maxsplit=2)[:2]
     return f"{words[0]} {'error' in told}" if words[0] == "item" else " ".join(words)
 
 
 def _smaller(program: Program, engine: Engine) -> Iterator[tuple[Program, Engine]]:
     """Yield programs with something left out, those first that leave out most."""
-    stages = program.stages
-    if len(stages) > 2:
-        half = len(stages) // 2
-        yield replace(program, stages=stages[half:]), engine
-        yield replace(program, stages=stages[:half]), engine
-    for k in range(len(stages)):
-        yield replace(program, stages=stages[:k] + stages[k + 1 :]), engine
-    for k, stage in enumerate(stages):
-        if isinstance(stage, Function):
-            for function in _simpler(stage):
-                yield replace(program, stages=(*stages[:k], function, *stages[k + 1 :])), engine
+    for stages in _fewer(program.stages):
+        yield replace(program, stages=stages), engine
     for reader in ("all", "keep", "change"):
         if program.reader == reader:
             break
         yield replace(program, reader=reader), engine
     if program.options:
         yield replace(program, options=()), engine
-    for n in (2, 4, 8):
-        if program.source != (part := Part(f"range({n})", n)) and n < program.source.n:
+    for n in (2, 4, 8, program.source.n):
+        part = Part(f"range({n})", n)
+        if n < program.source.n or "range" not in program.source.text:
             yield replace(program, source=part), engine
-    if "range" not in program.source.text:
-        yield replace(program, source=Part(f"range({program.source.n})", program.source.n)), engine
     if program.module:
         yield replace(program, module=False), engine
     if engine.nworkers > 1:
         yield program, replace(engine, nworkers=1)
+
+
+def _fewer(stages: Stages) -> Iterator[Stages]:
+    """Yield parts of `stages`, and stages that do less."""
+    if len(stages) > 2:
+        half = len(stages) // 2
+        yield stages[half:]
+        yield stages[:half]
+    for k in range(len(stages)):
+        yield stages[:k] + stages[k + 1 :]
+    for k, stage in enumerate(stages):
+        if isinstance(stage, Function):
+            for function in _simpler(stage):
+                yield (*stages[:k], function, *stages[k + 1 :])
 
 
 def _simpler(function: Function) -> Iterator[Function]:
@@ -73,9 +79,9 @@ def _simpler(function: Function) -> Iterator[Function]:
         yield replace(function, error=None)
     for effect in function.effects:
         yield replace(function, effects=tuple(e for e in function.effects if e != effect))
-    if function.kinds == ("int",):
-        return
-    yield replace(function, kinds=("int",))
+    if function.kinds != ("int",):
+        yield replace(function, kinds=("int",))
     if len(function.kinds) > 1:
-        yield replace(function, kinds=function.kinds[: len(function.kinds) // 2])
-        yield replace(function, kinds=function.kinds[len(function.kinds) // 2 :])
+        half = len(function.kinds) // 2
+        yield replace(function, kinds=function.kinds[:half])
+        yield replace(function, kinds=function.kinds[half:])

@@ -38,7 +38,9 @@ class Function:
         if len(self.kinds) > 1:
             for number, kind in enumerate(self.kinds):
                 head = "if" if not number else "elif"
-                lines.append(f"{head} i % {len(self.kinds)} == {number}:\n    value_ = {VALUES[kind]}")
+                lines.append(
+                    f"{head} i % {len(self.kinds)} == {number}:\n    value_ = {VALUES[kind]}"
+                )
         for effect in effects:
             if effect.body:
                 lines.append(effect.body.replace("{v}", value))
@@ -67,11 +69,6 @@ class Engine:
         if self.name in PROCESSES:
             return {"nworkers": self.nworkers, "method": "process", "start_method": self.name}
         return {"nworkers": self.nworkers, "method": "thread"}
-
-    @property
-    def place(self) -> str:
-        """Return `inline`, `thread` or `process`."""
-        return "process" if self.name in PROCESSES else self.name
 
     def __str__(self) -> str:
         return f"{self.name} {self.nworkers}" if self.nworkers else self.name
@@ -106,7 +103,7 @@ class Program:
         found = {"module"} if self.module else set()
         for stage in (self.source, *self.stages):
             found.update(stage.tags)
-        return frozenset(found | set(READERS[self.reader].tags))
+        return frozenset(found | set(READERS[self.reader].tags.split()))
 
     def all_options(self) -> dict[str, object]:
         """Return what `prefetch` is given, in source text where it is no number."""
@@ -131,12 +128,14 @@ class Program:
         numbers = iter(numbered)
         lines = [f"s = {self.source.text}"]
         for stage in self.stages:
-            text = f"seqtools.smap(f{next(numbers)}, s)" if isinstance(stage, Function) else stage.text
+            text = (
+                f"seqtools.smap(f{next(numbers)}, s)" if isinstance(stage, Function) else stage.text
+            )
             lines.append(f"s = {text}")
         blocks.append("def build():\n" + indent("\n".join([*lines, "return s"]), "    "))
         shown = ", ".join(f'"{name}": {value}' for name, value in self.all_options().items())
         blocks.append(f"OPTIONS = {{{shown}}}")
-        blocks.append("def read(p, see):\n" + indent(READERS[self.reader].body, "    "))
+        blocks.append(f"def read(p, see):\n{READERS[self.reader].body}")
         body = "\n\n".join(blocks)
         imports, definitions = around(body)
         head = [*imports, "import seqtools"]

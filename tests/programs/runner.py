@@ -25,9 +25,6 @@ from tests import leaks
 from tests.programs import looking
 from tests.programs.seeing import Seeing
 
-GRACE = 8.0
-"""Seconds that what a program has left behind may take to vanish; spent only by a leak."""
-
 
 def main() -> None:
     """Answer until there is no job any more."""
@@ -60,7 +57,7 @@ def run(job: dict[str, Any], folder: str) -> dict[str, Any]:
     os.environ.clear()
     os.environ.update(environment)
     gc.collect()
-    left = leaks.leaked(before, GRACE)
+    left = leaks.leaked(before, job["grace"])
     lines = sorted(line for line in printed.getvalue().splitlines() if line)
     return {"entries": see.entries, "printed": lines, "left": left, "failed": failed}
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import seqtools
 from tests.programs.judging import Outcome, judge
@@ -15,19 +15,43 @@ from tests.programs.program import COPIES, INLINE, Engine, Program
 LIMIT = 60.0
 """Seconds after which a program hangs. Far more than it takes on a busy machine."""
 
+GRACE = 8.0
+"""Seconds that what a program has left behind may take to vanish; spent only by a leak."""
+
+_STORY = 4000
+"""Characters that are shown of what a program that hangs or dies has said. Arbitrary."""
+
 _ROOT = str(Path(__file__).parents[2])
 
 
-class Runner:
-    """A process that runs programs, which is started again where one has ended it."""
+def environment() -> dict[str, str]:
+    """Return the environment of programs.
 
-    def __init__(self, limit: float = LIMIT) -> None:
-        self._limit = limit
+    Hashes are the same in all of them. What measures coverage is not in it.
+    """
+    own = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")}
+    return own | {
+        "PYTHONPATH": os.pathsep.join([str(Path(seqtools.__file__).parents[1]), _ROOT]),
+        "PYTHONHASHSEED": "7",
+        "PYTHONDONTWRITEBYTECODE": "1",  # it is not seen that a module is another one
+    }
+
+
+class Runner:
+    """A process that runs programs, which is started again where one has ended it.
+
+    Args:
+        limit: Seconds after which a program hangs.
+        grace: Seconds that what it has left behind may take to vanish.
+    """
+
+    def __init__(self, limit: float = LIMIT, grace: float = GRACE) -> None:
+        self._limit, self._grace = limit, grace
         self._process: subprocess.Popen[str] | None = None
         self._folder = tempfile.TemporaryDirectory()
         self._errors: IO[str] | None = None
 
-    def __enter__(self) -> "Runner":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -42,6 +66,7 @@ class Runner:
             "options": engine.options,
             "copies": engine.name == "copies",
             "limit": self._limit,
+            "grace": self._grace,
         }
         if longest is not None:
             job["longest"] = longest
@@ -61,18 +86,11 @@ class Runner:
 
     def _started(self) -> "subprocess.Popen[str]":
         if self._process is None:
-            self._errors = open(os.path.join(self._folder.name, "errors"), "w+")
-            environment = {k: v for k, v in os.environ.items() if not k.startswith("COVERAGE_")}
-            paths = [str(Path(seqtools.__file__).parents[1]), _ROOT]
-            environment |= {
-                "PYTHONPATH": os.pathsep.join(paths),
-                "PYTHONHASHSEED": "7",
-                "PYTHONDONTWRITEBYTECODE": "1",  # it is not seen that a module is another one
-            }
+            self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 -- closed when the process ends
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.programs.runner", self._folder.name],
                 cwd=_ROOT,
-                env=environment,
+                env=environment(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._errors,
@@ -95,7 +113,7 @@ class Runner:
             code = process.wait()
         process.stdout.close()
         self._errors.seek(0)
-        told = self._errors.read()[-6000:]
+        told = self._errors.read()[-_STORY:]
         self._errors.close()
         return f"exit code {code}\n{told}"
 

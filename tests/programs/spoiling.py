@@ -11,21 +11,21 @@ import numpy as np
 
 def spoil(value: Any, depth: int = 3) -> Any:
     """Change all of `value` that can be changed, and return it."""
-    if depth == 0:
-        return value
+    if depth:
+        if isinstance(value, list | tuple | deque | dict):
+            for part in list(value.values() if isinstance(value, dict) else value):
+                spoil(part, depth - 1)
+        _spoil(value)
+    return value
+
+
+def _spoil(value: Any) -> None:
     if isinstance(value, np.ndarray):
         _spoil_array(value)
     elif isinstance(value, list | deque):
-        for part in list(value):
-            spoil(part, depth - 1)
         if len(value) < 30:
             value.append("spoiled")
-    elif isinstance(value, tuple):
-        for part in value:
-            spoil(part, depth - 1)
     elif isinstance(value, dict):
-        for part in list(value.values()):
-            spoil(part, depth - 1)
         value["spoiled"] = value.get("spoiled", 0) + 1
     elif isinstance(value, set):
         value.add("spoiled")
@@ -34,7 +34,6 @@ def spoil(value: Any, depth: int = 3) -> Any:
     elif is_dataclass(value) or type(value).__name__ in {"Point", "Child"}:
         with suppress(Exception):  # frozen
             value.x = ("spoiled", value.x)
-    return value
 
 
 def _spoil_array(value: np.ndarray) -> None:

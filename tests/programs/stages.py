@@ -69,25 +69,33 @@ def _slice(rng: random.Random, n: int) -> Part:
 
 def _cycle(rng: random.Random, n: int) -> Part:
     m = rng.randint(1, min(2 * n, 30))
-    return Part(rng.choice([f"seqtools.cycle(s, {m})", f"seqtools.cycle(s)[:{m}]"]), m, ("rereads",))
+    return Part(
+        rng.choice([f"seqtools.cycle(s, {m})", f"seqtools.cycle(s)[:{m}]"]), m, ("rereads",)
+    )
 
 
 def _batch(rng: random.Random, n: int) -> Part:
     k = rng.randint(1, 5)
-    more = rng.choice(["", "", ", drop_last=True", ", pad=-1", ", collate_fn=tuple", ", collate_fn=whole"])
+    more = rng.choice(
+        ["", "", ", drop_last=True", ", pad=-1", ", collate_fn=tuple", ", collate_fn=whole"]
+    )
     m = n // k if "drop" in more else -(-n // k)
     return Part(f"seqtools.batch(s, {k}{more})", m)
 
 
 def _unbatch(rng: random.Random, n: int) -> Part:
     k = rng.randint(1, 4)
-    return Part(f"seqtools.unbatch(seqtools.batch(s, {k}), {k}, {(n - 1) % k + 1})", n, ("rebatched",))
+    return Part(
+        f"seqtools.unbatch(seqtools.batch(s, {k}), {k}, {(n - 1) % k + 1})", n, ("rebatched",)
+    )
 
 
 def _case(rng: random.Random, n: int) -> Part:
     chosen = [rng.randrange(2) for _ in range(n)]
     rest = "seqtools.concatenate([s])[::-1]"
-    text = rng.choice([f"seqtools.case({chosen}, s, {rest})", f"seqtools.switch({chosen}, {rest}, s)"])
+    text = rng.choice(
+        [f"seqtools.case({chosen}, s, {rest})", f"seqtools.switch({chosen}, {rest}, s)"]
+    )
     return Part(text, n, ("rereads",))
 
 
@@ -123,5 +131,5 @@ _STAGES: list[Callable[[random.Random, int], Part]] = [
     _plain("seqtools.starmap(first, seqtools.collate([s, range(len(s))]))"),
     _plain("seqtools.instrument.debug(s, lambda i, x: None)"),
     _plain("seqtools.add_cache(s, cache={})", "cache"),
-    _plain("seqtools.smap(whole, seqtools.split(s, [1]))" , "parts"),
+    _plain("seqtools.smap(whole, seqtools.split(s, [1]))", "parts"),
 ]

@@ -22,9 +22,9 @@ VALUES: dict[str, str] = {
     **{
         f"np.{name}": f"np.{name}(i % 2)" if name == "bool_" else f"np.{name}(i)"
         for name in (
-            "bool_", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64",
-            "float16", "float32", "float64", "longdouble", "complex64", "complex128", "str_",
-        )
+            "bool_ int8 uint8 int16 uint16 int32 uint32 int64 uint64 float16 float32 float64 "
+            "longdouble complex64 complex128 str_"
+        ).split()
     },
     "np.bytes_": "np.bytes_(str(i))",
     "np.float32 nan": "np.float32('nan')",
@@ -37,10 +37,7 @@ VALUES: dict[str, str] = {
     # arrays
     **{
         f"array {code}": f"np.arange(i, i + 5).astype({code!r})"
-        for code in (
-            "?", "i1", "u1", "i2", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "g", "c8", "c16",
-            ">i4", ">f8", "U3", "S3",
-        )
+        for code in "? i1 u1 i2 u2 i4 u4 i8 u8 f2 f4 f8 g c8 c16 >i4 >f8 U3 S3".split()
     },
     "array of dates": "np.array(['2020-01-01', 'NaT'], 'M8[s]')",
     "array of durations": "np.array([i, -i], 'm8[ms]')",
@@ -204,7 +201,7 @@ VALUES: dict[str, str] = {
 """All kinds, by their names."""
 
 MUTABLE = (
-    "list", "nested", "dict", "large", "array i8", "array f4", "shared", "shared array",
-    "instance", "dataclass", "deque", "bytearray", "large and 2-d", "defaultdict", "slotted dataclass",
-)
+    "list, nested, dict, large, array i8, array f4, shared, shared array, instance, dataclass, "
+    "deque, bytearray, large and 2-d, defaultdict, slotted dataclass"
+).split(", ")
 """Those that a reader or a function can change, and that can be copied."""
