@@ -231,7 +231,7 @@ EFFECTS: dict[str, Effect] = {
     "np.seterr": Effect(
         'np.seterr(divide="raise")', "", "[i, np.float64(1) / np.zeros(1)]", ("sets-contexts",)
     ),
-    "exception with a cause": Effect("", "", "[i, caused(ValueError(i), KeyError(i))]", ("cause",)),
+    "exception with a cause": Effect("", "", "[i, caused(ValueError(i), KeyError(i))]"),
 }
 """All effects, by their names."""
 

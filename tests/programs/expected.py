@@ -8,7 +8,7 @@ program has anything has no rule.
 from dataclasses import dataclass
 from typing import Literal
 
-from tests.programs.program import PROCESSES, Engine, Program
+from tests.programs.program import AUTO, PROCESSES, Engine, Program
 
 How = Literal["copies", "anything"]
 """`copies`: what is seen inline by a reader that is given a copy of each item. `anything`: there
@@ -49,7 +49,7 @@ DIFFERENCES = (
         "return two arrays that show the same memory", processes=("views spoils", "views changes")
     ),
     Difference("return or raise what cannot be pickled"),  # see `judging`: item by item
-    Difference("return an exception as an item", processes=("cause",)),
+    Difference("return an exception as an item"),  # `looking` does not look at its cause
     Difference("return an instance of a class that the function itself has made"),  # the same
     Difference("return a singleton"),
     Difference(
@@ -93,13 +93,16 @@ DIFFERENCES = (
 
 def allowed(program: Program, engine: Engine) -> How | None:
     """Return how `program` may differ in `engine` from what it is inline."""
-    tags = program.tags
-    if engine.name not in PROCESSES:
-        found = any(_have(tags, row.threads) for row in DIFFERENCES)
-        return "anything" if found else None
-    if any(_have(tags, row.processes) for row in DIFFERENCES):
+    tags, rows = program.tags, DIFFERENCES
+    if engine.name not in PROCESSES and any(_have(tags, row.threads) for row in rows):
         return "anything"
-    return "copies" if any(_have(tags, row.copies) for row in DIFFERENCES) else None
+    if engine.name == "thread":
+        return None
+    if any(_have(tags, row.processes) for row in rows):
+        return "anything"
+    copies = any(_have(tags, row.copies) for row in rows)
+    # nobody knows which items come from a process
+    return ("anything" if engine.name == AUTO else "copies") if copies else None
 
 
 def _have(tags: frozenset[str], sets: tuple[str, ...]) -> bool:

@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 from tests.programs.effects import EFFECTS, ERRORS
-from tests.programs.program import Engine, Function, Part, Program
+from tests.programs.program import AUTO, Engine, Function, Part, Program
 from tests.programs.readers import READERS
 from tests.programs.stages import source, stage
 from tests.programs.values import MUTABLE, VALUES
@@ -12,6 +12,10 @@ from tests.programs.values import MUTABLE, VALUES
 MOST = 40
 """Items that a stage may have. Arbitrary: enough for a window to move."""
 
+_WHOLE = ("all", "keep", "drop", "slowly")
+"""Readers that do not care for the order."""
+
+_SELDOM = 0.1
 _SPAWNED = 0.25
 """Part of the programs that are run by `spawn`, which takes longest, in place of a template."""
 
@@ -40,7 +44,10 @@ def generate(seed: int) -> Program:
     stages += [_function(rng) for _ in range(functions)]
     names = list(READERS)
     reader = rng.choice(["all", "keep", "change and keep", *names, *names])
-    return Program(seed, first, tuple(stages), reader, tuple(_options(rng)), rng.random() < 0.2)
+    options = _options(rng)
+    if reader in _WHOLE and rng.random() < _SELDOM:
+        options.append(("ordered", False))
+    return Program(seed, first, tuple(stages), reader, tuple(options), rng.random() < 0.2)
 
 
 def _function(rng: random.Random) -> Function:
@@ -58,11 +65,11 @@ def _options(rng: random.Random) -> list[tuple[str, Any]]:
     options: list[tuple[str, Any]] = []
     if rng.random() < 0.5:
         options.append(("max_cached", rng.choice([1, 2, 3, 7, 30])))
-    if rng.random() < 0.1:
+    if rng.random() < _SELDOM:
         options.append(("readahead", False))
-    if rng.random() < 0.1:
+    if rng.random() < _SELDOM:
         options.append(("max_bytes", 20_000))
-    if rng.random() < 0.1:
+    if rng.random() < _SELDOM:
         options.append(("timeout", 60))
     return options
 
@@ -74,4 +81,6 @@ def engines(program: Program) -> list[Engine]:
     if rng.random() < _SPAWNED:
         started = Engine("spawn", rng.randint(1, 2))
     chosen = [Engine("thread", rng.randint(1, 3)), Engine("fork", rng.randint(1, 3)), started]
+    if rng.random() < _SELDOM:
+        chosen.append(Engine(AUTO, 0))
     return [e for e in chosen if e.name != "thread" or "seed" not in program.all_options()]

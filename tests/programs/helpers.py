@@ -163,6 +163,13 @@ class Rows:
     def __getitem__(self, i):
         return {"a": range(self.n)[i], "b": [i]}
 
+def assigned(data):
+    sequence = seqtools.concatenate([data])
+    sequence[1] = 50
+    sequence[-1] = [7]
+    sequence[2:4] = [["a"], "b"]
+    return sequence
+
 def pair(x, y):
     return [x, y]
 

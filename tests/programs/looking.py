@@ -222,8 +222,7 @@ class _Look:
         return f"method {value.__name__} of {self.at(value.__self__)}"
 
     def _exception(self, value: Any) -> str:
-        cause = "" if value.__cause__ is None else f" from {self.error(value.__cause__)}"
-        return f"exception {self.error(value)}{cause}"
+        return f"exception {self.error(value)}"  # its causes are not sent: see docs/processes.md
 
     def _iterator(self, value: Any) -> str:
         return f"{value!r}" if type(value) is count else f"{value.__reduce__()[1:]!r}"

@@ -9,6 +9,7 @@ from tests.programs.readers import READERS
 from tests.programs.stages import Part
 from tests.programs.values import VALUES
 
+AUTO = "auto"
 PROCESSES = ("template", "spawn", "fork")
 """The start methods of worker processes."""
 
@@ -60,12 +61,14 @@ class Engine:
     """Where a program is run."""
 
     name: str
-    """`inline`, `copies` (inline, each item copied), `thread`, or a start method."""
+    """`inline`, `copies` (inline, each item copied), `thread`, `auto`, or a start method."""
     nworkers: int
 
     @property
     def options(self) -> dict[str, object]:
         """What `prefetch` is given."""
+        if self.name == AUTO:
+            return {"nworkers": AUTO}
         if self.name in PROCESSES:
             return {"nworkers": self.nworkers, "method": "process", "start_method": self.name}
         return {"nworkers": self.nworkers, "method": "thread"}

@@ -36,6 +36,7 @@ def source(rng: random.Random, n: int) -> Part:
         Part(f"np.arange({3 * n}).reshape({n}, 3)", n, ("persistent",)),
         Part(f"np.ones(({n}, 5000))", n, ("persistent",)),
         Part("data", n, ("persistent",), data),
+        Part(f"assigned(list(range({n})))", n, ("persistent",)),
         Part("data", n, ("persistent", "same"), f"i = 1\nvalue = {value}\ndata = [value] * {n}"),
         Part(f"seqtools.repeat(value, {n})", n, ("persistent", "same"), f"i = 1\nvalue = {value}"),
         Part(f"'{'abcdefghij' * 9}'[:{n}]", n),
@@ -74,10 +75,21 @@ def _cycle(rng: random.Random, n: int) -> Part:
     )
 
 
+_ARRAYS = ", collate_fn=seqtools.collate_arrays"
+
+
 def _batch(rng: random.Random, n: int) -> Part:
     k = rng.randint(1, 5)
     more = rng.choice(
-        ["", "", ", drop_last=True", ", pad=-1", ", collate_fn=tuple", ", collate_fn=whole"]
+        [
+            "",
+            "",
+            ", drop_last=True",
+            ", pad=-1",
+            ", collate_fn=tuple",
+            ", collate_fn=whole",
+            _ARRAYS,
+        ]
     )
     m = n // k if "drop" in more else -(-n // k)
     return Part(f"seqtools.batch(s, {k}{more})", m)
