@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from seqtools.errors import WorkerStartError
+from tests.programs.copying import copied
 from tests.programs.looking import look, look_at_error
-from tests.programs.spoiling import copied
 
 END, FAILED = object(), object()
 """What stands for the end of an iterator, and for an item that failed."""

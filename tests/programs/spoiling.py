@@ -2,7 +2,6 @@
 
 from collections import deque
 from contextlib import suppress
-from copy import deepcopy
 from dataclasses import is_dataclass
 from typing import Any
 
@@ -40,11 +39,3 @@ def _spoil_array(value: np.ndarray) -> None:
     if value.flags.writeable and value.dtype.kind in "iufc" and value.dtype.names is None:
         with np.errstate(all="ignore"):
             value[...] = value * value.dtype.type(2) + value.dtype.type(1)
-
-
-def copied(value: Any) -> Any:
-    """Return a copy of `value`, or itself if there can be none."""
-    try:
-        return deepcopy(value)
-    except Exception:  # noqa: BLE001 -- an object of the program
-        return value
