@@ -33,15 +33,14 @@ _IN_PLACE = ("changes persistent rereads", "changes same", "changes persistent n
 
 DIFFERENCES = (
     Difference(
-        "return the same object as several items",
+        "return the same object as several items, such as a buffer that is filled again",
         copies=("same spoils", "refills keeps", "refills spoils"),
-        processes=("same composes", "refills composes", "persistent composes", "cache composes"),
-        threads=("same spoils",),
-    ),
-    Difference(
-        "fill one object again and return it for every item",
-        processes=("refills cache", "refills nested"),
-        threads=("refills",),
+        processes=(
+            "refills cache",
+            "refills nested",
+            *(f"{tag} composes" for tag in ("same", "refills", "persistent", "cache")),
+        ),
+        threads=("same spoils", "refills"),
     ),
     Difference("compare items with `is`"),
     Difference("read one item by two iterators", processes=("overlaps",), threads=("overlaps",)),
@@ -80,6 +79,8 @@ DIFFERENCES = (
         processes=("sets-contexts",),
         threads=("sets-contexts",),
     ),
+    Difference("raise the limit by `sys.setrecursionlimit`"),
+    Difference("warn by `warnings`"),  # they are made, but no program looks at them
     Difference("have `__init_subclass__` or a metaclass register a class"),
     Difference("read a collection of weak references"),
     Difference("read an iterable by `uniter`"),
