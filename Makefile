@@ -20,7 +20,7 @@ PIP_HERE = $(@D)/bin/python -m pip $(PIP_OPTIONS) # of the environment that is b
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help test demo lint unit coverage faults soak mutants machines
+.PHONY: help test demo lint unit coverage faults soak programs mutants machines
 .PHONY: interop browser bench bench-faults bench-table docs changelog clean
 
 help: ## list the targets
@@ -61,6 +61,9 @@ faults: $(VENV)/.dev ## kill workers, over 2,000 times at all points of the prot
 
 soak: $(VENV)/.dev ## read for S=60 seconds while workers are killed at random: nothing may grow
 	@$(BIN)/python -m tests.faults.soak --seconds $(S)
+
+programs: $(VENV)/.dev ## run random programs for S=60 seconds in every engine: they do the same
+	@$(BIN)/python -m tests.programs --seconds $(S)
 
 mutants: $(VENV)/.dev ## switch off each branch that repairs something: a test has to notice
 	@$(BIN)/python -m tests.faults.mutants

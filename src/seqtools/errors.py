@@ -243,7 +243,7 @@ def described(stage: Any) -> str:
 def original_of(error: BaseException) -> BaseException:
     """Return the error that user code raised, of which `error` may be the wrapping."""
     if isinstance(error, EvaluationError) and error._tells_of_cause:
-        return error.__cause__ or error
+        return error if error.__cause__ is None else error.__cause__  # which may be false
     return error
 
 

@@ -1,0 +1,97 @@
+"""`python -m tests.programs.runner FOLDER`: runs programs that it is told on standard input.
+
+Each line is a job, and is answered with a line: what the reader saw, what was printed, and what
+was left behind. A job that takes too long ends the process, with the stacks of all threads.
+"""
+
+import contextlib
+import decimal
+import faulthandler
+import gc
+import importlib
+import io
+import json
+import os
+import random
+import sys
+import types
+import warnings
+from typing import Any
+
+import numpy as np
+
+import seqtools
+from tests import leaks
+from tests.programs import looking
+from tests.programs.seeing import Seeing
+
+
+def main() -> None:
+    """Answer until there is no job any more."""
+    folder, answers = sys.argv[1], os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what programs write to descriptor 1 is no answer
+    sys.path.insert(0, folder)
+    leaks.watch_orphans()
+    leaks.foreign = ("sem.", "psm_")
+    for line in sys.stdin:
+        job = json.loads(line)
+        faulthandler.dump_traceback_later(job["limit"], exit=True)
+        looking.longest = job.get("longest", looking.longest)
+        outcome = run(job, folder)
+        faulthandler.cancel_dump_traceback_later()
+        answers.write(json.dumps(outcome) + "\n")
+        answers.flush()
+
+
+def run(job: dict[str, Any], folder: str) -> dict[str, Any]:
+    """Return what became of a program."""
+    before = leaks.held()
+    see, printed = Seeing(copies=job["copies"]), io.StringIO()
+    environment = dict(os.environ)
+    random.seed(1)
+    np.random.seed(1)  # noqa: NPY002 -- what programs draw from
+    with warnings.catch_warnings(), np.errstate(), decimal.localcontext():
+        warnings.simplefilter("ignore")
+        with contextlib.redirect_stdout(printed):
+            failed = _run(job, folder, see)
+    os.environ.clear()
+    os.environ.update(environment)
+    gc.collect()
+    left = leaks.leaked(before, job["grace"])
+    lines = sorted(line for line in printed.getvalue().splitlines() if line)
+    return {"entries": see.entries, "printed": lines, "left": left, "failed": failed}
+
+
+def _run(job: dict[str, Any], folder: str, see: Seeing) -> str:
+    """Run a program, and return the error that it ended with, if it did."""
+    own = sys.modules["__main__"]
+    name = job["module"] or "__main__"
+    path = os.path.join(folder, f"{job['module'] or 'program'}.py")
+    try:
+        if job["module"]:
+            with open(path, "w") as file:
+                file.write(job["text"])
+            importlib.invalidate_caches()
+            program = importlib.import_module(name)
+        else:
+            program = types.ModuleType(name)
+            program.__file__ = path
+            sys.modules[name] = program
+            exec(compile(job["text"], path, "exec"), vars(program))  # noqa: S102 -- what it is for
+        options = vars(program)["OPTIONS"] | job["options"]
+        if not options["nworkers"] and "start_hook" in options:
+            options.pop("start_hook")()
+        with seqtools.prefetch(vars(program)["build"](), **options) as p:
+            vars(program)["read"](p, see)
+    except BaseException as error:  # noqa: BLE001 -- what a program raises
+        return looking.look_at_error(error)
+    else:
+        return ""
+    finally:
+        sys.modules["__main__"] = own
+        if job["module"]:
+            sys.modules.pop(name, None)
+
+
+if __name__ == "__main__":
+    main()
