@@ -23,6 +23,7 @@ from seqtools.engines.forking import Forking
 from seqtools.engines.heads import Damaged
 from seqtools.engines.launch import Child, interpreter
 from seqtools.engines.leases import Budget
+from seqtools.engines.nesting import Nesting
 from seqtools.engines.shipping import Delivery, Pickled
 from seqtools.engines.template import (
     ANSWER,
@@ -47,7 +48,8 @@ class Bare:
     def __init__(self) -> None:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            pid = fork_template(theirs, (abs, None, []), None, [self.control.fileno()])
+            ours = [self.control.fileno()]
+            pid = fork_template(theirs, (abs, None, []), None, ours, Nesting(1))
         self.child = Child(pid)
 
     def ask(self, request: bytes, fds: Sequence[int] = ()) -> None:
@@ -253,7 +255,7 @@ def test_a_template_that_closes_its_socket_is_replaced(deaf: Deaf) -> None:
 def test_a_spawned_worker_that_is_greeted_with_noise_ends_with_an_error(greeting: bytes) -> None:
     code = f"from seqtools.engines.spawned import main; main({os.getpid()})"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with interpreter(code, **pipes) as worker:
+    with interpreter(code, Nesting(1), **pipes) as worker:
         assert worker.stdin is not None
         assert worker.stdout is not None
         assert worker.stderr is not None

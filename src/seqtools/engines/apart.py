@@ -6,9 +6,11 @@ what was to follow.
 
 import _thread
 import contextvars
+import sys
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue as SimpleQueue  # noqa: PLC0414 -- looked at by `green`
+from types import FrameType
 
 from seqtools.errors import creation_site, reader
 
@@ -16,9 +18,10 @@ from seqtools.errors import creation_site, reader
 def apart(act: Callable[[], object]) -> None:
     """Call `act`, in a thread of its own if this is the main one; what it raises, this raises.
 
-    If this is interrupted, `act` is nevertheless done to its end.
+    If this is interrupted, `act` is nevertheless done to its end; except while the main thread
+    imports a module, which another thread that refers to it, as pickling does, would wait for.
     """
-    if threading.get_ident() != threading.main_thread().ident:
+    if threading.get_ident() != threading.main_thread().ident or _imports():
         act()
         return
     context = contextvars.copy_context()
@@ -31,6 +34,17 @@ def apart(act: Callable[[], object]) -> None:
         act()
         return
     outcome.wait()
+
+
+def _imports() -> bool:
+    """Return whether this thread is importing a module."""
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 -- public
+    while frame is not None:
+        spec = frame.f_globals.get("__spec__")
+        if frame.f_code.co_name == "<module>" and getattr(spec, "_initializing", False):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def start(thread: threading.Thread) -> None:

@@ -25,6 +25,8 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 POINTS = {
+    # the guard of a template or of a spawned worker
+    "guard-asked": "it is going to fork what it guards",
     # the template process
     "template-started": "it runs, and has loaded nothing",
     "template-again": "it has loaded the pipeline, which has threads, and starts again",

@@ -7,6 +7,7 @@ from seqtools.engines.crews import Crew
 from seqtools.engines.forking import Forking
 from seqtools.engines.launch import Child, Launcher, launch
 from seqtools.engines.leases import Budget
+from seqtools.engines.nesting import below
 from seqtools.engines.shipping import Pipeline
 from seqtools.engines.spawning import Spawning
 from seqtools.engines.template import LOAD_EACH, fork_template
@@ -35,21 +36,22 @@ def made_crew(  # noqa: PLR0913, PLR0917 -- what a crew needs
         known: Why workers load the pipeline for themselves, if that is known.
 
     Raises:
-        WorkerStartError: If this system lacks what it takes.
+        WorkerStartError: If this system lacks what it takes, or there would be no end of workers.
     """
+    nesting = below()
     if payload is None:
         if not hasattr(os, "fork"):
             message = "start_method='fork' needs fork(), which this system lacks"
             raise WorkerStartError(message)
         return Forking(
-            lambda control, ours: Child(fork_template(control, pipeline, hook, ours)),
+            lambda control, ours: Child(fork_template(control, pipeline, hook, ours, nesting)),
             nworkers,
             budget,
         )
     if start_method == "spawn" or not Forking.possible():
-        return Spawning(payload)
+        return Spawning(payload, nesting)
     return Forking(
-        lambda control, _: launch(control, payload, *([LOAD_EACH] if known else [])),
+        lambda control, _: launch(control, payload, nesting, *([LOAD_EACH] if known else [])),
         nworkers,
         budget,
         Launcher(),

@@ -13,7 +13,9 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from seqtools.engines.executable import executable
 from seqtools.engines.hashes import hash_seed
+from seqtools.engines.nesting import Nesting
 from seqtools.engines.shortage import advised, start_thread
 from seqtools.errors import WorkerStartError
 
@@ -95,6 +97,7 @@ class Child:
 
     def __init__(self, pid: int) -> None:
         self._pid: int | None = pid
+        self._asked = 0.0  # when it was first asked to end
         self._status = 0
 
     def watch(self) -> int | None:
@@ -102,9 +105,16 @@ class Child:
         return None if self._pid is None else watch(self._pid)
 
     def kill(self) -> None:
-        """Have the process end at once."""
-        if self._pid is not None:
-            with suppress(ProcessLookupError):  # the user has had it waited for elsewhere
+        """Have the process end at once, with all that it guards; kill it if it goes on."""
+        if self._pid is None:
+            return
+        now = time.monotonic()
+        self._asked = self._asked or now
+        with suppress(ProcessLookupError):  # the user has had it waited for elsewhere
+            if now - self._asked < _PATIENCE:
+                os.kill(self._pid, signal.SIGTERM)
+                os.kill(self._pid, signal.SIGCONT)  # it may have been stopped
+            else:
                 os.kill(self._pid, signal.SIGKILL)
 
     def end(self, family: Iterable[int] = ()) -> int:
@@ -134,7 +144,7 @@ class Child:
         return os.waitstatus_to_exitcode(self._status)
 
 
-def launch(control: socket.socket, payload: int, *arguments: str) -> Child:
+def launch(control: socket.socket, payload: int, nesting: Nesting, *arguments: str) -> Child:
     """Return a new template process that serves `control`, with the pipeline in `payload`.
 
     It is given `arguments`.
@@ -145,6 +155,7 @@ def launch(control: socket.socket, payload: int, *arguments: str) -> Child:
     process = interpreter(
         "from seqtools.engines.template import main; "
         f"main({control.fileno()}, {payload}, {os.getpid()})",
+        nesting,
         *arguments,
         stdin=subprocess.DEVNULL,
         pass_fds=(control.fileno(), payload),
@@ -161,7 +172,9 @@ def watch(pid: int) -> int | None:
     return None
 
 
-def interpreter(code: str, *arguments: str, **options: Any) -> subprocess.Popen[bytes]:
+def interpreter(
+    code: str, nesting: Nesting, *arguments: str, **options: Any
+) -> subprocess.Popen[bytes]:
     """Return a new process of this interpreter that runs `code` and finds the same modules.
 
     It is given `arguments`. Ctrl-C does not reach it: that is for the consumer.
@@ -175,20 +188,16 @@ def interpreter(code: str, *arguments: str, **options: Any) -> subprocess.Popen[
         options["process_group"] = 0
     else:
         options["creationflags"] = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
+    python = executable()
+    code = f"import sys; sys.path[:] = {path!r}; {code}"
     try:
         return subprocess.Popen(
-            [
-                sys.executable,
-                *flags,
-                "-c",
-                f"import sys; sys.path[:] = {path!r}; {code}",
-                *arguments,
-            ],
+            [python, *flags, "-c", code, *arguments, *nesting.arguments()],
             env=dict.fromkeys(_THREAD_LIMITS, "1") | os.environ | {"PYTHONHASHSEED": hash_seed()},
             **options,
         )
     except OSError as error:
-        what = f"no worker processes, as {sys.executable!r} cannot be started"
+        what = f"no worker processes, as {python!r} cannot be started"
         raise WorkerStartError(f"{advised(what, error)}: {error!r}") from error
 
 

@@ -22,8 +22,8 @@ class Beginning:
         with suppress(FileNotFoundError):  # it was deleted
             self._folder = os.getcwd()
 
-    def again(self, argument: str, fds: Collection[int]) -> NoReturn:
-        """Start this process again, with one more `argument`, and of its files only `fds`.
+    def again(self, arguments: Collection[str], fds: Collection[int]) -> NoReturn:
+        """Start this process again, with more `arguments`, and of its files only `fds`.
 
         Raises:
             OSError: If the program is not there any more.
@@ -35,4 +35,4 @@ class Beginning:
                     os.set_inheritable(fd, fd in fds)
         if self._folder is not None:
             os.chdir(self._folder)
-        os.execve(self._command[0], [*self._command, argument], self._environment)  # noqa: S606
+        os.execve(self._command[0], [*self._command, *arguments], self._environment)  # noqa: S606

@@ -15,8 +15,10 @@ from typing import NoReturn
 
 from seqtools.engines import faults, frames
 from seqtools.engines.asking import TaskReader
+from seqtools.engines.guard import guarded
 from seqtools.engines.heads import Head
 from seqtools.engines.hooks import call_hook
+from seqtools.engines.nesting import begin
 from seqtools.engines.printing import gather
 from seqtools.engines.shipping import Delivery
 from seqtools.engines.worker import Worker, end_with, leave, quiet
@@ -61,8 +63,13 @@ class _Tasks(TaskReader):
 
 def main(parent: int) -> NoReturn:
     """Be a worker of the process `parent`, and never return."""
+    begin()
     quiet()
-    end_with(parent)
+    tell = guarded(parent)
+    if tell is None:
+        end_with(parent)
+    else:
+        os.close(tell)  # the end of this process is all that there is to tell
     tasks, results = _own_pipes()
     try:
         greeting = bytearray(GREETING.size)

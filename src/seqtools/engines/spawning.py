@@ -24,12 +24,15 @@ from typing import Any
 from seqtools.engines import faults, frames
 from seqtools.engines.crews import Ended, Event, Member, Results
 from seqtools.engines.launch import Launcher, interpreter
+from seqtools.engines.nesting import Nesting
 from seqtools.engines.pipes import both_ways
 from seqtools.engines.shortage import start_thread
 from seqtools.engines.spawned import CHUNK, GREETING
 
 _PATIENCE = 0.3
 """Seconds that workers have to end by themselves."""
+_MORE_PATIENCE = 0.6
+"""Seconds that their guards have to end what they have left behind."""
 _LOOK = 0.2
 """Seconds after which to look whether a process is there, where its pipe may not tell."""
 
@@ -75,13 +78,19 @@ class SpawnedWorker(Member):
                 start_thread(thread)
                 self._threads[thread.ident] = ended
         except BaseException:
-            self.process.kill()
+            self.kill()
             self.process.wait()
             self.end()
             self.wait()
             self._tasks.close()
             self._results.close()
             raise
+
+    def kill(self) -> None:
+        """Have its process end at once, which is a guard with the worker below it."""
+        self.process.terminate()
+        if hasattr(signal, "SIGCONT"):
+            self.process.send_signal(signal.SIGCONT)  # it may have been stopped
 
     def wait(self) -> None:
         """Wait for the end of its threads."""
@@ -121,7 +130,7 @@ class SpawnedWorker(Member):
                     self.inbox.add(data)
                     self._tell(Results(self))
         except (OSError, MemoryError):  # what it sends cannot be read: another may do better
-            self.process.kill()
+            self.kill()
         self.inbox.end()
         self._tell(Results(self))  # there are none: one that has closed its pipe is of no use
         self._tell(Ended(self, self.process.wait()))
@@ -138,6 +147,10 @@ class SpawnedWorker(Member):
             if self.process.poll() is not None:
                 return bool(select.select([fd], [], [], 0)[0])
         return True
+
+
+def _kill_guard(worker: SpawnedWorker) -> None:
+    worker.process.kill()
 
 
 class Inbox:
@@ -178,7 +191,8 @@ class Inbox:
 class Spawning:
     """See the module."""
 
-    def __init__(self, payload: int) -> None:
+    def __init__(self, payload: int, nesting: Nesting) -> None:
+        self._nesting = nesting
         with mmap.mmap(payload, 0, access=mmap.ACCESS_READ) as memory:
             self._pipeline = bytes(memory)
         self._happened = threading.Condition()
@@ -203,6 +217,7 @@ class Spawning:
         try:
             process = interpreter(
                 f"from seqtools.engines.spawned import main; main({os.getpid()})",
+                self._nesting,
                 stdin=theirs,
                 stdout=theirs_too,
             )
@@ -236,7 +251,7 @@ class Spawning:
     def dismiss(self, worker: SpawnedWorker) -> None:
         """Kill a worker."""
         worker.attached = False
-        worker.process.kill()
+        worker.kill()
 
     def let_go(self, worker: SpawnedWorker) -> None:
         """Have a worker end."""
@@ -254,12 +269,13 @@ class Spawning:
     def wait(self) -> None:
         """Wait until workers have ended; kill those that do not."""
         self._launcher.settle()
-        deadline = time.monotonic() + _PATIENCE
-        for worker in self._all:
-            try:
-                worker.process.wait(max(0.0, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                worker.process.kill()
+        for patience, end in ((_PATIENCE, SpawnedWorker.kill), (_MORE_PATIENCE, _kill_guard)):
+            deadline = time.monotonic() + patience
+            for worker in self._all:
+                try:
+                    worker.process.wait(max(0.0, deadline - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    end(worker)
         for worker in self._all:
             worker.wait()
         self._all.clear()

@@ -33,9 +33,11 @@ from typing import Any, NoReturn
 
 from seqtools.engines import faults
 from seqtools.engines.asking import TaskReader
+from seqtools.engines.guard import guarded, tell_ended
 from seqtools.engines.heads import Damaged, Head
 from seqtools.engines.hooks import call_hook
 from seqtools.engines.launch import watch
+from seqtools.engines.nesting import Nesting, begin
 from seqtools.engines.printing import gather, stand_in
 from seqtools.engines.reexec import Beginning
 from seqtools.engines.shipping import Delivery, Pipeline
@@ -55,7 +57,9 @@ ANSWER = Head("cii")
 # each worker loads the pipeline.
 
 LOAD_EACH = "each"
-"""The argument of a template whose workers each load the pipeline."""
+"""The argument of a template whose workers each load the pipeline; where it has started again,
+there follows the descriptor by which it tells its guard."""
+_NO_GUARD = -1
 Load = Callable[[int], Pipeline]
 """Returns the pipeline in a worker of a number, where the start hook was called before."""
 
@@ -67,26 +71,39 @@ _PATIENCE = 0.3
 
 def main(control: int, payload: int, parent: int) -> NoReturn:
     """Run a template in a fresh interpreter, and never return."""
+    begin()
     quiet()
-    end_with(parent)
-    beginning, each = Beginning(), sys.argv[1:] == [LOAD_EACH]
-    os.set_inheritable(control, False)
-    os.set_inheritable(payload, False)
-    template = Template(socket.socket(fileno=control), parent)
+    beginning, arguments = Beginning(), sys.argv[1:]
+    for fd in (control, payload):
+        os.set_inheritable(fd, False)
+    guard = _guard(arguments, parent)
+    template = Template(socket.socket(fileno=control), guard)
     stand_in()
     try:
         faults.reach("template-started")
         delivery = Delivery(mmap.mmap(payload, 0, access=mmap.ACCESS_COPY))
-        load = template.loading(delivery) if each else _loaded(delivery)
+        load = template.loading(delivery) if LOAD_EACH in arguments else _loaded(delivery)
         if not forkable():
             faults.reach("template-again")
-            beginning.again(LOAD_EACH, (control, payload))
+            number = _NO_GUARD if guard is None else guard
+            beginning.again([LOAD_EACH, str(number)], (control, payload, number))
         os.close(payload)
         gc.freeze()  # what is collected never is not written to, and stays shared
         faults.reach("template-loaded")
     except BaseException as error:  # noqa: BLE001 -- told to the reader
         template.fail("the pipeline could not be loaded in a worker process", error)
     template.run(load)
+
+
+def _guard(arguments: list[str], parent: int) -> int | None:
+    """Return where to tell the guard, which there is already if this process has started again."""
+    if arguments[-2:-1] == [LOAD_EACH]:
+        number = int(arguments[-1])
+        return None if number == _NO_GUARD else number
+    tell = guarded(parent)
+    if tell is None:
+        end_with(parent)
+    return tell
 
 
 def _loaded(delivery: Delivery) -> Load:
@@ -116,8 +133,18 @@ def _hooked(hook: Callable[..., object] | None, load: Callable[[], Pipeline]) ->
     return loaded
 
 
-def fork_template(control: socket.socket, pipeline: Pipeline, hook: Any, ours: list[int]) -> int:
-    """Return the process id of a template forked from this process; `ours` are closed there."""
+def fork_template(
+    control: socket.socket, pipeline: Pipeline, hook: Any, ours: list[int], nesting: Nesting
+) -> int:
+    """Return the process id of a guard and a template forked from this process.
+
+    Args:
+        control: The socket that the template serves.
+        pipeline: What its workers evaluate.
+        hook: What each worker calls at first.
+        ours: Descriptors that are closed there.
+        nesting: Where it is.
+    """
     parent = os.getpid()
     for stream in (sys.stdout, sys.stderr):
         # closed, or `None` where a program was started without
@@ -128,6 +155,7 @@ def fork_template(control: socket.socket, pipeline: Pipeline, hook: Any, ours: l
         warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if pid == 0:
+        begin(nesting)
         _in_fork(control, pipeline, hook, ours, parent)
     return pid
 
@@ -144,18 +172,34 @@ def _in_fork(
                 os.close(fd)
         gc.freeze()
         faults.arm()
-        Template(control, parent).run(_hooked(hook, lambda: pipeline))
+        _leave_terminal()
+        Template(control, guarded(parent)).run(_hooked(hook, lambda: pipeline))
     except BaseException:  # noqa: BLE001 -- nothing may go on in the name of the consumer
         traceback.print_exc()
     leave(1)
 
 
-class Template:
-    """Forks workers, watches over them, and ends them."""
+def _leave_terminal() -> None:
+    """Read no terminal: the system stops whoever does so outside of its foreground group."""
+    with suppress(OSError):
+        if os.isatty(0):
+            nothing = os.open(os.devnull, os.O_RDONLY)
+            os.dup2(nothing, 0)
+            os.close(nothing)
 
-    def __init__(self, control: socket.socket, parent: int) -> None:
+
+class Template:
+    """Forks workers, watches over them, and ends them.
+
+    Args:
+        control: Where the consumer asks for workers.
+        guard: Where to tell the guard of those that have ended: see `guard`.
+    """
+
+    def __init__(self, control: socket.socket, guard: int | None) -> None:
         self._control = control
-        self._parent = parent
+        self._guard = guard
+        self._parent = parent = os.getppid()
         self._workers: set[int] = set()
         self._poller = select.poll()
         self._poller.register(control, select.POLLIN)
@@ -263,9 +307,10 @@ class Template:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            os.setpgid(0, 0)  # so that what it starts can be told from what others start
             end_with(template)
             name = f"worker process {number} (pid {os.getpid()})"
-            for fd in (self._wake, self._wakeup, self._parent_fd):
+            for fd in (self._wake, self._wakeup, self._parent_fd, self._guard):
                 if fd is not None:
                     os.close(fd)
             for stream in (sys.stdout, sys.stderr):
@@ -296,6 +341,7 @@ class Template:
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 self._workers.discard(pid)
+                tell_ended(self._guard, pid)
                 with suppress(OSError):
                     self._control.send(ANSWER.pack(ENDED, pid, status))
 

@@ -30,6 +30,7 @@ Long against the 20 µs that a message costs, short against what a reader notice
 
 _IDLE_SECONDS = 5.0
 """Time without work after which the memory of free slots is given back. Arbitrary."""
+_PR_SET_PDEATHSIG = 1
 _LONGEST_STORY = 30_000
 """Characters of a traceback that are sent. Arbitrary: the exception itself may be of any size."""
 
@@ -169,8 +170,19 @@ def _story(error: BaseException) -> str:
 
 
 def quiet() -> None:
-    """Leave Ctrl-C to the consumer, who may go on reading after it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Leave Ctrl-C to the consumer, who may go on reading after it.
+
+    A program that is started from here would ignore Ctrl-C for ever if this process did. It
+    ignores it only if it would have done so in the consumer.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _do_nothing)
+        if hasattr(signal, "siginterrupt"):
+            signal.siginterrupt(signal.SIGINT, False)  # noqa: FBT003 -- calls of the system go on
+
+
+def _do_nothing(*_: object) -> None:
+    pass
 
 
 def end_with(parent: int) -> None:
@@ -179,12 +191,17 @@ def end_with(parent: int) -> None:
     Whatever it does then: it may be in compiled code that never comes back.
     """
     if sys.platform == "linux":
-        import ctypes
-
-        pr_set_pdeathsig = 1
-        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         leave(1)
+
+
+def prctl(option: int, argument: int) -> int:
+    """Return what the call of that name does, on Linux."""
+    import ctypes
+
+    result: int = ctypes.CDLL(None).prctl(option, argument, 0, 0, 0)
+    return result
 
 
 def leave(status: int) -> NoReturn:
