@@ -129,6 +129,11 @@ def descendants(parent: int | str) -> Iterator[int]:
             yield from descendants(int(child))
 
 
+def guarded(guard: int) -> int:
+    """Return the template or spawned worker below `guard`, itself if there is none."""
+    return next(descendants(guard), guard)
+
+
 def _described(kind: str, what: object, count: int) -> str:
     if isinstance(what, threading.Thread):
         frame = sys._current_frames().get(what.ident or 0)

@@ -240,9 +240,9 @@ _TEMPLATE = [
     Mutant(
         "the template outlives a consumer that dies while it loads",
         "engines/template.py",
-        "    quiet()\n    end_with(parent)\n",
-        "    quiet()\n",
-        ("faults",),
+        "    tell = guarded(parent)\n    if tell is None:\n        end_with(parent)\n",
+        "    tell = None\n",
+        ("faults/test_consumer.py",),
     ),
     Mutant(
         "workers outlive a template that was killed",
@@ -341,9 +341,9 @@ _SPAWNED = [
     Mutant(
         "a spawned worker outlives its consumer while a forked child has its pipe",
         "engines/spawned.py",
-        "    quiet()\n    end_with(parent)\n",
-        "    quiet()\n",
-        ("engines/test_processes.py", "faults"),
+        "        end_with(parent)\n",
+        "        pass\n",
+        ("faults/test_left_behind.py",),
     ),
 ]
 
@@ -518,7 +518,7 @@ _REFUSED = [
     Mutant(
         "a process stays that no thread reads from",
         "engines/spawning.py",
-        "            self.process.kill()\n            self.process.wait()\n            self.end()\n",
+        "            self.kill()\n            self.process.wait()\n            self.end()\n",
         "",
         ("faults/test_nth_call.py",),
     ),

@@ -5,6 +5,7 @@ from typing import Any
 
 from seqtools.engines.spawning import SpawnedWorker
 from seqtools.errors import WorkerStartError
+from tests.leaks import guarded
 
 
 class Reading:
@@ -47,4 +48,4 @@ def pid_of(worker: Any) -> int:
 
 def template_of(p: Any) -> int:
     """Return the process that the workers of a prefetch were forked from."""
-    return int(p._state.driver._engine._crew._child._pid)
+    return guarded(p._state.driver._engine._crew._child._pid)

@@ -9,7 +9,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from multiprocessing import get_context, shared_memory
 from pathlib import Path
 from typing import Any
@@ -71,7 +71,10 @@ class Watch:
 
     def over(self, pids: list[int]) -> Callable[[float], int]:
         """Return a function that waits for the end of `pids`, and says how many go on."""
-        fds = {os.pidfd_open(pid) for pid in pids}
+        fds = set()
+        for pid in pids:
+            with suppress(ProcessLookupError):  # it has ended already
+                fds.add(os.pidfd_open(pid))
         for fd in fds:
             self._stack.callback(os.close, fd)
 

@@ -87,11 +87,14 @@ class Passed(NamedTuple):
     item: int
     """The item that was evaluated, -1 if it is not known."""
     pid: int
+    """The process, or the guard by which the consumer knows it."""
 
 
 _faults: dict[str, Fault] = {}
 _passed: dict[str, int] = {}
 _log: str | None = None
+guard: int | None = None
+"""The process by which the consumer knows this one, if it is another."""
 
 
 def arm(text: str | None = None, log: str | None = None) -> None:
@@ -178,7 +181,7 @@ def _count(point: str, item: int) -> int:
     fd = os.open(os.path.join(_log, point), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         # the system appends in one step, so every record has a place of its own
-        os.write(fd, RECORD.pack(time.monotonic(), item, os.getpid()))
+        os.write(fd, RECORD.pack(time.monotonic(), item, guard or os.getpid()))
         return os.lseek(fd, 0, os.SEEK_CUR) // RECORD.size
     finally:
         os.close(fd)

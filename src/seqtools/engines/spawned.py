@@ -69,6 +69,7 @@ def main(parent: int) -> NoReturn:
     if tell is None:
         end_with(parent)
     else:
+        faults.guard = os.getppid()
         os.close(tell)  # the end of this process is all that there is to tell
     tasks, results = _own_pipes()
     try:

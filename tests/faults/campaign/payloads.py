@@ -11,6 +11,7 @@ import struct
 import subprocess
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -241,7 +242,8 @@ def end_orphans(folder: str) -> int:
     """End the processes that were left, and return how many there were."""
     marks = list(Path(folder).glob("orphan-*"))
     for mark in marks:
-        os.kill(int(mark.read_text()), signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has ended with its worker
+            os.kill(int(mark.read_text()), signal.SIGKILL)
     return len(marks)
 
 

@@ -13,6 +13,7 @@ import pytest
 from seqtools.engines import frames
 from seqtools.engines.process import ProcessEngine
 from seqtools.engines.taking import Taker
+from tests.leaks import guarded
 
 
 class Lost(NamedTuple):
@@ -132,7 +133,8 @@ class Watched(ProcessEngine):
     def _kill(self, pid: int, how: str, what: str) -> None:
         when = time.monotonic()
         with suppress(ProcessLookupError):
-            os.kill(pid, getattr(signal, how))
+            forked = hasattr(self._crew, "_child") and what == "worker"
+            os.kill(pid if forked else guarded(pid), getattr(signal, how))
             self._diary.killed.append(Kill(when, how, what, pid))
 
 
