@@ -19,7 +19,7 @@ from seqtools.engines.launch import meaning
 from seqtools.engines.process import ProcessEngine
 from seqtools.errors import ItemTimeout, WorkerDied, WorkerStartError
 from tests.engines.fifo import Fifo
-from tests.leaks import descendants
+from tests.leaks import descendants, guarded
 
 MakeFifo = Callable[[], Fifo]
 
@@ -110,7 +110,7 @@ def test_the_template_killed_from_outside() -> None:
     items = iter(p)
     assert next(items) == 0
     engine = p._state.driver._engine
-    os.kill(engine._crew._child._pid, signal.SIGKILL)  # type: ignore[union-attr]
+    os.kill(guarded(engine._crew._child._pid), signal.SIGKILL)  # type: ignore[union-attr]
     assert list(items) == list(range(1, 300))
 
 

@@ -132,6 +132,11 @@ wait(go)
 """
 
 
+def number_of(start_method: str) -> int:
+    """Return how many processes there are for two workers, with those that guard them."""
+    return 2 * 2 if start_method == "spawn" else 2 + 2
+
+
 class Consumer:
     """A program, from outside, as a context at whose end all of it is gone.
 

@@ -11,16 +11,11 @@ import pytest
 
 from tests.engines.fifo import Fifo
 from tests.faults import consumers
-from tests.faults.consumers import Consumer
+from tests.faults.consumers import Consumer, number_of
 from tests.faults.programs import LONGEST, environment, is_well, program, run
 
 MakeFifo = Callable[[], Fifo]
 START_METHODS = ["template", "spawn", "fork"]
-
-
-def number_of(start_method: str) -> int:
-    """Return how many processes there are for two workers, with those that guard them."""
-    return 2 * 2 if start_method == "spawn" else 2 + 2
 
 
 @pytest.mark.parametrize(

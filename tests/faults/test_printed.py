@@ -15,7 +15,7 @@ from seqtools.errors import ItemTimeout, WorkerDied
 from tests.engines.fifo import Fifo
 from tests.engines.shown import lines_of, say, shown
 from tests.faults import consumers, wrecking
-from tests.faults.consumers import Consumer
+from tests.faults.consumers import Consumer, number_of
 
 MakeFifo = Callable[[], Fifo]
 START_METHODS = ["template", "spawn", "fork"]
@@ -158,7 +158,7 @@ def test_a_program_that_ends_while_workers_print_for_ever(
 ) -> None:
     with Consumer(consumers.PRINTING, start_method, fifo, end="sys.exit(3)") as consumer:
         consumer.begun.wait(2)
-        assert consumer.watch() == (2 if start_method == "spawn" else 3)
+        assert consumer.watch() == number_of(start_method)
         consumer.tell_to_end()
         code, told, error = consumer.ended()
         assert (code, error) == (3, "")
@@ -172,7 +172,7 @@ def test_a_program_that_is_killed_while_workers_print_for_ever(
 ) -> None:
     with Consumer(consumers.PRINTING, start_method, fifo) as consumer:
         consumer.begun.wait(2)
-        assert consumer.watch() == (2 if start_method == "spawn" else 3)
+        assert consumer.watch() == number_of(start_method)
         consumer.program.kill()
         assert consumer.gone()
 
