@@ -58,8 +58,6 @@ def make({names}):
                     {item}
                 ){end}
             walk.step = None
-        except GeneratorExit:
-            raise
         except BaseException as error:
             if not walk.over(error, i):
                 raise

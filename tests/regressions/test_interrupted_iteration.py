@@ -45,3 +45,19 @@ def test_loop_that_is_left_by_an_interrupt() -> None:
     with pytest.raises(KeyboardInterrupt):
         consume()
     assert list(items) == [2, 3]
+
+
+@pytest.mark.parametrize("kind", [GeneratorExit, SystemExit])
+def test_what_a_function_raises_that_is_no_exception_is_read_again(
+    kind: type[BaseException],
+) -> None:
+    def fatal(i: int) -> int:
+        if i == 1:
+            raise kind(i)
+        return i
+
+    items = iter(smap(fatal, range(3)))
+    assert next(items) == 0
+    for _ in range(3):
+        with pytest.raises(kind):
+            next(items)
