@@ -164,13 +164,18 @@ class Slots:
     def put(self, data: memoryview) -> Place | None:
         """Return a slot with a copy of `data`; `None` if there is no room."""
         place = self.take(data.nbytes)
-        if place is not None:
+        if place is None:
+            return None
+        try:
             if faults.armed:
                 faults.reach("slot-taken")
                 half = place.nbytes // 2
                 self._view[place.offset : place.offset + half] = data[:half]
                 faults.reach("slot-half")
             self._view[place.offset : place.offset + place.nbytes] = data
+        except BaseException:
+            self._memory[place.slot] = 0
+            raise
         return place
 
     def borrow(self, nbytes: int) -> memoryview | None:

@@ -62,26 +62,27 @@ class Outgoing:
     def settle(self) -> bool:
         """Take the last of `values` as it is now; return whether all must be sent at once."""
         value = self.values.pop()
-        if type(value) not in self._never_copied:
+        kind = type(value)
+        if kind not in self._never_copied:
             try:
                 self.values.append(copied(value, set()))
             except _NotPlainError:
-                if type(value).__name__ not in _COPIED:
-                    self._never_copied.add(type(value))
+                if kind.__name__ not in _COPIED:
+                    self._never_copied.add(kind)
             else:
                 return False
         own, body = Buffers(self._slots), None
         try:
             body = self._pickler.dumps(value, own.add)
+            del value  # what nobody refers to any more can be given away as it is
+            parts = own.settled()
+            if len(body) >= LARGE_PICKLE:
+                parts.insert(0, _put(self._slots, body))
+                body = None
         except Exception as error:  # noqa: BLE001 -- code of users may raise anything
             own.cancel()
-            self.refused = _refusal(value, error)
+            self.refused = _refusal(kind, error)
             return True
-        del value  # what nobody refers to any more can be given away as it is
-        parts = own.settled()
-        if len(body) >= LARGE_PICKLE:
-            parts.insert(0, _put(self._slots, body))
-            body = None
         self._pickled.append((len(self.values), len(parts)))
         self.values.append(body)
         self._parts += parts
@@ -167,13 +168,13 @@ def _put(slots: Slots | None, data: Any) -> Any:
     return (slots.put(memoryview(data)) if slots is not None else None) or data
 
 
-def _refusal(value: Any, error: Exception) -> Exception:
-    """Return the error of an item whose `value` cannot be pickled."""
+def _refusal(cls: type, error: Exception) -> Exception:
+    """Return the error of an item whose value, of class `cls`, cannot be sent."""
     told, advice = summary(error), ""
     if "<locals>" in told or "not found as" in told or "not the same object" in told:
         advice = " (a class or function that was first made in the worker cannot leave it)"
     kind = MemoryError if isinstance(error, MemoryError) else TypeError
-    return kind(f"{type(value).__qualname__}: {told}{advice}")
+    return kind(f"{cls.__qualname__}: {told}{advice}")
 
 
 # Copies

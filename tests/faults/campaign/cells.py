@@ -91,7 +91,7 @@ def sort_of(point: str, kind: str) -> str:
         return "unable"
     if kind == "raise" and point in ITEM:
         return "raised"
-    if kind == "raise" and point == "pickled":
+    if kind == "raise" and point in {"pickled", *SLOTS}:
         return "not sent"
     return "death"
 
