@@ -1,5 +1,6 @@
 """Reading items before they are needed, in a thread beside the one that is going to need them."""
 
+import contextvars
 import threading
 import weakref
 from collections.abc import Callable, Container, Hashable, Sequence
@@ -58,7 +59,11 @@ class Reader:
         self._ended = False
         self._failed: set[int] = set()  # since the last hint
         self.failures = 0  # in a row
-        thread = threading.Thread(target=self._run, name="seqtools-reader", daemon=True)
+        # what a start hook has set for its thread, such as the context of `decimal`, holds here too
+        run = contextvars.copy_context().run
+        thread = threading.Thread(
+            target=run, args=(self._run,), name="seqtools-reader", daemon=True
+        )
         thread.start()
 
     @property

@@ -74,6 +74,9 @@ DIFFERENCES = (
     ),
     Difference("use the `hash` of a string"),  # programs are run with PYTHONHASHSEED
     Difference("set variables of an imported module", processes=("sets-modules",)),
+    Difference("find classes and variables of the script by name"),
+    Difference("leave work for the end of the program"),
+    Difference("keep in each thread what only that thread may use"),
     Difference(
         "set what each thread has of its own",
         processes=("sets-contexts",),

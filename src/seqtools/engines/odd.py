@@ -17,10 +17,36 @@ VARIABLES = (typing.TypeVar, typing.ParamSpec, typing.TypeVarTuple, typing.NewTy
 """Classes of what stands for a type, and pickles as a name."""
 
 
+def with_singles(cls: type, otherwise: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
+    """Return how to pickle objects of this class, those by name that stand for themselves.
+
+    These are objects of the standard library and of numpy that are variables of the module of
+    their class, such as `dataclasses.MISSING`, `os.environ`, and the generators behind the
+    functions of `random` and `numpy.random`. A copy would not be what workers have themselves.
+    """
+    package = cls.__module__.partition(".")[0] if isinstance(cls.__module__, str) else ""
+    if package != "numpy" and (package not in sys.stdlib_module_names or package == "builtins"):
+        return otherwise
+    module = sys.modules.get(cls.__module__)
+    names = {id(obj): name for name, obj in vars(module).items() if type(obj) is cls}
+    if not names or issubclass(cls, type):
+        return otherwise
+
+    def reduce(obj: Any) -> Any:
+        name = names.get(id(obj))
+        if name is not None:
+            return name
+        return NotImplemented if otherwise is None else otherwise(obj)
+
+    return reduce
+
+
 def odd_reducer(cls: type) -> Callable[[Any], Any] | None:
     """Return how to pickle objects of this class, if it is one of the standard library here."""
     if issubclass(cls, functools.cached_property):
         return _reduce_cached_property
+    if cls is getattr(sys.modules.get("random"), "SystemRandom", None):
+        return lambda _: (cls, ())  # it has no state
     weak = weakref.ref, weakref.WeakSet, weakref.WeakKeyDictionary, weakref.WeakValueDictionary
     return _reduce_weak if issubclass(cls, weak) else None
 

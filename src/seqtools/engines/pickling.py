@@ -23,7 +23,13 @@ from seqtools.engines.classes import (
 from seqtools.engines.functions import Functions
 from seqtools.engines.instances import MADE_BY_PYTHON, is_default
 from seqtools.engines.memmaps import reduce_memmap
-from seqtools.engines.odd import VARIABLES, odd_reducer, reduce_cached, reduce_global
+from seqtools.engines.odd import (
+    VARIABLES,
+    odd_reducer,
+    reduce_cached,
+    reduce_global,
+    with_singles,
+)
 from seqtools.engines.reducing import Reducer, reducer
 from seqtools.errors import WorkerStartError
 
@@ -52,6 +58,11 @@ class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle 
 
     def _found(self, cls: type) -> Reducer | None:
         """Return how to pickle objects of exactly this class, `None` if `pickle` does it well."""
+        return with_singles(cls, self._usual(cls))
+
+    def _usual(self, cls: type) -> Reducer | None:  # noqa: PLR0911 -- one for each
+        if cls is types.CodeType:
+            return self._reduce_code
         if issubclass(cls, type):
             return self._reduce_class
         if cls is types.FunctionType:
@@ -74,6 +85,12 @@ class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle 
         if _should_pickle_by_reference(cls) or not makes_its_own(cls):
             return None
         return self._classes.reduce_instance
+
+    def _reduce_code(self, code: types.CodeType) -> Any:
+        """Return how to make `code`, with the file that it is from, which tracebacks show."""
+        make, arguments, *rest = self.dispatch_table[types.CodeType](code)
+        named = [code.co_filename if a == "<dynamic-code>" else a for a in arguments]
+        return make, tuple(named), *rest
 
     def _reduce_class(self, cls: type) -> Any:
         if _should_pickle_by_reference(cls):

@@ -25,6 +25,7 @@ from typing import Any, BinaryIO, NamedTuple, TypeAlias
 from seqtools.engines import exceptions
 from seqtools.engines.heads import Damaged, Head
 from seqtools.engines.mappings import Found, find_in_files, map_place
+from seqtools.engines.odd import with_singles
 from seqtools.engines.pickling import PipelinePickler, unpicklable
 from seqtools.engines.reducing import Reducer, result_reducer
 from seqtools.engines.shortage import for_now, told
@@ -215,7 +216,7 @@ class _Reducers(dict[type, Reducer | None]):
         self._numbered = {type(obj) for obj in by_value}
 
     def __missing__(self, cls: type) -> Reducer | None:
-        found = result_reducer(cls)
+        found = with_singles(cls, result_reducer(cls))
         if cls in self._numbered:
             found = functools.partial(self._reduce_numbered, found)
         self[cls] = found

@@ -1,0 +1,107 @@
+"""Objects of modules that stand for themselves: workers have them, and get no copy of them."""
+
+import dataclasses
+import os
+import random
+import secrets
+import sys
+from collections.abc import Iterator
+from decimal import Decimal, getcontext
+from os import environ
+from random import Random
+from sys import version_info
+from traceback import format_exception
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.random import rand
+
+from seqtools import EvaluationError, add_cache, prefetch, smap
+
+draw = random.random
+uniform = random.uniform
+
+
+@pytest.fixture(params=["template", "spawn"])
+def method(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
+    return {"method": "process", "start_method": request.param}
+
+
+def drawn(_: int) -> tuple[float, ...]:
+    return draw(), uniform(0, 1), float(rand())  # noqa: NPY002 -- what users call
+
+
+def test_functions_of_the_global_generators_draw_from_those_of_the_worker(
+    method: dict[str, Any],
+) -> None:
+    source = smap(drawn, range(8))
+    with (
+        prefetch(source, 2, seed=1, **method) as first,
+        prefetch(source, 1, seed=2, **method) as other,
+    ):
+        items = list(first)
+        assert items == list(prefetch(source, 0, seed=1))
+        assert not {x for item in items for x in item} & {x for item in other for x in item}
+    with prefetch(source, 2, **method) as unseeded:
+        numbers = [x for item in unseeded for x in item]
+        assert len(set(numbers)) == len(numbers)
+
+
+def test_a_generator_of_ones_own_is_sent_as_it_is(method: dict[str, Any]) -> None:
+    own = Random(5)
+    expected = Random(5).random()
+    with prefetch(smap(lambda _: own.random(), range(1)), 1, **method) as ready:
+        assert ready[0] == expected
+
+
+def test_sentinels_and_other_objects_of_the_standard_library(method: dict[str, Any]) -> None:
+    def look(i: int) -> Any:
+        environ["SEQTOOLS_TEST"] = str(i)
+        return (
+            field.default is dataclasses.MISSING,
+            os.getenv("SEQTOOLS_TEST"),
+            version_info is sys.version_info,
+            secrets.choice([7]),
+            choice([8]),
+            dataclasses.MISSING,
+            version_info,
+        )
+
+    field, choice = dataclasses.field(), secrets.choice
+    with prefetch(smap(look, range(2)), 1, **method) as ready:
+        *values, missing, version = ready[1]
+    assert values == [True, "1", True, 7, 8]
+    assert missing is dataclasses.MISSING
+    assert version is sys.version_info
+
+
+def test_what_a_hook_sets_for_its_thread_holds_where_a_cache_reads_ahead(
+    method: dict[str, Any],
+) -> None:
+    def exact() -> None:
+        getcontext().prec = 5
+        np.seterr(divide="ignore")
+
+    def divided(i: int) -> Any:
+        return str(Decimal(1) / Decimal(3)), np.geterr()["divide"], i
+
+    cached = add_cache(smap(divided, range(60)), 10)
+    with prefetch(cached, 1, start_hook=exact, **method) as ready:
+        assert [item[:2] for item in ready] == [("0.33333", "ignore")] * 60
+
+
+def test_a_traceback_shows_files_and_lines_of_functions_sent_by_value(
+    method: dict[str, Any],
+) -> None:
+    def fails(i: int) -> Any:
+        return 1 // i  # this very line
+
+    with (
+        prefetch(smap(fails, range(1)), 1, **method) as ready,
+        pytest.raises(EvaluationError) as caught,
+    ):
+        ready[0]
+    told = "".join(format_exception(caught.value))
+    assert "this very line" in told
+    assert __file__ in told
