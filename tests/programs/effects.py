@@ -269,3 +269,5 @@ ERRORS: dict[str, str] = {
     "own BaseException": "Ending(i)",
 }
 """What functions raise."""
+NO_EXCEPTIONS = frozenset({"SystemExit", "GeneratorExit", "own BaseException"})
+"""Those of them after which an item is still to be read."""
