@@ -136,3 +136,19 @@ def test_nothing_runs_any_more(method: str) -> None:
     before = running()
     check(prefetch(smap(abs, range(9)), 2, method))
     assert running() == before
+
+
+lock = threading.Lock()
+
+
+class Locked:
+    def __init__(self) -> None:
+        self.lock = "a text"
+
+    def __call__(self, i: int) -> str:
+        return self.lock * i
+
+
+def test_an_attribute_is_no_global_variable_of_the_same_name() -> None:
+    assert lock
+    assert check(prefetch(smap(Locked(), range(5)), 2, "process")) == []

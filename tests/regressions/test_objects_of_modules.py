@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from decimal import Decimal, getcontext
 from os import environ
+from pathlib import Path
 from random import Random
 from sys import version_info
 from traceback import format_exception
@@ -18,6 +19,7 @@ import pytest
 from numpy.random import rand
 
 from seqtools import EvaluationError, add_cache, prefetch, smap
+from seqtools.errors import WorkerStartError
 
 draw = random.random
 uniform = random.uniform
@@ -89,6 +91,16 @@ def test_what_a_hook_sets_for_its_thread_holds_where_a_cache_reads_ahead(
     cached = add_cache(smap(divided, range(60)), 10)
     with prefetch(cached, 1, start_hook=exact, **method) as ready:
         assert [item[:2] for item in ready] == [("0.33333", "ignore")] * 60
+
+
+def test_an_open_text_file_is_refused_and_not_copied(tmp_path: Path) -> None:
+    path = tmp_path / "lines"
+    path.write_text("0\n1\n2\n")
+    with path.open() as file:
+        lines = smap(lambda _: file.readline(), range(3))
+        with pytest.raises(WorkerStartError, match="open file"):
+            prefetch(lines, 2, "process")[0]
+        assert list(lines) == ["0\n", "1\n", "2\n"]
 
 
 def test_a_traceback_shows_files_and_lines_of_functions_sent_by_value(

@@ -63,6 +63,8 @@ class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle 
     def _usual(self, cls: type) -> Reducer | None:  # noqa: PLR0911 -- one for each
         if cls is types.CodeType:
             return self._reduce_code
+        if issubclass(cls, io.TextIOWrapper):
+            return self._reduce_text_file
         if issubclass(cls, type):
             return self._reduce_class
         if cls is types.FunctionType:
@@ -91,6 +93,17 @@ class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle 
         make, arguments, *rest = self.dispatch_table[types.CodeType](code)
         named = [code.co_filename if a == "<dynamic-code>" else a for a in arguments]
         return make, tuple(named), *rest
+
+    def _reduce_text_file(self, file: Any) -> Any:
+        """Return how to find a standard stream, and refuse what cloudpickle would read and copy.
+
+        Raises:
+            PicklingError: If `file` is another one.
+        """
+        if any(file is each for each in (sys.stdin, sys.stdout, sys.stderr)):
+            return NotImplemented
+        message = f"cannot pickle an open file, {file.name!r}: its position would not be shared"
+        raise pickle.PicklingError(message)
 
     def _reduce_class(self, cls: type) -> Any:
         if _should_pickle_by_reference(cls):

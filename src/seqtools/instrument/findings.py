@@ -76,7 +76,9 @@ class Findings(list[Finding]):
         if not self.estimates:
             return "nothing to check: there is no prefetch with workers in this pipeline"
         if not self and len(self.estimates) == 1:
-            return f"nothing found: {self.estimates[0]}"
+            estimate = self.estimates[0]
+            looked = "" if estimate.items else " without evaluating items"
+            return f"nothing found{looked}: {estimate}"
         found = counted_as(len(self), "finding") if self else "nothing found"
         lines = [f"{found} in {among}"]
         lines += [f"\n{k}. {finding}" for k, finding in enumerate(self, 1)]

@@ -1,5 +1,6 @@
 """What a function or a source holds that means something in this process only."""
 
+import dis
 import functools
 import os
 import sys
@@ -190,8 +191,10 @@ def _of_function(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
 
 
 def _names(code: types.CodeType) -> Iterator[str]:
-    """Yield the names that `code` uses, and what is defined in it, such as a comprehension."""
-    yield from code.co_names
+    """Yield the global variables that `code` uses, and what is defined in it, as a lambda is."""
+    for step in dis.get_instructions(code):
+        if step.opname in {"LOAD_GLOBAL", "LOAD_NAME"}:  # attributes are names as well
+            yield step.argval
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             yield from _names(constant)
