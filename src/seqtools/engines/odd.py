@@ -28,7 +28,8 @@ def with_singles(cls: type, otherwise: Callable[[Any], Any] | None) -> Callable[
     if package != "numpy" and (package not in sys.stdlib_module_names or package == "builtins"):
         return otherwise
     module = sys.modules.get(cls.__module__)
-    names = {id(obj): name for name, obj in vars(module).items() if type(obj) is cls}
+    variables = getattr(module, "__dict__", {})  # a class may name a module that is not there
+    names = {id(obj): name for name, obj in variables.items() if type(obj) is cls}
     if not names or issubclass(cls, type):
         return otherwise
 
