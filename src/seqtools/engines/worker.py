@@ -131,7 +131,7 @@ class Worker:
         began = time.perf_counter_ns() if recording.active else 0
         try:
             parts = self._out.sent()
-        except MemoryError as error:
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the items are to be answered
             for k in range(count):
                 self._refuse(task, done + k, error, took / count)
             return done + count
@@ -144,7 +144,8 @@ class Worker:
         """Answer that a value cannot be sent."""
         self._out.refused = None
         reason = f"item {task.indices[done]} cannot be sent from a worker process: {error}"
-        self._fail(task.block, done, type(error)(reason), took)
+        kind = MemoryError if isinstance(error, MemoryError) else TypeError
+        self._fail(task.block, done, kind(reason), took)
 
     def _fail(self, block: int, done: int, error: BaseException, took: float) -> None:
         if isinstance(error, EndOfSequence):
