@@ -327,7 +327,7 @@ def test_working_directory_arguments_and_path(
 
 def test_workers_draw_different_random_numbers() -> None:
     def draw(_: int) -> tuple[float, float, int]:
-        return random.random(), float(np.random.rand()), os.getpid()  # noqa: NPY002 -- the global one
+        return random.random(), float(np.random.rand()), os.getpid()
 
     for p in (
         prefetch(seqtools.smap(draw, range(60)), 3),
@@ -339,7 +339,7 @@ def test_workers_draw_different_random_numbers() -> None:
 
 def test_with_a_seed_items_are_the_same_in_every_run() -> None:
     def draw(x: int) -> tuple[int, float, float]:
-        return x, random.random(), float(np.random.rand())  # noqa: NPY002 -- the global one
+        return x, random.random(), float(np.random.rand())
 
     source = seqtools.smap(draw, range(20))
     one, two = list(prefetch(source, 1, seed=5)), list(prefetch(source, 3, seed=5))

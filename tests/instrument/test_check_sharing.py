@@ -111,7 +111,7 @@ def test_what_a_seed_does_not_reach() -> None:
 
 def test_what_a_seed_reaches() -> None:
     def draw(i: int) -> Any:
-        return {"a": random.random(), "b": np.random.random(3), "c": {str(i), "x"}}  # noqa: NPY002
+        return {"a": random.random(), "b": np.random.random(3), "c": {str(i), "x"}}
 
     kept = add_cache(smap(draw, range(9)), 9)
     assert found_in(smap(draw, kept), "process", seed=1) == []

@@ -215,7 +215,7 @@ def test_items_that_cannot_be_loaded_here() -> None:
 
 
 def test_what_is_printed_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
-    assert checked(lambda i: print("item", i)) == []  # noqa: T201
+    assert checked(lambda i: print("item", i)) == []  # noqa: T201 -- what users do
     assert capsys.readouterr().out == "item 0\nitem 4\nitem 8\n"
 
 

@@ -323,16 +323,16 @@ def test_an_item_is_made_once_for_all_that_read_it_through_a_cache() -> None:
 
 
 def test_random_generators_are_as_before() -> None:
-    noisy = seqtools.smap(lambda x: x + random.random() + np.random.random(), range(5))  # noqa: NPY002
+    noisy = seqtools.smap(lambda x: x + random.random() + np.random.random(), range(5))
     ready = seqtools.prefetch(noisy, 1, "process", seed=3)
     random.seed(0)
-    np.random.seed(0)  # noqa: NPY002
-    expected = random.random(), np.random.random()  # noqa: NPY002
+    np.random.seed(0)
+    expected = random.random(), np.random.random()
     random.seed(0)
-    np.random.seed(0)  # noqa: NPY002
+    np.random.seed(0)
     first, second = explain(ready, 2).value, explain(ready, 2).value
     assert first == second
-    assert (random.random(), np.random.random()) == expected  # noqa: NPY002
+    assert (random.random(), np.random.random()) == expected
     with ready:
         assert ready[2] == first
 

@@ -24,7 +24,7 @@ class Draw:
         self.name, self.times = name, times
 
     def __call__(self, *items: Any) -> Any:
-        drawn = [(random.random(), int(np.random.randint(1 << 30))) for _ in range(self.times)]  # noqa: NPY002
+        drawn = [(random.random(), int(np.random.randint(1 << 30))) for _ in range(self.times)]
         return self.name, drawn, items
 
 
@@ -57,7 +57,7 @@ class Drawing:
 
     def __iter__(self) -> Iterator[Any]:
         for k in range(self.size):
-            yield k, random.random(), np.random.random()  # noqa: NPY002
+            yield k, random.random(), np.random.random()
 
     def __len__(self) -> int:
         return self.size
@@ -150,10 +150,10 @@ def test_the_order_of_reading_and_what_was_read_before_make_no_difference(
     expected = outcomes(seqtools.prefetch(built(*pipeline), 0, seed=seed))
     source = built(*pipeline)
     order = data.draw(st.permutations(range(len(source))))
-    state = random.getstate(), repr(np.random.get_state())  # noqa: NPY002
+    state = random.getstate(), repr(np.random.get_state())
     p = seqtools.prefetch(source, 0, seed=seed)
     assert outcomes(p, order) == outcomes(p) == expected
-    assert state == (random.getstate(), repr(np.random.get_state()))  # noqa: NPY002
+    assert state == (random.getstate(), repr(np.random.get_state()))
     if "iterated" in pipeline[0]:  # an iterator is where any reader has left it
         source = built(*pipeline)
     other = outcomes(seqtools.prefetch(source, 0, seed=seed + 1), order)

@@ -49,7 +49,7 @@ def run(job: dict[str, Any], folder: str) -> dict[str, Any]:
     see, printed = Seeing(copies=job["copies"]), io.StringIO()
     environment = dict(os.environ)
     random.seed(1)
-    np.random.seed(1)  # noqa: NPY002 -- what programs draw from
+    np.random.seed(1)
     with warnings.catch_warnings(), np.errstate(), decimal.localcontext():
         warnings.simplefilter("ignore")
         with contextlib.redirect_stdout(printed):

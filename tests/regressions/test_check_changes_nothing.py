@@ -79,7 +79,7 @@ def test_threads_find_all_as_it_was() -> None:
     own, old = np.random.default_rng(3), random.Random(4)
 
     def load(n: int) -> Any:
-        return n, own.random(), old.random(), random.random(), np.random.random()  # noqa: NPY002 -- it is global
+        return n, own.random(), old.random(), random.random(), np.random.random()
 
     kept = add_cache(smap(load, range(9)), 9)
     data = [np.full(3, n) for n in range(9)]
@@ -89,10 +89,10 @@ def test_threads_find_all_as_it_was() -> None:
         return x
 
     random.seed(1)
-    np.random.seed(1)  # noqa: NPY002
+    np.random.seed(1)
     expected = load(0)
     random.seed(1)
-    np.random.seed(1)  # noqa: NPY002
+    np.random.seed(1)
     own, old = np.random.default_rng(3), random.Random(4)
     check(prefetch(kept, 2))
     check(prefetch(smap(doubled, data), 2))

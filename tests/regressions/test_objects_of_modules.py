@@ -31,7 +31,7 @@ def method(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
 
 
 def drawn(_: int) -> tuple[float, ...]:
-    return draw(), uniform(0, 1), float(rand())  # noqa: NPY002 -- what users call
+    return draw(), uniform(0, 1), float(rand())
 
 
 def test_functions_of_the_global_generators_draw_from_those_of_the_worker(

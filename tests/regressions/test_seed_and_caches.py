@@ -18,11 +18,11 @@ FILES, SAMPLES = 8, 4
 
 
 def load(k: int) -> list[tuple[int, float]]:
-    return [(k, random.random() + float(np.random.rand()))] * SAMPLES  # noqa: NPY002
+    return [(k, random.random() + float(np.random.rand()))] * SAMPLES
 
 
 def change(sample: Any) -> Any:
-    return sample, random.random(), float(np.random.rand())  # noqa: NPY002
+    return sample, random.random(), float(np.random.rand())
 
 
 def samples(size: int = 2, files: Callable[[int], Any] = load) -> Any:
@@ -90,14 +90,14 @@ def test_hints_do_not_pass_a_seeded_prefetch_without_workers() -> None:
 def test_without_workers_the_generators_of_the_reader_are_as_before() -> None:
     p = seqtools.prefetch(samples(), 0, seed=5)
     random.seed(1)
-    np.random.seed(1)  # noqa: NPY002
-    expected = [(random.random(), np.random.randn()) for _ in range(4)]  # noqa: NPY002
+    np.random.seed(1)
+    expected = [(random.random(), np.random.randn()) for _ in range(4)]
     random.seed(1)
-    np.random.seed(1)  # noqa: NPY002
+    np.random.seed(1)
     found = []
     for k in range(4):
         p[k]
-        found.append((random.random(), np.random.randn()))  # noqa: NPY002
+        found.append((random.random(), np.random.randn()))
     assert found == expected
 
 

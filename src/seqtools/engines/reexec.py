@@ -35,4 +35,4 @@ class Beginning:
                     os.set_inheritable(fd, fd in fds)
         if self._folder is not None:
             os.chdir(self._folder)
-        os.execve(self._command[0], [*self._command, *arguments], self._environment)  # noqa: S606
+        os.execve(self._command[0], [*self._command, *arguments], self._environment)  # noqa: S606 -- our own command
