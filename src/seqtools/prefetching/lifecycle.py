@@ -100,7 +100,7 @@ class Lifecycle(Turns):
 
     def _begin(self) -> None:
         super().__init__()
-        self._window = self._make_window()
+        self.window = self._make_window()
         self._arrivals = Arrivals()
         self._engine: Engine | None = None
         self._start: _Start | None = None  # of the next one
@@ -135,6 +135,7 @@ class Lifecycle(Turns):
             return  # the interrupted turn is followed by this
         self._take_turn(self._tidy, seconds=PATIENCE if wait else 0)
         self._attend()
+        self._call_notes()
         self._end(wait=wait)
         show_last(wait=wait)
 
@@ -153,7 +154,7 @@ class Lifecycle(Turns):
         engine = self._engine
         if engine is None or self._forks != len(_forks):
             return Load()
-        window = self._window
+        window = self.window
         return Load(*window.fill(), window.capacity.items, engine.busy(), engine.nworkers)
 
     # Between turns
@@ -164,12 +165,22 @@ class Lifecycle(Turns):
             self._begin()  # in a forked child neither workers nor locks are usable
         try:
             result = self._take_turn(act, *arguments, seconds=PATIENCE)
-        except BaseException:
+        except BaseException as error:
             self._attend()
+            if isinstance(error, WorkerStartError):  # items came before it
+                self._call_notes()
             raise
         if self._leaving or self._closing or self._ended or not self._watched:
             self._attend()
+        if self._notes:
+            self._call_notes()
         return result
+
+    def _call_notes(self) -> None:
+        """Do what arrived with items, before they are read."""
+        while self._notes:
+            for note in self._notes.popleft().notes:
+                note()
 
     def _attend(self) -> None:
         """Do what was asked for while it was somebody's turn."""
@@ -210,7 +221,7 @@ class Lifecycle(Turns):
             start.wanted = False
             if start.engine is not None:
                 self._ended.append(start.engine)
-        self._window.mend()
+        self.window.mend()
 
     def _drop(self, *, forget: bool = False) -> None:
         """Use this engine no more; what it has finished is kept, unless to `forget`."""
@@ -221,7 +232,7 @@ class Lifecycle(Turns):
             self._ended.append(self._engine)
         arrivals, self._arrivals = self._arrivals, Arrivals()
         self._engine = None
-        self._window.reset(forget=forget)
+        self.window.reset(forget=forget)
         arrivals.wake()
 
     def _tidy(self) -> None:
@@ -235,7 +246,7 @@ class Lifecycle(Turns):
 
     def _let_go(self) -> None:
         while self._leaving:
-            self._window.close(self._leaving[0])
+            self.window.close(self._leaving[0])
             self._arrivals.leave(self._leaving[0])
             self._leaving.popleft()
 
@@ -247,7 +258,7 @@ class Lifecycle(Turns):
             return left
         with suppress(WorkerStartError):  # told to the next reader
             self._give_out()
-        if self._window.jobs or self._arrivals.parts:
+        if self.window.jobs or self._arrivals.parts:
             return timeout
         self._drop()
         return None
@@ -277,7 +288,7 @@ class Lifecycle(Turns):
         Raises:
             WorkerStartError: If nothing can be evaluated. The engine is given up.
         """
-        parts, window = self._arrivals.parts, self._window
+        parts, window = self._arrivals.parts, self.window
         last: Part | None = None
         while parts:
             part = parts[0]
@@ -298,7 +309,7 @@ class Lifecycle(Turns):
         """Have `engine` evaluate what comes next."""
         if self._leaving:
             self._let_go()
-        window, cutter = self._window, self._window.cutter
+        window, cutter = self.window, self.window.cutter
         window.nworkers, cutter.grain = engine.nworkers, engine.grain
         cutter.use(engine.group_of)
         unwanted, ahead, urgent = window.plan()

@@ -56,7 +56,7 @@ class Pump(Lifecycle):
 
     def open(self, reader: Reader) -> None:
         """Begin to serve `reader`; or else that begins with its first visit."""
-        self._serve(self._window.open, reader)
+        self._serve(self.window.open, reader)
 
     def next(self, reader: Reader) -> Run | None:
         """Return a run of `reader` with something to read; wait for it.
@@ -106,7 +106,7 @@ class Pump(Lifecycle):
             return  # it was dropped at this moment, by another thread or a finalizer
         outcome = values[0]
         if outcome is END:
-            self._window.ended(int(run.indices[0]))
+            self.window.ended(int(run.indices[0]))
             raise EndOfSequence
         outcome.throw()
 
@@ -140,7 +140,7 @@ class Pump(Lifecycle):
     def _has_news(self) -> bool:
         """Return whether something is to be told before an item is given."""
         engine = self._engine
-        return bool(said or self._notes or (engine is not None and engine.news))
+        return bool(said or (engine is not None and engine.news))
 
     def _await(self, reader: Reader, run: Any) -> Any:
         """Return a run of `reader`, `None` at its end, or `TAKEN`; wait for it."""
@@ -164,9 +164,6 @@ class Pump(Lifecycle):
         engine = self._engine
         if engine is not None and engine.news:
             engine.tell()
-        while self._notes:
-            for note in self._notes.popleft().notes:
-                note()
 
     # In a turn
 
@@ -174,7 +171,7 @@ class Pump(Lifecycle):
         """Return the run to read from, `None` at the end, or `_WAIT`."""
         if self._arrivals.parts:
             self._give_out()
-        window, engine = self._window, self._engine
+        window, engine = self.window, self._engine
         run = window.visit(reader)
         if run is None:
             if reader.position >= len(reader.course.indices) and not reader.held:
@@ -201,8 +198,8 @@ class Pump(Lifecycle):
     def _seek(self, reader: Reader, i: int) -> Any:
         if self._arrivals.parts:
             self._give_out()
-        return self._visit(reader) if self._window.seek(reader, i) else _ASIDE
+        return self._visit(reader) if self.window.seek(reader, i) else _ASIDE
 
     def _aim(self, reader: Follower, indices: Sequence[int]) -> None:
-        self._window.aim(reader, indices)
+        self.window.aim(reader, indices)
         self._dispatch(self._started())

@@ -74,10 +74,11 @@ class Reading(LazySequence[T]):
         """Have it share the window from now on, and not from its first read."""
         self._pump.open(self._reader)
 
-    def _get(self, i: int, failed: Run | None = None) -> T:
-        """Return the item, of which it may be known that it failed; errors tell `i` by this."""
+    def _get(self, i: int, failed: Run | None = None) -> T | None:  # type: ignore[override]
+        """Return the item, or raise what became of it if it `failed`; errors tell `i` by this."""
         if failed is not None:
             self._pump.throw(failed)
+            return None
         run = self._reader.course.ring[0]
         values = run.values
         if values and not run.failed and run.indices[-len(values)] == i:
@@ -99,6 +100,7 @@ class Reading(LazySequence[T]):
         iterator = PrefetchIterator.from_iterable(map(self.attempt, more, repeat(ended)))
         assert isinstance(iterator, PrefetchIterator)  # noqa: S101 -- says so to the type checker
         iterator._reading = self  # noqa: SLF001 -- ours
+        self.open()
         return iterator
 
     def attempt(self, _: int, ended: list[None]) -> Iterator[T]:
@@ -123,6 +125,7 @@ class Reading(LazySequence[T]):
         i = int(run.indices[0])
         try:
             self._get(i, run)
+            return False  # it was dropped at this moment, by another thread or a finalizer
         except Exception as error:  # noqa: BLE001 -- user code may raise anything
             try:
                 if not isinstance(error, EndOfSequence):
