@@ -309,6 +309,7 @@ def test_what_was_survived_is_not_to_blame_later() -> None:
         assert scheduler.died(a, began=True) is None
         assert dealt(scheduler, a) == [[1]]
         assert answer(scheduler, a) == [1]
+        assert not scheduler._died_once
         scheduler.submit(jobs([1]))
 
 
