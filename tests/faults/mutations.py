@@ -302,6 +302,13 @@ _SCHEDULER = [
         _SCHEDULING,
     ),
     Mutant(
+        "an urgent job has a worker leave its key",
+        "engines/scheduler.py",
+        " and not self._waiting.has(hand.key)",
+        "",
+        _SCHEDULING,
+    ),
+    Mutant(
         "a worker takes a key that another worker has",
         "engines/affinity.py",
         "        held.discard(None)  # items that share nothing are for all workers\n",
