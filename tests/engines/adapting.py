@@ -23,6 +23,8 @@ class Adapted:
         self, plan: Moves, get: Callable[[int], Any], hook: Any = None, start: str = "template"
     ) -> None:
         self.plan = plan
+        self.repeats = False
+        """Whether items may come twice."""
         self._expected: dict[tuple[int, int], int] = {}
         self._delivered: SimpleQueue[Any] = SimpleQueue()
         self._found: list[tuple[int, Any]] = []
@@ -38,10 +40,14 @@ class Adapted:
 
     def submit(self, indices: Sequence[int], length: int = 1) -> None:
         """Ask for `indices`, in jobs of that `length`."""
+        self.engine.submit(self.expect(indices, length))
+
+    def expect(self, indices: Sequence[int], length: int) -> list[Job]:
+        """Return such jobs, which are going to be asked for."""
         jobs = [Job(next(_ids), indices[k : k + length]) for k in range(0, len(indices), length)]
         for job in jobs:
             self._expected.update({(job.id, k): i for k, i in enumerate(job.indices)})
-        self.engine.submit(jobs)
+        return jobs
 
     def collect(self, n: int) -> list[tuple[int, Any]]:
         """Return the next `n` items, with their indices; none comes twice."""
@@ -52,6 +58,8 @@ class Adapted:
                     raise part
                 assert isinstance(part, Part)
                 for k, outcome in enumerate(part.outcomes, part.offset):
+                    if self.repeats and (part.job, k) not in self._expected:
+                        continue
                     self._found.append((self._expected.pop((part.job, k)), outcome))
         found, self._found = self._found[:n], self._found[n:]
         return found

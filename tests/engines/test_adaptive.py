@@ -1,12 +1,16 @@
 """Engines that become others: nothing is lost or repeated, and never are more at work."""
 
+import gc
 import os
 import pickle
 import random
 import select
 import threading
+import time
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +68,10 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Moves]]:
     return plan
 
 
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
 class Log:
     """Evaluates items, one for each signal, and writes down where and when, in a file."""
 
@@ -106,7 +114,7 @@ def test_everything_comes_back_once_and_never_are_more_at_work(
     fifo: MakeFifo,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(worker, "_HOLD", -1.0)  # what is done is told before the next signal
+    monkeypatch.setattr(worker, "GRAIN", -1.0)  # what is done is told before the next signal
     most = max(map(abs, steps))
     log = Log(tmp_path / "log", fifo())
     engine = make(log, *steps, start="fork")
@@ -254,6 +262,87 @@ def test_closing_at_any_time_leaves_nothing(make: Make, steps: tuple[int, ...], 
     engine.close()
 
 
+def test_jobs_of_many_items_are_handed_over_too(make: Make) -> None:
+    for steps in ((1, -2, 2), (-2, 1, -2)):
+        counts = Counter[int]()
+        engine, n = make(abs, *steps), 0
+        while engine.plan.left or engine.moving:
+            engine.submit(range(n, n + 100), 7)
+            n += 100
+            counts.update(i for i, _ in engine.collect(50))
+        counts.update(i for i, _ in engine.collect(engine.pending))
+        assert counts == dict.fromkeys(range(n), 1)
+
+
+def test_a_plan_is_told_of_readers_that_wait(make: Make) -> None:
+    seen: list[Any] = []
+    engine = make(abs, 1, 1)
+    engine.plan.look = seen.append  # type: ignore[method-assign]
+    engine.engine.waited(7.0)
+    while not sum(each.taken for each in seen):
+        engine.submit(range(5))
+        engine.collect(5)
+    assert seen[0].waited == 7.0
+    assert sum(each.taken for each in seen) <= engine.engine._counter.items
+
+
+def test_a_plan_is_told_of_an_item_that_holds_up_all_others(make: Make, fifo: MakeFifo) -> None:
+    gate = fifo()
+    engine = make(lambda _: gate.wait(), 1)
+    stuck: list[None] = []
+    engine.plan.stuck = lambda: stuck.append(None)  # type: ignore[method-assign]
+    engine.submit([0])
+    while not stuck:
+        time.sleep(min(0.05, engine.engine.look()))
+    gate.send()
+    engine.collect(1)
+
+
+def test_an_object_that_owns_its_engine_is_collected() -> None:
+    class Owner:
+        def __init__(self) -> None:
+            self.engine = Adapted(Moves(1, 2), self.get)
+            self.engine.submit(range(10))
+            self.engine.collect(10)
+
+        def get(self, i: int) -> int:
+            return i
+
+    owner = Owner()
+    ref, threads = weakref.ref(owner), owner.engine.engine._threads
+    del owner
+    while ref() is not None:  # a thread may not have come to its rest
+        gc.collect()
+    for thread in threads:
+        thread.join()
+
+
+@pytest.mark.parametrize("steps", [(1, -2), (-2, 1)])
+def test_an_interrupt_at_any_step_of_the_engine_loses_nothing(steps: tuple[int, ...]) -> None:
+    def insist(act: Callable[[], object]) -> None:
+        while True:
+            try:
+                act()
+            except KeyboardInterrupt:
+                continue
+            return
+
+    def work(intruder: Intruder) -> None:
+        engine, n = Adapted(Moves(*steps), abs, start="fork"), 0
+        engine.repeats = True  # processes evaluate again what was submitted again
+        with closing(engine):
+            while engine.plan.left or engine.moving or n < 60:
+                jobs = engine.expect(range(n, n + 20), 3)
+                n += 20
+                with intruder:
+                    insist(lambda jobs=jobs: engine.engine.submit(jobs))
+                    insist(engine.engine.look)
+                engine.collect(20)
+
+    came = [intruder.came for intruder in everywhere(work, interrupt, 0, 3, PLACES)]
+    assert sum(came) > 5
+
+
 def test_a_probe_says_how_long_items_take_and_what_it_takes_to_send_them() -> None:
     probe = Probe([])
     assert [probe(lambda i: [i] * 1000, i) for i in range(5)][2] == [2] * 1000
@@ -346,10 +435,6 @@ def test_a_copy_chooses_for_itself() -> None:
         assert list(p) == list(copy) == list(range(N))
         assert copy._options == p._options
         assert copy._state.choice is not p._state.choice
-
-
-def interrupt() -> None:
-    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("steps", [(1, -2), (-2, 1)])
