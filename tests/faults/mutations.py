@@ -20,6 +20,7 @@ _INTERRUPTS = ("faults/test_interrupts.py", "engines/test_prefetch.py")
 _COMING_BACK = ("faults/test_coming_back.py", "faults/test_closing.py")
 _SCHEDULING = ("engines/test_scheduler.py",)
 _DEALING = ("engines/test_dealing.py", "engines/test_processes.py")
+_BY_THREADS = ("engines/test_thread.py",)
 
 _ENGINE = [
     Mutant(
@@ -739,23 +740,86 @@ _REFUSED = [
     Mutant(
         "an item that hangs is not answered where no thread replaces another",
         "engines/thread.py",
-        "                    with suppress(WorkerStartError):  # told by the next look",
-        "                    if True:  # told by the next look",
+        "                    self._pool.take_over(old, entry, seat)\n",
+        "",
         ("faults/test_nth_call.py",),
     ),
     Mutant(
         "a thread that was given up is not replaced later",
         "engines/thread.py",
-        "            if desk.left:\n",
-        "            if False:\n",
+        "                    self._starting = True\n",
+        "",
         ("faults/test_nth_call.py",),
     ),
     Mutant(
         "a thread that fails by itself tells nobody",
-        "engines/thread.py",
-        '            self._fatal = WorkerStartError(f"thread ',
-        '            self._closed = WorkerStartError(f"thread ',
+        "engines/thread_worker.py",
+        '        _fail(pool, f"thread ',
+        '        print(pool, f"thread ',
         ("faults/test_resources.py",),
+    ),
+    Mutant(
+        "a thief leaves the old end of a task in place",
+        "engines/stealing.py",
+        "        todo.pop()  # the STOP that was there",
+        "        # the STOP that was there",
+        _BY_THREADS,
+    ),
+    Mutant(
+        "a task does not know that items were stolen",
+        "engines/stealing.py",
+        "        self.size -= taken\n",
+        "",
+        _BY_THREADS,
+    ),
+    Mutant(
+        "a thread keeps values that were told of early",
+        "engines/thread_pool.py",
+        "            outcomes[told:n] = [None] * (n - told)\n",
+        "",
+        _BY_THREADS,
+    ),
+    Mutant(
+        "an error keeps the values that were evaluated before it",
+        "engines/thread_worker.py",
+        "        del append\n",
+        "",
+        _BY_THREADS,
+    ),
+    Mutant(
+        "a job that is submitted twice is evaluated twice",
+        "engines/thread_pool.py",
+        "            if job is None or key in self._begun:",
+        "            if job is None:",
+        _BY_THREADS,
+    ),
+    Mutant(
+        "a job that is submitted twice is withdrawn once more",
+        "engines/thread_pool.py",
+        " if key not in begun]",
+        "]",
+        _BY_THREADS,
+    ),
+    Mutant(
+        "an idle thread keeps the function of the user",
+        "engines/thread_worker.py",
+        "        return _evaluate(pool, seat, task, work)\n    finally:\n        here.get = None",
+        "        return _evaluate(pool, seat, task, work)\n    finally:\n        pass",
+        _BY_THREADS,
+    ),
+    Mutant(
+        "one item that hangs is given up by two threads",
+        "engines/thread_pool.py",
+        "                old.timed.remove(entry)",
+        "                old.timed.clear()",
+        _BY_THREADS,
+    ),
+    Mutant(
+        "who begins to steal wakes nobody else",
+        "engines/thread_pool.py",
+        "            self._wake()  # there may be",
+        "            pass  # there may be",
+        _BY_THREADS,
     ),
     Mutant(
         "nobody looks after idle workers once a thread was refused",
