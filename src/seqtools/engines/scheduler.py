@@ -130,6 +130,10 @@ class Scheduler:
         """Return what a worker is probably given next, up to `AHEAD` indices."""
         return self._waiting.coming(hand)
 
+    def lasts(self, hand: Hand) -> float:
+        """Return for about how many seconds a worker has something to do."""
+        return hand.items * self._seconds
+
     # What became of it
 
     def answered(self, hand: Hand, n: int, seconds: float) -> Task:
