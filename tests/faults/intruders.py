@@ -27,6 +27,13 @@ PREFETCHING = (
 ENGINES = (str(_FOLDER / "engines"),)
 """What they run of an engine of processes."""
 
+EVERYTHING = (str(_FOLDER / "prefetching"), str(_FOLDER / "engines"), str(_FOLDER / "sequence.py"))
+"""All of that."""
+
+_STEPS = ("CALL", "JUMP_BACKWARD", "POP_JUMP_BACKWARD")
+"""How instructions begin after which Python looks for signals, seen by `test_intruders`."""
+_NO_STEPS = frozenset({"CALL_INTRINSIC_1", "CALL_INTRINSIC_2", "JUMP_BACKWARD_NO_INTERRUPT"})
+
 Place = tuple[CodeType, int]
 """A function, and the offset of the instruction before which something comes in."""
 
@@ -36,11 +43,19 @@ def _steps(code: CodeType) -> dict[int, Any]:
     """Return the offsets of the steps of `code` that can be interrupted, each with its `try`."""
     found = {}
     for step in dis.get_instructions(code):
-        begins = step.opname == "RESUME" and (step.arg or 0) < 2  # not behind `yield from`
+        # not behind `yield from`; of Python 3.13 on, there are other bits
+        begins = step.opname == "RESUME" and (step.arg or 0) & 3 < 2
         # PRECALL of Python 3.11 is none: there would be one before a lock is given back
-        if begins or step.opname.startswith(("CALL", "JUMP_BACKWARD")):
+        if begins or (step.opname.startswith(_STEPS) and step.opname not in _NO_STEPS):
             found[step.offset] = _guard(code, step.offset)
     return found
+
+
+@cache
+def _stays(code: CodeType, last: int, here: int) -> bool:
+    """Return whether a jump back that depends on something was not made."""
+    opname = dis.opname[code.co_code[last]]
+    return opname.startswith("POP_JUMP_BACKWARD") and here > last
 
 
 @cache
@@ -92,7 +107,7 @@ class Intruder:
             code, here = frame.f_code, frame.f_lasti
             last, self._last[frame] = self._last.get(frame), here
             steps = _steps(code)
-            if last in steps and steps[last] == _guard(code, here):
+            if last in steps and steps[last] == _guard(code, here) and not _stays(code, last, here):
                 self._pass(frame, (code, here))
         return self._step
 
@@ -114,21 +129,41 @@ def _in_finalizer(frame: FrameType | None) -> bool:
     return False
 
 
-def everywhere(
+def named(place: Place) -> str:
+    """Return where a place is, for messages."""
+    code, offset = place
+    lines = [line for begin, end, line in code.co_lines() if begin <= offset < end]
+    return f"{Path(code.co_filename).name}:{lines[0] if lines else '?'} {code.co_qualname}+{offset}"
+
+
+def everywhere(  # noqa: PLR0913 -- the last ones by name
     scenario: Callable[[Intruder], object],
     act: Callable[[], object],
     first: int = 0,
     step: int = 1,
     where: tuple[str, ...] = PREFETCHING,
+    *,
+    each_time: bool = False,
 ) -> Iterator[Intruder]:
     """Yield what came, for every `step`-th place that is passed when `scenario` runs.
 
-    It runs once for each of them, and `act` is called when it has passed there a few times.
+    It runs once for each of them, and `act` is called when it has passed there a few times. With
+    `each_time`, it runs once for each time that a place is passed.
     """
     counted = Intruder(where=where)
     scenario(counted)
     places = sorted(counted.passed, key=lambda place: (place[0].co_qualname, place[1]))
-    for k, place in enumerate(places[first % step :: step]):
-        intruder = Intruder(act, place, 1 + k % counted.passed[place], where)
-        scenario(intruder)
+    if each_time:
+        chosen = [(place, n + 1) for place in places for n in range(counted.passed[place])]
+        chosen = chosen[first % step :: step]
+    else:
+        some = places[first % step :: step]
+        chosen = [(place, 1 + k % counted.passed[place]) for k, place in enumerate(some)]
+    for place, n in chosen:
+        intruder = Intruder(act, place, n, where)
+        try:
+            scenario(intruder)
+        except BaseException as error:
+            error.add_note(f"interrupted at {named(place)}, when it was passed for the {n}. time")
+            raise
         yield intruder
