@@ -129,9 +129,13 @@ class Forking:
                 os.close(fd)
         return worker
 
-    def poll(self, seconds: float) -> list[int]:
+    def poll(self, seconds: float | None) -> list[int]:
         """Wait for results and for the template."""
         return self._poller.poll(seconds)
+
+    def wake(self) -> None:
+        """Have `poll` return."""
+        self._poller.wake()
 
     def events(self, polled: Iterable[int]) -> Iterator[Event]:
         """Yield what has happened."""

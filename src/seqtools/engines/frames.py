@@ -22,7 +22,8 @@ from seqtools.errors import WorkerStartError
 RESULT = Head("IIIBdIQ")  # block, done before, count, kind, seconds, places, length
 _PLACE = struct.Struct("<QQI")  # length, offset, slot
 
-VALUES, FAILURE, END, READY, UNABLE, STAGE, PRINTED = range(7)  # kinds of results
+VALUES, FAILURE, END, READY, UNABLE, STAGE, PRINTED, REST = range(8)
+"""Kinds of results. With the last one, a worker returns what is left of a task."""
 _SINGLE = {
     (FAILURE, 1, 1),
     (END, 1, 0),
@@ -30,6 +31,7 @@ _SINGLE = {
     (UNABLE, 0, 1),
     (STAGE, 0, 1),
     (PRINTED, 0, 1),
+    (REST, 0, 0),
 }
 """Kind, number of items and of parts, but for values."""
 BEGINS, ENDS = 1, 2

@@ -3,12 +3,12 @@
 import functools
 import threading
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from seqtools.brief import brief
 from seqtools.checks import check_count, check_function
-from seqtools.engines.base import Engine
+from seqtools.engines.base import Deliver, Engine
 from seqtools.engines.green import refuse_green
 from seqtools.engines.shortage import told
 from seqtools.engines.standard import occupy_standard_streams
@@ -110,22 +110,23 @@ class Options(NamedTuple):
             method = "process"
         return Choice(method, usable_cores(), self.max_cached)
 
-    def window(self, singly: Collection[type], choice: "Choice | None" = None) -> Window:
+    def window(self, choice: "Choice | None" = None) -> Window:
         """Return a new window."""
         max_bytes = _max_bytes() if self.max_bytes is None else self.max_bytes
         if self.max_cached is None:
             most = max(_MOST_CACHED, self.first)
             least = None if choice is None else choice.room
-            return Window(Capacity(self.first, most=most, max_bytes=max_bytes, least=least), singly)
-        return Window(Capacity(self.max_cached, first=self.first, max_bytes=max_bytes), singly)
+            return Window(Capacity(self.first, most=most, max_bytes=max_bytes, least=least))
+        return Window(Capacity(self.max_cached, first=self.first, max_bytes=max_bytes))
 
-    def engine(
+    def engine(  # noqa: PLR0913, PLR0917 -- what it evaluates, and for whom
         self,
         source: Any,
         get: Callable[[int], Any],
         get_apart: Callable[[int], Any],
-        choice: "Choice | None" = None,
-        known: Known | None = None,
+        choice: "Choice | None",
+        known: Known | None,
+        deliver: Deliver,
     ) -> Engine:
         """Return a new engine that evaluates items of `source`.
 
@@ -135,6 +136,7 @@ class Options(NamedTuple):
             get_apart: The same in another process.
             choice: Decides about workers, if that is not said.
             known: Why workers load the pipeline for themselves, if that is known.
+            deliver: Takes what it evaluates.
 
         Raises:
             WorkerStartError: If there can be none.
@@ -143,11 +145,13 @@ class Options(NamedTuple):
             places = _Places(self, source, get, get_apart, known)
             if self.nworkers != AUTO:
                 make = places.threads if self.method == "thread" else places.processes
-                return make(self.nworkers)
+                return make(self.nworkers, deliver=deliver)
             from seqtools.engines.adaptive import AdaptiveEngine
 
             assert choice is not None  # noqa: S101 -- says so to the type checker
-            return AdaptiveEngine(choice, places.threads, places.processes, places.pickled)
+            return AdaptiveEngine(
+                choice, places.threads, places.processes, places.pickled, deliver=deliver
+            )
 
     def __str__(self) -> str:
         """Return the arguments as they would be written, but for those that are the default."""
@@ -170,17 +174,28 @@ class _Places(NamedTuple):
     get_apart: Callable[[int], Any]
     known: Known | None
 
-    def threads(self, nworkers: int, probe: Any = None) -> "ThreadEngine":
+    def threads(self, nworkers: int, probe: Any = None, *, deliver: Deliver) -> "ThreadEngine":
         """Return an engine of so many threads, which call `probe`."""
         from seqtools.engines.thread import ThreadEngine
 
         options = self.options
         return ThreadEngine(
-            self.get, nworkers, options.start_hook, self._hints(), options.timeout, probe
+            self.get,
+            nworkers,
+            options.start_hook,
+            self._hints(),
+            options.timeout,
+            probe,
+            deliver=deliver,
         )
 
     def processes(
-        self, most: int, begin_with: int | None = None, pickled: "Pickled | None" = None
+        self,
+        most: int,
+        begin_with: int | None = None,
+        pickled: "Pickled | None" = None,
+        *,
+        deliver: Deliver,
     ) -> "ProcessEngine":
         """Return an engine of so many processes, which may begin with less."""
         from seqtools.engines.process import ProcessEngine
@@ -201,6 +216,7 @@ class _Places(NamedTuple):
             pickled=pickled,
             begin_with=begin_with,
             known=self.known,
+            deliver=deliver,
         )
 
     def pickled(self) -> "Pickled":

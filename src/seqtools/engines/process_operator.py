@@ -1,0 +1,361 @@
+"""The operator: the thread that does all that a process engine has to do.
+
+        notes ──▶ operator ──▶ tasks for workers
+                     │  ▲
+        deliver ◀────┘  └───── results, deaths, what takes too long
+
+It alone knows workers and what they were given. Other threads leave it a note, which is a single
+step, and wake it. So no interrupt comes between two steps that belong together, no lock is held
+that the garbage collector might want, and work goes on whatever the reader does.
+"""
+
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from seqtools.engines import asking, faults
+from seqtools.engines.base import AHEAD, PAUSE, Job
+from seqtools.engines.crews import (
+    Crew,
+    Ended,
+    Event,
+    LoadedByEach,
+    Member,
+    Results,
+    serving,
+)
+from seqtools.engines.deaths import Deaths
+from seqtools.engines.leases import Budget
+from seqtools.engines.scheduler import Scheduler, Task
+from seqtools.engines.shortage import start_thread, told
+from seqtools.engines.showing import MOST, said
+from seqtools.engines.taking import Taker
+from seqtools.engines.threads import Known
+from seqtools.engines.timeouts import Timeouts
+from seqtools.errors import WorkerStartError
+
+NO_START = "worker processes could not be started"
+
+_PATIENCE = 2.0
+"""Seconds that the garbage collector waits for the end of an engine. Arbitrary."""
+_MOMENT = 0.01
+"""Seconds after which to look again whether what was printed is shown. Arbitrary."""
+
+Note = tuple[Any, ...]
+"""A method of `Operator`, not bound, and its arguments."""
+
+
+class Operator:
+    """See the module. It refers to nothing that belongs to the user, except values on their way.
+
+    Args:
+        crew: Starts workers, and tells what became of them.
+        scheduler: Decides which worker is given what.
+        taker: Delivers what workers send.
+        nworkers: How many workers there are at most.
+        wanted: How many there are at first.
+        timeout: Seconds that an item may take, `None` if it may take any.
+        hinted: Whether workers are told what they are given next.
+        budget: Of what may be kept of the memory of workers.
+        known: Is told why workers load the pipeline for themselves.
+        payload: Descriptor to be closed at the end, if any.
+    """
+
+    def __init__(  # noqa: PLR0913 -- what it works with
+        self,
+        crew: Crew,
+        scheduler: Scheduler,
+        taker: Taker,
+        nworkers: int,
+        wanted: int,
+        *,
+        timeout: float | None,
+        hinted: bool,
+        budget: Budget,
+        known: Known,
+        payload: int | None,
+    ) -> None:
+        self.crew, self.taker, self.budget, self.known = crew, taker, budget, known
+        self.wanted = wanted
+        self.workers: list[Member] = []
+        self.deaths = Deaths(scheduler, taker, crew, nworkers)
+        self._scheduler = scheduler
+        self._timed, self._hinted, self._payload = timeout is not None, hinted, payload
+        self._timeouts = None if timeout is None else Timeouts(timeout, scheduler, taker, crew)
+        self._patience = PAUSE if self._timeouts is None else min(PAUSE, self._timeouts.patience)
+        self._mode = 0  # how errors are to be reported
+        self._noticed = False  # that too much memory is kept
+        self._notes: deque[Note] = deque()
+        self._waits = False  # or is about to
+        self._closing = False
+        self._ended = False
+        self._end: SimpleQueue[None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    # From any thread
+
+    def start(self) -> None:
+        """Start the workers, in this thread, and the one that is to look after them.
+
+        Raises:
+            WorkerStartError: If there can be none.
+        """
+        with told(NO_START):
+            self._start_crew()
+        # `self` is an argument, of which a thread that has ended lets go: so there is no cycle that
+        # would keep the memory of workers until the garbage collector comes
+        thread = threading.Thread(
+            target=Operator._run, args=(self,), name="seqtools-operator", daemon=True
+        )
+        self._thread = thread
+        try:
+            start_thread(thread)
+        except WorkerStartError:
+            self._thread = None  # so that its work is left to `close`
+            raise
+
+    def note(self, *note: Any) -> None:
+        """Have something done: a method of this class, and its arguments."""
+        self._notes.append(note)
+        self.wake()
+
+    def wake(self) -> None:
+        """Have what is noted done."""
+        if self._notes and self._waits:
+            self.crew.wake()
+
+    def close(self, *, wait: bool) -> None:
+        """End the workers and the thread.
+
+        Args:
+            wait: Whether to wait for that, however long it takes. The caller may be the garbage
+                collector otherwise, at a point where the thread waits for something that the
+                caller has, such as a lock: so it waits only for a while.
+        """
+        self._closing = True
+        thread = self._thread
+        if thread is None:
+            self._finish()
+            return
+        if serving.serves:
+            self.taker.deliver = _nobody
+        self.crew.wake()
+        deadline = time.monotonic() + _PATIENCE
+        # At the end of the program, and in a child that was forked, other threads do not run;
+        # the system sees to the workers then.
+        while (
+            not self._ended
+            and not serving.serves
+            and thread.is_alive()
+            and not sys.is_finalizing()
+            and (wait or time.monotonic() < deadline)
+        ):
+            try:
+                # not join(): called by the end of a thread, it would make a dummy of that one
+                self._end.get(timeout=PAUSE)
+            except Empty:
+                continue
+            self._end.put(None)  # for others who wait
+        self.taker.deliver = _nobody
+
+    # In the thread
+
+    def _run(self) -> None:
+        serving.serves = True
+        try:
+            while not self._closing:
+                self._go_on()
+        except BaseException as error:  # noqa: BLE001 -- told to the reader
+            self._give_up(error)
+        finally:
+            self._finish()
+
+    def _go_on(self) -> None:
+        """Wait until there is something to do, and do it."""
+        polled = None
+        if len(said) > MOST:  # workers wait until a reader has shown that
+            time.sleep(_MOMENT)
+        else:
+            self._waits = True
+            polled = self.crew.poll(0 if self._notes or self._closing else self._seconds())
+            self._waits = False
+        if self._closing:
+            return
+        with told("worker processes cannot go on"):
+            if polled is not None:
+                self._look(polled)
+            self._heed()
+            if len(self.workers) > self.wanted:
+                self._fit()
+            self._deal()
+        self._tell()
+
+    def _look(self, polled: Any) -> None:
+        """See to what has happened, and to what takes too long."""
+        if faults.armed:
+            faults.reach("consumer-polled")
+        for event in self.crew.events(polled):
+            self._see_to(event)
+        if self._timeouts is not None:
+            self._timeouts.end_overdue(self.workers)
+
+    def _seconds(self) -> float | None:
+        """Return for how long to wait for something to happen."""
+        for worker in self.workers:
+            if worker.dealt or not worker.ready or not worker.attached:
+                return self._patience
+        return None
+
+    def _give_up(self, error: BaseException) -> None:
+        """Deliver what is wrong, because nothing can be evaluated any more."""
+        failed = error
+        if not isinstance(failed, WorkerStartError):
+            failed = WorkerStartError(f"worker processes cannot go on: {error!r}")
+            failed.__cause__ = error
+        if not self._closing:
+            self.taker.deliver(failed)
+
+    def _finish(self) -> None:
+        """End the workers, and let go of all that belongs to them."""
+        if self._ended:
+            return
+        try:
+            faults.reach("consumer-close")
+            self._scheduler.clear(self.workers)
+            workers, self.workers = self.workers, []
+            for worker in workers:
+                if worker.attached and not worker.keeps:
+                    self.taker.overhear(worker)
+            self.crew.stop(workers)
+            faults.reach("consumer-closed")
+            self.crew.wait()
+            for worker in workers:
+                if worker.keeps:
+                    self.taker.overhear(worker)
+            if self._payload is not None:
+                os.close(self._payload)
+        finally:
+            self.taker.deliver = _nobody
+            self._notes.clear()
+            self._ended = True
+            self._end.put(None)
+
+    # Notes
+
+    def _heed(self) -> None:
+        while self._notes:
+            what, *arguments = self._notes.popleft()
+            what(self, *arguments)
+
+    def submit(self, ahead: Sequence[Job], urgent: Sequence[Job], mode: int) -> None:
+        """Take jobs on."""
+        self._mode = mode
+        self._scheduler.submit(ahead, urgent)
+
+    def cancel(self, ids: Collection[int]) -> None:
+        """Forget what no worker was given of these jobs."""
+        self._scheduler.cancel(ids, self.workers)
+
+    def withdraw(self, give: Callable[[list[Job]], object]) -> None:
+        """Call `give` with all jobs that no worker was given, and forget them."""
+        give(self._scheduler.withdraw(self.workers))
+
+    def resize(self, wanted: int) -> None:
+        """Have so many workers, or as many as the system allows."""
+        self.wanted = wanted
+        try:
+            with told(NO_START):
+                self._fit()
+        except WorkerStartError:
+            self.wanted = max(1, len(self.workers))
+
+    # Workers
+
+    def _start_crew(self) -> None:
+        self.crew.start()
+        self._fit()
+
+    def _fit(self) -> None:
+        """Hire workers that are missing, and let go of those that are too many and idle."""
+        while len(self.workers) < self.wanted:
+            self.workers.append(self.crew.hire(len(self.workers)))
+        for worker in self.workers[self.wanted :]:
+            self._scheduler.let_go(worker)  # it is given nothing more
+        while len(self.workers) > self.wanted and not self.workers[-1].dealt:
+            self.crew.let_go(self.workers.pop())
+
+    def _see_to(self, event: Event) -> None:
+        if isinstance(event, Results):
+            if event.worker.attached:
+                self.taker.read(event.worker)
+        elif isinstance(event, Ended):
+            self._replace(event.worker, event.code)
+        elif isinstance(event, LoadedByEach):
+            self.known.add(event.reason)
+            self.taker.deliver(None)
+        else:
+            self._replace_all(event.code)
+
+    def _replace(self, worker: Member, code: int) -> None:
+        if worker in self.workers:
+            self._lost(worker, code)
+            self.workers[worker.number] = self.crew.hire(worker.number)
+
+    def _replace_all(self, code: int) -> None:
+        for worker in self.workers:  # which are still there to be let go of, if this fails
+            self._lost(worker, code)
+        self.workers = []
+        self._start_crew()
+
+    def _lost(self, worker: Member, code: int) -> None:
+        """Take back the work of a worker that has died.
+
+        Raises:
+            WorkerStartError: If too many have died before it.
+        """
+        error = self.deaths.settle(worker, code)
+        if error is not None:
+            raise error
+
+    def _deal(self) -> None:
+        """Give tasks to workers that have little left."""
+        workers = [worker for worker in self.workers[: self.wanted] if worker.attached]
+        for worker, task in self._scheduler.deal(workers):
+            if len(worker.dealt) == 1:
+                worker.since = time.monotonic()
+            if faults.armed:
+                faults.reach("consumer-deal")
+            try:
+                worker.send(self._message(worker, task))
+            except BlockingIOError:
+                self._scheduler.refused(worker)
+                return
+            if faults.armed:
+                faults.reach("consumer-dealt")
+
+    def _message(self, worker: Member, task: Task) -> bytes:
+        indices, ahead = task.indices, list[int]()
+        # an item that may do harm is not to do it in a thread that reads ahead
+        if self._hinted and not task.alone:
+            ahead = [*indices[:AHEAD], *self._scheduler.coming(worker)]
+        return asking.task(
+            task.number, indices, self._mode, ahead, timed=self._timed, watched=task.alone
+        )
+
+    def _tell(self) -> None:
+        """Tell the reader that there is something to be shown, or to be warned of."""
+        if self.budget.exceeded and not self._noticed:
+            self._noticed = True
+        elif not self.taker.heard:
+            return
+        self.taker.heard = False
+        self.taker.deliver(None)
+
+
+def _nobody(_: object) -> None:
+    """Take what comes after the end."""
