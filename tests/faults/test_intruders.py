@@ -20,7 +20,7 @@ def double(i: int) -> int:
 
 def work() -> None:
     """Do something with all kinds of steps."""
-    n = 30
+    n, base = 30, {"base": 10}
     while n > 0 or n < -5:
         n -= 1
     items = iter([1] * 20)
@@ -32,7 +32,7 @@ def work() -> None:
             break
     for i in generator(20):
         max(*[i, 1])
-        f"{i}"
+        int(*["3"], **base)
         sorted([i, 2], reverse=True)
         len([i])
     list(map(double, range(10)))
