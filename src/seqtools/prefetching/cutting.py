@@ -12,6 +12,8 @@ from seqtools.engines.base import GroupOf
 _NEAR = 4
 """The mean time is moved by a factor of so much at most, so that a single item does not decide.
 Arbitrary."""
+_DOUBLINGS = 16
+"""Most of them: a run of 65,536 items is long enough. Arbitrary."""
 _FEW = 64
 """Indices after which it is seen that hardly any share something. Arbitrary."""
 _PASS = 4096
@@ -26,11 +28,13 @@ class Cutter:
         """Seconds of work that are worth a message."""
         self.seconds: float | None = None
         """How long an item takes, by a moving average; `None` before one was timed."""
-        self._longest = 1  # a run may have so many items
+        self._fitting = 1  # so many items are worth a message
+        self._longest = 1  # a run may have so many items, by those that have arrived
         self._group_of: GroupOf | None = None
         self._no_groups: GroupOf | None = None  # which has been found to be of no use
         self._pass = 0  # so many indices are not looked at
-        self._items = self._groups = 0  # that were looked at
+        self._items = 0  # that were looked at
+        self._keys: set[Hashable] = set()  # of their groups
 
     def use(self, group_of: GroupOf | None) -> None:
         """Have runs end at the ends of these groups, or anywhere if it is `None`."""
@@ -47,12 +51,16 @@ class Cutter:
         else:
             near = min(max(seconds, self.seconds / _NEAR), _NEAR * self.seconds)
             self.seconds += 0.5 * (near - self.seconds)
-        fitting = int(self.grain / max(self.seconds, 1e-9))
-        self._longest = max(1, min(fitting, max(self._longest, 2 * n)))
+        self._fitting = max(1, int(self.grain / max(self.seconds, 1e-9)))
+        self._longest = min(self._fitting, max(self._longest, 2 * n))
 
-    def length(self, most: int) -> int:
-        """Return the number of items of the next run, at most `most`."""
-        return max(1, min(self._longest, most))
+    def length(self, most: int, doublings: int = 0) -> int:
+        """Return the number of items of the next run, at most `most`.
+
+        What is further ahead may be longer, by some `doublings`: or else a large window would be
+        filled with hundreds of short runs at first.
+        """
+        return max(1, min(self._longest << min(doublings, _DOUBLINGS), self._fitting, most))
 
     def cut(self, indices: Sequence[int]) -> tuple[Sequence[int], Hashable]:
         """Return the first of `indices`, up to the end of their group, and the group."""
@@ -70,11 +78,12 @@ class Cutter:
             return indices, None
         n = _within(indices, group)
         self._items += n
-        self._groups += 1
+        self._keys.add(key)
         if self._items >= _FEW:
-            if self._items < 2 * self._groups:
+            if self._items < 2 * len(self._keys):
                 self._pass = _PASS
-            self._items = self._groups = 0
+            self._items = 0
+            self._keys.clear()
         return indices[:n], key
 
 

@@ -315,17 +315,18 @@ class Window:
         if not (room or again or course.old):
             self._bound = self._bound or (reader.share > 0 and self._more(reader))
             return []
-        most = self.capacity.items // (2 * self.nworkers)
-        length = self.cutter.length(min(most, reader.share // 2))
+        workers = 2 * self.nworkers
+        most = min(self.capacity.items // workers, reader.share // 2)
         jobs: list[Job] = []
         if again:
-            room = self._again(reader, jobs, length, room)
+            room = self._again(reader, jobs, self.cutter.length(most), room)
             if room < 0:  # some of it has to wait
                 self._planned = True
                 return jobs
         size = len(course.indices)
         position = course.ring[-1].stop
         while position < size:
+            length = self.cutter.length(most, len(jobs) // workers)
             n = 1 if reader.urgent and not jobs else min(length, size - position)
             if room < n:
                 self._bound = self._bound or reader.share > 0
