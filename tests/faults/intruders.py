@@ -8,6 +8,7 @@ are left out: Python drops what comes out of them.
 
 import dis
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -33,6 +34,11 @@ EVERYTHING = (str(_FOLDER / "prefetching"), str(_FOLDER / "engines"), str(_FOLDE
 _STEPS = ("CALL", "JUMP_BACKWARD", "POP_JUMP_BACKWARD")
 """How instructions begin after which Python looks for signals, seen by `test_intruders`."""
 _NO_STEPS = frozenset({"CALL_INTRINSIC_1", "CALL_INTRINSIC_2", "JUMP_BACKWARD_NO_INTERRUPT"})
+
+_monitoring = getattr(sys, "monitoring", None)
+"""By which Python 3.12 tells of instructions; `settrace` does not do that reliably there."""
+_TOOL = 4
+"""A number that no well-known tool has."""
 
 Place = tuple[CodeType, int]
 """A function, and the offset of the instruction before which something comes in."""
@@ -86,13 +92,25 @@ class Intruder:
 
     def __enter__(self) -> Self:
         """Look at all places of this thread from now on."""
-        self._before = sys.gettrace()  # what measures coverage goes on after this
-        sys.settrace(self._enter)
+        self._thread = threading.get_ident()
+        if _monitoring is None:
+            self._before = sys.gettrace()  # what measures coverage goes on after this
+            sys.settrace(self._enter)
+        else:
+            _monitoring.use_tool_id(_TOOL, "intruder")
+            _monitoring.register_callback(_TOOL, _monitoring.events.INSTRUCTION, self._instruction)
+            _monitoring.set_events(_TOOL, _monitoring.events.INSTRUCTION)
+            _monitoring.restart_events()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Look no more."""
-        sys.settrace(self._before)
+        if _monitoring is None:
+            sys.settrace(self._before)
+        else:
+            _monitoring.set_events(_TOOL, 0)
+            _monitoring.register_callback(_TOOL, _monitoring.events.INSTRUCTION, None)
+            _monitoring.free_tool_id(_TOOL)
         self._last.clear()
 
     def _enter(self, frame: FrameType, event: str, _: Any) -> Any:
@@ -103,13 +121,25 @@ class Intruder:
         return self._step
 
     def _step(self, frame: FrameType, event: str, _: Any) -> Any:
-        if event == "opcode" and not self.came:
-            code, here = frame.f_code, frame.f_lasti
-            last, self._last[frame] = self._last.get(frame), here
-            steps = _steps(code)
-            if last in steps and steps[last] == _guard(code, here) and not _stays(code, last, here):
-                self._pass(frame, (code, here))
+        if event == "opcode":
+            self._before_instruction(frame, frame.f_lasti)
         return self._step
+
+    def _instruction(self, code: CodeType, offset: int) -> Any:
+        if not code.co_filename.startswith(self._where):
+            return _monitoring.DISABLE
+        if threading.get_ident() == self._thread:
+            self._before_instruction(sys._getframe(1), offset)
+        return None
+
+    def _before_instruction(self, frame: FrameType, here: int) -> None:
+        if self.came:
+            return
+        code = frame.f_code
+        last, self._last[frame] = self._last.get(frame), here
+        steps = _steps(code)
+        if last in steps and steps[last] == _guard(code, here) and not _stays(code, last, here):
+            self._pass(frame, (code, here))
 
     def _pass(self, frame: FrameType, place: Place) -> None:
         if self._place is None:
