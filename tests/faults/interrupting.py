@@ -185,19 +185,21 @@ SCENARIOS: list[Scenario] = [
 ]  # fmt: skip
 
 
-def interrupted(scenario: Scenario, method: str, step: int) -> Iterator[Reader]:
-    """Yield a reader for every `step`-th time that `scenario` passes a place."""
-    readers: list[Reader] = []
+def interrupted(scenario: Scenario, method: str, step: int) -> Iterator[str]:
+    """Yield the place, for every `step`-th time that `scenario` passes one."""
+    caught: list[int] = []
 
     def run(intruder: Intruder) -> None:
-        readers.append(Reader(intruder, **METHODS[method]))
-        scenario(readers[-1])
+        reader = Reader(intruder, **METHODS[method])
+        scenario(reader)
+        # the errors go with the reader: their tracebacks keep alive what was interrupted
+        caught.append(len(reader.caught))
 
     first = SCENARIOS.index(scenario)
     for intruder in everywhere(run, interrupt, first, step, EVERYTHING, each_time=True):
         if intruder.came:  # threads do not pass the same places each time
-            assert len(readers[-1].caught) == 1
-            yield readers[-1]
+            assert caught[-1] == 1
+            yield intruder.name
 
 
 def main(step: int = 1, *only: str) -> None:
@@ -208,10 +210,10 @@ def main(step: int = 1, *only: str) -> None:
                 continue
             begin, before, came = time.perf_counter(), leaks.held(), 0
             try:
-                for _ in interrupted(scenario, method, step * (7 if method == "process" else 1)):
+                for at in interrupted(scenario, method, step * (7 if method == "process" else 1)):
                     came += 1
                     if left := leaks.leaked(before, leaks.GRACE):
-                        raise AssertionError("left behind: " + "; ".join(left))  # noqa: TRY301
+                        raise AssertionError(f"{at}, left behind: {'; '.join(left)}")  # noqa: TRY301
             except BaseException as error:
                 error.add_note(f"{method} {scenario.__name__} after {came} interrupts")
                 raise

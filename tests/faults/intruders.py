@@ -85,7 +85,7 @@ class Intruder:
         where: tuple[str, ...] = PREFETCHING,
     ) -> None:
         self._where = where
-        self._act, self._place, self._left = act, place, n
+        self._act, self._place, self._n, self._left = act, place, n, n
         self._last: dict[FrameType, int] = {}
         self.passed: Counter[Place] = Counter()
         self.came = False
@@ -112,6 +112,15 @@ class Intruder:
             _monitoring.register_callback(_TOOL, _monitoring.events.INSTRUCTION, None)
             _monitoring.free_tool_id(_TOOL)
         self._last.clear()
+
+    @property
+    def name(self) -> str:
+        """Where it comes in, for messages."""
+        assert self._place is not None
+        code, offset = self._place
+        lines = [line for begin, end, line in code.co_lines() if begin <= offset < end]
+        where = f"{Path(code.co_filename).name}:{lines[0] if lines else '?'}"
+        return f"interrupted at {where} {code.co_qualname}+{offset}, at time {self._n}"
 
     def _enter(self, frame: FrameType, event: str, _: Any) -> Any:
         del event
@@ -159,13 +168,6 @@ def _in_finalizer(frame: FrameType | None) -> bool:
     return False
 
 
-def named(place: Place) -> str:
-    """Return where a place is, for messages."""
-    code, offset = place
-    lines = [line for begin, end, line in code.co_lines() if begin <= offset < end]
-    return f"{Path(code.co_filename).name}:{lines[0] if lines else '?'} {code.co_qualname}+{offset}"
-
-
 def everywhere(  # noqa: PLR0913 -- the last ones by name
     scenario: Callable[[Intruder], object],
     act: Callable[[], object],
@@ -194,6 +196,6 @@ def everywhere(  # noqa: PLR0913 -- the last ones by name
         try:
             scenario(intruder)
         except BaseException as error:
-            error.add_note(f"interrupted at {named(place)}, when it was passed for the {n}. time")
+            error.add_note(intruder.name)
             raise
         yield intruder
