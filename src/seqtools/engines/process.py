@@ -171,6 +171,10 @@ class ProcessEngine:
         """
         self._operator.note(Operator.resize, nworkers)
 
+    def ask(self, tell: Callable[[bool], object]) -> None:
+        """Have `tell` called, by the operator, with whether there is nothing left to deliver."""
+        self._operator.note(Operator.ask, tell)
+
     @property
     def size(self) -> int:
         """How many workers there are."""

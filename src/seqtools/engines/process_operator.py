@@ -265,6 +265,10 @@ class Operator:
         """Call `give` with all jobs that no worker was given, and forget them."""
         give(self._scheduler.withdraw(self.workers))
 
+    def ask(self, tell: Callable[[bool], object]) -> None:
+        """Call `tell` with whether all is delivered that was asked for."""
+        tell(not self._scheduler and not any(worker.dealt for worker in self.workers))
+
     def resize(self, wanted: int) -> None:
         """Have so many workers, or as many as the system allows."""
         self.wanted = wanted
