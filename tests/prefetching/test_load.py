@@ -35,13 +35,15 @@ def test_what_is_ready_and_who_works() -> None:
     assert p._load() == Load()
 
 
-def test_what_was_lent_to_a_quick_reader_counts_as_ready() -> None:
-    with seqtools.prefetch(range(1000), 1, max_cached=100) as p:
+def test_what_a_quick_reader_has_before_it_counts_as_ready() -> None:
+    with seqtools.prefetch(range(10_000), 1, max_cached=100) as p:
         items = iter(p)
-        while not any(cursor.run for cursor in p._state.driver._window._cursors):
+        next(items)
+        (reader,) = p._state.pump.window.readers
+        while reader.course.ring[0].unread < 2:
             next(items)
         ready, pending, capacity, *_ = p._load()
-        assert ready >= len(p._state.driver._window._cursors[0].run) > 0
+        assert ready >= reader.course.ring[0].unread > 0
         assert ready + pending <= capacity
 
 
