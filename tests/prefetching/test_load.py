@@ -27,7 +27,9 @@ def test_what_is_ready_and_who_works() -> None:
         for _ in range(2):  # items 4 and 5 are begun, so 1 to 3 are done, and 6 waits
             assert begun.acquire(timeout=20)
         assert next(items) == 1  # what was done is received by now
-        assert p._load() == Load(ready=2, pending=4, capacity=6, busy=2, nworkers=2)
+        load = p._load()
+        assert load.pending in {3, 4}  # what was read is replaced when the reader comes again
+        assert load == Load(ready=2, pending=load.pending, capacity=6, busy=2, nworkers=2)
         gate.set()
         assert list(items) == list(range(2, 100))
         load = p._load()
