@@ -150,6 +150,9 @@ class Engine(Protocol):
         again.
         """
 
+    def waited(self, seconds: float) -> None:
+        """Note that a reader has waited for so long."""
+
     def tell(self) -> None:
         """Warn of what has to be known, in the thread of a reader."""
 

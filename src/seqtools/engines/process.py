@@ -145,6 +145,9 @@ class ProcessEngine:
         """Whether `tell` has something to do."""
         return self._known.news or (self._budget.exceeded and not self._warned)
 
+    def waited(self, seconds: float) -> None:
+        """Do nothing: the number of workers does not depend on it."""
+
     def tell(self) -> None:
         """Warn of what has to be known, in the thread of a reader."""
         if self._budget.exceeded and not self._warned:
@@ -170,6 +173,10 @@ class ProcessEngine:
         It stays at those that there are where the system refuses more.
         """
         self._operator.note(Operator.resize, nworkers)
+
+    def ask(self, tell: Callable[[bool], object]) -> None:
+        """Have `tell` called, by the operator, with whether there is nothing left to deliver."""
+        self._operator.note(Operator.ask, tell)
 
     @property
     def size(self) -> int:

@@ -31,6 +31,7 @@ from seqtools.engines.crews import (
 )
 from seqtools.engines.deaths import Deaths
 from seqtools.engines.leases import Budget
+from seqtools.engines.recent import Recent
 from seqtools.engines.scheduler import Scheduler, Task
 from seqtools.engines.shortage import start_thread, told
 from seqtools.engines.showing import MOST, said
@@ -89,6 +90,7 @@ class Operator:
         self.workers: list[Member] = []
         self.deaths = Deaths(scheduler, taker, crew, nworkers)
         self._scheduler = scheduler
+        self._recent = Recent()
         self._timed, self._hinted, self._payload = timeout is not None, hinted, payload
         self._timeouts = None if timeout is None else Timeouts(timeout, scheduler, taker, crew)
         self._patience = PAUSE if self._timeouts is None else min(PAUSE, self._timeouts.patience)
@@ -276,7 +278,8 @@ class Operator:
     def submit(self, ahead: Sequence[Job], urgent: Sequence[Job], mode: int) -> None:
         """Take jobs on."""
         self._mode = mode
-        self._scheduler.submit(ahead, urgent)
+        new = self._recent.new
+        self._scheduler.submit(new(ahead), new(urgent))
 
     def cancel(self, ids: Collection[int]) -> None:
         """Forget what no worker was given of these jobs."""
@@ -284,7 +287,13 @@ class Operator:
 
     def withdraw(self, give: Callable[[list[Job]], object]) -> None:
         """Call `give` with all jobs that no worker was given, and forget them."""
-        give(self._scheduler.withdraw(self.workers))
+        jobs = self._scheduler.withdraw(self.workers)
+        self._recent.forget(jobs)
+        give(jobs)
+
+    def ask(self, tell: Callable[[bool], object]) -> None:
+        """Call `tell` with whether all is delivered that was asked for."""
+        tell(not self._scheduler and not any(worker.dealt for worker in self.workers))
 
     def resize(self, wanted: int) -> None:
         """Have so many workers, or as many as the system allows."""
