@@ -107,7 +107,7 @@ def test_all_workers_killed_from_outside() -> None:
     p = prefetch(seqtools.smap(get, range(200)), nworkers=3, max_cached=5)
     items = iter(p)
     first = {next(items), next(items)}
-    with still(p._state.driver._engine):
+    with still(p._state.pump._engine):
         # at once: an item that went from one to the next between two kills would be blamed
         for pid in first:
             os.kill(pid, signal.SIGKILL)
@@ -120,7 +120,7 @@ def test_the_template_killed_from_outside() -> None:
     p = prefetch(seqtools.smap(lambda x: x, range(300)), max_cached=5)
     items = iter(p)
     assert next(items) == 0
-    engine = p._state.driver._engine
+    engine = p._state.pump._engine
     os.kill(guarded(engine._operator.crew._child._pid), signal.SIGKILL)  # type: ignore[union-attr]
     assert list(items) == list(range(1, 300))
 

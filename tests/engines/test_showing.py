@@ -194,7 +194,7 @@ def test_what_is_left_is_shown_at_the_end_of_the_program(first: str) -> None:
         "items = iter(p)\n"
         "print('got', next(items))\n"
         "while p._load().busy:\n"
-        "    p._state.driver._engine._operator._thread.join(0.01)\n"
+        "    p._state.pump._engine._operator._thread.join(0.01)\n"
         "print('end')\n"
     )
     done = subprocess.run(

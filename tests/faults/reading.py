@@ -34,7 +34,7 @@ class Reading:
 
 def workers(p: Any) -> set[Any]:
     """Return the workers of a prefetch if all are there and ready, else none."""
-    engine = p._state.driver._engine
+    engine = p._state.pump._engine
     if engine is None:
         return set()
     operator = engine._operator
@@ -50,4 +50,4 @@ def pid_of(worker: Any) -> int:
 
 def template_of(p: Any) -> int:
     """Return the process that the workers of a prefetch were forked from."""
-    return guarded(p._state.driver._engine._operator.crew._child._pid)
+    return guarded(p._state.pump._engine._operator.crew._child._pid)

@@ -66,7 +66,7 @@ def test_idle_processes_end_and_start_again(ended: threading.Event) -> None:
     items = iter(p)
     assert next(items) == 0
     assert ended.wait(20)
-    assert p._state.driver._engine is None
+    assert p._state.pump._engine is None
     assert list(items) == list(range(1, 30))
     p.close()
 
@@ -133,7 +133,7 @@ def test_all_can_be_closed(method: str) -> None:
     seqtools.close_all()
     for thread in workers():  # one that was not given a processor for half a second
         thread.join()
-    assert [p._state.driver._engine for p in made] == [None, None]
+    assert [p._state.pump._engine for p in made] == [None, None]
     assert [list(items) for items in iterators] == [list(range(1, 20))] * 2
     seqtools.close_all()
     seqtools.close_all()  # twice does no harm

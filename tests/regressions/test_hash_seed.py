@@ -66,7 +66,7 @@ while len(pids) < 2:
     value, pid = p[len(pids)]
     found.add(value)
     pids.add(pid)
-    while p._state.driver._engine is not None:
+    while p._state.pump._engine is not None:
         time.sleep(0.01)
 print(len(found))
 """
