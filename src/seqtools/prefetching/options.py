@@ -175,7 +175,7 @@ class _Places(NamedTuple):
     get_apart: Callable[[int], Any]
     known: Known | None
 
-    def threads(self, nworkers: int, probe: Any = None, *, deliver: Deliver) -> "ThreadEngine":
+    def threads(self, nworkers: int, probe: Any, deliver: Deliver) -> "ThreadEngine":
         """Return an engine of so many threads, which call `probe`."""
         from seqtools.engines.thread import ThreadEngine
 
