@@ -416,6 +416,28 @@ def test_a_script_without_a_guard(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_module_reads_values_of_its_own_classes_while_it_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "points.py").write_text(
+        textwrap.dedent("""
+            import seqtools
+
+            class Point:
+                def __init__(self, x):
+                    self.x = x
+
+            made = seqtools.smap(Point, range(5))
+            points = list(seqtools.prefetch(made, 2, "process", start_method="fork"))
+        """)
+    )
+    done = run(f"""
+        import sys
+        sys.path.insert(0, {str(tmp_path)!r})
+        import points
+        print([type(point) is points.Point and point.x for point in points.points])
+    """)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[0, 1, 2, 3, 4]\n", "")
+
+
 def test_exit_with_an_iterator_that_is_not_done() -> None:
     for method in ("process", "thread"):
         done = run(f"""

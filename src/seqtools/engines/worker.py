@@ -125,9 +125,12 @@ class Worker:
             for i in indices[at : at + stretch]:
                 if tell is not None:
                     tell(task.block, done + len(values))
-                append(get(i))
-                if type(values[-1]) not in plain and self._settle():
-                    return
+                value = get(i)
+                append(value)
+                if type(value) not in plain:
+                    del value  # what nobody else refers to can be given away as it is
+                    if self._settle():
+                        return
             now = clock()
             if now - began > hold:
                 return
