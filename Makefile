@@ -70,7 +70,7 @@ mutants: $(VENV)/.dev ## switch off each branch that repairs something: a test h
 
 # Each in a process of its own: together they take ten minutes of processor time.
 MACHINES := tests/faults/test_machines.py tests/prefetching/test_window.py::TestReaders \
-  tests/laws/test_caching_machine.py
+  tests/laws/test_caching_machine.py tests/engines/test_scheduler.py::TestScheduling
 
 machines: $(VENV)/.dev ## the state machines for long: 10,000 examples of 50 steps each
 	@echo "==> pytest, each of $(MACHINES)"

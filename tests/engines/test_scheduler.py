@@ -309,6 +309,7 @@ def test_what_was_survived_is_not_to_blame_later() -> None:
         assert scheduler.died(a, began=True) is None
         assert dealt(scheduler, a) == [[1]]
         assert answer(scheduler, a) == [1]
+        assert not scheduler._died_once
         scheduler.submit(jobs([1]))
 
 
@@ -472,6 +473,24 @@ def test_what_is_urgent_does_not_wait_for_a_key() -> None:
     scheduler.submit((), urgent=jobs([55], tens))
     answer(scheduler, a, SLOW)
     assert dealt(scheduler, a) == [[55]]
+
+
+def test_a_worker_goes_on_with_its_key_after_an_urgent_job() -> None:
+    scheduler, a, b = slow_items(), Hand(), Hand()
+    scheduler.submit(jobs([*range(60), *range(100, 105), *range(110, 115)], tens))
+    list(scheduler.deal([a, b]))
+    scheduler.submit((), urgent=jobs([105, 115], tens))
+    given = work(scheduler, a, b)
+    assert [tens(i) for i in given[0][:11]] == [0, 0, 10, *[0] * 8]
+    assert [tens(i) for i in given[1][:11]] == [1, 1, 11, *[1] * 8]
+
+
+def test_a_worker_goes_on_with_the_key_of_an_urgent_job_if_its_own_is_done() -> None:
+    scheduler, a, b = slow_items(), Hand(), Hand()
+    scheduler.submit(jobs([0, 10], tens))
+    list(scheduler.deal([a, b]))
+    scheduler.submit(jobs([*range(20, 30), *range(31, 40), *range(40, 60)], tens), jobs([30], tens))
+    assert [tens(i) for i in work(scheduler, a, b)[0][1:11]] == [3] * 10
 
 
 def test_items_that_share_nothing_are_for_all_workers() -> None:

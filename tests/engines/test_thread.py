@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import os
 import random
 import threading
 import weakref
@@ -17,6 +18,7 @@ from seqtools.engines import stealing, thread, thread_pool
 from seqtools.engines.base import AHEAD, END, Job, Part, here
 from seqtools.engines.stealing import STOP, Task
 from seqtools.engines.thread import ThreadEngine
+from seqtools.engines.thread_pool import Seat
 from seqtools.errors import EndOfSequence, Failure, ItemTimeout, WorkerStartError
 from tests.faults.intruders import ENGINES, Intruder, everywhere
 
@@ -179,6 +181,27 @@ def test_the_last_item_is_taken_from_who_is_stuck(make: MakeEngine) -> None:
     assert subject.look_until(1) == {(0, 1): 6}
     get.open()
     subject.until(2)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_all_that_rest_are_woken_by_one_look(make: MakeEngine) -> None:
+    together = threading.Barrier(4)
+
+    def get(i: int) -> int:
+        if i >= 4:
+            together.wait()
+        return i
+
+    subject = make(get, 4)
+    subject.engine.submit([Job(k, [k]) for k in range(4)])
+    subject.until(4)
+    while len(subject.engine._pool._resting) < 4:
+        os.sched_yield()
+    subject.engine.submit([Job(4, range(4, 12))])
+    while not subject.engine.busy():
+        os.sched_yield()
+    subject.engine.look()
+    subject.until(12)
 
 
 @pytest.mark.usefixtures("at_once")
@@ -357,9 +380,26 @@ def test_two_readers_give_up_one_item_once(make: MakeEngine) -> None:
         reader.start()
     for reader in readers:
         reader.join()
-    assert len(subject.engine._pool.abandoned) == 1
+    ((hung, _),) = subject.engine._pool.abandoned
     assert get.counts == dict.fromkeys(range(6), 1)
     get.open()
+    hung.join()
+
+
+def test_an_item_is_given_up_by_one_thread(make: MakeEngine) -> None:
+    get = Gates(3)
+    subject = make(get, 1, timeout=60)
+    subject.engine.submit([Job(0, [3, 4])])
+    get.begun[3].wait()
+    pool = subject.engine._pool
+    old = pool.seats[0]
+    (entry,) = old.timed
+    assert pool.take_over(old, entry, Seat(0))
+    assert not pool.take_over(old, entry, Seat(0))
+    subject.engine._starting = True  # as if no thread could be started
+    assert isinstance(subject.look_until(2)[0, 0].error, ItemTimeout)
+    get.open()
+    pool.abandoned[0][0].join()
 
 
 def test_a_thread_that_hangs_at_the_end_is_warned_of_and_silent(
@@ -454,11 +494,13 @@ def test_an_interrupt_at_any_step_loses_and_repeats_nothing() -> None:
 
     def work(intruder: Intruder) -> None:
         counts.clear()
-        first, second = Subject(get, 2, timeout=60), Subject(get, 2)
+        first, second = Subject(get, 1, timeout=60), Subject(get, 2)
         with closing(first.engine), closing(second.engine):
             with intruder:
                 for k in range(6):
                     submitted(first.engine, k)
+            first.look_until(1)
+            with intruder:
                 insist(lambda: first.engine.cancel([1000]))
                 insist(lambda: first.engine.withdraw(second.engine.submit))
             while len(first.came) + len(second.came) < 180:

@@ -18,7 +18,9 @@ _CONFORMANCE = ("engines/test_conformance.py", "engines/test_processes.py", "fau
 _PORTABLE = ("engines/test_portable.py", "engines/test_processes.py", "faults")
 _INTERRUPTS = ("faults/test_interrupts.py", "engines/test_prefetch.py")
 _COMING_BACK = ("faults/test_coming_back.py", "faults/test_closing.py")
+_SCHEDULING = ("engines/test_scheduler.py",)
 _DEALING = ("engines/test_dealing.py", "engines/test_processes.py")
+_BY_THREADS = ("engines/test_thread.py",)
 
 _ENGINE = [
     Mutant(
@@ -198,6 +200,121 @@ _DEALER = [
         "            (self._suspects if block.alone else self._front).extendleft(reversed(left))\n",
         "",
         ("engines/test_dealing.py", "engines/test_processes.py"),
+    ),
+]
+
+_SCHEDULER = [
+    Mutant(
+        "the first item of a task is blamed for a death",
+        "engines/scheduler.py",
+        "        if first.alone and place in self._died_once:\n",
+        "        if first.indices:\n",
+        _SCHEDULING,
+    ),
+    Mutant(
+        "a death over several items counts for each of them",
+        "engines/scheduler.py",
+        "        if len(first.indices) == 1:\n            self._died_once.add(place)\n",
+        "        self._died_once |= {(place[0], place[1] + k) for k in range(len(first.indices))}\n",
+        _SCHEDULING,
+    ),
+    Mutant(
+        "items over which a worker died are dealt together again",
+        "engines/scheduler.py",
+        "        self._suspects += first.parts(1, alone=True)\n        return None\n",
+        "        self._take_back([first])\n        return None\n",
+        _SCHEDULING,
+    ),
+    Mutant(
+        "an item that was survived stays a suspect",
+        "engines/scheduler.py",
+        "            self._died_once.difference_update(",
+        "            set().difference_update(",
+        _SCHEDULING,
+    ),
+    Mutant(
+        "an item that was given up stays a suspect",
+        "engines/scheduler.py",
+        "        self._died_once.discard(culprit[:2])\n",
+        "",
+        _SCHEDULING,
+    ),
+    Mutant(
+        "a worker that never began is said to have died over a task",
+        "engines/scheduler.py",
+        "hand.dealt.popleft() if hand.dealt and began else None",
+        "hand.dealt.popleft() if hand.dealt else None",
+        _SCHEDULING,
+    ),
+    Mutant(
+        "tasks behind that over which a worker died are lost",
+        "engines/scheduler.py",
+        "        self._take_back([*first, *hand.dealt])\n",
+        "        self._take_back(first)\n",
+        _SCHEDULING,
+    ),
+    Mutant(
+        "a task that a full pipe refused is lost",
+        "engines/scheduler.py",
+        "        self._take_back([task])\n",
+        "",
+        _SCHEDULING,
+    ),
+    Mutant(
+        "workers are dealt more while a suspect waits for an idle one",
+        "engines/scheduler.py",
+        "            if idle is None:\n                return\n",
+        "            if idle is None:\n                break\n",
+        _SCHEDULING,
+    ),
+    Mutant(
+        "something is dealt to a worker after a suspect",
+        "engines/scheduler.py",
+        "            elif dealt[0].alone or not (for_all or hand.own):\n",
+        "            elif not (for_all or hand.own):\n",
+        _SCHEDULING,
+    ),
+    Mutant(
+        "what was set aside for a worker that is gone stays for it",
+        "engines/scheduler.py",
+        "        self._waiting.put_back(hand.own)\n        hand.own.clear()\n",
+        "",
+        _SCHEDULING,
+    ),
+    Mutant(
+        "what is set aside for a worker is for no other worker",
+        "engines/scheduler.py",
+        "            if other.own:\n",
+        "            if other is hand:\n",
+        _SCHEDULING,
+    ),
+    Mutant(
+        "others of the task of an item that took too long are lost",
+        "engines/scheduler.py",
+        "        self._take_all_back(hand, *[part for part in rest if len(part.indices)])\n",
+        "        self._take_all_back(hand)\n",
+        _SCHEDULING,
+    ),
+    Mutant(
+        "a cancelled job is dealt again after a death",
+        "engines/scheduler.py",
+        "                task.wanted = False\n",
+        "                pass\n",
+        _SCHEDULING,
+    ),
+    Mutant(
+        "an urgent job has a worker leave its key",
+        "engines/scheduler.py",
+        " and not self._waiting.has(hand.key)",
+        "",
+        _SCHEDULING,
+    ),
+    Mutant(
+        "a worker takes a key that another worker has",
+        "engines/affinity.py",
+        "        held.discard(None)  # items that share nothing are for all workers\n",
+        "        held.clear()\n",
+        _SCHEDULING,
     ),
 ]
 
@@ -623,23 +740,86 @@ _REFUSED = [
     Mutant(
         "an item that hangs is not answered where no thread replaces another",
         "engines/thread.py",
-        "                    with suppress(WorkerStartError):  # told by the next look",
-        "                    if True:  # told by the next look",
+        "                    self._pool.take_over(old, entry, seat)\n",
+        "",
         ("faults/test_nth_call.py",),
     ),
     Mutant(
         "a thread that was given up is not replaced later",
         "engines/thread.py",
-        "            if desk.left:\n",
-        "            if False:\n",
+        "                    self._starting = True\n",
+        "",
         ("faults/test_nth_call.py",),
     ),
     Mutant(
         "a thread that fails by itself tells nobody",
-        "engines/thread.py",
-        '            self._fatal = WorkerStartError(f"thread ',
-        '            self._closed = WorkerStartError(f"thread ',
+        "engines/thread_worker.py",
+        '        _fail(pool, f"thread ',
+        '        print(pool, f"thread ',
         ("faults/test_resources.py",),
+    ),
+    Mutant(
+        "a thief leaves the old end of a task in place",
+        "engines/stealing.py",
+        "        todo.pop()  # the STOP that was there",
+        "        # the STOP that was there",
+        _BY_THREADS,
+    ),
+    Mutant(
+        "a task does not know that items were stolen",
+        "engines/stealing.py",
+        "        self.size -= taken\n",
+        "",
+        _BY_THREADS,
+    ),
+    Mutant(
+        "a thread keeps values that were told of early",
+        "engines/thread_pool.py",
+        "            outcomes[told:n] = [None] * (n - told)\n",
+        "",
+        _BY_THREADS,
+    ),
+    Mutant(
+        "an error keeps the values that were evaluated before it",
+        "engines/thread_worker.py",
+        "        del append\n",
+        "",
+        _BY_THREADS,
+    ),
+    Mutant(
+        "a job that is submitted twice is evaluated twice",
+        "engines/thread_pool.py",
+        "            if job is None or key in self._begun:",
+        "            if job is None:",
+        _BY_THREADS,
+    ),
+    Mutant(
+        "a job that is submitted twice is withdrawn once more",
+        "engines/thread_pool.py",
+        " if key not in begun]",
+        "]",
+        _BY_THREADS,
+    ),
+    Mutant(
+        "an idle thread keeps the function of the user",
+        "engines/thread_worker.py",
+        "        return _evaluate(pool, seat, task, work)\n    finally:\n        here.get = None",
+        "        return _evaluate(pool, seat, task, work)\n    finally:\n        pass",
+        _BY_THREADS,
+    ),
+    Mutant(
+        "one item that hangs is given up by two threads",
+        "engines/thread_pool.py",
+        "                old.timed.remove(entry)",
+        "                old.timed.clear()",
+        _BY_THREADS,
+    ),
+    Mutant(
+        "who begins to steal wakes nobody else",
+        "engines/thread_pool.py",
+        "            self._wake()  # there may be",
+        "            pass  # there may be",
+        _BY_THREADS,
     ),
     Mutant(
         "nobody looks after idle workers once a thread was refused",
@@ -786,4 +966,14 @@ _PRINTED = [
     ),
 ]
 
-MUTANTS = [*_ENGINE, *_DEALER, *_TEMPLATE, *_SPAWNED, *_VALUES, *_READERS, *_REFUSED, *_PRINTED]
+MUTANTS = [
+    *_ENGINE,
+    *_DEALER,
+    *_SCHEDULER,
+    *_TEMPLATE,
+    *_SPAWNED,
+    *_VALUES,
+    *_READERS,
+    *_REFUSED,
+    *_PRINTED,
+]

@@ -21,6 +21,7 @@ from seqtools.engines.thread import ThreadEngine
 from seqtools.errors import Failure, ItemTimeout, WorkerStartError
 from seqtools.prefetching import idle
 from tests import leaks
+from tests.engines.driven import Driven
 from tests.engines.fifo import Fifo
 from tests.faults.reading import Reading, pid_of, template_of, workers
 from tests.faults.scarce import Scarce
@@ -52,15 +53,18 @@ def test_a_start_where_any_call_fails_leaves_nothing_behind(
         before = leaks.held()
         with scarce.at(n):
             try:
-                engine = ProcessEngine(None, abs, 2, start_method=start_method)
+                engine = Driven(
+                    lambda d: ProcessEngine(None, abs, 2, start_method=start_method, deliver=d)
+                )
             except WorkerStartError as error:
                 told.append(str(error))
             else:  # it can do without, and in the same way
-                assert isinstance(engine._crew, Spawning) == (start_method == "spawn")
+                crew = engine.engine._operator.crew
+                assert isinstance(crew, Spawning) == (start_method == "spawn")
                 engine.submit(range(3))
-                assert collect(engine, 3) == {0: 0, 1: 1, 2: 2}
+                assert engine.collect(3) == {0: 0, 1: 1, 2: 2}
                 engine.close()
-                del engine
+                del engine, crew
         assert not leaks.leaked(before, leaks.GRACE), f"call {n}, of {scarce.calls[-1]}"
         if len(scarce.calls) < n:
             break

@@ -385,7 +385,7 @@ def test_while_a_reader_is_slow_nothing_is_begun_and_memory_is_used_again(
     with prefetch(seqtools.smap(get, range(60)), max_cached=4) as p:
         for i, array in enumerate(p):
             done.wait(5 if i == 0 else 1 if i < 56 else 0)  # the window is full again
-            assert not p._state.driver._engine._dealer
+            assert not p._state.driver._engine._operator._scheduler
             assert (array == i).all()
         assert len(made) == 2
         assert 0 < sum(os.fstat(fd).st_blocks * 512 for fd in made) < 20 * array.nbytes

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from seqtools.prefetching.driver import Driver
 
 import seqtools
-from seqtools.prefetching.driver import Driver
 from seqtools.prefetching.idle import watch
 
 

@@ -15,7 +15,9 @@ from seqtools.prefetching.window import Window
 class Bench:
     """A window, and an engine that evaluates what a test tells it to: item i is -i."""
 
-    def __init__(self, capacity: int | Capacity, *, seconds: float = 0.0, nworkers: int = 1):
+    def __init__(
+        self, capacity: int | Capacity, *, seconds: float = 0.0, nworkers: int = 1
+    ) -> None:
         self.window = Window(Capacity(capacity) if isinstance(capacity, int) else capacity)
         self.window.nworkers = nworkers
         self.window.cutter.grain = 1.0

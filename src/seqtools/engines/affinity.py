@@ -83,7 +83,7 @@ class Hand:
         self.own: deque[Task] = deque()
         """What it is probably dealt next. An idle worker may take the last of these tasks."""
         self.key: Hashable = None
-        """The key of the last task it was given."""
+        """The key of the last task that it was given or that is set aside for it."""
         self.following: Hashable = None
         """The key that it goes on with, where that was decided."""
 
@@ -111,6 +111,10 @@ class Waiting:
     def __iter__(self) -> Iterator[Task]:
         """Yield the tasks, key by key."""
         return chain.from_iterable(self._by_key.values())
+
+    def has(self, key: Hashable) -> bool:
+        """Return whether there is a task with `key`."""
+        return key in self._by_key
 
     def add(self, task: Task) -> None:
         """Take `task` on."""

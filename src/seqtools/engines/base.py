@@ -60,7 +60,11 @@ class Job:
     __slots__ = ("id", "indices", "key", "offset", "runs", "sent")
 
     def __init__(
-        self, id: int, indices: Sequence[int], key: Hashable = None, offset: int = 0
+        self,
+        id: int,  # noqa: A002 -- that is what it is
+        indices: Sequence[int],
+        key: Hashable = None,
+        offset: int = 0,
     ) -> None:
         self.id, self.indices, self.key, self.offset = id, indices, key, offset
         self.runs: Sequence[Any] = ()
@@ -149,6 +153,9 @@ class Engine(Protocol):
         Called by a thread that waits for an item. Returns after how many seconds it should call
         again.
         """
+
+    def waited(self, seconds: float) -> None:
+        """Note that a reader has waited for so long."""
 
     def tell(self) -> None:
         """Warn of what has to be known, in the thread of a reader."""

@@ -110,8 +110,11 @@ class Crew(Protocol):
     def poll(self, seconds: float | None) -> Any:
         """Wait for something to happen, for so long at most, and return it for `events`."""
 
+    def rest(self, seconds: float) -> None:
+        """Wait, whatever happens, for so long at most."""
+
     def wake(self) -> None:
-        """Have `poll` return.
+        """Have `poll` return, or `rest`.
 
         It may be called by any thread, at any step of another call, and when all has ended.
         """

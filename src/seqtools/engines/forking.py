@@ -133,8 +133,12 @@ class Forking:
         """Wait for results and for the template."""
         return self._poller.poll(seconds)
 
+    def rest(self, seconds: float) -> None:
+        """Wait, whatever happens."""
+        self._poller.rest(seconds)
+
     def wake(self) -> None:
-        """Have `poll` return."""
+        """Have `poll` return, or `rest`."""
         self._poller.wake()
 
     def events(self, polled: Iterable[int]) -> Iterator[Event]:

@@ -96,8 +96,12 @@ class Poller:
             ready.remove(self._bell)
         return ready
 
+    def rest(self, seconds: float) -> None:
+        """Wait for so long, or until it is woken, whatever can be read meanwhile."""
+        select.select([self._bell], [], [], seconds)
+
     def wake(self) -> None:
-        """Have `poll` return; at any time, in any thread."""
+        """Have `poll` return, or `rest`; at any time, in any thread."""
         alarm = self._alarm
         if alarm is not None:
             alarm.ring()
@@ -116,7 +120,7 @@ class Pipe:
         self._fd = fd
 
     def read(self, n: int) -> bytes:
-        """Return up to `n` bytes, none where nobody can write any more.
+        """Return `n` bytes, or as many as there are; none where nobody can write any more.
 
         Raises:
             BlockingIOError: If there is nothing to be read yet.

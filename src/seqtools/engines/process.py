@@ -145,6 +145,9 @@ class ProcessEngine:
         """Whether `tell` has something to do."""
         return self._known.news or (self._budget.exceeded and not self._warned)
 
+    def waited(self, seconds: float) -> None:
+        """Do nothing: the number of workers does not depend on it."""
+
     def tell(self) -> None:
         """Warn of what has to be known, in the thread of a reader."""
         if self._budget.exceeded and not self._warned:

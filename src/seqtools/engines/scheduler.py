@@ -130,6 +130,10 @@ class Scheduler:
         """Return what a worker is probably given next, up to `AHEAD` indices."""
         return self._waiting.coming(hand)
 
+    def lasts(self, hand: Hand) -> float:
+        """Return for about how many seconds a worker has something to do."""
+        return hand.items * self._seconds
+
     # What became of it
 
     def answered(self, hand: Hand, n: int, seconds: float) -> Task:
@@ -285,8 +289,9 @@ class Scheduler:
             short = [hand for hand in short if _lacks(hand, share)]
 
     def _dealt(self, hand: Hand, task: Task) -> Task:
-        if not hand.own:
-            hand.key = task.key  # otherwise it has the key of the last task that is set aside
+        # A task out of turn does not make a worker leave what it is at.
+        if not hand.own and not self._waiting.has(hand.key):
+            hand.key = task.key
         self._numbers = task.number = (self._numbers + 1) & 0xFFFFFFFF
         hand.dealt.append(task)
         hand.items += len(task.indices)

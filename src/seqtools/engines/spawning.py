@@ -169,17 +169,19 @@ class Inbox:
         self._ended = True
 
     def read(self, n: int, /) -> bytes:
-        """Return up to `n` bytes."""
+        """Return `n` bytes, or as many as there are."""
         ended = self._ended  # before it is looked whether something is there
-        try:
+        found, missing = [], n
+        while missing and self._chunks:
             chunk = self._chunks.popleft()
-        except IndexError:
-            if ended:
-                return b""
-            raise BlockingIOError from None
-        if len(chunk) > n:
-            self._chunks.appendleft(chunk[n:])
-        return chunk[:n]
+            if len(chunk) > missing:
+                self._chunks.appendleft(chunk[missing:])
+                chunk = chunk[:missing]
+            found.append(chunk)
+            missing -= len(chunk)
+        if not found and not ended:
+            raise BlockingIOError
+        return b"".join(found)
 
     def readinto(self, view: memoryview, /) -> int:
         """Read into `view`."""
@@ -243,6 +245,9 @@ class Spawning:
             while True:
                 told.append(self._told.get_nowait())
         return [event for event in told if event is not None]
+
+    def rest(self, seconds: float) -> None:
+        """Return at once: there is nothing to be gained, as other threads wait for the pipes."""
 
     def wake(self) -> None:
         """Have `poll` return."""

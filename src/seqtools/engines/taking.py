@@ -94,6 +94,8 @@ class Taker:
         if self._timed:
             worker.since = time.monotonic()
         if result.kind == frames.REST:
+            if not task.answered:  # it could be returned for ever
+                raise Damaged("a task is returned of which nothing is answered")
             self._scheduler.returned(worker)
         elif result.count > len(task.indices):
             raise Damaged("a message has more items than were asked for")

@@ -127,6 +127,9 @@ class ThreadEngine:
         pause = pool.look(work.deliver)
         return pause if work.timeout is None else self._expire(pause, work.timeout)
 
+    def waited(self, seconds: float) -> None:
+        """Do nothing: the number of workers does not depend on it."""
+
     def tell(self) -> None:
         """Do nothing: there are no news."""
 

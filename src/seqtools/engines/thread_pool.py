@@ -12,6 +12,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from itertools import islice, repeat
 from queue import Empty, SimpleQueue
 from time import perf_counter
@@ -196,10 +197,11 @@ class Pool:
 
     def _found(self, seat: Seat) -> bool:
         """Look for a task, and wait if there is none; return whether `seat` has one."""
-        try:
-            job: Job | None = self.urgent.popleft()
-        except IndexError:
-            job = self._wait(seat)
+        job: Job | None = None
+        if self.urgent:
+            with suppress(IndexError):  # another thread was faster
+                job = self.urgent.popleft()
+        job = job or self._wait(seat)
         if job is None:
             return seat.task is not None
         if seat.number >= self.nworkers:

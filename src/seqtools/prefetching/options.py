@@ -144,8 +144,9 @@ class Options(NamedTuple):
         with told("workers could not be started"):  # not even a file of ours may be opened
             places = _Places(self, source, get, get_apart, known)
             if self.nworkers != AUTO:
-                make = places.threads if self.method == "thread" else places.processes
-                return make(self.nworkers, deliver=deliver)
+                if self.method == "thread":
+                    return places.threads(self.nworkers, None, deliver)
+                return places.processes(self.nworkers, None, None, deliver)
             from seqtools.engines.adaptive import AdaptiveEngine
 
             assert choice is not None  # noqa: S101 -- says so to the type checker
@@ -174,7 +175,7 @@ class _Places(NamedTuple):
     get_apart: Callable[[int], Any]
     known: Known | None
 
-    def threads(self, nworkers: int, probe: Any = None, *, deliver: Deliver) -> "ThreadEngine":
+    def threads(self, nworkers: int, probe: Any, deliver: Deliver) -> "ThreadEngine":
         """Return an engine of so many threads, which call `probe`."""
         from seqtools.engines.thread import ThreadEngine
 
@@ -192,9 +193,8 @@ class _Places(NamedTuple):
     def processes(
         self,
         most: int,
-        begin_with: int | None = None,
-        pickled: "Pickled | None" = None,
-        *,
+        begin_with: int | None,
+        pickled: "Pickled | None",
         deliver: Deliver,
     ) -> "ProcessEngine":
         """Return an engine of so many processes, which may begin with less."""

@@ -150,11 +150,13 @@ class Pump(Lifecycle):
                 self._tell()
             if run is not _WAIT:
                 return run
+            began, engine = perf_counter(), self._engine
             try:
                 reader.bell.get(timeout=pause)
             except Empty:
-                engine = self._engine
                 pause = _FIRST_LOOK if engine is None else engine.look()
+            if engine is not None:
+                engine.waited(perf_counter() - began)
             run = self._serve(self._visit, reader)
 
     def _tell(self) -> None:

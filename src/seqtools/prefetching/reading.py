@@ -125,7 +125,6 @@ class Reading(LazySequence[T]):
         i = int(run.indices[0])
         try:
             self._get(i, run)
-            return False  # it was dropped at this moment, by another thread or a finalizer
         except Exception as error:  # noqa: BLE001 -- user code may raise anything
             try:
                 if not isinstance(error, EndOfSequence):
@@ -135,7 +134,8 @@ class Reading(LazySequence[T]):
             except Exception:
                 run.values = NOTHING  # no step lies in between, in which an interrupt could come
                 raise
-        return self._end(run)
+            return self._end(run)
+        return False  # it was dropped at this moment, by another thread or a finalizer
 
     def _end(self, run: Run) -> bool:
         """Note that there is no item where `run` is; return whether nothing else is to come."""
