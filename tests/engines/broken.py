@@ -46,6 +46,8 @@ class Small:
     def look(self) -> float:
         return 0.05
 
+    def waited(self, seconds: float) -> None: ...
+
     def tell(self) -> None: ...
 
     def busy(self) -> int:

@@ -21,7 +21,7 @@ _ids = count(1)
 class Maker:
     """How to make engines, and what is known of them."""
 
-    def __init__(self, make: Make, host: str, *, resizes: bool) -> None:
+    def __init__(self, make: Make, host: str = "127.0.0.1", *, resizes: bool = False) -> None:
         self._gates: list[Gate] = []
         self._make, self._host, self.resizes = make, host, resizes
 
@@ -93,7 +93,9 @@ class Trial:
         deadline = time.monotonic() + LIMIT
         pause = 0.01
         while missing := [place for place in wanted if place not in self.outcomes]:
+            began = time.monotonic()
             self.take(timeout=pause)
+            self.engine.waited(time.monotonic() - began)
             if self.refused is not None:
                 message = f"it delivered {self.refused!r} instead of items"
                 raise AssertionError(message) from self.refused
