@@ -277,9 +277,12 @@ class Late(Small):
     def close(self, *, wait: bool = True) -> None:
         again = self.closed
         super().close(wait=wait)
-        if again and self.waiting:
-            job = self.waiting.pop()
-            self.deliver(Part(job.id, 0, [0]))
+        if again:
+            self.deliver(self.last)
+
+    def answer(self, job: Job, k: int, outcome: Any, failed: bool) -> None:
+        self.last = Part(job.id, k, [outcome], failed=failed)
+        super().answer(job, k, outcome, failed)
 
 
 class Fussy(Small):
@@ -323,7 +326,7 @@ class Rude(Small):
 
 class Overcounting(Small):
     def greet(self, number: int) -> None:
-        super().greet(number + 1)
+        super().greet(number + 10)
 
 
 class Insistent(Small):
@@ -412,7 +415,9 @@ BROKEN = [
     Broken(Endless, "the end is told", "END"),
     Broken(Deaf, "cancelled items are not begun", "of 1000 that were cancelled, 1000"),
     Broken(Particular, "cancelled items are not begun", "KeyError"),
-    Broken(Patient, "urgent jobs come before those that wait", "item 1000 is urgent, but 101"),
+    Broken(
+        Patient, "urgent jobs come before those that wait", "item 1000 is urgent, but 100 of 100"
+    ),
     Broken(Idle, "workers can be counted", "2 workers should be busy"),
     Broken(Restless, "workers can be counted", "busy.* should be 0, got 1"),
     Broken(Miscounted, "workers can be counted", "nworkers should be 2, got 3"),
@@ -422,7 +427,7 @@ BROKEN = [
     Broken(Blind, "what it says of itself has a meaning", "should return seconds, got None"),
     Broken(Owned, "it can be used by several threads", "belongs to another thread"),
     Broken(Leaving, "closing leaves nothing", "after close nothing should be left"),
-    Broken(Late, "closing leaves nothing", "items delivered after close should be 0, got"),
+    Broken(Late, "closing leaves nothing", "parts delivered after close should be 0, got"),
     Broken(Fussy, "closing leaves nothing", "it is closed"),
     Broken(Busy, "closing leaves nothing", "after close should be 0, got 2"),
     Broken(Mute, "it says if it cannot start", "should be delivered, or a WorkerStartError"),

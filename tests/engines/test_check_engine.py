@@ -14,7 +14,7 @@ def test_a_small_engine_keeps_all_promises() -> None:
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: getattr(broken.make, "__name__", ""))
 def test_a_broken_promise_is_told(broken: Broken, monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in ((gate, "LIMIT"), (trial, "LIMIT"), (holding, "GRACE")):
-        monkeypatch.setattr(module, name, 1.0)
+        monkeypatch.setattr(module, name, 1.5)
     try:
         with pytest.raises(AssertionError, match=broken.told) as caught:
             check_engine(broken.make, only=[broken.promise], **broken.flags)
