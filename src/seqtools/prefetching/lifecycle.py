@@ -1,6 +1,7 @@
 """The engine of a prefetch: started when it is needed, ended when nobody uses it."""
 
 import os
+import weakref
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -51,19 +52,23 @@ class _Start:
 class Ending:
     """What ends the engines of a prefetch that is gone, or when the program ends.
 
-    It refers to nothing of the prefetch except its engines.
+    It keeps nothing of the prefetch alive, and no engine: an object that has its own prefetch can
+    be collected, with its engine, which ends then.
     """
 
     def __init__(self) -> None:
         self.over = False
         """Whether this has happened."""
-        self.engines: list[Engine] = []
-        """Those that are not closed."""
+        self._engines: weakref.WeakSet[Engine] = weakref.WeakSet()
         self._forks = len(_forks)
+
+    def add(self, engine: Engine) -> None:
+        """Have `engine` ended too."""
+        self._engines.add(engine)
 
     def renew(self) -> None:
         """Forget the engines of the parent of this process."""
-        self.engines, self._forks = [], len(_forks)
+        self._engines, self._forks = weakref.WeakSet(), len(_forks)
 
     def end(self) -> None:
         """Close all engines."""
@@ -71,8 +76,8 @@ class Ending:
         if not _forks or self._forks != len(_forks):
             return
         self.over = True
-        while self.engines:
-            self.engines.pop().close(wait=False)
+        for engine in tuple(self._engines):
+            engine.close(wait=False)
         show_last(wait=False)
         watch().look()
 
@@ -103,6 +108,7 @@ class Lifecycle(Turns):
         self.window = self._make_window()
         self._arrivals = Arrivals()
         self._engine: Engine | None = None
+        self._late: Engine | None = None  # one that was started when all had been ended
         self._start: _Start | None = None  # of the next one
         self._watched = True  # it is known that there are workers
         self._used = 0.0  # when an item was read last
@@ -202,8 +208,6 @@ class Lifecycle(Turns):
             finally:
                 with suppress(ValueError):  # another thread has closed it too
                     self._ended.remove(engine)
-                with suppress(ValueError):
-                    self.ending.engines.remove(engine)
                 watch().look()
 
     def _is_left_behind(self) -> bool:
@@ -265,7 +269,7 @@ class Lifecycle(Turns):
         return None
 
     def _started(self) -> Engine:
-        if self.ending.over and self._engine not in self.ending.engines:
+        if self.ending.over and self._engine is not None and self._engine is not self._late:
             self._drop()  # it is closed
         if self._engine is None:
             refuse_green(processes=False)
@@ -274,7 +278,9 @@ class Lifecycle(Turns):
             apart(start.finish)
             engine = start.engine
             assert engine is not None  # noqa: S101 -- says so to the type checker
-            self.ending.engines.append(engine)
+            if self.ending.over:
+                self._late = engine
+            self.ending.add(engine)
             self._engine = engine
             self._start = None
             self._used = perf_counter()
