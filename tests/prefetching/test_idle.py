@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
 import seqtools
 from seqtools.prefetching.idle import watch
 from seqtools.prefetching.pump import Pump
