@@ -152,7 +152,7 @@ def test_an_interrupt_at_a_step_of_the_protocol_loses_nothing(
     p.close()
 
 
-@pytest.mark.parametrize(("method", "step"), [("process", 61), ("spawn", 97), ("fork", 13)])
+@pytest.mark.parametrize(("method", "step"), [("process", 5), ("spawn", 7), ("fork", 5)])
 def test_an_interrupt_at_a_place_of_an_engine_loses_nothing(method: str, step: int) -> None:
     readers: list[Reader] = []
 
@@ -179,7 +179,7 @@ def test_an_interrupt_of_who_waits_for_pipes_leaves_none() -> None:
             poller.close()
         assert len(os.listdir("/proc/self/fd")) == before - 3
 
-    assert len(list(everywhere(wait, interrupt, where=ENGINES))) > 2
+    assert len(list(everywhere(wait, interrupt, where=ENGINES))) > 1
 
 
 @pytest.mark.parametrize("method", PROCESSES)

@@ -210,10 +210,9 @@ class Operator:
 
     def _may_rest(self) -> bool:
         """Return whether to let results gather, because nobody is in need of them."""
-        now = time.monotonic()
-        if self._notes:
-            self._noted = now
-        if self._closing or now - self._noted < _REST or self._waited > _REST:
+        if self._closing or self._notes or self._waited > _REST:
+            return False
+        if time.monotonic() - self._noted < _REST:
             return False
         lasts = self._scheduler.lasts
         return bool(self.workers) and min(map(lasts, self.workers)) > 1.5 * _REST
@@ -271,6 +270,7 @@ class Operator:
     # Notes
 
     def _heed(self) -> None:
+        self._noted = time.monotonic()
         while self._notes:
             what, *arguments = self._notes.popleft()
             what(self, *arguments)
