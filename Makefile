@@ -12,6 +12,8 @@ ROUNDS ?= 3
 S ?= 60
 BENCH_VENV ?= .venv-bench
 ORIGINAL_VENV ?= .venv-bench-original
+BEFORE ?=
+BEFORE_VENV ?= .venv-bench-before
 
 BIN := $(VENV)/bin
 PIP_OPTIONS := --disable-pip-version-check --quiet
@@ -95,12 +97,23 @@ browser: $(VENV)/.dev ## reports of profiles in a real browser, Chromium, which 
 STUDIES := auto verdict overhead
 ifeq ($(and $(WORKLOAD),$(if $(filter-out $(STUDIES),$(WORKLOAD)),,studies)),studies)
 bench: $(BENCH_VENV)/.own
-	@$(BENCH_VENV)/bin/python -m benchmarks --rounds $(ROUNDS) $(WORKLOAD)
 else
-bench: $(BENCH_VENV)/.peers $(ORIGINAL_VENV)/.peers ## time ours and its peers; WORKLOAD=seed, ROUNDS=5
-	@$(BENCH_VENV)/bin/python -m benchmarks --original $(ORIGINAL_VENV)/bin/python \
-	  --rounds $(ROUNDS) $(WORKLOAD)
+bench: $(BENCH_VENV)/.peers $(ORIGINAL_VENV)/.peers
 endif
+
+# Ours of another commit takes turns with ours as it is; it has an environment of its own too.
+ifneq ($(BEFORE),)
+BEFORE_COMMIT := $(shell git rev-parse --verify --short '$(BEFORE)^{commit}')
+ifeq ($(BEFORE_COMMIT),)
+$(error BEFORE must be a commit, got $(BEFORE))
+endif
+bench: $(BEFORE_VENV)/.commit-$(BEFORE_COMMIT)
+endif
+
+bench: ## time ours and its peers; WORKLOAD=seed, ROUNDS=5, BEFORE=<commit> to compare ours with
+	@$(BENCH_VENV)/bin/python -m benchmarks --original $(ORIGINAL_VENV)/bin/python \
+	  $(if $(BEFORE),--before $(BEFORE_COMMIT) --before-python $(BEFORE_VENV)/bin/python) \
+	  --rounds $(ROUNDS) $(WORKLOAD)
 
 bench-faults: $(BENCH_VENV)/.peers $(ORIGINAL_VENV)/.peers ## what faults do to ours and its peers; CASE=ctrl-c, ROUNDS=5
 	@$(BENCH_VENV)/bin/python -m benchmarks.faults --original $(ORIGINAL_VENV)/bin/python \
@@ -118,14 +131,14 @@ changelog: $(VENV)/.dev ## what the next release would say
 	@$(BIN)/towncrier build --draft
 
 clean: ## remove the environments and all that was made
-	rm -rf $(VENV) $(INTEROP) $(BENCH_VENV) $(ORIGINAL_VENV) $(BUILD) dist
+	rm -rf $(VENV) $(INTEROP) $(BENCH_VENV) $(ORIGINAL_VENV) $(BEFORE_VENV) $(BUILD) dist
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	rm -rf .hypothesis .coverage .coverage.* htmlcov
 	find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps: a step runs again when it did not finish, or when pyproject.toml has changed.
 
-$(VENV)/.made $(INTEROP)/.made $(BENCH_VENV)/.made $(ORIGINAL_VENV)/.made:
+$(VENV)/.made $(INTEROP)/.made $(BENCH_VENV)/.made $(ORIGINAL_VENV)/.made $(BEFORE_VENV)/.made:
 	@command -v $(PYTHON) >/dev/null || \
 	  { echo "error: there is no $(PYTHON); install Python 3.11 or later, or say PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -165,4 +178,12 @@ $(BENCH_VENV)/.peers: pyproject.toml $(BENCH_VENV)/.own
 $(ORIGINAL_VENV)/.peers: pyproject.toml $(ORIGINAL_VENV)/.made
 	@echo "==> installing SeqTools 1.x into $(@D)"
 	@$(PIP_HERE) install --group bench-original
+	@touch $@
+
+# From its files, as ours: so that both are imported in the same way.
+$(BEFORE_VENV)/.commit-%: pyproject.toml $(BEFORE_VENV)/.made
+	@echo "==> installing seqtools of $* into $(@D)"
+	@rm -rf $(@D)/source $(@D)/.commit-* && mkdir $(@D)/source
+	@git archive $* | tar -x -C $(@D)/source
+	@$(PIP_HERE) install --editable $(@D)/source --group bench
 	@touch $@

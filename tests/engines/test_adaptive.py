@@ -421,11 +421,11 @@ def test_what_was_chosen_holds_for_workers_that_start_again(
 ) -> None:
     plans = planned(1, -2)
     with seqtools.prefetch(SOURCE, "auto") as p:
-        while plans[0].method == "thread" or p._state.driver._engine.thread is not None:
+        while plans[0].method == "thread" or p._state.pump._engine.thread is not None:
             assert list(p) == list(range(N))
         p.close()
         assert list(p) == list(range(N))
-        assert p._state.driver._engine.thread is None
+        assert p._state.pump._engine.thread is None
     assert len(plans) == 1
 
 

@@ -13,15 +13,13 @@ from typing import Any, NoReturn
 
 import seqtools
 from tests import leaks
+from tests.engines.engines import OPTIONS
 from tests.faults.intruders import EVERYTHING, Intruder, everywhere
 
 N = 40
 SOURCE = seqtools.smap(abs, range(N))
 
-METHODS: dict[str, dict[str, Any]] = {
-    "thread": {"nworkers": 2, "method": "thread"},
-    "process": {"nworkers": 2, "method": "process"},
-}
+METHODS = ("thread", "process", "spawn", "fork")
 
 
 def interrupt() -> NoReturn:
@@ -190,7 +188,7 @@ def interrupted(scenario: Scenario, method: str, step: int) -> Iterator[str]:
     caught: list[int] = []
 
     def run(intruder: Intruder) -> None:
-        reader = Reader(intruder, **METHODS[method])
+        reader = Reader(intruder, **OPTIONS[method])
         scenario(reader)
         # the errors go with the reader: their tracebacks keep alive what was interrupted
         caught.append(len(reader.caught))
@@ -210,7 +208,7 @@ def main(step: int = 1, *only: str) -> None:
                 continue
             begin, before, came = time.perf_counter(), leaks.held(), 0
             try:
-                for at in interrupted(scenario, method, step * (7 if method == "process" else 1)):
+                for at in interrupted(scenario, method, step * (1 if method == "thread" else 7)):
                     came += 1
                     if left := leaks.leaked(before, leaks.GRACE):
                         raise AssertionError(f"{at}, left behind: {'; '.join(left)}")  # noqa: TRY301

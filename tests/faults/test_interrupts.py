@@ -152,22 +152,6 @@ def test_an_interrupt_at_a_step_of_the_protocol_loses_nothing(
     p.close()
 
 
-@pytest.mark.parametrize(("method", "step"), [("process", 5), ("spawn", 7), ("fork", 5)])
-def test_an_interrupt_at_a_place_of_an_engine_loses_nothing(method: str, step: int) -> None:
-    readers: list[Reader] = []
-
-    def read(intruder: Intruder) -> None:
-        readers.append(Reader(intruder))
-        with seqtools.prefetch(SOURCE, max_cached=10, **OPTIONS[method]) as p:
-            items = iter(p)
-            found = [next(items)]
-            assert [*found, *readers[-1].reads(items)] == list(range(N))
-
-    for intruder in everywhere(read, interrupt, 7, step, ENGINES):
-        assert len(readers[-1].caught) == intruder.came
-    assert len(readers) > 2
-
-
 def test_an_interrupt_of_who_waits_for_pipes_leaves_none() -> None:
     def wait(intruder: Intruder) -> None:
         poller = Poller()

@@ -109,6 +109,10 @@ class Simulated:
                 self.work()
         return 0.0
 
+    def waited(self, seconds: float) -> None:
+        """Note that a reader has waited for so long."""
+        assert seconds >= 0
+
     def tell(self) -> None:
         """Have nothing more to tell."""
         self.news = False

@@ -39,6 +39,9 @@ _REST = 0.01
 """Seconds for which to let results gather where a reader asks for nothing, which is slow then,
 while workers have enough to do. To wake for each of them costs 60 µs, where several at once cost
 half of that each."""
+_SOON, _LATELY = 0.0025, 0.1
+"""Seconds since something was asked for, and since a reader had to wait, within which results
+are delivered at once. Arbitrary."""
 _MOMENT = 0.01
 """Seconds after which to look again whether what was printed is shown. Arbitrary."""
 
@@ -79,6 +82,8 @@ class Operator(Workers):
         self._noticed = False  # that too much memory is kept
         self._notes: deque[Note] = deque()
         self._waits = False  # or is about to
+        self.awaited = 0.0
+        """When a reader had to wait for the last time."""
         self._waited = 0.0  # for how long, the last time
         self._noted = 0.0  # when there was something to be done for others, the last time
         self._closing = False
@@ -193,7 +198,8 @@ class Operator(Workers):
         """Return whether to let results gather, because nobody is in need of them."""
         if self._closing or self._notes or self._waited > _REST:
             return False
-        if time.monotonic() - self._noted < _REST:
+        now = time.monotonic()
+        if now - self._noted < _SOON or now - self.awaited < _LATELY:
             return False
         lasts = self._scheduler.lasts
         return bool(self.workers) and min(map(lasts, self.workers)) > 1.5 * _REST

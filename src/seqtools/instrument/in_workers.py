@@ -16,7 +16,8 @@ from typing import Any
 
 from seqtools.brief import cut
 from seqtools.engines.apart import apart
-from seqtools.engines.base import END, Deliver, Engine, Job, Part
+from seqtools.engines.base import END, Deliver, Engine, Job
+from seqtools.engines.base import Part as Answer
 from seqtools.engines.pickling import PipelinePickler
 from seqtools.engines.process import ProcessEngine
 from seqtools.engines.showing import show, show_last
@@ -221,7 +222,7 @@ class _Asked:
     """An engine that is asked for one item after the other."""
 
     def __init__(self, make: Callable[[Deliver], Engine]) -> None:
-        self._arrived: SimpleQueue[Part | WorkerStartError | None] = SimpleQueue()
+        self._arrived: SimpleQueue[Answer | WorkerStartError | None] = SimpleQueue()
         self.engine = make(self._arrived.put)
         self._jobs = count()
 

@@ -134,9 +134,8 @@ class Lifecycle(Turns):
         if self._my_turn():
             return  # the interrupted turn is followed by this
         self._take_turn(self._tidy, seconds=PATIENCE if wait else 0)
-        self._attend()
+        self._attend(wait=wait)
         self._call_notes()
-        self._end(wait=wait)
         show_last(wait=wait)
 
     def rest(self) -> float | None:
@@ -145,8 +144,7 @@ class Lifecycle(Turns):
         left: float | None = self._take_turn(self._idle, timeout, seconds=0)
         if left is TAKEN:
             return min(timeout, _SOON)  # they are being used, or are being ended just now
-        self._attend()
-        self._end()
+        self._attend(wait=True)
         return left
 
     def load(self) -> Load:
@@ -154,8 +152,11 @@ class Lifecycle(Turns):
         engine = self._engine
         if engine is None or self._forks != len(_forks):
             return Load()
-        window = self.window
-        return Load(*window.fill(), window.capacity.items, engine.busy(), engine.nworkers)
+        ready, pending = self.window.fill()
+        parts = [part for part in list(self._arrivals.parts) if isinstance(part, Part)]
+        arrived = min(pending, sum([len(part.outcomes) for part in parts]))
+        capacity = self.window.capacity.items
+        return Load(ready + arrived, pending - arrived, capacity, engine.busy(), engine.nworkers)
 
     # Between turns
 
@@ -182,17 +183,17 @@ class Lifecycle(Turns):
             for note in self._notes.popleft().notes:
                 note()
 
-    def _attend(self) -> None:
-        """Do what was asked for while it was somebody's turn."""
+    def _attend(self, *, wait: bool = False) -> None:
+        """Do what was asked for while it was somebody's turn, and end what is not used any more."""
         while self._leaving or self._closing:
             if self._take_turn(self._tidy, seconds=0) is TAKEN:
                 return  # the thread that has the turn does this afterwards
         if self._ended and not self._my_turn():
-            self._end(wait=False)
+            self._end(wait=wait)
         if not self._watched:
             self._watched = watch().add(self, timed=self._idle_timeout is not None)
 
-    def _end(self, *, wait: bool = True) -> None:
+    def _end(self, *, wait: bool) -> None:
         """Close the engines that are not used any more."""
         while self._ended:
             engine = self._ended[0]

@@ -109,8 +109,8 @@ class Reading(LazySequence[T]):
         while (run := pump.next(reader)) is not None:
             if run is TAKEN:
                 message = (
-                    "this iterator is over a prefetch that is being read by the code that was "
-                    "interrupted for this, as for a signal handler: read by index here"
+                    "cannot iterate over a prefetch that is being read by the code that was "
+                    "interrupted, for a signal handler or a finalizer: read it by index here"
                 )
                 raise RuntimeError(message)
             if not run.failed:

@@ -114,7 +114,7 @@ def urgent_jobs_come_before_those_that_wait(maker: Maker) -> None:
         gate.open()
         trial.collect(*first, *ahead, *urgent)
         for i in (1000, 1001):
-            place = trial.order.index(i)
+            place = len(set(trial.order[: trial.order.index(i)]) & set(range(1, 101)))
             if place > 50:  # noqa: PLR2004
                 message = f"item {i} is urgent, but {place} of 100 that waited came before it"
                 raise AssertionError(message)
@@ -204,13 +204,13 @@ def _work_and_close(maker: Maker) -> None:
         gate.open()  # because a thread that evaluates cannot be stopped
         trial.engine.close()
         trial.take()
-        came = len(trial.order)
+        came = trial.parts
         trial.engine.close()
         trial.engine.close(wait=False)
         trial.engine.cancel([1])
         _equal("busy() after close", trial.engine.busy(), 0)
         trial.take(timeout=0.05)
-        _equal("items delivered after close", len(trial.order) - came, 0)
+        _equal("parts delivered after close", trial.parts - came, 0)
 
 
 def it_says_if_it_cannot_start(maker: Maker) -> None:

@@ -2,6 +2,7 @@
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from itertools import count
@@ -21,7 +22,7 @@ _ids = count(1)
 class Maker:
     """How to make engines, and what is known of them."""
 
-    def __init__(self, make: Make, host: str, *, resizes: bool) -> None:
+    def __init__(self, make: Make, host: str = "127.0.0.1", *, resizes: bool = False) -> None:
         self._gates: list[Gate] = []
         self._make, self._host, self.resizes = make, host, resizes
 
@@ -37,7 +38,9 @@ class Maker:
         finally:
             while self._gates:  # a thread that waits there could not be stopped
                 self._gates.pop().open()
-            trial.engine.close()
+            with warnings.catch_warnings():  # of one that was let through just now
+                warnings.simplefilter("ignore")
+                trial.engine.close()
 
     def gate(self) -> Gate:
         """Return a new gate, which is opened when the next trial ends."""
@@ -57,6 +60,8 @@ class Trial:
         """For each job and place in it what came first."""
         self.order: list[int] = []
         """The indices of what came, in that order."""
+        self.parts = 0
+        """How many parts have come."""
         self.refused: WorkerStartError | None = None
         """Why nothing can be evaluated, if that was delivered."""
 
@@ -90,14 +95,18 @@ class Trial:
             AssertionError: If they never are, or if anything is delivered that must not be.
         """
         wanted = [(job.id, k) for job in jobs for k in range(len(job.indices))]
-        deadline = time.monotonic() + LIMIT
+        since, came = time.monotonic(), 0  # when the last of them came, and how many by then
         pause = 0.01
         while missing := [place for place in wanted if place not in self.outcomes]:
+            began = time.monotonic()
             self.take(timeout=pause)
+            self.engine.waited(time.monotonic() - began)
             if self.refused is not None:
                 message = f"it delivered {self.refused!r} instead of items"
                 raise AssertionError(message) from self.refused
-            if time.monotonic() > deadline:
+            if came != len(self.outcomes):
+                since, came = time.monotonic(), len(self.outcomes)
+            if time.monotonic() > since + LIMIT:
                 items = sorted({self._index(*place) for place in missing})
                 raise AssertionError(f"items {items} should be delivered, they never were")
             pause = min(PAUSE, max(0.001, self.look())) if looking else PAUSE
@@ -140,6 +149,7 @@ class Trial:
             self.refused = part
             return
         _check(part)
+        self.parts += 1
         job = self._jobs.get(part.job)
         if job is None:
             raise AssertionError(f"{part!r} should be of a job that was submitted")
