@@ -163,7 +163,7 @@ def test_an_interrupt_of_who_waits_for_pipes_leaves_none() -> None:
             poller.close()
         assert len(os.listdir("/proc/self/fd")) == before - 3
 
-    assert len(list(everywhere(wait, interrupt, where=ENGINES))) > 2
+    assert len(list(everywhere(wait, interrupt, where=ENGINES))) > 1
 
 
 @pytest.mark.parametrize("method", PROCESSES)

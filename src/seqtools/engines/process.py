@@ -18,6 +18,7 @@ ends are for `Deaths`, and items that take too long for `Timeouts`.
 """
 
 import os
+import time
 import warnings
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
@@ -146,7 +147,9 @@ class ProcessEngine:
         return self._known.news or (self._budget.exceeded and not self._warned)
 
     def waited(self, seconds: float) -> None:
-        """Do nothing: the number of workers does not depend on it."""
+        """Note that a reader is in need of results."""
+        del seconds
+        self._operator.awaited = time.monotonic()
 
     def tell(self) -> None:
         """Warn of what has to be known, in the thread of a reader."""

@@ -18,26 +18,17 @@ from collections.abc import Callable, Collection, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from seqtools.engines import asking, faults
-from seqtools.engines.base import AHEAD, PAUSE, Job
-from seqtools.engines.crews import (
-    Crew,
-    Ended,
-    Event,
-    LoadedByEach,
-    Member,
-    Results,
-    serving,
-)
-from seqtools.engines.deaths import Deaths
+from seqtools.engines import faults
+from seqtools.engines.base import PAUSE, Job
+from seqtools.engines.crews import Crew, serving
 from seqtools.engines.leases import Budget
+from seqtools.engines.process_workers import Workers
 from seqtools.engines.recent import Recent
-from seqtools.engines.scheduler import Scheduler, Task
+from seqtools.engines.scheduler import Scheduler
 from seqtools.engines.shortage import start_thread, told
 from seqtools.engines.showing import MOST, said
 from seqtools.engines.taking import Taker
 from seqtools.engines.threads import Known
-from seqtools.engines.timeouts import Timeouts
 from seqtools.errors import WorkerStartError
 
 NO_START = "worker processes could not be started"
@@ -48,6 +39,9 @@ _REST = 0.01
 """Seconds for which to let results gather where a reader asks for nothing, which is slow then,
 while workers have enough to do. To wake for each of them costs 60 µs, where several at once cost
 half of that each."""
+_SOON, _LATELY = 0.0025, 0.1
+"""Seconds since something was asked for, and since a reader had to wait, within which results
+are delivered at once. Arbitrary."""
 _MOMENT = 0.01
 """Seconds after which to look again whether what was printed is shown. Arbitrary."""
 
@@ -55,20 +49,14 @@ Note = tuple[Any, ...]
 """A method of `Operator`, not bound, and its arguments."""
 
 
-class Operator:
+class Operator(Workers):
     """See the module. It refers to nothing that belongs to the user, except values on their way.
 
     Args:
-        crew: Starts workers, and tells what became of them.
-        scheduler: Decides which worker is given what.
-        taker: Delivers what workers send.
-        nworkers: How many workers there are at most.
-        wanted: How many there are at first.
-        timeout: Seconds that an item may take, `None` if it may take any.
-        hinted: Whether workers are told what they are given next.
         budget: Of what may be kept of the memory of workers.
-        known: Is told why workers load the pipeline for themselves.
         payload: Descriptor to be closed at the end, if any.
+
+    All others are those of `Workers`.
     """
 
     def __init__(  # noqa: PLR0913 -- what it works with
@@ -85,19 +73,17 @@ class Operator:
         known: Known,
         payload: int | None,
     ) -> None:
-        self.crew, self.taker, self.budget, self.known = crew, taker, budget, known
-        self.wanted = wanted
-        self.workers: list[Member] = []
-        self.deaths = Deaths(scheduler, taker, crew, nworkers)
-        self._scheduler = scheduler
+        super().__init__(
+            crew, scheduler, taker, nworkers, wanted, timeout=timeout, hinted=hinted, known=known
+        )
+        self.budget = budget
         self._recent = Recent()
-        self._timed, self._hinted, self._payload = timeout is not None, hinted, payload
-        self._timeouts = None if timeout is None else Timeouts(timeout, scheduler, taker, crew)
-        self._patience = PAUSE if self._timeouts is None else min(PAUSE, self._timeouts.patience)
-        self._mode = 0  # how errors are to be reported
+        self._payload = payload
         self._noticed = False  # that too much memory is kept
         self._notes: deque[Note] = deque()
         self._waits = False  # or is about to
+        self.awaited = 0.0
+        """When a reader had to wait for the last time."""
         self._waited = 0.0  # for how long, the last time
         self._noted = 0.0  # when there was something to be done for others, the last time
         self._closing = False
@@ -210,10 +196,10 @@ class Operator:
 
     def _may_rest(self) -> bool:
         """Return whether to let results gather, because nobody is in need of them."""
+        if self._closing or self._notes or self._waited > _REST:
+            return False
         now = time.monotonic()
-        if self._notes:
-            self._noted = now
-        if self._closing or now - self._noted < _REST or self._waited > _REST:
+        if now - self._noted < _SOON or now - self.awaited < _LATELY:
             return False
         lasts = self._scheduler.lasts
         return bool(self.workers) and min(map(lasts, self.workers)) > 1.5 * _REST
@@ -248,18 +234,7 @@ class Operator:
         if self._ended:
             return
         try:
-            faults.reach("consumer-close")
-            self._scheduler.clear(self.workers)
-            workers, self.workers = self.workers, []
-            for worker in workers:
-                if worker.attached and not worker.keeps:
-                    self.taker.overhear(worker)
-            self.crew.stop(workers)
-            faults.reach("consumer-closed")
-            self.crew.wait()
-            for worker in workers:
-                if worker.keeps:
-                    self.taker.overhear(worker)
+            self._end_workers()
             if self._payload is not None:
                 os.close(self._payload)
         finally:
@@ -271,6 +246,7 @@ class Operator:
     # Notes
 
     def _heed(self) -> None:
+        self._noted = time.monotonic()
         while self._notes:
             what, *arguments = self._notes.popleft()
             what(self, *arguments)
@@ -303,79 +279,6 @@ class Operator:
                 self._fit()
         except WorkerStartError:
             self.wanted = max(1, len(self.workers))
-
-    # Workers
-
-    def _start_crew(self) -> None:
-        self.crew.start()
-        self._fit()
-
-    def _fit(self) -> None:
-        """Hire workers that are missing, and let go of those that are too many and idle."""
-        while len(self.workers) < self.wanted:
-            self.workers.append(self.crew.hire(len(self.workers)))
-        for worker in self.workers[self.wanted :]:
-            self._scheduler.let_go(worker)  # it is given nothing more
-        while len(self.workers) > self.wanted and not self.workers[-1].dealt:
-            self.crew.let_go(self.workers.pop())
-
-    def _see_to(self, event: Event) -> None:
-        if isinstance(event, Results):
-            if event.worker.attached:
-                self.taker.read(event.worker)
-        elif isinstance(event, Ended):
-            self._replace(event.worker, event.code)
-        elif isinstance(event, LoadedByEach):
-            self.known.add(event.reason)
-            self.taker.deliver(None)
-        else:
-            self._replace_all(event.code)
-
-    def _replace(self, worker: Member, code: int) -> None:
-        if worker in self.workers:
-            self._lost(worker, code)
-            self.workers[worker.number] = self.crew.hire(worker.number)
-
-    def _replace_all(self, code: int) -> None:
-        for worker in self.workers:  # which are still there to be let go of, if this fails
-            self._lost(worker, code)
-        self.workers = []
-        self._start_crew()
-
-    def _lost(self, worker: Member, code: int) -> None:
-        """Take back the work of a worker that has died.
-
-        Raises:
-            WorkerStartError: If too many have died before it.
-        """
-        error = self.deaths.settle(worker, code)
-        if error is not None:
-            raise error
-
-    def _deal(self) -> None:
-        """Give tasks to workers that have little left."""
-        workers = [worker for worker in self.workers[: self.wanted] if worker.attached]
-        for worker, task in self._scheduler.deal(workers):
-            if len(worker.dealt) == 1:
-                worker.since = time.monotonic()
-            if faults.armed:
-                faults.reach("consumer-deal")
-            try:
-                worker.send(self._message(worker, task))
-            except BlockingIOError:
-                self._scheduler.refused(worker)
-                return
-            if faults.armed:
-                faults.reach("consumer-dealt")
-
-    def _message(self, worker: Member, task: Task) -> bytes:
-        indices, ahead = task.indices, list[int]()
-        # an item that may do harm is not to do it in a thread that reads ahead
-        if self._hinted and not task.alone:
-            ahead = [*indices[:AHEAD], *self._scheduler.coming(worker)]
-        return asking.task(
-            task.number, indices, self._mode, ahead, timed=self._timed, watched=task.alone
-        )
 
     def _tell(self) -> None:
         """Tell the reader that there is something to be shown, or to be warned of."""
