@@ -266,6 +266,20 @@ def test_a_short_jump_keeps_the_overlap() -> None:
     assert [bench.asked.count(i) for i in range(6, 13)] == [1] * 7
 
 
+def test_a_jump_back_keeps_what_lies_in_the_midst_of_runs() -> None:
+    bench = Bench(40, seconds=1e-3)
+    reader = bench.open(Follower(1000, 40))
+    for i in range(300):
+        bench.evaluate(8)
+        bench.read(reader, i)
+    bench.evaluate()
+    held = bench.ready()
+    assert len(held) > 20
+    bench.asked.clear()
+    assert bench.read(reader, 296) == -296
+    assert not set(held[:20]) & set(bench.asked)
+
+
 def test_random_reads_evaluate_what_is_read() -> None:
     bench = Bench(4)
     reader = bench.open(Follower(1000, 4))

@@ -94,7 +94,7 @@ class AdaptiveEngine:
     @property
     def news(self) -> bool:
         """Whether `tell` has something to do."""
-        return any(engine.news for engine in self._switch.engines())
+        return True in [engine.news for engine in self._switch.engines()]
 
     def submit(self, ahead: Sequence[Job], urgent: Sequence[Job] = ()) -> None:
         """Take jobs on; those that are `urgent` before all that wait."""

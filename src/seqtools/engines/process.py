@@ -189,7 +189,7 @@ class ProcessEngine:
     @property
     def begun(self) -> bool:
         """Whether a worker has loaded the pipeline."""
-        return any(worker.ready for worker in [*self._operator.workers])
+        return True in [worker.ready for worker in [*self._operator.workers]]
 
     @property
     def spent(self) -> float:

@@ -8,6 +8,7 @@ the last item of a file, if the engine wants items of one group to be evaluated 
 from collections.abc import Hashable, Sequence
 
 from seqtools.engines.base import GroupOf
+from seqtools.prefetching.run import first_of
 
 _NEAR = 4
 """The mean time is moved by a factor of so much at most, so that a single item does not decide.
@@ -91,4 +92,5 @@ def _within(indices: Sequence[int], group: range) -> int:
     """Return how many of the first `indices` lie in `group`, which has the first one."""
     if isinstance(indices, range) and indices.step == group.step == 1:
         return min(len(indices), group.stop - indices[0])
-    return next((k for k, i in enumerate(indices) if i not in group), len(indices))
+    k = first_of([i not in group for i in indices])
+    return len(indices) if k < 0 else k

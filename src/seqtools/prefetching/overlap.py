@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from seqtools.prefetching.run import Run, common
+from seqtools.prefetching.run import Run, common, first_of
 
 
 def overlapping(
@@ -28,3 +28,24 @@ def overlapping(
             if k >= 0 and not run.back:
                 return found.with_values(values[k : k + len(found.indices)], failed=run.failed)
     return None
+
+
+def alone(rings: Iterable[Sequence[Run]], indices: Sequence[int]) -> int:
+    """Return how many of the first `indices` are in no run of `rings`: the first one is in none."""
+    n = len(indices)
+    for ring in rings:
+        for run in ring if n > 1 else ():
+            if run.values is None and run.job is None:
+                continue
+            unread = run.indices[len(run.indices) - run.unread :]
+            if len(unread):
+                n = _up_to(unread, indices[:n])
+    return n
+
+
+def _up_to(run: Sequence[int], indices: Sequence[int]) -> int:
+    """Return how many of the first `indices` are not in `run`."""
+    if isinstance(run, range) and isinstance(indices, range) and run.step == indices.step:
+        return indices.index(run[0]) if run[0] in indices else len(indices)
+    k = first_of([i in run for i in indices])
+    return len(indices) if k < 0 else k

@@ -28,6 +28,9 @@ from seqtools.prefetching.window import Window
 
 _FIRST_LOOK = 0.002
 """Seconds to wait for what is being evaluated before the engine is asked how far it is."""
+_PAUSING_SECONDS = 0.02
+"""Time between two visits of a reader who is not quick. Arbitrary: long against the 50 µs that a
+short run costs, and against a loop that takes an item each millisecond."""
 _WAIT: Any = object()
 """Stands for a run that is to be waited for."""
 _ASIDE: Any = object()
@@ -174,7 +177,8 @@ class Pump(Lifecycle):
         if self._arrivals.parts:
             self._give_out()
         window, engine = self.window, self._engine
-        run = window.visit(reader)
+        now = perf_counter()
+        run = window.visit(reader, pausing=now - reader.left > _PAUSING_SECONDS)
         if run is None:
             if reader.position >= len(reader.course.indices) and not reader.held:
                 return None
@@ -188,7 +192,7 @@ class Pump(Lifecycle):
             run = reader.next_run()  # it may have been there for another reader
         if run is not None:
             reader.awaits = NO_JOB
-            self._used = perf_counter()
+            reader.left = self._used = now
             return run
         awaited = reader.awaited()
         if awaited is None:

@@ -10,7 +10,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from seqtools.indices import ENDLESS
-from seqtools.prefetching.run import Run, marker
+from seqtools.prefetching.run import Run, first_of, marker
 
 NO_JOB = -1
 """In place of a job that a reader waits for: it does not wait."""
@@ -47,6 +47,8 @@ class Reader:
         """How many items may be ahead of it."""
         self.last_read = 0
         """When it read, on the clock of the window."""
+        self.left = 0.0
+        """When it was given a run, by the clock of the pump."""
         self.urgent = True
         """Whether the item that it reads next goes before all others."""
         self.waits = False
@@ -83,7 +85,10 @@ class Reader:
 
     def awaited(self) -> Run | None:
         """Return the first run with something unread, `None` if there is none."""
-        return next((run for run in self.course.ring if run.unread), None)
+        for run in self.course.ring:
+            if run.unread:
+                return run
+        return None
 
     def front(self) -> Run:
         """Return the first run that was not read, or else the last one; forget those before it."""
@@ -92,8 +97,8 @@ class Reader:
         if run.back:  # the interrupted `drop` was to replace it
             ring[0] = run = run.rest()
         if run.over and len(ring) > 1:
-            k = next((k for k, run in enumerate(ring) if not run.over), len(ring) - 1)
-            del ring[:k]
+            k = first_of([not run.over for run in ring])
+            del ring[: k if k >= 0 else -1]
             run = ring[0]
         return run
 
@@ -106,7 +111,8 @@ class Reader:
             k = indices.index(i) if i in indices else -1
         else:
             stop = min(len(indices), position + max(1, self.share))
-            k = next((k for k in range(position, stop) if indices[k] == i), -1)
+            k = first_of([indices[k] == i for k in range(position, stop)])
+            k += position if k >= 0 else 0
         if k <= position:
             return False
         self.skip(k)
@@ -119,7 +125,7 @@ class Reader:
         if position >= ring[-1].stop:
             ring[:] = [marker(position)]
             return
-        k = next(k for k, run in enumerate(ring) if run.stop > position)
+        k = first_of([run.stop > position for run in ring])
         run = ring[k]
         if run.values is None:
             ring[: k + 1] = [run.part(position - run.position, run.stop - run.position)]
@@ -165,11 +171,14 @@ class Gatherer(Reader):
     def next_run(self) -> Run | None:
         """Return the run to be read from, `None` if nothing is there yet."""
         ring = self.course.ring
-        if any(run.over or run.back for run in ring[:-1]) or ring[-1].back:
+        if ring[-1].back or True in [bool(run.over or run.back) for run in ring[:-1]]:
             ring[:] = [
                 run.rest() if run.back else run for run in ring if not run.over or run is ring[-1]
             ]
-        return next((run for run in ring if run.values), None)
+        for run in ring:
+            if run.values:
+                return run
+        return None
 
     def give_up(self, k: int) -> None:
         """Plan all runs from the `k`-th on again: the ring goes on saying what was read."""
@@ -251,5 +260,7 @@ class Follower(Reader):
 
     def _go(self, indices: Sequence[int]) -> None:
         course = Course(indices, 0, [*self.course.old, *self.course.ring])
+        self.left = 0.0
+        """When it was given a run, by the clock of the pump."""
         self.urgent = True
         self.course = course

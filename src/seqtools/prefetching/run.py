@@ -82,7 +82,8 @@ class Run:
         if isinstance(indices, range):
             k = indices.index(i) if i in indices else -1
         else:
-            k = next((k for k in range(first, len(indices)) if indices[k] == i), -1)
+            k = first_of([indices[k] == i for k in range(first, len(indices))])
+            k += first if k >= 0 else 0
         return k if k >= first else -1
 
     def take_back(self) -> None:
@@ -114,4 +115,14 @@ def common(a: Sequence[int], b: Sequence[int]) -> int:
     n = min(len(a), len(b))
     if isinstance(a, range) and isinstance(b, range) and (a.step == b.step or n == 1):
         return n if n and a[0] == b[0] else 0
-    return next((k for k in range(n) if a[k] != b[k]), n)
+    k = first_of([a[k] != b[k] for k in range(n)])
+    return n if k < 0 else k
+
+
+def first_of(found: Sequence[bool]) -> int:
+    """Return the first place where something was found, -1 if there is none.
+
+    It takes a list. A generator that is not used up is ended by the garbage collector, which
+    swallows an interrupt that comes just then.
+    """
+    return found.index(True) if True in found else -1

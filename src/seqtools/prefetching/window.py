@@ -21,9 +21,9 @@ from seqtools.engines.base import Job, Part
 from seqtools.indices import ENDLESS
 from seqtools.prefetching.capacity import Capacity
 from seqtools.prefetching.cutting import Cutter
-from seqtools.prefetching.overlap import overlapping
+from seqtools.prefetching.overlap import alone, overlapping
 from seqtools.prefetching.readers import Follower, Reader
-from seqtools.prefetching.run import Run
+from seqtools.prefetching.run import Run, first_of
 
 _ids = count()
 """Numbers of jobs. No two jobs of this process have the same, so that what an engine delivers
@@ -44,6 +44,9 @@ class Window:
         """Where a source without known length was found to end."""
         self._clock = 0
         self._visitor: Reader | None = None  # the last one that came
+        self._given: tuple[Run, int] | None = None  # what it is given, and its length then
+        self._pausing = False  # it takes its time between visits
+        self._jumped = False  # the next visit is where a reader has gone to
         self._room = capacity.items  # for which shares were given out
         self._unwanted: list[int] = []  # jobs that nobody expects any more
         self._review = False  # shares are to be given out again
@@ -69,15 +72,21 @@ class Window:
             self.readers = [other for other in self.readers if other is not reader]
             self._review = True
 
-    def visit(self, reader: Reader) -> Run | None:
-        """Return the run that `reader` reads from, `None` if it has to wait."""
+    def visit(self, reader: Reader, *, pausing: bool = False) -> Run | None:
+        """Return the run that `reader` reads from, `None` if it has to wait.
+
+        A quick reader gives back room bit by bit, which is kept until it is enough for a run that
+        is worth a message. For one that is `pausing` between its visits, or has jumped, the
+        window is filled up.
+        """
         if self._bound and not self.jobs:
             self._idle = True
         if len(self.readers) != 1 or self.readers[0] is not reader or not reader.share:
             self._note(reader)
         run = reader.next_run()
         reader.waits = run is None
-        self._visitor = reader
+        self._visitor, self._given = reader, None
+        self._pausing, self._jumped = pausing or self._jumped, False
         if run is None:
             awaited = reader.awaited()
             if awaited is None:
@@ -86,7 +95,9 @@ class Window:
                 reader.urgent = reader.urgent or not reader.evaluated()
                 self._planned = True
         else:
-            self._clock += len(run.values)  # type: ignore[arg-type]
+            n = len(run.values)  # type: ignore[arg-type]
+            self._given = run, n
+            self._clock += n
         reader.last_read = self._clock
         return run
 
@@ -98,7 +109,7 @@ class Window:
         found = reader.seek(i)
         if course is not reader.course or position != reader.position:
             self._sweep()  # before anything arrives: runs may have been cut
-            self._review = True
+            self._review = self._jumped = True
         if course is not reader.course:
             self._idle = False
         return found
@@ -132,10 +143,13 @@ class Window:
         """Return whether anything of `part` has not arrived before, and somebody expects it."""
         job = self.jobs.get(part.job)
         stop = part.offset + len(part.outcomes)
-        return job is not None and any(
-            run.values is None and run.start < stop and part.offset < run.start + len(run.indices)
-            for run in job.runs
-        )
+        if job is None:
+            return False
+        for run in job.runs:
+            ends = run.start + len(run.indices)
+            if run.values is None and run.start < stop and part.offset < ends:
+                return True
+        return False
 
     def arrived(self, part: Part) -> None:
         """Give what came of a job to the runs that expect it, unless it has arrived before."""
@@ -233,7 +247,7 @@ class Window:
         """Note that `reader` reads, who is not the only one or has no share."""
         if reader not in self.readers:
             self.open(reader)
-        if not reader.share or any(r.share and self._rests(r) for r in self.readers):
+        if not reader.share or True in [r.share > 0 and self._rests(r) for r in self.readers]:
             self._review = True
 
     def _rests(self, reader: Reader) -> bool:
@@ -292,7 +306,7 @@ class Window:
         ring = reader.course.ring
         needs = reader.urgent or reader.waits or reader is self._visitor
         least = max(reader.share, int(needs))
-        surplus = reader.held - least
+        surplus = reader.held - self._going(reader) - least
         if surplus > 0 and not least:
             reader.drop()
             return
@@ -310,7 +324,7 @@ class Window:
     def _extend(self, reader: Reader, *, again: bool) -> list[Job]:
         """Plan runs up to what a reader may have ahead; return the jobs to be sent."""
         course = reader.course
-        held = reader.evaluated() if again else reader.held
+        held = (reader.evaluated() if again else reader.held) - self._going(reader)
         room = max(reader.share - held, int(reader.urgent and not held))
         if not (room or again or course.old):
             self._bound = self._bound or (reader.share > 0 and self._more(reader))
@@ -330,10 +344,13 @@ class Window:
             n = 1 if reader.urgent and not jobs else min(length, size - position)
             if room < n:
                 self._bound = self._bound or reader.share > 0
-                break
+                if room < 1 or not (self._pausing and reader is self._visitor):
+                    break
+                n = room
             indices = course.indices[position : position + n]
             if self.end != ENDLESS:
-                n = next((k for k, i in enumerate(indices) if i >= self.end), n)
+                k = first_of([i >= self.end for i in indices])
+                n = n if k < 0 else k
                 if not n:
                     break
             run = self._piece(reader, position, indices[:n], jobs)
@@ -344,6 +361,13 @@ class Window:
             course.old = []
             self._review = True
         return jobs
+
+    def _going(self, reader: Reader) -> int:
+        """Return 1 if an item is just given to `reader`, which has not read it yet, else 0."""
+        if self._given is None or reader is not self._visitor:
+            return 0
+        run, n = self._given
+        return int(run.values is not None and len(run.values) == n)
 
     @staticmethod
     def _more(reader: Reader) -> bool:
@@ -383,6 +407,7 @@ class Window:
             found = overlapping(rings, position, indices)
             if found is not None:
                 return found
+            indices = indices[: alone(rings, indices)]
         indices, key = self.cutter.cut(indices)
         run = Run(position, indices)
         run.job = job = Job(next(_ids), indices, key)
