@@ -184,7 +184,7 @@ def test_the_last_item_is_taken_from_who_is_stuck(make: MakeEngine) -> None:
 
 
 @pytest.mark.usefixtures("at_once")
-def test_all_that_rest_are_woken_by_one_look(make: MakeEngine) -> None:
+def test_all_that_rest_are_woken_by_looks(make: MakeEngine) -> None:
     together = threading.Barrier(4)
 
     def get(i: int) -> int:
@@ -200,8 +200,7 @@ def test_all_that_rest_are_woken_by_one_look(make: MakeEngine) -> None:
     subject.engine.submit([Job(4, range(4, 12))])
     while not subject.engine.busy():
         os.sched_yield()
-    subject.engine.look()
-    subject.until(12)
+    subject.look_until(12)
 
 
 @pytest.mark.usefixtures("at_once")
@@ -524,8 +523,9 @@ def test_threads_have_names_and_contexts_and_know_what_they_evaluate(make: MakeE
     def get(_: int) -> tuple[str, Any]:
         return threading.current_thread().name, here.get
 
+    before = threading.active_count()
     subject = make(get, 2)
-    assert threading.active_count() == 1
+    assert threading.active_count() == before
     subject.engine.submit([Job(0, [0])])
     ((name, own),) = subject.until(1).values()
     assert name in {"seqtools-0", "seqtools-1"}

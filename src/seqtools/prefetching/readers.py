@@ -169,16 +169,13 @@ class Gatherer(Reader):
         return self.evaluated()
 
     def next_run(self) -> Run | None:
-        """Return the run to be read from, `None` if nothing is there yet."""
+        """Return the run that arrived first, `None` if nothing is there yet."""
         ring = self.course.ring
         if ring[-1].back or True in [bool(run.over or run.back) for run in ring[:-1]]:
             ring[:] = [
                 run.rest() if run.back else run for run in ring if not run.over or run is ring[-1]
             ]
-        for run in ring:
-            if run.values:
-                return run
-        return None
+        return min([run for run in ring if run.values], key=_rank, default=None)
 
     def give_up(self, k: int) -> None:
         """Plan all runs from the `k`-th on again: the ring goes on saying what was read."""
@@ -264,3 +261,7 @@ class Follower(Reader):
         """When it was given a run, by the clock of the pump."""
         self.urgent = True
         self.course = course
+
+
+def _rank(run: Run) -> int:
+    return run.rank

@@ -3,10 +3,12 @@
 from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
-from itertools import repeat
+from itertools import count, repeat
 from typing import Any
 
 from seqtools.engines.base import Job
+
+_ranks = count(1)
 
 NOTHING: deque[Any] = deque()
 """The values of a run that was read. Nothing is ever added to it."""
@@ -24,7 +26,7 @@ class Run:
         indices: What is read at these places.
     """
 
-    __slots__ = ("back", "failed", "indices", "job", "position", "start", "stop", "values")
+    __slots__ = ("back", "failed", "indices", "job", "position", "rank", "start", "stop", "values")
 
     def __init__(self, position: int, indices: Sequence[int]) -> None:
         self.position, self.indices = position, indices
@@ -35,6 +37,8 @@ class Run:
         """Where it begins in that job."""
         self.values: deque[Any] | None = None
         """What arrived and was not read; `None` before it arrives."""
+        self.rank = 0
+        """The place of its arrival among those of all runs."""
         self.failed = False
         """Whether it is a single item that has no value."""
         self.back: deque[Any] | None = None
@@ -71,7 +75,7 @@ class Run:
 
     def with_values(self, values: Sequence[Any], *, failed: bool = False) -> "Run":
         """Return this run, with `values` for all its places."""
-        self.failed = failed
+        self.failed, self.rank = failed, next(_ranks)
         self.values = deque(values)
         return self
 
