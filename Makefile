@@ -22,7 +22,7 @@ PIP_HERE = $(@D)/bin/python -m pip $(PIP_OPTIONS) # of the environment that is b
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help test demo lint unit coverage faults soak programs mutants machines
+.PHONY: help test demo lint unit coverage faults soak programs mutants machines reads
 .PHONY: interop browser bench bench-faults bench-table docs changelog clean
 
 help: ## list the targets
@@ -71,15 +71,26 @@ mutants: $(VENV)/.dev ## switch off each branch that repairs something: a test h
 	@$(BIN)/python -m tests.faults.mutants
 
 # Each in a process of its own: together they take ten minutes of processor time.
-MACHINES := tests/faults/test_machines.py tests/prefetching/test_window.py::TestReaders \
-  tests/laws/test_caching_machine.py tests/engines/test_scheduler.py::TestScheduling
+MACHINES := tests/faults/test_machines.py tests/laws/test_caching_machine.py \
+  tests/engines/test_scheduler.py::TestScheduling
+# Python lets interrupts in at other places in each version.
+PYTHONS ?= python3.11 python3.12 python3.13
 
-machines: $(VENV)/.dev ## the state machines for long: 10,000 examples of 50 steps each
+machines: $(VENV)/.dev ## the state machines for long; random reads and interrupts, for all of PYTHONS
 	@echo "==> pytest, each of $(MACHINES)"
 	@set -e; started=; for each in $(MACHINES); do \
 	  $(BIN)/python -m pytest -q -p no:cacheprovider --hypothesis-profile=machines --timeout=0 \
 	    -o faulthandler_timeout=0 $$each & started="$$started $$!"; done; \
 	  for one in $$started; do wait $$one; done
+	@set -e; for each in $(PYTHONS); do \
+	  if "$$each" -c "" 2>/dev/null; then \
+	    $(MAKE) --no-print-directory reads PYTHON="$$each" VENV=".venv-$$(basename "$$each")"; \
+	  else echo "==> there is no $$each: left out, say PYTHONS=..."; fi; done
+
+reads: $(VENV)/.dev
+	@echo "==> $(PYTHON): random reads against a list, interrupts at places of ours"
+	@$(BIN)/python -m tests.prefetching.model 1000 300
+	@$(BIN)/python -m tests.faults.interrupting 23
 
 interop: $(INTEROP)/.interop ## tests beside torch, notebooks, Arrow and safetensors, which are large
 	@echo "==> pytest tests/interop"
