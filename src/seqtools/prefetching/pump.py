@@ -111,7 +111,14 @@ class Pump(Lifecycle):
         if outcome is END:
             self.window.ended(int(run.indices[0]))
             raise EndOfSequence
-        outcome.throw()
+        try:
+            outcome.throw()
+        except BaseException as error:
+            if error is outcome.error and not isinstance(error, Exception):
+                # for all that is known it was an interrupt, there: it is evaluated again
+                run.job = None
+                run.values = None
+            raise
 
     # Between turns
 
