@@ -109,7 +109,6 @@ class Pump(Lifecycle):
             return  # it was dropped at this moment, by another thread or a finalizer
         outcome = values[0]
         if outcome is END:
-            self.window.ended(int(run.indices[0]))
             raise EndOfSequence
         try:
             outcome.throw()
@@ -137,8 +136,10 @@ class Pump(Lifecycle):
             if run.failed:
                 try:
                     self.throw(run)
-                except Exception:
+                except Exception as error:
                     run.values = NOTHING
+                    if type(error) is EndOfSequence and reader.endless:
+                        self.window.ended(i)
                     raise
             else:
                 try:

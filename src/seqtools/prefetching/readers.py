@@ -65,6 +65,12 @@ class Reader:
         return front.stop - front.unread
 
     @property
+    def endless(self) -> bool:
+        """Whether it reads up to an end that is not known."""
+        indices = self.course.indices
+        return isinstance(indices, range) and indices.stop == ENDLESS
+
+    @property
     def held(self) -> int:
         """The number of items that are planned, being evaluated or evaluated, and not read."""
         return self.course.ring[-1].stop - self.position

@@ -7,7 +7,7 @@ from itertools import chain, repeat
 from typing import Any, TypeVar
 
 from seqtools.errors import EndOfSequence, reraise
-from seqtools.indices import ENDLESS, Indices
+from seqtools.indices import Indices
 from seqtools.prefetching.pump import Pump
 from seqtools.prefetching.readers import Gatherer, Reader
 from seqtools.prefetching.run import NOTHING, Run
@@ -54,7 +54,7 @@ class PrefetchIterator(chain[T]):
 class Reading(LazySequence[T]):
     """A prefetch for one reader, who reads given indices in their order."""
 
-    __slots__ = ("_endless", "_prefetch", "_pump", "_reader")
+    __slots__ = ("_prefetch", "_pump", "_reader")
 
     _name = "prefetch"
     _read_once = True
@@ -65,7 +65,6 @@ class Reading(LazySequence[T]):
         self._pump = pump
         self._prefetch = prefetch
         self._origin = prefetch._origin
-        self._endless = isinstance(indices, range) and indices.stop == ENDLESS
 
     def _size(self) -> int | None:
         return self._prefetch._length()
@@ -129,7 +128,7 @@ class Reading(LazySequence[T]):
             try:
                 if not isinstance(error, EndOfSequence):
                     reraise(error)
-                if not self._endless:
+                if not self._reader.endless:
                     self._ended_early(i)
             except Exception:
                 run.values = NOTHING  # no step lies in between, in which an interrupt could come
@@ -139,7 +138,7 @@ class Reading(LazySequence[T]):
 
     def _end(self, run: Run) -> bool:
         """Note that there is no item where `run` is; return whether nothing else is to come."""
-        del run
+        self._pump.window.ended(int(run.indices[0]))
         return True
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -162,5 +161,6 @@ class Gathering(Reading[T]):
     _kind = Gatherer
 
     def _end(self, run: Run) -> bool:
+        super()._end(run)
         run.values = NOTHING
         return False  # others before it are still to come

@@ -348,7 +348,7 @@ class Window:
                     break
                 n = room
             indices = course.indices[position : position + n]
-            if self.end != ENDLESS:
+            if self.end != ENDLESS and reader.endless:  # others are told by each item
                 k = first_of([i >= self.end for i in indices])
                 n = n if k < 0 else k
                 if not n:
