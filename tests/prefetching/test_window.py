@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from seqtools.engines.base import END, Job, Part
+from seqtools.indices import ENDLESS
 from seqtools.prefetching.capacity import Capacity
 from seqtools.prefetching.readers import Aside, Follower, Gatherer, Reader
 from seqtools.prefetching.window import Window
@@ -324,7 +325,7 @@ def test_what_was_said_is_read_ahead_until_something_else_is_read() -> None:
 
 def test_nothing_is_asked_after_the_end_that_was_found() -> None:
     bench = Bench(4)
-    reader = bench.open(range(100))
+    reader = bench.open(range(ENDLESS))
     bench.read(reader, 0)
     bench.window.ended(3)
     bench.evaluate()

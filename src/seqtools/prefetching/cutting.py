@@ -13,6 +13,9 @@ from seqtools.prefetching.run import first_of
 _NEAR = 4
 """The mean time is moved by a factor of so much at most, so that a single item does not decide.
 Arbitrary."""
+_NEGLIGIBLE = 10
+"""What takes less than a grain divided by this is as soon done by one worker as by several. Arbitrary:
+50 µs with threads, as long as it takes to wake another one."""
 _DOUBLINGS = 16
 """Most of them: a run of 65,536 items is long enough. Arbitrary."""
 _FEW = 64
@@ -54,6 +57,11 @@ class Cutter:
             self.seconds += 0.5 * (near - self.seconds)
         self._fitting = max(1, int(self.grain / max(self.seconds, 1e-9)))
         self._longest = min(self._fitting, max(self._longest, 2 * n))
+
+    @property
+    def negligible(self) -> int:
+        """How many items take so little that it does not matter which worker evaluates them."""
+        return self._fitting // _NEGLIGIBLE
 
     def length(self, most: int, doublings: int = 0) -> int:
         """Return the number of items of the next run, at most `most`.

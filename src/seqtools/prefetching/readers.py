@@ -235,7 +235,8 @@ class Follower(Reader):
         position, indices = self.position, self.course.indices
         ahead = position < len(indices) and indices[position] == i
         last, distance = self._last, self._distance
-        if position > 1 and not self._aimed:  # the window is not told of most reads
+        if position and not self._aimed and indices[position - 1] != last:
+            # the window was not told of reads that went along the course
             last, distance = indices[position - 1], indices.step  # type: ignore[attr-defined]
         if i == last:
             return ahead  # if it was read, it is read again aside

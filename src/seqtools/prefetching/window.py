@@ -330,7 +330,9 @@ class Window:
             self._bound = self._bound or (reader.share > 0 and self._more(reader))
             return []
         workers = 2 * self.nworkers
-        most = min(self.capacity.items // workers, reader.share // 2)
+        # enough for all workers, unless all of it together takes next to no time
+        most = max(self.capacity.items // workers, self.cutter.negligible)
+        most = min(most, reader.share // 2)
         jobs: list[Job] = []
         if again:
             room = self._again(reader, jobs, self.cutter.length(most), room)
