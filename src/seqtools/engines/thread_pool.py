@@ -22,8 +22,9 @@ from seqtools.engines.base import PAUSE, Deliver, Job, Part
 from seqtools.engines.stealing import Task
 from seqtools.errors import Failure, ItemTimeout
 
-GRAIN = 0.0005
-"""Seconds of work that are worth a task. Measured: it takes about 10 µs."""
+GRAIN = 0.005
+"""Seconds of work that are worth a task: as long as a thread keeps the lock of the interpreter.
+Measured: items that compute for 100 µs take 196 µs with 0.5 ms, 113 with 2 ms, 106 with this."""
 STUCK = 4 * GRAIN
 """Seconds after which what is left of a task is shared with idle threads."""
 _SOON = 0.02

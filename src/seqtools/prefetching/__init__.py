@@ -54,8 +54,9 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
         method: `"thread"`, for items that wait or that release the lock of the
             interpreter, or `"process"`. By default it is `"thread"`, and with
             `nworkers="auto"` chosen too, as `"auto"` says.
-        max_cached: Most items evaluated and not yet read, at least 1. By default it is
-            twice the number of workers, and at least 10; it grows where the reader waits
+        max_cached: Most items evaluated and not yet read, at least 1. By default it is 64 if
+            these take up no more than 16 MB and are `ordered`. Otherwise, and before their size is known, it is
+            twice the number of workers, and at least 10. It grows where the reader waits
             although all of these were ready, to 4096 at most and 256 MB.
         start_hook: Called at the start of each worker, before it is given the
             pipeline; with the number of the worker, if it takes an argument.

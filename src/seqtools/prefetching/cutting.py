@@ -15,7 +15,7 @@ _NEAR = 4
 Arbitrary."""
 _NEGLIGIBLE = 10
 """What takes less than a grain divided by this is as soon done by one worker as by several. Arbitrary:
-50 µs with threads, as long as it takes to wake another one."""
+0.5 ms with threads."""
 _DOUBLINGS = 16
 """Most of them: a run of 65,536 items is long enough. Arbitrary."""
 _FEW = 64

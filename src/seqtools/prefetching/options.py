@@ -74,6 +74,8 @@ _KEYWORDS = (
     "ordered",
     "timeout",
 )
+_GOOD_CACHED = 64
+"""Items ahead, if they are small: a reader that pauses for the first time finds so many. Arbitrary."""
 _MOST_CACHED = 4096
 """Items to which a window grows by itself, if they are small. Measured: more gains nothing."""
 _said: set[str] = set()
@@ -115,7 +117,8 @@ class Options(NamedTuple):
         max_bytes = _max_bytes() if self.max_bytes is None else self.max_bytes
         if self.max_cached is None:
             most = max(_MOST_CACHED, self.first)
-            least = None if choice is None else choice.room
+            # without an order, little is to wait behind a slow item, in the same worker
+            least = _least(choice, _GOOD_CACHED if self.ordered else 0)
             return Window(Capacity(self.first, most=most, max_bytes=max_bytes, least=least))
         return Window(Capacity(self.max_cached, first=self.first, max_bytes=max_bytes))
 
@@ -229,6 +232,16 @@ class _Places(NamedTuple):
         # what is drawn in the background would be drawn from the generators of an item
         options = self.options
         return hints(self.source) if options.readahead and options.seed is None else None
+
+
+def _least(choice: "Choice | None", good: int) -> Callable[[], tuple[int, int]]:
+    """Return what tells how many items must be ahead, and how many are good if they are small."""
+
+    def least() -> tuple[int, int]:
+        needed, better = (0, 0) if choice is None else choice.room()
+        return needed, max(good, better)
+
+    return least
 
 
 @functools.cache

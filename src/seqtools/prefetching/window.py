@@ -333,6 +333,8 @@ class Window:
         # enough for all workers, unless all of it together takes next to no time
         most = max(self.capacity.items // workers, self.cutter.negligible)
         most = min(most, reader.share // 2)
+        if not reader.in_order:  # what waits for a slow item in its worker should be little
+            most = min(most, reader.share // (4 * workers))
         jobs: list[Job] = []
         if again:
             room = self._again(reader, jobs, self.cutter.length(most), room)
