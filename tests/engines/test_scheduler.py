@@ -143,8 +143,8 @@ def test_nothing_is_dealt_to_nobody() -> None:
 
 def test_urgent_jobs_are_dealt_first() -> None:
     scheduler, hand = Scheduler(GRAIN), Hand()
-    scheduler.submit(jobs(range(5)), urgent=jobs([8, 9]))
-    assert [i for task in dealt(scheduler, hand) for i in task][:3] == [8, 9, 0]
+    scheduler.submit(jobs(range(5)), urgent=jobs([8]))
+    assert [i for task in dealt(scheduler, hand) for i in task] == [8, 0]
 
 
 def test_urgent_jobs_are_dealt_before_what_was_taken_back() -> None:

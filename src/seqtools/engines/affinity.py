@@ -117,7 +117,13 @@ class Waiting:
         return key in self._by_key
 
     def add(self, task: Task) -> None:
-        """Take `task` on."""
+        """Take `task` on.
+
+        A task without a key says that items share nothing, or not as far as the window can tell.
+        Then all tasks are for all workers, in their order.
+        """
+        if task.key is None and self._by_key and None not in self._by_key:
+            self._by_key = {None: deque(sorted(self, key=_place))}
         queue = self._by_key.get(task.key)
         if queue is None:
             self._by_key[task.key] = deque((task,))
@@ -140,14 +146,15 @@ class Waiting:
     def take(self, hand: Hand, hands: Sequence[Hand]) -> Task:
         """Return the next task for the worker of `hand`; there must be one."""
         waiting = self._by_key
-        queue = waiting.get(hand.key)
+        key = hand.key
+        queue = waiting.get(key)
         if queue is None:
             hand.key = key = self._next_key(hand, hands)
             hand.following = None
             queue = waiting[key]
         task = queue.popleft()
         if not queue:
-            del waiting[task.key]
+            del waiting[key]
         if self._hinted and waiting and hand.following not in waiting:
             # a worker that has no key yet chooses first
             chosen = all(other.key is not None for other in hands)

@@ -53,7 +53,8 @@ class Scheduler:
         self._waiting = Waiting(hinted=hinted)
         self._left = 0  # tasks to be dealt, except suspects
         self._died_once: set[tuple[int, int]] = set()  # job and offset of items, see `died`
-        self._seconds = grain  # an item takes, by a moving average
+        # An item takes, by a moving average. It is taken for long before one is known.
+        self._seconds = _DEALT_SECONDS
         self._numbers = 0
         self.full = False
         """Whether no worker takes more until one has answered."""
@@ -257,12 +258,12 @@ class Scheduler:
 
     def _next(self, hand: Hand, hands: Sequence[Hand]) -> Task | None:
         """Return what a worker is given, `None` if all is set aside for other workers."""
+        if self._hinted and not hand.own:
+            self._set_aside(hands)  # also where it is given something else: it is told of this
         if self._urgent:
             return self._urgent.popleft()
         if self._again:
             return self._again.popleft()
-        if self._hinted and not hand.own:
-            self._set_aside(hands)
         if hand.own:
             task = hand.own.popleft()
             self._set_aside(hands)  # now, because a worker is told what comes with each task
