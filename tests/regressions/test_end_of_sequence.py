@@ -2,7 +2,10 @@
 
 import pytest
 
+import seqtools
 from seqtools import EvaluationError, case, gather, repeat, smap, unbatch, uniter
+from seqtools.errors import EndOfSequence
+from tests.engines.engines import OPTIONS
 
 
 def test_selector_that_ends() -> None:

@@ -277,17 +277,20 @@ class Scheduler:
         return None
 
     def _set_aside(self, hands: Sequence[Hand]) -> None:
-        """Set tasks aside for each worker by turns, for all of them together `AHEAD` items."""
+        """Set tasks aside for the workers, for all of them together about `AHEAD` items.
+
+        Each goes to the worker that has least. So they take turns, and what a worker is given
+        lies close together.
+        """
         if not self._waiting:
             return
         share = max(1, AHEAD // len(hands))
-        short = [hand for hand in hands if _lacks(hand, share)]
-        while short:
-            for hand in short:
-                if not self._waiting:
-                    return
-                hand.own.append(self._waiting.take(hand, hands))
-            short = [hand for hand in short if _lacks(hand, share)]
+        held = [sum([len(task.indices) for task in hand.own]) for hand in hands]
+        while self._waiting and (least := min(held)) < share:
+            k = held.index(least)
+            task = self._waiting.take(hands[k], hands)
+            hands[k].own.append(task)
+            held[k] += len(task.indices)
 
     def _dealt(self, hand: Hand, task: Task) -> Task:
         # A task out of turn does not make a worker leave what it is at.
@@ -316,9 +319,3 @@ class Scheduler:
         for queue in (self._urgent, self._again, *[hand.own for hand in hands]):
             queue.clear()
         self._left = 0
-
-
-def _lacks(hand: Hand, share: int) -> bool:
-    """Return whether less than `share` items are set aside for a worker."""
-    own = hand.own
-    return len(own) < share and sum([len(task.indices) for task in own]) < share

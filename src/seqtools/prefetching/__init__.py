@@ -55,9 +55,9 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
             interpreter, or `"process"`. By default it is `"thread"`, and with
             `nworkers="auto"` chosen too, as `"auto"` says.
         max_cached: Most items evaluated and not yet read, at least 1. By default it is 64 if
-            these take up no more than 16 MB and are `ordered`. Otherwise, and before their size is known, it is
-            twice the number of workers, and at least 10. It grows where the reader waits
-            although all of these were ready, to 4096 at most and 256 MB.
+            these take up no more than 16 MB and are `ordered`. Otherwise, and before their size
+            is known, it is twice the number of workers, and at least 10. It grows where the
+            reader waits although all of these were ready, to 4096 at most and 256 MB.
         start_hook: Called at the start of each worker, before it is given the
             pipeline; with the number of the worker, if it takes an argument.
         shm_size: Not used. It was the size of the shared memory in SeqTools 1.x.

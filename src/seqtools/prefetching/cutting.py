@@ -14,8 +14,8 @@ _NEAR = 4
 """The mean time is moved by a factor of so much at most, so that a single item does not decide.
 Arbitrary."""
 _NEGLIGIBLE = 10
-"""What takes less than a grain divided by this is as soon done by one worker as by several. Arbitrary:
-0.5 ms with threads."""
+"""What takes less than a grain divided by this is as soon done by one worker as by several.
+Arbitrary: 0.5 ms with threads."""
 _DOUBLINGS = 16
 """Most of them: a run of 65,536 items is long enough. Arbitrary."""
 _FEW = 64

@@ -75,7 +75,8 @@ _KEYWORDS = (
     "timeout",
 )
 _GOOD_CACHED = 64
-"""Items ahead, if they are small: a reader that pauses for the first time finds so many. Arbitrary."""
+"""Items ahead, if they are small: so many are there for a reader that pauses for the first time.
+Arbitrary."""
 _MOST_CACHED = 4096
 """Items to which a window grows by itself, if they are small. Measured: more gains nothing."""
 _said: set[str] = set()
