@@ -128,6 +128,7 @@ class AdaptiveEngine:
     def waited(self, seconds: float) -> None:
         """Note that a reader has waited for so long."""
         self._switch.waited += seconds
+        self._switch.work.waited(seconds)
 
     def tell(self) -> None:
         """Warn of what has to be known, in the thread of a reader."""
