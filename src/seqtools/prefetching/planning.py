@@ -42,7 +42,7 @@ class Planner:
         """Plan runs up to what a reader may have ahead; return the jobs to be sent."""
         course = reader.course
         held = (reader.evaluated() if again else reader.held) - self._going(reader)
-        room = max(reader.share - held, int(reader.urgent and not held))
+        room = max(reader.share - held, int(reader.urgent))
         if not (room or again or course.old):
             self._bound = self._bound or (reader.share > 0 and self._more(reader))
             return []

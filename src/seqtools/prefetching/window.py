@@ -71,10 +71,9 @@ class Window(Planner):
         self._pausing, self._jumped = pausing or self._jumped, False
         if run is None:
             awaited = reader.awaited()
-            if awaited is None:
-                reader.urgent = True
-            elif awaited.planned:
-                reader.urgent = reader.urgent or not reader.evaluated()
+            if awaited is None or awaited.planned:
+                reader.urgent = True  # whatever is there behind it
+            if awaited is not None and awaited.planned:
                 self._planned = True
         else:
             n = len(run.values)  # type: ignore[arg-type]
