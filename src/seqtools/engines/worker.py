@@ -159,14 +159,21 @@ class Worker:
         began = time.perf_counter_ns() if recording.active else 0
         try:
             parts = self._out.sent()
-        except Exception as error:  # noqa: BLE001 -- whatever it is, the items are to be answered
-            for k in range(count):
-                self._refuse(task, done + k, error, took / count)
+        except Exception:  # noqa: BLE001 -- whatever it is, the items are to be answered
+            self._send_singly(task, done, took / count)
             return done + count
         self._outlet.answer((task.block, done, count, frames.VALUES, took), *parts)
         if began:
             recording.note(recording.SEND, count, sum(map(frames.length, parts)), began)
         return done + count
+
+    def _send_singly(self, task: Task, done: int, took: float) -> None:
+        """Answer with each of the values by itself, because all of them cannot be sent."""
+        for k, parts in enumerate(self._out.sent_singly(), done):
+            if isinstance(parts, Exception):
+                self._refuse(task, k, parts, took)
+            else:
+                self._outlet.answer((task.block, k, 1, frames.VALUES, took), *parts)
 
     def _refuse(self, task: Task, done: int, error: Exception, took: float) -> None:
         """Answer that a value cannot be sent."""
