@@ -1,10 +1,14 @@
 """What an engine is: a place where items are evaluated.
 
 An engine is given *jobs*: indices that belong together. It evaluates them in threads,
-processes or elsewhere, and hands over *parts*: the outcomes of consecutive items of a job. It
-calls `deliver`, which was given to it, from threads of its own. Nobody has to receive
-anything, no signal handler of the user ever runs in its code, and work goes on while the
+processes or elsewhere, by a function `get(i)`, and hands over *parts*: the outcomes of consecutive
+items of a job. It calls `deliver`, which was given to it, from threads of its own. Nobody has to
+receive anything, no signal handler of the user ever runs in its code, and work goes on while the
 reader is busy.
+
+The outcome of an item is what `get` returns. It is `END` if `get` raises
+`seqtools.errors.EndOfSequence`, and `seqtools.errors.Failure.caught(error)` if it raises any other
+`BaseException`: none of them may end a worker.
 
 What an engine promises:
 
@@ -127,11 +131,14 @@ class Engine(Protocol):
 
     @property
     def grain(self) -> float:
-        """Seconds of work that are worth a message."""
+        """Seconds of work that are worth a message, some ten times as long as one takes.
+
+        Jobs are about as long, once it is known how long items take.
+        """
 
     @property
     def group_of(self) -> GroupOf | None:
-        """Tells which items should be evaluated by the same worker, `None` if that is the same."""
+        """Tells which items one worker should evaluate together; `None` if it does not matter."""
 
     @property
     def nworkers(self) -> int:
@@ -145,7 +152,7 @@ class Engine(Protocol):
         """Take jobs on; those that are `urgent` before all that wait."""
 
     def cancel(self, ids: Collection[int]) -> None:
-        """Do not begin items of these jobs that nobody has begun: nobody expects them."""
+        """Do not begin items of these jobs that no worker was given: nobody expects them."""
 
     def look(self) -> float:
         """Attend to what needs a reader that waits, such as items that take too long.

@@ -202,7 +202,13 @@ class Gatherer(Reader):
     def state(self) -> dict[str, Any]:
         """Return the place up to which it has asked for items, and what it has not read before."""
         ring = self.course.ring
-        left = [[run.stop - run.unread, run.stop] for run in ring if run.unread]
+        left: list[list[int]] = []
+        for run in ring:
+            first, stop = run.stop - run.unread, run.stop
+            if left and left[-1][1] == first:
+                left[-1][1] = stop
+            elif first < stop:
+                left.append([first, stop])
         return {"position": ring[-1].stop, "left": left}
 
 

@@ -16,6 +16,8 @@ from seqtools.sequence import LazySequence
 
 T = TypeVar("T")
 
+_NO_COPY = "cannot pickle or copy an iterator over a prefetch: do that with the prefetch"
+
 
 class PrefetchIterator(chain[T]):
     """An iterator over a prefetch, which knows where it stands.
@@ -29,11 +31,12 @@ class PrefetchIterator(chain[T]):
     _reading: "Reading[T]"
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where it stands: `position` is the number of items that were read.
+        """Return where it stands: `position` is the number of items that it has read.
 
-        What was read ahead does not count. So `prefetched[position:]` goes on from there. With
-        `ordered=False` it is the number of items that were asked for, and `left` lists those that
-        were not read, as pairs of a first place and one past the last.
+        What was read ahead does not count. So `prefetched[position:]` goes on where an iterator
+        over all of `prefetched` stood. With `ordered=False` it is the number of items that were
+        asked for, and `left` lists the places of those that were not read, as pairs of a first
+        place and one past the last.
 
         Example:
             >>> from seqtools import prefetch
@@ -47,8 +50,15 @@ class PrefetchIterator(chain[T]):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Refuse to be pickled or copied: there are workers behind it."""
-        message = "cannot pickle or copy an iterator over a prefetch: do that with the prefetch"
-        raise TypeError(message)
+        raise TypeError(_NO_COPY)
+
+    def __reduce__(self) -> Any:
+        """Refuse it too."""
+        raise TypeError(_NO_COPY)
+
+    def __setstate__(self, state: Any) -> None:
+        """Refuse what `itertools.chain` would do."""
+        raise TypeError(_NO_COPY)
 
 
 class Reading(LazySequence[T]):
@@ -143,8 +153,7 @@ class Reading(LazySequence[T]):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Refuse to be pickled or copied: there are workers behind it."""
-        message = "cannot pickle or copy an iterator over a prefetch: do that with the prefetch"
-        raise TypeError(message)
+        raise TypeError(_NO_COPY)
 
     def __del__(self) -> None:
         """Give the share of the window back."""

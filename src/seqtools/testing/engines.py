@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 
+from seqtools.brief import brief
 from seqtools.engines.base import Engine
 from seqtools.testing import promises
 from seqtools.testing.trial import Maker
@@ -30,13 +31,15 @@ def check_engine(  # noqa: PLR0913 -- what there is to know of an engine, all by
         hooks: Whether `make` takes a `start_hook`, which is called in each worker.
         timeouts: Whether `make` takes a `timeout` in seconds.
         deaths: Whether workers are processes of their own, which items may kill.
-        resizes: Whether it decides itself how many workers it has.
+        resizes: Whether it decides itself how many workers it has, or always has the same number.
         host: The address of this machine for workers.
-        only: Names of the promises to check, such as `"the end is told"`; all if there are none.
+        only: Names of the promises to check, such as `["the end is told"]`; all if there are none.
 
     Raises:
         AssertionError: If a promise is not kept; it names the promise, what should have been and
             what was.
+        TypeError: If `make` cannot be called.
+        ValueError: If a name in `only` is none of a promise; it tells which there are.
 
     Example:
         >>> from seqtools.engines.thread import ThreadEngine
@@ -49,6 +52,10 @@ def check_engine(  # noqa: PLR0913 -- what there is to know of an engine, all by
         ...     print(error)
         promise 'cancelled items are not begun': of 1000 that were cancelled, 1000 were evaluated
     """
+    if not callable(make):
+        raise TypeError(f"make must be a function that returns an engine, got {brief(make)}")
+    if isinstance(only, str):
+        only = [only]
     maker = Maker(make, host, resizes=resizes)
     chosen = {
         name: promise
@@ -56,7 +63,10 @@ def check_engine(  # noqa: PLR0913 -- what there is to know of an engine, all by
         if not only or name in only
     }
     if unknown := set(only) - chosen.keys():
-        message = f"only= has names of promises that there are not: {sorted(unknown)}"
+        message = (
+            f"only= has names of promises that there are not: {sorted(unknown)}; "
+            f"there are {sorted(promised(hooks=hooks, timeouts=timeouts, deaths=deaths))}"
+        )
         raise ValueError(message)
     for name, promise in chosen.items():
         try:
