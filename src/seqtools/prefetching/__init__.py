@@ -77,7 +77,8 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
         max_bytes: Most bytes that these items may hold, by the sizes of those so far, but
             never less than one item, and at first, when no size is known, 10 items or more. By
             default a tenth of the memory that the machine, or the cgroup of this process,
-            allows, divided among the ranks of a distributed run. Items of unknown size, such as objects of compiled libraries, do not count.
+            allows, divided among the ranks of a distributed run. Items of unknown size, such as
+            objects of compiled libraries, do not count.
         idle_timeout: Seconds after which workers end that have nothing to do and that
             nobody has read from; they start again when they are needed, and what was
             evaluated ahead is kept. `None` lets them stay.

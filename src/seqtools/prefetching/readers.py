@@ -270,8 +270,6 @@ class Follower(Reader):
 
     def _go(self, indices: Sequence[int]) -> None:
         course = Course(indices, 0, [*self.course.old, *self.course.ring])
-        self.left = 0.0
-        """When it was given a run, by the clock of the pump."""
         self.urgent = True
         self.course = course
 
