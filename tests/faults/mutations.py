@@ -1304,7 +1304,7 @@ _PRINTED = [
         "prefetching/pump.py",
         "return run if isinstance(run, Run) and not self._has_news() else",
         "return run if isinstance(run, Run) else",
-        _PRINTING,
+        ("prefetching/test_lifecycle.py",),
     ),
     Mutant(
         "one that prints for ever is read from for ever",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import seqtools
+from seqtools.engines.apart import apart
 from seqtools.engines.base import Deliver, Job, Part, here
 from seqtools.errors import Failure, WorkerStartError
 from seqtools.prefetching import lifecycle
@@ -62,7 +63,8 @@ class Manual:
         """Do nothing."""
 
     def tell(self) -> None:
-        """Do nothing."""
+        """Have no more to tell."""
+        self.news = False
 
     def busy(self) -> int:
         """Return that it has nothing to do."""
@@ -222,7 +224,7 @@ def test_an_engine_that_nobody_waits_for_any_more_is_closed_once_it_has_started(
     wanted: bool,
 ) -> None:
     engine = Manual(lambda _: None)
-    start = _Start(lambda: engine)  # type: ignore[arg-type, return-value]
+    start = _Start(lambda: engine)
     start.wanted = wanted
     start.finish()
     assert engine.closed is not wanted
@@ -232,7 +234,6 @@ def test_an_engine_that_nobody_waits_for_any_more_is_closed_once_it_has_started(
 def test_an_engine_that_was_started_for_an_interrupted_thread_is_closed(
     bench: Bench, after: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    apart = lifecycle.apart
     acts: list[Callable[[], object]] = []
 
     def interrupted_apart(act: Callable[[], object]) -> None:
@@ -321,6 +322,15 @@ def test_an_iterator_that_is_gone_has_no_share() -> None:
         assert not p._state.pump.window.readers
 
 
+def test_what_is_to_be_told_is_told_before_an_item_is_given(bench: Bench) -> None:
+    reader = Reader(range(10))
+    assert bench.read(reader, 1) == [0]
+    bench.engine.evaluate()
+    bench.engine.news = True
+    assert isinstance(bench.pump.next(reader), Run)
+    assert not bench.engine.news
+
+
 # What another thread does between the steps of a reader
 
 
@@ -351,7 +361,7 @@ class Dropped(Run):
     __slots__ = ()
 
     @property
-    def failed(self) -> bool:  # type: ignore[override]
+    def failed(self) -> bool:
         """Whether it failed, which is asked after the reader has seen values."""
         self.take_back()
         return False
