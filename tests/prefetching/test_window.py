@@ -9,7 +9,9 @@ import pytest
 from seqtools.engines.base import END, Job, Part
 from seqtools.indices import ENDLESS
 from seqtools.prefetching.capacity import Capacity
+from seqtools.prefetching.overlap import overlapping
 from seqtools.prefetching.readers import Aside, Follower, Gatherer, Reader
+from seqtools.prefetching.run import Run
 from seqtools.prefetching.window import Window
 
 
@@ -512,3 +514,172 @@ def test_where_a_reader_stands_is_what_it_has_read() -> None:
     assert reader.state() == {"position": 2}
     bench.read(reader, 15)
     assert reader.state() == {"position": 6}
+
+
+def with_long_runs() -> Bench:
+    """Return a bench where runs are of several items from the start."""
+    bench = Bench(64)
+    bench.window.cutter.timed(1e-4, 4)
+    return bench
+
+
+@pytest.mark.parametrize("kind", [Reader, Gatherer])
+def test_a_drop_that_was_interrupted_loses_nothing(kind: type[Reader]) -> None:
+    bench = with_long_runs()
+    reader = bench.open(kind(range(100)))
+    seen = [bench.take(reader)[0]]
+    bench.evaluate()
+    run = bench.window.visit(reader)
+    assert run is not None
+    assert run.values is not None
+    assert len(run.values) == 8
+    held = reader.held
+    run.back = deque([run.values.pop(), run.values.pop()])  # as `take_back` begins
+    assert reader.held == held
+    bench.window.mend()
+    seen += [bench.take(reader)[0] for _ in range(99)]
+    assert sorted(seen) == list(range(100))
+
+
+def test_what_a_jump_has_cut_off_arrives_before_anything_is_planned() -> None:
+    bench = with_long_runs()
+    reader = bench.open(range(100))
+    bench.take(reader)
+    assert bench.window.seek(reader, 4)
+    bench.evaluate()
+    assert bench.take(reader) == (4, -4)
+    assert bench.asked.count(4) == 1
+
+
+def test_a_run_of_which_all_was_taken_back_is_not_over() -> None:
+    run = Run(0, range(3)).with_values("abc")
+    run.take_back()
+    assert not run.values
+    assert (run.unread, run.over) == (3, False)
+    assert list(run.rest().indices) == [0, 1, 2]
+
+
+def test_a_run_that_is_being_dropped_is_of_no_use_to_another_reader() -> None:
+    run = Run(0, range(8)).with_values([-i for i in range(8)])
+    assert overlapping([[run]], 0, range(1, 3)) is not None
+    run.back = deque([-7])
+    run.values = deque([-i for i in range(7)])
+    assert overlapping([[run]], 0, range(1, 3)) is None
+
+
+def test_what_was_asked_for_in_another_window_is_asked_for_again() -> None:
+    bench = Bench(4)
+    reader = bench.open(range(10))
+    bench.read(reader, 0)
+    after = Bench(4)  # as in a forked child
+    after.open(reader)
+    assert [after.take(reader) for _ in range(9)] == [(i, -i) for i in range(1, 10)]
+
+
+@pytest.mark.parametrize("kind", [Reader, Gatherer])
+def test_nobody_goes_on_with_values_that_were_dropped(kind: type[Reader]) -> None:
+    bench = with_long_runs()
+    reader = bench.open(kind(range(100)))
+    seen = [bench.take(reader)[0]]
+    bench.evaluate()
+    run = bench.window.visit(reader)
+    assert run is not None
+    assert run.values
+    seen.append(-run.values.popleft())
+    bench.window.reset(forget=True)
+    bench.jobs.clear()
+    bench.asked.clear()
+    assert not run.values
+    seen += [bench.take(reader)[0] for _ in range(98)]
+    assert sorted(seen) == list(range(100))
+    assert set(seen[2:]) <= set(bench.asked)
+
+
+@pytest.mark.parametrize("read", [0, 1])
+def test_what_a_gatherer_reads_from_is_given_once_when_others_come(read: int) -> None:
+    bench = with_long_runs()
+    reader = bench.open(Gatherer(range(100)))
+    seen = [bench.take(reader)[0]]
+    bench.jobs.rotate(1)
+    bench.evaluate(8)  # what is furthest ahead
+    run = bench.window.visit(reader)
+    assert run is not None
+    assert run.values
+    seen += [-run.values.popleft() for _ in range(read)]
+    others = [bench.open(range(100 * k, 100 * k + 100)) for k in range(1, 9)]
+    for other in others:
+        bench.take(other)
+    while run.values:
+        seen.append(-run.values.popleft())
+    seen += [bench.take(reader)[0] for _ in range(100 - len(seen))]
+    assert sorted(seen) == list(range(100))
+    if read:
+        assert [bench.asked.count(i) for i in run.indices] == [1] * len(run.indices)
+
+
+def test_what_was_set_aside_for_want_of_room_comes_before_what_is_further_ahead() -> None:
+    bench = Bench(8)
+    reader = bench.open(Gatherer(range(100)))
+    bench.take(reader)
+    other = bench.open(range(100, 200))
+    bench.take(other)
+    bench.window.close(other)
+    for _ in range(20):
+        bench.take(reader)
+        asked = {i for i in bench.asked if i < 100}
+        assert asked == set(range(len(asked)))
+        pending = {i for job, _ in bench.jobs for i in job.indices}
+        assert len(pending) + len(bench.ready()) >= 4
+
+
+def test_a_reader_with_a_length_is_told_of_an_end_by_each_item() -> None:
+    bench = Bench(4)
+    reader = bench.open(range(10))
+    bench.take(reader)
+    bench.window.ended(3)
+    assert [bench.take(reader)[0] for _ in range(9)] == list(range(1, 10))
+
+
+def test_what_is_left_behind_by_a_jump_is_not_evaluated() -> None:
+    bench = Bench(4)
+    reader = bench.open(Follower(1000, 4))
+    for i in (500, 501, 498):
+        bench.read(reader, i)
+    bench.plan()
+    assert not [job for job, _ in bench.jobs if not 498 < job.indices[0] <= 502]
+
+
+def test_what_arrives_in_pieces_after_a_jump_back_is_not_lost() -> None:
+    bench = with_long_runs()
+    reader = bench.open(Follower(100, 4))
+    assert [bench.read(reader, i) for i in range(2)] == [0, -1]
+    bench.window.seek(reader, 0)
+    bench.evaluate(2)
+    assert [bench.read(reader, i) for i in range(50)] == [-i for i in range(50)]
+    assert [bench.asked.count(i) for i in range(2, 20)] == [1] * 18
+
+
+def test_a_part_whose_arrival_was_interrupted_arrives_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = with_long_runs()
+    reader = bench.open(range(100))
+    bench.take(reader)
+    job = next(job for job, _ in bench.jobs if len(job.indices) > 4)
+    first = job.indices[0]
+    part = Part(job.id, 2, [-first - 2, -first - 3])
+    replace = Window._replace
+
+    def replaces_and_raises(*arguments: Any) -> None:
+        replace(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Window, "_replace", replaces_and_raises)
+    with pytest.raises(KeyboardInterrupt):
+        bench.window.arrived(part)
+    monkeypatch.setattr(Window, "_replace", replace)
+    bench.window.mend()
+    bench.window.arrived(part)
+    bench.evaluate()
+    assert [bench.take(reader) for _ in range(99)] == [(i, -i) for i in range(1, 100)]
+    assert sorted(bench.asked) == list(range(100))
