@@ -533,7 +533,7 @@ _READERS = [
     ),
     Mutant(
         "what a course that was left had is expected for ever",
-        "prefetching/window.py",
+        "prefetching/planning.py",
         "            course.old = []\n            self._review = True\n",
         "            course.old = []\n",
         _WINDOW,
@@ -554,7 +554,7 @@ _READERS = [
     ),
     Mutant(
         "what is planned again is more than there is room for",
-        "prefetching/window.py",
+        "prefetching/planning.py",
         "            while k < n and room > 0:\n",
         "            while k < n:\n",
         _MODEL,
@@ -631,7 +631,7 @@ _READERS = [
     ),
     Mutant(
         "a run does not end where another reader has the rest",
-        "prefetching/window.py",
+        "prefetching/planning.py",
         "            indices = indices[: alone(rings, indices)]\n",
         "",
         _MODEL,
