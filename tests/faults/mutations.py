@@ -561,9 +561,9 @@ _READERS = [
     ),
     Mutant(
         "an end that an item tells ends what has a length",
-        "prefetching/window.py",
-        "            if self.end != ENDLESS and reader.endless:",
-        "            if self.end != ENDLESS:",
+        "prefetching/planning.py",
+        "        if self.end == ENDLESS or not reader.endless:",
+        "        if self.end == ENDLESS:",
         _WINDOW,
     ),
     Mutant(
