@@ -1,8 +1,6 @@
 """Where an engine delivers: a queue of parts, and readers that wait for them."""
 
 from collections import deque
-from contextlib import suppress
-from queue import Empty
 
 from seqtools.engines.base import Part
 from seqtools.errors import WorkerStartError
@@ -30,23 +28,21 @@ class Arrivals:
         for reader in self._waiting:
             awaits = reader.awaits
             if awaits != NO_JOB and (awaits is None or job is None or awaits == job):
-                reader.bell.put(None)
+                reader.bell.ring()
 
     def wake(self) -> None:
         """Have all readers that wait look again."""
         for reader in self._waiting:
-            reader.bell.put(None)
+            reader.bell.ring()
 
     def await_(self, reader: Reader, job: int | None) -> None:
         """Have `reader` woken by what arrives of a job, or by anything if that is `None`."""
-        with suppress(Empty):
-            while True:
-                reader.bell.get_nowait()  # left from earlier waits
+        reader.bell.silence()  # it may ring for an earlier wait
         if reader not in self._waiting:
             self._waiting = (*self._waiting, reader)
         reader.awaits = job
         if self.parts:  # this came before the reader could be seen
-            reader.bell.put(None)
+            reader.bell.ring()
 
     def leave(self, reader: Reader) -> None:
         """Wake `reader` no more."""

@@ -13,7 +13,6 @@ comes next, and takes the run that is there, or waits for it. What holds this to
 """
 
 from collections.abc import Callable, Sequence
-from queue import Empty
 from time import perf_counter
 from typing import Any
 
@@ -80,8 +79,9 @@ class Pump(Lifecycle):
         if getattr(here, "get", None) is self.inline:
             return self.inline(i)  # a worker must not wait for itself
         run = self._serve(self._seek, reader, i)
-        if run is not _ASIDE:
-            return self._take(reader, i, run)
+        found = self._take(reader, i, run) if run is not _ASIDE else run
+        if found is not _ASIDE:
+            return found
         aside = Aside(range(i, i + 1))
         try:
             return self._take(aside, i, self._serve(self._visit, aside))
@@ -96,6 +96,11 @@ class Pump(Lifecycle):
         """Return where a reader stands."""
         state: dict[str, Any] = self._serve(reader.state)  # type: ignore[assignment]
         return reader.state() if state is TAKEN else state
+
+    def finish(self, reader: Reader, i: int) -> None:
+        """Note that there is no item `i`, which `reader` has asked for, nor any after it."""
+        self.window.ended(i)  # even if the rest cannot be done now
+        self._serve(self.window.finish, reader, i)
 
     def throw(self, run: Run) -> None:
         """Raise what became of the single item of a run that failed.
@@ -122,10 +127,15 @@ class Pump(Lifecycle):
     # Between turns
 
     def _take(self, reader: Reader, i: int, run: Any) -> Any:
-        """Return item `i`, which comes next for `reader`, from `run` or one that comes."""
+        """Return item `i`, which comes next for `reader`, from `run` or one that comes.
+
+        It is `_ASIDE` if the reader has gone elsewhere, because a signal handler has read by it.
+        """
         while True:
             if not isinstance(run, Run) or self._has_news():
-                run = self._await(reader, run)
+                run = self._await(reader, run, i)
+            if run is _ASIDE:
+                return run
             if run is None:
                 raise EndOfSequence
             if run is TAKEN:
@@ -134,13 +144,7 @@ class Pump(Lifecycle):
             if values and run.indices[-len(values)] != i:
                 return self.inline(i)  # another thread reads with this reader
             if run.failed:
-                try:
-                    self.throw(run)
-                except Exception as error:
-                    run.values = NOTHING
-                    if type(error) is EndOfSequence and reader.endless:
-                        self.window.ended(i)
-                    raise
+                self._throw_once(reader, i, run)
             else:
                 try:
                     return values.popleft()
@@ -148,13 +152,27 @@ class Pump(Lifecycle):
                     pass
             run = _WAIT
 
+    def _throw_once(self, reader: Reader, i: int, run: Run) -> None:
+        """Raise what became of item `i`, which is read then."""
+        try:
+            self.throw(run)
+        except Exception as error:
+            run.values = NOTHING
+            if type(error) is EndOfSequence and reader.endless:
+                self.window.ended(i)
+            raise
+
     def _has_news(self) -> bool:
         """Return whether something is to be told before an item is given."""
         engine = self._engine
         return bool(said or (engine is not None and engine.news))
 
-    def _await(self, reader: Reader, run: Any) -> Any:
-        """Return a run of `reader`, `None` at its end, or `TAKEN`; wait for it."""
+    def _await(self, reader: Reader, run: Any, i: int | None = None) -> Any:
+        """Return a run of `reader`, `None` at its end, or `TAKEN`; wait for it.
+
+        If it reads by index, it is seen to that it goes on with index `i`: signal handlers that
+        come in between read by the same reader.
+        """
         pause = _FIRST_LOOK
         while True:
             if self._has_news():
@@ -162,13 +180,14 @@ class Pump(Lifecycle):
             if run is not _WAIT:
                 return run
             began, engine = perf_counter(), self._engine
-            try:
-                reader.bell.get(timeout=pause)
-            except Empty:
+            if not reader.bell.wait(pause):
                 pause = _FIRST_LOOK if engine is None else engine.look()
             if engine is not None:
                 engine.waited(perf_counter() - began)
-            run = self._serve(self._visit, reader)
+            if i is None:
+                run = self._serve(self._visit, reader)
+            else:
+                run = self._serve(self._seek, reader, i)
 
     def _tell(self) -> None:
         """Tell what workers have printed or have to say, in this thread, which reads."""

@@ -6,10 +6,10 @@ Where a reader stands is not noted anywhere: it follows from what is left in its
 from collections import deque
 from collections.abc import Sequence
 from itertools import repeat
-from queue import SimpleQueue
 from typing import Any
 
 from seqtools.indices import ENDLESS
+from seqtools.prefetching.bell import Bell
 from seqtools.prefetching.run import Run, first_of, marker
 
 NO_JOB = -1
@@ -55,7 +55,7 @@ class Reader:
         """Whether it found nothing when it came last."""
         self.awaits: int | None = NO_JOB
         """The job that it waits for, `None` if any will do."""
-        self.bell: SimpleQueue[None] = SimpleQueue()
+        self.bell = Bell()
         """Rung when something of that job has arrived."""
 
     @property

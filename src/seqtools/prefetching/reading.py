@@ -148,7 +148,7 @@ class Reading(LazySequence[T]):
 
     def _end(self, run: Run) -> bool:
         """Note that there is no item where `run` is; return whether nothing else is to come."""
-        self._pump.window.ended(int(run.indices[0]))
+        self._pump.finish(self._reader, int(run.indices[0]))
         return True
 
     def __reduce_ex__(self, protocol: Any) -> Any:
@@ -171,5 +171,4 @@ class Gathering(Reading[T]):
 
     def _end(self, run: Run) -> bool:
         super()._end(run)
-        run.values = NOTHING
         return False  # others before it are still to come

@@ -22,7 +22,7 @@ from seqtools.indices import ENDLESS
 from seqtools.prefetching.capacity import Capacity
 from seqtools.prefetching.planning import Planner
 from seqtools.prefetching.readers import Follower, Reader
-from seqtools.prefetching.run import Run
+from seqtools.prefetching.run import Run, marker
 
 
 class Window(Planner):
@@ -163,6 +163,14 @@ class Window(Planner):
     def ended(self, i: int) -> None:
         """Note that there is no item `i`."""
         self.end = min(self.end, i)
+
+    def finish(self, reader: Reader, i: int) -> None:
+        """Forget what `reader` would read from index `i` on: there is nothing."""
+        ring = reader.course.ring
+        stop = ring[-1].stop
+        ring[:] = [run for run in ring if len(run.indices) and run.indices[0] < i]
+        ring.append(marker(stop))
+        self._sweep()
 
     def reset(self, *, forget: bool = False) -> None:
         """Note that the engine is gone; with `forget`, drop what was evaluated as well."""
