@@ -30,9 +30,10 @@ class ThreadEngine:
         timeout: Seconds that an item may take.
         probe: Called in place of `get`, with that and the index.
         deliver: Takes what was evaluated.
+        close: Whether threads should be at items close to each other, because they share
+            something that passes, such as an iterator. Then they are given one at a time.
     """
 
-    grain = GRAIN
     group_of: GroupOf | None = None
     """All threads see the same memory, so that it does not matter which one evaluates an item."""
     news = False
@@ -47,7 +48,9 @@ class ThreadEngine:
         probe: Callable[[Callable[[int], Any], int], Any] | None = None,
         *,
         deliver: Deliver,
+        close: bool = False,
     ) -> None:
+        self.grain = 0.0 if close else GRAIN
         self._work = Work(get, start_hook, hints, timeout, probe, deliver)
         self._pool = Pool(self._work, nworkers)
         self._starting = False  # threads, in whatever thread; or that was interrupted

@@ -256,6 +256,8 @@ class Lifecycle(Turns):
             self._leaving.popleft()
 
     def _idle(self, timeout: float) -> float | None:
+        if self.ending.over and self._engine is not self._late:
+            self._drop()  # it is closed
         if self._engine is None:
             return None
         left = self._used + timeout - perf_counter()

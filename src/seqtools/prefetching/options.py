@@ -18,6 +18,7 @@ from seqtools.prefetching.cores import usable_cores
 from seqtools.prefetching.hints import groups, hints
 from seqtools.prefetching.memory import usable_memory
 from seqtools.prefetching.window import Window
+from seqtools.sources import any_upstream
 
 if TYPE_CHECKING:  # it is not needed but for "auto"
     from seqtools.engines.process import ProcessEngine
@@ -192,6 +193,7 @@ class _Places(NamedTuple):
             options.timeout,
             probe,
             deliver=deliver,
+            close=any_upstream(self.source, "_iterates"),
         )
 
     def processes(
