@@ -12,6 +12,8 @@ ROUNDS ?= 3
 S ?= 60
 BENCH_VENV ?= .venv-bench
 ORIGINAL_VENV ?= .venv-bench-original
+BEFORE ?=
+BEFORE_VENV ?= .venv-bench-before
 
 BIN := $(VENV)/bin
 PIP_OPTIONS := --disable-pip-version-check --quiet
@@ -20,7 +22,7 @@ PIP_HERE = $(@D)/bin/python -m pip $(PIP_OPTIONS) # of the environment that is b
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help test demo lint unit coverage faults soak programs mutants machines
+.PHONY: help test demo lint unit coverage faults soak programs mutants machines reads
 .PHONY: interop browser bench bench-faults bench-table docs changelog clean
 
 help: ## list the targets
@@ -69,15 +71,26 @@ mutants: $(VENV)/.dev ## switch off each branch that repairs something: a test h
 	@$(BIN)/python -m tests.faults.mutants
 
 # Each in a process of its own: together they take ten minutes of processor time.
-MACHINES := tests/faults/test_machines.py tests/prefetching/test_window.py::TestReaders \
-  tests/laws/test_caching_machine.py
+MACHINES := tests/faults/test_machines.py tests/laws/test_caching_machine.py \
+  tests/engines/test_scheduler.py::TestScheduling
+# Python lets interrupts in at other places in each version.
+PYTHONS ?= python3.11 python3.12 python3.13
 
-machines: $(VENV)/.dev ## the state machines for long: 10,000 examples of 50 steps each
+machines: $(VENV)/.dev ## the state machines for long; random reads and interrupts, for all of PYTHONS
 	@echo "==> pytest, each of $(MACHINES)"
 	@set -e; started=; for each in $(MACHINES); do \
 	  $(BIN)/python -m pytest -q -p no:cacheprovider --hypothesis-profile=machines --timeout=0 \
 	    -o faulthandler_timeout=0 $$each & started="$$started $$!"; done; \
 	  for one in $$started; do wait $$one; done
+	@set -e; for each in $(PYTHONS); do \
+	  if "$$each" -c "" 2>/dev/null; then \
+	    $(MAKE) --no-print-directory reads PYTHON="$$each" VENV=".venv-$$(basename "$$each")"; \
+	  else echo "==> there is no $$each: left out, say PYTHONS=..."; fi; done
+
+reads: $(VENV)/.dev
+	@echo "==> $(PYTHON): random reads against a list, interrupts at places of ours"
+	@$(BIN)/python -m tests.prefetching.model 1000 300
+	@$(BIN)/python -m tests.faults.interrupting 23
 
 interop: $(INTEROP)/.interop ## tests beside torch, notebooks, Arrow and safetensors, which are large
 	@echo "==> pytest tests/interop"
@@ -95,12 +108,23 @@ browser: $(VENV)/.dev ## reports of profiles in a real browser, Chromium, which 
 STUDIES := auto verdict overhead
 ifeq ($(and $(WORKLOAD),$(if $(filter-out $(STUDIES),$(WORKLOAD)),,studies)),studies)
 bench: $(BENCH_VENV)/.own
-	@$(BENCH_VENV)/bin/python -m benchmarks --rounds $(ROUNDS) $(WORKLOAD)
 else
-bench: $(BENCH_VENV)/.peers $(ORIGINAL_VENV)/.peers ## time ours and its peers; WORKLOAD=seed, ROUNDS=5
-	@$(BENCH_VENV)/bin/python -m benchmarks --original $(ORIGINAL_VENV)/bin/python \
-	  --rounds $(ROUNDS) $(WORKLOAD)
+bench: $(BENCH_VENV)/.peers $(ORIGINAL_VENV)/.peers
 endif
+
+# Ours of another commit takes turns with ours as it is; it has an environment of its own too.
+ifneq ($(BEFORE),)
+BEFORE_COMMIT := $(shell git rev-parse --verify --short '$(BEFORE)^{commit}')
+ifeq ($(BEFORE_COMMIT),)
+$(error BEFORE must be a commit, got $(BEFORE))
+endif
+bench: $(BEFORE_VENV)/.commit-$(BEFORE_COMMIT)
+endif
+
+bench: ## time ours and its peers; WORKLOAD=seed, ROUNDS=5, BEFORE=<commit> to compare ours with
+	@$(BENCH_VENV)/bin/python -m benchmarks --original $(ORIGINAL_VENV)/bin/python \
+	  $(if $(BEFORE),--before $(BEFORE_COMMIT) --before-python $(BEFORE_VENV)/bin/python) \
+	  --rounds $(ROUNDS) $(WORKLOAD)
 
 bench-faults: $(BENCH_VENV)/.peers $(ORIGINAL_VENV)/.peers ## what faults do to ours and its peers; CASE=ctrl-c, ROUNDS=5
 	@$(BENCH_VENV)/bin/python -m benchmarks.faults --original $(ORIGINAL_VENV)/bin/python \
@@ -118,14 +142,14 @@ changelog: $(VENV)/.dev ## what the next release would say
 	@$(BIN)/towncrier build --draft
 
 clean: ## remove the environments and all that was made
-	rm -rf $(VENV) $(INTEROP) $(BENCH_VENV) $(ORIGINAL_VENV) $(BUILD) dist
+	rm -rf $(VENV) $(INTEROP) $(BENCH_VENV) $(ORIGINAL_VENV) $(BEFORE_VENV) $(BUILD) dist
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	rm -rf .hypothesis .coverage .coverage.* htmlcov
 	find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps: a step runs again when it did not finish, or when pyproject.toml has changed.
 
-$(VENV)/.made $(INTEROP)/.made $(BENCH_VENV)/.made $(ORIGINAL_VENV)/.made:
+$(VENV)/.made $(INTEROP)/.made $(BENCH_VENV)/.made $(ORIGINAL_VENV)/.made $(BEFORE_VENV)/.made:
 	@command -v $(PYTHON) >/dev/null || \
 	  { echo "error: there is no $(PYTHON); install Python 3.11 or later, or say PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -165,4 +189,12 @@ $(BENCH_VENV)/.peers: pyproject.toml $(BENCH_VENV)/.own
 $(ORIGINAL_VENV)/.peers: pyproject.toml $(ORIGINAL_VENV)/.made
 	@echo "==> installing SeqTools 1.x into $(@D)"
 	@$(PIP_HERE) install --group bench-original
+	@touch $@
+
+# From its files, as ours: so that both are imported in the same way.
+$(BEFORE_VENV)/.commit-%: pyproject.toml $(BEFORE_VENV)/.made
+	@echo "==> installing seqtools of $* into $(@D)"
+	@rm -rf $(@D)/source $(@D)/.commit-* && mkdir $(@D)/source
+	@git archive $* | tar -x -C $(@D)/source
+	@$(PIP_HERE) install --editable $(@D)/source --group bench
 	@touch $@

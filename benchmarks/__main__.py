@@ -25,7 +25,11 @@ def main() -> None:
     if studies:
         sys.exit(not all(studies))
     if not options.table:
-        interpreters = rounds.Interpreters(sys.executable, os.path.abspath(options.original))
+        interpreters = rounds.Interpreters(
+            sys.executable,
+            os.path.abspath(options.original),
+            os.path.abspath(options.before_python),
+        )
         for name in options.workloads or NAMES:
             _measure(name, options, interpreters)
     if not options.only:
@@ -41,6 +45,12 @@ def _options() -> argparse.Namespace:
         default=os.path.join(rounds.ROOT, ".venv-bench-original", "bin", "python"),
         help="the Python that has SeqTools 1.x",
     )
+    parser.add_argument("--before", metavar="COMMIT", help="run ours of this commit too")
+    parser.add_argument(
+        "--before-python",
+        default=os.path.join(rounds.ROOT, ".venv-bench-before", "bin", "python"),
+        help="the Python that has ours of that commit",
+    )
     parser.add_argument(
         "--only", action="append", help="a contestant, as often as needed; nothing is stored then"
     )
@@ -51,13 +61,17 @@ def _options() -> argparse.Namespace:
 def _measure(name: str, options: argparse.Namespace, interpreters: rounds.Interpreters) -> None:
     print(f"==> {name}", flush=True)
     begin, before = time.perf_counter(), os.getloadavg()[0]
-    answers = rounds.run(name, options.rounds, interpreters, options.only)
+    workload = load(name).with_before() if options.before else load(name)
+    answers = rounds.run(name, workload, options.rounds, interpreters, options.only)
     record = results.new(answers, options.rounds, before)
-    if options.only:
-        return
-    results.store(name, record)
-    print()
-    print(table.section(name, results.Results(load(name), record)))
+    if options.before:
+        record["before"] = options.before
+    if not options.only:
+        results.store(name, record)
+        print()
+        print(table.section(name, results.Results(workload, record)))
+    if options.before:
+        print(table.compared(results.Results(workload, record)))
     print(f"({name} took {time.perf_counter() - begin:.0f} s)\n", flush=True)
 
 

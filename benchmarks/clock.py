@@ -80,7 +80,12 @@ def _read(
 
 
 def rate_of_small(
-    source: Iterable[Any], expected: Callable[[range], list[Any]], *, warmup: int, total: int
+    source: Iterable[Any],
+    expected: Callable[[range], list[Any]],
+    *,
+    warmup: int,
+    total: int,
+    step: int = 1000,
 ) -> float:
     """Return the items per second of a reader who keeps all items, which must be small.
 
@@ -92,10 +97,11 @@ def rate_of_small(
         expected: The right items for a range of indices.
         warmup: Items before the clock starts.
         total: Items in `source`.
+        step: Items between two looks at the clock; fewer of them where some take seconds.
     """
     items = iter(source)
-    before, _ = _keep(items, warmup)
-    after, elapsed = _keep(items, total)
+    before, _ = _keep(items, warmup, step)
+    after, elapsed = _keep(items, total, step)
     got = before + after
     if got != expected(range(len(got))) or (elapsed < SECONDS and len(got) != total):
         message = f"the {len(got)} items of {total} that were read are not the right ones"
@@ -103,17 +109,23 @@ def rate_of_small(
     return len(after) / elapsed
 
 
-def _keep(items: Iterator[Any], most: int) -> tuple[list[Any], float]:
+def _keep(items: Iterator[Any], most: int, step: int) -> tuple[list[Any], float]:
     """Return the items that were read, and how long it took."""
     got: list[Any] = []
     begin = time.perf_counter()
     while time.perf_counter() - begin < SECONDS:
-        step = min(1000, most - len(got))
-        chunk = list(itertools.islice(items, step))
+        chunk = list(itertools.islice(items, min(step, most - len(got))))
         got += chunk
-        if len(chunk) < 1000:
+        if len(chunk) < step:
             break
     return got, time.perf_counter() - begin
+
+
+def busy(seconds: float) -> None:
+    """Take so much processor time, and hold the lock of the interpreter."""
+    begin = time.thread_time()
+    while time.thread_time() - begin < seconds:
+        pass
 
 
 def _check(right: object, i: int) -> None:

@@ -28,7 +28,7 @@ def watched(interval: float = 0.1) -> Iterator[Peak]:
         last = False
         while not last:
             last = end.wait(interval)
-            peak.bytes = max(peak.bytes, sum(map(_share, _family(os.getpid()))))
+            peak.bytes = max(peak.bytes, sum(map(_share, family(os.getpid()))))
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -39,7 +39,8 @@ def watched(interval: float = 0.1) -> Iterator[Peak]:
         thread.join()
 
 
-def _family(pid: int) -> list[int]:
+def family(pid: int) -> list[int]:
+    """Return the ids of a process and its descendants."""
     children: dict[int, list[int]] = {}
     for name in os.listdir("/proc"):
         if name.isdigit():

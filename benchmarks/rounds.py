@@ -12,8 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.one import load
-from benchmarks.workload import Contestant, Workload
+from benchmarks.workload import BEFORE, Contestant, Workload
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FOLDER = "BENCH_FOLDER"  # names the folder of a workload's files, for contestants
@@ -23,35 +22,47 @@ GRACE = 15.0  # seconds that a contestant has to end after it has said its figur
 
 @dataclass(frozen=True)
 class Interpreters:
-    """Paths of the two Pythons: that of ours and most peers, and that of SeqTools 1.x."""
+    """Paths of the Pythons that have ours and most peers, SeqTools 1.x, and ours of before."""
 
     bench: str
     original: str
+    before: str = ""
 
     def of(self, contestant: Contestant) -> str:
         """Return the one in which a contestant runs."""
+        if contestant.role == "before":
+            return self.before
         return self.original if contestant.needs_original else self.bench
 
 
 def run(
-    name: str, rounds: int, interpreters: Interpreters, only: list[str] | None = None
+    name: str,
+    workload: Workload,
+    rounds: int,
+    interpreters: Interpreters,
+    only: list[str] | None = None,
 ) -> dict[str, list[dict[str, Any]]]:
     """Return what each contestant of a workload answered in each round.
 
     A contestant that fails is not asked again.
 
     Args:
-        name: The workload.
+        name: The name of the workload.
+        workload: The workload, with all that may run.
         rounds: How often each contestant runs.
         interpreters: In which they run.
-        only: Names of the contestants to run, by default all.
+        only: Names of the contestants to run, by default all; one of ours brings along its
+            older self.
     """
-    workload = load(name)
-    names = [c for c in workload.contestants if only is None or c in only]
+    names = [
+        name
+        for name in workload.contestants
+        if only is None or name in only or name.removesuffix(BEFORE) in only
+    ]
     answers: dict[str, list[dict[str, Any]]] = {contestant: [] for contestant in names}
     with _files(workload):
         if workload.separately:
-            return _run_separately(name, rounds, interpreters, names)
+            return _run_separately(name, workload, rounds, interpreters, names)
         for number in range(rounds):
             for contestant in names:
                 if any("error" in answer for answer in answers[contestant]):
@@ -67,10 +78,9 @@ def run(
 
 
 def _run_separately(
-    name: str, rounds: int, interpreters: Interpreters, names: list[str]
+    name: str, workload: Workload, rounds: int, interpreters: Interpreters, names: list[str]
 ) -> dict[str, list[dict[str, Any]]]:
     """Return as `run`, with figures missing of those who did not go on."""
-    workload = load(name)
     answers: dict[str, list[dict[str, Any]]] = {contestant: [] for contestant in names}
     for each in names:
         answers[each] = [{"figures": {}, "version": None} for _ in range(rounds)]
@@ -105,7 +115,7 @@ def ask(
     """
     if not os.path.exists(python):
         return {"error": f"there is no {os.path.relpath(python, ROOT)}: `make bench` makes it"}
-    command = [python, "-m", "benchmarks.one", workload, contestant]
+    command = [python, "-m", "benchmarks.one", workload, contestant.removesuffix(BEFORE)]
     if figure is not None:
         command.append(figure)
     with tempfile.TemporaryFile("w+") as errors:

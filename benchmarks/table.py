@@ -1,12 +1,13 @@
 """The results as Markdown: a section for each workload, and a summary of all."""
 
+import statistics
 from typing import Any
 
 from benchmarks.results import Results
-from benchmarks.workload import Contestant, Figure, Kind, Workload
+from benchmarks.workload import BEFORE, Contestant, Figure, Kind, Workload
 
 KINDS: dict[Kind, str] = {"process": "processes", "thread": "threads", "inline": "in-process"}
-ROLES = {"ours": 0, "limit": 1, "base": 2, "peer": 3}
+ROLES = {"ours": 0, "before": 0, "limit": 1, "base": 2, "peer": 3}
 
 HEAD = """# Benchmarks
 
@@ -58,6 +59,28 @@ def section(name: str, results: Results) -> str:
     return "\n".join([*lines, "", *_targets(results), _where(results.record), ""])
 
 
+def compared(results: Results) -> str:
+    """Return what each figure of ours is beside the same at an older commit.
+
+    That is the median of the quotients of each round, as both ran one after the other in it,
+    with the lowest and the highest.
+    """
+    figures = results.workload.figures
+    heads = [f"{f.label}, {'more' if f.higher else 'less'} is better |" for f in figures]
+    lines = [" ".join([f"| ours / ours at {results.record['before']} |", *heads])]
+    lines.append("|---|" + "--:|" * len(figures))
+    for name, contestant in results.workload.contestants.items():
+        if contestant.role == "ours" and name in results.record["contestants"]:
+            lines.append(" ".join([f"| {name} |", *(_quotient(results, name, f) for f in figures)]))
+    return "\n".join([*lines, ""])
+
+
+def _quotient(results: Results, name: str, figure: Figure) -> str:
+    now, before = results.values(name, figure), results.values(name + BEFORE, figure)
+    quotients = [a / b for a, b in zip(now, before, strict=False)]
+    return f"{_spread(quotients)} |" if quotients else "not measured |"
+
+
 def _key(results: Results, contestant: Contestant) -> tuple[int, int, float]:
     figure = results.workload.figures[0]
     median = results.median(contestant.name, figure)
@@ -91,19 +114,20 @@ def _limit(workload: Workload, beside: Contestant) -> str | None:
 
 
 def _cell(results: Results, name: str, figure: Figure) -> str:
-    values = sorted(results.values(name, figure))
+    values = results.values(name, figure)
     if not values:
         return "not measured"
     base = results.workload.relative_to
     unit = figure.unit if base is None else results.median(base, figure)
     if unit is None:
         return "not measured: the base failed"
-    middle = results.median(name, figure)
-    assert middle is not None
-    if values[0] == values[-1]:
-        return _number(middle / unit)
-    low, high = _number(values[0] / unit), _number(values[-1] / unit)
-    return f"{_number(middle / unit)} ({low}–{high})"
+    return _spread([value / unit for value in values])
+
+
+def _spread(values: list[float]) -> str:
+    """Return the median, and the lowest and the highest."""
+    middle, low, high = (_number(f(values)) for f in (statistics.median, min, max))
+    return middle if min(values) == max(values) else f"{middle} ({low}–{high})"
 
 
 def _number(x: float) -> str:

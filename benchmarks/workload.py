@@ -1,11 +1,12 @@
 """What a workload is: contestants, what is measured of them, and what ours must reach."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Kind = Literal["process", "thread", "inline"]
-Role = Literal["ours", "peer", "limit", "base"]
+Role = Literal["ours", "before", "peer", "limit", "base"]
+BEFORE = " (before)"  # ends the names of contestants of ours that run at an older commit
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,8 @@ class Contestant:
     Args:
         name: As it stands in the table.
         run: Sets up whatever is not to be timed, and returns what `measure` takes.
-        role: Ours, a peer, the hand-written limit, or the base of ratios.
+        role: Ours, ours at an older commit, a peer, the hand-written limit, or the base of
+            ratios.
         kind: Where the work is done; peers are compared with ours of the same kind.
         package: The distribution whose version is recorded.
     """
@@ -128,6 +130,19 @@ class Workload:
     ) -> Callable[[Callable[[], Any]], Any]:
         """Return a decorator that enters a function as a peer."""
         return self.contestant(name, "peer", kind, package)
+
+    def with_before(self) -> "Workload":
+        """Return this with each contestant of ours a second time, to run an older commit.
+
+        It takes its turn right after the one it is compared with.
+        """
+        entered = {}
+        for contestant in self.contestants.values():
+            entered[contestant.name] = contestant
+            if contestant.role == "ours":
+                older = replace(contestant, name=contestant.name + BEFORE, role="before")
+                entered[older.name] = older
+        return replace(self, contestants=entered)
 
     def figure(self, name: str | None) -> Figure:
         """Return the figure of this name, or the first."""

@@ -1,11 +1,19 @@
 """What holds for every test: it is the same in every run, and it leaves nothing behind."""
 
+import compileall
 import signal
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+import seqtools
 from tests import leaks
+
+# Compiled code is kept, even where PYTHONDONTWRITEBYTECODE is set: otherwise pytest rewrites all
+# assertions in each run and each of its processes, which takes longer than collecting does.
+sys.dont_write_bytecode = False
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # a shell ignores Ctrl-C for what it runs in the background, and tests send themselves some
@@ -29,5 +37,9 @@ settings.load_profile("same")
 
 def pytest_configure(config: pytest.Config) -> None:
     """Watch all tests: a fixture defined in here would miss the docstrings in src/."""
+    # Tests start a thousand interpreters. Workers among them write nothing, so each would compile
+    # the package again, and a start would cost twice as much processor time.
+    if not hasattr(config, "workerinput"):  # of pytest-xdist, whose main process does it for all
+        compileall.compile_dir(Path(seqtools.__file__).parent, quiet=2)
     leaks.watch_orphans()
     config.pluginmanager.register(leaks, "leaks")

@@ -4,6 +4,8 @@ NAMES = (
     "seed",
     "trivial-batches",
     "trivial-items",
+    "by-index",
+    "small-items",
     "uint8",
     "float32",
     "stack",
@@ -12,6 +14,7 @@ NAMES = (
     "start",
     "memory",
     "pausing",
+    "slow-reader",
     "sleeping",
     "auto",
 )

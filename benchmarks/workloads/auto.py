@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from benchmarks import photographs
-from benchmarks.clock import WrongValueError
+from benchmarks.clock import WrongValueError, busy
 from benchmarks.rounds import folder
 from benchmarks.workload import Figure, Kind, Target, Workload, nothing
 
@@ -19,13 +19,6 @@ N = 10**8  # more than is ever read
 WARMUP, WARMUP_OF_AUTO, TIMED = 0.3, 1.2, 0.35  # seconds
 FILES, PER_FILE = 10**6, 50
 PHOTOGRAPHS = 64
-
-
-def busy(seconds: float) -> None:
-    """Take so much processor time, and hold the lock of the interpreter."""
-    begin = time.thread_time()
-    while time.thread_time() - begin < seconds:
-        pass
 
 
 def waits(i: int) -> int:

@@ -5,7 +5,7 @@ from typing import Any
 
 import seqtools
 from seqtools.engines.adaptive import AdaptiveEngine
-from seqtools.engines.base import Engine
+from seqtools.engines.base import Deliver, Engine
 from seqtools.engines.process import ProcessEngine
 from seqtools.engines.shipping import Pickled
 from seqtools.engines.thread import ThreadEngine
@@ -14,28 +14,20 @@ from seqtools.prefetching.hints import hints
 Make = Callable[..., Engine]
 
 
-def thread(
-    get: Callable[[int], Any], nworkers: int = 2, hook: Any = None, hints: Any = None
-) -> Engine:
-    return ThreadEngine(get, nworkers, hook, hints)
+def thread(get: Callable[[int], Any], nworkers: int = 2, **options: Any) -> Engine:
+    return ThreadEngine(get, nworkers, **options)
 
 
-def process(
-    get: Callable[[int], Any], nworkers: int = 2, hook: Any = None, hints: Any = None
-) -> Engine:
-    return ProcessEngine(None, get, nworkers, hook, hints=hints)
+def process(get: Callable[[int], Any], nworkers: int = 2, **options: Any) -> Engine:
+    return ProcessEngine(None, get, nworkers, **options)
 
 
-def spawned(
-    get: Callable[[int], Any], nworkers: int = 2, hook: Any = None, hints: Any = None
-) -> Engine:
-    return ProcessEngine(None, get, nworkers, hook, "spawn", hints)
+def spawned(get: Callable[[int], Any], nworkers: int = 2, **options: Any) -> Engine:
+    return ProcessEngine(None, get, nworkers, start_method="spawn", **options)
 
 
-def forked(
-    get: Callable[[int], Any], nworkers: int = 2, hook: Any = None, hints: Any = None
-) -> Engine:
-    return ProcessEngine(None, get, nworkers, hook, "fork", hints)
+def forked(get: Callable[[int], Any], nworkers: int = 2, **options: Any) -> Engine:
+    return ProcessEngine(None, get, nworkers, start_method="fork", **options)
 
 
 class Moves:
@@ -82,28 +74,24 @@ class Moves:
         self.method, self.nworkers = "process" if step < 0 else "thread", abs(step)
 
 
-def adaptive(
-    get: Callable[[int], Any], hook: Any, hints: Any, plan: Any, start_method: str = "template"
-) -> AdaptiveEngine:
-    """Return an engine that does what `plan` says."""
-    return AdaptiveEngine(
-        plan,
-        lambda n, probe: ThreadEngine(get, n, hook, hints, probe=probe),
-        lambda most, n, pickled: ProcessEngine(
-            None, get, most, hook, start_method, hints, pickled=pickled, begin_with=n
-        ),
-        lambda: Pickled(None, get, hook, hints),
-    )
-
-
 def with_steps(*steps: int) -> Make:
     """Return how to make an engine that goes through `steps`, up to so many workers."""
 
     def made(
-        get: Callable[[int], Any], nworkers: int = 2, hook: Any = None, hints: Any = None
+        get: Callable[[int], Any], nworkers: int = 2, start_hook: Any = None, *, deliver: Deliver
     ) -> Engine:
         own = [min(nworkers, step) if step > 0 else -nworkers for step in steps]
-        return adaptive(get, hook, hints, Moves(*own))
+        return AdaptiveEngine(
+            Moves(*own),
+            lambda n, probe, deliver: ThreadEngine(
+                get, n, start_hook, probe=probe, deliver=deliver
+            ),
+            lambda most, n, pickled, deliver: ProcessEngine(
+                None, get, most, start_hook, pickled=pickled, begin_with=n, deliver=deliver
+            ),
+            lambda: Pickled(None, get, start_hook, None),
+            deliver=deliver,
+        )
 
     return made
 
@@ -127,9 +115,9 @@ class _From(seqtools.LazySequence[Any]):
 def with_hints(make: Make) -> Make:
     """Return how to make the same engine for a pipeline that reads ahead in the background."""
 
-    def made(get: Callable[[int], Any], nworkers: int = 2, hook: Any = None) -> Engine:
+    def made(get: Callable[[int], Any], nworkers: int = 2, **options: Any) -> Engine:
         source = seqtools.smap(lambda x: x, seqtools.add_cache(_From(get), 4))
-        return make(source._get, nworkers, hook, hints(source))
+        return make(source._get, nworkers, hints=hints(source), **options)
 
     return made
 
@@ -154,24 +142,10 @@ ENGINES: dict[str, Make] = {
 """How to make each engine."""
 
 
-def with_timeout(start_method: str) -> Make:
-    """Return how to make an engine whose items may take only so many seconds."""
-
-    def made(get: Callable[[int], Any], nworkers: int, timeout: float) -> Engine:
-        if start_method == "thread":
-            return ThreadEngine(get, nworkers, timeout=timeout)
-        return ProcessEngine(None, get, nworkers, start_method=start_method, timeout=timeout)
-
-    return made
-
-
-WITH_TIMEOUT: dict[str, Make] = {
-    "thread": with_timeout("thread"),
-    "process": with_timeout("template"),
-    "spawn": with_timeout("spawn"),
-    "fork": with_timeout("fork"),
-}
-"""How to make each engine with a timeout for each item."""
+WITH_TIMEOUT = frozenset({"thread", "process", "spawn", "fork"})
+"""Engines that are made with a timeout for each item, too."""
+WITH_PROCESSES = frozenset({"process", "spawn", "fork"})
+"""Engines whose workers may die."""
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "inline": {"nworkers": 0},

@@ -1,44 +1,47 @@
 """Engines that become others: nothing is lost or repeated, and never are more at work."""
 
+import gc
 import os
 import pickle
 import random
 import select
 import threading
+import time
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import seqtools
-from seqtools.engines import adaptive, probing, worker
-from seqtools.engines.adaptive import AdaptiveEngine
+from seqtools.engines import adaptive, counting, probing, switching, worker
 from seqtools.engines.probing import Probe
 from seqtools.prefetching import options
 from seqtools.prefetching.cores import usable_cores
 from seqtools.prefetching.options import Options
-from tests.engines import engines
+from tests.engines.adapting import Adapted
 from tests.engines.engines import Moves
 from tests.engines.fifo import Fifo
 from tests.faults.intruders import Intruder, everywhere
 
 MakeFifo = Callable[[], Fifo]
-Make = Callable[..., AdaptiveEngine]
-PLACES = (adaptive.__file__, probing.__file__)
+Make = Callable[..., Adapted]
+PLACES = tuple(str(m.__file__) for m in (adaptive, counting, probing, switching))
 N = 60
 SOURCE = seqtools.smap(abs, range(N))
 
 
 @pytest.fixture
 def make() -> Iterator[Make]:
-    made: list[AdaptiveEngine] = []
+    made: list[Adapted] = []
 
     def one(
         get: Callable[[int], Any], *steps: int, hook: Any = None, start: str = "template"
-    ) -> AdaptiveEngine:
-        made.append(engines.adaptive(get, hook, None, Moves(*steps), start))
+    ) -> Adapted:
+        made.append(Adapted(Moves(*steps), get, hook, start))
         return made[-1]
 
     yield one
@@ -63,6 +66,10 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[Moves]]:
         return plans
 
     return plan
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 class Log:
@@ -96,13 +103,6 @@ class Log:
             os.sched_yield()
 
 
-def collect(engine: AdaptiveEngine, n: int) -> list[int]:
-    found: list[int] = []
-    while len(found) < n:
-        found += [i for i, _ in engine.receive()]
-    return found
-
-
 STEPS = [(2, -2), (2, -2, 2), (1, 3, -3, 1, 3, 1), (-3, -1, -3), (-2, 1, -2)]
 
 
@@ -114,28 +114,24 @@ def test_everything_comes_back_once_and_never_are_more_at_work(
     fifo: MakeFifo,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(worker, "_HOLD", -1.0)  # what is done is told before the next signal
+    monkeypatch.setattr(worker, "GRAIN", -1.0)  # what is done is told before the next signal
     most = max(map(abs, steps))
     log = Log(tmp_path / "log", fifo())
     engine = make(log, *steps, start="fork")
     engine.submit(range(20))
-    wanted, n, left = set(range(20)), 20, 10
+    n, left = 20, 10
     while left:
         log.gate.send()  # one of those that are at work may end its item
-        for i, item in engine.receive():
+        for i, item in engine.collect(1):
             assert i == item
-            wanted.remove(i)
             engine.submit([n])
-            wanted.add(n)
             n += 1
         assert log.at_work() <= most
-        moving = engine._plan.left or (engine._thread is not None and engine._process is not None)
-        left -= not moving
+        left -= not (engine.plan.left or engine.moving)
     log.until(abs(steps[-1]))
     assert log.at_work() == abs(steps[-1])
-    log.gate.send(len(wanted))
-    while wanted:
-        wanted -= {i for i, _ in engine.receive()}
+    log.gate.send(engine.pending)
+    engine.collect(engine.pending)
     assert set(Counter(i for what, i, _ in log.lines() if what == "+").values()) == {1}
     apart = {int(pid) != os.getpid() for *_, pid in log.lines()}
     assert apart == {step < 0 for step in steps}
@@ -150,16 +146,13 @@ def test_a_thread_goes_on_until_processes_have_begun(make: Make, fifo: MakeFifo)
 
     engine = make(lambda _: os.getpid(), 1, -2, hook=hook)
     engine.submit(range(30))
-    found = []
-    while len(found) < 30:
-        found += [pid for _, pid in engine.receive()]
-    assert found == [mine] * 30
+    assert [pid for _, pid in engine.collect(30)] == [mine] * 30
     gate.send(9)
-    while engine._thread is not None:
+    while engine.thread is not None:
         engine.submit(range(10))
-        collect(engine, 10)
+        engine.collect(10)
     engine.submit([5])
-    assert engine.receive()[0][1] != mine
+    assert engine.collect(1)[0][1] != mine
 
 
 @pytest.mark.parametrize("failing", ["hook", "loading", "pickling"])
@@ -186,21 +179,21 @@ def test_where_there_can_be_no_processes_the_thread_goes_on(make: Make, failing:
 
     engine = make(Get(), 1, -2, hook=hook)
     told = {"hook": "no such device", "loading": "no such disk", "pickling": "it has a handle"}
-    while not engine._plan.refused:
+    while not engine.plan.refused:
         engine.submit(range(20))
-        assert sorted(collect(engine, 20)) == list(range(20))
-    assert told[failing] in engine._plan.refused
+        assert sorted(engine.collect(20)) == [(i, i) for i in range(20)]
+    assert told[failing] in engine.plan.refused
     engine.submit(range(20))
-    assert sorted(collect(engine, 20)) == list(range(20))
-    assert engine._process is None
+    assert sorted(engine.collect(20)) == [(i, i) for i in range(20)]
+    assert engine.process is None
 
 
 def test_values_that_cannot_be_sent_are_seen_before_there_are_processes(make: Make) -> None:
     engine = make(lambda i: (k for k in range(i)), 1, -2)
     engine.submit(range(20))
-    collect(engine, 20)
-    assert engine._plan.refused.startswith("items of type generator cannot be sent")
-    assert engine._process is None
+    engine.collect(20)
+    assert engine.plan.refused.startswith("items of type generator cannot be sent")
+    assert engine.process is None
 
 
 def test_the_pipeline_is_sent_as_it_was_before_it_was_used(make: Make) -> None:
@@ -214,11 +207,11 @@ def test_the_pipeline_is_sent_as_it_was_before_it_was_used(make: Make) -> None:
 
     engine = make(Opens(), 1, -2)
     engine.submit([0])
-    assert engine.receive() == [(0, False)]
-    while engine._thread is not None:
+    assert engine.collect(1) == [(0, False)]
+    while engine.thread is not None:
         engine.submit(range(10))
-        collect(engine, 10)
-    assert not engine._plan.refused
+        engine.collect(10)
+    assert not engine.plan.refused
 
 
 def test_who_is_at_work_can_be_counted(make: Make, fifo: MakeFifo) -> None:
@@ -229,33 +222,34 @@ def test_who_is_at_work_can_be_counted(make: Make, fifo: MakeFifo) -> None:
         return i
 
     engine = make(get, 2, 1)
-    assert (engine.busy(), engine.nworkers) == (0, 2)
+    assert (engine.engine.busy(), engine.engine.nworkers) == (0, 2)
     engine.submit(range(3))
-    while engine.busy() < 2:
-        assert engine.receive(wait=False) == []
+    while engine.engine.busy() < 2:
+        os.sched_yield()
     gate.send(2)
-    collect(engine, 2)
-    assert engine.nworkers == 1
+    engine.collect(2)
+    while engine.engine.nworkers != 1:
+        os.sched_yield()
     gate.send()
-    collect(engine, 1)
-    assert engine.busy() == 0
+    engine.collect(1)
+    assert engine.engine.busy() == 0
 
 
 def test_surplus_processes_end(make: Make) -> None:
     engine = make(lambda _: os.getpid(), -3)
     engine.submit(range(30))
-    collect(engine, 30)
-    workers = [worker.pid for worker in engine._process._workers]
+    engine.collect(30)
+    workers = [worker.pid for worker in engine.process._operator.workers]
     watched = [os.pidfd_open(pid) for pid in workers[1:]]
-    engine._plan.nworkers = 1
-    while engine._process.size > 1:
+    engine.plan.nworkers = 1
+    while engine.process.size > 1:
         engine.submit(range(10))
-        collect(engine, 10)
+        engine.collect(10)
     for fd in watched:
         select.select([fd], [], [])
         os.close(fd)
     engine.submit(range(10))
-    assert {pid for _, pid in engine.receive()} == {workers[0]}
+    assert {pid for _, pid in engine.collect(10)} == {workers[0]}
 
 
 @pytest.mark.parametrize("after", [0, 1, 9, 24])
@@ -264,9 +258,89 @@ def test_closing_at_any_time_leaves_nothing(make: Make, steps: tuple[int, ...], 
     engine = make(abs, *steps)
     engine.submit(range(100))
     if after:
-        collect(engine, after)
+        engine.collect(after)
     engine.close()
-    engine.receive()  # which waits for nothing any more
+
+
+def test_jobs_of_many_items_are_handed_over_too(make: Make) -> None:
+    for steps in ((1, -2, 2), (-2, 1, -2)):
+        counts = Counter[int]()
+        engine, n = make(abs, *steps), 0
+        while engine.plan.left or engine.moving:
+            engine.submit(range(n, n + 100), 7)
+            n += 100
+            counts.update(i for i, _ in engine.collect(50))
+        counts.update(i for i, _ in engine.collect(engine.pending))
+        assert counts == dict.fromkeys(range(n), 1)
+
+
+def test_a_plan_is_told_of_readers_that_wait(make: Make) -> None:
+    seen: list[Any] = []
+    engine = make(abs, 1, 1)
+    engine.plan.look = seen.append  # type: ignore[method-assign]
+    engine.engine.waited(7.0)
+    while not sum(each.taken for each in seen):
+        engine.submit(range(5))
+        engine.collect(5)
+    assert seen[0].waited == 7.0
+    assert sum(each.taken for each in seen) <= engine.engine._counter.items
+
+
+def test_a_plan_is_told_of_an_item_that_holds_up_all_others(make: Make, fifo: MakeFifo) -> None:
+    gate = fifo()
+    engine = make(lambda _: gate.wait(), 1)
+    stuck: list[None] = []
+    engine.plan.stuck = lambda: stuck.append(None)  # type: ignore[method-assign]
+    engine.submit([0])
+    while not stuck:
+        time.sleep(min(0.05, engine.engine.look()))
+    gate.send()
+    engine.collect(1)
+
+
+def test_an_object_that_owns_its_engine_is_collected() -> None:
+    class Owner:
+        def __init__(self) -> None:
+            self.engine = Adapted(Moves(1, 2), self.get)
+            self.engine.submit(range(10))
+            self.engine.collect(10)
+
+        def get(self, i: int) -> int:
+            return i
+
+    owner = Owner()
+    ref, threads = weakref.ref(owner), owner.engine.engine._threads
+    del owner
+    while ref() is not None:  # a thread may not have come to its rest
+        gc.collect()
+    for thread in threads:
+        thread.join()
+
+
+@pytest.mark.parametrize("steps", [(1, -2), (-2, 1)])
+def test_an_interrupt_at_any_step_of_the_engine_loses_nothing(steps: tuple[int, ...]) -> None:
+    def insist(act: Callable[[], object]) -> None:
+        while True:
+            try:
+                act()
+            except KeyboardInterrupt:
+                continue
+            return
+
+    def work(intruder: Intruder) -> None:
+        engine, n = Adapted(Moves(*steps), abs, start="fork"), 0
+        engine.repeats = True  # processes evaluate again what was submitted again
+        with closing(engine):
+            while engine.plan.left or engine.moving or n < 60:
+                jobs = engine.expect(range(n, n + 20), 3)
+                n += 20
+                with intruder:
+                    insist(lambda jobs=jobs: engine.engine.submit(jobs))
+                    insist(engine.engine.look)
+                engine.collect(20)
+
+    came = [intruder.came for intruder in everywhere(work, interrupt, 0, 2, PLACES)]
+    assert any(came)
 
 
 def test_a_probe_says_how_long_items_take_and_what_it_takes_to_send_them() -> None:
@@ -347,11 +421,11 @@ def test_what_was_chosen_holds_for_workers_that_start_again(
 ) -> None:
     plans = planned(1, -2)
     with seqtools.prefetch(SOURCE, "auto") as p:
-        while plans[0].method == "thread" or p._state.driver._engine._thread is not None:
+        while plans[0].method == "thread" or p._state.pump._engine._switch.thread is not None:
             assert list(p) == list(range(N))
         p.close()
         assert list(p) == list(range(N))
-        assert p._state.driver._engine._thread is None
+        assert p._state.pump._engine._switch.thread is None
     assert len(plans) == 1
 
 
@@ -361,10 +435,6 @@ def test_a_copy_chooses_for_itself() -> None:
         assert list(p) == list(copy) == list(range(N))
         assert copy._options == p._options
         assert copy._state.choice is not p._state.choice
-
-
-def interrupt() -> None:
-    raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("steps", [(1, -2), (-2, 1)])

@@ -31,8 +31,8 @@ def sent_by(act: Callable[[printing.Outlet], object]) -> list[frames.Result]:
         os.close(theirs)
         with open(ours, "rb", closefd=False) as file:
             reader = frames.ResultReader(Pieces(file.read()))
-        results, more = reader.read()
-        assert not more
+        results, _ = reader.read()
+        assert reader.read() == ([], False)
         assert reader.damage is None
         return results
     finally:

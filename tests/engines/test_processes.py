@@ -1,5 +1,6 @@
 """What only worker processes can get right or wrong."""
 
+import gc
 import os
 import random
 import signal
@@ -7,17 +8,23 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
 import pytest
 
 import seqtools
+from seqtools.engines.base import Job
 from seqtools.engines.launch import meaning
 from seqtools.engines.process import ProcessEngine
+from seqtools.engines.process_operator import Operator
 from seqtools.errors import ItemTimeout, WorkerDied, WorkerStartError
+from tests.engines.driven import Driven, still
 from tests.engines.fifo import Fifo
 from tests.leaks import descendants, guarded
 
@@ -26,6 +33,10 @@ MakeFifo = Callable[[], Fifo]
 
 def prefetch(source: Any, nworkers: int = 2, **options: Any) -> seqtools.Prefetch[Any]:
     return seqtools.prefetch(source, nworkers, "process", **options)
+
+
+def driven(get: Any, nworkers: int = 2, **options: Any) -> Driven:
+    return Driven(lambda deliver: ProcessEngine(None, get, nworkers, deliver=deliver, **options))
 
 
 def outcomes(p: Any) -> list[Any]:
@@ -96,7 +107,7 @@ def test_all_workers_killed_from_outside() -> None:
     p = prefetch(seqtools.smap(get, range(200)), nworkers=3, max_cached=5)
     items = iter(p)
     first = {next(items), next(items)}
-    with p._state.driver._engine._lock:  # type: ignore[union-attr]
+    with still(p._state.pump._engine):
         # at once: an item that went from one to the next between two kills would be blamed
         for pid in first:
             os.kill(pid, signal.SIGKILL)
@@ -109,8 +120,8 @@ def test_the_template_killed_from_outside() -> None:
     p = prefetch(seqtools.smap(lambda x: x, range(300)), max_cached=5)
     items = iter(p)
     assert next(items) == 0
-    engine = p._state.driver._engine
-    os.kill(guarded(engine._crew._child._pid), signal.SIGKILL)  # type: ignore[union-attr]
+    engine = p._state.pump._engine
+    os.kill(guarded(engine._operator.crew._child._pid), signal.SIGKILL)  # type: ignore[union-attr]
     assert list(items) == list(range(1, 300))
 
 
@@ -143,13 +154,9 @@ def test_an_item_that_hangs_is_named_and_its_worker_replaced(
             gates[x].wait()  # for ever
         return x
 
-    engine = ProcessEngine(None, get, 2, start_method=start_method, timeout=0.3)
+    engine = driven(get, 2, start_method=start_method, timeout=0.3)
     engine.submit(range(n))
-    got: dict[int, Any] = {}
-    while len(got) < n:
-        for i, outcome in engine.receive():
-            assert i not in got
-            got[i] = outcome
+    got = engine.collect(n)
     for i in gates:
         error = got.pop(i).error
         assert isinstance(error, ItemTimeout)
@@ -157,19 +164,14 @@ def test_an_item_that_hangs_is_named_and_its_worker_replaced(
     assert got == {i: i for i in range(n) if i not in gates}
     gates[3].send(2)  # the worker that was at it may just be taking one
     engine.submit([3, 0])  # it may be tried again
-    again: dict[int, Any] = {}
-    while len(again) < 2:
-        again.update(engine.receive())
-    assert again == {3: 3, 0: 0}
+    assert engine.collect(2) == {3: 3, 0: 0}
     engine.close()
 
 
 def test_a_worker_that_is_stopped_is_replaced() -> None:
-    engine = ProcessEngine(None, _stops, 2, timeout=0.3)
+    engine = driven(_stops, 2, timeout=0.3)
     engine.submit(range(6))
-    got: dict[int, Any] = {}
-    while len(got) < 6:
-        got.update(engine.receive())
+    got = engine.collect(6)
     assert isinstance(got.pop(2).error, ItemTimeout)
     assert got == {i: i for i in (0, 1, 3, 4, 5)}
     engine.close()
@@ -414,6 +416,28 @@ def test_a_script_without_a_guard(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_module_reads_values_of_its_own_classes_while_it_is_imported(tmp_path: Path) -> None:
+    (tmp_path / "points.py").write_text(
+        textwrap.dedent("""
+            import seqtools
+
+            class Point:
+                def __init__(self, x):
+                    self.x = x
+
+            made = seqtools.smap(Point, range(5))
+            points = list(seqtools.prefetch(made, 2, "process", start_method="fork"))
+        """)
+    )
+    done = run(f"""
+        import sys
+        sys.path.insert(0, {str(tmp_path)!r})
+        import points
+        print([type(point) is points.Point and point.x for point in points.points])
+    """)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "[0, 1, 2, 3, 4]\n", "")
+
+
 def test_exit_with_an_iterator_that_is_not_done() -> None:
     for method in ("process", "thread"):
         done = run(f"""
@@ -541,22 +565,168 @@ def test_a_forked_child_of_the_user_can_go_on_reading() -> None:
     assert list(items) == [x * x for x in range(1, 20)]
 
 
-def test_a_failure_while_nobody_receives_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_of_the_operator_is_told_and_leaves_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def fails(*_: object) -> None:
         raise RuntimeError("out of step")
 
-    p = prefetch(seqtools.smap(lambda x: x, range(100)), max_cached=20)
-    items = iter(p)
-    seen, told = [next(items)], []
-    engine: Any = p._state.driver._engine
-    with monkeypatch.context() as patch:
-        patch.setattr(engine, "_handle", fails)
-        engine._keeper.ended.wait()
-    while len(seen) < 100:
-        try:
-            seen.append(next(items))
-        except WorkerStartError as error:
-            told.append(str(error))
-    assert seen == list(range(100))
-    assert len(told) == 1
-    assert "out of step" in told[0]
+    engine = driven(abs)
+    engine.submit(range(3))
+    assert engine.collect(3) == {0: 0, 1: 1, 2: 2}
+    monkeypatch.setattr(Operator, "_deal", fails)
+    engine.submit([4])
+    with pytest.raises(WorkerStartError, match=r"cannot go on.*out of step") as caught:
+        engine.collect(1)
+    assert isinstance(caught.value.__cause__, RuntimeError)
+    engine.close()
+
+
+# What an engine does besides
+
+
+def test_urgent_jobs_come_first(fifo: MakeFifo) -> None:
+    gate, begun = fifo(), fifo()
+
+    def get(i: int) -> int:
+        if i == 0:
+            begun.send()
+            gate.wait()
+        return i
+
+    engine = driven(get, 1)
+    engine.submit([0])
+    begun.wait()
+    for i in range(1, 40):
+        engine.submit([i])
+    engine.submit([100], urgent=True)
+    gate.send()
+    engine.collect(41)
+    order = [part.outcomes[0] for part in engine.parts]
+    assert order.index(100) < 20  # a few were given to the worker by then
+    engine.close()
+
+
+def test_jobs_that_are_cancelled_or_withdrawn_are_not_begun(fifo: MakeFifo, tmp_path: Path) -> None:
+    gate, begun = fifo(), fifo()
+
+    def get(i: int) -> int:
+        (tmp_path / f"begun {i}").touch()
+        if i == 0:
+            begun.send()
+            gate.wait()
+        return i
+
+    engine = driven(get, 1)
+    engine.submit([0])
+    begun.wait()
+    jobs = [engine.submit([i]) for i in range(1, 100)]
+    engine.engine.cancel(jobs[50:60])
+    given: SimpleQueue[list[Job]] = SimpleQueue()
+    engine.engine.withdraw(given.put)
+    withdrawn = [job.id for job in given.get()]
+    left = 100 - 10 - len(withdrawn)
+    assert withdrawn == [*jobs[left - 1 : 50], *jobs[60:]]
+    gate.send()
+    assert list(engine.collect(left)) == list(range(left))
+    assert len(list(tmp_path.glob("begun *"))) == left
+    engine.submit([7])
+    assert engine.collect(1) == {7: 7}
+    engine.close()
+
+
+def test_a_task_that_turns_slow_is_shared() -> None:
+    def get(i: int) -> int:
+        time.sleep(0.005 if i > 0 else 0)  # long against what a task takes
+        return os.getpid()
+
+    engine = driven(get, 2)
+    ready: set[int] = set()
+    while len(ready) < 2:
+        engine.submit([-1])
+        engine.submit([0])
+        ready |= {*engine.collect(2).values()}
+    engine.submit(range(1, 60))
+    assert {*engine.collect(59).values()} == ready
+    engine.close()
+
+
+def test_an_engine_changes_its_size() -> None:
+    engine = driven(lambda _: os.getpid(), 3, begin_with=1)
+    engine.submit(range(10))
+    one = {*engine.collect(10).values()}
+    assert len(one) == engine.engine.size == engine.engine.nworkers == 1
+    engine.engine.resize(3)
+    with still(engine.engine):
+        assert engine.engine.size == engine.engine.nworkers == 3
+    engine.engine.resize(1)
+    while engine.engine.size > 1:  # those that have something to do end when it is done
+        engine.submit(range(10))
+        engine.collect(10)
+    engine.submit(range(10))
+    assert {*engine.collect(10).values()} == one
+    assert engine.engine.begun
+    assert engine.engine.answered >= 30
+    engine.close()
+
+
+def test_an_engine_that_nobody_has_closed_ends_when_it_is_collected() -> None:
+    engine = driven(abs)
+    engine.submit(range(3))
+    engine.collect(3)
+    del engine
+
+
+class _Owner:
+    """Has the engine that evaluates by it."""
+
+    def get(self, i: int) -> int:
+        return i
+
+
+@pytest.mark.parametrize("start_method", ["template", "spawn", "fork"])
+def test_an_object_that_has_its_own_engine_is_collected(start_method: str) -> None:
+    owner: Any = _Owner()
+    owner.driven = driven(owner.get if start_method == "fork" else abs, start_method=start_method)
+    owner.driven.engine.group_of = owner.get
+    owner.driven.submit(range(3))
+    owner.driven.collect(3)
+    gone = weakref.ref(owner)
+    del owner
+    gc.collect()
+    assert gone() is None
+
+
+def test_an_engine_is_closed_by_many_threads_at_once() -> None:
+    engine = driven(abs)
+    threads = [threading.Thread(target=engine.engine.close) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    engine.close()
+
+
+class _Closing:
+    """Closes an engine where it is loaded."""
+
+    engine: Any = None
+
+    def __setstate__(self, state: Any) -> None:
+        if _Closing.engine is not None:
+            _Closing.engine.close()
+
+    def __getstate__(self) -> dict[str, int]:
+        return {"a": 1}
+
+
+def test_an_engine_is_closed_by_its_own_thread() -> None:
+    engine = driven(lambda _: _Closing(), start_method="fork")
+    _Closing.engine = engine.engine
+    engine.submit([1])
+    thread = engine.engine._operator._thread
+    thread.join()
+    _Closing.engine = None
+    assert engine.engine.size == 0
+    assert not engine.parts
+    engine.close()

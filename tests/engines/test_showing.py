@@ -6,14 +6,16 @@ import itertools
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import seqtools
-from seqtools.engines import keeping, showing
+from seqtools.engines import process_operator, showing
 from seqtools.engines.process import ProcessEngine
+from tests.engines.driven import Driven, still
 from tests.engines.engines import OPTIONS
 from tests.engines.fifo import Fifo
 from tests.engines.shown import lines_of, say, shown
@@ -192,7 +194,7 @@ def test_what_is_left_is_shown_at_the_end_of_the_program(first: str) -> None:
         "items = iter(p)\n"
         "print('got', next(items))\n"
         "while p._load().busy:\n"
-        "    p._state.driver._engine._keeper.thread.join(0.01)\n"
+        "    p._state.pump._engine._operator._thread.join(0.01)\n"
         "print('end')\n"
     )
     done = subprocess.run(
@@ -204,38 +206,44 @@ def test_what_is_left_is_shown_at_the_end_of_the_program(first: str) -> None:
 
 
 def test_nothing_is_fetched_while_too_much_waits_to_be_shown(
-    fifo: MakeFifo, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    gate, looked, polled = fifo(), threading.Semaphore(0), threading.Event()
+    looked, polled = threading.Semaphore(0), threading.Event()
+    engine = Driven(lambda d: ProcessEngine(None, abs, 1, start_method="fork", deliver=d))
+    poll = engine.engine._operator.crew.poll
 
-    def get(i: int) -> int:
-        gate.wait()
-        return i
-
-    engine = ProcessEngine(None, get, 1, start_method="fork")
-    poll, wait = engine._crew.poll, engine._keeper.stopping.wait
-
-    def polling(seconds: float) -> Any:
-        if threading.current_thread() is engine._keeper.thread:
-            polled.set()
+    def polling(seconds: float | None) -> Any:
+        polled.set()
         return poll(seconds)
 
-    def looking(seconds: float) -> bool:
-        looked.release()
-        return wait(seconds)
+    class Said(deque[str]):
+        def __len__(self) -> int:
+            looked.release()
+            return super().__len__()
 
-    monkeypatch.setattr(engine._crew, "poll", polling)
-    monkeypatch.setattr(engine._keeper.stopping, "wait", looking)
-    monkeypatch.setattr(keeping, "MOST", 0)
-    showing.said.append("a line\n")
+    too_much = Said(["a line\n"])
+    with still(engine.engine):
+        monkeypatch.setattr(engine.engine._operator.crew, "poll", polling)
+        monkeypatch.setattr(process_operator, "said", too_much)
+        monkeypatch.setattr(process_operator, "MOST", 0)
     engine.submit([5])
     for _ in range(4):
         assert looked.acquire(timeout=20)
     assert not polled.is_set()
-    showing.said.clear()
-    assert polled.wait(20)
-    gate.send()
-    assert engine.receive() == [(5, 5)]
+    too_much.clear()
+    assert engine.collect(1) == {5: 5}
+    assert polled.is_set()
+    too_much.append("a line\n")
+    engine.close()
+
+
+def test_a_reader_is_told_that_something_is_printed() -> None:
+    engine = Driven(lambda d: ProcessEngine(None, print, 1, start_method="fork", deliver=d))
+    engine.submit([5])
+    engine.has_news()
+    with shown() as out:
+        showing.show()
+    assert out.getvalue() == "5\n"
     engine.close()
 
 

@@ -143,13 +143,20 @@ def outcomes(source: Any, start_method: str) -> Iterator[Any]:
 def differences(rows: dict[str, Make], start_method: str) -> Iterator[str]:
     """Yield what does not come back as it is."""
     values = {name: make() for name, make in rows.items()}
-    for how in ("item", "source", "captured", "raised", "key"):
-        names = [name for name in rows if usable(how, rows[name], values[name])]
-        source: Any = [values[name] for name in names]
-        if how != "source":
-            functions = [use(how, rows[name], values[name]) for name in names]
-            source = seqtools.smap(lambda function: function(), functions)
-        for name, outcome in zip(names, outcomes(source, start_method), strict=True):
+    uses = [
+        (name, how)
+        for how in ("item", "captured", "raised", "key")
+        for name in rows
+        if usable(how, rows[name], values[name])
+    ]
+    functions = [use(how, rows[name], values[name]) for name, how in uses]
+    # a worker each: one for all uses, because starting one takes longer than all that it does
+    sources = {
+        tuple((name, "source") for name in rows): [*values.values()],
+        tuple(uses): seqtools.smap(lambda function: function(), functions),
+    }
+    for keys, source in sources.items():
+        for (name, how), outcome in zip(keys, outcomes(source, start_method), strict=True):
             got, expected = seen(came(how, values[name], outcome)), seen(values[name])
             if got != expected:
                 yield f"{name}, {how}: {outcome!r:.300}\n    {got}\n    {expected}"

@@ -8,6 +8,7 @@ are left out: Python drops what comes out of them.
 
 import dis
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -27,6 +28,18 @@ PREFETCHING = (
 ENGINES = (str(_FOLDER / "engines"),)
 """What they run of an engine of processes."""
 
+EVERYTHING = (str(_FOLDER / "prefetching"), str(_FOLDER / "engines"), str(_FOLDER / "sequence.py"))
+"""All of that."""
+
+_STEPS = ("CALL", "JUMP_BACKWARD", "POP_JUMP_BACKWARD")
+"""How instructions begin after which Python looks for signals, seen by `test_intruders`."""
+_NO_STEPS = frozenset({"CALL_INTRINSIC_1", "CALL_INTRINSIC_2", "JUMP_BACKWARD_NO_INTERRUPT"})
+
+_monitoring = getattr(sys, "monitoring", None)
+"""By which Python 3.12 tells of instructions; `settrace` does not do that reliably there."""
+_TOOL = 4
+"""A number that no well-known tool has."""
+
 Place = tuple[CodeType, int]
 """A function, and the offset of the instruction before which something comes in."""
 
@@ -36,11 +49,19 @@ def _steps(code: CodeType) -> dict[int, Any]:
     """Return the offsets of the steps of `code` that can be interrupted, each with its `try`."""
     found = {}
     for step in dis.get_instructions(code):
-        begins = step.opname == "RESUME" and (step.arg or 0) < 2  # not behind `yield from`
+        # not behind `yield from`; of Python 3.13 on, there are other bits
+        begins = step.opname == "RESUME" and (step.arg or 0) & 3 < 2
         # PRECALL of Python 3.11 is none: there would be one before a lock is given back
-        if begins or step.opname.startswith(("CALL", "JUMP_BACKWARD")):
+        if begins or (step.opname.startswith(_STEPS) and step.opname not in _NO_STEPS):
             found[step.offset] = _guard(code, step.offset)
     return found
+
+
+@cache
+def _stays(code: CodeType, last: int, here: int) -> bool:
+    """Return whether a jump back that depends on something was not made."""
+    opname = dis.opname[code.co_code[last]]
+    return opname.startswith("POP_JUMP_BACKWARD") and here > last
 
 
 @cache
@@ -64,21 +85,42 @@ class Intruder:
         where: tuple[str, ...] = PREFETCHING,
     ) -> None:
         self._where = where
-        self._act, self._place, self._left = act, place, n
+        self._act, self._place, self._n, self._left = act, place, n, n
         self._last: dict[FrameType, int] = {}
         self.passed: Counter[Place] = Counter()
         self.came = False
 
     def __enter__(self) -> Self:
         """Look at all places of this thread from now on."""
-        self._before = sys.gettrace()  # what measures coverage goes on after this
-        sys.settrace(self._enter)
+        self._thread = threading.get_ident()
+        if _monitoring is None:
+            self._before = sys.gettrace()  # what measures coverage goes on after this
+            sys.settrace(self._enter)
+        else:
+            _monitoring.use_tool_id(_TOOL, "intruder")
+            _monitoring.register_callback(_TOOL, _monitoring.events.INSTRUCTION, self._instruction)
+            _monitoring.set_events(_TOOL, _monitoring.events.INSTRUCTION)
+            _monitoring.restart_events()
         return self
 
     def __exit__(self, *_: object) -> None:
         """Look no more."""
-        sys.settrace(self._before)
+        if _monitoring is None:
+            sys.settrace(self._before)
+        else:
+            _monitoring.set_events(_TOOL, 0)
+            _monitoring.register_callback(_TOOL, _monitoring.events.INSTRUCTION, None)
+            _monitoring.free_tool_id(_TOOL)
         self._last.clear()
+
+    @property
+    def name(self) -> str:
+        """Where it comes in, for messages."""
+        assert self._place is not None
+        code, offset = self._place
+        lines = [line for begin, end, line in code.co_lines() if begin <= offset < end]
+        where = f"{Path(code.co_filename).name}:{lines[0] if lines else '?'}"
+        return f"interrupted at {where} {code.co_qualname}+{offset}, at time {self._n}"
 
     def _enter(self, frame: FrameType, event: str, _: Any) -> Any:
         del event
@@ -88,13 +130,25 @@ class Intruder:
         return self._step
 
     def _step(self, frame: FrameType, event: str, _: Any) -> Any:
-        if event == "opcode" and not self.came:
-            code, here = frame.f_code, frame.f_lasti
-            last, self._last[frame] = self._last.get(frame), here
-            steps = _steps(code)
-            if last in steps and steps[last] == _guard(code, here):
-                self._pass(frame, (code, here))
+        if event == "opcode":
+            self._before_instruction(frame, frame.f_lasti)
         return self._step
+
+    def _instruction(self, code: CodeType, offset: int) -> Any:
+        if not code.co_filename.startswith(self._where):
+            return _monitoring.DISABLE
+        if threading.get_ident() == self._thread:
+            self._before_instruction(sys._getframe(1), offset)
+        return None
+
+    def _before_instruction(self, frame: FrameType, here: int) -> None:
+        if self.came:
+            return
+        code = frame.f_code
+        last, self._last[frame] = self._last.get(frame), here
+        steps = _steps(code)
+        if last in steps and steps[last] == _guard(code, here) and not _stays(code, last, here):
+            self._pass(frame, (code, here))
 
     def _pass(self, frame: FrameType, place: Place) -> None:
         if self._place is None:
@@ -114,21 +168,34 @@ def _in_finalizer(frame: FrameType | None) -> bool:
     return False
 
 
-def everywhere(
+def everywhere(  # noqa: PLR0913 -- the last ones by name
     scenario: Callable[[Intruder], object],
     act: Callable[[], object],
     first: int = 0,
     step: int = 1,
     where: tuple[str, ...] = PREFETCHING,
+    *,
+    each_time: bool = False,
 ) -> Iterator[Intruder]:
     """Yield what came, for every `step`-th place that is passed when `scenario` runs.
 
-    It runs once for each of them, and `act` is called when it has passed there a few times.
+    It runs once for each of them, and `act` is called when it has passed there a few times. With
+    `each_time`, it runs once for each time that a place is passed.
     """
     counted = Intruder(where=where)
     scenario(counted)
     places = sorted(counted.passed, key=lambda place: (place[0].co_qualname, place[1]))
-    for k, place in enumerate(places[first % step :: step]):
-        intruder = Intruder(act, place, 1 + k % counted.passed[place], where)
-        scenario(intruder)
+    if each_time:
+        chosen = [(place, n + 1) for place in places for n in range(counted.passed[place])]
+        chosen = chosen[first % step :: step]
+    else:
+        some = places[first % step :: step]
+        chosen = [(place, 1 + k % counted.passed[place]) for k, place in enumerate(some)]
+    for place, n in chosen:
+        intruder = Intruder(act, place, n, where)
+        try:
+            scenario(intruder)
+        except BaseException as error:
+            error.add_note(intruder.name)
+            raise
         yield intruder

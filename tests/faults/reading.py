@@ -5,6 +5,7 @@ from typing import Any
 
 from seqtools.engines.spawning import SpawnedWorker
 from seqtools.errors import WorkerStartError
+from tests.engines.driven import still
 from tests.leaks import guarded
 
 
@@ -33,12 +34,13 @@ class Reading:
 
 def workers(p: Any) -> set[Any]:
     """Return the workers of a prefetch if all are there and ready, else none."""
-    engine = p._state.driver._engine
+    engine = p._state.pump._engine
     if engine is None:
         return set()
-    with engine._lock:
-        there = engine._fatal is None and all(w.ready and pid_of(w) for w in engine._workers)
-        return set(engine._workers) if there else set()
+    operator = engine._operator
+    with still(engine):
+        there = not operator._ended and all(w.ready and pid_of(w) for w in operator.workers)
+        return set(operator.workers) if there else set()
 
 
 def pid_of(worker: Any) -> int:
@@ -48,4 +50,4 @@ def pid_of(worker: Any) -> int:
 
 def template_of(p: Any) -> int:
     """Return the process that the workers of a prefetch were forked from."""
-    return guarded(p._state.driver._engine._crew._child._pid)
+    return guarded(p._state.pump._engine._operator.crew._child._pid)

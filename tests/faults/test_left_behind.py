@@ -107,15 +107,18 @@ END: dict[str, Callable[[seqtools.Prefetch[Any]], object]] = {
 }
 
 
-@pytest.mark.parametrize("end", END)
 @START_METHODS
-def test_programs_end_with_the_workers(end: str, start_method: str, watch: Watch) -> None:
-    idle = 0.2 if end == "idle" else None
-    p = prefetch(start_all, 1, start_method=start_method, idle_timeout=idle)
-    going_on = watch.over(p[0])
-    END[end](p)
-    assert going_on(LONGEST) == 0
-    p.close()
+def test_programs_end_with_the_workers(start_method: str, watch: Watch) -> None:
+    ends = []  # of all at once: those that are deaf are given time before they are killed
+    for end, act in END.items():
+        idle = 0.2 if end == "idle" else None
+        p = prefetch(start_all, 1, start_method=start_method, idle_timeout=idle)
+        ends.append((end, act, p, watch.over(p[0])))
+    for _, act, p, _ in ends:
+        act(p)
+    assert {end: going_on(LONGEST) for end, _, _, going_on in ends} == dict.fromkeys(END, 0)
+    for _, _, p, _ in ends:
+        p.close()
 
 
 @START_METHODS
@@ -208,25 +211,31 @@ sys.stdin.readline()
 """
 
 
-@pytest.mark.parametrize("end", ["killed", "terminated", "ends"])
 @pytest.mark.parametrize("nested", [False, True])
 @START_METHODS
-def test_programs_end_with_the_consumer(
-    nested: bool, start_method: str, end: str, watch: Watch
-) -> None:
+def test_programs_end_with_the_consumer(nested: bool, start_method: str, watch: Watch) -> None:
     command = [sys.executable, "-c", _CONSUMER, start_method, *["nested"] * nested]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
-    ) as consumer:
-        assert consumer.stdout is not None
-        assert consumer.stdin is not None
-        going_on = watch.over(list(map(int, consumer.stdout.readline().split())))
-        if end == "killed":
-            consumer.kill()
-        elif end == "terminated":
-            consumer.terminate()
-        consumer.stdin.close()
-        assert going_on(LONGEST) == 0
+    ends: dict[str, Callable[[subprocess.Popen[str]], object]] = {
+        "killed": lambda consumer: consumer.kill(),
+        "terminated": lambda consumer: consumer.terminate(),
+        "ends": lambda _: None,
+    }
+    with ExitStack() as stack:  # all at once, because each takes its time to start and to end
+        consumers = {}
+        for end in ends:
+            consumer = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
+            )
+            consumers[end] = stack.enter_context(consumer)
+        going_on = {}
+        for end, consumer in consumers.items():
+            assert consumer.stdout is not None
+            going_on[end] = watch.over(list(map(int, consumer.stdout.readline().split())))
+        for end, consumer in consumers.items():
+            ends[end](consumer)
+            assert consumer.stdin is not None
+            consumer.stdin.close()
+        assert {end: going(LONGEST) for end, going in going_on.items()} == dict.fromkeys(ends, 0)
 
 
 @START_METHODS

@@ -1,22 +1,27 @@
 """The n-th call that takes a resource fails, for every n: at the start, and when all is on."""
 
 import os
+import re
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import count
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import pytest
 
 import seqtools
 from seqtools import background
+from seqtools.engines.base import Job, Part
 from seqtools.engines.process import ProcessEngine
 from seqtools.engines.spawning import Spawning
 from seqtools.engines.thread import ThreadEngine
 from seqtools.errors import Failure, ItemTimeout, WorkerStartError
 from seqtools.prefetching import idle
 from tests import leaks
+from tests.engines.driven import Driven
 from tests.engines.fifo import Fifo
 from tests.faults.reading import Reading, pid_of, template_of, workers
 from tests.faults.scarce import Scarce
@@ -48,15 +53,18 @@ def test_a_start_where_any_call_fails_leaves_nothing_behind(
         before = leaks.held()
         with scarce.at(n):
             try:
-                engine = ProcessEngine(None, abs, 2, start_method=start_method)
+                engine = Driven(
+                    lambda d: ProcessEngine(None, abs, 2, start_method=start_method, deliver=d)
+                )
             except WorkerStartError as error:
                 told.append(str(error))
             else:  # it can do without, and in the same way
-                assert isinstance(engine._crew, Spawning) == (start_method == "spawn")
+                crew = engine.engine._operator.crew
+                assert isinstance(crew, Spawning) == (start_method == "spawn")
                 engine.submit(range(3))
-                assert collect(engine, 3) == {0: 0, 1: 1, 2: 2}
+                assert engine.collect(3) == {0: 0, 1: 1, 2: 2}
                 engine.close()
-                del engine
+                del engine, crew
         assert not leaks.leaked(before, leaks.GRACE), f"call {n}, of {scarce.calls[-1]}"
         if len(scarce.calls) < n:
             break
@@ -103,9 +111,15 @@ def test_a_replacement_where_any_call_fails_loses_nothing(
 def test_a_thread_that_cannot_be_started_leaves_no_other_behind(scarce: Scarce) -> None:
     for n in range(1, 5):
         before = leaks.held()
-        engine = ThreadEngine(abs, 4)
-        with scarce.at(n), pytest.raises(WorkerStartError, match=r"no thread.*fewer workers"):
-            engine.submit([1])
+        parts: SimpleQueue[Any] = SimpleQueue()
+        engine = ThreadEngine(abs, 4, deliver=parts.put)
+        with scarce.at(n):
+            engine.submit([Job(0, [1])])
+        told = [parts.get()]
+        while isinstance(told[-1], Part):  # another thread was there already
+            told.append(parts.get())
+        assert isinstance(told[-1], WorkerStartError)
+        assert re.search("no thread.*fewer workers", str(told[-1]))
         engine.close()
         del engine
         assert not leaks.leaked(before, leaks.GRACE)
@@ -121,18 +135,25 @@ def test_a_thread_that_cannot_be_replaced_is_told_behind_the_item_that_hangs(
             gate.wait()
         return i
 
-    engine = ThreadEngine(get, 1, timeout=0.2)
-    engine.submit([0, 1, 2])
+    parts: SimpleQueue[Any] = SimpleQueue()
+    engine = ThreadEngine(get, 1, timeout=0.2, deliver=parts.put)
+    engine.submit([Job(0, range(3))])
     with scarce.at(1):
-        assert collect(engine, 1) == {0: 0}
-        (outcome,) = collect(engine, 1).values()
+        came: list[Any] = []
+        while len(came) < 2:
+            with suppress(Empty):
+                came.append(parts.get(timeout=engine.look()))
+    assert (came[0].offset, came[0].outcomes) == (0, [0])
+    (outcome,) = came[1].outcomes
     assert isinstance(outcome, Failure)
     assert isinstance(outcome.error, ItemTimeout)
-    with scarce.at(1), pytest.raises(WorkerStartError, match="no thread"):
-        engine.receive()
-    assert collect(engine, 1) == {2: 2}  # one can be started by now
+    with scarce.at(1):
+        engine.look()
+    assert isinstance(parts.get(), WorkerStartError)
+    engine.look()
+    assert parts.get().outcomes == [2]  # one can be started by now
     gate.send()
-    for thread, _ in engine._abandoned:
+    for thread, _ in engine._pool.abandoned:
         thread.join()
     engine.close()
 

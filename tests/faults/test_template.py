@@ -98,7 +98,9 @@ def test_an_end_while_the_pipeline_is_being_loaded(
 ) -> None:
     begun = fifo()
     source = seqtools.smap(_Gated(begun, fifo()), range(10))
-    engine = ProcessEngine(source, source._get, 2, start_method=start_method)
+    engine = ProcessEngine(
+        source, source._get, 2, start_method=start_method, deliver=lambda _: None
+    )
     begun.wait()
     engine.close()
     assert not family()

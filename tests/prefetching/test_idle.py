@@ -10,37 +10,37 @@ from typing import Any
 import pytest
 
 import seqtools
-from seqtools.prefetching.driver import Driver
 from seqtools.prefetching.idle import watch
+from seqtools.prefetching.pump import Pump
 
 
 @pytest.fixture
 def ended(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Return an event that is set when an owner has no workers any more."""
-    seen, rest = threading.Event(), Driver.rest
+    seen, rest = threading.Event(), Pump.rest
 
-    def look(driver: Driver) -> float | None:
-        wait = rest(driver)
+    def look(pump: Pump) -> float | None:
+        wait = rest(pump)
         if wait is None:
             seen.set()
         return wait
 
-    monkeypatch.setattr(Driver, "rest", look)
+    monkeypatch.setattr(Pump, "rest", look)
     return seen
 
 
 @pytest.fixture
 def looks(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Semaphore]:
     """Return a semaphore that is released at each look."""
-    seen, rest = threading.Semaphore(0), Driver.rest
+    seen, rest = threading.Semaphore(0), Pump.rest
 
-    def look(driver: Driver) -> float | None:
+    def look(pump: Pump) -> float | None:
         try:
-            return rest(driver)
+            return rest(pump)
         finally:
             seen.release()
 
-    monkeypatch.setattr(Driver, "rest", look)
+    monkeypatch.setattr(Pump, "rest", look)
     yield seen
     seqtools.close_all()
 
@@ -66,7 +66,7 @@ def test_idle_processes_end_and_start_again(ended: threading.Event) -> None:
     items = iter(p)
     assert next(items) == 0
     assert ended.wait(20)
-    assert p._state.driver._engine is None
+    assert p._state.pump._engine is None
     assert list(items) == list(range(1, 30))
     p.close()
 
@@ -96,16 +96,16 @@ def test_who_evaluates_or_waits_is_not_idle(looks: threading.Semaphore) -> None:
 def test_what_could_not_be_looked_at_is_looked_at_again(looks: threading.Semaphore) -> None:
     p = seqtools.prefetch(seqtools.smap(abs, range(6)), 1, idle_timeout=3600)
     assert p[0] == 0
-    driver = p._state.driver
+    pump = p._state.pump
 
     def end_while_it_looks() -> None:
         while looks.acquire(blocking=False):
             pass
-        driver._drop()
+        pump._drop()
         watch().look()
         assert looks.acquire(timeout=20)  # which could not be, as it is not its turn
 
-    driver._take_turn(end_while_it_looks)
+    pump._take_turn(end_while_it_looks)
     thread = watch()._thread
     assert thread is not None
     thread.join(20)
@@ -133,21 +133,21 @@ def test_all_can_be_closed(method: str) -> None:
     seqtools.close_all()
     for thread in workers():  # one that was not given a processor for half a second
         thread.join()
-    assert [p._state.driver._engine for p in made] == [None, None]
+    assert [p._state.pump._engine for p in made] == [None, None]
     assert [list(items) for items in iterators] == [list(range(1, 20))] * 2
     seqtools.close_all()
     seqtools.close_all()  # twice does no harm
 
 
 def test_what_is_being_looked_at_is_among_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    listed, looked, rest = [], threading.Event(), Driver.rest
+    listed, looked, rest = [], threading.Event(), Pump.rest
 
-    def look(driver: Driver) -> float | None:
-        listed.append(driver in list(watch()))
+    def look(pump: Pump) -> float | None:
+        listed.append(pump in list(watch()))
         looked.set()
-        return rest(driver)
+        return rest(pump)
 
-    monkeypatch.setattr(Driver, "rest", look)
+    monkeypatch.setattr(Pump, "rest", look)
     with seqtools.prefetch(seqtools.smap(abs, range(20)), 1) as p:
         assert p[1] == 1
         assert looked.wait(20)

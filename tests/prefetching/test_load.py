@@ -27,7 +27,9 @@ def test_what_is_ready_and_who_works() -> None:
         for _ in range(2):  # items 4 and 5 are begun, so 1 to 3 are done, and 6 waits
             assert begun.acquire(timeout=20)
         assert next(items) == 1  # what was done is received by now
-        assert p._load() == Load(ready=2, pending=4, capacity=6, busy=2, nworkers=2)
+        load = p._load()
+        assert load.pending in {3, 4}  # what was read is replaced when the reader comes again
+        assert load == Load(ready=2, pending=load.pending, capacity=6, busy=2, nworkers=2)
         gate.set()
         assert list(items) == list(range(2, 100))
         load = p._load()
@@ -35,13 +37,15 @@ def test_what_is_ready_and_who_works() -> None:
     assert p._load() == Load()
 
 
-def test_what_was_lent_to_a_quick_reader_counts_as_ready() -> None:
-    with seqtools.prefetch(range(1000), 1, max_cached=100) as p:
+def test_what_a_quick_reader_has_before_it_counts_as_ready() -> None:
+    with seqtools.prefetch(range(10_000), 1, max_cached=100) as p:
         items = iter(p)
-        while not any(cursor.run for cursor in p._state.driver._window._cursors):
+        next(items)
+        (reader,) = p._state.pump.window.readers
+        while reader.course.ring[0].unread < 2:
             next(items)
         ready, pending, capacity, *_ = p._load()
-        assert ready >= len(p._state.driver._window._cursors[0].run) > 0
+        assert ready >= reader.course.ring[0].unread > 0
         assert ready + pending <= capacity
 
 

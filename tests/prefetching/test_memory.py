@@ -95,6 +95,6 @@ def test_what_does_not_tell_its_size(value: Any) -> None:
 
 
 def test_a_few_stand_for_many() -> None:
-    assert sample([(i, i) for i in range(1000)]) == [32]
-    assert len(sample([(i, "x") for i in range(1000)])) <= 8
-    assert sample([(0, np.zeros(100, np.uint8)), (1, None)])[0] in range(100, 200)
+    assert sample(list(range(1000))) == [32]
+    assert len(sample(["x"] * 1000)) <= 8
+    assert sample([np.zeros(100, np.uint8), None])[0] in range(100, 200)

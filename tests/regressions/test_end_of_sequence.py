@@ -2,7 +2,10 @@
 
 import pytest
 
+import seqtools
 from seqtools import EvaluationError, case, gather, repeat, smap, unbatch, uniter
+from seqtools.errors import EndOfSequence
+from tests.engines.engines import OPTIONS
 
 
 def test_selector_that_ends() -> None:
@@ -39,3 +42,23 @@ def test_inside_a_function() -> None:
     for _ in range(2):
         with pytest.raises(EvaluationError):
             next(items)
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_an_item_that_says_there_is_no_more_ends_nothing_else(name: str) -> None:
+    def get(x: int) -> int:
+        if x == 5:
+            raise EndOfSequence
+        return x
+
+    with seqtools.prefetch(seqtools.smap(get, range(40)), **OPTIONS[name]) as p:
+        items, found, told = iter(p), [], 0
+        while True:
+            try:
+                found.append(next(items))
+            except StopIteration:
+                break
+            except seqtools.EvaluationError:
+                told += 1
+        assert found == [x for x in range(40) if x != 5]
+        assert told == 1

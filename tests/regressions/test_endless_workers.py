@@ -149,10 +149,19 @@ def test_a_script_that_workers_import_by_its_name(how: list[str], tmp_path: Path
     assert f"while module 'main' ({tmp_path / 'main.py'}) is imported" in done.stderr
 
 
-@pytest.mark.parametrize("start_method", ["template", "spawn", "fork"])
+_READ_BY_ALL = """
+def double(x):
+    return 2 * x
+
+for start_method in ("template", "spawn", "fork"):
+    doubled = seqtools.smap(double, range(5))
+    print(list(seqtools.prefetch(doubled, 2, "process", start_method=start_method)))
+"""
+
+
 @pytest.mark.parametrize("how", ["script", "-c", "stdin", "zipapp", "-m"])
-def test_workers_do_not_run_the_program(how: str, start_method: str, tmp_path: Path) -> None:
-    code = _COUNTED + _READ + "print(ITEMS)\n"
+def test_workers_do_not_run_the_program(how: str, tmp_path: Path) -> None:
+    code = _COUNTED + _READ_BY_ALL
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "__main__.py").write_text(code)
     if how == "zipapp":
@@ -165,8 +174,8 @@ def test_workers_do_not_run_the_program(how: str, start_method: str, tmp_path: P
         "-m": ["-m", "package"],
     }
     options = {"input": code} if how == "stdin" else {}
-    done, starts = ran(tmp_path, *commands[how], start_method=start_method, **options)
-    assert (done.stdout, done.stderr, starts) == ("[0, 2, 4, 6, 8]\n", "", 1)
+    done, starts = ran(tmp_path, *commands[how], **options)
+    assert (done.stdout, done.stderr, starts) == (3 * "[0, 2, 4, 6, 8]\n", "", 1)
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
@@ -175,7 +184,8 @@ def test_workers_do_not_run_the_program(how: str, start_method: str, tmp_path: P
 def test_what_every_interpreter_imports_at_its_start(
     name: str, function: str, start_method: str, tmp_path: Path
 ) -> None:
-    read = _READ.replace("double, range", f"{function}, range")
+    read = _READ.replace("double, range", f"{function}, range").replace("doubled, 2", "doubled, 1")
+    assert "doubled, 1" in read  # a second worker would do the same once more
     if name == "sitecustomize":
         write(tmp_path, sitecustomize=read)
     else:

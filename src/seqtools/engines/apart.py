@@ -21,7 +21,7 @@ def apart(act: Callable[[], object]) -> None:
     If this is interrupted, `act` is nevertheless done to its end; except while the main thread
     imports a module, which another thread that refers to it, as pickling does, would wait for.
     """
-    if threading.get_ident() != threading.main_thread().ident or _imports():
+    if threading.get_ident() != threading.main_thread().ident or imports():
         act()
         return
     context = contextvars.copy_context()
@@ -36,7 +36,7 @@ def apart(act: Callable[[], object]) -> None:
     outcome.wait()
 
 
-def _imports() -> bool:
+def imports() -> bool:
     """Return whether this thread is importing a module."""
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 -- public
     while frame is not None:

@@ -36,6 +36,8 @@ def task(  # noqa: PLR0913 -- what a task consists of
     Both are ranges, or lists of `LONGEST_LIST` and 64 indices at most.
     """
     head = TASK.pack(block, *_place(indices), mode, timed, watched, *_place(ahead))
+    if not ahead and isinstance(indices, range):
+        return head
     return head + b"".join(_listed(p) for p in (indices, ahead) if not isinstance(p, range))
 
 

@@ -4,15 +4,26 @@ There are two ways, and the engine knows neither: `forking`, where there is a te
 process, and `spawning`, which needs nothing but subprocesses and pipes.
 """
 
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
-from seqtools.engines.dealing import Hand
 from seqtools.engines.frames import ResultReader
 from seqtools.engines.leases import Leases
+from seqtools.engines.scheduler import Hand
 from seqtools.engines.showing import Heard
 from seqtools.errors import Step
+
+
+class _Serving(threading.local):
+    serves = False
+
+
+serving = _Serving()
+"""In a thread that an engine has for its own needs, `serves` is true: such a thread waits for no
+engine to end, because that may wait for the thread. It closes engines where the garbage collector
+happens to run in it."""
 
 
 class Member(Hand):
@@ -42,7 +53,7 @@ class Member(Hand):
         self.hired = time.monotonic()
         # to the stage that it is at, where it tells; None if it has not begun an item since
         self.path: tuple[Step, ...] | None = None
-        self.since = 0.0  # when it began with its first block, or answered last
+        self.since = 0.0  # when it began with its first task, or answered last
 
     def send(self, task: bytes) -> None:
         """Give it a task; nothing if it is dead, which is going to be told.
@@ -84,7 +95,7 @@ Event = Results | Ended | AllEnded | LoadedByEach
 
 
 class Crew(Protocol):
-    """The worker processes of an engine; but for `poll`, called by one thread at a time."""
+    """The worker processes of an engine; all but `wake` is called by one thread at a time."""
 
     def start(self) -> None:
         """Prepare for workers, at first and after all have ended.
@@ -96,8 +107,17 @@ class Crew(Protocol):
     def hire(self, number: int) -> Member:
         """Return a new worker."""
 
-    def poll(self, seconds: float) -> Any:
-        """Wait for something to happen, and return it for `events`; nothing when closed."""
+    def poll(self, seconds: float | None) -> Any:
+        """Wait for something to happen, for so long at most, and return it for `events`."""
+
+    def rest(self, seconds: float) -> None:
+        """Wait, whatever happens, for so long at most."""
+
+    def wake(self) -> None:
+        """Have `poll` return, or `rest`.
+
+        It may be called by any thread, at any step of another call, and when all has ended.
+        """
 
     def events(self, polled: Any) -> Iterator[Event]:
         """Yield what has happened, results of a worker before its end.
@@ -116,4 +136,4 @@ class Crew(Protocol):
         """Have all `workers` end, and what they depend on; nothing is told any more."""
 
     def wait(self) -> None:
-        """Wait for that, without the lock of the engine; kill what does not end."""
+        """Wait for that; kill what does not end."""

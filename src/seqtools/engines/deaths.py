@@ -2,8 +2,8 @@
 
 from seqtools.engines import faults
 from seqtools.engines.crews import Crew, Member
-from seqtools.engines.dealing import Dealer
 from seqtools.engines.launch import meaning
+from seqtools.engines.scheduler import Scheduler
 from seqtools.engines.taking import Taker
 from seqtools.errors import Failure, WorkerDied, WorkerStartError
 
@@ -15,14 +15,14 @@ class Deaths:
     """Settles what workers leave behind that have died.
 
     Args:
-        dealer: Takes their work back.
+        scheduler: Takes their work back.
         taker: Takes what they had finished.
         crew: Lets go of them.
         nworkers: How many there are at most.
     """
 
-    def __init__(self, dealer: Dealer, taker: Taker, crew: Crew, nworkers: int) -> None:
-        self._dealer, self._taker, self._crew = dealer, taker, crew
+    def __init__(self, scheduler: Scheduler, taker: Taker, crew: Crew, nworkers: int) -> None:
+        self._scheduler, self._taker, self._crew = scheduler, taker, crew
         self._most = _MOST_DEATHS * nworkers
         self.count = 0
         """Workers that have died."""
@@ -37,15 +37,16 @@ class Deaths:
             self._taker.read(worker)  # what it had finished
         worker.heard.end()
         self._crew.let_go(worker)
-        alone = bool(worker.blocks) and worker.blocks[0].alone
+        alone = bool(worker.dealt) and worker.dealt[0].alone
         began = worker.ready and not (alone and worker.path is None)
-        culprit = self._dealer.died(worker, began=began)
+        culprit = self._scheduler.died(worker, began=began)
         faults.reach("consumer-lost")
         damage = worker.reader.damage
         how = meaning(code) if damage is None else f"what it sent was damaged, as {damage}"
         if culprit is not None:
-            why = f"a worker process died twice while it evaluated item {culprit}: {how}"
-            self._taker.fail(culprit, Failure(WorkerDied(why), worker.path or ()))
+            job, offset, index = culprit
+            why = f"a worker process died twice while it evaluated item {index}: {how}"
+            self._taker.fail(job, offset, Failure(WorkerDied(why), worker.path or ()))
         self._taker.unlucky += 1
         if self._taker.unlucky <= self._most:
             return None

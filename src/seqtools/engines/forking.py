@@ -129,9 +129,17 @@ class Forking:
                 os.close(fd)
         return worker
 
-    def poll(self, seconds: float) -> list[int]:
+    def poll(self, seconds: float | None) -> list[int]:
         """Wait for results and for the template."""
         return self._poller.poll(seconds)
+
+    def rest(self, seconds: float) -> None:
+        """Wait, whatever happens."""
+        self._poller.rest(seconds)
+
+    def wake(self) -> None:
+        """Have `poll` return, or `rest`."""
+        self._poller.wake()
 
     def events(self, polled: Iterable[int]) -> Iterator[Event]:
         """Yield what has happened."""

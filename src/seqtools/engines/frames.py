@@ -22,7 +22,8 @@ from seqtools.errors import WorkerStartError
 RESULT = Head("IIIBdIQ")  # block, done before, count, kind, seconds, places, length
 _PLACE = struct.Struct("<QQI")  # length, offset, slot
 
-VALUES, FAILURE, END, READY, UNABLE, STAGE, PRINTED = range(7)  # kinds of results
+VALUES, FAILURE, END, READY, UNABLE, STAGE, PRINTED, REST = range(8)
+"""Kinds of results. With the last one, a worker returns what is left of a task."""
 _SINGLE = {
     (FAILURE, 1, 1),
     (END, 1, 0),
@@ -30,13 +31,15 @@ _SINGLE = {
     (UNABLE, 0, 1),
     (STAGE, 0, 1),
     (PRINTED, 0, 1),
+    (REST, 0, 0),
 }
 """Kind, number of items and of parts, but for values."""
 BEGINS, ENDS = 1, 2
 """In place of a block, what a message with what was printed is of a text in UTF-8: the first
 piece, the last one, or both."""
 
-_CHUNK = 1 << 18
+_CHUNK = 1 << 16
+"""Bytes to read at once: of more, most is in vain, as memory is taken for all of them."""
 _ALIGNMENT = 64
 _LARGE = 1 << 16
 _STRETCH = 1 << 22
@@ -136,7 +139,11 @@ class Source(Protocol):
     """Where results are read from."""
 
     def read(self, n: int, /) -> bytes:
-        """Return up to `n` bytes, none at the end; BlockingIOError if none are there yet."""
+        """Return `n` bytes, or as many as there are by now; none at the end.
+
+        Raises:
+            BlockingIOError: If none are there yet.
+        """
 
     def readinto(self, view: memoryview, /) -> int:
         """Read into `view`, and return how much; as `read`."""
@@ -160,11 +167,13 @@ class ResultReader:
         left = _STRETCH
         try:
             while left > 0:
-                n = 0 if self.damage is not None else self._read_once()
+                n, most = (0, 0) if self.damage is not None else self._read_once()
                 if not n:
                     return results, False
                 left -= n
                 self._parse(results)
+                if n < most:
+                    break  # there is nothing more yet
         except BlockingIOError:
             pass
         except Damaged as damage:
@@ -172,19 +181,22 @@ class ResultReader:
             return results, False
         return results, True
 
-    def _read_once(self) -> int:
+    def _read_once(self) -> tuple[int, int]:
+        """Read, and return how many bytes, and how many these could have been."""
         if self._large is not None:
+            most = len(self._large[1]) - self._filled
             with memoryview(self._large[1]) as view:
                 n = self._source.readinto(view[self._filled :])
             self._filled += n
-            return n
+            return n, most
         if self._unwanted:
-            n = len(self._source.read(min(self._unwanted, _CHUNK)))
+            most = min(self._unwanted, _CHUNK)
+            n = len(self._source.read(most))
             self._unwanted -= n
-            return n
+            return n, most
         data = self._source.read(_CHUNK)
         self._buffer += data
-        return len(data)
+        return len(data), _CHUNK
 
     def _parse(self, results: list[Result]) -> None:
         if self._large is not None:
@@ -193,7 +205,7 @@ class ResultReader:
                 self._large = None
             return
         buffer, at = self._buffer, 0
-        while (opening := _opening(buffer, at)) is not None:
+        while at < len(buffer) and (opening := _opening(buffer, at)) is not None:
             begin, length = at + RESULT.size, opening.length
             body = buffer[begin : begin + length]
             missing = length - len(body)

@@ -201,9 +201,11 @@ class Guard:
         asked: set[int] = set()
         began = time.monotonic()
         while (since := time.monotonic() - began) < _GRACE + _LAST:
-            orphans = self._orphans(child)
-            if not orphans and _has_ended(child):
+            # In this order, and before any of them is waited for: a process that ends after
+            # the list was made leaves its own children to this one.
+            if _has_ended(child) and not (self._adopts and {*_children()} - {child}):
                 return
+            orphans = self._orphans(child)
             asked.intersection_update(orphans)
             for pid in orphans:
                 if since > _GRACE or pid not in asked:

@@ -1,13 +1,16 @@
 """Which crew evaluates items: that of the start method, as far as this system has it."""
 
 import os
+import socket
+import weakref
+from functools import partial
 from typing import Any
 
 from seqtools.engines.crews import Crew
 from seqtools.engines.forking import Forking
 from seqtools.engines.launch import Child, Launcher, launch
 from seqtools.engines.leases import Budget
-from seqtools.engines.nesting import below
+from seqtools.engines.nesting import Nesting, below
 from seqtools.engines.shipping import Pipeline
 from seqtools.engines.spawning import Spawning
 from seqtools.engines.template import LOAD_EACH, fork_template
@@ -15,10 +18,21 @@ from seqtools.engines.threads import Known
 from seqtools.errors import WorkerStartError
 
 
+class Pipelines:
+    """What a template that is forked from this process needs each time that one is started.
+
+    Args:
+        pipeline: What to evaluate.
+        hook: What it calls in each worker.
+    """
+
+    def __init__(self, pipeline: Pipeline, hook: Any) -> None:
+        self.pipeline, self.hook = pipeline, hook
+
+
 def made_crew(  # noqa: PLR0913, PLR0917 -- what a crew needs
     start_method: str,
-    pipeline: Pipeline,
-    hook: Any,
+    pipeline: Pipelines | None,
     payload: int | None,
     nworkers: int,
     budget: Budget,
@@ -28,9 +42,9 @@ def made_crew(  # noqa: PLR0913, PLR0917 -- what a crew needs
 
     Args:
         start_method: One of those of `prefetch`.
-        pipeline: What to evaluate, for a template that is forked from this process.
-        hook: What it calls in each worker.
-        payload: A file with all of that, for those that are not; `None` if there is none.
+        pipeline: For a template that is forked from this process, `None` for others. The caller
+            has to keep it for as long as there is the crew, which does not.
+        payload: A file with the pipeline, for those that are not; `None` if there is none.
         nworkers: How many workers there are at most.
         budget: Of what may be kept of their memory.
         known: Why workers load the pipeline for themselves, if that is known.
@@ -43,11 +57,8 @@ def made_crew(  # noqa: PLR0913, PLR0917 -- what a crew needs
         if not hasattr(os, "fork"):
             message = "start_method='fork' needs fork(), which this system lacks"
             raise WorkerStartError(message)
-        return Forking(
-            lambda control, ours: Child(fork_template(control, pipeline, hook, ours, nesting)),
-            nworkers,
-            budget,
-        )
+        assert pipeline is not None  # noqa: S101 -- for mypy
+        return Forking(partial(_forked, weakref.ref(pipeline), nesting), nworkers, budget)
     if start_method == "spawn" or not Forking.possible():
         return Spawning(payload, nesting)
     return Forking(
@@ -56,3 +67,13 @@ def made_crew(  # noqa: PLR0913, PLR0917 -- what a crew needs
         budget,
         Launcher(),
     )
+
+
+def _forked(
+    pipelines: weakref.ref[Pipelines], nesting: Nesting, control: socket.socket, ours: list[int]
+) -> Child:
+    """Return a template forked from this process."""
+    kept = pipelines()
+    if kept is None:
+        raise WorkerStartError("worker processes are of no use any more")
+    return Child(fork_template(control, kept.pipeline, kept.hook, ours, nesting))

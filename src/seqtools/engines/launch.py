@@ -13,6 +13,7 @@ from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from seqtools.engines.crews import serving
 from seqtools.engines.executable import executable
 from seqtools.engines.hashes import hash_seed
 from seqtools.engines.nesting import Nesting
@@ -86,6 +87,7 @@ class Launcher:
             self._thread = None
 
     def _run(self) -> None:
+        serving.serves = True
         while (order := self._orders.get()) is not None:
             order()
             del order  # it refers to whose thread this is

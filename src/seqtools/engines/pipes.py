@@ -3,26 +3,59 @@
 import os
 import select
 import signal
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 
-class Poller:
-    """Waits until one of many descriptors can be read; any thread may close it."""
+class Alarm:
+    """A pipe that wakes the thread that waits for it.
+
+    It is closed when nobody refers to it any more: so a thread that rings cannot write to
+    something else that has got the same descriptor meanwhile, and no lock is needed, which the
+    garbage collector or an interrupted thread might hold.
+    """
+
+    __slots__ = ("_fds",)
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._waiting = 0
-        self._closed = False
+        self._fds = os.pipe()
+        for fd in self._fds:
+            os.set_blocking(fd, False)
+
+    def __del__(self) -> None:
+        """Close the pipe."""
+        for fd in getattr(self, "_fds", ()):
+            os.close(fd)
+
+    @property
+    def fds(self) -> tuple[int, int]:
+        """The descriptors: the first can be read when it rings."""
+        return self._fds
+
+    def ring(self) -> None:
+        """Wake the thread that waits, or that waits next."""
+        with suppress(BlockingIOError):  # it has rung often enough
+            os.write(self._fds[1], b"x")
+
+    def stop(self) -> None:
+        """Have it ring no more for what was done by now."""
+        with suppress(BlockingIOError):
+            os.read(self._fds[0], 1 << 12)
+
+
+class Poller:
+    """Waits until one of many descriptors can be read. One thread uses it; any may wake that."""
+
+    def __init__(self) -> None:
         self._epoll: select.epoll | None = None
-        self._wake, self._wakeup = os.pipe()
+        self._alarm: Alarm | None = Alarm()
+        self._bell = self._alarm.fds[0]
         try:
             # epoll keeps its list in the kernel: 1 µs for 64 descriptors, against 55 µs
             self._epoll = select.epoll() if hasattr(select, "epoll") else None
             self._poll = select.poll() if self._epoll is None else None
-            self.register(self._wake)
+            self.register(self._bell)
         except BaseException:
             self.close()
             raise
@@ -30,7 +63,7 @@ class Poller:
     @property
     def fds(self) -> set[int]:
         """Descriptors of the poller itself."""
-        own = {self._wake, self._wakeup}
+        own = set() if self._alarm is None else set(self._alarm.fds)
         return own if self._epoll is None else own | {self._epoll.fileno()}
 
     def register(self, fd: int) -> None:
@@ -48,42 +81,36 @@ class Poller:
     def poll(self, seconds: float | None = None) -> list[int]:
         """Return the descriptors that can be read or have ended, waiting for one.
 
-        Returns nothing after `seconds`, and at once when the poller is closed.
+        Returns nothing after `seconds`, and at once when it is woken or closed.
         """
-        waits = False
-        try:
-            with self._lock:
-                if self._closed:
-                    return []
-                # an interrupt comes before or behind both
-                self._waiting += 1
-                waits = True
-            if self._epoll is not None:
-                return [fd for fd, _ in self._epoll.poll(seconds)]
+        alarm = self._alarm
+        if alarm is None:
+            return []
+        if self._epoll is not None:
+            ready = [fd for fd, _ in self._epoll.poll(seconds)]
+        else:
             milliseconds = None if seconds is None else seconds * 1000
-            return [fd for fd, _ in self._poll.poll(milliseconds)]  # type: ignore[union-attr]
-        finally:
-            if waits:
-                with self._lock:
-                    self._waiting -= 1
-                    self._let_go_if_last()
+            ready = [fd for fd, _ in self._poll.poll(milliseconds)]  # type: ignore[union-attr]
+        if self._bell in ready:
+            alarm.stop()
+            ready.remove(self._bell)
+        return ready
+
+    def rest(self, seconds: float) -> None:
+        """Wait for so long, or until it is woken, whatever can be read meanwhile."""
+        select.select([self._bell], [], [], seconds)
+
+    def wake(self) -> None:
+        """Have `poll` return, or `rest`; at any time, in any thread."""
+        alarm = self._alarm
+        if alarm is not None:
+            alarm.ring()
 
     def close(self) -> None:
-        """Have every call of `poll` return, the last of which closes the descriptors."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            os.write(self._wakeup, b"x")
-            self._let_go_if_last()
-
-    def _let_go_if_last(self) -> None:
-        if self._waiting or not self._closed:
-            return
+        """Close the descriptors."""
         if self._epoll is not None:
             self._epoll.close()
-        os.close(self._wake)
-        os.close(self._wakeup)
+        self._alarm = None
 
 
 class Pipe:
@@ -93,7 +120,7 @@ class Pipe:
         self._fd = fd
 
     def read(self, n: int) -> bytes:
-        """Return up to `n` bytes, none where nobody can write any more.
+        """Return `n` bytes, or as many as there are; none where nobody can write any more.
 
         Raises:
             BlockingIOError: If there is nothing to be read yet.

@@ -314,14 +314,24 @@ class _ResultUnpickler(pickle.Unpickler):
             return self._by_value.__getitem__
         if name == "opened" and module == exceptions.__name__:
             return functools.partial(exceptions.opened, loads=Loader(self._by_value).loads)
+        found = sys.modules.get(module)
+        if getattr(getattr(found, "__spec__", None), "_initializing", False):
+            # To import it would wait for the thread that does, which may wait for this value.
+            return functools.reduce(getattr, name.split("."), found)
         return super().find_class(module, name)
 
 
 class Loader:
-    """Unpickles values in the consumer."""
+    """Unpickles values in the consumer.
 
-    def __init__(self, by_value: Sequence[Any]) -> None:
+    Args:
+        by_value: The objects to which values refer by number.
+        importing: Whether a thread that waits for values may be importing a module.
+    """
+
+    def __init__(self, by_value: Sequence[Any], *, importing: bool = False) -> None:
         self._by_value = by_value
+        self._plain = not by_value and not importing
 
     def loads(self, data: Any, buffers: Sequence[Any] = ()) -> Any:
         """Return the value that a `Dumper` pickled.
@@ -332,6 +342,6 @@ class Loader:
         return exceptions.load(self._loads, data, buffers)
 
     def _loads(self, data: Any, buffers: Sequence[Any]) -> Any:
-        if not self._by_value:
+        if self._plain:
             return pickle.loads(data, buffers=buffers)
         return _ResultUnpickler(io.BytesIO(data), buffers, self._by_value).load()

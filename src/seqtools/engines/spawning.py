@@ -19,10 +19,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from typing import Any
 
 from seqtools.engines import faults, frames
-from seqtools.engines.crews import Ended, Event, Member, Results
+from seqtools.engines.crews import Ended, Event, Member, Results, serving
 from seqtools.engines.launch import Launcher, interpreter
 from seqtools.engines.nesting import Nesting
 from seqtools.engines.pipes import both_ways
@@ -101,6 +100,7 @@ class SpawnedWorker(Member):
 
     @staticmethod
     def _run(target: Callable[[], None], ended: threading.Event) -> None:
+        serving.serves = True
         try:
             target()
         finally:
@@ -169,17 +169,19 @@ class Inbox:
         self._ended = True
 
     def read(self, n: int, /) -> bytes:
-        """Return up to `n` bytes."""
+        """Return `n` bytes, or as many as there are."""
         ended = self._ended  # before it is looked whether something is there
-        try:
+        found, missing = [], n
+        while missing and self._chunks:
             chunk = self._chunks.popleft()
-        except IndexError:
-            if ended:
-                return b""
-            raise BlockingIOError from None
-        if len(chunk) > n:
-            self._chunks.appendleft(chunk[n:])
-        return chunk[:n]
+            if len(chunk) > missing:
+                self._chunks.appendleft(chunk[missing:])
+                chunk = chunk[:missing]
+            found.append(chunk)
+            missing -= len(chunk)
+        if not found and not ended:
+            raise BlockingIOError
+        return b"".join(found)
 
     def readinto(self, view: memoryview, /) -> int:
         """Read into `view`."""
@@ -195,9 +197,9 @@ class Spawning:
         self._nesting = nesting
         with mmap.mmap(payload, 0, access=mmap.ACCESS_READ) as memory:
             self._pipeline = bytes(memory)
-        self._happened = threading.Condition()
-        self._told: list[Event] = []
-        self._closed = False
+        # `SimpleQueue`, as a thread may be interrupted in `put` by the garbage collector, which
+        # puts something too
+        self._told: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._all: list[SpawnedWorker] = []
         self._launcher = Launcher()
 
@@ -235,18 +237,25 @@ class Spawning:
         worker.start()
         return worker
 
-    def poll(self, seconds: float) -> None:
-        """Wait until something is told."""
-        with self._happened:
-            if not self._told and not self._closed:
-                self._happened.wait(seconds)
+    def poll(self, seconds: float | None) -> list[Event]:
+        """Wait until something is told, and return it."""
+        told = []
+        with suppress(queue.Empty):
+            told.append(self._told.get(timeout=seconds))
+            while True:
+                told.append(self._told.get_nowait())
+        return [event for event in told if event is not None]
 
-    def events(self, polled: Any) -> Iterator[Event]:
+    def rest(self, seconds: float) -> None:
+        """Return at once: there is nothing to be gained, as other threads wait for the pipes."""
+
+    def wake(self) -> None:
+        """Have `poll` return."""
+        self._told.put(None)
+
+    def events(self, polled: Iterable[Event]) -> Iterator[Event]:
         """Yield what was told."""
-        del polled
-        with self._happened:
-            told, self._told = self._told, []
-        yield from told
+        yield from polled
 
     def dismiss(self, worker: SpawnedWorker) -> None:
         """Kill a worker."""
@@ -262,9 +271,6 @@ class Spawning:
         """Have all workers end."""
         for worker in workers:
             self.let_go(worker)
-        with self._happened:
-            self._closed = True
-            self._happened.notify_all()
 
     def wait(self) -> None:
         """Wait until workers have ended; kill those that do not."""
@@ -282,6 +288,4 @@ class Spawning:
         self._launcher.end()
 
     def _tell(self, event: Event) -> None:
-        with self._happened:
-            self._told.append(event)
-            self._happened.notify_all()
+        self._told.put(event)

@@ -1,20 +1,20 @@
 """What workers send, taken apart: values, failures, what is printed, what they tell of themselves.
 
-A message is believed only as far as it fits what its worker was asked for. The lock of the
-engine is held by who calls any of this.
+A message is believed only as far as it fits what its worker was asked for.
 """
 
 import time
-from collections.abc import Sequence
+import weakref
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
 from seqtools import recording
 from seqtools.engines import faults, frames, values
-from seqtools.engines.base import END
+from seqtools.engines.base import END, Deliver, Part
 from seqtools.engines.crews import Crew, Member
-from seqtools.engines.dealing import Dealer
 from seqtools.engines.heads import Damaged
+from seqtools.engines.scheduler import Scheduler
 from seqtools.engines.shipping import Loader
 from seqtools.engines.slots import Place
 from seqtools.errors import Failure, summary
@@ -23,19 +23,23 @@ _ABOUT_NO_ITEM = frozenset({frames.READY, frames.UNABLE, frames.STAGE})
 
 
 class Taker:
-    """Takes messages of workers, and keeps what came of items until it is received.
+    """Takes messages of workers, and delivers what came of items.
 
     Args:
-        dealer: Is told what was answered.
-        loader: Makes values of what was sent.
+        scheduler: Is told what was answered.
+        loader: Makes values of what was sent. It refers to code of the user, which may refer to
+            the engine: so the engine has to keep it, and this does not.
         crew: Ends workers that send what cannot be.
+        deliver: Is given the outcomes.
         timed: Whether it is noted when a worker has answered.
     """
 
-    def __init__(self, dealer: Dealer, loader: Loader, crew: Crew, *, timed: bool) -> None:
-        self._dealer, self._loader, self._crew, self._timed = dealer, loader, crew, timed
-        self.done: list[tuple[int, Any]] = []
-        """Indices and what came of them, not yet received."""
+    def __init__(
+        self, scheduler: Scheduler, loader: Loader, crew: Crew, deliver: Deliver, *, timed: bool
+    ) -> None:
+        self._scheduler, self._crew, self._timed = scheduler, crew, timed
+        self._loader = weakref.ref(loader)
+        self.deliver = deliver
         self.heard = False
         """Something is printed, and nobody was told."""
         self.slowest: float | None = None
@@ -70,9 +74,9 @@ class Taker:
                     self._hear(worker, result)
         worker.heard.end()
 
-    def fail(self, index: int, failure: Failure) -> None:
+    def fail(self, job: int, offset: int, failure: Failure) -> None:
         """Have `failure` be what came of an item for which its worker is to blame no more."""
-        self.done.append((index, failure))
+        self.deliver(Part(job, offset, [failure], failed=True))
         self.unlucky = 0
 
     def _take(self, worker: Member, result: frames.Result) -> None:
@@ -84,26 +88,40 @@ class Taker:
         if result.kind in _ABOUT_NO_ITEM:
             self._note(worker, result)
             return
-        block = worker.blocks[0] if worker.blocks else None
-        if block is None or (result.block, result.done) != (block.number, block.answered):
+        task = worker.dealt[0] if worker.dealt else None
+        if task is None or (result.block, result.done) != (task.number, task.answered):
             raise Damaged("a message answers what was not asked")
-        if result.count > len(block.indices) - block.answered:
+        if self._timed:
+            worker.since = time.monotonic()
+        if result.kind == frames.REST:
+            if not task.answered:  # it could be returned for ever
+                raise Damaged("a task is returned of which nothing is answered")
+            self._scheduler.returned(worker)
+        elif result.count > len(task.indices):
             raise Damaged("a message has more items than were asked for")
+        else:
+            self._answered(worker, result)
+
+    def _answered(self, worker: Member, result: frames.Result) -> None:
+        """Deliver what a worker answers about the next items of the task that it is at."""
         parts = [_part(worker, part) for part in result.parts]
         self.unlucky = 0
         worker.path = None
-        indices = self._dealer.answered(worker, result.count, result.seconds)
+        items = self._scheduler.answered(worker, result.count, result.seconds)
         self.spent += result.seconds
         self.answered += result.count
-        if self._timed:
-            worker.since = time.monotonic()
         try:
-            self.done += zip(indices, self._outcomes(result, parts, indices), strict=True)
+            outcomes, failed = self._outcomes(result, parts, items.indices)
         except Exception as error:  # noqa: BLE001 -- memory, or code of users in an error of theirs
-            if len(indices) > 1:  # evaluate again, so that each has a message of its own
-                self._dealer.suspect(indices)
+            if result.count > 1:  # evaluate again, so that each has a message of its own
+                self._scheduler.suspect(items)
                 return
-            self.done.append((indices[0], _unloadable(indices[0], error)))
+            outcomes, failed = [_unloadable(items.indices[0], error)], [0]
+        for begin, end in _pieces(len(outcomes), failed):
+            seconds = result.seconds * (end - begin) / len(outcomes)
+            piece = outcomes[begin:end] if failed else outcomes
+            offset = items.offset + begin
+            self.deliver(Part(items.job, offset, piece, seconds, failed=begin in failed))
 
     def _hear(self, worker: Member, result: frames.Result) -> None:
         """Take what a worker has printed."""
@@ -122,30 +140,42 @@ class Taker:
         if result.kind == frames.UNABLE:
             raise frames.refusal(body)
         try:
-            worker.path = self._loader.loads(body)
+            worker.path = self._loads(body)
         except Exception as error:
             raise Damaged("a message about a stage is none") from error
 
+    def _loads(self, data: Any, buffers: Sequence[Any] = ()) -> Any:
+        loader = self._loader()
+        assert loader is not None  # noqa: S101 -- an engine that has gone has ended this first
+        return loader.loads(data, buffers)
+
     def _outcomes(
         self, result: frames.Result, parts: list[memoryview], indices: Sequence[int]
-    ) -> list[Any]:
+    ) -> tuple[list[Any], list[int]]:
+        """Return what came of items, and the places of those that failed or are the end."""
         if result.kind == frames.END:
-            return [END]
+            return [END], [0]
         if result.missing:
             raise MemoryError(f"no {result.missing >> 20:,} MB for what was sent")
         began = time.perf_counter_ns() if recording.active else 0
-        loads = self._loader.loads
+        failed: list[int] = []
         if result.kind == frames.FAILURE:
-            outcomes = [Failure(*loads(parts[0]))]
+            outcomes = [Failure(*self._loads(parts[0]))]
+            failed.append(0)
         else:
-            outcomes = values.loaded(parts, loads, lambda k, e: _unloadable(indices[k], e))
+
+            def unloadable(place: int, error: Exception) -> Failure:
+                failed.append(place)
+                return _unloadable(indices[place], error)
+
+            outcomes = values.loaded(parts, self._loads, unloadable)
         if began:
             recording.note(recording.LOAD, result.count, sum(map(len, parts)), began)
         if faults.armed:
             faults.reach("consumer-loaded")
         if len(outcomes) != result.count:
             raise ValueError(f"there are {len(outcomes)} values for {result.count} items")
-        return outcomes
+        return outcomes, failed
 
 
 def _unloadable(index: int, error: Exception) -> Failure:
@@ -154,6 +184,18 @@ def _unloadable(index: int, error: Exception) -> Failure:
     failed = (MemoryError if isinstance(error, MemoryError) else TypeError)(message)
     failed.__cause__ = error
     return Failure(failed)
+
+
+def _pieces(n: int, failed: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield where pieces of `n` outcomes begin and end, such that what failed is alone."""
+    begin = 0
+    for place in sorted(failed):
+        if begin < place:
+            yield begin, place
+        yield place, place + 1
+        begin = place + 1
+    if begin < n:
+        yield begin, n
 
 
 def _part(worker: Member, part: memoryview | Place) -> memoryview:

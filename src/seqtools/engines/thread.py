@@ -2,48 +2,41 @@
 
 import contextvars
 import threading
-import time
 import warnings
-from collections import deque
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
-from itertools import islice, repeat
-from queue import Empty, SimpleQueue
+from time import perf_counter
 from typing import Any
 
-from seqtools.engines.base import AHEAD, END, PAUSE, here
-from seqtools.engines.hooks import call_hook
+from seqtools.engines.base import PAUSE, Deliver, GroupOf, Job
 from seqtools.engines.shortage import start_thread
-from seqtools.errors import EndOfSequence, Failure, ItemTimeout, WorkerStartError, summary
+from seqtools.engines.thread_pool import GRAIN, Pool, Seat, Work
+from seqtools.engines.thread_worker import attend
+from seqtools.errors import WorkerStartError
 
 _PATIENCE = 0.5
 """Seconds to wait for threads that evaluate an item, before they are abandoned."""
 
 
-class _Desk:
-    """Where a thread notes what it evaluates."""
-
-    __slots__ = ("bell", "item", "left", "thread", "timed")
-
-    def __init__(self) -> None:
-        self.item: int | None = None
-        self.bell: SimpleQueue[None] = SimpleQueue()  # for one that is more than are wanted
-        # With a timeout: the same, and when it began. Who removes it may answer for it.
-        self.timed: list[tuple[int, float]] = []
-        self.left = True  # whether nobody is at it: a thread that was to start did not, so far
-        self.thread: threading.Thread
-
-    def answers(self) -> bool:
-        """Return whether the thread is to answer; if not, it took too long, and another does."""
-        try:
-            self.timed.pop()
-        except IndexError:
-            return False
-        return True
-
-
 class ThreadEngine:
-    """Threads that take indices from one queue: the one that is free takes the next."""
+    """Threads that take jobs from one queue: an idle thread takes the next.
+
+    Where there is none, it takes half of what is left of a job that takes long.
+
+    Args:
+        get: Evaluates an item.
+        nworkers: The number of threads. They are started when something is submitted.
+        start_hook: Called in each thread, with its number if it takes an argument.
+        hints: Called with the indices that are going to be evaluated.
+        timeout: Seconds that an item may take.
+        probe: Called in place of `get`, with that and the index.
+        deliver: Takes what was evaluated.
+        close: Whether threads should be at items close to each other, because they share
+            something that passes, such as an iterator. Then they are given one at a time.
+    """
+
+    group_of: GroupOf | None = None
+    """All threads see the same memory, so that it does not matter which one evaluates an item."""
+    news = False
 
     def __init__(  # noqa: PLR0913, PLR0917 -- what a worker needs
         self,
@@ -53,276 +46,178 @@ class ThreadEngine:
         hints: Any = None,
         timeout: float | None = None,
         probe: Callable[[Callable[[int], Any], int], Any] | None = None,
+        *,
+        deliver: Deliver,
+        close: bool = False,
     ) -> None:
-        self.probe = probe
-        """Called in place of the function that evaluates items, with that and the index."""
-        self._get = get
-        self._timeout = timeout
-        self._hints = hints
-        self._hook = start_hook
-        self._queue: deque[int] = deque()
-        self._done: deque[tuple[int, Any]] = deque()
-        self._fatal: WorkerStartError | None = None
-        self._closed = False
-        # Of all that wakes a thread, only this is one step to an interrupt.
-        self._calls: SimpleQueue[None] = SimpleQueue()  # for workers that rest
-        self._resting: list[None] = []  # one for each of them that was not called
-        self._arrived: SimpleQueue[None] = SimpleQueue()  # for who receives
-        self._receiving = False
-        self._abandoned: list[tuple[threading.Thread, int]] = []
-        self._nworkers = nworkers
-        # by number, noted before their threads start: all of them are told
-        self._desks: dict[int, _Desk] = {}
+        self.grain = 0.0 if close else GRAIN
+        self._work = Work(get, start_hook, hints, timeout, probe, deliver)
+        self._pool = Pool(self._work, nworkers)
+        self._starting = False  # threads, in whatever thread; or that was interrupted
+        self._leaving: list[Job | None] = []  # withdrawn, and not yet taken by somebody else
 
-    def _start_missing(self) -> None:
-        for number in range(len(self._desks), self._nworkers):
-            desk = self._new_desk(number)
-            if self._desks.setdefault(number, desk) is desk:  # or else another thread starts it
-                start_thread(desk.thread)
-                desk.left = False
+    @property
+    def nworkers(self) -> int:
+        """The number of threads, whether they have started or not."""
+        return self._pool.nworkers
 
-    def _start(self, number: int) -> None:
-        self._desks[number] = desk = self._new_desk(number)
-        start_thread(desk.thread)
-        desk.left = False
+    @property
+    def probe(self) -> Callable[[Callable[[int], Any], int], Any] | None:
+        """Called in place of the function that evaluates items, with that and the index.
 
-    def _new_desk(self, number: int) -> _Desk:
-        desk = _Desk()
-        desk.thread = threading.Thread(
-            target=contextvars.copy_context().run,
-            args=(self._attend, number, desk),
-            name=f"seqtools-{number}",
-            daemon=True,
-        )
-        return desk
+        If it is set, that holds for what is begun from then on.
+        """
+        return self._work.probe
 
-    def submit(self, indices: Sequence[int], *, first: bool = False) -> None:
-        """Take `indices` on, before all others that wait if `first`."""
-        # Not before there is something to do: who made this can close it by now.
-        if len(self._desks) < self._nworkers:
-            self._start_missing()
-        if first:
-            self._queue.extendleft(reversed(indices))
-        else:
-            self._queue.extend(indices)
-        if self._resting:
-            for _ in indices:
-                if not self._call():
-                    break
+    @probe.setter
+    def probe(self, probe: Callable[[Callable[[int], Any], int], Any] | None) -> None:
+        self._work.probe = probe
 
-    def _call(self) -> bool:
-        """Wake a thread that rests, if there is one."""
-        try:
-            self._resting.pop()
-        except IndexError:
-            return False
-        self._calls.put(None)
-        return True
+    def submit(self, ahead: Sequence[Job], urgent: Sequence[Job] = ()) -> None:
+        """Take jobs on; those that are `urgent` before all that wait."""
+        pool = self._pool
+        if pool.closed:
+            return
+        for job in urgent:
+            pool.put_first(job)
+        for job in ahead:
+            pool.put(job)
+        # Not before there is something to do: its owner can close this engine by now.
+        self._start_missing_or_tell()
+
+    def cancel(self, ids: Collection[int]) -> None:
+        """Do not begin items of these jobs that nobody has begun."""
+        self._pool.cancel(ids if isinstance(ids, set | frozenset | dict) else set(ids))
+
+    def withdraw(self, give: Callable[[list[Job]], object]) -> None:
+        """Have `give` take all that no thread has begun, which is not going to be delivered.
+
+        If this is interrupted, the same is given once more when this is called again. Jobs that
+        were submitted twice are taken once, by all engines.
+        """
+        leaving = self._leaving
+        self._pool.withdraw_to(leaving)
+        jobs = [job for job in leaving if job is not None]
+        if jobs:
+            give(jobs)
+        leaving.clear()
 
     def resize(self, nworkers: int) -> None:
-        """Have so many threads take items from now on; others rest once they end theirs."""
-        self._nworkers = nworkers
-        for number, desk in list(self._desks.items()):
-            if number < nworkers:
-                desk.bell.put(None)
-        if self._queue:
-            self._start_missing()
+        """Have so many threads take jobs from now on; others rest once they end theirs.
 
-    def cancel(self, indices: Collection[int]) -> Collection[int]:
-        """Return those of `indices` that no thread has begun."""
-        unwanted = set(indices)
-        dropped = set()
-        kept = []
-        for i in self.withdraw():
-            if i in unwanted:
-                dropped.add(i)
-            else:
-                kept.append(i)
-        if kept:
-            self.submit(kept)
-        return dropped
-
-    def withdraw(self) -> list[int]:
-        """Return all that no thread has begun, which is not going to come back."""
-        withdrawn = []
-        while True:  # threads go on taking from the queue meanwhile
-            try:
-                withdrawn.append(self._queue.popleft())
-            except IndexError:
-                break
-        return withdrawn
-
-    def receive(self, *, wait: bool = True) -> list[tuple[int, Any]]:
-        """Return what is done, waiting for at least one item; nothing after `close`.
-
-        While nobody receives, no item is found to take too long.
+        Raises:
+            WorkerStartError: If there can be no more threads; then it has those that there are.
         """
-        done = self._done
-        pause = self._expire()
-        while wait and not (done or self._closed or self._fatal):
-            self._receiving = True  # before it is looked at again: none is missed
-            if done or self._closed or self._fatal:
-                break
-            with suppress(Empty):
-                self._arrived.get(timeout=pause)
-            pause = self._expire()
-        self._receiving = False
-        if self._fatal is not None:
-            raise self._fatal
-        return list(map(deque.popleft, repeat(done, len(done))))
+        pool = self._pool
+        pool.nworkers = nworkers
+        for number, seat in list(pool.seats.items()):
+            if number < nworkers:
+                seat.bell.put(None)
+        if pool.waiting:
+            try:
+                self._start_missing()
+            except WorkerStartError:
+                pool.nworkers = max(1, sum([not seat.free for seat in list(pool.seats.values())]))
+                raise
 
-    def nap(self, seconds: float) -> None:
-        """Wait for something to receive, for so many seconds at most."""
-        self._receiving = True
-        if not (self._done or self._closed or self._fatal):
-            with suppress(Empty):
-                self._arrived.get(timeout=seconds)
-        self._receiving = False
+    def look(self) -> float:
+        """Deliver what there is of jobs that take long, and give up items that take too long."""
+        pool, work = self._pool, self._work
+        if pool.closed:
+            return PAUSE
+        if pool.waiting or pool.tasks():
+            self._start_missing_or_tell()
+        pause = pool.look(work.deliver)
+        return pause if work.timeout is None else self._expire(pause, work.timeout)
+
+    def waited(self, seconds: float) -> None:
+        """Do nothing: the number of workers does not depend on it."""
+
+    def tell(self) -> None:
+        """Do nothing: there are no news."""
 
     def close(self, *, wait: bool = True) -> None:
         """Stop all work; with `wait`, give threads a moment to end the item they are at."""
-        self._closed = True
-        self._queue.clear()
-        if self._hints is not None:
-            self._hints.end()
-        self._arrived.put(None)
-        desks = list(self._desks.values())
-        for desk in desks:
-            self._calls.put(None)
-            desk.bell.put(None)
+        pool = self._pool
+        pool.end()
+        self._leaving.clear()
+        if self._work.hints is not None:
+            self._work.hints.end()
         if not wait:
             return
-        deadline = time.monotonic() + _PATIENCE
-        for desk in desks:
-            if desk.thread.ident in {None, threading.get_ident()}:  # it did not start, or is this
-                continue
-            desk.thread.join(max(0.0, deadline - time.monotonic()))
-            if desk.thread.is_alive() and desk.item is not None:
-                self._abandoned.append((desk.thread, desk.item))
-        for thread, i in self._abandoned:
+        deadline = perf_counter() + _PATIENCE
+        abandoned, own = pool.abandoned, threading.get_ident()
+        for seat in list(pool.seats.values()):
+            for thread in seat.threads:
+                if thread.ident in {None, own}:  # it did not start, or is this one
+                    continue
+                thread.join(max(0.0, deadline - perf_counter()))
+                task = seat.task
+                if thread.is_alive() and task is not None:
+                    abandoned.append((thread, task.item))
+        for thread, i in abandoned:
             if thread.is_alive():
                 message = (
                     f"thread {thread.name} is still evaluating item {i} and cannot be stopped: "
                     "it was left to end by itself"
                 )
                 warnings.warn(message, RuntimeWarning, stacklevel=2)
-        self._abandoned.clear()
-
-    def busy(self) -> int:
-        """Return how many threads are at an item; one that was abandoned does not count."""
-        return sum([desk.item is not None for desk in list(self._desks.values())])
+        abandoned.clear()
 
     @property
-    def nworkers(self) -> int:
-        """The number of threads, whether they have started or not."""
-        return self._nworkers
+    def idle(self) -> bool:
+        """Whether all is delivered that was submitted, except what was cancelled."""
+        pool = self._pool
+        with pool.lock:
+            return not (pool.waiting or self._leaving or pool.tasks())
 
-    def _expire(self) -> float:
+    def busy(self) -> int:
+        """Return how many threads are at a job; one that was abandoned does not count."""
+        return len(self._pool.tasks())
+
+    # Threads
+
+    def _start_missing_or_tell(self) -> None:
+        try:
+            self._start_missing()
+        except WorkerStartError as error:
+            self._work.deliver(error)
+
+    def _start_missing(self) -> None:
+        seats, nworkers = self._pool.seats, self._pool.nworkers
+        if len(seats) >= nworkers and not self._starting:
+            return
+        self._starting = True
+        for number in range(nworkers):
+            seat = seats.setdefault(number, Seat(number))
+            if seat.free:  # if another thread starts one as well, one of them has no effect
+                self._start(seat)
+        self._starting = False
+
+    def _start(self, seat: Seat, instead: tuple[Seat, tuple[int, float]] | None = None) -> None:
+        thread = threading.Thread(
+            target=contextvars.copy_context().run,
+            args=(attend, self._pool, seat, instead),
+            name=f"seqtools-{seat.number}",
+            daemon=True,
+        )
+        seat.threads.append(thread)
+        start_thread(thread)
+
+    def _expire(self, pause: float, timeout: float) -> float:
         """Give up items that take too long; return when to look again, in seconds."""
-        pause = PAUSE
-        if self._timeout is None:
-            return pause
-        for number, desk in list(self._desks.items()):
-            if desk.left:
-                self._start(number)
-                continue
-            for entry in desk.timed[:1]:
-                i, began = entry
-                left = began + self._timeout - time.monotonic()
+        pause = min(pause, timeout)
+        for old in list(self._pool.seats.values()):
+            for entry in old.timed[:1]:
+                left = entry[1] + timeout - perf_counter()
                 if left > 0:
                     pause = min(pause, left)
                     continue
-                with suppress(ValueError):  # it has ended just now
-                    desk.timed.remove(entry)
-                    self._abandoned.append((desk.thread, i))
-                    self._done.append((i, Failure(self._too_long(i, desk.thread.name))))
-                    with suppress(WorkerStartError):  # told by the next look, if it fails again
-                        self._start(number)
+                seat = Seat(old.number)
+                try:
+                    # which does the rest, so that no interrupt comes in between
+                    self._start(seat, (old, entry))
+                except WorkerStartError:  # told by the next look, if it fails again
+                    self._pool.take_over(old, entry, seat)
+                    self._starting = True
         return pause
-
-    def _too_long(self, i: int, name: str) -> ItemTimeout:
-        return ItemTimeout(
-            f"item {i} took longer than timeout={self._timeout:g} seconds in thread {name}, "
-            "which cannot be stopped: another one has taken its place"
-        )
-
-    def _attend(self, number: int, desk: _Desk) -> None:
-        try:
-            self._work(number, desk)
-        except BaseException as error:  # noqa: BLE001 -- told to who receives next
-            # user code is not to blame: what it raises is an outcome
-            self._fatal = WorkerStartError(f"thread {desk.thread.name} failed: {error!r}")
-            self._fatal.__cause__ = error
-            self._arrived.put(None)
-
-    def _work(self, number: int, desk: _Desk) -> None:  # noqa: C901 -- a call more costs each item
-        here.get = self._get
-        if not self._prepare(number):
-            return
-        get, queue, done, timed = self._get, self._queue, self._done, self._timeout is not None
-        while not self._closed:
-            if number >= self._nworkers:
-                self._sit_out(number, desk)
-                continue
-            try:
-                i = queue.popleft()
-            except IndexError:
-                if not self._rest():
-                    return
-                continue
-            desk.item = i
-            if timed:
-                desk.timed.append((i, time.monotonic()))
-            if self._hints is not None:
-                self._hint(i)
-            outcome: Any
-            try:
-                probe = self.probe
-                outcome = get(i) if probe is None else probe(get, i)
-            except EndOfSequence:
-                outcome = END
-            except BaseException as error:  # noqa: BLE001 -- told to the reader
-                outcome = Failure.caught(error)
-            if timed and not desk.answers():
-                return
-            desk.item = None
-            done.append((i, outcome))
-            del outcome  # the reader alone decides how long a value lives
-            if self._receiving:
-                self._receiving = False  # once is enough, until it has looked again
-                self._arrived.put(None)
-
-    def _prepare(self, number: int) -> bool:
-        """Call the start hook, and return whether that went well."""
-        try:
-            if self._hook is not None:
-                call_hook(self._hook, number)
-        except BaseException as error:  # noqa: BLE001 -- told to the reader
-            told = f"start_hook failed in thread {number}: {summary(error)}"
-            self._fatal = WorkerStartError(told)
-            self._fatal.__cause__ = error
-            self._arrived.put(None)
-            return False
-        return True
-
-    def _hint(self, i: int) -> None:
-        with suppress(RuntimeError):  # the queue changed meanwhile: the next one tells again
-            self._hints([i, *islice(self._queue, AHEAD)])
-
-    def _sit_out(self, number: int, desk: _Desk) -> None:
-        """Wait until more threads are wanted, or the engine is closed."""
-        if self._queue:
-            self._call()  # it was woken in place of another
-        while number >= self._nworkers and not self._closed:
-            desk.bell.get()
-
-    def _rest(self) -> bool:
-        """Wait for the queue to be filled; return False if the engine is closed."""
-        if not self._closed:
-            self._resting.append(None)  # before the queue is looked at again: no call is missed
-            if self._queue:
-                with suppress(IndexError):  # no other is left: this one was called meanwhile
-                    self._resting.pop()
-                    return True
-            self._calls.get()
-        return not self._closed

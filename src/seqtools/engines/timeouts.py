@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterable
 
 from seqtools.engines.crews import Crew, Member
-from seqtools.engines.dealing import Dealer
+from seqtools.engines.scheduler import Scheduler
 from seqtools.engines.taking import Taker
 from seqtools.errors import Failure, ItemTimeout, WorkerStartError
 
@@ -20,13 +20,13 @@ class Timeouts:
 
     Args:
         timeout: Seconds that an item may take.
-        dealer: Takes back the work of a worker that is given up.
+        scheduler: Takes back the work of a worker that is given up.
         taker: Takes what such a worker has answered, and the item that took too long.
         crew: Ends it.
     """
 
-    def __init__(self, timeout: float, dealer: Dealer, taker: Taker, crew: Crew) -> None:
-        self._timeout, self._dealer, self._taker, self._crew = timeout, dealer, taker, crew
+    def __init__(self, timeout: float, scheduler: Scheduler, taker: Taker, crew: Crew) -> None:
+        self._timeout, self._scheduler, self._taker, self._crew = timeout, scheduler, taker, crew
         self.patience = max(timeout / 8, 0.001)
         """For how long not to look at a stretch, in seconds."""
 
@@ -41,14 +41,14 @@ class Timeouts:
                 self._hurry(worker)
             elif self._overdue(worker) is not None:
                 self._taker.read(worker)  # what it has answered before, or by now
-                culprit = self._overdue(worker)
-                if culprit is not None and worker.attached:
-                    self._dealer.gave_up(worker, culprit)
+                place = self._overdue(worker)
+                if place is not None and worker.attached:
+                    job, offset, index = self._scheduler.gave_up(worker, place)
                     message = (
-                        f"item {culprit} took longer than timeout={self._timeout:g} seconds in "
+                        f"item {index} took longer than timeout={self._timeout:g} seconds in "
                         f"worker process {worker.number}, which was replaced"
                     )
-                    self._taker.fail(culprit, Failure(ItemTimeout(message)))
+                    self._taker.fail(job, offset, Failure(ItemTimeout(message)))
                     self._crew.dismiss(worker)
 
     def _hurry(self, worker: Member) -> None:
@@ -65,13 +65,15 @@ class Timeouts:
             self._crew.dismiss(worker)
 
     def _overdue(self, worker: Member) -> int | None:
-        """Return the item that a worker is at, if that takes too long."""
-        if not worker.blocks:
+        """Return the place, in what is left of its task, of an item that takes too long."""
+        if not worker.dealt:
             return None
-        block = worker.blocks[0]
-        place, since = block.answered, worker.since
+        task = worker.dealt[0]
+        place, since = 0, worker.since
         if worker.leases is not None:
             number, at, began = worker.leases.progress.read()
-            if number == block.number and at >= place:
-                place, since = at, began
-        return block.indices[place] if time.monotonic() - since > self._timeout else None
+            if number == task.number and at >= task.answered:
+                place, since = at - task.answered, began
+        if time.monotonic() - since <= self._timeout:
+            return None
+        return min(place, len(task.indices) - 1)  # whatever that memory says

@@ -17,7 +17,7 @@ gets share nothing with each other that can be changed.
 
 import pickle
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from seqtools import buffers
@@ -93,10 +93,30 @@ class Outgoing:
         """Return the parts of a message with all values, which wait no longer.
 
         Raises:
-            MemoryError: If there is none for it. Nothing waits any longer then either.
+            MemoryError: If there is none for it. Then the values wait for `sent_singly`.
         """
-        values, pickled, parts = self.values, self._pickled, self._parts
+        message = self._message(self.values, self._pickled, self._parts)
+        self._forget()
+        return message
+
+    def sent_singly(self) -> "Iterator[Sent | Exception]":
+        """Yield for each value a message of its own, or why there is none; then none waits."""
+        values, counts, parts = self.values, dict(self._pickled), self._parts
+        self._forget()
+        for k, value in enumerate(values):
+            n = counts.get(k, 0)
+            own, parts = parts[:n], parts[n:]
+            try:
+                yield self._message([value], [(0, n)] if k in counts else [], own)
+            except Exception as error:  # noqa: BLE001 -- told to the reader
+                yield error
+
+    def _forget(self) -> None:
         self.values, self._pickled, self._parts = [], [], []
+
+    def _message(
+        self, values: list[Any], pickled: list[tuple[int, int]], parts: Sequence[Any]
+    ) -> Sent:
         body = self._dumper.dumps((values, pickled))
         if faults.armed:
             faults.reach("pickled")

@@ -23,10 +23,19 @@ from seqtools.errors import EndOfSequence, Failure, Step, seterr, shortened
 
 MODES = ("wrap", "passthrough")
 
-_HOLD = 0.002
-"""Seconds for which a value may be held back to send it with others.
+GRAIN = 0.002
+"""Seconds of work that are worth a message: so long, a value is held back to be sent with others.
 
 Long against the 20 µs that a message costs, short against what a reader notices."""
+_STUCK = 8
+"""A task that has taken so many times `GRAIN` is slower than was expected: what is left of it may
+be given to other workers. Arbitrary."""
+_STRETCH = 16
+"""Items between two looks at the clock, where they take next to nothing. A look takes 50 ns, so
+that more would save nothing; and all of them may be slow, after quick ones."""
+
+_QUICK = GRAIN / 8 / _STRETCH
+"""Seconds for an item that takes next to nothing."""
 
 _IDLE_SECONDS = 5.0
 """Time without work after which the memory of free slots is given back. Arbitrary."""
@@ -74,29 +83,19 @@ class Worker:
             self._evaluate(task)
 
     def _evaluate(self, task: Task) -> None:
-        get, clock, slots, out = self._get, time.perf_counter, self._slots, self._out
+        get, clock = self._get, time.perf_counter
         if task.watched:
             self._tell(task.block, 0, ())  # that it begins
             get = watched(get, lambda path: self._tell(task.block, done, path))
-        indices, plain = task.indices, PLAIN
-        # without slots, what was answered last tells where it hangs
-        hold = -1.0 if task.timed and slots is None else _HOLD
-        tell = slots.progress.tell if task.timed and slots is not None else None
-        done = 0
-        while done < len(indices):
-            values = out.values
-            append = values.append
+        done, n = 0, len(task.indices)
+        stuck = clock() + _STUCK * GRAIN
+        while done < n:
             began = clock()
-            until = began + hold
+            if done and began > stuck:
+                self._outlet.send((task.block, done, 0, frames.REST, 0.0))
+                return
             try:
-                for i in indices[done:]:
-                    if tell is not None:
-                        tell(task.block, done + len(values))
-                    append(get(i))
-                    if type(values[-1]) not in plain and self._settle():
-                        break
-                    if clock() > until:
-                        break
+                self._fill(get, task, done, began)
             except BaseException as error:  # noqa: BLE001 -- told to the reader
                 took = clock() - began
                 done = self._send(task, done, took)
@@ -105,9 +104,38 @@ class Worker:
             else:
                 took = clock() - began
                 done = self._send(task, done, took)
-                if out.refused is not None:
-                    self._refuse(task, done, out.refused, took)
+                if self._out.refused is not None:
+                    self._refuse(task, done, self._out.refused, took)
                     done += 1
+
+    def _fill(self, get: Callable[[int], Any], task: Task, done: int, began: float) -> None:
+        """Evaluate what follows the first `done` items of a task, until values are to be sent."""
+        clock, slots, values, indices = (
+            time.perf_counter,
+            self._slots,
+            self._out.values,
+            task.indices,
+        )
+        append, plain, n = values.append, PLAIN, len(indices)
+        # without slots, what was answered last tells where it hangs
+        hold = -1.0 if task.timed and slots is None else GRAIN
+        tell = slots.progress.tell if task.timed and slots is not None else None
+        stretch, before = 1, began
+        while (at := done + len(values)) < n:
+            for i in indices[at : at + stretch]:
+                if tell is not None:
+                    tell(task.block, done + len(values))
+                value = get(i)
+                append(value)
+                if type(value) not in plain:
+                    del value  # what nobody else refers to can be given away as it is
+                    if self._settle():
+                        return
+            now = clock()
+            if now - began > hold:
+                return
+            stretch = min(2 * stretch, _STRETCH) if now - before < _QUICK * stretch else 1
+            before = now
 
     def _settle(self) -> bool:
         """Have the last value taken as it is now; return whether to send it at once."""
@@ -131,14 +159,21 @@ class Worker:
         began = time.perf_counter_ns() if recording.active else 0
         try:
             parts = self._out.sent()
-        except Exception as error:  # noqa: BLE001 -- whatever it is, the items are to be answered
-            for k in range(count):
-                self._refuse(task, done + k, error, took / count)
+        except Exception:  # noqa: BLE001 -- whatever it is, the items are to be answered
+            self._send_singly(task, done, took / count)
             return done + count
         self._outlet.answer((task.block, done, count, frames.VALUES, took), *parts)
         if began:
             recording.note(recording.SEND, count, sum(map(frames.length, parts)), began)
         return done + count
+
+    def _send_singly(self, task: Task, done: int, took: float) -> None:
+        """Answer with each of the values by itself, because all of them cannot be sent."""
+        for k, parts in enumerate(self._out.sent_singly(), done):
+            if isinstance(parts, Exception):
+                self._refuse(task, k, parts, took)
+            else:
+                self._outlet.answer((task.block, k, 1, frames.VALUES, took), *parts)
 
     def _refuse(self, task: Task, done: int, error: Exception, took: float) -> None:
         """Answer that a value cannot be sent."""

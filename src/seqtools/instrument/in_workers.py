@@ -10,11 +10,14 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from itertools import count
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from seqtools.brief import cut
 from seqtools.engines.apart import apart
-from seqtools.engines.base import END, Engine
+from seqtools.engines.base import END, Deliver, Engine, Job
+from seqtools.engines.base import Part as Answer
 from seqtools.engines.pickling import PipelinePickler
 from seqtools.engines.process import ProcessEngine
 from seqtools.engines.showing import show, show_last
@@ -63,7 +66,7 @@ class InWorkers:
         options = self._options
         trial = Trial(self._source, options.seed, shares=shares, repeats=repeats)
         try:
-            with self._started(lambda: self._process(trial)) as engine:
+            with self._started(lambda deliver: self._process(trial, deliver)) as engine:
                 return self._evaluated(engine, indices, sent=True)
         except WorkerStartError as error:
             self._cannot_start(error)
@@ -80,7 +83,9 @@ class InWorkers:
             with (
                 _kept(generators),
                 self._started(
-                    lambda: ThreadEngine(trial, 1, options.start_hook, None, self._seconds)
+                    lambda deliver: ThreadEngine(
+                        trial, 1, options.start_hook, None, self._seconds, deliver=deliver
+                    )
                 ) as engine,
             ):
                 return self._evaluated(engine, indices, sent=False)
@@ -89,31 +94,34 @@ class InWorkers:
             return []
 
     @contextmanager
-    def _started(self, make: Callable[[], Engine]) -> Iterator[Engine]:
+    def _started(self, make: Callable[[Deliver], Engine]) -> Iterator["_Asked"]:
         """Have an engine for a while; then it is closed, and what workers print is shown."""
-        engine = make()
+        asked = _Asked(make)
+        engine = asked.engine
         try:
-            yield engine
+            yield asked
         finally:
             # a thread that hangs is not waited for, and not warned of as it is told
             apart(lambda: engine.close(wait=not self._hangs))
             show_last(wait=True)
 
-    def _process(self, get: Callable[[int], Any], source: Any = None) -> Engine:
+    def _process(self, get: Callable[[int], Any], deliver: Deliver) -> Engine:
         occupy_standard_streams()
         hook, start_method = self._options.start_hook, self._options.start_method
         known = Known(silent=True)  # it is a finding
-        return ProcessEngine(source, get, 1, hook, start_method, timeout=self._seconds, known=known)
+        return ProcessEngine(
+            None, get, 1, hook, start_method, deliver=deliver, timeout=self._seconds, known=known
+        )
 
-    def _evaluated(self, engine: Engine, indices: Sequence[int], *, sent: bool) -> list[Report]:
+    def _evaluated(self, engine: "_Asked", indices: Sequence[int], *, sent: bool) -> list[Report]:
         reports: list[Report] = []
         if sent:
-            loaded = _asked(engine, LOADED)
+            loaded = engine.ask(LOADED)
             if self._options.start_method == "template" and not isinstance(loaded, Failure):
                 for told in loaded:
                     self._found.add(*told)
         for i in indices:
-            report = _asked(engine, i)
+            report = engine.ask(i)
             if isinstance(report, Failure):
                 self._failed(i, report.error)
                 if isinstance(report.error, ItemTimeout | WorkerDied):
@@ -130,9 +138,9 @@ class InWorkers:
             sent = sent and self._sends(engine, i)
         return reports
 
-    def _sends(self, engine: Engine, i: int) -> bool:
+    def _sends(self, engine: "_Asked", i: int) -> bool:
         """Return whether the value of item `i` comes here, sent as it would be."""
-        value = _asked(engine, VALUE + i)
+        value = engine.ask(VALUE + i)
         if not isinstance(value, Failure):
             return True
         # "item 1099511627776 cannot be sent from a worker process: …", with our number
@@ -181,9 +189,9 @@ class InWorkers:
     def _refused(self, parts: Sequence[Part]) -> tuple[Part, str] | None:
         """Return the first of `parts` that cannot be loaded, and why."""
         try:
-            with self._started(lambda: self._process(_Parts(parts))) as engine:
+            with self._started(lambda deliver: self._process(_Parts(parts), deliver)) as engine:
                 for k, part in enumerate(parts):
-                    outcome = _asked(engine, k)
+                    outcome = engine.ask(k)
                     if isinstance(outcome, Failure):
                         slow = isinstance(outcome.error, ItemTimeout)
                         why = f"it takes more than {duration(self._seconds)}"
@@ -210,14 +218,33 @@ def _pickled(part: Any) -> tuple[bytes, list[bytes]]:
     return file.getvalue(), [buffer.raw().tobytes() for buffer in buffers]
 
 
-def _asked(engine: Engine, i: int) -> Any:
-    """Return what becomes of index `i`."""
-    engine.submit([i])
-    while True:
-        done = engine.receive()
-        show()
-        for _, outcome in done:
-            return outcome
+class _Asked:
+    """An engine that is asked for one item after the other."""
+
+    def __init__(self, make: Callable[[Deliver], Engine]) -> None:
+        self._arrived: SimpleQueue[Answer | WorkerStartError | None] = SimpleQueue()
+        self.engine = make(self._arrived.put)
+        self._jobs = count()
+
+    def ask(self, i: int) -> Any:
+        """Return what becomes of index `i`.
+
+        Raises:
+            WorkerStartError: If nothing can be evaluated.
+        """
+        job, pause = Job(next(self._jobs), [i]), 0.0
+        self.engine.submit([job])
+        while True:
+            try:
+                part = self._arrived.get(timeout=pause)
+            except Empty:
+                pause = self.engine.look()
+                continue
+            show()
+            if isinstance(part, WorkerStartError):
+                raise part
+            if part is not None and part.job == job.id:
+                return part.outcomes[0]
 
 
 @contextmanager

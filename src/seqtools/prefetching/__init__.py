@@ -54,9 +54,10 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
         method: `"thread"`, for items that wait or that release the lock of the
             interpreter, or `"process"`. By default it is `"thread"`, and with
             `nworkers="auto"` chosen too, as `"auto"` says.
-        max_cached: Most items evaluated and not yet read, at least 1. By default it is
-            twice the number of workers, and at least 10; it grows where the reader waits
-            although all of these were ready, to 4096 at most and 256 MB.
+        max_cached: Most items evaluated and not yet read, at least 1. By default it is 64 if
+            these take up no more than 16 MB and are `ordered`. Otherwise, and before their size
+            is known, it is twice the number of workers, and at least 10. It grows where the
+            reader waits although all of these were ready, to 4096 at most and 256 MB.
         start_hook: Called at the start of each worker, before it is given the
             pipeline; with the number of the worker, if it takes an argument.
         shm_size: Not used. It was the size of the shared memory in SeqTools 1.x.
@@ -74,9 +75,10 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
         readahead: Whether to tell caches upstream which items come next, so that they
             are read in the background while the stages behind them compute.
         max_bytes: Most bytes that these items may hold, by the sizes of those so far, but
-            never less than one item. By default a tenth of the memory that the machine, or
-            the cgroup of this process, allows, divided among the ranks of a distributed
-            run. Items of unknown size, such as objects of compiled libraries, do not count.
+            never less than one item, and at first, when no size is known, 10 items or more. By
+            default a tenth of the memory that the machine, or the cgroup of this process,
+            allows, divided among the ranks of a distributed run. Items of unknown size, such as
+            objects of compiled libraries, do not count.
         idle_timeout: Seconds after which workers end that have nothing to do and that
             nobody has read from; they start again when they are needed, and what was
             evaluated ahead is kept. `None` lets them stay.

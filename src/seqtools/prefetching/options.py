@@ -3,12 +3,12 @@
 import functools
 import threading
 import warnings
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from seqtools.brief import brief
 from seqtools.checks import check_count, check_function
-from seqtools.engines.base import Engine
+from seqtools.engines.base import Deliver, Engine
 from seqtools.engines.green import refuse_green
 from seqtools.engines.shortage import told
 from seqtools.engines.standard import occupy_standard_streams
@@ -18,6 +18,7 @@ from seqtools.prefetching.cores import usable_cores
 from seqtools.prefetching.hints import groups, hints
 from seqtools.prefetching.memory import usable_memory
 from seqtools.prefetching.window import Window
+from seqtools.sources import any_upstream
 
 if TYPE_CHECKING:  # it is not needed but for "auto"
     from seqtools.engines.process import ProcessEngine
@@ -74,6 +75,9 @@ _KEYWORDS = (
     "ordered",
     "timeout",
 )
+_GOOD_CACHED = 64
+"""Items ahead, if they are small: so many are there for a reader that pauses for the first time.
+Arbitrary."""
 _MOST_CACHED = 4096
 """Items to which a window grows by itself, if they are small. Measured: more gains nothing."""
 _said: set[str] = set()
@@ -110,22 +114,24 @@ class Options(NamedTuple):
             method = "process"
         return Choice(method, usable_cores(), self.max_cached)
 
-    def window(self, singly: Collection[type], choice: "Choice | None" = None) -> Window:
+    def window(self, choice: "Choice | None" = None) -> Window:
         """Return a new window."""
         max_bytes = _max_bytes() if self.max_bytes is None else self.max_bytes
         if self.max_cached is None:
             most = max(_MOST_CACHED, self.first)
-            least = None if choice is None else choice.room
-            return Window(Capacity(self.first, most=most, max_bytes=max_bytes, least=least), singly)
-        return Window(Capacity(self.max_cached, first=self.first, max_bytes=max_bytes), singly)
+            # without an order, little is to wait behind a slow item, in the same worker
+            least = _least(choice, _GOOD_CACHED if self.ordered else 0)
+            return Window(Capacity(self.first, most=most, max_bytes=max_bytes, least=least))
+        return Window(Capacity(self.max_cached, first=self.first, max_bytes=max_bytes))
 
-    def engine(
+    def engine(  # noqa: PLR0913, PLR0917 -- what it evaluates, and for whom
         self,
         source: Any,
         get: Callable[[int], Any],
         get_apart: Callable[[int], Any],
-        choice: "Choice | None" = None,
-        known: Known | None = None,
+        choice: "Choice | None",
+        known: Known | None,
+        deliver: Deliver,
     ) -> Engine:
         """Return a new engine that evaluates items of `source`.
 
@@ -135,6 +141,7 @@ class Options(NamedTuple):
             get_apart: The same in another process.
             choice: Decides about workers, if that is not said.
             known: Why workers load the pipeline for themselves, if that is known.
+            deliver: Takes what it evaluates.
 
         Raises:
             WorkerStartError: If there can be none.
@@ -142,12 +149,15 @@ class Options(NamedTuple):
         with told("workers could not be started"):  # not even a file of ours may be opened
             places = _Places(self, source, get, get_apart, known)
             if self.nworkers != AUTO:
-                make = places.threads if self.method == "thread" else places.processes
-                return make(self.nworkers)
+                if self.method == "thread":
+                    return places.threads(self.nworkers, None, deliver)
+                return places.processes(self.nworkers, None, None, deliver)
             from seqtools.engines.adaptive import AdaptiveEngine
 
             assert choice is not None  # noqa: S101 -- says so to the type checker
-            return AdaptiveEngine(choice, places.threads, places.processes, places.pickled)
+            return AdaptiveEngine(
+                choice, places.threads, places.processes, places.pickled, deliver=deliver
+            )
 
     def __str__(self) -> str:
         """Return the arguments as they would be written, but for those that are the default."""
@@ -170,17 +180,28 @@ class _Places(NamedTuple):
     get_apart: Callable[[int], Any]
     known: Known | None
 
-    def threads(self, nworkers: int, probe: Any = None) -> "ThreadEngine":
+    def threads(self, nworkers: int, probe: Any, deliver: Deliver) -> "ThreadEngine":
         """Return an engine of so many threads, which call `probe`."""
         from seqtools.engines.thread import ThreadEngine
 
         options = self.options
         return ThreadEngine(
-            self.get, nworkers, options.start_hook, self._hints(), options.timeout, probe
+            self.get,
+            nworkers,
+            options.start_hook,
+            self._hints(),
+            options.timeout,
+            probe,
+            deliver=deliver,
+            close=any_upstream(self.source, "_iterates"),
         )
 
     def processes(
-        self, most: int, begin_with: int | None = None, pickled: "Pickled | None" = None
+        self,
+        most: int,
+        begin_with: int | None,
+        pickled: "Pickled | None",
+        deliver: Deliver,
     ) -> "ProcessEngine":
         """Return an engine of so many processes, which may begin with less."""
         from seqtools.engines.process import ProcessEngine
@@ -201,6 +222,7 @@ class _Places(NamedTuple):
             pickled=pickled,
             begin_with=begin_with,
             known=self.known,
+            deliver=deliver,
         )
 
     def pickled(self) -> "Pickled":
@@ -213,6 +235,16 @@ class _Places(NamedTuple):
         # what is drawn in the background would be drawn from the generators of an item
         options = self.options
         return hints(self.source) if options.readahead and options.seed is None else None
+
+
+def _least(choice: "Choice | None", good: int) -> Callable[[], tuple[int, int]]:
+    """Return what tells how many items must be ahead, and how many are good if they are small."""
+
+    def least() -> tuple[int, int]:
+        needed, better = (0, 0) if choice is None else choice.room()
+        return needed, max(good, better)
+
+    return least
 
 
 @functools.cache

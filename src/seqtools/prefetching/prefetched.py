@@ -4,6 +4,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, TypeVar
 
 from seqtools import seeding
@@ -12,10 +13,10 @@ from seqtools.engines.base import here
 from seqtools.engines.threads import Known
 from seqtools.indices import ENDLESS, Indices
 from seqtools.looking import drawing_apart
-from seqtools.prefetching.cursors import Follower
-from seqtools.prefetching.driver import Driver
 from seqtools.prefetching.load import Load
 from seqtools.prefetching.options import Options
+from seqtools.prefetching.pump import Pump
+from seqtools.prefetching.readers import Follower
 from seqtools.prefetching.reading import Gathering, Reading
 from seqtools.sequence import LazySequence, Slice
 from seqtools.sources import Source, any_upstream, getter, size_of
@@ -42,12 +43,23 @@ class Prefetch(LazySequence[T]):
         return size_of(self._sequence)
 
     def _get(self, i: int) -> T:
+        # What this thread was given is read without asking anybody; errors are not.
+        seat: _Seat | None = getattr(self._state.seats, "own", None)
+        if seat is not None and not seeding.used:
+            run = seat.reader.course.ring[0]
+            values = run.values
+            if values and not run.failed and run.indices[-len(values)] == i:
+                with suppress(IndexError):  # another thread has called refresh()
+                    return values.popleft()  # type: ignore[no-any-return]
+        return self._read(i)
+
+    def _read(self, i: int) -> T:
+        pump = self._state.pump
         if not self._options.nworkers:
-            return self._state.driver.inline(i)  # type: ignore[no-any-return]
+            return pump.inline(i)  # type: ignore[no-any-return]
         if self._is_within():
             return self._get_within(i)
-        seat = self._seat()
-        return seat.driver.read(seat.cursor, i)  # type: ignore[no-any-return]
+        return pump.read(self._seat().reader, i)  # type: ignore[no-any-return]
 
     def _is_within(self) -> bool:
         """Return whether this is a function that a worker calls to evaluate an item of it.
@@ -55,7 +67,7 @@ class Prefetch(LazySequence[T]):
         Such a function waits for no other worker, which may be waiting for it, and needs none.
         Nor does one that evaluates an item with a seed: see `_is_inline`.
         """
-        return self._is_inline() or getattr(here, "get", None) is self._state.driver.inline
+        return self._is_inline() or getattr(here, "get", None) is self._state.pump.inline
 
     def _is_inline(self) -> bool:
         """Return whether this process has no workers for it.
@@ -66,17 +78,13 @@ class Prefetch(LazySequence[T]):
         return self._mark in _evaluated or (seeding.used and seeding.token() is not None)
 
     def _get_within(self, i: int) -> T:
-        seats, driver = self._state.seats, self._state.driver
-        within: set[int] = seats.__dict__.setdefault("within", set())
+        within: set[int] = self._state.seats.__dict__.setdefault("within", set())
         if i in within:
             message = f"item {i} is needed to make item {i}"
             raise RecursionError(message)
         within.add(i)
         try:
-            if self._is_inline():
-                return driver.inline(i)  # type: ignore[no-any-return]
-            _check_stack(_FRAMES)  # here, it is an error of the item; in the driver, one of ours
-            return driver.read(self._seat().cursor, i)  # type: ignore[no-any-return]
+            return self._state.pump.inline(i)  # type: ignore[no-any-return]
         finally:
             within.discard(i)
 
@@ -86,7 +94,7 @@ class Prefetch(LazySequence[T]):
         seat: _Seat | None = getattr(seats, "own", None)
         if seat is None:
             follower = Follower(self._length(), self._options.max_cached or self._options.first)
-            seat = seats.own = _Seat(self._state.driver, follower)
+            seat = seats.own = _Seat(self._state.pump, follower)
         return seat
 
     @property
@@ -101,7 +109,7 @@ class Prefetch(LazySequence[T]):
             pass
         elif len(indices) or hasattr(self._state.seats, "own"):
             seat = self._seat()
-            seat.driver.aim(seat.cursor, indices)
+            seat.pump.aim(seat.reader, indices)
 
     def _set(self, i: int, value: Any) -> None:
         del value
@@ -123,7 +131,7 @@ class Prefetch(LazySequence[T]):
     def _opened(self, indices: Indices) -> LazySequence[T]:
         if not self._options.nworkers or self._is_within():
             return self
-        reading = Reading(self, self._state.driver, indices)
+        reading = Reading(self, self._state.pump, indices)
         reading.open()
         return reading
 
@@ -144,7 +152,7 @@ class Prefetch(LazySequence[T]):
         if self._is_within():
             return iter(Slice(self, indices))
         kind: type[Reading[T]] = Reading if self._options.ordered else Gathering
-        return iter(kind(self, self._state.driver, indices))
+        return iter(kind(self, self._state.pump, indices))
 
     def _slice(self, key: slice) -> LazySequence[T]:
         if self._options.ordered or not self._options.nworkers:
@@ -164,7 +172,7 @@ class Prefetch(LazySequence[T]):
 
     def _load(self) -> Load:
         """Return how far ahead it is and who works, for instruments: see `Load`."""
-        return self._state.driver.load()
+        return self._state.pump.load()
 
     def _remark(self) -> str:
         """Return what workers were chosen and why, if that was left open.
@@ -187,11 +195,11 @@ class Prefetch(LazySequence[T]):
         read. Readers go on where they are.
         """
         self._forget_length()
-        self._state.driver.close(forget=True)
+        self._state.pump.close(forget=True)
 
     def close(self) -> None:
         """End the workers; they start again when an item is read."""
-        self._state.driver.close()
+        self._state.pump.close()
 
     def __enter__(self) -> "Prefetch[T]":
         """Return this sequence."""
@@ -233,22 +241,22 @@ class Part(Slice[T]):
 class _Seat:
     """The place of a thread that reads by index; it is given up when the thread ends."""
 
-    __slots__ = ("cursor", "driver")
+    __slots__ = ("pump", "reader")
 
-    def __init__(self, driver: Driver, cursor: Follower) -> None:
-        self.driver, self.cursor = driver, cursor
-        driver.open(cursor)
+    def __init__(self, pump: Pump, reader: Follower) -> None:
+        self.pump, self.reader = pump, reader
+        pump.open(reader)
 
     def __del__(self) -> None:
-        driver = getattr(self, "driver", None)
-        if driver is not None:  # or else it was interrupted before it had any
-            driver.leave(self.cursor)
+        pump = getattr(self, "pump", None)
+        if pump is not None:  # or else it was interrupted before it had any
+            pump.leave(self.reader)
 
 
 class _State:
     """What a prefetch has while it is read: workers, and who reads it by index."""
 
-    __slots__ = ("choice", "driver", "seats")
+    __slots__ = ("choice", "pump", "seats")
 
     def __init__(self, prefetch: Prefetch[Any]) -> None:
         options, source = prefetch._options, prefetch._sequence  # noqa: SLF001 -- ours
@@ -261,27 +269,22 @@ class _State:
         self.choice = choice = options.choice()
         known = Known()
         # nothing here may refer to the prefetch, or it would not end with its last user
-        self.driver = Driver(
+        self.pump = Pump(
             # A worker process may start workers of another prefetch, which read this one.
-            lambda: options.engine(
-                source, get, _Marked(get_apart, frozenset((mark, *_evaluated))), choice, known
+            lambda deliver: options.engine(
+                source,
+                get,
+                _Marked(get_apart, frozenset((mark, *_evaluated))),
+                choice,
+                known,
+                deliver,
             ),
-            lambda singly: options.window(singly, choice),
+            lambda: options.window(choice),
             get,
             options.idle_timeout,
         )
         self.seats = threading.local()
-        weakref.finalize(prefetch, self.driver.close, wait=False)
-
-
-_FRAMES = 64
-"""More than the driver needs on the stack. Arbitrary; it has about 20."""
-
-
-def _check_stack(frames: int) -> None:
-    """Raise `RecursionError` if there is no room for so many `frames`."""
-    if frames:
-        _check_stack(frames - 1)
+        weakref.finalize(prefetch, self.pump.ending.end)
 
 
 _evaluated: set[bytes] = set()

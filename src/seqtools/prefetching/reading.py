@@ -4,120 +4,162 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import chain, repeat
-from operator import itemgetter
 from typing import Any, TypeVar
 
-from seqtools.errors import EndOfSequence, WorkerStartError, reraise
-from seqtools.indices import ENDLESS, Indices
-from seqtools.prefetching.cursors import Cursor, Gatherer
-from seqtools.prefetching.driver import Driver
-from seqtools.prefetching.lending import MISSING
-from seqtools.prefetching.supply import SINGLY
+from seqtools.errors import EndOfSequence, reraise
+from seqtools.indices import Indices
+from seqtools.prefetching.pump import Pump
+from seqtools.prefetching.readers import Gatherer, Reader
+from seqtools.prefetching.run import NOTHING, Run
+from seqtools.prefetching.turns import TAKEN
 from seqtools.sequence import LazySequence
 
 T = TypeVar("T")
 
-_OUTCOME = itemgetter(1)
-_UNKNOWN: Any = object()
-"""Stands for an outcome that was not asked for."""
+_NO_COPY = "cannot pickle or copy an iterator over a prefetch: do that with the prefetch"
+
+
+class PrefetchIterator(chain[T]):
+    """An iterator over a prefetch, which knows where it stands.
+
+    It takes no step of Python for most items: no interrupt can come between taking an item and
+    giving it.
+    """
+
+    __slots__ = ("_reading",)
+
+    _reading: "Reading[T]"
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return where it stands: `position` is the number of items that it has read.
+
+        What was read ahead does not count. So `prefetched[position:]` goes on where an iterator
+        over all of `prefetched` stood. With `ordered=False` it is the number of items that were
+        asked for, and `left` lists the places of those that were not read, as pairs of a first
+        place and one past the last.
+
+        Example:
+            >>> from seqtools import prefetch
+            >>> letters = prefetch("abcdef", nworkers=2)
+            >>> iterator = iter(letters)
+            >>> next(iterator), next(iterator), iterator.state_dict()
+            ('a', 'b', {'position': 2})
+            >>> letters.close()
+        """
+        return self._reading.state()
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Refuse to be pickled or copied: there are workers behind it."""
+        raise TypeError(_NO_COPY)
+
+    def __reduce__(self) -> Any:
+        """Refuse it too."""
+        raise TypeError(_NO_COPY)
+
+    def __setstate__(self, state: Any) -> None:
+        """Refuse what `itertools.chain` would do."""
+        raise TypeError(_NO_COPY)
 
 
 class Reading(LazySequence[T]):
     """A prefetch for one reader, who reads given indices in their order."""
 
-    __slots__ = ("_again", "_cursor", "_driver", "_endless", "_prefetch")
+    __slots__ = ("_prefetch", "_pump", "_reader")
 
     _name = "prefetch"
     _read_once = True
-    _reader: type[Cursor] = Cursor
+    _kind: type[Reader] = Reader
 
-    def __init__(self, prefetch: LazySequence[T], driver: Driver, indices: Indices) -> None:
-        self._cursor = self._reader(indices)
-        self._driver = driver
+    def __init__(self, prefetch: LazySequence[T], pump: Pump, indices: Indices) -> None:
+        self._reader = self._kind(indices)
+        self._pump = pump
         self._prefetch = prefetch
         self._origin = prefetch._origin
-        self._endless = isinstance(indices, range) and indices.stop == ENDLESS
-        self._again: int | None = None  # the index that is being read
 
     def _size(self) -> int | None:
         return self._prefetch._length()
 
     def open(self) -> None:
         """Have it share the window from now on, and not from its first read."""
-        self._driver.open(self._cursor)
+        self._pump.open(self._reader)
 
-    def _get(self, i: int, outcome: Any = _UNKNOWN) -> T:
-        """Return the item, of which the outcome may be known; errors tell `i` by this frame."""
-        if outcome is _UNKNOWN:
-            cursor = self._cursor
-            run, back = cursor.run, cursor.back
-            if run and not back and cursor.indices[cursor.head - len(run)] == i:
-                with suppress(IndexError):  # another thread has called refresh()
-                    item = run.popleft()
-                    if back is cursor.back and not back:  # nor has it before
-                        return item  # type: ignore[no-any-return]
-            outcome = self._driver.ask(cursor, i)
-        return self._driver.settle(i, outcome)  # type: ignore[no-any-return]
+    def _get(self, i: int, failed: Run | None = None) -> T | None:  # type: ignore[override]
+        """Return the item, or raise what became of it if it `failed`; errors tell `i` by this."""
+        if failed is not None:
+            self._pump.throw(failed)
+            return None
+        run = self._reader.course.ring[0]
+        values = run.values
+        if values and not run.failed and run.indices[-len(values)] == i:
+            with suppress(IndexError):  # another thread has called refresh()
+                return values.popleft()  # type: ignore[no-any-return]
+        return self._pump.read(self._reader, i)  # type: ignore[no-any-return]
+
+    def state(self) -> dict[str, Any]:
+        """Return where the reader stands."""
+        return self._pump.state(self._reader)
 
     def __iter__(self) -> Iterator[T]:
-        """Return an iterator over the indices given, which goes on behind an item that failed."""
+        """Return an iterator over the indices given, which goes on after an item that failed."""
         ended: list[None] = []
-        # One generator after the other, as one that raised is finished; there are no more
+        # One generator after the other, because one that raised is finished; there are no more
         # once `ended` has a length. No step of Python lies in between, which an interrupt
         # could end.
         more = iter(ended.__len__, 1)
-        return chain.from_iterable(map(self.attempt, more, repeat(ended)))
+        iterator = PrefetchIterator.from_iterable(map(self.attempt, more, repeat(ended)))
+        assert isinstance(iterator, PrefetchIterator)  # noqa: S101 -- says so to the type checker
+        iterator._reading = self  # noqa: SLF001 -- ours
+        self.open()
+        return iterator
 
     def attempt(self, _: int, ended: list[None]) -> Iterator[T]:
         """Yield what comes next, until something is raised or there is no more."""
-        cursor, driver = self._cursor, self._driver
-        known = False
-        try:
-            while True:
-                if self._again is None:
-                    # What was lent is passed on without a step of Python for each item: no
-                    # interrupt can come between taking it and giving it.
-                    with suppress(IndexError):  # another thread has called refresh()
-                        yield from map(deque.popleft, repeat(cursor.run, len(cursor.run)))
-                    self._again = cursor.following()
-                if self._again is None:
-                    break
-                i, known = self._again, False
-                outcome = driver.ask(cursor, i)
-                known = outcome is MISSING or type(outcome) in SINGLY
-                item = self._get(i, outcome) if known else outcome
-                outcome = self._again = None
-                yield item
-                del item  # the reader alone decides how long it lives
-        except WorkerStartError:  # it is not about this item, which is still to be read
-            raise
-        except Exception as error:  # user code may raise anything
-            if not known:  # nor is what signal handlers raise
-                raise
-            try:
-                self._tell(error, i)
-            except Exception:
-                self._again = None
-                raise
+        pump, reader = self._pump, self._reader
+        while (run := pump.next(reader)) is not None:
+            if run is TAKEN:
+                message = (
+                    "cannot iterate over a prefetch that is being read by the code that was "
+                    "interrupted, for a signal handler or a finalizer: read it by index here"
+                )
+                raise RuntimeError(message)
+            if not run.failed:
+                with suppress(IndexError):  # another thread has called refresh()
+                    yield from map(deque.popleft, repeat(run.values, len(run.values)))  # type: ignore[arg-type]
+            elif self._passes(run):
+                break
         ended.append(None)
 
-    def _tell(self, error: Exception, i: int) -> None:
-        """Raise what the reader is to see of `error` at item `i`, if that is not just the end."""
-        if not isinstance(error, EndOfSequence):
-            reraise(error)
-        if not self._endless:
-            self._ended_early(i)
+    def _passes(self, run: Run) -> bool:
+        """Raise what became of an item; return whether this is the end of the sequence."""
+        i = int(run.indices[0])
+        try:
+            self._get(i, run)
+        except Exception as error:  # noqa: BLE001 -- user code may raise anything
+            try:
+                if not isinstance(error, EndOfSequence):
+                    reraise(error)
+                if not self._reader.endless:
+                    self._ended_early(i)
+            except Exception:
+                run.values = NOTHING  # no step lies in between, in which an interrupt could come
+                raise
+            return self._end(run)
+        return False  # it was dropped at this moment, by another thread or a finalizer
+
+    def _end(self, run: Run) -> bool:
+        """Note that there is no item where `run` is; return whether nothing else is to come."""
+        self._pump.finish(self._reader, int(run.indices[0]))
+        return True
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """Refuse to be pickled or copied, which iterators are not that have workers behind them."""
-        message = "cannot pickle or copy an iterator over a prefetch: do that with the prefetch"
-        raise TypeError(message)
+        """Refuse to be pickled or copied: there are workers behind it."""
+        raise TypeError(_NO_COPY)
 
     def __del__(self) -> None:
         """Give the share of the window back."""
-        driver = getattr(self, "_driver", None)
-        if driver is not None:  # or else it was interrupted before it had any
-            driver.leave(self._cursor)
+        pump = getattr(self, "_pump", None)
+        if pump is not None:  # or else it was interrupted before it had any
+            pump.leave(self._reader)
 
 
 class Gathering(Reading[T]):
@@ -125,39 +167,8 @@ class Gathering(Reading[T]):
 
     __slots__ = ()
 
-    _cursor: Gatherer
-    _reader = Gatherer
+    _kind = Gatherer
 
-    def attempt(self, _: int, ended: list[None]) -> Iterator[T]:
-        """Yield what becomes ready, until something is raised or there is no more."""
-        cursor, driver = self._cursor, self._driver
-        known = False
-        try:
-            while True:
-                # as in `Reading`
-                with suppress(IndexError):
-                    lent = map(deque.popleft, repeat(cursor.run, len(cursor.run)))
-                    yield from map(_OUTCOME, lent)
-                if cursor.given is None and cursor.following() is None:
-                    break
-                known = False
-                i, outcome = driver.ask_any(cursor)
-                known = outcome is MISSING or type(outcome) in SINGLY
-                item = self._get(i, outcome) if known else outcome
-                cursor.given = outcome = None
-                yield item
-                del item  # the reader alone decides how long it lives
-        except WorkerStartError:  # it is about no item
-            raise
-        except Exception as error:  # user code may raise anything
-            if not known:
-                raise
-            try:
-                self._tell(error, i)
-            except Exception:
-                cursor.given = None
-                raise
-            cursor.end_at(i)
-            cursor.given = None
-            return  # others before it are still to come
-        ended.append(None)
+    def _end(self, run: Run) -> bool:
+        super()._end(run)
+        return False  # others before it are still to come

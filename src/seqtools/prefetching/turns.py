@@ -2,16 +2,15 @@
 
 Python runs signal handlers and finalizers between any two calls of ours. They may raise,
 as Ctrl-C does, and they may come back in here. So a lock is given back whatever was
-interrupted, and whoever asks for it can find out that it has it already.
+interrupted, and a thread that asks for it can find out that it has it already.
 """
 
 import threading
 from collections.abc import Callable
-from queue import SimpleQueue
 from typing import Any
 
 TAKEN: Any = type("Taken", (), {"__repr__": lambda _: "TAKEN"})()
-"""Says that something was not done, as it is somebody's turn."""
+"""Says that something was not done, because it is somebody's turn."""
 
 
 class Turns:
@@ -51,53 +50,3 @@ class Turns:
                 lock.release()
             raise
         return result
-
-
-class Wait:
-    """How a thread waits: it receives, or is woken by the one that does."""
-
-    __slots__ = ("bell", "engine", "held")
-
-    def __init__(self) -> None:
-        self.held = threading.Lock()  # as long as it waits
-        self.bell: SimpleQueue[None] = SimpleQueue()  # to be woken by it is a single step
-        self.engine: Any = None  # from which it receives
-
-
-class Reception:
-    """Which of the threads that wait receives for all of them."""
-
-    __slots__ = ("_others", "thread", "wait")
-
-    def __init__(self) -> None:
-        self.wait: Wait | None = None
-        """How that thread waits, `None` if there is none."""
-        self.thread = 0
-        """The last one that did."""
-        self._others: list[Wait] = []
-
-    def busy(self) -> bool:
-        """Return whether a thread receives."""
-        wait = self.wait
-        return wait is not None and wait.held.locked()
-
-    def lapsed(self) -> bool:
-        """Return whether the one that received was interrupted: what came may be lost."""
-        return self.wait is not None and not self.busy()
-
-    def begin(self, wait: Wait, engine: Any) -> None:
-        """Have this thread receive from `engine`, or be woken if another one does."""
-        wait.engine = None
-        if self.busy():
-            self._others.append(wait)
-        else:
-            wait.engine = engine
-            self.thread = threading.get_ident()
-            self.wait = wait
-
-    def end(self) -> None:
-        """Have nobody receive, and all look who wait."""
-        self.wait = None
-        while self._others:
-            self._others[-1].bell.put(None)
-            self._others.pop()

@@ -1,329 +1,315 @@
-"""Which items to evaluate ahead, for whom, and in what order.
+"""What is evaluated ahead, for whom: a pure state machine.
 
-A pure state machine: events come in by its methods, `plan` says what to do next. It
-knows no engine, no thread and no clock, and can be tested without any of them.
+It knows no engine, no thread and no clock. Events come in by its methods, and `plan` says what an
+engine should do next. All that it notes can be derived from the rings of its readers: after an
+interrupt, `mend` does that.
 
 What it guarantees:
 
-- Items that are evaluated or being evaluated for a reader are at most `capacity`, but for
-  those that were there before it became less.
+- Items that are planned, being evaluated or evaluated, and not read, are at most `capacity`.
+  Exceptions are one item for each reader that waits, and what was there before the capacity
+  became less.
 - No index is asked for that no reader is going to read, as far as readers are known.
-- What a reader still needs after a jump is kept.
+- What one reader has coming, or had before a jump, is not evaluated again for another one.
 """
 
-from collections.abc import Collection, Sequence
+from bisect import bisect_left
+from collections.abc import Sequence
 from itertools import zip_longest
-from typing import Any
 
+from seqtools.engines.base import Job, Part
 from seqtools.indices import ENDLESS
 from seqtools.prefetching.capacity import Capacity
-from seqtools.prefetching.cursors import Cursor, Gatherer
-from seqtools.prefetching.lending import MISSING, lend, take_back
+from seqtools.prefetching.planning import Planner
+from seqtools.prefetching.readers import Follower, Reader
+from seqtools.prefetching.run import Run, marker
 
 
-class Window:
-    """Items between what readers have read and what is evaluated ahead of them."""
+class Window(Planner):
+    """Readers, and what is evaluated ahead of them."""
 
-    def __init__(self, capacity: Capacity, singly: Collection[type] = ()) -> None:
-        self._capacity = capacity
-        self.capacity = capacity.items
-        self._bound = False  # it asked for all that there was room for
-        self._was_idle = False  # all of that was evaluated before it was read
-        self._singly = frozenset(singly)  # outcomes of these types are no values
-        self.ready: dict[int, Any] = {}
-        self.pending: set[int] = set()
-        self.end = ENDLESS
-        """Where a source without length was found to end."""
-        self._unwanted: set[int] = set()  # pending, but nobody expects it any more
-        self._cursors: list[Cursor] = []
-        self._alone: Cursor | None = None  # the only reader, but for others that rest
-        self._urgent: list[int] = []
+    def __init__(self, capacity: Capacity) -> None:
+        super().__init__(capacity)
         self._clock = 0
-        self._review = False
+        self._jumped = False  # the next visit is where a reader has gone to
+        self._room = capacity.items  # for which shares were given out
+        self._unwanted: list[int] = []  # jobs that nobody expects any more
+        self._idle = False  # all that was asked for was evaluated before it was read
 
     # Events
 
-    def open(self, cursor: Cursor) -> None:
-        """Begin to serve a reader."""
-        cursor.last_read = self._clock
-        self._cursors.append(cursor)
+    def open(self, reader: Reader) -> None:
+        """Begin to serve `reader`."""
+        reader.last_read = self._clock
+        for run in reader.course.ring:
+            if run.values is None:  # it was asked for in another window, before a fork
+                run.job = None
+                self._planned = True
+        self.readers = [*self.readers, reader]
         self._review = True
 
-    def close(self, cursor: Cursor) -> None:
-        """Serve a reader no more."""
-        if cursor in self._cursors:
-            self._cursors.remove(cursor)
+    def close(self, reader: Reader) -> None:
+        """Serve `reader` no more."""
+        if reader in self.readers:
+            self.readers = [other for other in self.readers if other is not reader]
             self._review = True
 
-    def take(self, cursor: Cursor, i: int) -> Any:
-        """Return the outcome of item `i`, needed by `cursor` now, or `MISSING`.
+    def visit(self, reader: Reader, *, pausing: bool = False) -> Run | None:
+        """Return the run that `reader` reads from, `None` if it has to wait.
 
-        An outcome that was returned is not held any more, unless others expect it.
+        A quick reader gives back room bit by bit, which is kept until it is enough for a run that
+        is worth a message. For one that is `pausing` between its visits, or has jumped, the
+        window is filled up.
         """
-        if cursor.run:
-            take_back(self.ready, cursor)  # it goes another way
-        self._visit(cursor)
-        position = self._arrive(cursor, i)
-        outcome = self.ready.get(i, MISSING)
-        if outcome is MISSING:
-            cursor.needs = i
-            return MISSING
-        cursor.needs = None
-        if position is not None:
-            cursor.head = position + 1
-        alone = cursor is self._alone and isinstance(cursor.indices, range)
-        if alone or not any(c.expects(i) for c in self._cursors):
-            del self.ready[i]
-        return outcome
-
-    def take_any(self, cursor: Gatherer) -> tuple[int, Any]:
-        """Return an index that `cursor` is still to read, with its outcome or `MISSING`.
-
-        It is what became ready first, and with `MISSING` what is needed first.
-        """
-        self._visit(cursor)
-        for i in self.ready:
-            if cursor.wants(i):
-                break
+        if self._bound and not self.jobs:
+            self._idle = True
+        if len(self.readers) != 1 or self.readers[0] is not reader or not reader.share:
+            self._note(reader)
+        run = reader.next_run()
+        reader.waits = run is None
+        self._visitor, self._given = reader, None
+        self._pausing, self._jumped = pausing or self._jumped, False
+        if run is None:
+            awaited = reader.awaited()
+            if awaited is None or awaited.planned:
+                reader.urgent = True  # whatever is there behind it
+            if awaited is not None and awaited.planned:
+                self._planned = True
         else:
-            cursor.needs = first = cursor.indices[cursor.head]
-            return first, MISSING
-        cursor.needs = None
-        outcome = self.ready[i]
-        cursor.given = i
-        cursor.got(i)
-        if cursor is self._alone or not any(c.expects(i) for c in self._cursors):
-            del self.ready[i]
-        return i, outcome
+            n = len(run.values)  # type: ignore[arg-type]
+            self._given = run, n
+            self._clock += n
+        reader.last_read = self._clock
+        return run
+
+    def seek(self, reader: Reader, i: int) -> bool:
+        """Have `reader` go to index `i`; return whether that is on its course."""
+        if reader not in self.readers:
+            self.open(reader)
+        course, position = reader.course, reader.position
+        found = reader.seek(i)
+        if course is not reader.course or position != reader.position:
+            self._sweep()  # before anything arrives: runs may have been cut
+            self._review = self._jumped = True
+        if course is not reader.course:
+            self._idle = False
+        return found
+
+    def aim(self, reader: Follower, indices: Sequence[int]) -> None:
+        """Have `reader` go on with `indices`, as it was said to do."""
+        if reader not in self.readers:
+            self.open(reader)
+        reader.aim(indices)
+        self._sweep()
+        self._review = True
+        self._idle = False
 
     def starved(self) -> None:
-        """Note that a reader waits, and that nothing has arrived that was not received.
+        """Note that a reader waits.
 
-        If all that there was room for had been evaluated before, a larger window would
-        have kept it from waiting.
+        If all that there was room for had been evaluated before, a larger window would have kept
+        it from waiting.
         """
-        if self._was_idle:
-            self._capacity.grow()
-            self._adjust()
-        self._was_idle = False
+        if self._idle:
+            self.capacity.grow()
+            self._fit()
+        self._idle = False
 
     def weighed(self, sizes: Sequence[int | None]) -> None:
         """Note the sizes in bytes of items that have arrived, `None` where it is not known."""
-        self._capacity.weighed(sizes)
-        self._adjust()
+        self.capacity.weighed(sizes)
+        self._fit()
 
-    def lend(self, cursor: Cursor, most: int) -> None:
-        """Move up to `most` items that come next, as many as are ready, to the run of `cursor`.
+    def expects(self, part: Part) -> bool:
+        """Return whether anything of `part` has not arrived before, and somebody expects it."""
+        job = self.jobs.get(part.job)
+        stop = part.offset + len(part.outcomes)
+        if job is None:
+            return False
+        for run in job.runs:
+            ends = run.start + len(run.indices)
+            if run.values is None and run.start < stop and part.offset < ends:
+                return True
+        return False
 
-        They count as evaluated and not yet read, until the reader has taken them from
-        there. Nothing is lent where other readers could expect the same items.
-        """
-        if not self._review and cursor is self._alone:
-            self._clock += lend(self.ready, cursor, most, self._singly)
-
-    def aimed(self) -> None:
-        """Note that what a reader is going to read has changed."""
-        self._review = True
-
-    def received(self, results: Sequence[tuple[int, Any]]) -> None:
-        """Note outcomes that arrived; those that nobody expects any more are dropped."""
-        arrived = dict(results)
-        if not self._unwanted and self.pending.issuperset(arrived):
-            self.pending.difference_update(arrived)
-            self.ready.update(arrived)
+    def arrived(self, part: Part) -> None:
+        """Give what came of a job to the runs that expect it, unless it has arrived before."""
+        if part.seconds and not part.failed:
+            self.cutter.timed(part.seconds / len(part.outcomes), len(part.outcomes))
+        job = self.jobs.get(part.job)
+        if job is None:
             return
-        for i, outcome in results:
-            if i in self.pending:
-                self.pending.discard(i)
-                if i in self._unwanted:
-                    self._unwanted.discard(i)
-                else:
-                    self.ready[i] = outcome
+        left: list[Run] = []
+        for run in job.runs:
+            if run.values is not None:
+                continue
+            lo = max(0, part.offset - run.start)
+            hi = min(len(run.indices), part.offset + len(part.outcomes) - run.start)
+            if lo >= hi:
+                left.append(run)
+                continue
+            shift = run.start - part.offset
+            outcomes = part.outcomes[shift + lo : shift + hi]
+            if hi - lo == len(run.indices):
+                run.with_values(outcomes, failed=part.failed)
+            else:
+                before, after = run.part(0, lo), run.part(hi, len(run.indices))
+                got = run.part(lo, hi).with_values(outcomes, failed=part.failed)
+                left += self._replace(run, before, got, after)
+        job.runs = left
+        if not left:
+            del self.jobs[job.id]
 
     def ended(self, i: int) -> None:
-        """Note that a source without length has no item `i`."""
+        """Note that there is no item `i`."""
         self.end = min(self.end, i)
 
+    def finish(self, reader: Reader, i: int) -> None:
+        """Forget what `reader` would read from index `i` on: there is nothing."""
+        ring = reader.course.ring
+        stop = ring[-1].stop
+        ring[:] = [run for run in ring if len(run.indices) and run.indices[0] < i]
+        ring.append(marker(stop))
+        self._sweep()
+
     def reset(self, *, forget: bool = False) -> None:
-        """Note that what was pending is lost, and with `forget` what is ready no longer good.
-
-        It is going to be asked for again.
-        """
-        self.pending.clear()
-        self._unwanted.clear()
+        """Note that the engine is gone; with `forget`, drop what was evaluated as well."""
         if forget:
-            for cursor in self._cursors:
-                take_back(self.ready, cursor)
-            self.ready.clear()
+            for reader in self.readers:
+                reader.drop()
             self.end = ENDLESS
-        self._review = True
+        for reader in self.readers:
+            for run in reader.course.ring:
+                if run.values is None:
+                    run.job = None
+        self.jobs = {}
+        self._unwanted = []
+        self._planned = self._review = True
 
-    # From outside
-
-    def fill(self) -> tuple[int, int]:
-        """Return how many items are ready, those included that were lent, and how many pending.
-
-        Any thread may call this at any time, and nothing of it is true for long.
-        """
-        lent = sum([len(cursor.run) for cursor in tuple(self._cursors)])
-        return len(self.ready) + lent, len(self.pending)
+    def mend(self) -> None:
+        """Derive from the rings what an interrupted turn may have left undone."""
+        self._sweep()
+        self._planned = self._review = True
 
     # Actions
 
-    def plan(self) -> tuple[Sequence[int], Sequence[int], Sequence[int]]:
-        """Return the indices not to evaluate after all, those needed now, and those ahead.
+    def plan(self) -> tuple[list[int], list[Job], list[Job]]:
+        """Return the jobs not to begin, those ahead, and those needed at once.
 
-        The first are still counted as pending, until `cancelled` says which of them
-        are not going to arrive; the others are dropped when they do.
+        What is returned is planned again until `sent` is called for it.
         """
-        unwanted = self._sweep() if self._review else []
-        room = self.capacity - len(self.ready) - len(self.pending) + len(self._unwanted)
-        room -= sum(len(cursor.run) for cursor in self._cursors)
-        urgent = []
-        for cursor in self._cursors:
-            i = cursor.needs
-            if i is None or i in self.ready or (i in self.pending and i not in self._unwanted):
-                continue
-            if room <= 0:
-                unwanted += self._make_room()
-            room -= 1
-            if i in self.pending:
-                self._unwanted.discard(i)
-                continue
-            urgent.append(i)
-            self.pending.add(i)
-        ahead = self._fill(room) if room > 0 else []
-        self._bound = len(ahead) >= room
-        return unwanted, urgent, ahead
+        if self._review:
+            self._share_out()
+        again, self._planned, self._bound = self._planned, False, False
+        columns = [self._extend(reader, again=again) for reader in self.readers]
+        urgent: list[Job] = []
+        for reader, column in zip(self.readers, columns, strict=True):
+            if reader.urgent and column:
+                urgent.append(column.pop(0))
+            elif reader.urgent:
+                reader.urgent = False
+        if len(columns) == 1:
+            return self._unwanted, columns[0], urgent
+        urgent = list(dict.fromkeys(urgent))
+        rows = zip_longest(*columns)
+        ahead = dict.fromkeys(job for row in rows for job in row if job is not None)
+        return self._unwanted, [job for job in ahead if job not in urgent], urgent
 
-    def cancelled(self, indices: Collection[int]) -> None:
-        """Note indices that were pending and are not going to arrive."""
-        self.pending.difference_update(indices)
-        self._unwanted.difference_update(indices)
+    def sent(self, jobs: Sequence[Job]) -> None:
+        """Note that an engine has `jobs`, and was told which are not wanted."""
+        for job in jobs:
+            job.sent = True
+        for reader in self.readers:
+            reader.urgent = False
+        self._unwanted = []
+
+    def fill(self) -> tuple[int, int]:
+        """Return how many items are ready, and how many pending; any thread may call this."""
+        runs = [run for reader in self.readers for run in tuple(reader.course.ring)]
+        ready = sum([run.unread for run in runs if run.values is not None])
+        pending = sum([run.stop - run.position for run in runs if run.values is None])
+        return ready, pending
 
     # Parts
 
-    def _adjust(self) -> None:
-        # What is there is not dropped for a little, which it would be again and again.
-        items = self._capacity.items
-        self._review = self._review or not self.capacity // 2 <= items <= self.capacity
-        self.capacity = items
-
-    def _visit(self, cursor: Cursor) -> None:
-        """Note that `cursor` reads now."""
-        if self._bound and not self.pending:
-            self._was_idle = True
-        if cursor is not self._alone:
-            self._alone = None
-            if cursor not in self._cursors:  # it has not read yet, or was opened before a fork
-                self.open(cursor)
-        self._clock += 1
-        if not cursor.share or cursor is not self._alone:
-            self._review = self._review or not cursor.share or self._some_rest()
-        cursor.last_read = self._clock
-
-    def _arrive(self, cursor: Cursor, i: int) -> int | None:
-        """Have `cursor` stand at `i`; return its position, `None` if it stays where it was."""
-        position = cursor.find(i)
-        if position is None:
-            if cursor.jump(i):
-                position = 0
-                self._review = True
-                self._was_idle = False
-        elif position > cursor.head:
-            cursor.head = position  # what was passed over is not going to be read
+    def _note(self, reader: Reader) -> None:
+        """Note that `reader` reads, who is not the only one or has no share."""
+        if reader not in self.readers:
+            self.open(reader)
+        if not reader.share or True in [r.share > 0 and self._rests(r) for r in self.readers]:
             self._review = True
-        return position
 
-    def _some_rest(self) -> bool:
-        return any(c.share and self._rests(c) for c in self._cursors)
-
-    def _rests(self, cursor: Cursor) -> bool:
+    def _rests(self, reader: Reader) -> bool:
         # Twice the capacity is arbitrary: long enough for readers that take turns.
-        return self._clock - cursor.last_read > 2 * self.capacity
+        return self._clock - reader.last_read > 2 * self.capacity.items
 
-    def _sweep(self) -> list[int]:
-        """Share the capacity among readers, and drop what none of them expects."""
+    def _fit(self) -> None:
+        # What is there is not dropped for a little, because that would happen again and again.
+        if not self._room // 2 <= self.capacity.items <= self._room:
+            self._review = True
+
+    def _replace(self, run: Run, *parts: Run) -> list[Run]:
+        """Put `parts` in place of `run` in its ring; return those that are still to arrive."""
+        found = [part for part in parts if len(part.indices)]
+        for reader in self.readers:
+            ring = reader.course.ring
+            k = bisect_left(ring, run.position, key=_position)
+            while k < len(ring) and ring[k].position == run.position and ring[k] is not run:
+                k += 1
+            if k == len(ring) or ring[k] is not run:
+                ring = reader.course.old
+                if run not in ring:
+                    continue
+                k = ring.index(run)
+            ring[k : k + 1] = found
+            return [part for part in found if part.values is None]
+        return []
+
+    def _share_out(self) -> None:
+        """Share the room among readers, and find the jobs that nobody expects any more."""
         self._review = False
-        busy = [c for c in self._cursors if not self._rests(c)]
-        share = max(1, self.capacity // max(1, len(busy)))
-        expected: set[int] = set()
-        for cursor in self._cursors:
-            cursor.share = share if cursor in busy and not cursor.patient else 0
-            cursor.tail = cursor.head
-            expected.update(map(int, cursor.expected()))
-            if cursor.needs is not None:
-                expected.add(cursor.needs)
-        served = [c for c in self._cursors if c.share or c.needs is not None]
-        self._alone = served[0] if len(served) == 1 else None
-        for i in [i for i in self.ready if i not in expected]:
-            del self.ready[i]
-        self._unwanted = self.pending - expected
-        return list(self._unwanted)
+        self._room = capacity = self.capacity.items
+        busy = [r for r in self.readers if not self._rests(r) and not r.patient]
+        busy = sorted(busy, key=lambda r: r.last_read)[-capacity:]
+        for reader in self.readers:
+            reader.share = capacity // len(busy) if reader in busy else 0
+            self._trim(reader)
+        self._sweep()
 
-    def _make_room(self) -> list[int]:
-        """Give up the item that is needed last, for one that is needed now.
+    def _sweep(self) -> None:
+        """Derive from the rings who expects something of which job."""
+        expected: dict[int, list[Run]] = {}
+        jobs: dict[int, Job] = {}
+        for reader in self.readers:
+            for run in (*reader.course.old, *reader.course.ring):
+                if run.values is None and run.job is not None:
+                    expected.setdefault(run.job.id, []).append(run)
+                    jobs[run.job.id] = run.job
+        for number, job in jobs.items():
+            job.runs = expected[number]
+        self._unwanted += [number for number in self.jobs if number not in jobs]
+        self.jobs = jobs
 
-        Returns it if it is still to arrive.
-        """
-        needed = {c.needs for c in self._cursors}
-        distance = {int(i): d for c in self._cursors for d, i in enumerate(c.expected())}
-        held = [*self.ready, *(self.pending - self._unwanted)]
-        others = [i for i in held if i not in needed]
-        for cursor in self._cursors:
-            cursor.tail = cursor.head
-        if not others:
-            return []
-        last = max(others, key=lambda i: distance.get(i, self.capacity))
-        if last in self.ready:
-            del self.ready[last]
-            return []
-        self._unwanted.add(last)
-        return [last]
-
-    def _fill(self, room: int) -> Sequence[int]:
-        """Return the indices to evaluate ahead, in order of need, readers in turn."""
-        if self._alone is not None:
-            return self._ahead(self._alone, room)
-        columns = [self._ahead(cursor, room) for cursor in self._cursors]
-        order = [i for row in zip_longest(*columns) for i in row if i is not None]
-        chosen = list(dict.fromkeys(order))
-        for i in chosen[room:]:
-            self.pending.discard(i)
-        if len(chosen) > room:
-            for cursor in self._cursors:
-                cursor.tail = cursor.head
-        return chosen[:room]
-
-    def _ahead(self, cursor: Cursor, room: int) -> Sequence[int]:
-        """Return the next indices that `cursor` expects and that are not there, up to `room`."""
-        indices = cursor.indices
-        stop = cursor.reach()
-        position = max(cursor.tail, cursor.head)
-        run = indices[position : min(stop, position + room)]
-        if (
-            type(run) is range
-            and type(cursor) is not Gatherer
-            and self.pending.isdisjoint(run)
-            and self.ready.keys().isdisjoint(run)
-            and (not run or max(run[0], run[-1]) < self.end)
-        ):  # all of them at once, in a tenth of the time
-            self.pending.update(run)
-            cursor.tail = position + len(run)
-            return run
-        chosen: list[int] = []
-        while position < stop and len(chosen) < room:
-            i = int(indices[position])
-            if i >= self.end:
+    def _trim(self, reader: Reader) -> None:
+        """Drop what is further ahead of a reader than it may be."""
+        ring = reader.course.ring
+        needs = reader.urgent or reader.waits or reader is self._visitor
+        least = max(reader.share, int(needs))
+        surplus = reader.held - self._going(reader) - least
+        if surplus > 0 and not least:
+            reader.drop()
+            return
+        k = len(ring)
+        while k > 1 and surplus > 0:
+            run = ring[k - 1]
+            if 0 < run.unread < len(run.indices):  # it is being read
                 break
-            if cursor.passes(position):
-                pass
-            elif i in self.pending:
-                room -= i in self._unwanted
-                self._unwanted.discard(i)
-            elif i not in self.ready:
-                chosen.append(i)
-                self.pending.add(i)
-            position += 1
-        cursor.tail = position
-        return chosen
+            k -= 1
+            surplus -= 0 if run.planned else run.unread
+        if k < len(ring):
+            reader.give_up(k)
+            self._planned = True
+
+
+def _position(run: Run) -> int:
+    return run.position

@@ -3,16 +3,19 @@
 import os
 import signal
 import time
-from collections import Counter
-from collections.abc import Collection, Iterator, MutableSequence, Sequence
+from collections.abc import Iterator, MutableSequence, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
 import pytest
 
 from seqtools.engines import frames
+from seqtools.engines.base import Deliver, Job, Part
 from seqtools.engines.process import ProcessEngine
+from seqtools.engines.process_operator import Operator
+from seqtools.engines.scheduler import Scheduler
 from seqtools.engines.taking import Taker
+from tests.engines.driven import still
 from tests.leaks import guarded
 
 
@@ -45,7 +48,7 @@ class Diary:
         self.lost: MutableSequence[Lost] = []
         self.templates: MutableSequence[float] = []  # when it was learned that one is dead
         self.ready: MutableSequence[tuple[float, int]] = []  # when which worker began to work
-        self.repeated: list[int] = []  # indices that came once more
+        self.repeated: list[int] = []  # places in jobs of items that came once more
         self.killed: MutableSequence[Kill] = []
 
 
@@ -65,75 +68,87 @@ class Noting(Taker):
         super()._take(worker, result)
 
 
-class Watched(ProcessEngine):
-    """See the module."""
+class Blaming(Scheduler):
+    """Takes note of what a worker had that died."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.held: Sequence[int] = ()
+
+    def died(self, hand: Any, *, began: bool) -> Any:
+        self.held = hand.dealt[0].indices if hand.dealt else ()
+        return super().died(hand, began=began)
+
+
+class Losing(Operator):
+    """Takes note of workers and templates that have died."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._diary = _diary
-        self._expected: Counter[int] = Counter()
         super().__init__(*args, **options)
+
+    def _lost(self, worker: Any, code: int) -> None:
+        when, pid = time.monotonic(), pid_of(worker)
+        scheduler = self._scheduler
+        assert isinstance(scheduler, Blaming)
+        try:
+            super()._lost(worker, code)
+        finally:
+            lost = Lost(when, pid, worker.number, id(self), scheduler.held)
+            self._diary.lost.append(lost)
+
+    def _replace_all(self, code: int) -> None:
+        self._diary.templates.append(time.monotonic())
+        super()._replace_all(code)
+
+
+class Watched(ProcessEngine):
+    """See the module."""
+
+    def __init__(self, *args: Any, deliver: Deliver, **options: Any) -> None:
+        self._diary = diary = _diary
+        self._indices = indices = dict[tuple[int, int], int]()  # that are still expected
+
+        def delivered(part: Any) -> None:
+            if isinstance(part, Part):
+                for k in range(part.offset, part.offset + len(part.outcomes)):
+                    if indices.pop((part.job, k), None) is None:
+                        diary.repeated.append(k)
+            deliver(part)
+
+        super().__init__(*args, deliver=delivered, **options)
         self._diary.engines.append(self)
 
-    def submit(self, indices: Sequence[int], *, first: bool = False) -> None:
-        with self._lock:
-            self._expected.update(indices)
-        super().submit(indices, first=first)
-
-    def cancel(self, indices: Collection[int]) -> Collection[int]:
-        with self._lock:
-            dropped = super().cancel(indices)
-            self._expected.subtract(dropped)
-        return dropped
-
-    def receive(self, *, wait: bool = True) -> list[tuple[int, Any]]:
-        done = super().receive(wait=wait)
-        with self._lock:
-            for i, _ in done:
-                self._expected[i] -= 1
-                if self._expected[i] < 0:
-                    self._diary.repeated.append(i)
-                if not self._expected[i]:
-                    del self._expected[i]
-        return done
+    def submit(self, ahead: Sequence[Job], urgent: Sequence[Job] = ()) -> None:
+        for job in (*ahead, *urgent):
+            self._indices.update({(job.id, k): i for k, i in enumerate(job.indices, job.offset)})
+        super().submit(ahead, urgent)
 
     def close(self, *, wait: bool = True) -> None:
         super().close(wait=wait)
         with suppress(ValueError):
             self._diary.engines.remove(self)
 
-    # What an engine takes notice of; the lock is held
-
-    def _lost(self, worker: Any, code: int) -> None:
-        when, pid, blocks = time.monotonic(), pid_of(worker), [*worker.blocks]
-        super()._lost(worker, code)
-        # it may have died over what is not answered by what it had sent, which is read only now
-        held = next((left for block in blocks if len(left := block.left())), ())
-        self._diary.lost.append(Lost(when, pid, worker.number, id(self), held))
-
-    def _replace_all(self, code: int) -> None:
-        self._diary.templates.append(time.monotonic())
-        super()._replace_all(code)
-
     # What can be done to it from outside
 
     def kill_workers(self, how: str, most: int | None = None) -> None:
         """Send a signal to the workers, at once, so that no item goes from one to the next."""
-        with self._lock:
-            for worker in self._workers[:most]:
+        with still(self):
+            for worker in self._operator.workers[:most]:
                 if worker.attached and (pid := pid_of(worker)):
                     self._kill(pid, how, "worker")
 
     def kill_template(self, how: str) -> None:
         """Send a signal to the template, if there is one."""
-        with self._lock:
-            child = getattr(self._crew, "_child", None)
+        with still(self):
+            child = getattr(self._operator.crew, "_child", None)
             if child is not None and child._pid is not None:
                 self._kill(child._pid, how, "template")
 
     def _kill(self, pid: int, how: str, what: str) -> None:
         when = time.monotonic()
         with suppress(ProcessLookupError):
-            forked = hasattr(self._crew, "_child") and what == "worker"
+            forked = hasattr(self._operator.crew, "_child") and what == "worker"
             os.kill(pid if forked else guarded(pid), getattr(signal, how))
             self._diary.killed.append(Kill(when, how, what, pid))
 
@@ -152,6 +167,8 @@ def watched() -> Iterator[Diary]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("seqtools.engines.process.ProcessEngine", Watched)
         patch.setattr("seqtools.engines.process.Taker", Noting)
+        patch.setattr("seqtools.engines.process.Operator", Losing)
+        patch.setattr("seqtools.engines.process.Scheduler", Blaming)
         try:
             yield _diary
         finally:

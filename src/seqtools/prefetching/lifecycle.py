@@ -1,0 +1,331 @@
+"""The engine of a prefetch: started when it is needed, ended when nobody uses it."""
+
+import os
+import weakref
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from threading import current_thread, main_thread
+from time import perf_counter
+
+from seqtools.engines.apart import apart
+from seqtools.engines.base import Deliver, Engine, Part
+from seqtools.engines.green import refuse_green
+from seqtools.engines.showing import show_last
+from seqtools.errors import WorkerStartError
+from seqtools.prefetching.arrivals import Arrivals
+from seqtools.prefetching.idle import FOREVER, watch
+from seqtools.prefetching.load import Load
+from seqtools.prefetching.readers import Reader
+from seqtools.prefetching.sizes import sample
+from seqtools.prefetching.turns import TAKEN, Turns
+from seqtools.prefetching.window import Window
+
+MakeEngine = Callable[[Deliver], Engine]
+
+PATIENCE = 10.0
+"""Seconds to wait for a turn. Arbitrary, long against the start of workers: it takes longer
+only where finalizers have threads wait for each other in a circle."""
+_SOON = 0.1
+"""Seconds until the workers are looked after again that could not be. Arbitrary."""
+
+_forks = [0]
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _forks.append(0))
+
+
+class _Start:
+    """An engine that is being started, perhaps for a thread that was interrupted."""
+
+    def __init__(self, make: Callable[[], Engine]) -> None:
+        self._make = make
+        self.engine: Engine | None = None
+        self.wanted = True
+
+    def finish(self) -> None:
+        """Start it, and close it if it is not wanted any more."""
+        self.engine = engine = self._make()
+        if not self.wanted:
+            engine.close(wait=False)
+
+
+class Ending:
+    """What ends the engines of a prefetch that is gone, or when the program ends.
+
+    It keeps nothing of the prefetch alive, and no engine: an object that has its own prefetch can
+    be collected, with its engine, which ends then.
+    """
+
+    def __init__(self) -> None:
+        self.over = False
+        """Whether this has happened."""
+        self._engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+        self._forks = len(_forks)
+
+    def add(self, engine: Engine) -> None:
+        """Have `engine` ended too."""
+        self._engines.add(engine)
+
+    def renew(self) -> None:
+        """Forget the engines of the parent of this process."""
+        self._engines, self._forks = weakref.WeakSet(), len(_forks)
+
+    def end(self) -> None:
+        """Close all engines."""
+        # when the program ends, modules may be gone; what a forked child has is not its own
+        if not _forks or self._forks != len(_forks):
+            return
+        self.over = True
+        for engine in tuple(self._engines):
+            engine.close(wait=False)
+        show_last(wait=False)
+        watch().look()
+
+
+class Lifecycle(Turns):
+    """A window, and an engine that evaluates what it plans, as long as somebody reads.
+
+    Args:
+        make_engine: Starts an engine, which delivers to the function that it is given.
+        make_window: Returns an empty window.
+        idle_timeout: Seconds after which an engine that has nothing to do is ended.
+    """
+
+    def __init__(
+        self,
+        make_engine: MakeEngine,
+        make_window: Callable[[], Window],
+        idle_timeout: float | None,
+    ) -> None:
+        self._make_engine = make_engine
+        self._make_window = make_window
+        self._idle_timeout = idle_timeout
+        self.ending = Ending()
+        self._begin()
+
+    def _begin(self) -> None:
+        super().__init__()
+        self.window = self._make_window()
+        self._arrivals = Arrivals()
+        self._engine: Engine | None = None
+        self._late: Engine | None = None  # one that was started when all had been ended
+        self._start: _Start | None = None  # of the next one
+        self._watched = True  # it is known that there are workers
+        self._used = 0.0  # when an item was read last
+        # What was asked for during the turn of another thread, which does it afterwards
+        self._leaving: deque[Reader] = deque()
+        self._closing: deque[bool] = deque()
+        self._ended: deque[Engine] = deque()  # engines that are to be closed
+        self._notes: deque[Part] = deque()  # whose notes are to be called
+        self._forks = len(_forks)
+        self.ending.renew()
+
+    # From outside
+
+    def leave(self, reader: Reader) -> None:
+        """Serve a reader no more; may be called by the garbage collector at any time."""
+        # when the program ends, modules may be gone; what a forked child has is not its own
+        if _forks and self._forks == len(_forks):
+            self._leaving.append(reader)
+            self._attend()
+
+    def close(self, *, wait: bool = True, forget: bool = False) -> None:
+        """End the workers, and with `forget` drop what they evaluated ahead.
+
+        They start again when an item is read.
+        """
+        if self._forks != len(_forks):
+            return
+        self._closing.append(forget)
+        if self._my_turn():
+            return  # the interrupted turn is followed by this
+        self._take_turn(self._tidy, seconds=PATIENCE if wait else 0)
+        self._attend(wait=wait)
+        self._call_notes()
+        show_last(wait=wait)
+
+    def rest(self) -> float | None:
+        """End workers that were idle for long; return when to look again, in seconds."""
+        timeout = FOREVER if self._idle_timeout is None else self._idle_timeout
+        left: float | None = self._take_turn(self._idle, timeout, seconds=0)
+        if left is TAKEN:
+            return min(timeout, _SOON)  # they are being used, or are being ended just now
+        self._attend(wait=True)
+        return left
+
+    def load(self) -> Load:
+        """Return how far ahead it is and who works, without waiting for a turn."""
+        engine = self._engine
+        if engine is None or self._forks != len(_forks):
+            return Load()
+        ready, pending = self.window.fill()
+        parts = [part for part in list(self._arrivals.parts) if isinstance(part, Part)]
+        arrived = min(pending, sum([len(part.outcomes) for part in parts]))
+        capacity = self.window.capacity.items
+        return Load(ready + arrived, pending - arrived, capacity, engine.busy(), engine.nworkers)
+
+    # Between turns
+
+    def _serve(self, act: Callable[..., object], *arguments: object) -> object:
+        """Return what `act` does in a turn, or `TAKEN`; then do what others have asked for."""
+        if self._forks != len(_forks):
+            self._begin()  # in a forked child neither workers nor locks are usable
+        try:
+            result = self._take_turn(act, *arguments, seconds=PATIENCE)
+        except BaseException as error:
+            self._attend()
+            if isinstance(error, WorkerStartError):  # items came before it
+                self._call_notes()
+            raise
+        if self._leaving or self._closing or self._ended or not self._watched:
+            self._attend()
+        if self._notes:
+            self._call_notes()
+        return result
+
+    def _call_notes(self) -> None:
+        """Do what arrived with items, before they are read."""
+        while self._notes:
+            for note in self._notes.popleft().notes:
+                note()
+
+    def _attend(self, *, wait: bool = False) -> None:
+        """Do what was asked for while it was somebody's turn, and end what is not used any more."""
+        while self._leaving or self._closing:
+            if self._take_turn(self._tidy, seconds=0) is TAKEN:
+                return  # the thread that has the turn does this afterwards
+        if self._ended and not self._my_turn():
+            self._end(wait=wait)
+        if not self._watched:
+            self._watched = watch().add(self, timed=self._idle_timeout is not None)
+
+    def _end(self, *, wait: bool) -> None:
+        """Close the engines that are not used any more."""
+        while self._ended:
+            engine = self._ended[0]
+            try:
+                apart(lambda engine=engine: engine.close(wait=wait))  # type: ignore[misc]
+            finally:
+                with suppress(ValueError):  # another thread has closed it too
+                    self._ended.remove(engine)
+                watch().look()
+
+    def _is_left_behind(self) -> bool:
+        """Return whether the program has ended, except this thread, a daemon."""
+        return (
+            self.ending.over
+            and not main_thread().is_alive()
+            and current_thread() is not main_thread()
+        )
+
+    # In a turn
+
+    def _mend(self) -> None:
+        start, self._start = self._start, None
+        if start is not None:  # this start was interrupted
+            start.wanted = False
+            if start.engine is not None:
+                self._ended.append(start.engine)
+        self.window.mend()
+
+    def _drop(self, *, forget: bool = False) -> None:
+        """Use this engine no more; what it has finished is kept, unless to `forget`."""
+        if not forget:
+            with suppress(WorkerStartError):
+                self._give_out()
+        if self._engine is not None:
+            self._ended.append(self._engine)
+        arrivals, self._arrivals = self._arrivals, Arrivals()
+        self._engine = None
+        self.window.reset(forget=forget)
+        arrivals.wake()
+
+    def _tidy(self) -> None:
+        """Do what others have asked for."""
+        while self._closing:
+            self._drop(forget=self._closing[0])
+            self._closing.popleft()
+        self._let_go()
+        if self._engine is not None:
+            self._dispatch(self._engine)
+
+    def _let_go(self) -> None:
+        while self._leaving:
+            self.window.close(self._leaving[0])
+            self._arrivals.leave(self._leaving[0])
+            self._leaving.popleft()
+
+    def _idle(self, timeout: float) -> float | None:
+        if self.ending.over and self._engine is not self._late:
+            self._drop()  # it is closed
+        if self._engine is None:
+            return None
+        left = self._used + timeout - perf_counter()
+        if left > 0:
+            return left
+        with suppress(WorkerStartError):  # told to the next reader
+            self._give_out()
+        if self.window.jobs or self._arrivals.parts:
+            return timeout
+        self._drop()
+        return None
+
+    def _started(self) -> Engine:
+        if self.ending.over and self._engine is not None and self._engine is not self._late:
+            self._drop()  # it is closed
+        if self._engine is None:
+            refuse_green(processes=False)
+            deliver = self._arrivals.deliver
+            self._start = start = _Start(lambda: self._make_engine(deliver))
+            apart(start.finish)
+            engine = start.engine
+            assert engine is not None  # noqa: S101 -- says so to the type checker
+            if self.ending.over:
+                self._late = engine
+            self.ending.add(engine)
+            self._engine = engine
+            self._start = None
+            self._used = perf_counter()
+            self._watched = False
+        return self._engine
+
+    def _give_out(self) -> None:
+        """Give what has arrived to the readers that expect it.
+
+        A part is removed from the queue after that. To give it out again does no harm.
+
+        Raises:
+            WorkerStartError: If nothing can be evaluated. The engine is given up.
+        """
+        parts, window = self._arrivals.parts, self.window
+        last: Part | None = None
+        while parts:
+            part = parts[0]
+            if not isinstance(part, Part):
+                parts.clear()
+                self._drop()
+                raise part
+            known = self._notes and self._notes[-1] is part  # where this was interrupted
+            if part.notes and not known and window.expects(part):
+                self._notes.append(part)
+            window.arrived(part)
+            last = part
+            parts.popleft()
+        if last is not None and not last.failed:
+            window.weighed(sample(last.outcomes))
+
+    def _dispatch(self, engine: Engine) -> None:
+        """Have `engine` evaluate what comes next."""
+        if self._leaving:
+            self._let_go()
+        window, cutter = self.window, self.window.cutter
+        window.nworkers, cutter.grain = engine.nworkers, engine.grain
+        cutter.use(engine.group_of)
+        unwanted, ahead, urgent = window.plan()
+        if unwanted:
+            engine.cancel(unwanted)
+        if ahead or urgent:
+            engine.submit(ahead, urgent)
+            window.sent([*urgent, *ahead])
+        elif unwanted:
+            window.sent(())

@@ -1,0 +1,90 @@
+"""All promises of an engine at once."""
+
+from collections.abc import Callable, Collection
+
+from seqtools.brief import brief
+from seqtools.engines.base import Engine
+from seqtools.testing import promises
+from seqtools.testing.trial import Maker
+
+
+def check_engine(  # noqa: PLR0913 -- what there is to know of an engine, all by name
+    make: Callable[..., Engine],
+    *,
+    hooks: bool = False,
+    timeouts: bool = False,
+    deaths: bool = False,
+    resizes: bool = False,
+    host: str = "127.0.0.1",
+    only: Collection[str] = (),
+) -> None:
+    """Check that an engine keeps all promises of `seqtools.engines.base`.
+
+    `make(get, nworkers, deliver=deliver)` is called for each promise and returns a new engine. All
+    that `get` can be is picklable and found in `seqtools.testing`, so that workers may be threads,
+    processes or other machines which have seqtools. Workers connect to this process by TCP, to
+    wait for each other.
+
+    Args:
+        make: Returns an engine that evaluates `get(i)` in `nworkers` workers, and gives what it
+            has to `deliver`.
+        hooks: Whether `make` takes a `start_hook`, which is called in each worker.
+        timeouts: Whether `make` takes a `timeout` in seconds.
+        deaths: Whether workers are processes of their own, which items may kill.
+        resizes: Whether it decides itself how many workers it has, or always has the same number.
+        host: The address of this machine for workers.
+        only: Names of the promises to check, such as `["the end is told"]`; all if there are none.
+
+    Raises:
+        AssertionError: If a promise is not kept; it names the promise, what should have been and
+            what was.
+        TypeError: If `make` cannot be called.
+        ValueError: If a name in `only` is none of a promise; it tells which there are.
+
+    Example:
+        >>> from seqtools.engines.thread import ThreadEngine
+        >>> class Deaf(ThreadEngine):
+        ...     def cancel(self, ids):
+        ...         pass
+        >>> try:
+        ...     check_engine(Deaf, hooks=True, timeouts=True)
+        ... except AssertionError as error:
+        ...     print(error)
+        promise 'cancelled items are not begun': of 1000 that were cancelled, 1000 were evaluated
+    """
+    if not callable(make):
+        raise TypeError(f"make must be a function that returns an engine, got {brief(make)}")
+    if isinstance(only, str):
+        only = [only]
+    maker = Maker(make, host, resizes=resizes)
+    chosen = {
+        name: promise
+        for name, promise in promised(hooks=hooks, timeouts=timeouts, deaths=deaths).items()
+        if not only or name in only
+    }
+    if unknown := set(only) - chosen.keys():
+        message = (
+            f"only= has names of promises that there are not: {sorted(unknown)}; "
+            f"there are {sorted(promised(hooks=hooks, timeouts=timeouts, deaths=deaths))}"
+        )
+        raise ValueError(message)
+    for name, promise in chosen.items():
+        try:
+            promise(maker)
+        except AssertionError as error:
+            raise AssertionError(f"promise '{name}': {error}") from error
+        except Exception as error:
+            raise AssertionError(f"promise '{name}': raised {error!r}") from error
+
+
+def promised(
+    *, hooks: bool = False, timeouts: bool = False, deaths: bool = False
+) -> dict[str, promises.Promise]:
+    """Return the promises of an engine by their names."""
+    chosen = [
+        *promises.ALWAYS,
+        *(promises.WITH_HOOKS if hooks else ()),
+        *(promises.WITH_TIMEOUTS if timeouts else ()),
+        *(promises.WITH_DEATHS if deaths else ()),
+    ]
+    return {promise.__name__.replace("_", " "): promise for promise in chosen}
