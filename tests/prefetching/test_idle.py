@@ -174,6 +174,15 @@ def test_a_prefetch_that_is_gone_is_not_looked_after() -> None:
         assert not thread.is_alive()
 
 
+def test_a_prefetch_whose_end_has_come_is_not_looked_after() -> None:
+    p: Any = seqtools.prefetch(seqtools.smap(abs, range(20)), 1)
+    assert p[1] == 1
+    pump = p._state.pump  # as a cycle may keep it for a while
+    del p
+    assert pump.rest() is None
+    assert not workers()
+
+
 def test_a_fork_looks_after_its_own() -> None:
     code = textwrap.dedent("""
         import os, seqtools

@@ -257,7 +257,7 @@ class Lifecycle(Turns):
 
     def _idle(self, timeout: float) -> float | None:
         if self.ending.over and self._engine is not self._late:
-            self._drop()  # it is closed
+            self._drop()  # it has been closed, and nobody is left to be looked after
         if self._engine is None:
             return None
         left = self._used + timeout - perf_counter()
