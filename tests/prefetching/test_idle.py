@@ -180,7 +180,9 @@ def test_a_prefetch_whose_end_has_come_is_not_looked_after() -> None:
     pump = p._state.pump  # as a cycle may keep it for a while
     del p
     assert pump.rest() is None
-    assert not workers()
+    for thread in workers():
+        thread.join(20)
+        assert not thread.is_alive()
 
 
 def test_a_fork_looks_after_its_own() -> None:

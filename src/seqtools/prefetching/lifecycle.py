@@ -256,9 +256,8 @@ class Lifecycle(Turns):
             self._leaving.popleft()
 
     def _idle(self, timeout: float) -> float | None:
-        if self.ending.over and self._engine is not self._late:
-            self._drop()  # it has been closed, and nobody is left to be looked after
-        if self._engine is None:
+        closed = self.ending.over and self._engine is not self._late
+        if self._engine is None or closed:
             return None
         left = self._used + timeout - perf_counter()
         if left > 0:
