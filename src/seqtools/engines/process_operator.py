@@ -227,6 +227,8 @@ class Operator(Workers):
             failed = WorkerStartError(f"worker processes cannot go on: {error!r}")
             failed.__cause__ = error
         if not self._closing:
+            for worker in self.workers:  # what it has printed is shown before that
+                self.taker.overhear(worker)
             self.taker.deliver(failed)
 
     def _finish(self) -> None:

@@ -11,7 +11,7 @@ from time import perf_counter
 from seqtools.engines.apart import apart
 from seqtools.engines.base import Deliver, Engine, Part
 from seqtools.engines.green import refuse_green
-from seqtools.engines.showing import show_last
+from seqtools.engines.showing import said, show, show_last
 from seqtools.errors import WorkerStartError
 from seqtools.prefetching.arrivals import Arrivals
 from seqtools.prefetching.idle import FOREVER, watch
@@ -176,6 +176,8 @@ class Lifecycle(Turns):
             self._attend()
             if isinstance(error, WorkerStartError):  # items came before it
                 self._call_notes()
+            if said:  # what was printed before it
+                show()
             raise
         if self._leaving or self._closing or self._ended or not self._watched:
             self._attend()
