@@ -103,8 +103,10 @@ class Reader:
         if run.back:  # the interrupted `drop` was to replace it
             ring[0] = run = run.rest()
         if run.over and len(ring) > 1:
-            k = first_of([not run.over for run in ring])
-            del ring[: k if k >= 0 else -1]
+            k = 1
+            while k < len(ring) - 1 and ring[k].over:  # it is the next one, most often
+                k += 1
+            del ring[:k]
             run = ring[0]
         return run
 
