@@ -3,7 +3,8 @@
 import os
 import signal
 import time
-from collections.abc import Iterator, MutableSequence, Sequence
+from collections import deque
+from collections.abc import Collection, Iterator, MutableSequence, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
@@ -53,6 +54,8 @@ class Diary:
 
 
 _diary = Diary()
+_MOST_CANCELLED = 1000
+"""Jobs that are known to be cancelled: what may still come is of the last ones."""
 
 
 class Noting(Taker):
@@ -107,13 +110,18 @@ class Watched(ProcessEngine):
 
     def __init__(self, *args: Any, deliver: Deliver, **options: Any) -> None:
         self._diary = diary = _diary
-        self._indices = indices = dict[tuple[int, int], int]()  # that are still expected
+        self._expected = expected = dict[int, set[int]]()  # places in each job
+        self._cancelled = cancelled = deque[int](maxlen=_MOST_CANCELLED)
 
         def delivered(part: Any) -> None:
             if isinstance(part, Part):
-                for k in range(part.offset, part.offset + len(part.outcomes)):
-                    if indices.pop((part.job, k), None) is None:
-                        diary.repeated.append(k)
+                places = range(part.offset, part.offset + len(part.outcomes))
+                left = expected.get(part.job, set())
+                if part.job not in cancelled:
+                    diary.repeated += [k for k in places if k not in left]
+                left.difference_update(places)
+                if not left:
+                    expected.pop(part.job, None)
             deliver(part)
 
         super().__init__(*args, deliver=delivered, **options)
@@ -121,8 +129,15 @@ class Watched(ProcessEngine):
 
     def submit(self, ahead: Sequence[Job], urgent: Sequence[Job] = ()) -> None:
         for job in (*ahead, *urgent):
-            self._indices.update({(job.id, k): i for k, i in enumerate(job.indices, job.offset)})
+            places = range(job.offset, job.offset + len(job.indices))
+            self._expected.setdefault(job.id, set()).update(places)
         super().submit(ahead, urgent)
+
+    def cancel(self, ids: Collection[int]) -> None:
+        self._cancelled.extend(ids)  # what was begun of them may still come
+        for number in ids:
+            self._expected.pop(number, None)
+        super().cancel(ids)
 
     def close(self, *, wait: bool = True) -> None:
         super().close(wait=wait)
