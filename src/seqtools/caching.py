@@ -11,13 +11,15 @@ from seqtools.background import Ahead
 from seqtools.checks import check_count, check_mapping, check_source
 from seqtools.flight import Flights
 from seqtools.forks import renew_in_children
-from seqtools.indices import Indices
+from seqtools.indices import Indices, as_array, as_list
 from seqtools.sequence import LazySequence
-from seqtools.sources import Source, assign, getter, size_of
+from seqtools.sources import Source, assign, getter, is_stage, size_of
 
 T = TypeVar("T")
 
 _MISSING: Any = object()
+_MOST_SEARCHED = 10_000
+"""Indices of a hint that are compared with what is kept. Arbitrary: it takes a millisecond."""
 
 
 class _Recent:
@@ -66,6 +68,15 @@ class _Recent:
         """Return what to read ahead next, if there is room for it."""
         held = (self._kept, *but)
         return next((k for k in self.ahead.soon() if not any(k in h for h in held)), None)
+
+    def missing(self, indices: Indices) -> Indices:
+        """Return those of `indices` that are not kept."""
+        kept = frozenset(list(self._kept))  # copied at one go
+        many = len(indices[: _MOST_SEARCHED + 1]) > _MOST_SEARCHED
+        if many or kept.isdisjoint(as_list(indices)):
+            return indices
+        found: Indices = as_array([i for i in as_list(indices) if i not in kept])
+        return found
 
     def drop(self, key: int) -> None:
         self._kept.pop(key, None)
@@ -201,6 +212,8 @@ class AddCache(LazySequence[T]):
         if self._acts_on_hints:
             store = self._state[0]
             store.ahead.want(owner, indices, self, _next_wanted, AddCache._read_alone)
+            if len(indices) and is_stage(self._sequence) and self._sequence._waits():
+                indices = store.missing(indices)  # what is kept is not going to be read from there
         super()._hint(owner, indices)
 
     def _sources(self) -> tuple[Any, ...]:

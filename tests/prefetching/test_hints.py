@@ -254,6 +254,31 @@ def test_an_inner_prefetch_follows_hints(made: Make) -> None:
     inner.close()
 
 
+def test_what_a_cache_keeps_is_not_asked_for_upstream(made: Make, told: Told) -> None:
+    source, asked = made(9), list[list[int]]()
+
+    class Ahead(LazySequence[int]):
+        _acts_on_hints = True
+
+        def _size(self) -> int:
+            return len(source)
+
+        def _get(self, i: int) -> int:
+            return source[i]
+
+        def _hint(self, owner: Any, indices: Indices) -> None:
+            del owner
+            asked.append(list(indices[:3]))
+
+    kept = seqtools.add_cache(Ahead(), 2)
+    source.allowed.release()
+    assert kept[3] == -3
+    told(kept, [3, 4, 5])
+    assert asked == [[4, 5]]
+    told(kept, range(3, 1 << 40))
+    assert asked[1:] == [[3, 4, 5]]  # too many to be looked at
+
+
 def test_wanted() -> None:
     wanted = Wanted(np.array([4, 7, 9, 4]))
     assert wanted.first(2) == [4, 7]

@@ -3,7 +3,6 @@
 import os
 import signal
 import time
-from collections import deque
 from collections.abc import Collection, Iterator, MutableSequence, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
@@ -54,8 +53,8 @@ class Diary:
 
 
 _diary = Diary()
-_MOST_CANCELLED = 1000
-"""Jobs that are known to be cancelled: what may still come is of the last ones."""
+_MOST_CANCELLED = 20_000
+"""Items of cancelled jobs that may still come. Arbitrary: several windows."""
 
 
 class Noting(Taker):
@@ -111,14 +110,13 @@ class Watched(ProcessEngine):
     def __init__(self, *args: Any, deliver: Deliver, **options: Any) -> None:
         self._diary = diary = _diary
         self._expected = expected = dict[int, set[int]]()  # places in each job
-        self._cancelled = cancelled = deque[int](maxlen=_MOST_CANCELLED)
+        self._cancelled: list[int] = []
 
         def delivered(part: Any) -> None:
             if isinstance(part, Part):
                 places = range(part.offset, part.offset + len(part.outcomes))
                 left = expected.get(part.job, set())
-                if part.job not in cancelled:
-                    diary.repeated += [k for k in places if k not in left]
+                diary.repeated += [k for k in places if k not in left]
                 left.difference_update(places)
                 if not left:
                     expected.pop(part.job, None)
@@ -134,10 +132,15 @@ class Watched(ProcessEngine):
         super().submit(ahead, urgent)
 
     def cancel(self, ids: Collection[int]) -> None:
-        self._cancelled.extend(ids)  # what was begun of them may still come
-        for number in ids:
-            self._expected.pop(number, None)
         super().cancel(ids)
+        # what was begun of them may still come, once
+        expected = self._expected
+        known = dict.fromkeys([*self._cancelled, *ids])
+        left = [number for number in known if number in expected]
+        surplus = sum(len(expected.get(number, ())) for number in left) - _MOST_CANCELLED
+        while surplus > 0:
+            surplus -= len(expected.pop(left.pop(0), ()))
+        self._cancelled = left
 
     def close(self, *, wait: bool = True) -> None:
         super().close(wait=wait)
