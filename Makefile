@@ -22,7 +22,7 @@ PIP_HERE = $(@D)/bin/python -m pip $(PIP_OPTIONS) # of the environment that is b
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help test demo lint unit coverage faults soak programs mutants machines reads
+.PHONY: help test demo lint unit coverage faults soak programs machines reads
 .PHONY: interop browser bench bench-faults bench-table docs changelog clean
 
 help: ## list the targets
@@ -66,9 +66,6 @@ soak: $(VENV)/.dev ## read for S=60 seconds while workers are killed at random: 
 
 programs: $(VENV)/.dev ## run random programs for S=60 seconds in every engine: they do the same
 	@$(BIN)/python -m tests.programs --seconds $(S)
-
-mutants: $(VENV)/.dev ## switch off each branch that repairs something: a test has to notice
-	@$(BIN)/python -m tests.faults.mutants
 
 # Each in a process of its own: together they take ten minutes of processor time.
 MACHINES := tests/faults/test_machines.py tests/laws/test_caching_machine.py \

@@ -1,28 +1,31 @@
 """Lazy, list-like data pipelines, with read-ahead by threads and processes."""
 
 from seqtools import instrument
-from seqtools.batching import batch, unbatch
-from seqtools.caching import add_cache
-from seqtools.choosing import case, switch
-from seqtools.collating import collate_arrays
-from seqtools.errors import EvaluationError, seterr
-from seqtools.generating import arange, repeat
-from seqtools.indexing import cycle, gather, interleave, take
+from seqtools._core.errors import EvaluationError, ItemTimeout, WorkerDied, WorkerStartError, seterr
+from seqtools._core.functions import SerializableFunc
+from seqtools._core.sequence import LazySequence
+from seqtools.combinators.batch import batch, unbatch
+from seqtools.combinators.cache import add_cache
+from seqtools.combinators.collate import collate_arrays
+from seqtools.combinators.gather import cycle, gather, interleave, take
+from seqtools.combinators.generate import arange, repeat
+from seqtools.combinators.iterables import uniter
+from seqtools.combinators.map import smap, starmap
+from seqtools.combinators.select import case, switch
+from seqtools.combinators.shape import collate, concatenate, split
 from seqtools.instrument.explain import explain
-from seqtools.iterables import uniter
-from seqtools.mapping import smap, starmap
 from seqtools.prefetching import Prefetch, close_all, prefetch
-from seqtools.sequence import LazySequence
-from seqtools.serializable import SerializableFunc
-from seqtools.shape import collate, concatenate, split
 
 __version__ = "2.0.0.dev0"
 
 __all__ = [
     "EvaluationError",
+    "ItemTimeout",
     "LazySequence",
     "Prefetch",
     "SerializableFunc",
+    "WorkerDied",
+    "WorkerStartError",
     "add_cache",
     "arange",
     "batch",

@@ -14,9 +14,9 @@ import pytest
 
 import seqtools
 from seqtools.__main__ import main
+from seqtools._core.errors import Step
 from seqtools.demo import files, pipeline, show
 from seqtools.demo.layout import counted, volume
-from seqtools.errors import Step
 
 SOURCE = '"""Module."""\n\ndef f{n}(x):\n    return x + {n}\n'
 

@@ -6,11 +6,11 @@ from itertools import count
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from seqtools.engines.adaptive import AdaptiveEngine
+from seqtools.engines.adaptive.engine import AdaptiveEngine
 from seqtools.engines.base import Job, Part
-from seqtools.engines.process import ProcessEngine
-from seqtools.engines.shipping import Pickled
-from seqtools.engines.thread import ThreadEngine
+from seqtools.engines.process.engine import ProcessEngine
+from seqtools.engines.thread.engine import ThreadEngine
+from seqtools.engines.wire.shipment import PickledPipeline
 from tests.engines.engines import Moves
 
 _ids = count(1)
@@ -34,7 +34,7 @@ class Adapted:
             lambda most, n, pickled, deliver: ProcessEngine(
                 None, get, most, hook, start, pickled=pickled, begin_with=n, deliver=deliver
             ),
-            lambda: Pickled(None, get, hook, None),
+            lambda: PickledPipeline(None, get, hook, None),
             deliver=self._delivered.put,
         )
 

@@ -6,11 +6,11 @@ from collections import deque
 from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
+from seqtools._core.errors import EndOfSequence, Failure, ItemTimeout, WorkerStartError
 from seqtools.engines.base import END, Deliver, Job, Part
-from seqtools.engines.hooks import call_hook
-from seqtools.engines.process import ProcessEngine
-from seqtools.engines.thread import ThreadEngine
-from seqtools.errors import EndOfSequence, Failure, ItemTimeout, WorkerStartError
+from seqtools.engines.process.engine import ProcessEngine
+from seqtools.engines.start_hook import call_hook
+from seqtools.engines.thread.engine import ThreadEngine
 
 
 class Small:

@@ -7,8 +7,8 @@ from itertools import count
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from seqtools._core.errors import WorkerStartError
 from seqtools.engines.base import Deliver, Job, Part
-from seqtools.errors import WorkerStartError
 
 _ids = count(1)
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import seqtools
-from seqtools.engines.adaptive import AdaptiveEngine
+from seqtools.engines.adaptive.engine import AdaptiveEngine
 from seqtools.engines.base import Deliver, Engine
-from seqtools.engines.process import ProcessEngine
-from seqtools.engines.shipping import Pickled
-from seqtools.engines.thread import ThreadEngine
+from seqtools.engines.process.engine import ProcessEngine
+from seqtools.engines.thread.engine import ThreadEngine
+from seqtools.engines.wire.shipment import PickledPipeline
 from seqtools.prefetching.hints import hints
 
 Make = Callable[..., Engine]
@@ -89,7 +89,7 @@ def with_steps(*steps: int) -> Make:
             lambda most, n, pickled, deliver: ProcessEngine(
                 None, get, most, start_hook, pickled=pickled, begin_with=n, deliver=deliver
             ),
-            lambda: Pickled(None, get, start_hook, None),
+            lambda: PickledPipeline(None, get, start_hook, None),
             deliver=deliver,
         )
 

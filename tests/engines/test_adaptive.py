@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 import seqtools
-from seqtools.engines import adaptive, counting, probing, switching, worker
-from seqtools.engines.probing import Probe
+from seqtools.engines.adaptive import counting, engine, probe, switching
+from seqtools.engines.adaptive.probe import ThreadMeter
+from seqtools.engines.process import worker
 from seqtools.prefetching import options
 from seqtools.prefetching.cores import usable_cores
 from seqtools.prefetching.options import Options
@@ -29,7 +30,7 @@ from tests.faults.intruders import Intruder, everywhere
 
 MakeFifo = Callable[[], Fifo]
 Make = Callable[..., Adapted]
-PLACES = tuple(str(m.__file__) for m in (adaptive, counting, probing, switching))
+PLACES = tuple(str(m.__file__) for m in (engine, counting, probe, switching))
 N = 60
 SOURCE = seqtools.smap(abs, range(N))
 
@@ -45,8 +46,8 @@ def make() -> Iterator[Make]:
         return made[-1]
 
     yield one
-    for engine in made:
-        engine.close()
+    for each in made:
+        each.close()
 
 
 @pytest.fixture
@@ -344,7 +345,7 @@ def test_an_interrupt_at_any_step_of_the_engine_loses_nothing(steps: tuple[int, 
 
 
 def test_a_probe_says_how_long_items_take_and_what_it_takes_to_send_them() -> None:
-    probe = Probe([])
+    probe = ThreadMeter([])
     assert [probe(lambda i: [i] * 1000, i) for i in range(5)][2] == [2] * 1000
     assert len(probe.times) == 5
     assert all(each.wall >= 0 for each in probe.times)
@@ -359,8 +360,8 @@ def test_a_system_that_does_not_tell_of_delays(monkeypatch: pytest.MonkeyPatch) 
     def refused(*_: object) -> None:
         raise FileNotFoundError
 
-    monkeypatch.setattr(probing, "open", refused, raising=False)
-    assert probing._delay() == 0
+    monkeypatch.setattr(probe, "open", refused, raising=False)
+    assert probe._delay() == 0
 
 
 # As readers see it
@@ -411,7 +412,7 @@ def test_a_pipeline_that_cannot_be_sent_is_for_threads(monkeypatch: pytest.Monke
         assert "; no processes, as smap(get) cannot be sent to worker processes" in p._remark()
     with (
         seqtools.prefetch(seqtools.smap(get, range(40)), "auto", "process") as p,
-        pytest.raises(seqtools.errors.WorkerStartError, match="cannot be sent"),
+        pytest.raises(seqtools.WorkerStartError, match="cannot be sent"),
     ):
         p[0]
 

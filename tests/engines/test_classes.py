@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import seqtools
-from seqtools.engines.exceptions import bare
+from seqtools.engines.wire.exceptions import bare
 
 
 def prefetch(source: Any) -> seqtools.Prefetch[Any]:
@@ -227,6 +227,6 @@ lock = threading.Lock()
     ids=["class", "function"],
 )
 def test_what_cannot_be_sent_is_named(function: Callable[[int], Any], where: str) -> None:
-    with pytest.raises(seqtools.errors.WorkerStartError) as caught:
+    with pytest.raises(seqtools.WorkerStartError) as caught:
         prefetch(seqtools.smap(function, range(3)))[0]
     assert f"cannot pickle '_thread.lock' object {where}; make what it needs" in str(caught.value)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from seqtools.errors import seterr
+from seqtools._core.errors import seterr
 from seqtools.testing import check_engine
 from seqtools.testing.engines import promised
 from seqtools.testing.trial import Maker

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import seqtools
-from seqtools.engines import mappings
-from seqtools.errors import WorkerStartError
+from seqtools._core.errors import WorkerStartError
+from seqtools.engines.wire import mapped_files
 
 SIZE = 1 << 20
 PAGE = mmap.PAGESIZE
@@ -35,7 +35,7 @@ def mapped(path: Path, access: int = mmap.ACCESS_READ) -> np.ndarray:
 
 def found(array: Any) -> Any:
     """Return the place of a file in which `array` is found."""
-    places, where = mappings.find_in_files([memoryview(array).cast("B")])
+    places, where = mapped_files.find_in_files([memoryview(array).cast("B")])
     return places[where[0][0]] if where else None
 
 
@@ -80,10 +80,10 @@ def test_a_place_has_the_access_of_the_memory(file: Path) -> None:
 def test_several_parts_of_a_file_are_mapped_once(file: Path) -> None:
     array = mapped(file)
     parts = [array[50_000:80_000], array[20_001:60_000], np.zeros(50_000, np.uint32)]
-    (place,), where = mappings.find_in_files([memoryview(part).cast("B") for part in parts])
+    (place,), where = mapped_files.find_in_files([memoryview(part).cast("B") for part in parts])
     assert (place.begin, place.end) == (4 * 20_001, 4 * 80_000)
     assert sorted(where) == [0, 1]
-    view = mappings.map_place(place)
+    view = mapped_files.map_place(place)
     for k, (_, begin, end) in where.items():
         np.testing.assert_array_equal(np.frombuffer(view[begin:end], np.uint32), parts[k])
 
@@ -166,13 +166,13 @@ def test_where_the_system_tells_nothing_memory_is_copied(
 
     array = mapped(file, mmap.ACCESS_COPY)
     assert found(array) is not None
-    monkeypatch.setattr(mappings, "open", refuse, raising=False)
+    monkeypatch.setattr(mapped_files, "open", refuse, raising=False)
     assert found(array) is None
 
 
 def moved(numbers: Callable[[str], tuple[int, int]]) -> Callable[[], Any]:
     """Return `_areas` for a file system where `stat` tells other numbers than the system does."""
-    ours = mappings._areas
+    ours = mapped_files._areas
 
     def areas() -> Any:
         found = []
@@ -189,7 +189,7 @@ def test_a_file_for_which_stat_tells_other_numbers(
     file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     array = mapped(file)
-    monkeypatch.setattr(mappings, "_areas", moved(lambda _: (1 << 20, 7)))
+    monkeypatch.setattr(mapped_files, "_areas", moved(lambda _: (1 << 20, 7)))
     read(array, file, by_reference=True)
     replaced(file)
     read(array, file, by_reference=False)
@@ -204,7 +204,7 @@ def test_a_file_that_was_copied_to_another_layer_when_it_was_written_to(
         asked.append(path)
         return 1, asked.count(str(file))  # what is mapped later is not what was mapped at first
 
-    monkeypatch.setattr(mappings, "_areas", moved(numbers))
+    monkeypatch.setattr(mapped_files, "_areas", moved(numbers))
     assert found(array) is None
 
 
@@ -212,10 +212,10 @@ def test_a_file_that_was_copied_to_another_layer_when_it_was_written_to(
 def test_in_a_file_system_of_layers_memory_that_differs_from_its_file_is_copied(
     file: Path, access: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mappings, "_is_layered", lambda _: True)
+    monkeypatch.setattr(mapped_files, "_is_layered", lambda _: True)
     array = mapped(file, access)
     assert found(array) is not None
-    monkeypatch.setattr(mappings, "map_place", lambda place: memoryview(bytes(place.end)))
+    monkeypatch.setattr(mapped_files, "map_place", lambda place: memoryview(bytes(place.end)))
     # what is open for writing is the file that others would map
     assert (found(array) is None) == (access != mmap.ACCESS_WRITE)
 
@@ -227,11 +227,11 @@ def test_of_which_kind_a_file_system_is(monkeypatch: pytest.MonkeyPatch, tmp_pat
         b"2 1 0:9 / /data\\040set rw shared:1 - overlay overlay rw\n"
         b"3 2 8:2 / /data\\040set/k\xc3\xbc rw - xfs /dev/b rw\n"
     )
-    monkeypatch.setattr(mappings, "open", lambda _, mode: told.open(mode), raising=False)
+    monkeypatch.setattr(mapped_files, "open", lambda _, mode: told.open(mode), raising=False)
     paths = ["/a", "/data set/a", "/data set", "/data setup/a", "/data set/k\xfc/a"]
-    assert [mappings._is_layered(path) for path in paths] == [False, True, True, False, False]
+    assert [mapped_files._is_layered(path) for path in paths] == [False, True, True, False, False]
     told.unlink()
-    assert mappings._is_layered("/a")
+    assert mapped_files._is_layered("/a")
 
 
 def test_a_file_that_may_not_be_read_any_more_is_copied(
@@ -254,8 +254,8 @@ def test_a_file_that_is_replaced_too_late_is_an_error(
     place = found(array)
     replaced(file)
     with pytest.raises(FileNotFoundError, match="is no longer the file that is mapped"):
-        mappings.map_place(place)
-    monkeypatch.setattr(mappings._Mappings, "find", lambda *_: place)
+        mapped_files.map_place(place)
+    monkeypatch.setattr(mapped_files._Mappings, "find", lambda *_: place)
     with (
         seqtools.prefetch(seqtools.smap(lambda k: array[k], range(1)), 1, "process") as ready,
         pytest.raises(WorkerStartError, match="is no longer the file that is mapped"),

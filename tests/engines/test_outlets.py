@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from seqtools.engines import frames, printing, showing
+from seqtools.engines.process import output, output_display
+from seqtools.engines.wire import result_messages
 from tests.engines.fifo import Fifo
 from tests.faults.pieces import Pieces
 
@@ -14,23 +15,23 @@ MakeFifo = Callable[[], Fifo]
 
 
 def test_a_text_that_was_cut_off_is_a_line() -> None:
-    heard = showing.Heard()
+    heard = output_display.WorkerOutput()
     heard.add(b"cut ", begins=True, ends=False)
     heard.add(b"off", begins=False, ends=False)
     heard.add(b"whole\n", begins=True, ends=True)
     heard.end()
-    assert [showing.said.popleft() for _ in range(2)] == ["cut off\n", "whole\n"]
-    assert not showing.said
+    assert [output_display.said.popleft() for _ in range(2)] == ["cut off\n", "whole\n"]
+    assert not output_display.said
 
 
-def sent_by(act: Callable[[printing.Outlet], object]) -> list[frames.Result]:
+def sent_by(act: Callable[[output.OutputPipe], object]) -> list[result_messages.Result]:
     """Return the messages that an outlet sends."""
     ours, theirs = os.pipe()
     try:
-        act(printing.Outlet(theirs))
+        act(output.OutputPipe(theirs))
         os.close(theirs)
         with open(ours, "rb", closefd=False) as file:
-            reader = frames.ResultReader(Pieces(file.read()))
+            reader = result_messages.ResultReader(Pieces(file.read()))
         results, _ = reader.read()
         assert reader.read() == ([], False)
         assert reader.damage is None
@@ -39,20 +40,20 @@ def sent_by(act: Callable[[printing.Outlet], object]) -> list[frames.Result]:
         os.close(ours)
 
 
-READY = (0, 0, 0, frames.READY, 0.0)
+READY = (0, 0, 0, result_messages.READY, 0.0)
 
 
-def kinds(results: list[frames.Result]) -> list[int]:
+def kinds(results: list[result_messages.Result]) -> list[int]:
     return [result.kind for result in results]
 
 
 def test_where_nothing_is_printed_nothing_is_sent() -> None:
-    def act(outlet: printing.Outlet) -> None:
+    def act(outlet: output.OutputPipe) -> None:
         for _ in range(3):
             outlet.answer(READY)
         outlet.lines.flush()
 
-    assert kinds(sent_by(act)) == [frames.READY] * 3
+    assert kinds(sent_by(act)) == [result_messages.READY] * 3
 
 
 def test_a_message_fits_into_what_a_pipe_takes_in_one_step(
@@ -75,19 +76,19 @@ def test_a_message_fits_into_what_a_pipe_takes_in_one_step(
 def test_who_prints_in_the_midst_of_a_message_does_not_break_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    write, outlets = os.write, list[printing.Outlet]()
+    write, outlets = os.write, list[output.OutputPipe]()
 
     def interrupted(fd: int, data: Any) -> int:
         if outlets:  # a signal handler of the user's
             outlets.pop().lines.write("from a handler\n")
         return write(fd, data)
 
-    def act(outlet: printing.Outlet) -> None:
+    def act(outlet: output.OutputPipe) -> None:
         outlets.append(outlet)
         outlet.answer(READY)
 
     monkeypatch.setattr(os, "write", interrupted)
-    assert kinds(sent_by(act)) == [frames.READY, frames.PRINTED]
+    assert kinds(sent_by(act)) == [result_messages.READY, result_messages.PRINTED]
 
 
 def test_text_for_which_there_is_no_memory_is_told_to_be_lost() -> None:
@@ -98,7 +99,7 @@ def test_text_for_which_there_is_no_memory_is_told_to_be_lost() -> None:
             raise MemoryError
 
     sent = sent_by(lambda outlet: outlet.lines.write(Large("x\n")))
-    assert bytes(sent[0].parts[0]) == printing._LOST  # type: ignore[arg-type]
+    assert bytes(sent[0].parts[0]) == output._LOST  # type: ignore[arg-type]
 
 
 def test_one_that_prints_for_ever_keeps_nobody_from_the_others() -> None:
@@ -110,10 +111,10 @@ def test_one_that_prints_for_ever_keeps_nobody_from_the_others() -> None:
             raise AssertionError
 
     ours, theirs = os.pipe()
-    frames.write_result(theirs, (3, 0, 0, frames.PRINTED, 0.0), b"again\n" * 9000)
+    result_messages.write_result(theirs, (3, 0, 0, result_messages.PRINTED, 0.0), b"again\n" * 9000)
     os.close(theirs)
     with open(ours, "rb") as file:
         message = file.read()
-    results, more = frames.ResultReader(Endless()).read()
+    results, more = result_messages.ResultReader(Endless()).read()
     assert more
-    assert set(kinds(results)) == {frames.PRINTED}
+    assert set(kinds(results)) == {result_messages.PRINTED}

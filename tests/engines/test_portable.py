@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import seqtools
-from seqtools.engines.spawning import Spawning
-from seqtools.errors import WorkerStartError
+from seqtools._core.errors import WorkerStartError
+from seqtools.engines.process.spawn import SpawnPool
 from tests.engines.fifo import Fifo
 
 
@@ -63,7 +63,7 @@ def test_without_what_a_template_needs(what: str, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(socket, "socketpair", refused)
     p = prefetch(arrays())
     assert p[3][0] == 3
-    assert isinstance(p._state.pump._engine._operator.crew, Spawning)  # type: ignore[union-attr]
+    assert isinstance(p._state.pump._engine._operator.pool, SpawnPool)  # type: ignore[union-attr]
     check(p)
 
 

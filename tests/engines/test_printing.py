@@ -127,7 +127,7 @@ def test_a_start_hook_that_fails_has_printed(ahead: Ahead) -> None:
 
     with shown() as out:
         p = ahead(range(3), nworkers=1, start_hook=hook)
-        with pytest.raises(seqtools.errors.WorkerStartError):
+        with pytest.raises(seqtools.WorkerStartError):
             p[0]
         assert out.getvalue() == "looking for a file\n"
 

@@ -19,11 +19,11 @@ import numpy as np
 import pytest
 
 import seqtools
+from seqtools._core.errors import ItemTimeout, WorkerDied, WorkerStartError
 from seqtools.engines.base import Job
-from seqtools.engines.launch import meaning
-from seqtools.engines.process import ProcessEngine
-from seqtools.engines.process_operator import Operator
-from seqtools.errors import ItemTimeout, WorkerDied, WorkerStartError
+from seqtools.engines.process.engine import ProcessEngine
+from seqtools.engines.process.launcher import meaning
+from seqtools.engines.process.operator import Operator
 from tests.engines.driven import Driven, still
 from tests.engines.fifo import Fifo
 from tests.leaks import descendants, guarded
@@ -121,7 +121,7 @@ def test_the_template_killed_from_outside() -> None:
     items = iter(p)
     assert next(items) == 0
     engine = p._state.pump._engine
-    os.kill(guarded(engine._operator.crew._child._pid), signal.SIGKILL)  # type: ignore[union-attr]
+    os.kill(guarded(engine._operator.pool._child._pid), signal.SIGKILL)  # type: ignore[union-attr]
     assert list(items) == list(range(1, 300))
 
 
@@ -370,7 +370,7 @@ def test_pipes_smaller_than_usual(monkeypatch: pytest.MonkeyPatch) -> None:
         return fds
 
     monkeypatch.setattr(os, "pipe", small)
-    monkeypatch.setattr("seqtools.engines.forking.enlarge", lambda _: None)
+    monkeypatch.setattr("seqtools.engines.process.template.enlarge", lambda _: None)
     order = np.random.default_rng(0).permutation(5000)
     p = prefetch(seqtools.gather(seqtools.smap(lambda x: -x, range(5000)), order), max_cached=4000)
     assert list(p) == [-int(i) for i in order]

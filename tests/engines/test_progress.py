@@ -6,11 +6,11 @@ import subprocess
 import sys
 import time
 
-from seqtools.engines.progress import NBYTES, Progress
+from seqtools.engines.wire.progress import NBYTES, ProgressMark
 
 _WRITES = """
 import mmap, sys
-from seqtools.engines.progress import Progress
+from seqtools.engines.wire.progress import Progress
 memory = mmap.mmap(int(sys.argv[1]), 0)
 progress, place = Progress(memoryview(memory)[:16]), 0
 while not memory[16]:
@@ -23,7 +23,7 @@ def test_it_is_whole_whenever_it_is_read() -> None:
     fd = os.memfd_create("test")
     os.ftruncate(fd, mmap.PAGESIZE)
     memory = mmap.mmap(fd, 0)
-    progress, began = Progress(memoryview(memory)[:NBYTES]), time.monotonic()
+    progress, began = ProgressMark(memoryview(memory)[:NBYTES]), time.monotonic()
     with subprocess.Popen([sys.executable, "-c", _WRITES, str(fd)], pass_fds=[fd]) as writer:
         os.close(fd)
         try:
@@ -42,10 +42,10 @@ def test_it_is_whole_whenever_it_is_read() -> None:
 
 
 def test_nothing_is_told_at_first() -> None:
-    assert Progress(memoryview(bytearray(NBYTES))).read() == (0, 0, 0.0)
+    assert ProgressMark(memoryview(bytearray(NBYTES))).read() == (0, 0, 0.0)
 
 
 def test_the_last_block_and_place_have_room() -> None:
-    progress = Progress(memoryview(bytearray(NBYTES)))
+    progress = ProgressMark(memoryview(bytearray(NBYTES)))
     progress.tell(0xFFFFFFFF, 0xFFFFFFFF)
     assert progress.read()[:2] == (0xFFFFFFFF, 0xFFFFFFFF)

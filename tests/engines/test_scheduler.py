@@ -11,9 +11,9 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from seqtools.engines.asking import LONGEST_LIST
 from seqtools.engines.base import AHEAD, Job
-from seqtools.engines.scheduler import Hand, Scheduler, Task
+from seqtools.engines.process.scheduler import Hand, Scheduler, Task
+from seqtools.engines.wire.task_messages import LONGEST_LIST
 from tests.machines import sized
 
 GRAIN = 0.002

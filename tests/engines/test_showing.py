@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import seqtools
-from seqtools.engines import process_operator, showing
-from seqtools.engines.process import ProcessEngine
+from seqtools.engines.process import operator, output_display
+from seqtools.engines.process.engine import ProcessEngine
 from tests.engines.driven import Driven, still
 from tests.engines.engines import OPTIONS
 from tests.engines.fifo import Fifo
@@ -109,7 +109,7 @@ def test_a_stream_that_raises_is_told_once(monkeypatch: pytest.MonkeyPatch) -> N
         def write(self, text: str) -> int:
             raise OSError(text)
 
-    monkeypatch.setattr(showing._shower, "_complained", False)
+    monkeypatch.setattr(output_display._shower, "_complained", False)
     with (
         shown(Refusing()),
         processes(seqtools.smap(get, range(40))) as p,
@@ -165,16 +165,16 @@ def test_a_stream_that_cannot_encode_everything() -> None:
 
 def test_a_forked_child_does_not_show_what_its_parent_is_to_show() -> None:
     with shown() as out:
-        showing.said.append("a line\n")
-        assert forked(lambda: (showing.show(), not out.getvalue())[-1])  # type: ignore[func-returns-value]
-        showing.show()
+        output_display.said.append("a line\n")
+        assert forked(lambda: (output_display.show(), not out.getvalue())[-1])  # type: ignore[func-returns-value]
+        output_display.show()
     assert out.getvalue() == "a line\n"
 
 
 def test_what_is_left_is_shown_with_the_next_read() -> None:
     with shown() as out:
-        showing.said.append("a line\n")
-        showing.show_last(wait=False)  # by the garbage collector, perhaps
+        output_display.said.append("a line\n")
+        output_display.show_last(wait=False)  # by the garbage collector, perhaps
         assert not out.getvalue()
         with seqtools.prefetch(range(3), 1) as p:
             assert p[0] == 0
@@ -193,7 +193,7 @@ def test_what_is_left_is_shown_at_the_end_of_the_program(first: str) -> None:
         "p = seqtools.prefetch(seqtools.smap(get, range(4)), 1, 'process')\n"
         "items = iter(p)\n"
         "print('got', next(items))\n"
-        "while p._load().busy:\n"
+        "while p._status().busy:\n"
         "    p._state.pump._engine._operator._thread.join(0.01)\n"
         "print('end')\n"
     )
@@ -210,7 +210,7 @@ def test_nothing_is_fetched_while_too_much_waits_to_be_shown(
 ) -> None:
     looked, polled = threading.Semaphore(0), threading.Event()
     engine = Driven(lambda d: ProcessEngine(None, abs, 1, start_method="fork", deliver=d))
-    poll = engine.engine._operator.crew.poll
+    poll = engine.engine._operator.pool.poll
 
     def polling(seconds: float | None) -> Any:
         polled.set()
@@ -223,9 +223,9 @@ def test_nothing_is_fetched_while_too_much_waits_to_be_shown(
 
     too_much = Said(["a line\n"])
     with still(engine.engine):
-        monkeypatch.setattr(engine.engine._operator.crew, "poll", polling)
-        monkeypatch.setattr(process_operator, "said", too_much)
-        monkeypatch.setattr(process_operator, "MOST", 0)
+        monkeypatch.setattr(engine.engine._operator.pool, "poll", polling)
+        monkeypatch.setattr(operator, "said", too_much)
+        monkeypatch.setattr(operator, "MOST", 0)
     engine.submit([5])
     for _ in range(4):
         assert looked.acquire(timeout=20)
@@ -242,7 +242,7 @@ def test_a_reader_is_told_that_something_is_printed() -> None:
     engine.submit([5])
     engine.has_news()
     with shown() as out:
-        showing.show()
+        output_display.show()
     assert out.getvalue() == "5\n"
     engine.close()
 
@@ -252,12 +252,12 @@ def test_another_thread_shows_what_one_was_interrupted_at() -> None:
         def write(self, _: str) -> int:
             raise KeyboardInterrupt
 
-    showing.said.append("lost\n")
+    output_display.said.append("lost\n")
     with shown(Interrupted()), pytest.raises(KeyboardInterrupt):
-        showing.show()
+        output_display.show()
     with shown() as out:
-        showing.said.append("a line\n")
-        thread = threading.Thread(target=showing.show)
+        output_display.said.append("a line\n")
+        thread = threading.Thread(target=output_display.show)
         thread.start()
         thread.join()
     assert out.getvalue() == "a line\n"

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from seqtools.engines import slots
-from seqtools.engines.leases import Budget, Leases
-from seqtools.engines.slots import Place, Slots
+from seqtools.engines.wire import arena
+from seqtools.engines.wire.arena import Arena, SlotPlace
+from seqtools.engines.wire.arena_reader import ArenaReader, LeasedBytes
 
 SIZE = 100_000
 
@@ -20,12 +20,12 @@ class Both:
     """The two sides, and the file between them."""
 
     def __init__(self, most: int = 1 << 30) -> None:
-        made = slots.create(1)
+        made = arena.create(1)
         assert made is not None
         self.fd, size = made
-        self.budget = Budget(most)
-        self.consumer = Leases(self.fd, size, self.budget)
-        worker = Slots.at(os.dup(self.fd))
+        self.budget = LeasedBytes(most)
+        self.consumer = ArenaReader(self.fd, size, self.budget)
+        worker = Arena.at(os.dup(self.fd))
         assert worker is not None
         self.worker = worker
 
@@ -115,7 +115,7 @@ def test_what_was_borrowed_is_given_without_a_copy(both: Both) -> None:
     assert both.worker.find(buffer) is None  # only once
     del buffer
     place = both.worker.give(found)
-    assert place == Place(SIZE - 1, found.place.offset, found.place.slot)
+    assert place == SlotPlace(SIZE - 1, found.place.offset, found.place.slot)
     view = both.consumer.lease(place)
     assert bytes(view) == b"x" * (SIZE - 1)
 
@@ -128,7 +128,7 @@ def test_what_is_borrowed_and_still_referred_to_is_given_as_a_copy(both: Both) -
     assert found is not None
     before = found.place
     place = both.worker.give(found)
-    assert isinstance(place, Place)
+    assert isinstance(place, SlotPlace)
     assert place.slot != before.slot
     view = both.consumer.lease(place)
     buffer[:] = b"y" * SIZE
@@ -259,12 +259,12 @@ def test_a_process_that_user_code_forks_borrows_nothing(both: Both) -> None:
 
 
 def test_there_is_an_end_to_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(slots, "_ADDRESSES", slots._LEAST)
+    monkeypatch.setattr(arena, "_ADDRESSES", arena._LEAST)
     both = Both()
     kept = []
     while (place := both.worker.take(1 << 22)) is not None:
         kept.append(place)
-    assert len(kept) == (slots._LEAST - slots.FLAGS) // (1 << 22)
+    assert len(kept) == (arena._LEAST - arena.FLAGS) // (1 << 22)
     os.close(both.fd)
 
 
@@ -273,9 +273,9 @@ def test_where_there_is_no_such_memory_there_are_no_slots(monkeypatch: pytest.Mo
         raise PermissionError
 
     monkeypatch.setattr(os, "memfd_create", refused)
-    assert slots.create(1) is None
+    assert arena.create(1) is None
     monkeypatch.delattr(os, "memfd_create")
-    assert slots.create(1) is None
+    assert arena.create(1) is None
 
 
 def test_less_is_tried_where_much_cannot_be_mapped(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,11 +287,11 @@ def test_less_is_tried_where_much_cannot_be_mapped(monkeypatch: pytest.MonkeyPat
         return whole(fd, size)
 
     monkeypatch.setattr(mmap, "mmap", limited)
-    made = slots.create(1)
+    made = arena.create(1)
     assert made is not None
     fd, size = made
-    assert slots._LEAST <= size <= 1 << 28
+    assert arena._LEAST <= size <= 1 << 28
     assert os.fstat(fd).st_size == size
     os.close(fd)
-    monkeypatch.setattr(slots, "_LEAST", 1 << 30)
-    assert slots.create(1) is None
+    monkeypatch.setattr(arena, "_LEAST", 1 << 30)
+    assert arena.create(1) is None

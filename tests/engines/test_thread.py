@@ -14,16 +14,16 @@ from typing import Any
 
 import pytest
 
-from seqtools.engines import stealing, thread, thread_pool
+from seqtools._core.errors import EndOfSequence, Failure, ItemTimeout, WorkerStartError
 from seqtools.engines.base import AHEAD, END, Job, Part, here
-from seqtools.engines.stealing import STOP, Task
-from seqtools.engines.thread import ThreadEngine
-from seqtools.engines.thread_pool import Seat
-from seqtools.errors import EndOfSequence, Failure, ItemTimeout, WorkerStartError
+from seqtools.engines.thread import engine, pool, stealing
+from seqtools.engines.thread.engine import ThreadEngine
+from seqtools.engines.thread.pool import WorkerSlot
+from seqtools.engines.thread.stealing import STOP, StealableTask
 from tests.faults.intruders import ENGINES, Intruder, everywhere
 
 MakeEngine = Callable[..., "Subject"]
-PLACES = tuple(str(m.__file__) for m in (thread, thread_pool, stealing))
+PLACES = tuple(str(m.__file__) for m in (engine, pool, stealing))
 assert all(place.startswith(ENGINES) for place in PLACES)
 
 
@@ -72,7 +72,7 @@ def make() -> Iterator[MakeEngine]:
 @pytest.fixture
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have every task taken for one that takes long."""
-    monkeypatch.setattr(thread_pool, "STUCK", 0.0)
+    monkeypatch.setattr(pool, "STUCK", 0.0)
 
 
 class Gates:
@@ -129,7 +129,7 @@ class Stepped(deque):  # type: ignore[type-arg]
 class Owner:
     """Takes items from a task, up to where it ends."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: StealableTask) -> None:
         self.task, self.taken, self.ended = task, [], False  # type: ignore[var-annotated]
 
     def take(self, n: int) -> None:
@@ -147,7 +147,7 @@ def test_no_item_is_taken_by_both_wherever_the_owner_goes_on(n: int) -> None:
     shares = set()
     steps = itertools.product(range(n + 1), range(n + 2), range(1, 2 * n + 5), range(n + 2))
     for keep, begun, at, meanwhile in steps:
-        task = Task(Job(7, range(10, 10 + n), "key", 100), 0.0)
+        task = StealableTask(Job(7, range(10, 10 + n), "key", 100), 0.0)
         owner = Owner(task)
         owner.take(begun)  # the last time that is STOP
         task.todo = Stepped(task.todo, at, lambda owner=owner, k=meanwhile: owner.take(k))  # type: ignore[misc]
@@ -251,7 +251,7 @@ def test_idle_threads_wait_without_looking(
             pauses.append(timeout)
             return self.items.get(timeout=timeout)
 
-    monkeypatch.setattr(thread_pool, "SimpleQueue", Queue)
+    monkeypatch.setattr(pool, "SimpleQueue", Queue)
     get = Gates(0, 1)
     subject = make(get, 4)
     subject.engine.submit([Job(0, [0]), Job(1, [1])])
@@ -391,10 +391,10 @@ def test_an_item_is_given_up_by_one_thread(make: MakeEngine) -> None:
     subject.engine.submit([Job(0, [3, 4])])
     get.begun[3].wait()
     pool = subject.engine._pool
-    old = pool.seats[0]
+    old = pool.slots[0]
     (entry,) = old.timed
-    assert pool.take_over(old, entry, Seat(0))
-    assert not pool.take_over(old, entry, Seat(0))
+    assert pool.take_over(old, entry, WorkerSlot(0))
+    assert not pool.take_over(old, entry, WorkerSlot(0))
     subject.engine._starting = True  # as if no thread could be started
     assert isinstance(subject.look_until(2)[0, 0].error, ItemTimeout)
     get.open()
@@ -404,12 +404,12 @@ def test_an_item_is_given_up_by_one_thread(make: MakeEngine) -> None:
 def test_a_thread_that_hangs_at_the_end_is_warned_of_and_silent(
     make: MakeEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(thread, "_PATIENCE", 0.0)
+    monkeypatch.setattr(engine, "_PATIENCE", 0.0)
     get = Gates(1)
     subject = make(get)
     subject.engine.submit([Job(0, range(3))])
     get.begun[1].wait()
-    (working,) = subject.engine._pool.seats[0].threads
+    (working,) = subject.engine._pool.slots[0].threads
     with pytest.warns(RuntimeWarning, match="thread seqtools-0 is still evaluating item 1 and"):
         subject.engine.close()
     get.open()
@@ -610,7 +610,7 @@ def test_an_object_that_owns_its_engine_is_collected_and_threads_end() -> None:
     owner.engine.submit([Job(0, range(10)), Job(1, [1])])
     for _ in range(2):
         owner.parts.get()
-    threads = [t for seat in owner.engine._pool.seats.values() for t in seat.threads]
+    threads = [t for slot in owner.engine._pool.slots.values() for t in slot.threads]
     ref = weakref.ref(owner)
     del owner
     while ref() is not None:  # a thread may not have come to its rest

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import seqtools
-from seqtools.engines.shipping import Dumper, Loader
+from seqtools.engines.wire.shipment import ResultDumper, ResultLoader
 
 
 class Tagged(np.ndarray):
@@ -142,9 +142,9 @@ def sent(value: Any, *, aside: bool, by_value: tuple[Any, ...] = ()) -> tuple[An
             buffers.append(buffer)
         return not aside
 
-    body = Dumper(by_value).dumps(value, keep)
+    body = ResultDumper(by_value).dumps(value, keep)
     copies = [memoryview(bytearray(buffer.raw())) for buffer in buffers]
-    return Loader(by_value).loads(bytes(body), copies), copies
+    return ResultLoader(by_value).loads(bytes(body), copies), copies
 
 
 @pytest.mark.parametrize("by_value", [(), (Tagged,)], ids=["plain", "with a table"])
@@ -270,7 +270,7 @@ def test_a_pickle_of_the_user_has_no_name_of_ours() -> None:
 
 def test_a_pickle_without_arrays_imports_nothing() -> None:
     program = (
-        "import sys; from seqtools.engines.shipping import Dumper, Loader; "
+        "import sys; from seqtools.engines.wire.shipment import Dumper, Loader; "
         "print(Loader(()).loads(Dumper(()).dumps([1, memoryview(b'abc')]))[1].tobytes()); "
         "print([name for name in ('numpy', 'torch') if name in sys.modules])"
     )

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 
 import seqtools
-from seqtools.engines import weighing
+from seqtools.engines.wire import size_warning
 
 prefetch = seqtools.prefetch
 
 
 @pytest.fixture(autouse=True)
 def _less_is_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(weighing, "MUCH_PICKLED", 1_000_000)
-    monkeypatch.setattr(weighing, "MUCH_SHARED", 2_000_000)
-    monkeypatch.setattr(weighing, "_warned", {})
+    monkeypatch.setattr(size_warning, "MUCH_PICKLED", 1_000_000)
+    monkeypatch.setattr(size_warning, "MUCH_SHARED", 2_000_000)
+    monkeypatch.setattr(size_warning, "_warned", {})
 
 
 def warned(source: Any) -> str:

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import seqtools
-from seqtools import buffers
-from seqtools.engines import slots, worker
+from seqtools._core import allocator
+from seqtools.engines.process import worker
+from seqtools.engines.wire import arena
 from seqtools.prefetching import options
 
 N = 60_000
@@ -22,7 +23,7 @@ N = 60_000
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Have values travel through slots, or through pipes where there cannot be any."""
     if request.param == "pipe":
-        monkeypatch.setattr(slots, "create", lambda _: None)
+        monkeypatch.setattr(arena, "create", lambda _: None)
 
 
 both_ways = pytest.mark.usefixtures("way")
@@ -37,7 +38,7 @@ def full(i: int) -> Any:
 
 
 def born_in_place(i: int) -> Any:
-    array = np.frombuffer(buffers.empty(8 * N), np.int64, N)
+    array = np.frombuffer(allocator.empty(8 * N), np.int64, N)
     array[:] = i
     return array
 
@@ -140,7 +141,7 @@ def test_collated_batches_are_delivered_from_where_they_are_made(
     def no_copy(*_: object) -> Any:
         raise AssertionError
 
-    monkeypatch.setattr(slots.Slots, "put", no_copy)
+    monkeypatch.setattr(arena.Arena, "put", no_copy)
     arrays = seqtools.smap(lambda i: np.full(5000, i), range(100))
     samples = seqtools.smap(lambda a: {"a": a, "b": (a, 1)}, arrays) if nested else arrays
     batches = seqtools.batch(samples, 10, collate_fn=seqtools.collate_arrays)
@@ -154,14 +155,14 @@ def test_collated_batches_are_delivered_from_where_they_are_made(
 def files(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Descriptors of the files of slots that are made."""
     made: list[int] = []
-    create = slots.create
+    create = arena.create
 
     def noted(nworkers: int) -> Any:
         fd, size = create(nworkers) or (-1, 0)
         made.append(os.dup(fd))
         return fd, size
 
-    monkeypatch.setattr(slots, "create", noted)
+    monkeypatch.setattr(arena, "create", noted)
     yield made
     for fd in made:
         os.close(fd)

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 import seqtools
-from seqtools.errors import EvaluationError, WorkerStartError
+from seqtools._core.errors import EvaluationError, WorkerStartError
 
 MB = 1 << 20
 
@@ -159,7 +159,7 @@ def memory_for_a_value(start_method: str, where: str) -> None:
 
 
 def memory_for_workers(start_method: str) -> None:
-    import seqtools.engines.process
+    import seqtools.engines.process.engine
 
     p = prefetch(seqtools.smap(abs, range(100)), start_method)
     items = iter(p)

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from seqtools.engines.spawning import SpawnedWorker
-from seqtools.errors import WorkerStartError
+from seqtools._core.errors import WorkerStartError
+from seqtools.engines.process.spawn import SpawnedWorker
 from tests.engines.driven import still
 from tests.leaks import guarded
 
@@ -50,4 +50,4 @@ def pid_of(worker: Any) -> int:
 
 def template_of(p: Any) -> int:
     """Return the process that the workers of a prefetch were forked from."""
-    return guarded(p._state.pump._engine._operator.crew._child._pid)
+    return guarded(p._state.pump._engine._operator.pool._child._pid)

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
-from seqtools.engines import asking, frames, slots
-from seqtools.engines.heads import Damaged, ending
-from seqtools.engines.leases import Budget, Leases
-from seqtools.engines.slots import Place, Slots
+from seqtools.engines.wire import arena, result_messages, task_messages
+from seqtools.engines.wire.arena import Arena, SlotPlace
+from seqtools.engines.wire.arena_reader import ArenaReader, LeasedBytes
+from seqtools.engines.wire.headers import DamagedMessage, ending
 from tests.faults.pieces import EDITS, Pieces, damaged, mapped
 
 Message = tuple[Any, ...]
@@ -21,7 +21,7 @@ Message = tuple[Any, ...]
 
 _BYTES = some.binary(max_size=100) | some.builds(bytes, some.integers(65_000, 70_000))
 _PLACES = some.builds(
-    Place, some.integers(0, 1 << 40), some.integers(1, 1 << 40), some.integers(0, 1 << 20)
+    SlotPlace, some.integers(0, 1 << 40), some.integers(1, 1 << 40), some.integers(0, 1 << 20)
 )
 _NUMBERS = some.integers(0, 0xFFFFFFFF)
 _SECONDS = some.floats(0, 1e9)
@@ -30,17 +30,24 @@ _MESSAGES = some.one_of(
         _NUMBERS,
         _NUMBERS,
         some.integers(1, 9),
-        some.just(frames.VALUES),
+        some.just(result_messages.VALUES),
         _SECONDS,
         some.lists(_BYTES | _PLACES, min_size=1, max_size=4),
     ),
     some.sampled_from(
         [
-            (7, 1, 1, frames.FAILURE, 0.5, [b"error"]),
-            (7, 1, 1, frames.END, 0.0, []),
-            (0, 0, 0, frames.READY, 0.0, []),
-            (0, 0, 0, frames.UNABLE, 0.0, [b"reason"]),
-            (frames.BEGINS | frames.ENDS, 0, 0, frames.PRINTED, 0.0, [b"a line\n"]),
+            (7, 1, 1, result_messages.FAILURE, 0.5, [b"error"]),
+            (7, 1, 1, result_messages.END, 0.0, []),
+            (0, 0, 0, result_messages.READY, 0.0, []),
+            (0, 0, 0, result_messages.UNABLE, 0.0, [b"reason"]),
+            (
+                result_messages.BEGINS | result_messages.ENDS,
+                0,
+                0,
+                result_messages.PRINTED,
+                0.0,
+                [b"a line\n"],
+            ),
         ]
     ),
 )
@@ -50,25 +57,25 @@ def sent(messages: Sequence[Message]) -> bytes:
     """Return what a worker writes."""
     with tempfile.TemporaryFile() as file:
         for *head, parts in messages:
-            frames.write_result(file.fileno(), tuple(head), *parts)
+            result_messages.write_result(file.fileno(), tuple(head), *parts)
         file.seek(0)
         return file.read()
 
 
 def arrived(source: Pieces) -> tuple[list[Message], str | None]:
     """Return the messages that are read, and what was wrong with the first that was not."""
-    reader, found, more = frames.ResultReader(source), list[Message](), True
+    reader, found, more = result_messages.ResultReader(source), list[Message](), True
     while more:
         results, more = reader.read()
         for *head, parts, _ in results:
-            found.append((*head, [p if isinstance(p, Place) else bytes(p) for p in parts]))
+            found.append((*head, [p if isinstance(p, SlotPlace) else bytes(p) for p in parts]))
     return found, reader.damage
 
 
 def shape(message: Message) -> Message:
     """Return a message without the bytes of its values, on which there is no checksum."""
     *head, parts = message
-    return (*head, [p if isinstance(p, Place) else len(p) for p in parts])
+    return (*head, [p if isinstance(p, SlotPlace) else len(p) for p in parts])
 
 
 # Results
@@ -93,7 +100,7 @@ def test_damaged_results_are_found_out(
     assert all(shape(message) in shapes for message in found)
     assert max(sizes, default=0) < len(data)
     if damage is None and found == messages:  # what follows may be the begin of another
-        assert len(broken) < len(data) + frames.RESULT.size
+        assert len(broken) < len(data) + result_messages.RESULT.size
 
 
 @given(some.binary(max_size=1000) | some.integers(1, 1000).map(bytes))
@@ -101,7 +108,7 @@ def test_noise_is_no_result(noise: bytes) -> None:
     with mapped() as sizes:
         found, damage = arrived(Pieces(noise))
     assert (found, sizes) == ([], [])
-    assert (damage is None) == (len(noise) < frames.RESULT.size)
+    assert (damage is None) == (len(noise) < result_messages.RESULT.size)
 
 
 @given(some.lists(_MESSAGES, min_size=1, max_size=3), some.binary(min_size=50), some.data())
@@ -118,7 +125,7 @@ def test_what_comes_before_noise_is_delivered(
 def test_noise_between_the_bytes_of_a_value_is_found_out(
     noise: bytes, where: float, size: int
 ) -> None:
-    data = sent([(1, 0, 1, frames.VALUES, 0.0, [bytes(size), bytes(size)])])
+    data = sent([(1, 0, 1, result_messages.VALUES, 0.0, [bytes(size), bytes(size)])])
     begin = len(data) - 4 - int(where * size)
     found, damage = arrived(Pieces(data[:begin] + noise + data[begin:]))
     assert found == []
@@ -128,21 +135,21 @@ def test_noise_between_the_bytes_of_a_value_is_found_out(
 _HUGE = 1 << 62
 _IMPOSSIBLE = {
     "kind": (1, 0, 1, 9, 0.0, 1, 124),
-    "no values": (1, 0, 0, frames.VALUES, 0.0, 1, 124),
-    "values without a place": (1, 0, 1, frames.VALUES, 0.0, 0, 4),
-    "two failures": (1, 0, 2, frames.FAILURE, 0.0, 1, 124),
-    "a place of the end": (1, 0, 1, frames.END, 0.0, 1, 124),
-    "items of a worker that is ready": (1, 0, 1, frames.READY, 0.0, 0, 4),
-    "items that are printed": (1, 0, 1, frames.PRINTED, 0.0, 1, 124),
-    "nothing that is printed": (3, 0, 0, frames.PRINTED, 0.0, 0, 4),
-    "time that is no number": (1, 0, 1, frames.VALUES, float("nan"), 1, 124),
-    "time without end": (1, 0, 1, frames.VALUES, float("inf"), 1, 124),
-    "time that goes back": (1, 0, 1, frames.VALUES, -1.0, 1, 124),
-    "shorter than its places": (1, 0, 1, frames.VALUES, 0.0, 50, 1003),
-    "more places than there can be": (1, 0, 1, frames.VALUES, 0.0, 0xFFFFFFFF, 1 << 20),
-    "longer than its parts": (1, 0, 1, frames.VALUES, 0.0, 1, 125),
-    "much longer than its parts": (1, 0, 1, frames.VALUES, 0.0, 1, _HUGE),
-    "shorter than its parts": (1, 0, 1, frames.VALUES, 0.0, 1, 123),
+    "no values": (1, 0, 0, result_messages.VALUES, 0.0, 1, 124),
+    "values without a place": (1, 0, 1, result_messages.VALUES, 0.0, 0, 4),
+    "two failures": (1, 0, 2, result_messages.FAILURE, 0.0, 1, 124),
+    "a place of the end": (1, 0, 1, result_messages.END, 0.0, 1, 124),
+    "items of a worker that is ready": (1, 0, 1, result_messages.READY, 0.0, 0, 4),
+    "items that are printed": (1, 0, 1, result_messages.PRINTED, 0.0, 1, 124),
+    "nothing that is printed": (3, 0, 0, result_messages.PRINTED, 0.0, 0, 4),
+    "time that is no number": (1, 0, 1, result_messages.VALUES, float("nan"), 1, 124),
+    "time without end": (1, 0, 1, result_messages.VALUES, float("inf"), 1, 124),
+    "time that goes back": (1, 0, 1, result_messages.VALUES, -1.0, 1, 124),
+    "shorter than its places": (1, 0, 1, result_messages.VALUES, 0.0, 50, 1003),
+    "more places than there can be": (1, 0, 1, result_messages.VALUES, 0.0, 0xFFFFFFFF, 1 << 20),
+    "longer than its parts": (1, 0, 1, result_messages.VALUES, 0.0, 1, 125),
+    "much longer than its parts": (1, 0, 1, result_messages.VALUES, 0.0, 1, _HUGE),
+    "shorter than its parts": (1, 0, 1, result_messages.VALUES, 0.0, 1, 123),
 }
 
 
@@ -150,7 +157,7 @@ _IMPOSSIBLE = {
 def test_a_head_that_cannot_be_right_is_found_out_before_anything_is_allocated(
     head: tuple[Any, ...],
 ) -> None:
-    begun = frames.RESULT.pack(*head) + frames._PLACE.pack(56, 0, 0)
+    begun = result_messages.RESULT.pack(*head) + result_messages._PLACE.pack(56, 0, 0)
     with mapped() as sizes:
         found, damage = arrived(Pieces(begun + bytes(56) + ending(begun)))
     assert (found, sizes) == ([], [])
@@ -158,18 +165,20 @@ def test_a_head_that_cannot_be_right_is_found_out_before_anything_is_allocated(
 
 
 def test_a_message_for_which_there_is_no_memory_has_no_parts() -> None:
-    head = frames.RESULT.pack(1, 0, 1, frames.VALUES, 0.0, 1, _HUGE)
-    place = frames._PLACE.pack(_HUGE - 24 - 44, 0, 0)  # from the next multiple of 64 bytes on
-    reader = frames.ResultReader(Pieces(head + place + bytes(100)))
+    head = result_messages.RESULT.pack(1, 0, 1, result_messages.VALUES, 0.0, 1, _HUGE)
+    place = result_messages._PLACE.pack(
+        _HUGE - 24 - 44, 0, 0
+    )  # from the next multiple of 64 bytes on
+    reader = result_messages.ResultReader(Pieces(head + place + bytes(100)))
     (result,), _ = reader.read()
     assert (result.parts, result.missing, reader.damage) == ([], _HUGE, None)
 
 
 @given(some.lists(_BYTES, min_size=2, max_size=4), some.lists(some.integers(1, 99_999), max_size=4))
 def test_buffers_are_aligned(parts: list[bytes], lengths: list[int]) -> None:
-    data = sent([(1, 0, 1, frames.VALUES, 0.0, parts)])
-    source, results = Pieces(data, lengths), list[frames.Result]()
-    reader = frames.ResultReader(source)
+    data = sent([(1, 0, 1, result_messages.VALUES, 0.0, parts)])
+    source, results = Pieces(data, lengths), list[result_messages.Result]()
+    reader = result_messages.ResultReader(source)
     while not results:
         results, _ = reader.read()
     for part in results[0].parts:
@@ -184,7 +193,7 @@ _INT = some.integers(-(1 << 63), (1 << 63) - 1)
 _RANGES = some.builds(range, _INT, _INT, _INT.filter(bool))
 _TASKS = some.tuples(
     _NUMBERS,
-    _RANGES | some.lists(_INT, min_size=1, max_size=asking.LONGEST_LIST),
+    _RANGES | some.lists(_INT, min_size=1, max_size=task_messages.LONGEST_LIST),
     some.integers(0, 1),
     some.booleans(),
     some.booleans(),
@@ -192,7 +201,7 @@ _TASKS = some.tuples(
 )
 
 
-class Fed(asking.TaskReader):
+class Fed(task_messages.TaskReader):
     """A reader of tasks that come a piece at a time."""
 
     def __init__(self, source: Pieces) -> None:
@@ -209,7 +218,7 @@ class Fed(asking.TaskReader):
 
 def asked(tasks: Sequence[tuple[Any, ...]]) -> bytes:
     return b"".join(
-        asking.task(block, indices, mode, ahead, timed=timed, watched=watched)
+        task_messages.task(block, indices, mode, ahead, timed=timed, watched=watched)
         for block, indices, mode, timed, watched, ahead in tasks
     )
 
@@ -220,7 +229,7 @@ def understood(source: Pieces) -> tuple[list[tuple[Any, ...]], bool]:
     try:
         while (task := reader.read()) is not None:
             found.append(tuple(list(x) if isinstance(x, tuple) else x for x in task))
-    except Damaged:
+    except DamagedMessage:
         return found, True
     return found, False
 
@@ -253,7 +262,7 @@ def test_noise_is_no_task(noise: bytes) -> None:
     "fields",
     [
         (1, 0, 5, 1, 2, False, False, 0, 0, 0),
-        (1, asking.LONGEST_LIST + 1, 0, 0, 0, False, False, 0, 0, 0),
+        (1, task_messages.LONGEST_LIST + 1, 0, 0, 0, False, False, 0, 0, 0),
         (1, -1, 0, 0, 0, False, False, 0, 0, 0),
         (1, 0, 5, 1, 0, False, False, 1 << 60, 0, 0),
     ],
@@ -265,19 +274,19 @@ def test_a_task_that_cannot_be_is_found_out_at_once(fields: tuple[Any, ...]) -> 
             assert data, "it waits for more"
             return data
 
-    assert understood(Never(asking.TASK.pack(*fields))) == ([], True)
+    assert understood(Never(task_messages.TASK.pack(*fields))) == ([], True)
 
 
 # Places in the memory of a worker
 
 
 @pytest.fixture(scope="module")
-def memory() -> Iterator[tuple[Leases, Slots]]:
-    made = slots.create(1)
+def memory() -> Iterator[tuple[ArenaReader, Arena]]:
+    made = arena.create(1)
     assert made is not None
-    worker = Slots.at(os.dup(made[0]))
+    worker = Arena.at(os.dup(made[0]))
     assert worker is not None
-    yield Leases(*made, Budget(1 << 20)), worker
+    yield ArenaReader(*made, LeasedBytes(1 << 20)), worker
     os.close(made[0])
 
 
@@ -288,15 +297,15 @@ def memory() -> Iterator[tuple[Leases, Slots]]:
     some.integers(0, 3) | some.integers(0, 0xFFFFFFFF),
 )
 def test_a_place_where_nothing_was_put_is_found_out(
-    memory: tuple[Leases, Slots], nbytes: int, offset: int, slot: int
+    memory: tuple[ArenaReader, Arena], nbytes: int, offset: int, slot: int
 ) -> None:
     leases, worker = memory
     place = worker.put(memoryview(b"x" * 5000))
     assert place is not None
     with mapped() as sizes:
         try:
-            leased = leases.lease(Place(nbytes, offset, slot))
-        except Damaged:
+            leased = leases.lease(SlotPlace(nbytes, offset, slot))
+        except DamagedMessage:
             pass
         else:
             assert (slot, leased.nbytes) == (place.slot, nbytes)
@@ -308,35 +317,35 @@ def test_a_place_where_nothing_was_put_is_found_out(
 @pytest.mark.parametrize(
     ("nbytes", "offset", "slot"),
     [
-        (99, slots.PAGE, 0),
-        (99, slots.FLAGS + 1, 0),
-        (99, slots.FLAGS, slots.FLAGS + 5),
-        (99, slots.FLAGS, slots.MOST_SLOTS),
-        (1 << 63, slots.FLAGS, 0),
+        (99, arena.PAGE, 0),
+        (99, arena.FLAGS + 1, 0),
+        (99, arena.FLAGS, arena.FLAGS + 5),
+        (99, arena.FLAGS, arena.MOST_SLOTS),
+        (1 << 63, arena.FLAGS, 0),
     ],
     ids=["among flags", "between pages", "flag in a value", "flag in the progress", "too long"],
 )
 def test_a_place_outside_of_the_memory_is_found_out(nbytes: int, offset: int, slot: int) -> None:
-    made = slots.create(1)
+    made = arena.create(1)
     assert made is not None
-    worker = Slots.at(os.dup(made[0]))
+    worker = Arena.at(os.dup(made[0]))
     assert worker is not None
     place = worker.put(memoryview(b"\1" * 5000))
-    assert place == Place(5000, slots.FLAGS, 0)
+    assert place == SlotPlace(5000, arena.FLAGS, 0)
     worker.progress.tell(0x01010101, 0)
-    with pytest.raises(Damaged, match="outside of the memory"):
-        Leases(*made, Budget(0)).lease(Place(nbytes, offset, slot))
+    with pytest.raises(DamagedMessage, match="outside of the memory"):
+        ArenaReader(*made, LeasedBytes(0)).lease(SlotPlace(nbytes, offset, slot))
     os.close(made[0])
 
 
-def test_a_value_is_not_lent_twice(memory: tuple[Leases, Slots]) -> None:
+def test_a_value_is_not_lent_twice(memory: tuple[ArenaReader, Arena]) -> None:
     leases, worker = memory
     place = worker.put(memoryview(b"x" * 5000))
     assert place is not None
     view = leases.lease(place)
-    with pytest.raises(Damaged, match="where none was put"):
+    with pytest.raises(DamagedMessage, match="where none was put"):
         leases.lease(place)
     assert bytes(view) == b"x" * 5000
     del view
-    with pytest.raises(Damaged, match="where none was put"):
+    with pytest.raises(DamagedMessage, match="where none was put"):
         leases.lease(place)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import seqtools
-from seqtools import LazySequence, add_cache, flight, smap
+from seqtools import LazySequence, add_cache, smap
+from seqtools._core import single_flight
 from tests.regressions.threads import LONG, elsewhere, together
 
 EIGHT = 8
@@ -21,15 +22,15 @@ EIGHT = 8
 def waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Semaphore]:
     """Count those who have come to wait for another thread."""
     arrived = threading.Semaphore(0)
-    wait = flight._wait
+    wait = single_flight._wait
 
-    def counted(other: flight._Flight) -> bool:
+    def counted(other: single_flight._Flight) -> bool:
         arrived.release()
         return wait(other)
 
-    monkeypatch.setattr(flight, "_wait", counted)
+    monkeypatch.setattr(single_flight, "_wait", counted)
     yield arrived
-    assert flight._waits.flights == {}
+    assert single_flight._waits.flights == {}
 
 
 def come(arrived: threading.Semaphore, count: int) -> None:
@@ -68,7 +69,7 @@ def interrupted(act: Callable[[], Any], after: int) -> bool:
 
     That is where a function begins, and behind a call. Returns whether it came that far.
     """
-    files = (flight.__file__, seqtools.caching.__file__)
+    files = (single_flight.__file__, seqtools.combinators.cache.__file__)
     measuring, count = sys.gettrace(), 0
     looks = {dis.opmap[name] for name in ("RESUME", "CALL")}
 
@@ -142,7 +143,7 @@ def test_a_circle_over_two_caches(waiting: threading.Semaphore) -> None:
 @pytest.fixture
 def turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have stages be evaluated by one thread at a time, as in a worker process."""
-    monkeypatch.setattr(flight, "in_turns", True)
+    monkeypatch.setattr(single_flight, "in_turns", True)
 
 
 @pytest.mark.usefixtures("turns")
@@ -165,15 +166,15 @@ def test_whose_turn_it_is_may_need_one_who_waits_for_it(waiting: threading.Semap
 def test_who_is_waited_for_need_not_wait_for_its_turn(
     waiting: threading.Semaphore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    leads, in_turn = threading.Event(), flight.Flights.in_turn
+    leads, in_turn = threading.Event(), single_flight.Flights.in_turn
 
-    def late(flights: flight.Flights, make: Callable[[], Any]) -> Any:
+    def late(flights: single_flight.Flights, make: Callable[[], Any]) -> Any:
         if 2 not in flights:
             leads.set()
             come(waiting, 1)  # the other one, for what this one is going to evaluate
         return in_turn(flights, make)
 
-    monkeypatch.setattr(flight.Flights, "in_turn", late)
+    monkeypatch.setattr(single_flight.Flights, "in_turn", late)
     cached: LazySequence[tuple[int, Any]] = add_cache(
         smap(lambda i: (i, cached[1] if i == 2 else None), range(3)), 3
     )
@@ -185,7 +186,7 @@ def test_who_is_waited_for_need_not_wait_for_its_turn(
 def test_who_waited_for_a_turn_that_has_ended_is_not_overtaken(
     waiting: threading.Semaphore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at_one, evaluated, wait = threading.Event(), [], flight._Flight.wait
+    at_one, evaluated, wait = threading.Event(), [], single_flight._Flight.wait
 
     def load(i: int) -> int:
         evaluated.append(i)
@@ -194,13 +195,13 @@ def test_who_waited_for_a_turn_that_has_ended_is_not_overtaken(
             come(waiting, 1)  # the other one, for its turn
         return i
 
-    def late(self: flight._Flight) -> None:
+    def late(self: single_flight._Flight) -> None:
         wait(self)
         if 2 in cached._state[1]:
             come(waiting, 1)  # this one, for what the other one is going to evaluate
 
     cached: LazySequence[int] = add_cache(smap(load, range(3)), 3)
-    monkeypatch.setattr(flight._Flight, "wait", late)
+    monkeypatch.setattr(single_flight._Flight, "wait", late)
     found = together(lambda: [cached[1], cached[2]], lambda: at_one.wait(LONG) and cached[2])
     assert found == [[1, 2], 2]
     assert evaluated == [1, 2]
@@ -247,4 +248,6 @@ def test_a_leader_whose_process_dies(
     p = seqtools.prefetch(samples, 2, "process", start_method=start_method)
     assert list(p) == [int(i) // 4 for i in order]
     p.close()
-    assert (tmp_path / "item-done").stat().st_size > 32 * seqtools.engines.faults.RECORD.size
+    assert (
+        tmp_path / "item-done"
+    ).stat().st_size > 32 * seqtools.engines.fault_injection.RECORD.size

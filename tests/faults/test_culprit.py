@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 import seqtools
-from seqtools.engines.watching import watched
-from seqtools.errors import WorkerDied
+from seqtools._core.errors import WorkerDied
+from seqtools.engines.process.stage_reports import watched
 
 START_METHODS = pytest.mark.parametrize("start_method", ["template", "spawn", "fork"])
 

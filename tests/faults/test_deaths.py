@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from seqtools.engines.faults import RECORD
+from seqtools.engines.fault_injection import RECORD
 from tests.faults.campaign import cells, report
 from tests.faults.campaign.cells import ASKED, LOADED, SLOTS, START, WORK, Cell, cell
 from tests.faults.campaign.judging import Reading, Verdict, judged

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import seqtools
-from seqtools.engines.exceptions import MOST, Parcel
+from seqtools.engines.wire.exceptions import MOST, PickledException
 from tests.engines.engines import OPTIONS
 from tests.faults import odd
 
@@ -262,7 +262,7 @@ def test_groups_in_groups_around_one_that_cannot_be_sent() -> None:
 
 def arrived(error: BaseException) -> BaseException:
     """Return what arrives of `error`."""
-    given = pickle.loads(pickle.dumps(Parcel(error, pickle.dumps, pickle.loads)))
+    given = pickle.loads(pickle.dumps(PickledException(error, pickle.dumps, pickle.loads)))
     assert isinstance(given, BaseException)
     return given
 
@@ -336,5 +336,5 @@ def test_a_start_hook_whose_exception_cannot_be_shown() -> None:
 
     with prefetch("thread", abs, range(3), start_hook=hook) as p:
         for _ in range(2):
-            with pytest.raises(seqtools.errors.WorkerStartError, match="start_hook failed"):
+            with pytest.raises(seqtools.WorkerStartError, match="start_hook failed"):
                 p[0]

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 import seqtools
-from seqtools import EvaluationError, LazySequence, add_cache, flight, smap
-from seqtools.background import Wanted
-from seqtools.caching import AddCache
+from seqtools import EvaluationError, LazySequence, add_cache, smap
+from seqtools._core import single_flight
+from seqtools._core.readahead import Wanted
+from seqtools.combinators.cache import AddCache
 from seqtools.prefetching.hints import hints
 from tests.faults.children import WAYS, forked
 from tests.regressions.threads import LONG
@@ -76,20 +77,20 @@ def test_while_threads_wait_for_each_other(held: Any) -> None:
 
     def wait(stay: Callable[[], None]) -> None:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(flight._Flight, "wait", lambda _: stay())
+            patch.setattr(single_flight._Flight, "wait", lambda _: stay())
             assert cached[1] is None
 
     held(evaluate)
     held(wait)
-    assert len(flight._waits.flights) == 1
+    assert len(single_flight._waits.flights) == 1
 
     def child() -> bool:
         nonlocal forked_off
         forked_off = True
-        return not flight._waits.flights and list(cached) == [0, 1, 2]
+        return not single_flight._waits.flights and list(cached) == [0, 1, 2]
 
     assert forked(child)
-    assert len(flight._waits.flights) == 1
+    assert len(single_flight._waits.flights) == 1
 
 
 @pytest.mark.parametrize("given", [False, True])
@@ -97,7 +98,7 @@ def test_while_a_thread_holds_the_locks(held: Any, given: bool) -> None:
     cached: Any = add_cache(range(5), 2, {} if given else None)
     assert list(cached) == list(range(5))
     store = cached._state[0]
-    locks = [flight._waits.lock, store.lock]
+    locks = [single_flight._waits.lock, store.lock]
     if not given:
         store.ahead._wanted["somebody"] = Wanted(range(5))  # so that every read looks at it
         locks.append(store.ahead._lock)

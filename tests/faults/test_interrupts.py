@@ -10,8 +10,8 @@ from typing import NoReturn
 import pytest
 
 import seqtools
-from seqtools.engines import faults
-from seqtools.engines.pipes import Poller
+from seqtools.engines import fault_injection
+from seqtools.engines.wire.pipes import Poller
 from tests.engines.engines import OPTIONS
 from tests.engines.fifo import Fifo
 from tests.faults.interrupting import (
@@ -127,8 +127,8 @@ POINTS = ["start", "started", "hire", "hired", "deal", "dealt", "polled", "read"
 @pytest.fixture
 def point() -> Iterator[Callable[[str], None]]:
     """Return a function that arms a fault in this process, for the time of a test."""
-    yield faults.arm
-    faults.arm("")
+    yield fault_injection.arm
+    fault_injection.arm("")
 
 
 PROCESSES = ["process", "spawn", "fork"]

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from seqtools import flight
-from seqtools.flight import Flights
+from seqtools._core import single_flight
+from seqtools._core.single_flight import Flights
 from tests.machines import sized
 
 LONG = 10.0
@@ -22,7 +22,7 @@ LONG = 10.0
 THREADS = 4
 DEEPEST = 5
 KEYS = st.integers(0, 2)
-TURN = flight._TURN
+TURN = single_flight._TURN
 
 
 class Told(NamedTuple):
@@ -93,7 +93,7 @@ class Flying(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        flight._waits.renew()  # an example that failed may have left threads that wait
+        single_flight._waits.renew()  # an example that failed may have left threads that wait
         self.told: SimpleQueue[Told] = SimpleQueue()
         self.flights = Flights()
         self.actors = [Actor(self.flights, self.told) for _ in range(THREADS)]
@@ -101,14 +101,14 @@ class Flying(RuleBasedStateMachine):
         self.active: dict[Hashable, Entry] = {}
         self.stacks: dict[Actor, list[Entry]] = {actor: [] for actor in self.actors}
         self.awaited: dict[Actor, Entry] = {}
-        self.real = flight._Flight.wait
+        self.real = single_flight._Flight.wait
         told, by_ident, real = self.told, self.by_ident, self.real
 
-        def wait(waited: flight._Flight) -> None:
+        def wait(waited: single_flight._Flight) -> None:
             told.put(Told(by_ident[threading.get_ident()], "waits"))
             real(waited)
 
-        flight._Flight.wait = wait  # type: ignore[method-assign]
+        single_flight._Flight.wait = wait  # type: ignore[method-assign]
 
     # What the model says
 
@@ -211,7 +211,7 @@ class Flying(RuleBasedStateMachine):
     def the_model_is_right(self) -> None:
         assert set(self.flights._active) == set(self.active)
         assert all(key in self.flights for key in self.active)
-        waiting = {self.by_ident[ident] for ident in flight._waits.flights}
+        waiting = {self.by_ident[ident] for ident in single_flight._waits.flights}
         assert waiting == set(self.awaited)
 
     def teardown(self) -> None:
@@ -219,9 +219,9 @@ class Flying(RuleBasedStateMachine):
             while any(self.stacks.values()):
                 self.end(0, None)
             assert not self.flights._active
-            assert not flight._waits.flights
+            assert not single_flight._waits.flights
         finally:
-            flight._Flight.wait = self.real  # type: ignore[method-assign]
+            single_flight._Flight.wait = self.real  # type: ignore[method-assign]
             for actor in self.actors:
                 actor.orders.put(None)
         for actor in self.actors:

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 
 import seqtools
-from seqtools import background
+from seqtools._core import readahead
+from seqtools._core.errors import Failure, ItemTimeout, WorkerStartError
 from seqtools.engines.base import Job, Part
-from seqtools.engines.process import ProcessEngine
-from seqtools.engines.spawning import Spawning
-from seqtools.engines.thread import ThreadEngine
-from seqtools.errors import Failure, ItemTimeout, WorkerStartError
+from seqtools.engines.process.engine import ProcessEngine
+from seqtools.engines.process.spawn import SpawnPool
+from seqtools.engines.thread.engine import ThreadEngine
 from seqtools.prefetching import idle
 from tests import leaks
 from tests.engines.driven import Driven
@@ -59,12 +59,12 @@ def test_a_start_where_any_call_fails_leaves_nothing_behind(
             except WorkerStartError as error:
                 told.append(str(error))
             else:  # it can do without, and in the same way
-                crew = engine.engine._operator.crew
-                assert isinstance(crew, Spawning) == (start_method == "spawn")
+                pool = engine.engine._operator.pool
+                assert isinstance(pool, SpawnPool) == (start_method == "spawn")
                 engine.submit(range(3))
                 assert engine.collect(3) == {0: 0, 1: 1, 2: 2}
                 engine.close()
-                del engine, crew
+                del engine, pool
         assert not leaks.leaked(before, leaks.GRACE), f"call {n}, of {scarce.calls[-1]}"
         if len(scarce.calls) < n:
             break
@@ -171,7 +171,7 @@ def test_without_a_thread_that_ends_idle_workers_nothing_begins(
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    monkeypatch.setattr(idle._watches, "current", idle.Watch())
+    monkeypatch.setattr(idle._watches, "current", idle.IdleWatch())
     p = seqtools.prefetch(seqtools.smap(abs, range(20)), 2, idle_timeout=30)
     reading = Reading(iter(p))
     reading.read_to(20)
@@ -190,7 +190,7 @@ def test_where_no_thread_is_left_to_read_ahead_of_a_cache_nothing_is_lost(
     def refused(*_: object) -> None:
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(background.Reader, "__init__", refused)
+    monkeypatch.setattr(readahead.ReadAheadThread, "__init__", refused)
     cached = seqtools.add_cache(seqtools.smap(abs, range(50)), 4)
     options = {"start_method": "fork"} if method == "process" else {}
     with seqtools.prefetch(seqtools.smap(abs, cached), 2, method, **options) as p:

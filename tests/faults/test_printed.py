@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 import seqtools
-from seqtools.engines import frames
-from seqtools.engines.slots import Place
-from seqtools.errors import ItemTimeout, WorkerDied
+from seqtools._core.errors import ItemTimeout, WorkerDied
+from seqtools.engines.wire import result_messages
+from seqtools.engines.wire.arena import SlotPlace
 from tests.engines.fifo import Fifo
 from tests.engines.shown import lines_of, say, shown
 from tests.faults import consumers, wrecking
@@ -53,8 +53,8 @@ def test_a_worker_that_dies_in_the_middle_of_a_long_text(start_method: str) -> N
         if x == 1:
             for fd in wrecking.channels(ours):
                 with contextlib.suppress(OSError):
-                    head = (frames.BEGINS, 0, 0, frames.PRINTED, 0.0)
-                    frames.write_result(fd, head, "half \u20ac".encode()[:-1])
+                    head = (result_messages.BEGINS, 0, 0, result_messages.PRINTED, 0.0)
+                    result_messages.write_result(fd, head, "half \u20ac".encode()[:-1])
             os.kill(os.getpid(), signal.SIGKILL)
         say(x)
         return x
@@ -75,8 +75,14 @@ def test_a_text_that_is_somewhere_else_is_damage(start_method: str) -> None:
         if x == 0:
             for fd in wrecking.channels(ours):
                 with contextlib.suppress(OSError):
-                    head = (frames.BEGINS | frames.ENDS, 0, 0, frames.PRINTED, 0.0)
-                    frames.write_result(fd, head, Place(99, 1 << 50, 5))
+                    head = (
+                        result_messages.BEGINS | result_messages.ENDS,
+                        0,
+                        0,
+                        result_messages.PRINTED,
+                        0.0,
+                    )
+                    result_messages.write_result(fd, head, SlotPlace(99, 1 << 50, 5))
         say(x)
         return x
 

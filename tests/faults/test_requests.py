@@ -17,15 +17,13 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 import seqtools
-from seqtools.engines import frames, shipping, spawned
-from seqtools.engines.crews import AllEnded, Ended, Event
-from seqtools.engines.forking import Forking
-from seqtools.engines.heads import Damaged
-from seqtools.engines.launch import Child, interpreter
-from seqtools.engines.leases import Budget
-from seqtools.engines.nesting import Nesting
-from seqtools.engines.shipping import Delivery, Pickled
-from seqtools.engines.template import (
+from seqtools._core.errors import WorkerStartError
+from seqtools.engines.process import spawn_main
+from seqtools.engines.process.launcher import Child, interpreter
+from seqtools.engines.process.nesting import Nesting
+from seqtools.engines.process.pool import Event, PoolEnded, WorkerEnded
+from seqtools.engines.process.template import TemplatePool
+from seqtools.engines.process.template_main import (
     ANSWER,
     ENDED,
     FAILED,
@@ -35,7 +33,10 @@ from seqtools.engines.template import (
     STARTED,
     fork_template,
 )
-from seqtools.errors import WorkerStartError
+from seqtools.engines.wire import result_messages, shipment
+from seqtools.engines.wire.arena_reader import LeasedBytes
+from seqtools.engines.wire.headers import DamagedMessage
+from seqtools.engines.wire.shipment import PickledPipeline, ReceivedPipeline
 
 _INT = some.integers(-(1 << 31), (1 << 31) - 1)
 
@@ -118,7 +119,7 @@ def test_a_worker_whose_pipes_do_not_arrive_is_an_error_of_starting(nfds: int, b
     os.close(theirs)
     kind, length, _, story = bare.answer()
     assert (kind, length) == (FAILED, len(story))
-    assert "no worker process could be started" in str(frames.refusal(story))
+    assert "no worker process could be started" in str(result_messages.refusal(story))
     assert bare.ended() == 1
     assert os.read(ours, 1) == b""
     os.close(ours)
@@ -168,13 +169,13 @@ def test_programs_that_user_code_starts_have_no_part_in_the_pipes() -> None:
 
 
 class Deaf:
-    """A crew whose template does nothing, so that tests can answer for it."""
+    """A pool whose template does nothing, so that tests can answer for it."""
 
     def __init__(self) -> None:
         self.socket: Any = None
-        self.crew = Forking(self._launch, 1, Budget(0))
-        self.crew.start()
-        self.worker = self.crew.hire(0)
+        self.pool = TemplatePool(self._launch, 1, LeasedBytes(0))
+        self.pool.start()
+        self.worker = self.pool.hire(0)
 
     def _launch(self, control: socket.socket, _: Any) -> Any:
         self.socket = control.dup()
@@ -191,11 +192,11 @@ class Deaf:
     def told(self, *messages: bytes) -> list[Event]:
         for message in messages:
             self.socket.send(message)
-        assert self.crew._control is not None
-        return list(self.crew.events([self.crew._control.fileno()]))
+        assert self.pool._control is not None
+        return list(self.pool.events([self.pool._control.fileno()]))
 
     def close(self) -> None:
-        self.crew.stop([self.worker])
+        self.pool.stop([self.worker])
         self.socket.close()
 
 
@@ -223,19 +224,19 @@ def deaf() -> Iterator[Deaf]:
 )
 def test_a_template_that_tells_noise_is_replaced(noise: bytes) -> None:
     deaf = Deaf()
-    assert deaf.told(noise) == [AllEnded(7)]
-    assert deaf.crew._control is None
+    assert deaf.told(noise) == [PoolEnded(7)]
+    assert deaf.pool._control is None
     deaf.close()
 
 
 def test_what_a_template_told_before_the_noise_holds(deaf: Deaf) -> None:
     good = ANSWER.pack(STARTED, 0, 5), ANSWER.pack(ENDED, 4, 0), ANSWER.pack(ENDED, 5, 9)
-    assert deaf.told(*good, b"noise") == [Ended(deaf.worker, -9), AllEnded(7)]
+    assert deaf.told(*good, b"noise") == [WorkerEnded(deaf.worker, -9), PoolEnded(7)]
 
 
 def test_a_template_that_closes_its_socket_is_replaced(deaf: Deaf) -> None:
     deaf.socket.close()
-    assert deaf.told() == [AllEnded(7)]
+    assert deaf.told() == [PoolEnded(7)]
 
 
 # The greeting of a spawned worker
@@ -246,14 +247,14 @@ def test_a_template_that_closes_its_socket_is_replaced(deaf: Deaf) -> None:
     [
         b"x" * 1000,
         bytes(1000),
-        spawned.GREETING.pack(0, 1 << 62),
-        spawned.GREETING.pack(0, 0),
-        spawned.GREETING.pack(0, 1000) + bytes(1000),
+        spawn_main.GREETING.pack(0, 1 << 62),
+        spawn_main.GREETING.pack(0, 0),
+        spawn_main.GREETING.pack(0, 1000) + bytes(1000),
     ],
     ids=["noise", "zeros", "too long", "empty", "no pipeline"],
 )
 def test_a_spawned_worker_that_is_greeted_with_noise_ends_with_an_error(greeting: bytes) -> None:
-    code = f"from seqtools.engines.spawned import main; main({os.getpid()})"
+    code = f"from seqtools.engines.process.spawn_main import main; main({os.getpid()})"
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with interpreter(code, Nesting(1), **pipes) as worker:
         assert worker.stdin is not None
@@ -263,52 +264,52 @@ def test_a_spawned_worker_that_is_greeted_with_noise_ends_with_an_error(greeting
         worker.stdin.flush()  # left open: it is not waiting for the end
         assert select.select([worker.stdout], [], [], 20)[0]
         told = worker.stdout.read() + worker.stderr.read()
-        assert b"Damaged" in told or b"loading failed" in told
+        assert b"DamagedMessage" in told or b"loading failed" in told
         assert worker.wait() == 1
 
 
 # The pipeline
 
 
-def shipment() -> bytearray:
+def shipped() -> bytearray:
     array = np.arange(10_000)
     get = seqtools.smap(lambda i: array[i], range(9))._get
-    fd = Pickled([1], get, None, None).shipped().fd
+    fd = PickledPipeline([1], get, None, None).shipped().fd
     with os.fdopen(fd, "rb") as file:
         file.seek(0)
         return bytearray(file.read())
 
 
-def delivered(data: bytes) -> Delivery:
+def delivered(data: bytes) -> ReceivedPipeline:
     memory = mmap.mmap(-1, max(1, len(data)))
     memory[: len(data)] = data
-    return Delivery(memory)
+    return ReceivedPipeline(memory)
 
 
-@given(some.integers(0, shipping._HEAD.size - 1), some.integers(1, 255))
+@given(some.integers(0, shipment._HEAD.size - 1), some.integers(1, 255))
 def test_a_head_of_a_pipeline_that_is_damaged_is_found_out(at: int, flip: int) -> None:
-    data = shipment()
+    data = shipped()
     data[at] ^= flip
-    with pytest.raises(Damaged):
+    with pytest.raises(DamagedMessage):
         delivered(data)
 
 
 @given(some.lists(some.integers(0, (1 << 64) - 1) | some.integers(0, 200), min_size=3, max_size=3))
 def test_lengths_of_a_pipeline_that_cannot_be_are_found_out(lengths: list[int]) -> None:
-    data = shipment()
-    data[: shipping._HEAD.size] = shipping._HEAD.pack(*lengths)
+    data = shipped()
+    data[: shipment._HEAD.size] = shipment._HEAD.pack(*lengths)
     *parts, count = lengths
-    if sum(parts) + count * shipping._BUFFER.size + shipping._HEAD.size > len(data):
-        with pytest.raises(Damaged):
+    if sum(parts) + count * shipment._BUFFER.size + shipment._HEAD.size > len(data):
+        with pytest.raises(DamagedMessage):
             delivered(data)
     else:
         delivered(data)
 
 
 def test_an_array_of_a_pipeline_that_is_cut_off_is_found_out() -> None:
-    data = shipment()
+    data = shipped()
     assert delivered(data).pipeline()[0](5) == 5
-    with pytest.raises(Damaged, match="an array of the pipeline is cut off"):
+    with pytest.raises(DamagedMessage, match="an array of the pipeline is cut off"):
         delivered(data[:-1]).pipeline()
 
 
@@ -318,7 +319,7 @@ def _cut(n: int) -> Callable[[bytearray], bytes]:
 
 def _without_pickle(data: bytearray) -> bytes:
     (pickles,) = struct.unpack_from("<Q", data, 4)
-    begin = shipping._HEAD.size
+    begin = shipment._HEAD.size
     return data[:begin] + bytes(pickles) + data[begin + pickles :]
 
 
@@ -331,16 +332,16 @@ def _without_pickle(data: bytearray) -> bytes:
 def test_a_pipeline_that_arrives_damaged_is_an_error_of_starting(
     start_method: str, damage: Callable[[bytearray], bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shipped = Pickled.shipped
+    shipped = PickledPipeline.shipped
 
-    def damaged(pickled: Pickled) -> shipping.Shipment:
+    def damaged(pickled: PickledPipeline) -> shipment.Shipment:
         whole = shipped(pickled)
         data = damage(bytearray(os.pread(whole.fd, 1 << 20, 0)))
         os.truncate(whole.fd, 0)
         os.pwrite(whole.fd, data, 0)
         return whole
 
-    monkeypatch.setattr(Pickled, "shipped", damaged)
+    monkeypatch.setattr(PickledPipeline, "shipped", damaged)
     array = np.arange(10_000)
     source = seqtools.smap(lambda i: array[i], range(9))
     with (

@@ -18,12 +18,14 @@ import numpy as np
 import pytest
 
 import seqtools
-from seqtools.engines import faults, frames, shipping, slots, template
-from seqtools.engines.crews import AllEnded
-from seqtools.engines.forking import Forking
-from seqtools.engines.launch import Child
-from seqtools.engines.leases import Budget
-from seqtools.errors import EvaluationError, Failure, WorkerStartError
+from seqtools._core.errors import EvaluationError, Failure, WorkerStartError
+from seqtools.engines import fault_injection
+from seqtools.engines.process import template_main
+from seqtools.engines.process.launcher import Child
+from seqtools.engines.process.pool import PoolEnded
+from seqtools.engines.process.template import TemplatePool
+from seqtools.engines.wire import arena, result_messages, shipment
+from seqtools.engines.wire.arena_reader import LeasedBytes
 from tests.engines.fifo import Fifo
 from tests.faults.reading import Reading, pid_of, template_of, workers
 from tests.leaks import descendants
@@ -105,17 +107,17 @@ def test_a_fork_that_is_refused(
 
 
 def test_a_template_that_gives_up_is_heard_although_it_was_asked_for_more() -> None:
-    crew = Forking(lambda *_: Child(0), 1, Budget(0))
-    crew._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    crew._control.send(b"which nobody reads")
+    pool = TemplatePool(lambda *_: Child(0), 1, LeasedBytes(0))
+    pool._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    pool._control.send(b"which nobody reads")
     body = pickle.dumps(("too many processes", ""))
-    theirs.send(template.ANSWER.pack(template.FAILED, len(body), 0) + body)
+    theirs.send(template_main.ANSWER.pack(template_main.FAILED, len(body), 0) + body)
     theirs.close()
     with pytest.raises(WorkerStartError, match="too many processes"):
-        list(crew._listen(gone=False))
-    assert [type(event) for event in crew._listen(gone=False)] == [AllEnded]
-    crew._child = None
-    crew.stop([])
+        list(pool._listen(gone=False))
+    assert [type(event) for event in pool._listen(gone=False)] == [PoolEnded]
+    pool._child = None
+    pool.stop([])
 
 
 def test_a_template_without_room_for_the_pipes_of_a_worker_says_so(
@@ -162,7 +164,7 @@ def test_a_refusal_at_any_point_of_a_start(
 ) -> None:
     p = prefetch(seqtools.smap(abs, range(100_000)), start_method, max_cached=4)
     reading = Reading(iter(p))
-    faults.arm(f"consumer-{point}:EMFILE:{times}")
+    fault_injection.arm(f"consumer-{point}:EMFILE:{times}")
     try:
         reading.read_until(lambda: workers(p))
         reading.read_to(len(reading.seen) + 10)
@@ -171,7 +173,7 @@ def test_a_refusal_at_any_point_of_a_start(
         os.kill(pid, signal.SIGKILL)
         reading.read_until(lambda: workers(p) and not workers(p) >= before)
     finally:
-        faults.arm("")
+        fault_injection.arm("")
     assert reading.seen == list(range(len(reading.seen)))
     assert len(reading.told) == len(times.split(","))
     assert all("`ulimit -n`" in message for message in reading.told)
@@ -241,7 +243,7 @@ def test_a_message_for_which_there_is_no_memory_is_read_past(
 
     def write() -> None:
         for k, size in enumerate(sizes):
-            frames.write_result(ours, (k, 0, 1, frames.VALUES, 0.0), bytes(size))
+            result_messages.write_result(ours, (k, 0, 1, result_messages.VALUES, 0.0), bytes(size))
         os.close(ours)
 
     thread = threading.Thread(target=write)
@@ -249,7 +251,7 @@ def test_a_message_for_which_there_is_no_memory_is_read_past(
     with open(theirs, "rb") as file:
         data = file.read()
     thread.join()
-    reader = frames.ResultReader(Chunks(data, most))
+    reader = result_messages.ResultReader(Chunks(data, most))
     made: list[int] = []
     whole = mmap.mmap
 
@@ -260,7 +262,7 @@ def test_a_message_for_which_there_is_no_memory_is_read_past(
         return whole(fd, length)
 
     monkeypatch.setattr(mmap, "mmap", refused_at_first)
-    results, more = list[frames.Result](), True
+    results, more = list[result_messages.Result](), True
     while more:
         read, more = reader.read()
         results += read
@@ -328,7 +330,7 @@ def test_a_full_disk(start_method: str, monkeypatch: pytest.MonkeyPatch) -> None
     p = prefetch(seqtools.smap(abs, range(20)), start_method)
     items = iter(p)
     with monkeypatch.context() as patch:
-        patch.setattr(shipping, "_anonymous_file", lambda: os.open("/dev/full", os.O_RDWR))
+        patch.setattr(shipment, "_anonymous_file", lambda: os.open("/dev/full", os.O_RDWR))
         with pytest.raises(WorkerStartError, match=r"no file for .*\(have TMPDIR name a folder"):
             next(items)
     assert list(items) == list(range(20))
@@ -371,14 +373,14 @@ def test_while_a_reader_is_slow_nothing_is_begun_and_memory_is_used_again(
 ) -> None:
     done = fifo()
     made: list[int] = []
-    create = slots.create
+    create = arena.create
 
     def noted(nworkers: int) -> Any:
         fd, size = create(nworkers) or (-1, 0)
         made.append(os.dup(fd))
         return fd, size
 
-    monkeypatch.setattr(slots, "create", noted)
+    monkeypatch.setattr(arena, "create", noted)
 
     def get(i: int) -> Any:
         done.send()

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 import seqtools
-from seqtools.engines import timeouts
-from seqtools.engines.process import ProcessEngine
-from seqtools.errors import WorkerStartError
+from seqtools._core.errors import WorkerStartError
+from seqtools.engines.process import timeouts
+from seqtools.engines.process.engine import ProcessEngine
 from tests.engines.fifo import Fifo
 from tests.leaks import descendants
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import seqtools
-from seqtools.engines import slots
-from seqtools.engines.shipping import Dumper, Loader
+from seqtools.engines.wire import arena
+from seqtools.engines.wire.shipment import ResultDumper, ResultLoader
 from tests.engines import test_values as plain
 from tests.engines.engines import OPTIONS
 
@@ -189,13 +189,13 @@ def load_interrupted() -> str:
 
 
 def test_a_ctrl_c_while_a_value_is_loaded_is_none_of_the_value() -> None:
-    body = bytes(Dumper(()).dumps(Interrupted(1)))
-    loader = Loader(())
+    body = bytes(ResultDumper(()).dumps(Interrupted(1)))
+    loader = ResultLoader(())
     with pytest.raises(KeyboardInterrupt):  # by a Ctrl-C, it is raised once
         loader.loads(body)
     assert loader.loads(body) == "loaded"
     with pytest.raises(pickle.UnpicklingError, match="KeyboardInterrupt"):
-        loader.loads(bytes(Dumper(()).dumps(Interrupted(2))))
+        loader.loads(bytes(ResultDumper(()).dumps(Interrupted(2))))
 
 
 # What arrives whole
@@ -257,7 +257,7 @@ def test_values_larger_than_all_slots(monkeypatch: pytest.MonkeyPatch) -> None:
         mmap.mmap(fd, 1 << 23).close()
         return fd, 1 << 23
 
-    monkeypatch.setattr(slots, "create", create)
+    monkeypatch.setattr(arena, "create", create)
     sizes = [100_000, 9_000_000, 3_000_000, 3_000_000, 5_000_000, 100_000] * 3
     with prefetch("process", lambda n: np.full(n, n % 251, np.uint8), sizes, max_cached=4) as p:
         kept = list(p)

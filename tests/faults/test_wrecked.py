@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import seqtools
-from seqtools.engines import frames
-from seqtools.engines.process import ProcessEngine
-from seqtools.engines.slots import Place
-from seqtools.errors import WorkerDied, WorkerStartError
+from seqtools._core.errors import WorkerDied, WorkerStartError
+from seqtools.engines.process.engine import ProcessEngine
+from seqtools.engines.wire import result_messages
+from seqtools.engines.wire.arena import SlotPlace
 from tests.engines.driven import Driven
 from tests.faults import wrecking
 
@@ -23,7 +23,9 @@ _WRECKS: dict[str, Callable[[int], object]] = {
     "a word": lambda fd: os.write(fd, b"hello"),
     "zeros": lambda fd: os.write(fd, bytes(10_000)),
     "noise": lambda fd: os.write(fd, os.urandom(3000)),
-    "the begin of a message": lambda fd: os.write(fd, frames.RESULT.pack(1, 0, 0, 3, 0.0, 0, 4)),
+    "the begin of a message": lambda fd: os.write(
+        fd, result_messages.RESULT.pack(1, 0, 0, 3, 0.0, 0, 4)
+    ),
     "closed": os.close,
     "nothing in its place": wrecking.put_nothing,
 }
@@ -161,16 +163,22 @@ def test_a_thread_that_talks_for_ever_makes_nothing_wrong(start_method: str) -> 
 
 
 _LIES = {
-    "the rest of another task": wrecking.answer(frames.REST, 0, behind=1),
-    "the rest of a task that was not begun": wrecking.answer(frames.REST, 0),
-    "ready again": wrecking.answer(frames.READY, 0),
-    "unable, too late": wrecking.answer(frames.UNABLE, 0, pickle.dumps(("no", ""))),
-    "of another block": wrecking.answer(frames.VALUES, 1, pickle.dumps([0]), behind=1),
-    "more items than asked for": wrecking.answer(frames.VALUES, 9, pickle.dumps([0] * 9)),
-    "where there is no memory": wrecking.answer(frames.VALUES, 1, Place(99, 1 << 50, 5)),
-    "more than there is memory": wrecking.answer(frames.VALUES, 1, Place(1 << 60, 1 << 20, 0)),
-    "in a slot that is free": wrecking.answer(frames.VALUES, 1, Place(99, 1 << 20, 5)),
-    "in a slot that there is not": wrecking.answer(frames.VALUES, 1, Place(99, 1 << 20, 1 << 21)),
+    "the rest of another task": wrecking.answer(result_messages.REST, 0, behind=1),
+    "the rest of a task that was not begun": wrecking.answer(result_messages.REST, 0),
+    "ready again": wrecking.answer(result_messages.READY, 0),
+    "unable, too late": wrecking.answer(result_messages.UNABLE, 0, pickle.dumps(("no", ""))),
+    "of another block": wrecking.answer(result_messages.VALUES, 1, pickle.dumps([0]), behind=1),
+    "more items than asked for": wrecking.answer(result_messages.VALUES, 9, pickle.dumps([0] * 9)),
+    "where there is no memory": wrecking.answer(
+        result_messages.VALUES, 1, SlotPlace(99, 1 << 50, 5)
+    ),
+    "more than there is memory": wrecking.answer(
+        result_messages.VALUES, 1, SlotPlace(1 << 60, 1 << 20, 0)
+    ),
+    "in a slot that is free": wrecking.answer(result_messages.VALUES, 1, SlotPlace(99, 1 << 20, 5)),
+    "in a slot that there is not": wrecking.answer(
+        result_messages.VALUES, 1, SlotPlace(99, 1 << 20, 1 << 21)
+    ),
 }
 
 
@@ -191,12 +199,12 @@ def test_a_worker_that_answers_what_cannot_be_is_replaced(lie: Callable[[int], o
 
 
 _NO_VALUES = {
-    "too many": wrecking.answer(frames.VALUES, 1, pickle.dumps([1, 2])),
-    "no list": wrecking.answer(frames.VALUES, 1, pickle.dumps(5)),
-    "no pickle": wrecking.answer(frames.VALUES, 1, b"noise"),
-    "nothing": wrecking.answer(frames.VALUES, 1, b""),
-    "no error": wrecking.answer(frames.FAILURE, 1, pickle.dumps(5)),
-    "no pickle of an error": wrecking.answer(frames.FAILURE, 1, b"noise"),
+    "too many": wrecking.answer(result_messages.VALUES, 1, pickle.dumps([1, 2])),
+    "no list": wrecking.answer(result_messages.VALUES, 1, pickle.dumps(5)),
+    "no pickle": wrecking.answer(result_messages.VALUES, 1, b"noise"),
+    "nothing": wrecking.answer(result_messages.VALUES, 1, b""),
+    "no error": wrecking.answer(result_messages.FAILURE, 1, pickle.dumps(5)),
+    "no pickle of an error": wrecking.answer(result_messages.FAILURE, 1, b"noise"),
 }
 
 
@@ -219,8 +227,8 @@ def test_a_value_that_is_none_fails_alone(lie: Callable[[int], object]) -> None:
 @pytest.mark.parametrize(
     "lie",
     [
-        wrecking.answer(frames.VALUES, 1, pickle.dumps([0]), times=2),
-        wrecking.answer(frames.VALUES, 1, pickle.dumps([0, 1])),
+        wrecking.answer(result_messages.VALUES, 1, pickle.dumps([0]), times=2),
+        wrecking.answer(result_messages.VALUES, 1, pickle.dumps([0, 1])),
     ],
     ids=["twice", "too many"],
 )
@@ -245,7 +253,7 @@ def test_a_place_where_there_is_no_memory_for_values_is_found_out() -> None:
     def get(x: int) -> int:
         if x == 0:
             for fd in wrecking.channels(set()):
-                wrecking.answer(frames.VALUES, 1, Place(99, 1 << 20, 0))(fd)
+                wrecking.answer(result_messages.VALUES, 1, SlotPlace(99, 1 << 20, 0))(fd)
         return x
 
     first, *others = outcomes(prefetch(get, 5, "spawn", nworkers=1))

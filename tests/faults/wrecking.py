@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from seqtools.engines import frames
+from seqtools.engines.wire import result_messages
 
 
 def descriptors() -> dict[int, os.stat_result]:
@@ -80,7 +80,7 @@ def answer(
         head = (task.block + behind, done, count, kind, 0.0)
         with tempfile.TemporaryFile() as file:
             for _ in range(times):
-                frames.write_result(file.fileno(), head, *parts)
+                result_messages.write_result(file.fileno(), head, *parts)
             file.seek(0)
             os.write(fd, file.read())  # in one piece
 

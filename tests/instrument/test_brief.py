@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seqtools.brief import brief, called, cut
+from seqtools._core.display.short import called, cut, short
 
 Point = namedtuple("Point", "x y")  # noqa: PYI024 -- one as users have it
 
@@ -108,15 +108,15 @@ class Nameless:
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_value(value: Any, told: str) -> None:
-    assert brief(value) == told
+    assert short(value) == told
 
 
 def test_fewer_items_are_shown_where_they_are_long() -> None:
     words = [letter * 20 for letter in "abcdef"]
-    assert brief(words, 200).endswith("dddddddddddddddddddd', … 2 more]")
-    assert brief(words, 80) == f"['{'a' * 20}', '{'b' * 20}', … 4 more]"
-    assert brief(words, 40) == f"['{'a' * 20}', … 5 more]"
-    assert brief(words, 20) == "['aaaaaaaaaaaaaaaaa…"
+    assert short(words, 200).endswith("dddddddddddddddddddd', … 2 more]")
+    assert short(words, 80) == f"['{'a' * 20}', '{'b' * 20}', … 4 more]"
+    assert short(words, 40) == f"['{'a' * 20}', … 5 more]"
+    assert short(words, 20) == "['aaaaaaaaaaaaaaaaa…"
 
 
 def test_what_cannot_be_printed_is_left_out() -> None:

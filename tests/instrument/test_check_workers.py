@@ -15,7 +15,7 @@ import pytest
 
 import seqtools
 from seqtools import prefetch, smap
-from seqtools.engines import timeouts
+from seqtools.engines.process import timeouts
 from seqtools.instrument import check
 from tests.faults.programs import is_well, run
 

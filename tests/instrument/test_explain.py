@@ -15,8 +15,8 @@ import pytest
 
 import seqtools
 from seqtools import EvaluationError, LazySequence, explain
+from seqtools.instrument.quantities import duration
 from seqtools.instrument.replay import Replay
-from seqtools.instrument.words import duration
 
 Shown = pytest.CaptureFixture[str]
 

@@ -7,9 +7,9 @@ import pytest
 
 import seqtools
 from seqtools.instrument import debug, progress
-from seqtools.instrument import load as loads
-from seqtools.instrument.load import Tally
-from seqtools.prefetching.load import Load
+from seqtools.instrument import prefetch_status as loads
+from seqtools.instrument.prefetch_status import Tally
+from seqtools.prefetching.status import Status
 from tests.instrument.terminal import Terminal, bars
 
 
@@ -35,9 +35,9 @@ class Ahead(seqtools.LazySequence[int]):
     _reads_ahead = True
 
     def __init__(self, *load: int) -> None:
-        self._told = Load(*load)
+        self._told = Status(*load)
 
-    def _load(self) -> Load:
+    def _load(self) -> Status:
         return self._told
 
     def _size(self) -> int:

@@ -16,7 +16,7 @@ import pytest
 
 import seqtools
 from seqtools import LazySequence
-from seqtools.showing import MOST_LINES, place_of
+from seqtools._core.display.tree import MOST_LINES, place_of
 
 PROGRAM = """
 import seqtools
@@ -351,9 +351,9 @@ def test_nothing_of_it_is_imported_before_it_is_asked_for() -> None:
     code = """
 import sys, seqtools
 p = seqtools.smap(abs, [1])
-assert not {"seqtools.showing", "seqtools.page", "html"} & set(sys.modules)
+assert not {"seqtools._core.display.tree", "seqtools._core.display.html", "html"} & set(sys.modules)
 repr(p)
-assert not {"seqtools.page", "html"} & set(sys.modules)
+assert not {"seqtools._core.display.html", "html"} & set(sys.modules)
 p._repr_html_()
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import seqtools
-from seqtools import buffers, collate_arrays
-from seqtools.engines.shipping import Dumper, Loader
+from seqtools import collate_arrays
+from seqtools._core import allocator
+from seqtools.engines.wire.shipment import ResultDumper, ResultLoader
 
 torch = pytest.importorskip("torch", reason="torch is not installed: see `make interop`")
 
@@ -35,9 +36,9 @@ def sent(value: Any, *, aside: bool) -> tuple[Any, list[Any]]:
             kept.append(buffer)
         return not aside
 
-    body = Dumper(()).dumps(value, keep)
+    body = ResultDumper(()).dumps(value, keep)
     copies = [memoryview(bytearray(buffer.raw())) for buffer in kept]
-    return Loader(()).loads(bytes(body), copies), copies
+    return ResultLoader(()).loads(bytes(body), copies), copies
 
 
 def same(given: Any, value: Any) -> None:
@@ -139,7 +140,7 @@ def slots(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         taken.append(np.zeros(nbytes + 64, np.uint8))
         return taken[-1]
 
-    monkeypatch.setattr(buffers, "allocate", allocate)
+    monkeypatch.setattr(allocator, "allocate", allocate)
     return taken
 
 

@@ -19,9 +19,12 @@ from seqtools.testing.subject import Length, Values
 
 NO_COMBINATORS = {
     "EvaluationError": "what an error is raised as",
+    "ItemTimeout": "the cause of an error",
     "LazySequence": "the base class: the row `LazySequence` is about its slices",
     "Prefetch": "tests/engines",
     "SerializableFunc": "wraps a function",
+    "WorkerDied": "the cause of an error",
+    "WorkerStartError": "what is raised where no worker starts",
     "close_all": "tests/prefetching",
     "collate_arrays": "makes a batch: tests/laws/test_collate_arrays.py",
     "explain": "reads an item: tests/instrument",

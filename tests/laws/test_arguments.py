@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import seqtools as st
-from seqtools.indices import LIMIT, TooManyIndices
+from seqtools._core.indices import LIMIT, TooManyIndices
 from seqtools.instrument import debug, progress
 
 ITEMS = [1, 2, 3, 4]

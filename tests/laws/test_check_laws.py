@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from seqtools import EvaluationError, LazySequence, cycle, seterr, smap
-from seqtools.sequence import Slice
-from seqtools.sources import assign, getter, read_many, size_of
+from seqtools._core.sequence import Slice
+from seqtools._core.sources import assign, getter, read_many, size_of
 from seqtools.testing import Probe, check_laws
 from seqtools.testing.laws import LAWS
 

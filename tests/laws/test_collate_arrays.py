@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 import seqtools
-from seqtools import buffers, collate_arrays
+from seqtools import collate_arrays
+from seqtools._core import allocator
 
 LARGE = 100_000  # bytes, more than what plain memory is used for
 
@@ -24,7 +25,7 @@ def slots(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[bytearray]]:
         taken.append(bytearray(nbytes + 4096))  # a slot is of some size that is enough
         return taken[-1]
 
-    monkeypatch.setattr(buffers, "allocate", allocate)
+    monkeypatch.setattr(allocator, "allocate", allocate)
     yield taken
     assert all(len(slot) >= LARGE for slot in taken)
 
@@ -94,7 +95,7 @@ def test_large_arrays_are_written_in_a_slot(name: str, slots: list[bytearray]) -
 
 def test_without_room_in_a_slot_memory_is_plain(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[int] = []
-    monkeypatch.setattr(buffers, "allocate", asked.append)
+    monkeypatch.setattr(allocator, "allocate", asked.append)
     items = ARRAYS["large"]
     same(collate_arrays(items), np.stack(items))
     assert asked == [3 * 100 * 200 * 4]
@@ -102,11 +103,11 @@ def test_without_room_in_a_slot_memory_is_plain(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.parametrize("nbytes", [0, 1, 100, 1 << 20])
 def test_plain_memory_is_writable_and_aligned(nbytes: int) -> None:
-    memory = np.frombuffer(buffers.empty(nbytes), np.uint8) if nbytes else np.empty(0, np.uint8)
+    memory = np.frombuffer(allocator.empty(nbytes), np.uint8) if nbytes else np.empty(0, np.uint8)
     assert memory.nbytes == nbytes
     memory[:] = 1
     if nbytes:
-        assert memory.ctypes.data % buffers.ALIGNMENT == 0
+        assert memory.ctypes.data % allocator.ALIGNMENT == 0
 
 
 def test_masks_are_kept() -> None:

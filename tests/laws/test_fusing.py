@@ -20,7 +20,7 @@ from seqtools import (
     smap,
     starmap,
 )
-from seqtools.sequence import _Walk
+from seqtools._core.sequence import _Walk
 
 
 def taken(sequence: LazySequence[Any], i: int) -> Any:

@@ -19,9 +19,9 @@ from unittest import mock
 import numpy as np
 
 import seqtools
-from seqtools.errors import EvaluationError, WorkerStartError
+from seqtools._core.errors import EvaluationError, WorkerStartError
 from seqtools.prefetching import pump
-from seqtools.prefetching.prefetched import Prefetch
+from seqtools.prefetching.sequence import Prefetch
 from tests.prefetching.expecting import END, Failed, Reads
 from tests.prefetching.rings import check_window
 from tests.prefetching.simulated import SIZE, Simulated, Simulating, Source, Spoilt

@@ -3,7 +3,7 @@
 from itertools import pairwise
 from typing import Any
 
-from seqtools.prefetching.readers import Gatherer, Reader
+from seqtools.prefetching.reader import Reader, UnorderedReader
 
 
 def check_window(window: Any, most: int) -> None:
@@ -13,7 +13,7 @@ def check_window(window: Any, most: int) -> None:
         check_ring(window, reader)
         held += reader.evaluated()
     # what a reader waits for or reads from is not taken from it when others come
-    kept = sum(max(1, reader.course.ring[0].unread) for reader in window.readers)
+    kept = sum(max(1, reader.cursor.ring[0].unread) for reader in window.readers)
     assert held <= most + kept, "\n".join(
         [f"{held} of {most} are held", *map(told, window.readers)]
     )
@@ -21,11 +21,11 @@ def check_window(window: Any, most: int) -> None:
 
 def check_ring(window: Any, reader: Any) -> None:
     """Fail if the runs of a reader contradict each other, their jobs, or their values."""
-    ring = reader.course.ring
+    ring = reader.cursor.ring
     assert ring
     pairs = list(pairwise(ring))
     assert all(a.stop <= b.position for a, b in pairs), told(reader)
-    if not isinstance(reader, Gatherer):
+    if not isinstance(reader, UnorderedReader):
         assert all(a.stop == b.position for a, b in pairs), told(reader)
     for run in ring:
         assert run.stop - run.position == len(run.indices), told(reader)
@@ -39,7 +39,7 @@ def check_ring(window: Any, reader: Any) -> None:
 
 def told(reader: Reader) -> str:
     """Return all that matters of a reader."""
-    runs = [(run.position, run.stop, run.unread, run.planned) for run in reader.course.ring]
+    runs = [(run.position, run.stop, run.unread, run.planned) for run in reader.cursor.ring]
     return (
         f"{type(reader).__name__} at {reader.position}: {reader.evaluated()} of {reader.share}, "
         f"urgent {reader.urgent}, waits {reader.waits}; {runs}"

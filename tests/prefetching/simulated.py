@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 import seqtools
+from seqtools._core.errors import EndOfSequence, EvaluationError, Failure, WorkerStartError
 from seqtools.engines.base import END, Deliver, GroupOf, Job, Part
-from seqtools.errors import EndOfSequence, EvaluationError, Failure, WorkerStartError
 from seqtools.prefetching.options import Options
 
 SIZE = 60

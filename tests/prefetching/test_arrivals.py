@@ -1,9 +1,9 @@
 """Readers that wait are woken by what they wait for."""
 
+from seqtools._core.errors import WorkerStartError
 from seqtools.engines.base import Part
-from seqtools.errors import WorkerStartError
 from seqtools.prefetching.arrivals import Arrivals
-from seqtools.prefetching.readers import Reader
+from seqtools.prefetching.reader import Reader
 
 
 def waiting(arrivals: Arrivals, job: int | None) -> Reader:

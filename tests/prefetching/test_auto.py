@@ -4,27 +4,29 @@ from typing import Any
 
 import pytest
 
-from seqtools.engines.measuring import Cost, Seen, Time
+from seqtools.engines.adaptive.measurements import ItemTime, Observation, TransferCost
 from seqtools.prefetching.auto import MOST_THREADS, Choice
 
-CHEAP = Cost(1e-6, 1e-6, 0)
+CHEAP = TransferCost(1e-6, 1e-6, 0)
 
 
-def first(wall: float, cpu: float, cost: Cost = CHEAP, n: int = 10) -> Seen:
+def first(wall: float, cpu: float, cost: TransferCost = CHEAP, n: int = 10) -> Observation:
     """Return what is seen of first items, for which a reader waits."""
-    return Seen(n * wall, n * wall, n, times=(Time(wall, cpu),) * n, costs=(cost,))
+    return Observation(n * wall, n * wall, n, times=(ItemTime(wall, cpu),) * n, costs=(cost,))
 
 
-def threads(choice: Choice, wall: float, cpu: float, **more: Any) -> Seen:
+def threads(choice: Choice, wall: float, cpu: float, **more: Any) -> Observation:
     """Return what is seen of threads that are never idle, in a second."""
     n = round(choice.nworkers / wall)
-    return Seen(1.0, 1.0, n, times=(Time(wall, cpu),) * n)._replace(**more)
+    return Observation(1.0, 1.0, n, times=(ItemTime(wall, cpu),) * n)._replace(**more)
 
 
-def processes(rate: float, *, waited: float = 1.0, seconds: float = 0.003, **more: Any) -> Seen:
+def processes(
+    rate: float, *, waited: float = 1.0, seconds: float = 0.003, **more: Any
+) -> Observation:
     """Return what is seen of processes in a second."""
     n = round(rate)
-    return Seen(1.0, waited, n, spent=n * seconds, answered=n, **more)
+    return Observation(1.0, waited, n, spent=n * seconds, answered=n, **more)
 
 
 def chosen(choice: Choice) -> tuple[str, int]:
@@ -83,7 +85,7 @@ def test_no_more_workers_than_items_may_be_ahead() -> None:
 
 def test_the_first_item_does_not_count_where_there_are_others() -> None:
     choice = Choice(None, 2)
-    choice.look(first(2.0, 2.0, n=1)._replace(times=(Time(0.1, 0.1), *[Time(0.02, 0)] * 9)))
+    choice.look(first(2.0, 2.0, n=1)._replace(times=(ItemTime(0.1, 0.1), *[ItemTime(0.02, 0)] * 9)))
     assert chosen(choice) == ("thread", MOST_THREADS)
 
 
@@ -108,8 +110,8 @@ def test_items_that_release_the_lock_get_threads() -> None:
 def test_other_programs_are_not_taken_for_the_lock() -> None:
     choice = computing()
     # for half of the time, no core was free for them
-    times = (Time(0.003, 0.003, 0.003),) * 333
-    choice.look(Seen(1.0, 1.0, 333, times=times))
+    times = (ItemTime(0.003, 0.003, 0.003),) * 333
+    choice.look(Observation(1.0, 1.0, 333, times=times))
     assert chosen(choice) == ("thread", 4)
 
 
@@ -122,11 +124,11 @@ def test_threads_that_hinder_each_other_are_one() -> None:
 
 def test_values_that_take_long_to_send_stay_with_threads() -> None:
     choice = Choice(None, 4)
-    choice.look(first(0.003, 0.003, Cost(0.002, 0.004, 0)))
+    choice.look(first(0.003, 0.003, TransferCost(0.002, 0.004, 0)))
     choice.look(threads(choice, 0.006, 0.003))
     assert choice.method == "thread"
     choice = Choice(None, 4)
-    choice.look(first(0.001, 0.001, Cost(0, 0, 1 << 26)))
+    choice.look(first(0.001, 0.001, TransferCost(0, 0, 1 << 26)))
     choice.look(threads(choice, 0.002, 0.001))
     assert choice.method == "thread"
 
@@ -233,8 +235,8 @@ def waiting() -> Choice:
 
 
 def taken(choice: Choice, rate: int, waited: float, seconds: float = 0.1) -> None:
-    times = (Time(seconds, 0.0001),) * rate
-    choice.look(Seen(1.0, waited, rate, times=times))
+    times = (ItemTime(seconds, 0.0001),) * rate
+    choice.look(Observation(1.0, waited, rate, times=times))
 
 
 def test_workers_that_are_not_needed_are_let_go() -> None:
@@ -288,8 +290,8 @@ def test_never_more_than_is_allowed(cores: int, cpu: float, waits: float, waited
         if choice.method == "thread":
             assert choice.nworkers <= min(MOST_THREADS, cores * (1 + waits) + 1e-6)
             seconds = 40 * wall / choice.nworkers  # all of them are busy
-            times = (Time(wall, cpu),) * 40
-            choice.look(Seen(seconds, waited * seconds, 40, times=times))
+            times = (ItemTime(wall, cpu),) * 40
+            choice.look(Observation(seconds, waited * seconds, 40, times=times))
         else:
             assert choice.nworkers <= cores
             choice.look(processes(min(1000, cores / wall), waited=waited, seconds=wall))

@@ -10,8 +10,8 @@ import pytest
 
 import seqtools
 from seqtools import LazySequence
-from seqtools.background import Wanted
-from seqtools.indices import Indices
+from seqtools._core.indices import Indices
+from seqtools._core.readahead import Wanted
 from seqtools.prefetching.hints import Hints, groups, hints
 from tests.engines.engines import OPTIONS
 

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 import seqtools
-from seqtools.engines.apart import apart
+from seqtools._core.errors import Failure, WorkerStartError
 from seqtools.engines.base import Deliver, Job, Part, here
-from seqtools.errors import Failure, WorkerStartError
+from seqtools.engines.uninterruptible import uninterrupted
 from seqtools.prefetching import lifecycle
-from seqtools.prefetching.capacity import Capacity
+from seqtools.prefetching.budget import Budget
 from seqtools.prefetching.lifecycle import _Start
 from seqtools.prefetching.pump import Pump
-from seqtools.prefetching.readers import Follower, Reader
+from seqtools.prefetching.reader import RandomReader, Reader
 from seqtools.prefetching.run import NOTHING, Run
 from seqtools.prefetching.window import Window
 from tests.faults.children import forked
@@ -81,7 +81,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.engines: list[Manual] = []
-        self.pump = Pump(self._make, lambda: Window(Capacity(4)), lambda i: f"inline {i}", None)
+        self.pump = Pump(self._make, lambda: Window(Budget(4)), lambda i: f"inline {i}", None)
 
     def _make(self, deliver: Deliver) -> Any:
         self.engines.append(Manual(deliver))
@@ -240,10 +240,10 @@ def test_an_engine_that_was_started_for_an_interrupted_thread_is_closed(
         acts.append(act)
         if after:
             act()
-        monkeypatch.setattr(lifecycle, "apart", apart)
+        monkeypatch.setattr(lifecycle, "uninterrupted", uninterrupted)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(lifecycle, "apart", interrupted_apart)
+    monkeypatch.setattr(lifecycle, "uninterrupted", interrupted_apart)
     reader = Reader(range(10))
     with pytest.raises(KeyboardInterrupt):
         bench.pump.next(reader)
@@ -300,7 +300,7 @@ def test_a_worker_that_reads_its_own_prefetch_does_not_wait_for_itself(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(here, "get", bench.pump.inline, raising=False)
-    assert bench.pump.read(Follower(10, 4), 3) == "inline 3"
+    assert bench.pump.read(RandomReader(10, 4), 3) == "inline 3"
     assert not bench.engines
 
 
@@ -335,7 +335,7 @@ def test_what_is_to_be_told_is_told_before_an_item_is_given(bench: Bench) -> Non
 
 
 def test_an_item_that_another_thread_has_taken_is_evaluated_on_the_spot(bench: Bench) -> None:
-    reader = Follower(10, 4)
+    reader = RandomReader(10, 4)
     assert bench.pump.read(reader, 0) == 0
     bench.engine.evaluate()
     run = bench.pump.next(reader)
@@ -372,7 +372,7 @@ class Dropped(Run):
 
 
 def test_a_value_that_is_dropped_before_it_is_taken_is_waited_for(bench: Bench) -> None:
-    reader = Follower(10, 4)
+    reader = RandomReader(10, 4)
     assert bench.pump.read(reader, 0) == 0
     bench.engine.evaluate()
     gone = Dropped(1, range(1, 2)).with_values(["gone"])
@@ -386,7 +386,7 @@ def test_a_refresh_in_the_midst_of_a_run_ends_no_iteration(*, ordered: bool) -> 
         items = iter(p)
         seen = [next(items)]
         (reader,) = p._state.pump.window.readers
-        while reader.course.ring[0].unread < 2:
+        while reader.cursor.ring[0].unread < 2:
             seen.append(next(items))
         p.refresh()
         seen += items

@@ -148,7 +148,7 @@ def test_nothing_starts_before_an_item_is_read() -> None:
 
 
 def test_a_thread_in_user_code_is_abandoned_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seqtools.engines.thread._PATIENCE", 0.0)
+    monkeypatch.setattr("seqtools.engines.thread.engine._PATIENCE", 0.0)
     begun, go_on = threading.Event(), threading.Event()
 
     def get(x: int) -> int:

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from seqtools._core.indices import ENDLESS
 from seqtools.engines.base import END, Job, Part
-from seqtools.indices import ENDLESS
-from seqtools.prefetching.capacity import Capacity
+from seqtools.prefetching.budget import Budget
 from seqtools.prefetching.overlap import overlapping
-from seqtools.prefetching.readers import Aside, Follower, Gatherer, Reader
+from seqtools.prefetching.reader import RandomReader, Reader, SingleReader, UnorderedReader
 from seqtools.prefetching.run import Run
 from seqtools.prefetching.window import Window
 
@@ -18,10 +18,8 @@ from seqtools.prefetching.window import Window
 class Bench:
     """A window, and an engine that evaluates what a test tells it to: item i is -i."""
 
-    def __init__(
-        self, capacity: int | Capacity, *, seconds: float = 0.0, nworkers: int = 1
-    ) -> None:
-        self.window = Window(Capacity(capacity) if isinstance(capacity, int) else capacity)
+    def __init__(self, capacity: int | Budget, *, seconds: float = 0.0, nworkers: int = 1) -> None:
+        self.window = Window(Budget(capacity) if isinstance(capacity, int) else capacity)
         self.window.nworkers = nworkers
         self.window.cutter.grain = 1.0
         self.seconds = seconds
@@ -65,7 +63,7 @@ class Bench:
     def read(self, reader: Reader, i: int) -> Any:
         """Read index `i`, as the pump does."""
         if not self.window.seek(reader, i):
-            aside = self.open(Aside(range(i, i + 1)))
+            aside = self.open(SingleReader(range(i, i + 1)))
             found = self.take(aside)
             self.window.close(aside)
         else:
@@ -88,7 +86,7 @@ class Bench:
 
     def ready(self) -> list[int]:
         """Return the indices that are evaluated and not read."""
-        runs = [run for r in self.window.readers for run in r.course.ring if run.values]
+        runs = [run for r in self.window.readers for run in r.cursor.ring if run.values]
         return sorted(int(i) for run in runs for i in run.indices[len(run.indices) - run.unread :])
 
 
@@ -260,7 +258,7 @@ def test_groups_smaller_than_runs_are_no_groups() -> None:
 
 def test_a_short_jump_keeps_the_overlap() -> None:
     bench = Bench(10)
-    reader = bench.open(Follower(100, 10))
+    reader = bench.open(RandomReader(100, 10))
     bench.read(reader, 0)
     bench.evaluate()
     bench.read(reader, 5)
@@ -271,7 +269,7 @@ def test_a_short_jump_keeps_the_overlap() -> None:
 
 def test_a_jump_back_keeps_what_lies_in_the_midst_of_runs() -> None:
     bench = Bench(40, seconds=1e-3)
-    reader = bench.open(Follower(1000, 40))
+    reader = bench.open(RandomReader(1000, 40))
     for i in range(300):
         bench.evaluate(8)
         bench.read(reader, i)
@@ -285,7 +283,7 @@ def test_a_jump_back_keeps_what_lies_in_the_midst_of_runs() -> None:
 
 def test_random_reads_evaluate_what_is_read() -> None:
     bench = Bench(4)
-    reader = bench.open(Follower(1000, 4))
+    reader = bench.open(RandomReader(1000, 4))
     bench.read(reader, 500)
     bench.asked.clear()
     order = [10, 900, 300, 700, 100]
@@ -296,7 +294,7 @@ def test_random_reads_evaluate_what_is_read() -> None:
 @pytest.mark.parametrize("step", [7, -1, -3, 40])
 def test_a_stride_is_followed_after_a_few_reads(step: int) -> None:
     bench = Bench(4)
-    reader = bench.open(Follower(1000, 4))
+    reader = bench.open(RandomReader(1000, 4))
     order = [500 + step * k for k in range(8)]
     for i in order[:3]:
         bench.read(reader, i)
@@ -306,7 +304,7 @@ def test_a_stride_is_followed_after_a_few_reads(step: int) -> None:
 
 def test_a_follower_ends_with_the_sequence() -> None:
     bench = Bench(10)
-    reader = bench.open(Follower(5, 4))
+    reader = bench.open(RandomReader(5, 4))
     bench.read(reader, 3)
     assert bench.asked == [3, 4]
     bench.read(reader, 1)
@@ -315,7 +313,7 @@ def test_a_follower_ends_with_the_sequence() -> None:
 
 def test_what_was_said_is_read_ahead_until_something_else_is_read() -> None:
     bench = Bench(4)
-    reader = bench.open(Follower(1000, 4))
+    reader = bench.open(RandomReader(1000, 4))
     order = [900, 5, 300, 7, 8]
     bench.window.aim(reader, order)
     bench.plan()
@@ -384,7 +382,7 @@ def test_what_is_to_be_forgotten_is_evaluated_again() -> None:
 
 
 def test_large_items_are_fewer() -> None:
-    bench = Bench(Capacity(100, first=10, max_bytes=1000))
+    bench = Bench(Budget(100, first=10, max_bytes=1000))
     reader = bench.open(range(1000))
     bench.window.visit(reader)
     bench.plan()
@@ -404,13 +402,13 @@ def test_large_items_are_fewer() -> None:
 
 
 def test_what_has_no_known_size_is_limited_by_number_alone() -> None:
-    window = Window(Capacity(100, first=10, most=1000, max_bytes=1))
+    window = Window(Budget(100, first=10, most=1000, max_bytes=1))
     window.weighed([None])
     assert window.capacity.items == 100
 
 
 def test_what_is_there_is_not_dropped_for_a_little() -> None:
-    bench = Bench(Capacity(8, max_bytes=800))
+    bench = Bench(Budget(8, max_bytes=800))
     reader = bench.open(range(100))
     bench.window.weighed([100])
     bench.read(reader, 0)
@@ -437,7 +435,7 @@ def pausing(bench: Bench, sizes: list[int | None], most: int = 1000) -> None:
 
 
 def test_it_grows_where_a_reader_waits_although_all_was_ready() -> None:
-    bench = Bench(Capacity(10, most=100))
+    bench = Bench(Budget(10, most=100))
     pausing(bench, [8])
     assert bench.window.capacity.items == 40
     pausing(bench, [8])
@@ -447,20 +445,20 @@ def test_it_grows_where_a_reader_waits_although_all_was_ready() -> None:
 
 @pytest.mark.parametrize("size", [None, 1 << 27])
 def test_it_does_not_grow_by_items_that_are_large_or_of_unknown_size(size: int | None) -> None:
-    bench = Bench(Capacity(10, most=100))
+    bench = Bench(Budget(10, most=100))
     pausing(bench, [size])
     assert bench.window.capacity.items == 10
 
 
 def test_it_does_not_grow_where_workers_are_slow() -> None:
-    bench = Bench(Capacity(10, most=100))
+    bench = Bench(Budget(10, most=100))
     pausing(bench, [8], most=2)
     assert bench.window.capacity.items == 10
 
 
 def test_items_are_gathered_as_they_come() -> None:
     bench = Bench(4)
-    reader = bench.open(Gatherer(range(8)))
+    reader = bench.open(UnorderedReader(range(8)))
     assert bench.window.visit(reader) is None
     bench.plan()
     assert bench.asked == [0, 1, 2, 3]
@@ -480,7 +478,7 @@ def test_items_are_gathered_as_they_come() -> None:
 
 def test_a_gatherer_can_have_all_evaluated_again() -> None:
     bench = Bench(8)
-    reader = bench.open(Gatherer(range(20)))
+    reader = bench.open(UnorderedReader(range(20)))
     seen = [bench.take(reader)[0]]
     bench.evaluate()
     seen.append(bench.take(reader)[0])
@@ -494,7 +492,7 @@ def test_a_gatherer_can_have_all_evaluated_again() -> None:
 def test_gatherers_share_with_others() -> None:
     bench = Bench(6)
     ordered = bench.open(range(30))
-    first, second = bench.open(Gatherer(range(30))), bench.open(Gatherer(range(30)))
+    first, second = bench.open(UnorderedReader(range(30))), bench.open(UnorderedReader(range(30)))
     seen: tuple[list[int], list[int]] = [], []
     for i in range(30):
         assert bench.read(ordered, i) == -i
@@ -523,7 +521,7 @@ def with_long_runs() -> Bench:
     return bench
 
 
-@pytest.mark.parametrize("kind", [Reader, Gatherer])
+@pytest.mark.parametrize("kind", [Reader, UnorderedReader])
 def test_a_drop_that_was_interrupted_loses_nothing(kind: type[Reader]) -> None:
     bench = with_long_runs()
     reader = bench.open(kind(range(100)))
@@ -576,7 +574,7 @@ def test_what_was_asked_for_in_another_window_is_asked_for_again() -> None:
     assert [after.take(reader) for _ in range(9)] == [(i, -i) for i in range(1, 10)]
 
 
-@pytest.mark.parametrize("kind", [Reader, Gatherer])
+@pytest.mark.parametrize("kind", [Reader, UnorderedReader])
 def test_nobody_goes_on_with_values_that_were_dropped(kind: type[Reader]) -> None:
     bench = with_long_runs()
     reader = bench.open(kind(range(100)))
@@ -598,7 +596,7 @@ def test_nobody_goes_on_with_values_that_were_dropped(kind: type[Reader]) -> Non
 @pytest.mark.parametrize("read", [0, 1])
 def test_what_a_gatherer_reads_from_is_given_once_when_others_come(read: int) -> None:
     bench = with_long_runs()
-    reader = bench.open(Gatherer(range(100)))
+    reader = bench.open(UnorderedReader(range(100)))
     seen = [bench.take(reader)[0]]
     bench.jobs.rotate(1)
     bench.evaluate(8)  # what is furthest ahead
@@ -619,7 +617,7 @@ def test_what_a_gatherer_reads_from_is_given_once_when_others_come(read: int) ->
 
 def test_what_was_set_aside_for_want_of_room_comes_before_what_is_further_ahead() -> None:
     bench = Bench(8)
-    reader = bench.open(Gatherer(range(100)))
+    reader = bench.open(UnorderedReader(range(100)))
     bench.take(reader)
     other = bench.open(range(100, 200))
     bench.take(other)
@@ -642,7 +640,7 @@ def test_a_reader_with_a_length_is_told_of_an_end_by_each_item() -> None:
 
 def test_what_is_left_behind_by_a_jump_is_not_evaluated() -> None:
     bench = Bench(4)
-    reader = bench.open(Follower(1000, 4))
+    reader = bench.open(RandomReader(1000, 4))
     for i in (500, 501, 498):
         bench.read(reader, i)
     bench.plan()
@@ -651,7 +649,7 @@ def test_what_is_left_behind_by_a_jump_is_not_evaluated() -> None:
 
 def test_what_arrives_in_pieces_after_a_jump_back_is_not_lost() -> None:
     bench = with_long_runs()
-    reader = bench.open(Follower(100, 4))
+    reader = bench.open(RandomReader(100, 4))
     assert [bench.read(reader, i) for i in range(2)] == [0, -1]
     bench.window.seek(reader, 0)
     bench.evaluate(2)

@@ -8,7 +8,7 @@ from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.page import write_page
 from seqtools.instrument.profiling.report import report, snapshot, verdict, verdict_line
 from seqtools.instrument.profiling.tracks import BACKGROUND, Recording
-from seqtools.instrument.words import duration
+from seqtools.instrument.quantities import duration
 
 HALF = 0.5
 _NS = 1e-9

@@ -5,9 +5,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from seqtools._core.recording import FILL, LATE, LOAD, SEND, SIZE, USE, WAIT, Recorder
 from seqtools.instrument.profiling.probes import Stage
 from seqtools.instrument.profiling.tracks import Facts, Recording
-from seqtools.recording import FILL, LATE, LOAD, SEND, SIZE, USE, WAIT, Pen
 
 PREFETCH, SOURCE = 0, 1
 HOME = 100
@@ -27,9 +27,9 @@ class Lane:
     """What one thread does, one thing after the other."""
 
     def __init__(self, folder: Path, name: str, pid: int = HOME) -> None:
-        self.pen = Pen(str(folder / f"{pid}-{name}.records"))
+        self.recorder = Recorder(str(folder / f"{pid}-{name}.records"))
         head = json.dumps({"pid": pid, "thread": name, "ident": pid}).encode()
-        self.pen.view[: 8 * SIZE] = head.ljust(8 * SIZE, b"\0")
+        self.recorder.view[: 8 * SIZE] = head.ljust(8 * SIZE, b"\0")
         self.now = 0.0
 
     def does(
@@ -39,13 +39,13 @@ class Lane:
         begin = self.now
         self.now += milliseconds
         took = int(computing * 1e6)
-        self.pen.note(what, 1, which, _time(begin) * 1e-9, _time(self.now) * 1e-9, took)
+        self.recorder.note(what, 1, which, _time(begin) * 1e-9, _time(self.now) * 1e-9, took)
         return self
 
     def did(self, what: int, since: float, computing: float = 0.0, which: int = 0) -> "Lane":
         """Write that it did this since then, around what it has written since then."""
         took = int(computing * 1e6)
-        self.pen.note(what, 1, which, _time(since) * 1e-9, _time(self.now) * 1e-9, took)
+        self.recorder.note(what, 1, which, _time(since) * 1e-9, _time(self.now) * 1e-9, took)
         return self
 
     def rests(self, milliseconds: float) -> "Lane":

@@ -16,7 +16,8 @@ import pytest
 
 import seqtools
 import seqtools.testing
-from seqtools import instrument, recording
+from seqtools import instrument
+from seqtools._core import recording
 from tests.engines.engines import OPTIONS
 from tests.laws.registry import ROWS, Row
 

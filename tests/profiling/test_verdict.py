@@ -140,7 +140,7 @@ def test_a_window_that_was_only_seen_before_the_start_is_taken_for_the_first(
     tmp_path: Path,
 ) -> None:
     lane = consumer(tmp_path, 50, waits=9, uses=1)
-    lane.pen.note(FILL, 0, 0, 1.0, 1.0, 0)
+    lane.recorder.note(FILL, 0, 0, 1.0, 1.0, 0)
     workers(tmp_path, 50, took=20, computing=0.1)
     case = Case(recorded(tmp_path, stages(max_cached=None)))
     assert case.setting.window == 10

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from seqtools.errors import WorkerStartError
+from seqtools._core.errors import WorkerStartError
 from tests.programs.copying import copied
 from tests.programs.looking import look, look_at_error
 

@@ -1,6 +1,6 @@
 """An item of a cache may be read by one thread while another decides what to drop."""
 
-from seqtools.caching import _Recent
+from seqtools.combinators.cache import _Recent
 
 
 class Reader(int):

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from seqtools import EvaluationError, LazySequence, add_cache, flight, smap
+from seqtools import EvaluationError, LazySequence, add_cache, smap
+from seqtools._core import single_flight
 from tests.regressions.threads import LONG, elsewhere, together
 
 N = 8
@@ -16,15 +17,15 @@ N = 8
 def waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Semaphore]:
     """Count those who have come to wait for what another thread evaluates."""
     arrived = threading.Semaphore(0)
-    wait = flight._wait
+    wait = single_flight._wait
 
-    def counted(other: flight._Flight) -> bool:
+    def counted(other: single_flight._Flight) -> bool:
         arrived.release()
         return wait(other)
 
-    monkeypatch.setattr(flight, "_wait", counted)
+    monkeypatch.setattr(single_flight, "_wait", counted)
     yield arrived
-    assert flight._waits.flights == {}
+    assert single_flight._waits.flights == {}
 
 
 def come(arrived: threading.Semaphore, count: int) -> None:

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 import seqtools as st
-from seqtools.engines.pickling import stages
-from seqtools.sources import nesting
+from seqtools._core.walk import nesting, upstream
 
 MANY = 20_000
 
@@ -213,6 +212,6 @@ def test_pickling_goes_as_deep_as_can_be() -> None:
             shared = made if k == 1000 else shared
         copy, part = pickle.loads(pickle.dumps((made, shared)))
     assert nesting(copy) == 3000
-    assert len(list(stages(copy))) == 3001
-    assert any(stage is part for stage in stages(copy))
+    assert len(list(upstream(copy, plain=True))) == 3001
+    assert any(stage is part for stage in upstream(copy, plain=True))
     assert copy._origin == made._origin

@@ -4,7 +4,7 @@ import pytest
 
 import seqtools
 from seqtools import EvaluationError, case, gather, repeat, smap, unbatch, uniter
-from seqtools.errors import EndOfSequence
+from seqtools._core.errors import EndOfSequence
 from tests.engines.engines import OPTIONS
 
 

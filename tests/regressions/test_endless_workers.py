@@ -57,7 +57,7 @@ def ran(
 def is_refused(done: subprocess.CompletedProcess[str], name: str, file: Path) -> bool:
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode == 1, done.stderr
-    assert last.startswith("seqtools.errors.WorkerStartError: ")
+    assert last.startswith("seqtools.WorkerStartError: ")
     assert f"while module {name!r} ({file}) is imported by a worker process" in last
     assert "read it in a function" in last
     return True

@@ -23,7 +23,7 @@ from seqtools import (
     starmap,
     unbatch,
 )
-from seqtools.errors import Step
+from seqtools._core.errors import Step
 
 
 def line() -> int:

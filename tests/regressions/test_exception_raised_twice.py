@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from seqtools import EvaluationError, add_cache, batch, gather, prefetch, smap
-from seqtools.errors import Failure
+from seqtools._core.errors import Failure
 
 ERROR = ValueError("always the same")
 

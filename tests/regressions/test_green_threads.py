@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 
 import seqtools
-from seqtools.engines import apart
-from seqtools.engines.green import refuse_green
-from seqtools.errors import WorkerStartError
+from seqtools._core.errors import WorkerStartError
+from seqtools.engines import uninterruptible
+from seqtools.engines.green_threads import refuse_green
 
 Replace = Callable[..., None]
 PLACES = {
@@ -78,7 +78,7 @@ def test_threads_are_refused_where_what_they_wait_for_is_not_replaced(
 
 def test_threads_are_used_where_all_is_replaced(replace: Replace) -> None:
     replace(threading, "get_ident")
-    replace(apart, "SimpleQueue")
+    replace(uninterruptible, "SimpleQueue")
     refuse_green(processes=False)
     with pytest.raises(WorkerStartError):
         refuse_green(processes=True)

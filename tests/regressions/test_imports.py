@@ -22,7 +22,7 @@ def imported(program: str) -> set[str]:
 
 def test_imports() -> None:
     names = imported(PROGRAM)
-    assert "seqtools.sequence" in names
+    assert "seqtools._core.sequence" in names
     assert not names & SLOW
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 import seqtools
-from seqtools.engines.executable import executable
-from seqtools.errors import WorkerStartError
+from seqtools._core.errors import WorkerStartError
+from seqtools.engines.process.interpreter import executable
 from tests.faults.programs import environment, is_well, program, run
 
 FROZEN = {
@@ -52,7 +52,7 @@ def test_a_frozen_program_is_not_started_again(
         sys.executable = {str(frozen)!r}
         try:
             read(method="process", start_method={start_method!r})
-        except seqtools.errors.WorkerStartError as error:
+        except seqtools.WorkerStartError as error:
             assert "this is a frozen program" in str(error), error
             assert {str(frozen)!r} in str(error), error
             assert "use method='thread', or start_method='fork'" in str(error), error

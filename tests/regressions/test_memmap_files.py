@@ -13,7 +13,7 @@ import pytest
 
 import seqtools
 from seqtools import smap
-from seqtools.errors import WorkerStartError
+from seqtools._core.errors import WorkerStartError
 
 LARGE, SMALL = (3000, 40), (30, 4)
 
@@ -287,7 +287,7 @@ def test_where_the_system_does_not_tell_what_is_mapped(
 ) -> None:
     path = written(tmp_path / "data", shape)
     array = np.memmap(path, np.int32, "r", shape=shape)
-    monkeypatch.setattr("seqtools.engines.mappings._areas", list)
+    monkeypatch.setattr("seqtools.engines.wire.mapped_files._areas", list)
     check(array)
     replaced(path, shape)
     check(array)

@@ -286,7 +286,7 @@ def start():
 """
 WATCHING = """
     sys.path.insert(0, "inside")
-    from seqtools.engines import threads
+    from seqtools.engines.process import background_threads as threads
     with threads.Watch() as watch:
         import outer
     print(threads.forkable(), sorted(watch.found()), flush=True)

@@ -19,7 +19,7 @@ import pytest
 from numpy.random import rand
 
 from seqtools import EvaluationError, add_cache, prefetch, smap
-from seqtools.errors import WorkerStartError
+from seqtools._core.errors import WorkerStartError
 
 draw = random.random
 uniform = random.uniform

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from seqtools import EvaluationError, batch, gather
-from seqtools.sources import read_many
+from seqtools._core.sources import read_many
 
 PLAIN = np.arange(24).reshape(6, 4)
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import seqtools
-from seqtools import EvaluationError, add_cache, seeding, smap, unbatch
+from seqtools import EvaluationError, add_cache, smap, unbatch
+from seqtools._core import seeding
 
 FILES, SAMPLES = 8, 4
 

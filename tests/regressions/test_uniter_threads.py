@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from seqtools import EvaluationError, LazySequence, batch, collate, prefetch, smap, uniter
+from seqtools._core.streams import Stream
 from seqtools.instrument import check
-from seqtools.streams import Stream
 from tests.faults.intruders import Intruder, everywhere
 from tests.regressions.threads import LONG, elsewhere, together
 

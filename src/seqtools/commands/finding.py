@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
-from seqtools.sequence import LazySequence
-from seqtools.sources import is_stage
+from seqtools._core.sequence import LazySequence
+from seqtools._core.walk import is_stage
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+from seqtools._core.errors import EvaluationError
+from seqtools._core.sequence import LazySequence
 from seqtools.commands.finding import Refused, add_pipeline, find_pipeline
-from seqtools.errors import EvaluationError
-from seqtools.sequence import LazySequence
 
 
 def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
@@ -90,7 +90,7 @@ def _as_asked(
 ) -> LazySequence[Any]:
     """Return the pipeline, read by workers of this kind and number where these are given."""
     from seqtools.prefetching import prefetch
-    from seqtools.prefetching.prefetched import Prefetch
+    from seqtools.prefetching.sequence import Prefetch
 
     if method is None and nworkers is None:
         return pipeline

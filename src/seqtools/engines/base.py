@@ -6,9 +6,9 @@ items of a job. It calls `deliver`, which was given to it, from threads of its o
 receive anything, no signal handler of the user ever runs in its code, and work goes on while the
 reader is busy.
 
-The outcome of an item is what `get` returns. It is `END` if `get` raises
-`seqtools.errors.EndOfSequence`, and `seqtools.errors.Failure.caught(error)` if it raises any other
-`BaseException`: none of them may end a worker.
+The outcome of an item is what `get` returns. It is `END` if `get` raises `EndOfSequence`, and
+`Failure.caught(error)` if it raises any other `BaseException`: none of them may end a worker.
+(All three are in `seqtools.extend`.)
 
 What an engine promises:
 
@@ -30,7 +30,7 @@ import threading
 from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Any, Protocol, TypeAlias
 
-from seqtools.errors import WorkerStartError
+from seqtools._core.errors import WorkerStartError
 
 END: Any = type("End", (), {"__repr__": lambda _: "END"})()
 """The outcome of an index after the end of a source without known length."""

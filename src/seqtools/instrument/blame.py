@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import NamedTuple
 
-from seqtools.errors import is_ours
+from seqtools._core.errors import is_ours
 
 _LIBRARIES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 _STANDARD = os.path.dirname(os.__file__) + os.sep
 
 
-class Place(NamedTuple):
+class SourceLine(NamedTuple):
     """A line of code that was being run."""
 
     function: str
@@ -25,13 +25,13 @@ class Place(NamedTuple):
         return linecache.getline(self.file, self.line).strip()
 
 
-def blame(error: BaseException) -> Place | None:
+def blame(error: BaseException) -> SourceLine | None:
     """Return the innermost line of the user's that raised `error`, if there is one."""
     links = _users(error)
     if not links:
         return None
     code = links[-1].tb_frame.f_code
-    return Place(code.co_qualname, code.co_filename, links[-1].tb_lineno)
+    return SourceLine(code.co_qualname, code.co_filename, links[-1].tb_lineno)
 
 
 def post_mortem(error: BaseException) -> None:

@@ -2,12 +2,12 @@
 
 from typing import TYPE_CHECKING, Any
 
-from seqtools.checks import check_count
-from seqtools.sequence import LazySequence
-from seqtools.sources import is_stage
+from seqtools._core.checks import check_count
+from seqtools._core.sequence import LazySequence
+from seqtools._core.walk import is_stage
 
 if TYPE_CHECKING:
-    from seqtools.instrument.findings import Findings
+    from seqtools.instrument.checking.findings import Findings
 
 
 def check(p: LazySequence[Any], *, items: int = 3, timeout: float = 20.0) -> "Findings":
@@ -74,6 +74,6 @@ def check(p: LazySequence[Any], *, items: int = 3, timeout: float = 20.0) -> "Fi
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
         message = f"timeout must be a number of seconds, more than 0, got {timeout!r}"
         raise ValueError(message)
-    from seqtools.instrument.checking import Limits, checked
+    from seqtools.instrument.checking.looks import Limits, checked
 
     return checked(p, Limits(count, float(timeout)))

@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from seqtools.checks import check_count, check_function, check_source
-from seqtools.instrument.observing import Observing
-from seqtools.sequence import LazySequence
-from seqtools.sources import Source
+from seqtools._core.checks import check_count, check_function, check_source
+from seqtools._core.sequence import LazySequence
+from seqtools._core.sources import Source
+from seqtools.instrument.observer import Observer
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ class _Calls:
             return True
 
 
-class Debug(Observing[T]):
+class Debug(Observer[T]):
     """Items of a sequence, shown to a function."""
 
     __slots__ = ("_func", "_max_calls", "_max_rate", "_state")

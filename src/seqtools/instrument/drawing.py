@@ -3,8 +3,8 @@
 import re
 from typing import Any
 
-from seqtools.brief import cut
-from seqtools.showing import Entry, place_of, survey
+from seqtools._core.display.short import cut
+from seqtools._core.display.tree import Entry, place_of, survey
 
 _LONGEST = 60
 """Characters of a line in a node. Arbitrary."""

@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING, Any
 
-from seqtools.sequence import LazySequence
-from seqtools.sources import is_stage
+from seqtools._core.sequence import LazySequence
+from seqtools._core.walk import is_stage
 
 if TYPE_CHECKING:
     from seqtools.instrument.replay import Replay

@@ -2,22 +2,22 @@
 
 In it, a prefetch evaluates inline and a cache is only looked into, so that reading starts no
 workers and changes nothing that is kept. Every stage, and every source, is read through a
-`Watched`, which asks a `Watch` to do it.
+`Watched`, which asks a `ReadListener` to do it.
 """
 
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from seqtools import seeding
-from seqtools.errors import described
-from seqtools.indices import Indices
-from seqtools.looking import sources_of, upstream
-from seqtools.sequence import LazySequence
-from seqtools.showing import roles
-from seqtools.sources import getter, is_stage, read_many, size_of
+from seqtools._core import seeding
+from seqtools._core.display.tree import roles
+from seqtools._core.errors import described
+from seqtools._core.indices import Indices
+from seqtools._core.sequence import LazySequence
+from seqtools._core.sources import getter, read_many, size_of
+from seqtools._core.walk import is_stage, sources_of, upstream
 
 
-class Watch(Protocol):
+class ReadListener(Protocol):
     """What is told of all reads."""
 
     def read(self, stage: "Watched", i: int) -> Any:
@@ -32,7 +32,7 @@ class Watched(LazySequence[Any]):
 
     __slots__ = ("_copy", "_watch", "evaluate", "name", "whose")
 
-    def __init__(self, whose: Any, copy: Any, watch: Watch, role: str = "") -> None:
+    def __init__(self, whose: Any, copy: Any, watch: ReadListener, role: str = "") -> None:
         self.whose = whose
         """The stage of the pipeline, or the source."""
         self.name = described(whose) if is_stage(whose) else role or type(whose).__name__
@@ -110,7 +110,7 @@ class Kept(LazySequence[Any]):
         return self._cache._acts_on_hints
 
 
-def inlined(sequence: LazySequence[Any], watch: Watch) -> Watched:
+def inlined(sequence: LazySequence[Any], watch: ReadListener) -> Watched:
     """Return `sequence` made anew for `watch`.
 
     A stage that does not say how it is made over other sources is read as it is, with all that

@@ -9,15 +9,16 @@ from itertools import chain, repeat
 from time import perf_counter
 from typing import Any, TypeVar
 
-from seqtools.brief import brief
-from seqtools.checks import check_source
-from seqtools.engines import showing
+from seqtools._core.checks import check_source
+from seqtools._core.display.short import short
+from seqtools._core.indices import Indices
+from seqtools._core.sequence import LazySequence, Slice
+from seqtools._core.sources import Source, read_many
+from seqtools._core.walk import is_stage
 from seqtools.engines.base import here
-from seqtools.indices import Indices
-from seqtools.instrument.load import Tally
-from seqtools.instrument.observing import Observing
-from seqtools.sequence import LazySequence, Slice
-from seqtools.sources import Source, is_stage, read_many
+from seqtools.engines.process import output_display
+from seqtools.instrument.observer import Observer
+from seqtools.instrument.prefetch_status import Tally
 
 T = TypeVar("T")
 
@@ -38,7 +39,7 @@ class Options(dict[str, Any]):
         return Options, ({name: value for name, value in self.items() if name != "file"},)
 
 
-class Progress(Observing[T]):
+class Progress(Observer[T]):
     """Items of a sequence, with a bar for each iteration over them."""
 
     __slots__ = ("_options",)
@@ -83,7 +84,7 @@ class Progress(Observing[T]):
         return self._sequence, self._options
 
     def _as_call(self) -> str:
-        shown = [f"{name}={brief(value, _LONGEST)}" for name, value in self._options.items()]
+        shown = [f"{name}={short(value, _LONGEST)}" for name, value in self._options.items()]
         return f"progress({', '.join(shown)})"
 
 
@@ -104,7 +105,7 @@ class _Run:
         if self.bar is None:
             self.bar = bar = _opened(self.options)
             self.tally.begin()
-            showing.around[0] = _out_of_the_way
+            output_display.around[0] = _out_of_the_way
             _open[id(bar)] = weakref.ref(bar)
             if "postfix" not in self.options:  # or else the user has something to say there
                 bar.tally = self.tally

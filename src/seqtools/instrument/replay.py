@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
-from seqtools.brief import brief, cut
-from seqtools.errors import EndOfSequence, EvaluationError, described, summary
-from seqtools.indices import Indices, is_run
+from seqtools._core.display.short import cut, short
+from seqtools._core.display.tree import place_of, printable
+from seqtools._core.errors import EndOfSequence, EvaluationError, described, summary
+from seqtools._core.indices import Indices, is_run
+from seqtools._core.sequence import LazySequence
+from seqtools._core.walk import upstream
 from seqtools.instrument.blame import blame, post_mortem
 from seqtools.instrument.inlined import Watched, inlined
-from seqtools.instrument.words import duration
-from seqtools.looking import upstream
-from seqtools.sequence import LazySequence
-from seqtools.showing import place_of, printable
+from seqtools.instrument.quantities import duration
 
 _OF_EACH = 3
 """Items of a stage that are printed, the others are counted. Arbitrary."""
@@ -116,7 +116,7 @@ class Replay:
         """Return in a line how it ended; the rest was printed already."""
         if not self.steps:
             return "<replay>"
-        end = f"failed in {summary(self.error)}" if self.error else brief(self.value)
+        end = f"failed in {summary(self.error)}" if self.error else short(self.value)
         return cut(f"<replay of {len(self.steps)} steps: {self.steps[-1].name} {end}>", 120)
 
     # What is read
@@ -226,7 +226,7 @@ class Replay:
 
     def _tell(self, read: Read) -> None:
         self.steps.append(read)
-        value = brief(read.value, _VALUE)
+        value = short(read.value, _VALUE)
         value = f"{read.found}: {value}" if read.found else value
         times = f"{duration(read.own):>8} {duration(read.total):>8}"
         self._print(f"{cut(read.name, self._width):<{self._width}} {times}  {value}")

@@ -4,9 +4,9 @@ import threading
 import time
 from typing import Any, TypeVar
 
-from seqtools.checks import check_source
-from seqtools.instrument.observing import Observing
-from seqtools.sources import Source
+from seqtools._core.checks import check_source
+from seqtools._core.sources import Source
+from seqtools.instrument.observer import Observer
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ class _Clock:
             self.last = ended
 
 
-class Throughput(Observing[T]):
+class Throughput(Observer[T]):
     """Items of a sequence, with the times that reading them takes."""
 
     __slots__ = ("_state",)

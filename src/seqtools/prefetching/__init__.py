@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Literal, Never, TypeVar
 
-from seqtools.checks import check_source
+from seqtools._core.checks import check_source
+from seqtools._core.sources import Source
 from seqtools.prefetching.idle import close_all
 from seqtools.prefetching.options import checked
-from seqtools.prefetching.prefetched import Prefetch
-from seqtools.sources import Source
+from seqtools.prefetching.sequence import Prefetch
 
 T = TypeVar("T")
 

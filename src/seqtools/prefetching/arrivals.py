@@ -2,9 +2,9 @@
 
 from collections import deque
 
+from seqtools._core.errors import WorkerStartError
 from seqtools.engines.base import Part
-from seqtools.errors import WorkerStartError
-from seqtools.prefetching.readers import NO_JOB, Reader
+from seqtools.prefetching.reader import NO_JOB, Reader
 
 
 class Arrivals:

@@ -31,7 +31,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any, Literal
 
-from seqtools.engines.measuring import Cost, Seen, Time
+from seqtools.engines.adaptive.measurements import ItemTime, Observation, TransferCost
 
 MOST_THREADS = 32
 """Threads at most. Arbitrary: more files or requests at a time than most disks and servers
@@ -99,7 +99,7 @@ class Choice:
         self._trying = False  # two threads at a time
         self._wall = self._cpu = 0.0  # of an item alone
         self._cap = self._threads
-        self._seen = Seen(0.0, 0.0, 0)
+        self._seen = Observation(0.0, 0.0, 0)
         self._fewer = self._better = self._worse = 0  # looks in a row that said so
         self._of_one = 0.0  # items a second, by one thread
         self._tried, self._to_beat = 1, 0.0  # threads, and the items a second that they made
@@ -133,7 +133,7 @@ class Choice:
         """Return after how many seconds to tell what was seen."""
         return 0.0 if self._alone else _TRY if self._trying else _LOOK
 
-    def look(self, seen: Seen) -> None:
+    def look(self, seen: Observation) -> None:
         """Take note of what was seen, and decide."""
         self._seen = seen = _sum(self._seen, seen)
         if self._alone:
@@ -147,7 +147,7 @@ class Choice:
                 self._compare(seen)
         elif seen.answered and self._prove(seen):
             self._follow(seen, seen.spent / seen.answered)
-        self._seen = Seen(0.0, 0.0, 0, costs=seen.costs)
+        self._seen = Observation(0.0, 0.0, 0, costs=seen.costs)
 
     def stuck(self) -> None:
         """Take note that a reader waits, and that nothing has come for long.
@@ -166,7 +166,7 @@ class Choice:
 
     # Parts
 
-    def _judge(self, seen: Seen) -> None:
+    def _judge(self, seen: Observation) -> None:
         """Decide from what the first items took."""
         self._know(seen.times[1:] or seen.times)  # the first one may import what it needs
         self._alone = False
@@ -182,7 +182,7 @@ class Choice:
         else:
             self._have_threads(self._limit(self._cores if large else 1))
 
-    def _know(self, times: Sequence[Time]) -> None:
+    def _know(self, times: Sequence[ItemTime]) -> None:
         """Take note of what items take."""
         self._wall = max(median(max(t.cpu, t.wall - t.delay) for t in times), 1e-7)
         self._cpu = min(max(median(t.cpu for t in times), 1e-7), self._wall)
@@ -191,7 +191,7 @@ class Choice:
         """Try two threads, where one alone has evaluated so many items a second."""
         self._of_one, self.nworkers = alone, 2
 
-    def _try(self, seen: Seen, rate: float, cores: float) -> None:
+    def _try(self, seen: Observation, rate: float, cores: float) -> None:
         """Decide from how many items a second threads evaluate, on so many cores."""
         if self.nworkers == 1:
             self._know(seen.times)  # the first ones, which are often slower, are over
@@ -212,7 +212,7 @@ class Choice:
         else:
             self._have_threads(1)
 
-    def _compare(self, seen: Seen) -> None:
+    def _compare(self, seen: Observation) -> None:
         """Look whether threads do what was expected of them."""
         starving = seen.waited > _STARVING * seen.seconds
         wall, used, delay = (sum(part) for part in zip(*seen.times, strict=True))
@@ -236,7 +236,7 @@ class Choice:
             self._cap = min(self._threads, 2 * self._cap)
         self._follow(seen, spent / len(seen.times))
 
-    def _prove(self, seen: Seen) -> bool:
+    def _prove(self, seen: Observation) -> bool:
         """Look whether processes are as good as threads were; return False if they are not."""
         if not self.either or seen.deaths or seen.waited <= _STARVING * seen.seconds:
             return True  # what has killed a worker must not be evaluated in a thread
@@ -251,7 +251,7 @@ class Choice:
         self._have_threads(self._tried)
         return False
 
-    def _follow(self, seen: Seen, seconds: float) -> None:
+    def _follow(self, seen: Observation, seconds: float) -> None:
         """Have as many workers as it takes, where an item takes so many `seconds`."""
         least, most = 1, self._cap
         if self.method == "process":
@@ -291,7 +291,7 @@ class Choice:
         """Return whether items wait rather than compute."""
         return self._cpu < (1 - _WAITS) * self._wall
 
-    def _expected(self, seen: Seen) -> float:
+    def _expected(self, seen: Observation) -> float:
         """Return the items per second to expect of processes, 0 if there can be none."""
         if not self.either or not seen.costs:
             return 0.0
@@ -301,7 +301,7 @@ class Choice:
             self._processes / (self._wall + dump), self._cores / (self._cpu + dump + load), 1 / load
         )
 
-    def _told(self, costs: Sequence[Cost] = ()) -> str:
+    def _told(self, costs: Sequence[TransferCost] = ()) -> str:
         """Return in words what items are like, and with `costs` what it takes to send them."""
         if self._waits():
             waiting = 1 - self._cpu / self._wall
@@ -310,15 +310,15 @@ class Choice:
         return f"items compute for {_time(self._cpu)}{sent}"
 
 
-def _sending(costs: Sequence[Cost]) -> tuple[float, float]:
+def _sending(costs: Sequence[TransferCost]) -> tuple[float, float]:
     """Return the seconds that an item takes to be sent by a worker, and to be received."""
     dump = median(cost.dump + cost.nbytes / _BYTES for cost in costs)
     return dump + _WORKER_COST, median(cost.load for cost in costs) + _CONSUMER_COST
 
 
-def _sum(first: Seen, second: Seen) -> Seen:
+def _sum(first: Observation, second: Observation) -> Observation:
     parts: list[Any] = [a + b for a, b in zip(first, second, strict=True)]  # type: ignore[operator]
-    return Seen(*parts)
+    return Observation(*parts)
 
 
 def _number(n: int, what: str) -> str:

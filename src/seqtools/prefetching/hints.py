@@ -5,13 +5,16 @@ and never changes a value.
 """
 
 from bisect import bisect_left
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from contextlib import suppress
+from functools import partial
+from operator import is_not
 from typing import Any
 
-from seqtools import flight
-from seqtools.indices import Indices, as_array
-from seqtools.sources import any_upstream, is_stage, size_of
+from seqtools._core import single_flight
+from seqtools._core.indices import Indices, as_array
+from seqtools._core.sources import size_of
+from seqtools._core.walk import any_upstream, is_stage, sources_of, upstream
 
 _LONGEST_RUN = 4096
 """Indices that are looked at for what they share. Arbitrary: as many as a window has."""
@@ -45,11 +48,11 @@ class Hints:
         they never did in a process before hints. A stage that is read past the cache
         that would wait for its turn is not read ahead at all.
         """
-        flight.in_turns = True
+        single_flight.in_turns = True
         for stage in upstream(self._source):
             if stage._acts_on_hints:
-                behind = {id(s) for source in stage._sources() for s in upstream(source)}
-                beside = {id(s) for s in upstream(self._source, without=stage)}
+                behind = {id(s) for source in sources_of(stage) for s in upstream(source)}
+                beside = {id(s) for s in upstream(self._source, past=partial(is_not, stage))}
                 if behind & beside:
                     stage._ignore_hints()
 
@@ -121,15 +124,3 @@ class GroupOf:
 def groups(source: Any) -> GroupOf | None:
     """Return what groups indices by what is cached upstream, `None` if nothing is."""
     return GroupOf(source) if any_upstream(source, "_keeps_items") else None
-
-
-def upstream(source: Any, without: Any = None) -> Iterator[Any]:
-    """Yield the stages that `source` reads from, and itself, but for those behind `without`."""
-    seen: set[int] = {id(without)}
-    stack = [source]
-    while stack:
-        stage = stack.pop()
-        if is_stage(stage) and id(stage) not in seen:
-            seen.add(id(stage))
-            yield stage
-            stack += stage._sources()

@@ -12,8 +12,8 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
-from seqtools.engines.shortage import start_thread
-from seqtools.prefetching.turns import TAKEN, Turns
+from seqtools.engines.resource_errors import start_thread
+from seqtools.prefetching.interruptible_lock import TAKEN, InterruptibleLock
 
 FOREVER = threading.TIMEOUT_MAX
 
@@ -31,7 +31,7 @@ class Owner(Protocol):
         """End the workers."""
 
 
-class Watch(Turns):
+class IdleWatch(InterruptibleLock):
     """Owners of workers, and the thread that looks after them."""
 
     def __init__(self) -> None:
@@ -120,18 +120,18 @@ class _Watches:
     """The watch of this process: a fork has another."""
 
     def __init__(self) -> None:
-        self.current = Watch()
+        self.current = IdleWatch()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._renew)
 
     def _renew(self) -> None:
-        self.current = Watch()
+        self.current = IdleWatch()
 
 
 _watches = _Watches()
 
 
-def watch() -> Watch:
+def watch() -> IdleWatch:
     """Return the watch of this process."""
     return _watches.current
 

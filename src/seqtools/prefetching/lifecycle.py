@@ -8,17 +8,17 @@ from contextlib import suppress
 from threading import current_thread, main_thread
 from time import perf_counter
 
-from seqtools.engines.apart import apart
+from seqtools._core.errors import WorkerStartError
 from seqtools.engines.base import Deliver, Engine, Part
-from seqtools.engines.green import refuse_green
-from seqtools.engines.showing import said, show, show_last
-from seqtools.errors import WorkerStartError
+from seqtools.engines.green_threads import refuse_green
+from seqtools.engines.process.output_display import said, show, show_last
+from seqtools.engines.uninterruptible import uninterrupted
 from seqtools.prefetching.arrivals import Arrivals
 from seqtools.prefetching.idle import FOREVER, watch
-from seqtools.prefetching.load import Load
-from seqtools.prefetching.readers import Reader
+from seqtools.prefetching.interruptible_lock import TAKEN, InterruptibleLock
+from seqtools.prefetching.reader import Reader
 from seqtools.prefetching.sizes import sample
-from seqtools.prefetching.turns import TAKEN, Turns
+from seqtools.prefetching.status import Status
 from seqtools.prefetching.window import Window
 
 MakeEngine = Callable[[Deliver], Engine]
@@ -82,7 +82,7 @@ class Ending:
         watch().look()
 
 
-class Lifecycle(Turns):
+class Lifecycle(InterruptibleLock):
     """A window, and an engine that evaluates what it plans, as long as somebody reads.
 
     Args:
@@ -153,16 +153,16 @@ class Lifecycle(Turns):
         self._attend(wait=True)
         return left
 
-    def load(self) -> Load:
+    def load(self) -> Status:
         """Return how far ahead it is and who works, without waiting for a turn."""
         engine = self._engine
         if engine is None or self._forks != len(_forks):
-            return Load()
+            return Status()
         ready, pending = self.window.fill()
         parts = [part for part in list(self._arrivals.parts) if isinstance(part, Part)]
         arrived = min(pending, sum([len(part.outcomes) for part in parts]))
         capacity = self.window.capacity.items
-        return Load(ready + arrived, pending - arrived, capacity, engine.busy(), engine.nworkers)
+        return Status(ready + arrived, pending - arrived, capacity, engine.busy(), engine.nworkers)
 
     # Between turns
 
@@ -206,7 +206,7 @@ class Lifecycle(Turns):
         while self._ended:
             engine = self._ended[0]
             try:
-                apart(lambda engine=engine: engine.close(wait=wait))  # type: ignore[misc]
+                uninterrupted(lambda engine=engine: engine.close(wait=wait))  # type: ignore[misc]
             finally:
                 with suppress(ValueError):  # another thread has closed it too
                     self._ended.remove(engine)
@@ -278,7 +278,7 @@ class Lifecycle(Turns):
             refuse_green(processes=False)
             deliver = self._arrivals.deliver
             self._start = start = _Start(lambda: self._make_engine(deliver))
-            apart(start.finish)
+            uninterrupted(start.finish)
             engine = start.engine
             assert engine is not None  # noqa: S101 -- says so to the type checker
             if self.ending.over:

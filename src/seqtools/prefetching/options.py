@@ -6,24 +6,24 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from seqtools.brief import brief
-from seqtools.checks import check_count, check_function
+from seqtools._core.checks import check_count, check_function
+from seqtools._core.display.short import short
+from seqtools._core.walk import any_upstream
 from seqtools.engines.base import Deliver, Engine
-from seqtools.engines.green import refuse_green
-from seqtools.engines.shortage import told
-from seqtools.engines.standard import occupy_standard_streams
-from seqtools.engines.threads import Known
-from seqtools.prefetching.capacity import Capacity
+from seqtools.engines.green_threads import refuse_green
+from seqtools.engines.process.background_threads import KnownReasons
+from seqtools.engines.process.standard_streams import occupy_standard_streams
+from seqtools.engines.resource_errors import told
+from seqtools.prefetching.budget import Budget
 from seqtools.prefetching.cores import usable_cores
 from seqtools.prefetching.hints import groups, hints
 from seqtools.prefetching.memory import usable_memory
 from seqtools.prefetching.window import Window
-from seqtools.sources import any_upstream
 
 if TYPE_CHECKING:  # it is not needed but for "auto"
-    from seqtools.engines.process import ProcessEngine
-    from seqtools.engines.shipping import Pickled
-    from seqtools.engines.thread import ThreadEngine
+    from seqtools.engines.process.engine import ProcessEngine
+    from seqtools.engines.thread.engine import ThreadEngine
+    from seqtools.engines.wire.shipment import PickledPipeline
     from seqtools.prefetching.auto import Choice
 
 METHODS = ("thread", "process")
@@ -121,8 +121,8 @@ class Options(NamedTuple):
             most = max(_MOST_CACHED, self.first)
             # without an order, little is to wait behind a slow item, in the same worker
             least = _least(choice, _GOOD_CACHED if self.ordered else 0)
-            return Window(Capacity(self.first, most=most, max_bytes=max_bytes, least=least))
-        return Window(Capacity(self.max_cached, first=self.first, max_bytes=max_bytes))
+            return Window(Budget(self.first, most=most, max_bytes=max_bytes, least=least))
+        return Window(Budget(self.max_cached, first=self.first, max_bytes=max_bytes))
 
     def engine(  # noqa: PLR0913, PLR0917 -- what it evaluates, and for whom
         self,
@@ -130,7 +130,7 @@ class Options(NamedTuple):
         get: Callable[[int], Any],
         get_apart: Callable[[int], Any],
         choice: "Choice | None",
-        known: Known | None,
+        known: KnownReasons | None,
         deliver: Deliver,
     ) -> Engine:
         """Return a new engine that evaluates items of `source`.
@@ -147,12 +147,12 @@ class Options(NamedTuple):
             WorkerStartError: If there can be none.
         """
         with told("workers could not be started"):  # not even a file of ours may be opened
-            places = _Places(self, source, get, get_apart, known)
+            places = _Resources(self, source, get, get_apart, known)
             if self.nworkers != AUTO:
                 if self.method == "thread":
                     return places.threads(self.nworkers, None, deliver)
                 return places.processes(self.nworkers, None, None, deliver)
-            from seqtools.engines.adaptive import AdaptiveEngine
+            from seqtools.engines.adaptive.engine import AdaptiveEngine
 
             assert choice is not None  # noqa: S101 -- says so to the type checker
             return AdaptiveEngine(
@@ -167,22 +167,22 @@ class Options(NamedTuple):
         for name in self._fields[2:]:
             value = getattr(self, name)
             if value != self._field_defaults[name]:
-                shown.append(f"{name}={brief(value)}")
+                shown.append(f"{name}={short(value)}")
         return ", ".join(shown)
 
 
-class _Places(NamedTuple):
+class _Resources(NamedTuple):
     """Where items can be evaluated."""
 
     options: Options
     source: Any
     get: Callable[[int], Any]
     get_apart: Callable[[int], Any]
-    known: Known | None
+    known: KnownReasons | None
 
     def threads(self, nworkers: int, probe: Any, deliver: Deliver) -> "ThreadEngine":
         """Return an engine of so many threads, which call `probe`."""
-        from seqtools.engines.thread import ThreadEngine
+        from seqtools.engines.thread.engine import ThreadEngine
 
         options = self.options
         return ThreadEngine(
@@ -200,11 +200,11 @@ class _Places(NamedTuple):
         self,
         most: int,
         begin_with: int | None,
-        pickled: "Pickled | None",
+        pickled: "PickledPipeline | None",
         deliver: Deliver,
     ) -> "ProcessEngine":
         """Return an engine of so many processes, which may begin with less."""
-        from seqtools.engines.process import ProcessEngine
+        from seqtools.engines.process.engine import ProcessEngine
 
         refuse_green(processes=True)
         occupy_standard_streams()
@@ -225,11 +225,11 @@ class _Places(NamedTuple):
             deliver=deliver,
         )
 
-    def pickled(self) -> "Pickled":
+    def pickled(self) -> "PickledPipeline":
         """Return what is sent to processes, as it is now."""
-        from seqtools.engines.shipping import Pickled
+        from seqtools.engines.wire.shipment import PickledPipeline
 
-        return Pickled(self.source, self.get_apart, self.options.start_hook, self._hints())
+        return PickledPipeline(self.source, self.get_apart, self.options.start_hook, self._hints())
 
     def _hints(self) -> Any:
         # what is drawn in the background would be drawn from the generators of an item
@@ -274,7 +274,7 @@ def checked(  # noqa: PLR0913 -- as prefetch()
         raise TypeError(_advice(name, value))
     method = _method(method, nworkers)
     if start_method not in START_METHODS:
-        message = f"start_method must be 'template', 'spawn' or 'fork', got {brief(start_method)}"
+        message = f"start_method must be 'template', 'spawn' or 'fork', got {short(start_method)}"
         raise ValueError(message)
     workers = _workers(nworkers)
     if workers:
@@ -345,7 +345,7 @@ def _seconds(value: object, name: str) -> float | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
-        message = f"{name} must be a number of seconds or None, got {brief(value)}"
+        message = f"{name} must be a number of seconds or None, got {short(value)}"
         raise TypeError(message)
     if not value > 0:
         message = f"{name} must be more than 0 seconds, got {value}: use None for no limit"
@@ -356,7 +356,7 @@ def _seconds(value: object, name: str) -> float | None:
 def _advice(name: str, value: object) -> str:
     message = f"prefetch() has no {name!r}"
     if name in _ELSEWHERE:
-        shown = brief(value)
+        shown = short(value)
         return f"{message}: use {_ELSEWHERE[name].format(shown)}"
     import difflib
 

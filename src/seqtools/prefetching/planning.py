@@ -6,12 +6,12 @@ A pure state machine, of which [`window`](window.py) is the rest.
 from collections.abc import Sequence
 from itertools import count
 
+from seqtools._core.indices import ENDLESS
 from seqtools.engines.base import Job
-from seqtools.indices import ENDLESS
-from seqtools.prefetching.capacity import Capacity
+from seqtools.prefetching.budget import Budget
 from seqtools.prefetching.cutting import Cutter
 from seqtools.prefetching.overlap import alone, overlapping
-from seqtools.prefetching.readers import Reader
+from seqtools.prefetching.reader import Reader
 from seqtools.prefetching.run import Run, first_of
 
 _ids = count()
@@ -22,7 +22,7 @@ late is not taken for something else."""
 class Planner:
     """Readers, and what is planned for each of them."""
 
-    def __init__(self, capacity: Capacity) -> None:
+    def __init__(self, capacity: Budget) -> None:
         self.capacity = capacity
         self.cutter = Cutter()
         self.nworkers = 1
@@ -40,10 +40,10 @@ class Planner:
 
     def _extend(self, reader: Reader, *, again: bool) -> list[Job]:
         """Plan runs up to what a reader may have ahead; return the jobs to be sent."""
-        course = reader.course
+        cursor = reader.cursor
         held = (reader.evaluated() if again else reader.held) - self._going(reader)
         room = max(reader.share - held, int(reader.urgent))
-        if not (room or again or course.old):
+        if not (room or again or cursor.old):
             self._bound = self._bound or (reader.share > 0 and self._more(reader))
             return []
         most, jobs = self._most(reader), list[Job]()
@@ -53,8 +53,8 @@ class Planner:
                 self._planned = True
                 return jobs
         self._append(reader, jobs, most, room)
-        if course.old:
-            course.old = []
+        if cursor.old:
+            cursor.old = []
             self._review = True
         return jobs
 
@@ -69,8 +69,8 @@ class Planner:
 
     def _append(self, reader: Reader, jobs: list[Job], most: int, room: int) -> None:
         """Add runs to the end of the ring of a reader, and jobs for what is not coming."""
-        course = reader.course
-        size, position = len(course.indices), course.ring[-1].stop
+        cursor = reader.cursor
+        size, position = len(cursor.indices), cursor.ring[-1].stop
         while position < size:
             length = self.cutter.length(most, len(jobs) // (2 * self.nworkers))
             n = 1 if reader.urgent and not jobs else min(length, size - position)
@@ -79,11 +79,11 @@ class Planner:
                 if room < 1 or not (self._pausing and reader is self._visitor):
                     return
                 n = room
-            indices = self._up_to_end(reader, course.indices[position : position + n])
+            indices = self._up_to_end(reader, cursor.indices[position : position + n])
             if not len(indices):
                 return
             run = self._piece(reader, position, indices, jobs)
-            course.ring.append(run)
+            cursor.ring.append(run)
             position = run.stop
             room -= len(run.indices)
 
@@ -103,14 +103,14 @@ class Planner:
 
     @staticmethod
     def _more(reader: Reader) -> bool:
-        return reader.course.ring[-1].stop < len(reader.course.indices)
+        return reader.cursor.ring[-1].stop < len(reader.cursor.indices)
 
     def _again(self, reader: Reader, jobs: list[Job], length: int, room: int) -> int:
         """Add jobs for runs without one that was sent.
 
         Returns the room that is left, or -1 if that was not all.
         """
-        ring = reader.course.ring
+        ring = reader.cursor.ring
         for run in [run for run in ring if run.planned]:
             n = len(run.indices)
             if run.job is not None:  # it was to be sent when that was interrupted
@@ -133,9 +133,9 @@ class Planner:
 
     def _piece(self, reader: Reader, position: int, indices: Sequence[int], jobs: list[Job]) -> Run:
         """Return a run for the first of `indices`; add a job for it unless that is coming."""
-        course = reader.course
-        if course.old or len(self.readers) > 1:
-            rings = [course.old, *[r.course.ring for r in self.readers if r is not reader]]
+        cursor = reader.cursor
+        if cursor.old or len(self.readers) > 1:
+            rings = [cursor.old, *[r.cursor.ring for r in self.readers if r is not reader]]
             found = overlapping(rings, position, indices)
             if found is not None:
                 return found

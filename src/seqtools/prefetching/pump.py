@@ -16,13 +16,13 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
+from seqtools._core.errors import EndOfSequence
 from seqtools.engines.base import END, here
-from seqtools.engines.showing import said, show
-from seqtools.errors import EndOfSequence
+from seqtools.engines.process.output_display import said, show
+from seqtools.prefetching.interruptible_lock import TAKEN
 from seqtools.prefetching.lifecycle import Lifecycle, MakeEngine
-from seqtools.prefetching.readers import NO_JOB, Aside, Follower, Reader
+from seqtools.prefetching.reader import NO_JOB, RandomReader, Reader, SingleReader
 from seqtools.prefetching.run import NOTHING, Run
-from seqtools.prefetching.turns import TAKEN
 from seqtools.prefetching.window import Window
 
 _FIRST_LOOK = 0.002
@@ -33,7 +33,7 @@ short run costs, and against a loop that takes an item each millisecond."""
 _WAIT: Any = object()
 """Stands for a run that is to be waited for."""
 _ASIDE: Any = object()
-"""Says that an item is not on the course of a reader."""
+"""Says that an item is not on the cursor of a reader."""
 
 
 class Pump(Lifecycle):
@@ -82,13 +82,13 @@ class Pump(Lifecycle):
         found = self._take(reader, i, run) if run is not _ASIDE else run
         if found is not _ASIDE:
             return found
-        aside = Aside(range(i, i + 1))
+        aside = SingleReader(range(i, i + 1))
         try:
             return self._take(aside, i, self._serve(self._visit, aside))
         finally:
             self.leave(aside)
 
-    def aim(self, reader: Follower, indices: Sequence[int]) -> None:
+    def aim(self, reader: RandomReader, indices: Sequence[int]) -> None:
         """Evaluate `indices` ahead for a reader that was said to read them next."""
         self._serve(self._aim, reader, indices)  # a hint may be lost
 
@@ -207,7 +207,7 @@ class Pump(Lifecycle):
         now = perf_counter()
         run = window.visit(reader, pausing=now - reader.left > _PAUSING_SECONDS)
         if run is None:
-            if reader.position >= len(reader.course.indices) and not reader.held:
+            if reader.position >= len(reader.cursor.indices) and not reader.held:
                 return None
             if self._is_left_behind():
                 return _WAIT  # for ever
@@ -233,6 +233,6 @@ class Pump(Lifecycle):
             self._give_out()
         return self._visit(reader) if self.window.seek(reader, i) else _ASIDE
 
-    def _aim(self, reader: Follower, indices: Sequence[int]) -> None:
+    def _aim(self, reader: RandomReader, indices: Sequence[int]) -> None:
         self.window.aim(reader, indices)
         self._dispatch(self._started())

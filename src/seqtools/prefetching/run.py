@@ -15,7 +15,7 @@ NOTHING: deque[Any] = deque()
 
 
 class Run:
-    """Consecutive places of a course, and what arrived for them.
+    """Consecutive places of a cursor, and what arrived for them.
 
     A value lies in its run from its arrival until it is read, and nowhere else. A run does not
     grow: when a part of it arrives, that part becomes a run of its own. So arriving is one

@@ -7,8 +7,8 @@ from itertools import count, islice
 from types import NoneType
 from typing import Any
 
+from seqtools._core.errors import Failure
 from seqtools.engines.base import END
-from seqtools.errors import Failure
 
 _SCALARS = frozenset({int, float, complex, bool, NoneType})
 _PLAIN = _SCALARS | {str, bytes, bytearray, Failure, type(END)}

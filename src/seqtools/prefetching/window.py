@@ -17,18 +17,18 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import zip_longest
 
+from seqtools._core.indices import ENDLESS
 from seqtools.engines.base import Job, Part
-from seqtools.indices import ENDLESS
-from seqtools.prefetching.capacity import Capacity
+from seqtools.prefetching.budget import Budget
 from seqtools.prefetching.planning import Planner
-from seqtools.prefetching.readers import Follower, Reader
+from seqtools.prefetching.reader import RandomReader, Reader
 from seqtools.prefetching.run import Run, marker
 
 
 class Window(Planner):
     """Readers, and what is evaluated ahead of them."""
 
-    def __init__(self, capacity: Capacity) -> None:
+    def __init__(self, capacity: Budget) -> None:
         super().__init__(capacity)
         self._clock = 0
         self._jumped = False  # the next visit is where a reader has gone to
@@ -41,7 +41,7 @@ class Window(Planner):
     def open(self, reader: Reader) -> None:
         """Begin to serve `reader`."""
         reader.last_read = self._clock
-        for run in reader.course.ring:
+        for run in reader.cursor.ring:
             if run.values is None:  # it was asked for in another window, before a fork
                 run.job = None
                 self._planned = True
@@ -83,19 +83,19 @@ class Window(Planner):
         return run
 
     def seek(self, reader: Reader, i: int) -> bool:
-        """Have `reader` go to index `i`; return whether that is on its course."""
+        """Have `reader` go to index `i`; return whether that is on its cursor."""
         if reader not in self.readers:
             self.open(reader)
-        course, position = reader.course, reader.position
+        cursor, position = reader.cursor, reader.position
         found = reader.seek(i)
-        if course is not reader.course or position != reader.position:
+        if cursor is not reader.cursor or position != reader.position:
             self._sweep()  # before anything arrives: runs may have been cut
             self._review = self._jumped = True
-        if course is not reader.course:
+        if cursor is not reader.cursor:
             self._idle = False
         return found
 
-    def aim(self, reader: Follower, indices: Sequence[int]) -> None:
+    def aim(self, reader: RandomReader, indices: Sequence[int]) -> None:
         """Have `reader` go on with `indices`, as it was said to do."""
         if reader not in self.readers:
             self.open(reader)
@@ -166,7 +166,7 @@ class Window(Planner):
 
     def finish(self, reader: Reader, i: int) -> None:
         """Forget what `reader` would read from index `i` on: there is nothing."""
-        ring = reader.course.ring
+        ring = reader.cursor.ring
         stop = ring[-1].stop
         ring[:] = [run for run in ring if len(run.indices) and run.indices[0] < i]
         ring.append(marker(stop))
@@ -179,7 +179,7 @@ class Window(Planner):
                 reader.drop()
             self.end = ENDLESS
         for reader in self.readers:
-            for run in reader.course.ring:
+            for run in reader.cursor.ring:
                 if run.values is None:
                     run.job = None
         self.jobs = {}
@@ -225,7 +225,7 @@ class Window(Planner):
 
     def fill(self) -> tuple[int, int]:
         """Return how many items are ready, and how many pending; any thread may call this."""
-        runs = [run for reader in self.readers for run in tuple(reader.course.ring)]
+        runs = [run for reader in self.readers for run in tuple(reader.cursor.ring)]
         ready = sum([run.unread for run in runs if run.values is not None])
         pending = sum([run.stop - run.position for run in runs if run.values is None])
         return ready, pending
@@ -252,12 +252,12 @@ class Window(Planner):
         """Put `parts` in place of `run` in its ring; return those that are still to arrive."""
         found = [part for part in parts if len(part.indices)]
         for reader in self.readers:
-            ring = reader.course.ring
+            ring = reader.cursor.ring
             k = bisect_left(ring, run.position, key=_position)
             while k < len(ring) and ring[k].position == run.position and ring[k] is not run:
                 k += 1
             if k == len(ring) or ring[k] is not run:
-                ring = reader.course.old
+                ring = reader.cursor.old
                 if run not in ring:
                     continue
                 k = ring.index(run)
@@ -281,7 +281,7 @@ class Window(Planner):
         expected: dict[int, list[Run]] = {}
         jobs: dict[int, Job] = {}
         for reader in self.readers:
-            for run in (*reader.course.old, *reader.course.ring):
+            for run in (*reader.cursor.old, *reader.cursor.ring):
                 if run.values is None and run.job is not None:
                     expected.setdefault(run.job.id, []).append(run)
                     jobs[run.job.id] = run.job
@@ -292,7 +292,7 @@ class Window(Planner):
 
     def _trim(self, reader: Reader) -> None:
         """Drop what is further ahead of a reader than it may be."""
-        ring = reader.course.ring
+        ring = reader.cursor.ring
         needs = reader.urgent or reader.waits or reader is self._visitor
         least = max(reader.share, int(needs))
         surplus = reader.held - self._going(reader) - least

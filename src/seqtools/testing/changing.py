@@ -3,8 +3,8 @@
 from operator import setitem
 from typing import Any
 
-from seqtools.errors import EvaluationError
-from seqtools.sequence import LazySequence
+from seqtools._core.errors import EvaluationError
+from seqtools._core.sequence import LazySequence
 from seqtools.testing.probe import Probe
 from seqtools.testing.reading import Index, shown
 from seqtools.testing.subject import Subject, equal, mixed, normal, outcomes, peeked, refused

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection
 
-from seqtools.brief import brief
+from seqtools._core.display.short import short
 from seqtools.engines.base import Engine
 from seqtools.testing import promises
 from seqtools.testing.trial import Maker
@@ -42,7 +42,7 @@ def check_engine(  # noqa: PLR0913 -- what there is to know of an engine, all by
         ValueError: If a name in `only` is none of a promise; it tells which there are.
 
     Example:
-        >>> from seqtools.engines.thread import ThreadEngine
+        >>> from seqtools.engines.thread.engine import ThreadEngine
         >>> class Deaf(ThreadEngine):
         ...     def cancel(self, ids):
         ...         pass
@@ -53,7 +53,7 @@ def check_engine(  # noqa: PLR0913 -- what there is to know of an engine, all by
         promise 'cancelled items are not begun': of 1000 that were cancelled, 1000 were evaluated
     """
     if not callable(make):
-        raise TypeError(f"make must be a function that returns an engine, got {brief(make)}")
+        raise TypeError(f"make must be a function that returns an engine, got {short(make)}")
     if isinstance(only, str):
         only = [only]
     maker = Maker(make, host, resizes=resizes)

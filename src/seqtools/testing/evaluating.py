@@ -4,7 +4,7 @@ import os
 import signal
 from typing import Any
 
-from seqtools.errors import EndOfSequence
+from seqtools._core.errors import EndOfSequence
 from seqtools.testing.gate import Passage
 
 EXITS = (SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration)

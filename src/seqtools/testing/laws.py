@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Sequence
 from contextvars import copy_context
 from typing import Any
 
-from seqtools.errors import seterr
-from seqtools.sequence import LazySequence
+from seqtools._core.errors import seterr
+from seqtools._core.sequence import LazySequence
 from seqtools.testing import changing, reading, relations
 from seqtools.testing.subject import Length, Subject, Values
 

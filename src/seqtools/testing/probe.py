@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from seqtools.brief import brief
-from seqtools.sequence import LazySequence
+from seqtools._core.display.short import short
+from seqtools._core.sequence import LazySequence
 
 T = TypeVar("T")
 
@@ -147,7 +147,7 @@ class Probe(LazySequence[T]):
 
     def _as_call(self) -> str:
         """Return the call that makes the probe, shortened."""
-        return f"probe({brief(self._items if self._make is None else self._make)})"
+        return f"probe({short(self._items if self._make is None else self._make)})"
 
     def __repr__(self) -> str:
         """Return the call that makes the probe, shortened."""

@@ -4,8 +4,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from seqtools._core.errors import Failure, ItemTimeout, WorkerDied, WorkerStartError
 from seqtools.engines.base import END, Job
-from seqtools.errors import Failure, ItemTimeout, WorkerDied, WorkerStartError
 from seqtools.testing import evaluating
 from seqtools.testing.evaluating import Counted, Deadly, Gated, Greeting, Hook, Unloadable
 from seqtools.testing.holding import held, left

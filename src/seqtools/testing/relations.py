@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from seqtools.indices import Indices
-from seqtools.sequence import LazySequence
-from seqtools.sources import is_stage
+from seqtools._core.indices import Indices
+from seqtools._core.sequence import LazySequence
+from seqtools._core.walk import is_stage
 from seqtools.testing.probe import Probe
 from seqtools.testing.subject import SHOWN, Subject, equal, normal, reads_of, untouched
 

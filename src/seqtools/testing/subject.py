@@ -7,9 +7,9 @@ from functools import cached_property
 from itertools import islice
 from typing import Any, Literal, TypeAlias
 
-from seqtools.errors import EvaluationError
-from seqtools.sequence import LazySequence
-from seqtools.sources import is_stage
+from seqtools._core.errors import EvaluationError
+from seqtools._core.sequence import LazySequence
+from seqtools._core.walk import is_stage
 from seqtools.testing.probe import Probe
 
 Values: TypeAlias = Sequence[Any] | Callable[[int], Any]

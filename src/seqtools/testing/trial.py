@@ -9,8 +9,8 @@ from itertools import count
 from queue import Empty, SimpleQueue
 from typing import Any
 
+from seqtools._core.errors import Failure, WorkerStartError
 from seqtools.engines.base import END, PAUSE, Engine, Job, Part
-from seqtools.errors import Failure, WorkerStartError
 from seqtools.testing.gate import LIMIT, Gate
 
 Make = Callable[..., Engine]

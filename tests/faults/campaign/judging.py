@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from seqtools.engines import faults
+from seqtools.engines import fault_injection
 from tests.faults.campaign.cells import Cell, sort_of
 from tests.faults.campaign.payloads import FIRST
 from tests.faults.campaign.watching import Diary, Lost
@@ -33,7 +33,7 @@ class Verdict:
     """What came of a cell."""
 
     name: str
-    faults: int
+    fault_injection: int
     seconds: float
     defects: dict[str, list[str]] = field(default_factory=dict)  # by column
     detections: list[float] = field(default_factory=list)  # seconds
@@ -53,9 +53,9 @@ class Death(NamedTuple):
 
 def judged(cell: Cell, folder: str, diary: Diary, reading: Reading, seconds: float) -> Verdict:
     """Return what came of `cell`, from what was read and what is in the log in `folder`."""
-    happened = faults.injected(cell.plan, folder)
-    begun = faults.passed("item-begun", folder)
-    by_sort: dict[str, list[faults.Passed]] = {
+    happened = fault_injection.injected(cell.plan, folder)
+    begun = fault_injection.passed("item-begun", folder)
+    by_sort: dict[str, list[fault_injection.Passed]] = {
         sort: [record for point, kind, record in happened if sort_of(point, kind) == sort]
         for sort in ("death", "stop", "raised", "not sent", "unable")
     }
@@ -95,7 +95,7 @@ def _killed(diary: Diary) -> list[tuple[float, str, int]]:
     ]
 
 
-def _struck(cell: Cell, begun: Sequence[faults.Passed]) -> list[Death]:
+def _struck(cell: Cell, begun: Sequence[fault_injection.Passed]) -> list[Death]:
     """Return the deaths that items have brought about."""
     found = [record for record in begun if record.item in cell.struck]
     if cell.act.startswith("orphan"):  # only once
@@ -120,8 +120,8 @@ class _Judge:
         self,
         cell: Cell,
         reading: Reading,
-        by_sort: dict[str, list[faults.Passed]],
-        begun: Sequence[faults.Passed],
+        by_sort: dict[str, list[fault_injection.Passed]],
+        begun: Sequence[fault_injection.Passed],
         diary: Diary,
     ) -> None:
         self.cell, self.reading, self.by_sort = cell, reading, by_sort

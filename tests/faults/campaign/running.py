@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import seqtools
-from seqtools.errors import ItemTimeout, WorkerDied, WorkerStartError
+from seqtools._core.errors import ItemTimeout, WorkerDied, WorkerStartError
 from tests.faults.campaign import payloads
 from tests.faults.campaign.cells import Cell
 from tests.faults.campaign.judging import Reading, Verdict, judged

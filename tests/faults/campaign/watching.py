@@ -9,12 +9,12 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from seqtools.engines import frames
 from seqtools.engines.base import Deliver, Job, Part
-from seqtools.engines.process import ProcessEngine
-from seqtools.engines.process_operator import Operator
-from seqtools.engines.scheduler import Scheduler
-from seqtools.engines.taking import Taker
+from seqtools.engines.process.engine import ProcessEngine
+from seqtools.engines.process.operator import Operator
+from seqtools.engines.process.results import ResultReceiver
+from seqtools.engines.process.scheduler import Scheduler
+from seqtools.engines.wire import result_messages
 from tests.engines.driven import still
 from tests.leaks import guarded
 
@@ -57,15 +57,15 @@ _MOST_CANCELLED = 20_000
 """Items of cancelled jobs that may still come. Arbitrary: several windows."""
 
 
-class Noting(Taker):
+class Noting(ResultReceiver):
     """Takes note of when workers begin to work."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._diary = _diary
         super().__init__(*args, **options)
 
-    def _take(self, worker: Any, result: frames.Result) -> None:
-        if result.kind == frames.READY:
+    def _take(self, worker: Any, result: result_messages.Result) -> None:
+        if result.kind == result_messages.READY:
             self._diary.ready.append((time.monotonic(), worker.number))
         super()._take(worker, result)
 
@@ -159,14 +159,14 @@ class Watched(ProcessEngine):
     def kill_template(self, how: str) -> None:
         """Send a signal to the template, if there is one."""
         with still(self):
-            child = getattr(self._operator.crew, "_child", None)
+            child = getattr(self._operator.pool, "_child", None)
             if child is not None and child._pid is not None:
                 self._kill(child._pid, how, "template")
 
     def _kill(self, pid: int, how: str, what: str) -> None:
         when = time.monotonic()
         with suppress(ProcessLookupError):
-            forked = hasattr(self._operator.crew, "_child") and what == "worker"
+            forked = hasattr(self._operator.pool, "_child") and what == "worker"
             os.kill(pid if forked else guarded(pid), getattr(signal, how))
             self._diary.killed.append(Kill(when, how, what, pid))
 
@@ -183,10 +183,10 @@ def watched() -> Iterator[Diary]:
     global _diary  # noqa: PLW0603 -- engines are made by prefetch(), which knows no diary
     before, _diary = _diary, Diary()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("seqtools.engines.process.ProcessEngine", Watched)
-        patch.setattr("seqtools.engines.process.Taker", Noting)
-        patch.setattr("seqtools.engines.process.Operator", Losing)
-        patch.setattr("seqtools.engines.process.Scheduler", Blaming)
+        patch.setattr("seqtools.engines.process.engine.ProcessEngine", Watched)
+        patch.setattr("seqtools.engines.process.engine.Taker", Noting)
+        patch.setattr("seqtools.engines.process.engine.Operator", Losing)
+        patch.setattr("seqtools.engines.process.engine.Scheduler", Blaming)
         try:
             yield _diary
         finally:

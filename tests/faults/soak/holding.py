@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from seqtools.engines import leases
+from seqtools.engines.wire import arena_reader
 from tests.leaks import descendants
 
 
@@ -46,13 +46,13 @@ class Pages:
         """Have the files of all engines that are made meanwhile known."""
         made = self
 
-        class Known(leases.Leases):
+        class Known(arena_reader.ArenaReader):
             def __init__(self, fd: int, size: int, budget: Any) -> None:
                 super().__init__(fd, size, budget)
                 made.add(self._memory, os.dup(fd))
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(leases, "Leases", Known)
+            patch.setattr(arena_reader, "Leases", Known)
             yield
 
     def add(self, memory: mmap, fd: int) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np  # noqa: F401 -- before there are threads, which would all import it at once
 
 import seqtools
-from seqtools.errors import WorkerDied
+from seqtools._core.errors import WorkerDied
 from tests.faults.campaign import payloads
 from tests.faults.campaign.watching import Diary
 

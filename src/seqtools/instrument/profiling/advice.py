@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from seqtools.instrument.profiling.behind import Loading, missed, misses
 from seqtools.instrument.profiling.case import Case
-from seqtools.instrument.profiling.model import Estimate, predict
-from seqtools.instrument.words import duration
+from seqtools.instrument.profiling.model import Prediction, predict
+from seqtools.instrument.quantities import duration
 
 _WORTH = 0.92
 """Share of the time that must be left by a change for it to be worth trying. Arbitrary."""
@@ -59,7 +59,7 @@ def for_waiting(case: Case) -> Iterator[Advice]:
 
 def _best(case: Case, method: str, most: int) -> tuple[int, float]:
     """Return the fewest workers that are nearly as good as any number, and the time."""
-    times: dict[int, Estimate] = {}
+    times: dict[int, Prediction] = {}
     for workers in sorted({*(w for w in _WORKERS if w <= most), most}):
         times[workers] = case.expect(*case.setting_of(method, workers))
     best = min(estimate.total for estimate in times.values())

@@ -7,7 +7,7 @@ from typing import Any
 from seqtools.instrument.profiling.behind import Loading, loading
 from seqtools.instrument.profiling.iterating import Iterating, iterating
 from seqtools.instrument.profiling.measures import Figures, Item, Measures, figures, measures
-from seqtools.instrument.profiling.model import Costs, Estimate, Setting, predict
+from seqtools.instrument.profiling.model import Costs, Prediction, Setting, predict
 from seqtools.instrument.profiling.probes import Stage
 from seqtools.instrument.profiling.tracks import CONSUMER, Recording
 
@@ -112,14 +112,14 @@ class Case:
             return [item._replace(waiting=0.0) for item in self.measures.served]
         return self.measures.served
 
-    def expect(self, setting: Setting, costs: Costs | None = None) -> Estimate:
+    def expect(self, setting: Setting, costs: Costs | None = None) -> Prediction:
         """Return how long it would take by the model, and what the model leaves out."""
         total, seconds = predict(self.items, costs or self.costs, setting)
         # what it leaves out of transfer is not there where there is none
         same = self.crowded or costs is None or costs.send == self.costs.send
         factor = self.overhead if same else min(1.0, self.overhead)
         least = self.iterating.seconds
-        return Estimate(max(least, total * factor), max(least, seconds * factor))
+        return Prediction(max(least, total * factor), max(least, seconds * factor))
 
     def setting_of(self, method: str, workers: int) -> tuple[Setting, Costs]:
         """Return how it would be read with other workers."""

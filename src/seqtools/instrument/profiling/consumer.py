@@ -5,10 +5,10 @@ from itertools import chain, repeat
 from time import perf_counter, thread_time_ns
 from typing import Any, TypeVar
 
-from seqtools.indices import Indices
+from seqtools._core.indices import Indices
+from seqtools._core.recording import FILL, OVER, SIZE, USE, WAIT, RecordFolder, pack
+from seqtools._core.sequence import LazySequence
 from seqtools.instrument.profiling.probes import Twin
-from seqtools.recording import FILL, OVER, SIZE, USE, WAIT, Book, pack
-from seqtools.sequence import LazySequence
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -17,26 +17,26 @@ A = TypeVar("A")
 class Consumer:
     """Writes down when the consumer waits for items; in between, it uses them."""
 
-    def __init__(self, book: Book, twin: Twin) -> None:
-        self.book = book
+    def __init__(self, folder: RecordFolder, twin: Twin) -> None:
+        self.folder = folder
         ahead = twin.prefetch is not None and twin.prefetch._acts_on_hints
         self._prefetch = twin.prefetch if ahead else None  # there is no window inline
 
     def take(self, read: Callable[[A], T], argument: A, which: int) -> T:
         """Return `read(argument)`, for which the consumer waits."""
-        pen = self.book.pen()
+        recorder = self.folder.recorder()
         began = perf_counter()
-        if pen.left is not None:
-            left, used = pen.left
-            pen.note(USE, 1, which, left, began, thread_time_ns() - used)
-            pen.left = None
-        sampled = began >= pen.due and not pen.sampling
+        if recorder.left is not None:
+            left, used = recorder.left
+            recorder.note(USE, 1, which, left, began, thread_time_ns() - used)
+            recorder.left = None
+        sampled = began >= recorder.due and not recorder.sampling
         since = 0
         if sampled:
             if self._prefetch is not None:
-                load = self._prefetch._load()
-                pen.note(FILL, load.ready, load.capacity, began, began, load.busy)
-            pen.sampling, pen.due = 1, 0.0  # and so are the stages that this thread reads
+                load = self._prefetch._status()
+                recorder.note(FILL, load.ready, load.capacity, began, began, load.busy)
+            recorder.sampling, recorder.due = 1, 0.0  # and so are the stages that this thread reads
             since = thread_time_ns()
         what, now = WAIT, -1
         try:
@@ -48,29 +48,29 @@ class Consumer:
             if sampled:
                 now = thread_time_ns()
             ended = perf_counter()
-            pen.note(what, 1, which, began, ended, now - since if sampled else -1)
+            recorder.note(what, 1, which, began, ended, now - since if sampled else -1)
             if sampled:
-                pen.rest(ended, 2)
-                pen.left = (ended, now) if what == WAIT else None
+                recorder.rest(ended, 2)
+                recorder.left = (ended, now) if what == WAIT else None
 
 
 class _Iterator(Iterator[T]):
     """An iterator of the consumer."""
 
-    __slots__ = ("_book", "_consumer", "_indices", "_items")
+    __slots__ = ("_consumer", "_folder", "_indices", "_items")
 
     def __init__(self, items: Iterator[T], indices: Iterator[int], consumer: Consumer) -> None:
-        self._items, self._consumer, self._book = items, consumer, consumer.book
+        self._items, self._consumer, self._folder = items, consumer, consumer.folder
         self._indices = chain(indices, repeat(-1))
 
     def __next__(self) -> T:
         which = next(self._indices)
         try:
-            pen = self._book.local.pen
+            recorder = self._folder.local.recorder
         except AttributeError:
-            pen = self._book.pen()
+            recorder = self._folder.recorder()
         began = perf_counter()
-        if began >= pen.due or pen.left is not None:
+        if began >= recorder.due or recorder.left is not None:
             return self._consumer.take(next, self._items, which)
         # as `take` does, but without calls of Python, which would take half as long again
         what = WAIT
@@ -80,14 +80,14 @@ class _Iterator(Iterator[T]):
             what = OVER
             raise
         finally:
-            at = pen.at
-            pack(pen.view, at, what, 1, which, began, perf_counter())
-            pen.at = at = at + SIZE
-            if at > pen.last:
-                pen.extend()
+            at = recorder.at
+            pack(recorder.view, at, what, 1, which, began, perf_counter())
+            recorder.at = at = at + SIZE
+            if at > recorder.last:
+                recorder.extend()
 
 
-class Watched(LazySequence[T]):
+class RecordedStage(LazySequence[T]):
     """A pipeline as the consumer reads it, which is timed."""
 
     __slots__ = ("_consumer", "_sequence")
@@ -117,7 +117,7 @@ class Watched(LazySequence[T]):
         return self._sequence._describe()
 
     def _slice(self, key: slice) -> LazySequence[T]:
-        return Watched(self._sequence._slice(key), self._consumer)
+        return RecordedStage(self._sequence._slice(key), self._consumer)
 
     def __iter__(self) -> Iterator[T]:
         """Return an iterator over the items."""
@@ -148,7 +148,7 @@ class Profiled:
     __slots__ = ()
 
 
-def profiled(cls: type[Any], watched: Watched[Any]) -> type[Any]:
+def profiled(cls: type[Any], watched: RecordedStage[Any]) -> type[Any]:
     """Return a class like `cls` whose objects are read by `watched`.
 
     That an object changes its class leaves all of its methods as they are, and as fast.
@@ -165,7 +165,7 @@ def profiled(cls: type[Any], watched: Watched[Any]) -> type[Any]:
         "_slice": lambda _, key: watched._slice(key),
         "__reduce_ex__": lambda self, protocol: plain(self, cls).__reduce_ex__(protocol),
     }
-    if hasattr(cls, "_load"):  # who works for it are the workers of the copy
+    if hasattr(cls, "_status"):  # who works for it are the workers of the copy
         (copy,) = watched._sources()
-        read["_load"] = lambda _: copy._load()
+        read["_status"] = lambda _: copy._status()
     return type(cls.__name__, (cls, Profiled), read)

@@ -55,7 +55,7 @@ class Costs(NamedTuple):
     """Share of `use` in which it computes."""
 
 
-class Estimate(NamedTuple):
+class Prediction(NamedTuple):
     """How long reading would take, in seconds."""
 
     total: float
@@ -64,10 +64,10 @@ class Estimate(NamedTuple):
     """From when the consumer has the first item on: others may be there by then, too."""
 
 
-def predict(items: Sequence[Item], costs: Costs, setting: Setting) -> Estimate:
+def predict(items: Sequence[Item], costs: Costs, setting: Setting) -> Prediction:
     """Return how long it would take to read all `items`."""
     if not items:
-        return Estimate(0.0, 0.0)
+        return Prediction(0.0, 0.0)
     shown = items[:_MOST]
     scale = len(items) / len(shown)
     if setting.workers:
@@ -75,7 +75,7 @@ def predict(items: Sequence[Item], costs: Costs, setting: Setting) -> Estimate:
     else:
         first = shown[0].waiting + shown[0].computing
         total = sum(i.waiting + i.computing for i in shown) + costs.use * len(shown)
-    return Estimate(total * scale, (total - first) * scale)
+    return Prediction(total * scale, (total - first) * scale)
 
 
 class _Run:

@@ -17,7 +17,7 @@ from seqtools.instrument.profiling.tracks import (
     Track,
 )
 from seqtools.instrument.profiling.verdict import judge
-from seqtools.instrument.words import duration, share
+from seqtools.instrument.quantities import duration, share
 
 _WIDTH = 1000
 """Units of a drawing from left to right, which are as many as can be told apart."""

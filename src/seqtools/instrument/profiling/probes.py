@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
 
-from seqtools.generating import Arange
-from seqtools.indices import Indices
-from seqtools.instrument.observing import Observing
-from seqtools.prefetching.prefetched import Prefetch
-from seqtools.recording import SIZE, Book, pack
-from seqtools.sequence import LazySequence
-from seqtools.sources import is_stage, read_many
+from seqtools._core.indices import Indices
+from seqtools._core.recording import SIZE, RecordFolder, pack
+from seqtools._core.sequence import LazySequence
+from seqtools._core.sources import read_many
+from seqtools._core.walk import is_stage
+from seqtools.combinators.generate import Arange
+from seqtools.instrument.observer import Observer
+from seqtools.prefetching.sequence import Prefetch
 
 T = TypeVar("T")
 
@@ -18,31 +19,31 @@ _PLAIN = (list, tuple, range, str, bytes, Arange)
 """Sources of which reading an item takes no time worth a line."""
 
 
-class Probe(Observing[T]):
-    """Items of a sequence, with the times that reading them takes written into a book."""
+class StageRecorder(Observer[T]):
+    """Items of a sequence, with the times that reading them takes written into a folder."""
 
-    __slots__ = ("_book", "_number")
+    __slots__ = ("_folder", "_number")
 
-    def __init__(self, sequence: Any, number: int, book: Book) -> None:
+    def __init__(self, sequence: Any, number: int, folder: RecordFolder) -> None:
         super().__init__(sequence)
-        self._number, self._book = number, book
+        self._number, self._folder = number, folder
 
     def _pass_on(self, i: int) -> T:
         try:
-            pen = self._book.local.pen
+            recorder = self._folder.local.recorder
         except AttributeError:
-            pen = self._book.pen()
+            recorder = self._folder.recorder()
         began = perf_counter()
-        if began >= pen.due:
-            return pen.timed(self._number, 1, i, self._read, i)  # type: ignore[no-any-return]
+        if began >= recorder.due:
+            return recorder.timed(self._number, 1, i, self._read, i)  # type: ignore[no-any-return]
         try:
             return self._read(i)  # type: ignore[no-any-return]
         finally:  # as `Pen.note` does, which would be one more call for each item
-            at = pen.at
-            pack(pen.view, at, self._number, 1, i, began, perf_counter())
-            pen.at = at = at + SIZE
-            if at > pen.last:
-                pen.extend()
+            at = recorder.at
+            pack(recorder.view, at, self._number, 1, i, began, perf_counter())
+            recorder.at = at = at + SIZE
+            if at > recorder.last:
+                recorder.extend()
 
     _get = _pass_on  # by another name, or errors would tell of a stage that users did not write
 
@@ -51,7 +52,7 @@ class Probe(Observing[T]):
         if not n:
             return []
         first = int(indices[0])
-        return self._book.pen().timed(
+        return self._folder.recorder().timed(
             self._number, n, first, lambda js: read_many(self._sequence, js), indices
         )
 
@@ -63,16 +64,16 @@ class Probe(Observing[T]):
     def _claim(self, indices: Indices) -> None:
         source: Any = self._sequence
         if len(indices):  # time, but no items: these are read afterwards
-            self._book.pen().timed(self._number, 0, int(indices[0]), source._claim, indices)
+            self._folder.recorder().timed(self._number, 0, int(indices[0]), source._claim, indices)
 
     def _describe(self) -> str:
         return str(self._sequence._describe() if is_stage(self._sequence) else "")
 
-    def _rebuild(self, *sources: Any) -> "Probe[T]":
-        return Probe(sources[0], self._number, self._book)
+    def _rebuild(self, *sources: Any) -> "StageRecorder[T]":
+        return StageRecorder(sources[0], self._number, self._folder)
 
     def _args(self) -> tuple[Any, ...]:
-        return self._sequence, self._number, self._book
+        return self._sequence, self._number, self._folder
 
 
 class Stage(NamedTuple):
@@ -97,8 +98,8 @@ class Twin:
     What stages keep, such as the items of a cache, is shared with the original.
     """
 
-    def __init__(self, sequence: LazySequence[Any], book: Book) -> None:
-        self._book = book
+    def __init__(self, sequence: LazySequence[Any], folder: RecordFolder) -> None:
+        self._folder = folder
         self._copies: dict[int, tuple[int, Any]] = {}
         self._originals: list[Any] = []  # as long as they are known by their ids
         self.stages: list[Stage] = []
@@ -144,7 +145,7 @@ class Twin:
         )
         if isinstance(copy, Prefetch) and copy is not source:
             self.prefetches.append(copy)
-        known = self._copies[id(source)] = number, Probe(copy, number, self._book)
+        known = self._copies[id(source)] = number, StageRecorder(copy, number, self._folder)
         self._originals.append(source)
         return known
 

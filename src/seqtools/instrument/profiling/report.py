@@ -9,7 +9,7 @@ from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.measures import Figures
 from seqtools.instrument.profiling.tracks import Recording
 from seqtools.instrument.profiling.verdict import judge
-from seqtools.instrument.words import duration, share, volume
+from seqtools.instrument.quantities import duration, share, volume
 
 _AS_LONG, _LITTLE = 1.005, 1.095
 """So many times as fast is no gain, and a small one. Arbitrary."""

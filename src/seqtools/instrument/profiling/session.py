@@ -7,14 +7,20 @@ import threading
 from time import perf_counter, perf_counter_ns
 from typing import Any, Self
 
-from seqtools import recording
-from seqtools.instrument.profiling.consumer import Consumer, Profiled, Watched, plain, profiled
+from seqtools._core import recording
+from seqtools._core.recording import LATE, RecordFolder
+from seqtools._core.sequence import LazySequence
+from seqtools._core.walk import is_stage
+from seqtools.instrument.profiling.consumer import (
+    Consumer,
+    Profiled,
+    RecordedStage,
+    plain,
+    profiled,
+)
 from seqtools.instrument.profiling.probes import Twin
 from seqtools.instrument.profiling.tracks import Facts, Recording
 from seqtools.prefetching.cores import usable_cores
-from seqtools.recording import LATE, Book
-from seqtools.sequence import LazySequence
-from seqtools.sources import is_stage
 
 _LATE_SECONDS = 0.04
 """How long the watcher sleeps. Where threads compute, each time that it wakes costs them up to
@@ -39,27 +45,27 @@ class Profile:
             message = "this pipeline is being profiled already"
             raise RuntimeError(message)  # noqa: TRY004 -- the class is how one knows
         folder = tempfile.mkdtemp(prefix="seqtools-profile-")
-        self._book = recording.opened(folder)
+        self._folder = recording.opened(folder)
         try:
             self._begin()
         except BaseException:
-            recording.close(self._book)
+            recording.close(self._folder)
             shutil.rmtree(folder, ignore_errors=True)
             raise
         return self
 
     def _begin(self) -> None:
-        self._twin = twin = Twin(self._sequence, self._book)
+        self._twin = twin = Twin(self._sequence, self._folder)
         facts = Facts(twin.stages, twin.top, usable_cores())
-        self._recording = Recording(self._book.folder, facts)
+        self._recording = Recording(self._folder.folder, facts)
         self._class = type(self._sequence)
         copy: Any = twin.sequence
         if copy is self._sequence:  # which is going to be read by what reads the copy
             copy = plain(copy, self._class)
-        watched = Watched(copy, Consumer(self._book, twin))
+        watched = RecordedStage(copy, Consumer(self._folder, twin))
         options = [prefetch._options for prefetch in twin.prefetches]  # noqa: SLF001 -- ours
         threads = any(o.method != "process" and o.nworkers not in {0, 1} for o in options)
-        self._watcher = _Watcher(self._book) if threads else None
+        self._watcher = _Watcher(self._folder) if threads else None
         self._measuring = True
         self._sequence.__class__ = profiled(self._class, watched)
         self._sequence._fused = None
@@ -75,12 +81,12 @@ class Profile:
         try:
             self._twin.close()
         finally:
-            recording.close(self._book)
+            recording.close(self._folder)
             found.update()
             found.ended = ended
             self._measuring = False
-            shutil.rmtree(self._book.folder, ignore_errors=True)
-            del self._twin, self._book
+            shutil.rmtree(self._folder.folder, ignore_errors=True)
+            del self._twin, self._folder
 
     def _found(self) -> Recording:
         """Return what was measured up to now."""
@@ -175,8 +181,8 @@ def profile(sequence: LazySequence[Any]) -> Profile:
 class _Watcher:
     """A thread that looks how long it has to wait for the lock of the interpreter."""
 
-    def __init__(self, book: Book) -> None:
-        self._book = book
+    def __init__(self, folder: RecordFolder) -> None:
+        self._folder = folder
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="seqtools-watcher", daemon=True)
         self._thread.start()
@@ -187,11 +193,11 @@ class _Watcher:
         self._thread.join()
 
     def _watch(self) -> None:
-        pen = self._book.pen()
+        recorder = self._folder.recorder()
         while True:
             began = perf_counter()
             if self._over.wait(_LATE_SECONDS):
                 return
             ended = perf_counter()
             due = began + _LATE_SECONDS
-            pen.note(LATE, 1, 0, min(due, ended), ended)
+            recorder.note(LATE, 1, 0, min(due, ended), ended)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from time import perf_counter_ns
 from typing import NamedTuple
 
+from seqtools._core.recording import FILL, LATE, LOAD, OVER, SEND, USE, WAIT, Record, RecordFile
 from seqtools.instrument.profiling.probes import Stage
-from seqtools.recording import FILL, LATE, LOAD, OVER, SEND, USE, WAIT, Page, Record
 
 CONSUMER, WORKER, BACKGROUND, OTHER = "consumer", "worker", "background", "other"
 """Roles of lanes: who reads the pipeline; who evaluates items for a prefetch; who reads ahead for
@@ -16,13 +16,13 @@ _IDLE = (3, 4)
 """Columns of /proc/stat that are no work: idle, and waiting for a disk."""
 
 _READER = "seqtools-reader"
-"""Name of threads that read ahead: see `seqtools.background`."""
+"""Name of threads that read ahead: see `seqtools._core.readahead`."""
 
 
 class Track:
     """What one thread did, in the order in which it ended."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: RecordFile) -> None:
         self._page = page
         self.records: list[Record] = []
         self.role = OTHER
@@ -132,7 +132,7 @@ class Recording:
             self.others = max(0.0, everyone - ours) / seconds
         for name in sorted(set(os.listdir(self._folder)) - self._known):
             self._known.add(name)
-            self.tracks.append(Track(Page(os.path.join(self._folder, name))))
+            self.tracks.append(Track(RecordFile(os.path.join(self._folder, name))))
         for track in self.tracks:
             track.update()
         self._name()

@@ -8,7 +8,7 @@ from seqtools.instrument.profiling import advice
 from seqtools.instrument.profiling.advice import Advice
 from seqtools.instrument.profiling.case import SOME, Case
 from seqtools.instrument.profiling.measures import Figures
-from seqtools.instrument.words import duration, share, volume
+from seqtools.instrument.quantities import duration, share, volume
 
 SHORT, CONSUMER, LOADING, TRANSFER, LOCK, SLOW = (
     "too short to tell",

@@ -1,0 +1,1 @@
+"""What all stages stand on; none of it is public but by what `seqtools` exports."""

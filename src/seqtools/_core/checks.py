@@ -1,0 +1,164 @@
+"""Bad arguments are refused at once, with what was given and what to do."""
+
+import operator
+import sys
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from seqtools._core import rows
+from seqtools._core.display.short import short
+from seqtools._core.errors import creation_site
+from seqtools._core.walk import is_stage, nesting
+
+_CALLS = 10
+"""Calls within each other that reading one stage takes at most, and some to spare. A cache takes
+six; eight stages of `smap` take two."""
+
+_told: dict[Any, Any] = {}  # what `warnings` needs to warn once of a line
+
+_PLAIN = (list, tuple, range, str, bytes)
+
+WHERE = "use numpy.flatnonzero(mask)"
+"""What to write instead of a boolean for each item, where the indexes of some are needed."""
+
+
+def check_source(source: object, name: str = "sequence") -> None:
+    """Refuse what is not a sequence, with the line to write instead.
+
+    Raises:
+        TypeError: If `source` cannot be indexed from 0 to its length.
+    """
+    if isinstance(source, _PLAIN):
+        return
+    if is_stage(source):
+        _check_nesting(source)
+        return
+    advice = rows.why_not(source, name)
+    if advice:
+        message = f"{name} must be a sequence, got {type(source).__name__}: {advice}"
+        raise TypeError(message)
+
+
+def _check_nesting(source: object) -> None:
+    """Warn of more stages within each other than are certain to be read."""
+    most = sys.getrecursionlimit() // _CALLS
+    if nesting(source) >= most:
+        message = (
+            f"more than {most} stages are nested, and reading them may come to Python's limit of "
+            f"recursion, {sys.getrecursionlimit()}: put a loop into one function, or lists of "
+            f"sequences into one stage; or raise it by sys.setrecursionlimit()"
+        )
+        warnings.warn_explicit(message, RuntimeWarning, *creation_site(), registry=_told)
+
+
+def check_integers(indexes: object, name: str, advice: str = WHERE) -> None:
+    """Refuse an array of something else than integers, and booleans in a list.
+
+    Of a list, only the first item is looked at: see `as_index` for the others.
+
+    Args:
+        indexes: What was given.
+        name: What it is called in the message.
+        advice: What to do with booleans.
+
+    Raises:
+        TypeError: If that is its type, or it has several dimensions.
+    """
+    shape: tuple[int, ...] = getattr(indexes, "shape", (0,))
+    if len(shape) != 1:
+        message = f"{name} must have one dimension, got an array of shape {tuple(shape)}"
+        raise TypeError(message)
+    dtype = getattr(indexes, "dtype", None)
+    mask = "bool" in str(dtype).lower()
+    # an empty array is one of floats unless something else was asked for
+    if mask or (getattr(dtype, "kind", "i") not in "iuO" and shape[0]):
+        what_to_do = f": {advice}" if mask else ""
+        message = f"{name} must be integers, got an array of {dtype}{what_to_do}"
+        raise TypeError(message)
+    plain = isinstance(indexes, list | tuple) or str(dtype) == "object"
+    if plain and len(indexes) and is_bool(indexes[0]):  # type: ignore[arg-type, index]
+        message = f"{name} must be integers, got booleans: {advice}"
+        raise TypeError(message)
+
+
+def is_bool(value: object) -> bool:
+    """Return whether `value` is a boolean, of Python or of numpy."""
+    if isinstance(value, bool):
+        return True
+    numpy = sys.modules.get("numpy")  # who has one of numpy has imported it
+    return numpy is not None and isinstance(value, numpy.bool_)
+
+
+def as_index(value: object, name: str, advice: str = "") -> int:
+    """Return `value` as an `int`; a boolean is refused, because it is meant for a choice.
+
+    Args:
+        value: What was given.
+        name: What it is, such as `indexes[3]`.
+        advice: What to do if it is a boolean.
+
+    Raises:
+        TypeError: If `value` is a boolean, or no integer.
+    """
+    if is_bool(value):
+        advice = advice and f": {advice}"
+        message = f"{name} must be an integer, got {bool(value)}{advice}"
+        raise TypeError(message)
+    try:
+        return operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        message = f"{name} must be an integer, got {short(value)}"
+        raise TypeError(message) from None
+
+
+def check_function(f: object, name: str) -> None:
+    """Refuse what cannot be called.
+
+    Raises:
+        TypeError: If `f` is not callable.
+    """
+    if not callable(f):
+        message = f"{name} must be a function, got {short(f)}"
+        raise TypeError(message)
+
+
+def check_iterable(value: object, name: str) -> None:
+    """Refuse what cannot be iterated, and a table, over which a loop yields columns.
+
+    Raises:
+        TypeError: If there is no iterator over `value`, or it is a table.
+    """
+    advice = rows.of_table(value, name) if rows.is_table(value) else rows.widened(value, name)
+    if advice:
+        message = f"{name} must yield rows, got {type(value).__name__}: {advice}"
+        raise TypeError(message)
+    if not isinstance(value, Iterable) and not hasattr(value, "__getitem__"):
+        message = f"{name} must be something to iterate over, got {short(value)}"
+        raise TypeError(message)
+
+
+def check_mapping(value: object, name: str) -> None:
+    """Refuse what values cannot be kept in by key.
+
+    Raises:
+        TypeError: If `value` lacks a method of a mutable mapping that is needed.
+    """
+    needed = ("__getitem__", "__setitem__", "pop")
+    if isinstance(value, Sequence) or not all(hasattr(value, method) for method in needed):
+        message = f"{name} must be a mutable mapping, got {type(value).__name__}"
+        raise TypeError(message)
+
+
+def check_count(value: object, least: int, name: str) -> int:
+    """Return `value` as an `int` that is at least `least`.
+
+    Raises:
+        TypeError: If `value` is not an integer, or is a boolean.
+        ValueError: If it is less.
+    """
+    n = as_index(value, name)
+    if n < least:
+        message = f"{name} must be at least {least}, got {n}"
+        raise ValueError(message)
+    return n

@@ -1,0 +1,1 @@
+"""How pipelines are shown: in a line, as a tree, as a page."""

@@ -1,0 +1,275 @@
+"""A pipeline as a tree: each stage, its arguments, its length, and where it was made.
+
+Nothing is evaluated. Whatever a stage or a value of the user's raises costs its own place in the
+tree only.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from seqtools._core.display.lengths import is_plain, length_of, lengths
+from seqtools._core.display.short import called, cut, short
+from seqtools._core.walk import is_stage, sources_of, upstream
+
+MOST_LINES = 100
+"""Lines of a tree. Arbitrary: what still fits on some screens."""
+MOST_SOURCES = 8
+"""Sources of one stage that are all shown. Arbitrary."""
+_FIRST_SOURCES = 5
+"""Sources that are shown of a stage that has more. Arbitrary."""
+_WIDTH = 120
+_LONGEST_PLACE = 32
+_LONGEST_ARGUMENT = 40
+_LONGEST_PREFIX = 39
+_MOST_WRAPPED = 4
+"""Lines that a stage takes if it has much to say. Arbitrary."""
+
+_ASCII = str.maketrans({"└": "`", "├": "|", "│": "|", "─": "-", "…": "~", "↑": "^"})
+"""For a terminal, or a file, that cannot show the others."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """A line of the tree."""
+
+    kind: str
+    """`"stage"`, `"source"`, `"again"` for what stands above already, or `"more"`."""
+    text: str
+    parent: int
+    """Number of the line of the stage that reads from this."""
+    role: str = ""
+    """What it is to that stage, where it has several sources: `indexes`, a key."""
+    length: str = ""
+    place: tuple[str, int] | None = None
+    """File and line where it was made."""
+    target: int = 0
+    """Number of the line where it stands, for what is here again."""
+    mark: int = 0
+    """Number by which others refer to it, from 1."""
+    prefix: str = ""
+    """The branches of the tree before it."""
+
+    @property
+    def label(self) -> str:
+        """All that stands at the left."""
+        role = f"{self.role}: " if self.role else ""
+        if self.kind == "again":
+            return f"{role}↑ #{self.mark} {self.text}"
+        return f"{role}{self.text}" + (f"  #{self.mark}" if self.mark else "")
+
+
+def tree(stage: Any) -> str:
+    """Return the lines that show `stage` and all that it reads from."""
+    entries = survey(stage)
+    places = [cut(place_of(*e.place), _LONGEST_PLACE) if e.place else "" for e in entries]
+    longest = _WIDTH - max(map(len, places)) - max(len(e.length) for e in entries) - 6
+    labels = [_wrapped(entries, number, longest) for number in range(len(entries))]
+    left = max(len(line) for lines in labels for line in lines)
+    right = max(len(e.length) for e in entries)
+    text = "\n".join(
+        "\n".join([f"{line:<{left}}   {e.length:>{right}}   {place}".rstrip(), *more])
+        for (line, *more), e, place in zip(labels, entries, places, strict=True)
+    )
+    return printable(text)
+
+
+def _wrapped(entries: list[Entry], number: int, longest: int) -> list[str]:
+    """Return what stands at the left of a line, and where that is too long below it."""
+    entry = entries[number]
+    read = number + 1 < len(entries) and entries[number + 1].parent == number
+    below = entry.prefix.replace("├─", "│ ").replace("└─", "  ") + ("│    " if read else "     ")
+    text, line = entry.label, entry.prefix
+    lines: list[str] = []
+    while len(line) + len(text) > longest and len(lines) < _MOST_WRAPPED:
+        room = longest - len(line)
+        end = text.rfind(" ", room // 2, room + 1)
+        end = room if end < 0 else end
+        lines.append(line + text[:end])
+        line, text = below, text[end:].lstrip()
+    return [*lines, cut(line + text, longest)]
+
+
+def printable(text: str) -> str:
+    """Return `text` in letters that standard output has."""
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return text.translate(_ASCII).encode("ascii", "replace").decode()
+    return text
+
+
+def survey(stage: Any) -> list[Entry]:
+    """Return the lines of the tree, without their columns."""
+    sizes = lengths(stage)
+    entries: list[Entry] = []
+    seen: dict[int, int] = {}
+    # what is left to show: the object, or how many there are more; its role, its reader
+    left: list[tuple[Any, str, int, str, bool]] = [(stage, "", 0, "", True)]
+    while left:
+        if len(entries) == MOST_LINES - 1 and (len(left) > 1 or is_stage(left[0][0])):
+            hidden = sum(1 for _ in upstream(stage)) - sum(e.kind == "stage" for e in entries)
+            entries.append(Entry("more", f"… {hidden:,} more stages", left[-1][2]))
+            break
+        obj, role, parent, bars, last = left.pop()
+        number = len(entries)
+        if isinstance(obj, _More):
+            entry = Entry("more", f"… {obj.count:,} more", parent)
+        elif not is_stage(obj):
+            entry = Entry("source", _source(obj), parent, role, length_of(obj))
+        elif id(obj) in seen:
+            target = seen[id(obj)]
+            entry = Entry("again", entries[target].text, parent, role, target=target)
+        else:
+            seen[id(obj)] = number
+            text = cut(head(obj), 3 * _WIDTH)
+            entry = Entry("stage", text, parent, role, sizes.get(id(obj), ""), _origin(obj))
+        entry.prefix = _shortened(bars, last=last) if number else ""
+        entries.append(entry)
+        if entry.kind == "stage":
+            inner = bars + ("   " if last else "│  ") if number else ""
+            parts = _shown_sources(obj)
+            left.extend(
+                (source, role, number, inner, k == len(parts) - 1)
+                for k, (role, source) in reversed(list(enumerate(parts)))
+            )
+    again = [e for e in entries if e.kind == "again"]
+    marks = {target: k for k, target in enumerate(sorted({e.target for e in again}), 1)}
+    for target, mark in marks.items():
+        entries[target].mark = mark
+    for e in again:
+        e.mark = marks[e.target]
+    return entries
+
+
+class _More:
+    """Stands for sources that are not shown."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+
+def _shortened(bars: str, *, last: bool) -> str:
+    prefix = bars + ("└─ " if last else "├─ ")
+    return prefix if len(prefix) <= _LONGEST_PREFIX else "…" + prefix[1 - _LONGEST_PREFIX :]
+
+
+def _shown_sources(stage: Any) -> list[tuple[str, Any]]:
+    """Return what `stage` reads from, with roles; of many the first few, and how many more."""
+    sources = sources_of(stage)
+    if len(sources) <= MOST_SOURCES:
+        return list(zip(roles(stage, sources), sources, strict=True))
+    first = sources[:_FIRST_SOURCES]
+    return [
+        *zip(roles(stage, first), first, strict=True),
+        ("", _More(len(sources) - _FIRST_SOURCES)),
+    ]
+
+
+# What stands in a line
+
+
+def head(stage: Any) -> str:
+    """Return name and arguments of `stage`, and what it remarks."""
+    try:
+        text = stage._as_call() or _call(stage)
+    except Exception:  # noqa: BLE001 -- a stage of the user's
+        text = type(stage).__name__.lower()
+    try:
+        remark = stage._remark()
+    except Exception:  # noqa: BLE001 -- the same
+        remark = ""
+    return f"{text}  {remark}" if remark else text
+
+
+def _call(stage: Any) -> str:
+    """Return the call that makes `stage`, without its sources and what is not given."""
+    name = stage._name or type(stage).__name__.lower()
+    sources = {id(source) for source in sources_of(stage)}
+    shown: list[str] = []
+    named, others = _arguments(stage)
+    for parameter, value in [*named, *(("", each) for each in others if id(each) not in sources)]:
+        if id(value) in sources or _contains(value, sources):
+            continue
+        if (value is None or value is False) and (shown or sources):
+            continue
+        text = called(value) if callable(value) else short(value, _LONGEST_ARGUMENT)
+        shown.append(f"{parameter}={text}" if shown and parameter else text)
+    return f"{name}({', '.join(shown)})" if shown else name
+
+
+def _arguments(stage: Any) -> tuple[list[tuple[str, Any]], tuple[Any, ...]]:
+    """Return the arguments that have names, and the others."""
+    values = tuple(stage._args() or ())
+    code = getattr(type(stage).__init__, "__code__", None)
+    names = code.co_varnames[1 : code.co_argcount] if code else ()
+    return list(zip(names, values, strict=False)), values[len(names) :]
+
+
+def _contains(value: Any, sources: set[int]) -> bool:
+    """Return whether `value` is a container of sources, as the first of `collate` is."""
+    parts = value.values() if type(value) is dict else value
+    return type(value) in {dict, list, tuple} and any(id(part) in sources for part in parts)
+
+
+def roles(stage: Any, sources: tuple[Any, ...]) -> list[str]:
+    """Return what each source is to `stage`, as its arguments are named."""
+    if len(sources) < 2:  # noqa: PLR2004 -- one alone needs no name
+        return [""] * len(sources)
+    named: list[tuple[int, str]] = []
+    try:
+        for parameter, value in _arguments(stage)[0]:
+            if isinstance(value, Mapping):
+                named += [
+                    (id(part), cut(key, 20) if isinstance(key, str) else short(key, 20))
+                    for key, part in islice(value.items(), len(sources))
+                ]
+            elif parameter != "sequence":
+                named.append((id(value), parameter))
+    except Exception:  # noqa: BLE001 -- a stage of the user's
+        named = []
+    names: dict[int, list[str]] = {}
+    for key, name in reversed(named):  # one that is read in several ways has several
+        names.setdefault(key, []).append(name)
+    return [names[id(source)].pop() if names.get(id(source)) else "" for source in sources]
+
+
+def _source(source: Any) -> str:
+    """Return what a source is that is no stage."""
+    if is_plain(source) or hasattr(type(source), "shape"):
+        return short(source, _LONGEST_ARGUMENT)
+    return type(source).__name__  # what its repr shows could be all of it, and take as long
+
+
+def _origin(stage: Any) -> tuple[str, int] | None:
+    try:
+        file, line = stage._origin
+        return str(file), int(line)
+    except Exception:  # noqa: BLE001 -- a stage of the user's, perhaps half made
+        return None
+
+
+def place_of(file: str, line: int) -> str:
+    """Return where a stage was made, as short as it can be told: `train.py:17`."""
+    cell = _cell(file)
+    if cell:
+        return f"{cell}:{line}"
+    try:
+        near = os.path.relpath(file) if os.path.isabs(file) else file
+    except (OSError, ValueError):  # no working directory; another drive
+        near = file
+    if near.startswith(os.pardir) or len(f"{near}:{line}") > _LONGEST_PLACE:
+        near = os.path.basename(file)
+    return cut(f"{near}:{line}", 2 * _LONGEST_PLACE)
+
+
+def _cell(file: str) -> str:
+    """Return the cell of a notebook that `file` is, as IPython names it: `Cell In[3]`."""
+    ipython = sys.modules.get("IPython")
+    try:
+        return " ".join(ipython.get_ipython().compile.format_code_name(file))  # type: ignore[union-attr]
+    except Exception:  # noqa: BLE001 -- there is none, or of another version, or it is no cell
+        return ""

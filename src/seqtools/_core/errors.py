@@ -1,0 +1,325 @@
+"""What the reader of a pipeline is told when one of its items cannot be made.
+
+An error in user code is caught once, where the reader entered the pipeline. By
+then its traceback holds the `_get` frame of every stage it went through, with the
+stage and the index in it, or that of a function compiled for several of them; so the
+whole path is read from there and a pipeline that works pays nothing for it.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from contextvars import ContextVar
+from types import CodeType, FrameType, TracebackType
+from typing import Any, NamedTuple, NoReturn
+
+from seqtools._core import fusing
+
+_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+# The demo is a user of the library that happens to live inside it.
+_DEMO = os.path.join(_PACKAGE, "demo")
+_MODES = ("wrap", "passthrough")
+_ENTRANCES = frozenset({"__getitem__", "attempt", "_work", "_evaluate"})
+"""Names of the functions in which a reader, or a worker for it, enters a pipeline."""
+
+singly = False
+"""Whether items are read one by one where they could be read in bulk: then it is always known
+which one is being read."""
+
+_LONGEST_TEXT = 10_000
+"""Characters of an exception's text that a message repeats. Arbitrary."""
+
+reader: ContextVar[tuple[str, int] | None] = ContextVar("seqtools_reader", default=None)
+"""In a thread that acts for a reader: file and line where that one is."""
+
+_mode: ContextVar[str] = ContextVar("seqtools_seterr", default="wrap")
+
+
+class Step(NamedTuple):
+    """One stage on the way from the item that was read to the failure."""
+
+    stage: str
+    """Short description, such as `smap(load)`."""
+    index: int  # type: ignore[assignment]  # a tuple has a method of this name
+    """Index of the item in that stage."""
+    file: str
+    """Source file of the line that made the stage."""
+    line: int
+    """Number of that line."""
+
+    def __str__(self) -> str:
+        """Return the step as one line of an error message."""
+        return f"{self.stage}[{self.index}], made at {self.file}:{self.line}"
+
+
+class EvaluationError(Exception):
+    """An item of a sequence could not be evaluated; its cause is the original error.
+
+    The message gives the index of the item at every stage, from the one that was
+    read to the one that failed, and the file and line where each was made. It is the
+    same whether the item was evaluated inline, in a thread or in another process.
+
+    Example:
+        >>> import seqtools
+        >>> inverses = seqtools.smap(lambda x: 1 / x, [2, 1, 0])
+        >>> try:
+        ...     list(seqtools.batch(inverses, 3))
+        ... except seqtools.EvaluationError as error:
+        ...     print(error.index, error.stage, repr(error.__cause__))
+        0 smap(<lambda>) ZeroDivisionError('division by zero')
+    """
+
+    __module__ = "seqtools"
+
+    def __init__(self, message: str, path: tuple[Step, ...] = ()) -> None:
+        super().__init__(message)
+        self._tells_of_cause = False
+        self.path = path
+        """A `Step` for every stage, the one that was read first."""
+
+    @property
+    def index(self) -> int | None:
+        """Index of the item that was read, `None` if the path is not known."""
+        return self.path[0].index if self.path else None
+
+    @property
+    def stage(self) -> str | None:
+        """Description of the stage that failed, `None` if the path is not known."""
+        return self.path[-1].stage if self.path else None
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the path along with the message; a cause is left out, as of any exception."""
+        own = ("path", "_tells_of_cause")
+        state = {name: value for name, value in self.__dict__.items() if name not in own}
+        return type(self), (self.args[0] if self.args else "", self.path), state or None
+
+
+class EndOfSequence(Exception):  # noqa: N818 -- a signal between stages; never reaches the reader
+    """A source without a known length has no item at this index."""
+
+
+class WorkerDied(RuntimeError):  # noqa: N818 -- the name says what happened
+    """A worker process ended while it was evaluating an item."""
+
+    __module__ = "seqtools"
+
+
+class ItemTimeout(TimeoutError):  # noqa: N818 -- the name says what happened
+    """An item took longer than the `timeout` of a prefetch; its worker was replaced."""
+
+    __module__ = "seqtools"
+
+
+class WorkerStartError(RuntimeError):
+    """Workers could not be started: the pipeline or the start hook failed in them."""
+
+    __module__ = "seqtools"
+
+
+def seterr(evaluation: str | None = None) -> str:
+    """Return how errors of user code were reported, and set how they are from now on.
+
+    The setting holds for the current context (see `contextvars`), and for what
+    workers evaluate on its behalf.
+
+    Args:
+        evaluation: `"wrap"` (the default) to raise `EvaluationError` with the
+            original as its cause; `"passthrough"` to raise the original itself, but
+            for `StopIteration`, which is always wrapped because it would end a loop
+            silently; `None` to change nothing.
+
+    Raises:
+        ValueError: If `evaluation` is something else.
+
+    Example:
+        >>> import seqtools
+        >>> before = seqtools.seterr(evaluation="passthrough")
+        >>> seqtools.smap(lambda x: 1 / x, [0])[0]
+        Traceback (most recent call last):
+        ZeroDivisionError: division by zero
+        >>> seqtools.seterr(evaluation=before)
+        'passthrough'
+    """
+    before = _mode.get()
+    if evaluation is not None:
+        if evaluation not in _MODES:
+            message = f"evaluation must be 'wrap' or 'passthrough', got {evaluation!r}"
+            raise ValueError(message)
+        _mode.set(evaluation)
+    return before
+
+
+def creation_site() -> tuple[str, int]:
+    """Return file and line of the innermost caller outside this package."""
+    frame = sys._getframe(1)  # noqa: SLF001 -- the only way that takes a microsecond
+    while frame.f_back is not None:
+        if not is_ours(frame.f_code.co_filename):
+            break
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+def is_ours(file: str) -> bool:
+    """Return whether code in `file` is of this package, and not of a user of it."""
+    return file == fusing.FILE or (file.startswith(_PACKAGE) and not file.startswith(_DEMO))
+
+
+def path_of(error: BaseException) -> tuple[Step, ...]:
+    """Return the stages that `error` came through, the outermost first."""
+    told: list[tuple[Any, int]] = []
+    entrances = 0
+    for link in _links(error):
+        code = link.tb_frame.f_code
+        if is_ours(code.co_filename):
+            entrances += code.co_name in _ENTRANCES
+            if entrances > 1:
+                # where a function reads another pipeline, that one told its own path
+                break
+        for stage, i in _told_by(link):
+            # `_get` hands on to what is compiled for it
+            if not told or told[-1][0] is not stage or told[-1][1] != i:
+                told.append((stage, i))
+    steps = [Step(described(stage), i, *stage._origin) for stage, i in told]
+    if isinstance(error, EvaluationError):
+        steps.extend(error.path)
+    return tuple(steps)
+
+
+def path_to(frame: FrameType, end: CodeType, *, calling: bool = False) -> tuple[Step, ...]:
+    """Return the stages that are waiting for a call of user code, the outermost first.
+
+    There are none if it is no stage that calls. `frame` is that of the call, or if it has
+    none, of who is `calling`; `end` is the code of a function around all of them.
+    """
+    caller = frame if calling else frame.f_back
+    if caller is None or not is_ours(caller.f_code.co_filename):
+        return ()
+    if not calling and is_ours(frame.f_code.co_filename):
+        return ()
+    link: TracebackType | None = None
+    here: FrameType | None = caller
+    while here is not None and here.f_code is not end:
+        link = TracebackType(link, here, here.f_lasti, here.f_lineno)
+        here = here.f_back
+    return path_of(Exception().with_traceback(link))
+
+
+def _links(error: BaseException) -> Iterator[TracebackType]:
+    """Yield the part of the traceback of `error` that tells how it came here.
+
+    One exception object raised again has the frames of its first time at the end; and if
+    another thread raises it now, anything of what that does in place of ours.
+    """
+    here: set[int] = set()
+    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 -- see `creation_site`
+    while frame is not None:
+        here.add(id(frame))
+        frame = frame.f_back
+    link, last = error.__traceback__, None
+    while link is not None and id(link.tb_frame) not in here:
+        link = link.tb_next
+    while link is not None:
+        frame = link.tb_frame
+        # that of a generator which has ended may not tell who called it
+        if last is not None and frame.f_back not in {None, last}:
+            return
+        yield link
+        last, link = frame, link.tb_next
+
+
+def _told_by(link: TracebackType) -> list[tuple[Any, int]]:
+    """Return the stages that a frame was reading, and which item of each."""
+    code = link.tb_frame.f_code
+    if code.co_filename == fusing.FILE:
+        return fusing.waiting(link)
+    if code.co_name != "_get":
+        return []
+    here = link.tb_frame.f_locals
+    stage, i = here.get("self"), here.get("i")
+    return [(stage, int(i))] if i is not None and getattr(stage, "_is_stage", False) else []
+
+
+def described(stage: Any) -> str:
+    """Return a short name of `stage`, such as `smap(load)`, whatever it raises."""
+    try:
+        return str(stage._describe())
+    except Exception:  # noqa: BLE001 -- a function of the user's that does not tell its name
+        return type(stage).__name__.lower()
+
+
+def original_of(error: BaseException) -> BaseException:
+    """Return the error that user code raised, of which `error` may be the wrapping."""
+    if isinstance(error, EvaluationError) and error._tells_of_cause:
+        return error if error.__cause__ is None else error.__cause__  # which may be false
+    return error
+
+
+def reraise(error: Exception) -> NoReturn:
+    """Raise what the reader is to see in place of `error`, caught at the entrance."""
+    if isinstance(error, WorkerStartError):  # not about this item
+        raise error
+    original = original_of(error)
+    if _mode.get() == "passthrough" and not isinstance(original, StopIteration):
+        raise original
+    raise wrapping(original, path_of(error)) from original
+
+
+def wrapping(original: BaseException, path: tuple[Step, ...]) -> EvaluationError:
+    """Return the `EvaluationError` that tells of `original` on `path`."""
+    cause = summary(original)
+    lines = [f"item {path[0].index} of {path[0].stage} failed: {cause}"] if path else [cause]
+    lines += [f"  {step}" for step in path]
+    error = EvaluationError("\n".join(lines), path)
+    error._tells_of_cause = True
+    return error
+
+
+def summary(error: BaseException) -> str:
+    """Return class and text of `error`, where it has a text that can be shown."""
+    try:
+        text = shortened(str(error), _LONGEST_TEXT)
+    except Exception:  # noqa: BLE001 -- an exception class of the user's
+        text = "<its text cannot be shown>"
+    name = type(error).__qualname__
+    return f"{name}: {text}" if text else name
+
+
+def shortened(text: str, most: int) -> str:
+    """Return `text`, or if it is longer than `most` characters its beginning and its end."""
+    left_out = len(text) - most
+    if left_out <= 0:
+        return text
+    half = most // 2
+    return f"{text[:half]} [... {left_out} characters ...] {text[-half:]}"
+
+
+class Failure:
+    """An error on its way from where an item was evaluated to who reads it."""
+
+    __slots__ = ("error", "path", "trace")
+
+    def __init__(self, error: BaseException, path: tuple[Step, ...] = (), trace: str = "") -> None:
+        self.error = error
+        self.path = path
+        self.trace = trace
+        """The traceback in words, for an error that comes from another process."""
+
+    @classmethod
+    def caught(cls, error: BaseException) -> "Failure":
+        """Return `error`, just caught, as something that can be handed over."""
+        try:
+            return cls(original_of(error), path_of(error))
+        except Exception:  # noqa: BLE001 -- code of users, in an exception that is no plain one
+            return cls(error)
+
+    def throw(self) -> NoReturn:
+        """Raise the error in the reader; what is no `Exception` is raised as it is."""
+        if self.trace:
+            with suppress(Exception):  # notes are what a class of the user's makes of them
+                notes = self.error.__dict__.setdefault("__notes__", [])
+                if self.trace not in notes:
+                    notes.append(self.trace)
+        if isinstance(self.error, Exception):
+            raise wrapping(self.error, self.path) from self.error
+        raise self.error

@@ -1,0 +1,51 @@
+"""Functions that plain pickle can take along."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from seqtools._core.checks import check_function
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class SerializableFunc(Generic[P, R]):
+    """A function that can be pickled by value: a lambda, a closure, one of a notebook.
+
+    Workers of `prefetch` need no such wrapper. It is for code that uses plain pickle,
+    such as other executors, and for users of SeqTools 1.x.
+
+    Args:
+        function: What to call. Also works as a decorator.
+
+    Raises:
+        TypeError: If `function` cannot be called.
+
+    Example:
+        >>> import pickle
+        >>> double = SerializableFunc(lambda x: 2 * x)
+        >>> pickle.loads(pickle.dumps(double))(21)
+        42
+    """
+
+    def __init__(self, function: Callable[P, R]) -> None:
+        check_function(function, "function")
+        self.function = function
+        functools.update_wrapper(self, function)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Return what the function returns."""
+        return self.function(*args, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the function by value."""
+        import cloudpickle
+
+        return _loaded, (cloudpickle.dumps(self.function),)
+
+
+def _loaded(pickled: bytes) -> SerializableFunc[..., Any]:
+    import cloudpickle
+
+    return SerializableFunc(cloudpickle.loads(pickled))

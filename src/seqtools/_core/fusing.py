@@ -1,0 +1,172 @@
+"""Stages that read one item of one source, compiled into one function of Python.
+
+A call of Python costs more than the work of many stages. Where an item of a stage is one of its
+source with a function applied, or at another place, and that source is such a stage too, all of
+them are read by a single function, and iterated by a generator of the same form. For
+`smap(f, smap(g, source)[::2])` it is
+
+    def _get(self, i):
+        return (
+            a0(
+            (
+            a2(
+            source[a1[i]]
+            )))
+        )
+
+where `self` is the last of these stages, `a0` is `f`, `a1` the range of the slice, and `a2` is
+`g`. An error leaves the frame at the line of the call that raised it. There is a line for each
+stage, the last one first, so that the line tells which stages were waiting. Who raises nothing
+pays nothing for that.
+"""
+
+from collections.abc import Callable, Generator
+from functools import cache
+from types import TracebackType
+from typing import Any, TypeAlias
+
+from seqtools._core import rows
+
+FILE = "<fused by seqtools>"
+"""What stands for a file name in the frames of compiled functions."""
+
+_MOST = 8
+"""Stages in one function, so that there are few functions to compile. Arbitrary."""
+
+APPLIED, UNPACKED, PLACED = "{}(", "{}(*(listed(v) if (v := (", "("
+"""A function of the item; of the parts of the item; the item at another index."""
+
+_ENDS = {APPLIED: ")", UNPACKED: ")).__class__ is not tuple else v))", PLACED: ")"}
+"""What stands behind the item, by what stands before it."""
+
+_READER = """\
+def make({names}):
+    def _get(self, i):
+        return (
+            {item}
+        )
+    return _get
+"""
+
+_LOOP = """\
+def make({names}):
+    def attempt(self, walk):
+        i = 0
+        try:
+            for i in walk.positions:
+                yield {begin}(
+                    {item}
+                ){end}
+            walk.step = None
+        except BaseException as error:
+            if not walk.over(error, i):
+                raise
+    return attempt
+"""
+
+_ITEM_AT = {"_get": 2, "attempt": 5}
+"""Lines from the head of a compiled function to the one where an item begins."""
+
+Reader: TypeAlias = Callable[[Any, int], Any]
+Loop: TypeAlias = Callable[[Any, Any], Generator[Any, None, None]]
+
+
+Link: TypeAlias = tuple[str, Any, Any]
+"""How an item of a stage is made of one item of its only source: form, argument and source.
+
+The form is `APPLIED` or `UNPACKED` with the function as its argument, or `PLACED` with the range
+whose item `i` is the index in the source. (A named tuple takes ten times as long to make.)"""
+
+
+def reader(stage: Any) -> Reader:
+    """Return a function that reads an item, given `stage` and an index known to be valid.
+
+    Raises:
+        NotImplementedError: If `stage` does not say how an item is made.
+    """
+    if stage._link() is None:
+        raise NotImplementedError
+    made: Reader = _made(_READER, stage)
+    return made
+
+
+def loop(stage: Any) -> Loop:
+    """Return a generator function that reads items one by one.
+
+    It is given `stage` and a walk, which has the `positions` to read, has no `step` to take when
+    all were, and says by `over(error, i)` whether an error at `i` is an end, or is to be raised.
+    """
+    made: Loop = _made(_LOOP, stage)
+    return made
+
+
+def _made(template: str, stage: Any) -> Any:
+    """Return `template` for `stage`, and the stages before it that can be read along."""
+    forms: list[str] = []
+    arguments: list[Any] = []
+    source = stage
+    while (called := getattr(source, "_is_stage", False) is True) and len(forms) < _MOST:
+        link = source._link()
+        if link is None:
+            break
+        form, argument, source = link
+        forms.append(form)
+        arguments.append(argument)
+    make = _compiled(template, called, tuple(forms))
+    return make(source._get if called else source, *arguments)
+
+
+@cache
+def _compiled(
+    template: str,
+    called: bool,  # noqa: FBT001 -- part of a key
+    forms: tuple[str, ...],
+) -> Callable[..., Any]:
+    names = [f"a{k}" for k in range(len(forms))]
+    i = "i"
+    for name, form in zip(names, forms, strict=True):
+        if form == PLACED:
+            i = f"{name}[{i}]"
+    item = [form.format(name) for name, form in zip(names, forms, strict=True)]
+    ends = "".join(_ENDS[form] for form in reversed(forms))
+    item += [f"source({i})" if called else f"source[{i}]", ends]
+    # a generator that waits must not keep the arguments of the item that it has given
+    begin, end = ("(", ", v := None)[0]") if UNPACKED in forms else ("", "")
+    text = template.format(
+        names=", ".join(["source", *names]), item="\n".join(item), begin=begin, end=end
+    )
+    made: dict[str, Any] = {"listed": rows.listed}
+    exec(compile(text, FILE, "exec"), made)  # noqa: S102 -- the text stands above
+    return made["make"]  # type: ignore[no-any-return]
+
+
+def waiting(link: TracebackType) -> list[tuple[Any, int]]:
+    """Return stages of a compiled function that were waiting, and for which item.
+
+    The last stage comes first.
+    """
+    here = link.tb_frame.f_locals
+    stage, i = here["self"], here["i"]
+    found: list[tuple[Any, int]] = []
+    while len(found) < min(_line(link), _depth(link)):
+        found.append((stage, i))
+        form, argument, stage = stage._link()
+        i = argument[i] if form == PLACED else i
+    return found
+
+
+def was_reading(error: BaseException) -> bool:
+    """Return whether `error`, caught by a loop, came before the item was there to be given."""
+    link = error.__traceback__
+    return link is not None and 0 < _line(link) <= _depth(link) + 1
+
+
+def _line(link: TracebackType) -> int:
+    """Return the line of an item at which an error came, 1 is that of the last stage."""
+    code = link.tb_frame.f_code
+    return link.tb_lineno - code.co_firstlineno - _ITEM_AT[code.co_name] + 1
+
+
+def _depth(link: TracebackType) -> int:
+    """Return the number of stages in a compiled function."""
+    return len(link.tb_frame.f_code.co_freevars) - 1

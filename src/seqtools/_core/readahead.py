@@ -1,0 +1,176 @@
+"""Reading items before they are needed, in a thread beside the one that is going to need them."""
+
+import contextvars
+import threading
+import weakref
+from collections.abc import Callable, Container, Hashable, Sequence
+from contextlib import suppress
+from itertools import islice
+from typing import Any
+
+from seqtools._core.at_fork import renew_in_children
+
+_MOST_FAILURES = 3
+"""Hinted reads that fail in a row, after which a stage is not read ahead any more. Arbitrary."""
+
+PAUSE = 0.5
+"""Longest wait at a stretch, in seconds: see `seqtools.engines.base.PAUSE`."""
+
+
+class Wanted:
+    """What an owner is going to read, in that order, and how far it has come."""
+
+    __slots__ = ("_at", "_indices")
+
+    def __init__(self, indices: Sequence[int]) -> None:
+        self._indices = indices
+        self._at = 0
+
+    def first(self, n: int) -> Sequence[int]:
+        """Return the next `n` indices."""
+        part = self._indices[self._at : self._at + n]
+        return part if isinstance(part, range) else [int(i) for i in part]
+
+    def reached(self, i: int, within: int) -> bool:
+        """Note that `i` is being read: those before it are not needed any more."""
+        for k, j in enumerate(islice(self.first(within), within)):
+            if j == i:
+                self._at += k
+                return k > 0
+        return False
+
+
+class ReadAheadThread:
+    """A thread that reads what one owner wants of one stage, while there is room for it.
+
+    It holds the stage weakly, and ends with it or with its owner. A read that fails is
+    forgotten: who needs the item reads it again, in a thread of its own.
+    """
+
+    def __init__(
+        self,
+        stage: Any,
+        choose: Callable[[Any, Container[int]], int | None],
+        read: Callable[[Any, int], Any],
+    ) -> None:
+        self._stage = weakref.ref(stage, self._gone)
+        self._choose, self._read = choose, read
+        self._changed = threading.Condition()
+        self._ended = False
+        self._failed: set[int] = set()  # since the last hint
+        self.failures = 0  # in a row
+        # what a start hook has set for its thread, such as the context of `decimal`, holds here too
+        run = contextvars.copy_context().run
+        thread = threading.Thread(
+            target=run, args=(self._run,), name="seqtools-reader", daemon=True
+        )
+        thread.start()
+
+    @property
+    def serves(self) -> bool:
+        """Whether it has not failed too often."""
+        return self.failures < _MOST_FAILURES
+
+    def begin(self) -> None:
+        """Look at a new hint."""
+        self._failed.clear()
+        self.wake()
+
+    def wake(self) -> None:
+        """Look again for something to read."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        """End the thread, after what it reads now."""
+        self._ended = True
+        self.wake()
+
+    def _gone(self, _: object) -> None:
+        self._ended = True
+        # The garbage collector may call from a thread that holds the lock: then the thread
+        # finds out when it wakes next.
+        if self._changed.acquire(blocking=False):
+            try:
+                self._changed.notify_all()
+            finally:
+                self._changed.release()
+
+    def _run(self) -> None:
+        while not self._ended and self.serves:
+            stage = self._stage()
+            i = None if stage is None else self._choose(stage, self._failed)
+            if i is None:
+                del stage
+                with self._changed:
+                    if not self._ended:
+                        self._changed.wait(PAUSE)
+                continue
+            try:
+                self._read(stage, i)
+            except BaseException:  # noqa: BLE001 -- who needs the item is told
+                self.failures += 1
+                self._failed.add(i)
+            else:
+                self.failures = 0
+            del stage
+
+
+class ReadAhead:
+    """What owners want of a stage, and the threads that read it for them."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.renew()
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """See `at_fork`: a child has no threads; owners say again what they want."""
+        # The garbage collector may come back here, by the end of an owner.
+        self._lock = threading.RLock()
+        self._wanted: dict[Hashable, Wanted] = {}
+        self._readers: dict[Hashable, ReadAheadThread] = {}
+
+    def __bool__(self) -> bool:
+        """Return whether anything is wanted."""
+        return bool(self._wanted)
+
+    def want(
+        self,
+        owner: Hashable,
+        indices: Sequence[int],
+        stage: Any,
+        choose: Callable[[Any, Container[int]], int | None],
+        read: Callable[[Any, int], Any],
+    ) -> None:
+        """Replace what `owner` wants by `indices`; nothing ends its thread."""
+        if not self.room:
+            return
+        with self._lock:
+            reader = self._readers.get(owner)
+            if not len(indices):
+                self._wanted.pop(owner, None)
+                self._readers.pop(owner, None)
+            else:
+                self._wanted[owner] = Wanted(indices)
+                if reader is None:
+                    with suppress(RuntimeError):  # no thread is to be had: nothing is read ahead
+                        self._readers[owner] = ReadAheadThread(stage, choose, read)
+        if reader is not None:
+            reader.begin() if len(indices) else reader.end()
+
+    def soon(self) -> list[int]:
+        """Return the indices for which there is room, those needed first before the others."""
+        with self._lock:
+            wanted = list(self._wanted.values())
+        share = max(1, self.room // max(1, len(wanted)))
+        columns = [each.first(share) for each in wanted]
+        return list(dict.fromkeys(i for column in columns for i in column))
+
+    def reached(self, i: int) -> None:
+        """Note that `i` is being read."""
+        with self._lock:
+            moved = [each.reached(i, self.room) for each in list(self._wanted.values())]
+            readers = list(self._readers.values()) if any(moved) else []
+        for reader in readers:
+            reader.wake()

@@ -1,0 +1,269 @@
+"""Items in batches, and batches back to items."""
+
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from seqtools._core import errors, rows, seeding
+from seqtools._core.bulk import BulkReadWarning, NotByRow
+from seqtools._core.checks import check_count, check_function, check_source
+from seqtools._core.errors import EndOfSequence
+from seqtools._core.indices import Indices, as_list, quotients, spans
+from seqtools._core.sequence import LazySequence
+from seqtools._core.sources import Source, assign, claim, getter, read_many, size_of
+from seqtools._core.walk import any_upstream
+
+T = TypeVar("T")
+
+
+class Batch(LazySequence[Any]):
+    """Runs of items put together."""
+
+    __slots__ = (
+        "_claims", "_collate_fn", "_drop_last", "_k", "_n", "_pad", "_read", "_sequence", "_singly",
+    )  # fmt: skip
+
+    def __init__(self, sequence: Any, k: int, drop_last: bool, pad: Any, collate_fn: Any) -> None:  # noqa: FBT001 -- as batch()
+        self._sequence, self._k, self._drop_last = sequence, k, drop_last
+        self._pad, self._collate_fn = pad, collate_fn
+        self._read = getter(sequence)
+        self._n: int | None = None  # length of the source, known when that of this stage is
+        self._claims = any_upstream(sequence, "_iterates")
+        self._singly = self._claims or any_upstream(sequence, "_read_once")
+
+    def _size(self) -> int | None:
+        n = self._n = size_of(self._sequence)
+        if n is None:
+            return None
+        return n // self._k if self._drop_last else -(-n // self._k)
+
+    def _span(self, i: int) -> range:
+        self._length()
+        start, stop = i * self._k, (i + 1) * self._k
+        return range(start, stop if self._n is None else min(stop, self._n))
+
+    def _get(self, i: int) -> Any:
+        items = self._items(self._span(i))
+        if self._collate_fn is None:
+            items = list(items)
+        missing = self._k - len(items)
+        if missing and self._pad is not None:
+            items = _padded(items, self._pad, missing)
+        return items if self._collate_fn is None else self._collate_fn(items)
+
+    def _items(self, span: range) -> Any:
+        # One by one, random numbers are drawn in another order; with a seed, they must be the same.
+        if not (self._singly or (errors.singly and seeding.token() is None)):
+            try:
+                return read_many(self._sequence, span)
+            except (BulkReadWarning, NotByRow):  # which are about no item
+                raise
+            except Exception as error:  # noqa: BLE001 -- user code may raise anything
+                # Read again singly, so that the error is that of one item, and has its index.
+                # This is the one place where an item is evaluated twice. If the same object
+                # is raised then, it must not tell of this time.
+                error.__traceback__ = None
+        if self._claims:
+            claim(self._sequence, span)
+        return self._one_by_one(span)
+
+    def _one_by_one(self, span: range) -> list[Any]:
+        items: list[Any] = []
+        for j in span:
+            try:
+                items.append(self._read(j))
+            except EndOfSequence:
+                if not items or self._drop_last or self._n is not None:
+                    raise
+                break
+        return items
+
+    def _set(self, i: int, value: Any) -> None:
+        rows.check_listed(value, f"batch {i}", "batch")
+        span, values = self._span(i), list(value)
+        if len(values) == self._k and self._pad is not None:
+            values = values[: len(span)]  # what stands in for missing items has no source
+        if len(values) != len(span):
+            message = f"batch {i} has {len(span)} items, got {len(values)}"
+            raise ValueError(message)
+        for j, item in zip(span, values, strict=True):
+            assign(self._sequence, j, item)
+
+    def _sources(self) -> tuple[Any, ...]:
+        return (self._sequence,)
+
+    def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
+        self._length()
+        return [(self._sequence, spans(indices, self._k, self._n))]
+
+    def _rebuild(self, *sources: Any) -> "Batch":
+        return Batch(sources[0], self._k, self._drop_last, self._pad, self._collate_fn)
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._sequence, self._k, self._drop_last, self._pad, self._collate_fn
+
+
+def batch(
+    sequence: Source[Any],
+    k: int,
+    drop_last: bool = False,  # noqa: FBT001, FBT002 -- the signature of SeqTools 1.x
+    pad: Any = None,
+    collate_fn: Callable[[Any], Any] | None = None,
+) -> LazySequence[Any]:
+    """Return the items of `sequence` in batches of `k`.
+
+    Item `i` is `collate_fn` of the items from `i * k` to `i * k + k - 1`. They are
+    read by one call where `sequence` can do that: arrays by one index, datasets that
+    have `__getitems__` by one call of it, also through `smap`, slices, `gather` and
+    `concatenate`; `collate_fn` is given what that returns. If it fails, the items are
+    read again one by one to find the one that fails. If none fails then, or if what
+    `__getitems__` returns is no list with an item for each index, a `RuntimeWarning`
+    says so, and the dataset is read one by one from then on. Assigning a batch assigns its
+    items; what is assigned in place of padding is dropped.
+
+    Args:
+        sequence: Where items are taken from.
+        k: Number of items in a batch, at least 1.
+        drop_last: Whether to leave out the last batch if it has fewer.
+        pad: Value that fills up the last batch if it has fewer, unless it is `None`.
+        collate_fn: Makes the batch from its items, such as `numpy.stack`. Without it,
+            a batch is a list.
+
+    Raises:
+        ValueError: If `k` is less than 1.
+        TypeError: If `sequence` is not a sequence.
+
+    Example:
+        >>> list(batch("abcde", 2))
+        [['a', 'b'], ['c', 'd'], ['e']]
+        >>> list(batch([1, 2, 3], 2, pad=0, collate_fn=sum))
+        [3, 3]
+    """
+    check_source(sequence)
+    size = check_count(k, 1, "k")
+    if collate_fn is not None:
+        check_function(collate_fn, "collate_fn")
+    return Batch(sequence, size, bool(drop_last), pad, collate_fn)
+
+
+class Unbatch(LazySequence[T]):
+    """Items of batches one by one."""
+
+    __slots__ = ("_batch_size", "_kind", "_last_batch_size", "_n", "_read", "_sequence")
+
+    def __init__(self, sequence: Any, batch_size: int, last_batch_size: int | None) -> None:
+        self._sequence = sequence
+        self._batch_size, self._last_batch_size = batch_size, last_batch_size
+        self._read = getter(sequence)
+        self._kind: type = list  # a class of batches that are indexed by row
+        self._n: int | None = None  # length of the source, known when that of this stage is
+
+    def _size(self) -> int | None:
+        n = self._n = size_of(self._sequence)
+        if not n:
+            return n
+        return (n - 1) * self._batch_size + self._expected(n - 1)
+
+    def _expected(self, b: int) -> int:
+        """Return the number of items that batch `b` must have."""
+        last = self._last_batch_size
+        if last is None or b + 1 != self._n:
+            return self._batch_size
+        return last
+
+    def _checked(self, b: int) -> Any:
+        self._length()
+        items = self._read(b)
+        if items.__class__ is not self._kind:
+            advice = rows.why_not(items, "batch")
+            if advice:
+                message = f"batch {b} must be indexed by row, got {type(items).__name__}: {advice}"
+                raise TypeError(message)
+            self._kind = items.__class__
+        if len(items) != self._expected(b):
+            message = f"batch {b} should have {self._expected(b)} items, got {len(items)}"
+            raise ValueError(message)
+        return items
+
+    def _get(self, i: int) -> T:
+        b, place = divmod(i, self._batch_size)
+        return self._checked(b)[place]  # type: ignore[no-any-return]
+
+    def _get_many(self, indices: Indices) -> list[T]:
+        items: list[T] = []
+        held, batch_held = -1, None
+        for i in as_list(indices):
+            b, place = divmod(i, self._batch_size)
+            if b != held:
+                held, batch_held = b, self._checked(b)
+            items.append(batch_held[place])  # type: ignore[index]
+        return items
+
+    def _set(self, i: int, value: Any) -> None:
+        b, place = divmod(i, self._batch_size)
+        items = self._checked(b)
+        items[place] = value
+        assign(self._sequence, b, items)  # the batch may have been computed
+
+    def _sources(self) -> tuple[Any, ...]:
+        return (self._sequence,)
+
+    def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
+        return [(self._sequence, quotients(indices, self._batch_size))]
+
+    def _rebuild(self, *sources: Any) -> "Unbatch[T]":
+        return Unbatch(sources[0], self._batch_size, self._last_batch_size)
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._sequence, self._batch_size, self._last_batch_size
+
+
+def unbatch(
+    sequence: Source[Source[T]], batch_size: int, last_batch_size: int | None = None
+) -> LazySequence[T]:
+    """Return the items of batches one by one.
+
+    Item `i` is `sequence[i // batch_size][i % batch_size]`. Reading one reads its
+    whole batch: see `add_cache`. Assigning to it reads the batch, changes it, and
+    assigns all of it.
+
+    Args:
+        sequence: Batches: sequences of `batch_size` items each.
+        batch_size: Number of items in every batch but the last, at least 1.
+        last_batch_size: Number of items in the last batch, as many as in the others
+            if `None`.
+
+    Raises:
+        ValueError: If `batch_size` is less than 1, or `last_batch_size` is not from 1
+            to `batch_size`. A batch of another size is an `EvaluationError` when it
+            is read.
+        TypeError: If `sequence` is not a sequence. A batch that is not indexed by row, such
+            as a table or a dict of columns, is an `EvaluationError` when it is read.
+
+    Example:
+        >>> list(unbatch([[1, 2], [3, 4], [5]], 2, 1))
+        [1, 2, 3, 4, 5]
+    """
+    check_source(sequence)
+    size = check_count(batch_size, 1, "batch_size")
+    last = None if last_batch_size is None else check_count(last_batch_size, 1, "last_batch_size")
+    if last is not None and last > size:
+        message = f"last_batch_size must be at most batch_size = {size}, got {last}"
+        raise ValueError(message)
+    return Unbatch(sequence, size, last)
+
+
+def _padded(items: Any, pad: Any, missing: int) -> Any:
+    """Return `items` and `missing` times `pad`, as an array if that can hold both."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or not isinstance(items, numpy.ndarray):
+        return [*items, *[pad] * missing]
+    of = numpy.min_scalar_type(pad)
+    if (of.kind == "b") != (items.dtype.kind == "b") or not numpy.can_cast(
+        of, items.dtype, "same_kind"
+    ):
+        return [*items, *[pad] * missing]
+    filling = numpy.full_like(items, pad, shape=(missing, *items.shape[1:]))
+    if items.dtype.kind in "US" and not (filling == pad).all():  # it was cut
+        return [*items, *[pad] * missing]
+    return numpy.concatenate([items, filling])

@@ -1,0 +1,277 @@
+"""Values kept after they were read."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Container, MutableMapping
+from contextlib import suppress
+from typing import Any, TypeAlias, TypeVar
+
+from seqtools._core import seeding, single_flight
+from seqtools._core.at_fork import renew_in_children
+from seqtools._core.checks import check_count, check_mapping, check_source
+from seqtools._core.indices import Indices, as_array, as_list
+from seqtools._core.readahead import ReadAhead
+from seqtools._core.sequence import LazySequence
+from seqtools._core.single_flight import Flights
+from seqtools._core.sources import Source, assign, getter, size_of
+from seqtools._core.walk import is_stage
+
+T = TypeVar("T")
+
+_MISSING: Any = object()
+_MOST_SEARCHED = 10_000
+"""Indices of a hint that are compared with what is kept. Arbitrary: it takes a millisecond."""
+
+
+class _Recent:
+    """The values used most recently; a hit takes no lock."""
+
+    __slots__ = ("__weakref__", "_kept", "_size", "ahead", "lock")
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._kept: OrderedDict[int, Any] = OrderedDict()
+        self.ahead = ReadAhead(size)
+        self.renew()
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """See `seqtools._core.at_fork`."""
+        self.lock = threading.RLock()
+        """Held by who changes what is kept; never while an item is evaluated."""
+
+    def get(self, key: int) -> Any:
+        value = self._kept.get(key, _MISSING)
+        if value is not _MISSING:
+            with suppress(KeyError):  # dropped in between by another thread
+                self._kept.move_to_end(key)
+        return value
+
+    def peek(self, key: int) -> Any:
+        return self._kept.get(key, _MISSING)
+
+    def put(self, key: int, value: Any) -> None:
+        self._kept[key] = value
+        self._kept.move_to_end(key)
+        while len(self._kept) > self._size:
+            del self._kept[self._last_needed(key)]
+
+    def _last_needed(self, key: int) -> int:
+        """Return what to drop: what nobody is going to need, else what is needed last."""
+        soon = self.ahead.soon() if self.ahead else ()
+        # A hit, which takes no lock, reorders what is kept: it must be copied at one go.
+        others = [k for k in list(self._kept) if k != key] or [key]
+        unneeded = next((k for k in others if k not in soon), None)
+        last: int = max(others, key=soon.index) if unneeded is None else unneeded
+        return last
+
+    def next_wanted(self, *but: Container[Any]) -> int | None:
+        """Return what to read ahead next, if there is room for it."""
+        held = (self._kept, *but)
+        return next((k for k in self.ahead.soon() if not any(k in h for h in held)), None)
+
+    def missing(self, indices: Indices) -> Indices:
+        """Return those of `indices` that are not kept."""
+        kept = frozenset(list(self._kept))  # copied at one go
+        many = len(indices[: _MOST_SEARCHED + 1]) > _MOST_SEARCHED
+        if many or kept.isdisjoint(as_list(indices)):
+            return indices
+        found: Indices = as_array([i for i in as_list(indices) if i not in kept])
+        return found
+
+    def drop(self, key: int) -> None:
+        self._kept.pop(key, None)
+
+
+class _Given:
+    """A mapping of the user's, which decides what it keeps; one thread at a time."""
+
+    __slots__ = ("__weakref__", "_mapping", "lock")
+
+    def __init__(self, mapping: MutableMapping[int, Any]) -> None:
+        self._mapping = mapping
+        self.renew()
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """See `seqtools._core.at_fork`."""
+        self.lock = threading.RLock()
+
+    def get(self, key: int) -> Any:
+        with self.lock:
+            try:
+                return self._mapping[key]
+            except KeyError:
+                return _MISSING
+
+    peek = get  # what looking does to it is its own business
+
+    def put(self, key: int, value: Any) -> None:
+        self._mapping[key] = value
+
+    def drop(self, key: int) -> None:
+        self._mapping.pop(key, None)
+
+
+_State: TypeAlias = tuple[Any, Flights]
+"""What is kept, and the evaluations under way."""
+
+
+class AddCache(LazySequence[T]):
+    """Items of a sequence, some of them kept."""
+
+    __slots__ = ("_cache", "_cache_size", "_read", "_seeded", "_sequence", "_state")
+
+    _name = "add_cache"
+    _draws_apart = True
+
+    def __init__(
+        self, sequence: Any, cache_size: int, cache: MutableMapping[int, Any] | None = None
+    ) -> None:
+        self._sequence, self._cache_size, self._cache = sequence, cache_size, cache
+        self._read = getter(sequence)
+        store = _Recent(cache_size) if cache is None else _Given(cache)
+        self._state: _State = store, Flights()
+        self._seeded: tuple[object, _State] | None = None  # with which seed, and what is kept of it
+
+    def _size(self) -> int | None:
+        return size_of(self._sequence)
+
+    def _here(self) -> _State:
+        """Return what is kept, and the evaluations under way, of items as they are read now.
+
+        Items that are evaluated with a seed have values of their own. Of several seeds, those
+        of the last one are kept; not so in a mapping of the user's, which has one value of each.
+        """
+        token = seeding.token() if seeding.used and self._cache is None else None
+        if token is None:
+            return self._state
+        found = self._seeded
+        if found is None or found[0] is not token:
+            found = self._seeded = token, (_Recent(self._cache_size), Flights())
+        return found[1]
+
+    def _get(self, i: int) -> T:
+        store = (self._here() if seeding.used else self._state)[0]
+        if self._acts_on_hints and store.ahead:
+            store.ahead.reached(i)
+        value = store.get(i)
+        if value is not _MISSING:
+            return value  # type: ignore[no-any-return]
+        return self._read_alone(i)
+
+    def _read_alone(self, i: int) -> T:
+        state = store, flights = self._here()
+        return flights.get(  # type: ignore[no-any-return]
+            i, lambda: self._load(i, state), lambda value, good: self._keep(store, i, value, good)
+        )
+
+    def _load(self, i: int, state: _State) -> T:
+        if single_flight.in_turns:
+            return state[1].in_turn(lambda: self._loaded(i, state))
+        return self._loaded(i, state)
+
+    def _loaded(self, i: int, state: _State) -> T:
+        # another thread may have loaded it between the look at the store and the flight
+        value = state[0].get(i)
+        return seeding.apart(self, i, self._read, i) if value is _MISSING else value  # type: ignore[no-any-return]
+
+    @staticmethod
+    def _keep(store: Any, i: int, value: T, good: Callable[[], bool]) -> None:
+        with store.lock:
+            if good():
+                store.put(i, value)
+
+    def _set(self, i: int, value: Any) -> None:
+        try:
+            assign(self._sequence, i, value)
+        finally:  # an assignment that failed may have changed something
+            seeded = self._seeded
+            for store, flights in (self._state, *([] if seeded is None else [seeded[1]])):
+                with store.lock:
+                    flights.forget(i)
+                    store.drop(i)
+
+    @property
+    def _acts_on_hints(self) -> bool:  # type: ignore[override]
+        return self._cache is None and self._cache_size > 1
+
+    @property
+    def _keeps_items(self) -> bool:  # type: ignore[override]
+        return self._cache is not None or self._cache_size > 0
+
+    def _peek(self, i: int) -> tuple[T, ...]:
+        if seeding.used and self._cache is None and seeding.token() is not None:
+            return ()  # with a seed, what is kept is another item
+        value = self._state[0].peek(i)
+        return () if value is _MISSING else (value,)
+
+    def _ignore_hints(self) -> None:
+        self._state[0].ahead.room = 0
+
+    def _hint(self, owner: Any, indices: Indices) -> None:
+        if self._acts_on_hints:
+            store = self._state[0]
+            store.ahead.want(owner, indices, self, _next_wanted, AddCache._read_alone)
+            if len(indices) and is_stage(self._sequence) and self._sequence._waits():
+                indices = store.missing(indices)  # what is kept is not going to be read from there
+        super()._hint(owner, indices)
+
+    def _sources(self) -> tuple[Any, ...]:
+        return (self._sequence,)
+
+    def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
+        return [(self._sequence, indices)]
+
+    def _rebuild(self, *sources: Any) -> "AddCache[T]":
+        copy = AddCache[T](sources[0], self._cache_size, self._cache)
+        copy._state, copy._seeded = self._state, self._seeded
+        return copy
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._sequence, self._cache_size, self._cache
+
+
+def _next_wanted(stage: AddCache[Any], failed: Container[int]) -> int | None:
+    store, flights = stage._state
+    i: int | None = store.next_wanted(flights, failed)
+    return i
+
+
+def add_cache(
+    arr: Source[T], cache_size: int = 1, cache: MutableMapping[int, Any] | None = None
+) -> LazySequence[T]:
+    """Return `arr` with the `cache_size` items that were used last kept in memory.
+
+    With room for two or more, it also reads ahead in the background what a `prefetch`
+    downstream says is needed next.
+
+    Item `i` is `arr[i]`, evaluated once however many threads ask for it at the same
+    time, and again when it is no longer kept. An error is never kept. Assigning to an
+    item assigns to `arr`, and drops what is kept of it; not of other items that are made
+    of the same, and not what is assigned to `arr` directly, which is not known here.
+
+    Args:
+        arr: Where items are read from.
+        cache_size: Number of items to keep, at least 0. Not used if `cache` is given.
+        cache: Where to keep values by index, such as a `dict` or a store on disk,
+            which then decides itself what it drops. It is used by one thread at a
+            time.
+
+    Raises:
+        ValueError: If `cache_size` is negative.
+        TypeError: If `arr` is not a sequence, or `cache` not a mutable mapping.
+
+    Example:
+        >>> from seqtools import smap
+        >>> slow = smap(lambda x: print("computing", x) or x * 2, [1, 2, 3])
+        >>> kept = add_cache(slow)
+        >>> kept[1], kept[1]
+        computing 2
+        (4, 4)
+    """
+    check_source(arr, "arr")
+    size = check_count(cache_size, 0, "cache_size")
+    if cache is not None:
+        check_mapping(cache, "cache")
+    return AddCache(arr, size, cache)

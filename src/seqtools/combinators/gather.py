@@ -1,0 +1,310 @@
+"""Items of sequences in another order: index arithmetic, nothing is computed or copied."""
+
+import operator
+from bisect import bisect_right
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any, TypeVar
+
+from seqtools._core import rows
+from seqtools._core.checks import WHERE, as_index, check_count, check_integers, check_source
+from seqtools._core.errors import EndOfSequence
+from seqtools._core.indices import (
+    ENDLESS,
+    Indices,
+    all_below,
+    as_array,
+    as_list,
+    concatenated,
+    modulo,
+    within,
+)
+from seqtools._core.sequence import LazySequence, Rearrangement
+from seqtools._core.sources import Source, ends_unseen, getter, read_many, size_of
+from seqtools._core.walk import is_stage
+
+T = TypeVar("T")
+
+
+class Gather(Rearrangement[T]):
+    """Items of a sequence at given indexes."""
+
+    __slots__ = ("_below", "_index_at", "_indexes")
+
+    def __init__(self, sequence: Any, indexes: Any) -> None:
+        super().__init__(sequence)
+        self._indexes = indexes
+        self._index_at = getter(indexes)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        self._below = 0  # what indices are certain to be below, once that was found out
+
+    def _size(self) -> int | None:
+        return size_of(self._indexes)
+
+    def _get(self, i: int) -> T:
+        given = j = self._index_at(i)
+        if given.__class__ is not int:
+            try:
+                j = operator.index(given) if given.__class__ is not bool else None
+            except TypeError:
+                j = None
+            if j is None:
+                j = as_index(given, f"indexes[{i}]", WHERE)  # which says what is wrong
+        if not 0 <= j < self._below:
+            j = self._found(i, j)
+        return self._getters[0](j)  # type: ignore[no-any-return]
+
+    def _locate(self, i: int) -> tuple[int, int]:
+        return 0, self._found(i, as_index(self._index_at(i), f"indexes[{i}]", WHERE))
+
+    def _found(self, i: int, given: int) -> int:
+        """Return index number `i`, which is `given`, counted from 0."""
+        n = size_of(self._sequences[0])
+        self._below = ENDLESS if n is None else n
+        j = given
+        if j < 0 and n is not None:
+            j += n
+        if j < 0 or (n is not None and j >= n):
+            message = f"indexes[{i}] is {given}, out of range for a sequence of {_long(n)}"
+            raise IndexError(message)
+        return j
+
+    def _runs(self, indices: Indices) -> list[tuple[int, Indices]]:
+        n = size_of(self._sequences[0])
+        if isinstance(self._indexes, range) and isinstance(indices, range):
+            js = within(self._indexes, indices)
+            ends = (js[0], js[-1]) if js else ()
+            if n is not None and all(-n <= j < 0 for j in ends):
+                return [(0, range(js.start + n, js.stop + n, js.step))]  # type: ignore[attr-defined]
+            if all(j >= 0 and (n is None or j < n) for j in ends):
+                return [(0, js)]
+        chosen = _integers(read_many(self._indexes, indices))
+        if not all_below(chosen, ENDLESS if n is None else n):
+            chosen = as_array([self._locate(i)[1] for i in as_list(indices)])
+        return [(0, chosen)]
+
+    def _sources(self) -> tuple[Any, ...]:
+        return self._sequences[0], self._indexes
+
+    def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
+        plain = isinstance(self._indexes, range | list | tuple) or hasattr(self._indexes, "dtype")
+        if not plain or is_stage(self._indexes):  # which items are read depends on its values
+            return [(self._indexes, indices)]
+        try:
+            return [(self._sequences[0], self._runs(indices)[0][1]), (self._indexes, indices)]
+        except (IndexError, OverflowError, TypeError):  # who reads the wrong index is told
+            return [(self._indexes, indices)]
+
+    def _rebuild(self, *sources: Any) -> "Gather[T]":
+        return Gather(*sources)
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._sequences[0], self._indexes
+
+
+def gather(sequence: Source[T], indexes: Source[int]) -> LazySequence[T]:
+    """Return the items of `sequence` at `indexes`, in that order.
+
+    Nothing is copied: item `i` is `sequence[indexes[i]]`, so assigning to it assigns
+    to `sequence`. `take` is another name for it.
+
+    Args:
+        sequence: Where items are taken from.
+        indexes: Integers, negative ones count from the end: a list, a range, an
+            array, or a lazy sequence, of which one is read when an item is read. For
+            the items that a mask of booleans chooses, `numpy.flatnonzero(mask)`.
+
+    Raises:
+        TypeError: If either is not a sequence, or `indexes` is an array of something
+            else than integers, or of several dimensions, or begins with a boolean. A
+            boolean further on is an `EvaluationError` when it is read.
+        IndexError: If `indexes` is a range that leaves the sequence; an index out of
+            range elsewhere is an `EvaluationError` when it is read.
+
+    Example:
+        >>> list(gather("abcdef", [5, 0, -2, 0]))
+        ['f', 'a', 'e', 'a']
+    """
+    check_source(sequence)
+    if not rows.widened(indexes, "indexes"):  # whose items are used as integers only
+        check_source(indexes, "indexes")
+    check_integers(indexes, "indexes")
+    result = Gather[T](sequence, indexes)
+    if isinstance(indexes, range) and indexes:
+        for i in (0, len(indexes) - 1):
+            result._locate(i)
+    return result
+
+
+take = gather
+
+
+class Cycle(Rearrangement[T]):
+    """A sequence repeated end to end."""
+
+    __slots__ = ("_limit", "_n")
+
+    def __init__(self, sequence: Any, limit: int | None) -> None:
+        super().__init__(sequence)
+        self._limit = limit
+        self._arrange()
+
+    def _arrange(self) -> None:
+        self._n = size_of(self._sequences[0])
+
+    def _size(self) -> int | None:
+        return self._limit
+
+    def _locate(self, i: int) -> tuple[int, int]:
+        return 0, i if self._n is None else i % self._n
+
+    def _get(self, i: int) -> T:
+        try:
+            return self._getters[0](self._locate(i)[1])  # type: ignore[no-any-return]
+        except EndOfSequence:
+            message = "cycle() cannot go round what has no length and ends: give it a size"
+            raise ValueError(message) from None
+
+    def _runs(self, indices: Indices) -> list[tuple[int, Indices]]:
+        return [(0, indices if self._n is None else modulo(indices, self._n))]
+
+    def _rebuild(self, *sources: Any) -> "Cycle[T]":
+        return Cycle(sources[0], self._limit)
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._sequences[0], self._limit
+
+
+def cycle(sequence: Source[T], limit: int | None = None) -> LazySequence[T]:
+    """Return `sequence` repeated end to end, `limit` items long or without end.
+
+    Nothing is copied: item `i` is `sequence[i % len(sequence)]`, so assigning to it
+    assigns to `sequence`.
+
+    Args:
+        sequence: The items to repeat; may be empty only if `limit` is 0.
+        limit: Length of the result. With `None` it has no length, and negative
+            indices raise `IndexError`.
+
+    Raises:
+        ValueError: If `sequence` is empty, or `limit` is negative.
+
+    Example:
+        >>> list(cycle("abc", 5))
+        ['a', 'b', 'c', 'a', 'b']
+    """
+    check_source(sequence)
+    limit = None if limit is None else check_count(limit, 0, "limit")
+    if limit != 0 and size_of(sequence) == 0:
+        message = "cycle() of an empty sequence has no items to repeat: give it limit=0"
+        raise ValueError(message)
+    return Cycle(sequence, limit)
+
+
+class Interleave(Rearrangement[T]):
+    """Items of several sequences in turn."""
+
+    __slots__ = ("_active", "_before", "_starts")
+
+    def __init__(self, *sequences: Any) -> None:
+        super().__init__(*sequences)
+        self._arrange()
+
+    def _arrange(self) -> None:
+        sizes = [size_of(sequence) for sequence in self._sequences]
+        longest = max((n for n in sizes if n is not None), default=None)
+        lengths = [longest if n is None else n for n in sizes]
+        # Between two ends of sources, every round takes one item of each that is left:
+        # phase p begins at item `starts[p]`, in round `before[p]`, with `active[p]`.
+        ends = sorted({n for n in lengths if n})
+        self._before = [0, *ends]
+        self._active = [
+            [k for k, n in enumerate(lengths) if n is None or n > b] for b in self._before
+        ]
+        rounds = [end - begin for begin, end in zip(self._before, ends, strict=False)]
+        counts = [r * len(a) for r, a in zip(rounds, self._active, strict=False)]
+        self._starts = [0, *accumulate(counts)]
+
+    def _size(self) -> int | None:
+        return None if self._active[-1] else self._starts[-1]
+
+    def _locate(self, i: int) -> tuple[int, int]:
+        p = bisect_right(self._starts, i) - 1
+        turn, place = divmod(i - self._starts[p], len(self._active[p]))
+        return self._active[p][place], self._before[p] + turn
+
+    def _get_many(self, indices: Indices) -> Sequence[T]:
+        return [self._get(i) for i in as_list(indices)]  # blocks of one gain nothing
+
+    def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
+        import numpy as np
+
+        flat = as_array(indices)
+        phase = np.searchsorted(self._starts, flat, side="right") - 1
+        # the order of need is kept within each source, as it is in each phase
+        parts: dict[int, list[Indices]] = {}
+        cuts = np.flatnonzero(np.diff(phase)) + 1
+        for block in np.split(flat, cuts) if flat.size else []:
+            p = int(np.searchsorted(self._starts, block[0], side="right")) - 1
+            active = self._active[p]
+            turn, place = np.divmod(block - self._starts[p], len(active))
+            for number, k in enumerate(active):
+                mine = turn[place == number] + self._before[p]
+                if mine.size:
+                    parts.setdefault(k, []).append(mine)
+        return [(self._sequences[k], concatenated(parts[k])) for k in sorted(parts)]
+
+    def _rebuild(self, *sources: Any) -> "Interleave[T]":
+        return Interleave(*sources)
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._sequences
+
+
+def interleave(*sequences: Source[T]) -> LazySequence[T]:
+    """Return the first items of all sequences, then the second ones, and so on.
+
+    A sequence that is used up is passed over. Endless ones end with the longest
+    finite one. Assigning to an item assigns to the sequence that it comes from.
+
+    Args:
+        sequences: At least one.
+
+    Raises:
+        TypeError: If there is none, or one is not a sequence.
+        ValueError: If one ends, but its length is not known.
+
+    Example:
+        >>> list(interleave([1, 2, 3], "ab", [0.5]))
+        [1, 'a', 0.5, 2, 'b', 3]
+    """
+    if not sequences:
+        message = "interleave() needs at least one sequence"
+        raise TypeError(message)
+    for k, sequence in enumerate(sequences):
+        check_source(sequence)
+        if ends_unseen(sequence):
+            message = f"interleave() needs to know where sequence {k} ends: give it its size"
+            raise ValueError(message)
+    return Interleave(*sequences)
+
+
+def _integers(given: Any) -> Any:
+    """Return `given` as an array; what is not an integer is not made one silently."""
+    import numpy as np
+
+    if getattr(getattr(given, "dtype", None), "kind", "") in ("i", "u"):
+        return as_array(given)
+    classes = set(map(type, given))
+    if bool in classes:
+        message = f"indexes must be integers, got booleans: {WHERE}"
+        raise TypeError(message)
+    if classes == {int}:
+        return np.array(given, np.int64)
+    return np.fromiter(map(operator.index, given), np.int64, len(given))
+
+
+def _long(n: int | None) -> str:
+    return "unknown length" if n is None else f"length {n}"

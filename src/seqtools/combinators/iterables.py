@@ -1,0 +1,125 @@
+"""Sequences made from what can only be iterated."""
+
+import warnings
+from collections.abc import Iterable, Iterator, Sized
+from typing import Any, TypeVar
+
+from seqtools._core.checks import check_count, check_iterable
+from seqtools._core.indices import Indices, as_list
+from seqtools._core.sequence import LazySequence
+from seqtools._core.streams import Stream
+
+T = TypeVar("T")
+
+
+class Uniter(LazySequence[T]):
+    """Items of an iterable, by index."""
+
+    __slots__ = ("_cache_size", "_iterable", "_n_parallel", "_size_given", "_state")
+
+    _draws_apart = True
+    _iterates = True
+
+    def __init__(
+        self, iterable: Iterable[T], cache_size: int, n_parallel: int, size: int | None
+    ) -> None:
+        self._iterable, self._cache_size = iterable, cache_size
+        self._n_parallel, self._size_given = n_parallel, size
+        self._state = Stream(iterable, cache_size, n_parallel, self)
+
+    def _size(self) -> int | None:
+        if self._size_given is None and isinstance(self._iterable, Sized):
+            return len(self._iterable)
+        return self._size_given
+
+    @property
+    def _read_once(self) -> bool:  # type: ignore[override]
+        """Whether reading items again can fail, or not come as far as the first time."""
+        return isinstance(self._iterable, Iterator) or self._length() is None
+
+    @property
+    def _unknown_length(self) -> bool:  # type: ignore[override]
+        """Whether it has no length although it ends."""
+        return self._length() is None
+
+    def _get(self, i: int) -> T:
+        state = self._state
+        value: T = state.get(i)
+        if state.advice:
+            self._warn()
+        return value
+
+    def _get_many(self, indices: Indices) -> list[T]:
+        js = as_list(indices)
+        self._state.claim(sorted({*js}))
+        return [self._get(j) for j in js]
+
+    def _claim(self, indices: Indices) -> None:
+        self._state.claim(indices)
+
+    def _warn(self) -> None:
+        advice, self._state.advice = self._state.advice, ""
+        file, line = self._origin
+        warnings.warn(f"{self._describe()} ({file}:{line}) {advice}", RuntimeWarning, stacklevel=2)
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._iterable, self._cache_size, self._n_parallel, self._size_given
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Refuse to be pickled over an iterator, which can be read in one place only.
+
+        Raises:
+            TypeError: If the iterable cannot be started anew where it is unpickled.
+        """
+        if isinstance(self._iterable, Iterator):
+            message = (
+                f"uniter() over an iterator ({type(self._iterable).__name__}) cannot be pickled, "
+                "because it cannot be started anew elsewhere: give it an object with an "
+                "__iter__ that starts anew, or use method='thread'"
+            )
+            raise TypeError(message)
+        return super().__reduce_ex__(protocol)
+
+
+def uniter(
+    iterable: Iterable[T], cache_size: int = 0, n_parallel: int = 1, size: int | None = None
+) -> LazySequence[T]:
+    """Return the items of `iterable` as a sequence.
+
+    Item `i` is reached by advancing an iterator that stands before it, or a new one. One thread
+    at a time advances, and threads that read ahead together share one iterator: a `batch` takes
+    all of its items in one turn, and what a thread passes over is there for the others. There is
+    room for as many of these items, for each other thread of the program, as are taken in one
+    turn, and for 16 at least. An item is given once, and to ask for it again is to start a new
+    iterator, or an error; a `RuntimeWarning` says so where that happens all the time. Each worker
+    process has iterators of its own, and goes through all of `iterable`. After an interrupt, a
+    `prefetch` asks again for what was under way: of an iterator it gets that only if `cache_size`
+    has room for it.
+
+    Args:
+        iterable: What to iterate. An iterator, which cannot be started anew, can be
+            read forwards only, except for the items kept, and in the process that made
+            this sequence.
+        cache_size: Number of items used last to keep, at least 0, whoever asked for them.
+        n_parallel: Most iterators held at different places at once, at least 1: as many as there
+            are places that are read side by side, which is not the number of threads.
+        size: Number of items; with `None` that of `iterable` if it has a length.
+            Otherwise the sequence has none, and ends where `iterable` does.
+
+    Raises:
+        TypeError: If `iterable` cannot be iterated.
+        ValueError: If a number is out of range.
+
+    Example:
+        >>> squares = uniter((x * x for x in range(5)), cache_size=2)
+        >>> squares[3], squares[2], squares[4]
+        (9, 4, 16)
+        >>> squares[5]
+        Traceback (most recent call last):
+        IndexError: index 5 is past the end of uniter
+    """
+    check_iterable(iterable, "iterable")
+    kept = check_count(cache_size, 0, "cache_size")
+    parallel = check_count(n_parallel, 1, "n_parallel")
+    given = None if size is None else check_count(size, 0, "size")
+    return Uniter(iterable, kept, parallel, given)

@@ -1,0 +1,133 @@
+"""Items taken from one of several sequences, depending on a value."""
+
+from typing import Any, TypeVar
+
+from seqtools._core.checks import as_index, check_integers, check_source
+from seqtools._core.errors import EndOfSequence
+from seqtools._core.indices import Indices
+from seqtools._core.sequence import LazySequence
+from seqtools._core.sources import Source, assign, check_end, common_size, getter
+
+T = TypeVar("T")
+
+_SWITCH = "use switch(mask, x, y), which takes x where the mask is true"
+
+
+class Case(LazySequence[T]):
+    """Items of the sequence that a selector names."""
+
+    __slots__ = ("_getters", "_select", "_selector", "_values")
+
+    def __init__(self, selector: Any, *values: Any) -> None:
+        self._selector = selector
+        self._values = values
+        self._select = getter(selector)
+        self._getters = [getter(value) for value in values]
+
+    def _size(self) -> int | None:
+        return common_size(self._sources())
+
+    def _choice(self, i: int) -> int:
+        k = self._select(i)
+        if k.__class__ is not int:
+            k = as_index(k, f"selector[{i}]", _SWITCH)
+        if not 0 <= k < len(self._values):
+            message = f"selector[{i}] must be from 0 to {len(self._values) - 1}, got {k}"
+            raise IndexError(message)
+        return k
+
+    def _get(self, i: int) -> T:
+        chosen: list[int] = []
+        try:
+            chosen.append(self._choice(i))
+            return self._getters[chosen[0]](i)  # type: ignore[no-any-return]
+        except EndOfSequence:
+            readers = [self._select, *self._getters]
+            check_end(self._sources(), readers, i, range(len(chosen)))
+            raise
+
+    def _set(self, i: int, value: Any) -> None:
+        assign(self._values[self._choice(i)], i, value)
+
+    def _sources(self) -> tuple[Any, ...]:
+        return self._selector, *self._values
+
+    def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
+        return [(self._selector, indices)]  # the rest depends on its values
+
+    def _rebuild(self, *sources: Any) -> "Case[T]":
+        return type(self)(*sources)
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._sources()
+
+
+class Switch(Case[T]):
+    """Items of one sequence where a condition holds, of another where it does not."""
+
+    __slots__ = ()
+
+    def __init__(self, condition: Any, x: Any, y: Any) -> None:
+        super().__init__(condition, x, y)
+
+    def _choice(self, i: int) -> int:
+        return 0 if self._select(i) else 1
+
+
+def case(selector: Source[int], *values: Source[T]) -> LazySequence[T]:
+    """Return items from the sequences that `selector` names, one by one.
+
+    Item `i` is `values[selector[i]][i]`: only the chosen one is read. Assigning to it
+    assigns to the chosen sequence.
+
+    Args:
+        selector: Numbers of sequences among `values`, from 0.
+        values: At least one sequence, all as long as `selector` or endless.
+
+    Raises:
+        ValueError: If lengths differ.
+        TypeError: If there are no values, something is not a sequence, or `selector`
+            begins with a boolean: see `switch`. Another one, or a number out of
+            range, is an `EvaluationError` when its item is read.
+
+    Example:
+        >>> list(case([0, 1, 1], "abc", "xyz"))
+        ['a', 'y', 'z']
+    """
+    if not values:
+        message = "case() needs at least one sequence to choose from"
+        raise TypeError(message)
+    check_source(selector, "selector")
+    check_integers(selector, "selector", _SWITCH)
+    for value in values:
+        check_source(value, "values")
+    return _measured(Case[T](selector, *values))
+
+
+def switch(condition: Source[Any], x: Source[T], y: Source[T]) -> LazySequence[T]:
+    """Return items of `x` where `condition` is true, of `y` where it is not.
+
+    Item `i` is `x[i] if condition[i] else y[i]`: only the chosen one is read.
+    Assigning to it assigns to the chosen sequence.
+
+    Args:
+        condition: Values read for their truth.
+        x: Chosen where the condition is true.
+        y: Chosen where it is not.
+
+    Raises:
+        ValueError: If lengths differ.
+        TypeError: If something is not a sequence.
+
+    Example:
+        >>> list(switch([True, False, True], "abc", "xyz"))
+        ['a', 'y', 'c']
+    """
+    for name, sequence in (("condition", condition), ("x", x), ("y", y)):
+        check_source(sequence, name)
+    return _measured(Switch[T](condition, x, y))
+
+
+def _measured(stage: Case[T]) -> Case[T]:
+    stage._length()
+    return stage

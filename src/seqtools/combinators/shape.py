@@ -1,0 +1,309 @@
+"""Sequences side by side, end to end, and in parts."""
+
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
+from typing import Any, TypeVar
+
+from seqtools._core import rows
+from seqtools._core.checks import WHERE, as_index, check_count, check_source, is_bool
+from seqtools._core.indices import Indices, as_array, is_run
+from seqtools._core.sequence import UNREAD, LazySequence, Rearrangement, Slice
+from seqtools._core.sources import Source, assign, common_size, getter, read_many, read_row, size_of
+from seqtools._core.walk import nesting
+
+T = TypeVar("T")
+
+
+class Collate(LazySequence[Any]):
+    """Items of several sequences side by side."""
+
+    __slots__ = ("_getters", "_keys", "_sequences")
+
+    def __init__(self, sequences: Any) -> None:
+        self._keys = tuple(sequences) if isinstance(sequences, Mapping) else None
+        self._sequences = tuple(sequences.values() if self._keys is not None else sequences)
+        self._getters = [getter(sequence) for sequence in self._sequences]
+
+    def _size(self) -> int | None:
+        return common_size(self._sequences)
+
+    def _made(self, items: Any) -> Any:
+        return tuple(items) if self._keys is None else dict(zip(self._keys, items, strict=True))
+
+    def _get(self, i: int) -> Any:
+        return self._made(read_row(self._sequences, self._getters, i))
+
+    def _get_many(self, indices: Indices) -> list[Any]:
+        columns = [read_many(sequence, indices) for sequence in self._sequences]
+        return [self._made(items) for items in zip(*columns, strict=True)]
+
+    def _set(self, i: int, value: Any) -> None:
+        if self._keys is not None:
+            if set(value) != set(self._keys):
+                message = f"an item has the keys {list(self._keys)}, got {list(value)}"
+                raise ValueError(message)
+            value = [value[key] for key in self._keys]
+        else:
+            rows.check_listed(value, f"item {i}", "item")
+        values = tuple(value)
+        if len(values) != len(self._sequences):
+            message = f"an item has {len(self._sequences)} parts, got {len(values)}"
+            raise ValueError(message)
+        for sequence, part in zip(self._sequences, values, strict=True):
+            assign(sequence, i, part)
+
+    def _sources(self) -> tuple[Any, ...]:
+        return self._sequences
+
+    def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
+        return [(sequence, indices) for sequence in self._sequences]
+
+    def _rebuild(self, *sources: Any) -> "Collate":
+        return Collate(self._made(sources))
+
+    def _args(self) -> tuple[Any, ...]:
+        return (self._made(self._sequences),)
+
+
+def collate(sequences: Sequence[Source[Any]] | Mapping[Any, Source[Any]]) -> LazySequence[Any]:
+    """Return the items of all `sequences` side by side, as tuples or dicts.
+
+    Item `i` is `(sequences[0][i], sequences[1][i], …)`, or for a mapping the dict with
+    its keys. Assigning to it assigns to each of them.
+
+    Args:
+        sequences: At least one. The finite ones must have the same length; endless
+            ones adapt to it.
+
+    Raises:
+        ValueError: If there is none, or the lengths differ.
+        TypeError: If something is not a sequence.
+
+    Example:
+        >>> list(collate(["ab", [1, 2]]))
+        [('a', 1), ('b', 2)]
+        >>> collate({"name": "ab", "size": [1, 2]})[1]
+        {'name': 'b', 'size': 2}
+    """
+    if not isinstance(sequences, Mapping):
+        check_source(sequences, "sequences")
+        parts: list[tuple[str, Any]] = [(f"sequences[{k}]", s) for k, s in enumerate(sequences)]
+    else:
+        parts = [(f"sequences[{key!r}]", s) for key, s in sequences.items()]
+    if not parts:
+        message = "collate() needs at least one sequence"
+        raise ValueError(message)
+    for name, sequence in parts:
+        check_source(sequence, name)
+    result = Collate(sequences)
+    result._length()
+    return result
+
+
+class Concatenate(Rearrangement[T]):
+    """Sequences end to end; those that are concatenations themselves are taken apart.
+
+    They are when an item is first read, all at once, so that a loop which appends one sequence at
+    a time makes each stage in constant time, and none is read through another.
+    """
+
+    __slots__ = ("_parts", "_starts")
+
+    def __init__(self, *sequences: Any) -> None:
+        starts = [0, *accumulate(len(sequence) for sequence in sequences[:-1])]
+        self._parts: tuple[tuple[Any, ...], list[int]] = sequences, starts
+        self._nested = 1 + max(map(self._nesting, sequences), default=0)
+
+    @staticmethod
+    def _nesting(sequence: Any) -> int:
+        return nesting(sequence) - (type(sequence) is Concatenate)
+
+    def __getattr__(self, name: str) -> Any:
+        """Take apart what was given, on the first use of what follows from that."""
+        if name not in {"_sequences", "_getters", "_starts"}:
+            message = f"{type(self).__name__!r} object has no attribute {name!r}"
+            raise AttributeError(message)
+        sequences, starts = self._parts = _taken_apart(self._parts)
+        super().__init__(*sequences)
+        self._starts = starts
+        return object.__getattribute__(self, name)
+
+    def _arrange(self) -> None:
+        self._starts = [0, *accumulate(len(sequence) for sequence in self._sequences[:-1])]
+        self._parts = self._sequences, self._starts
+
+    def _size(self) -> int | None:
+        total, stage = 0, self
+        while True:  # down to one whose length is known
+            sequences, starts = stage._parts
+            if not sequences:
+                return total
+            total += starts[-1]
+            last = sequences[-1]
+            if type(last) is not Concatenate or last._known_size != UNREAD:
+                n = size_of(last)
+                return None if n is None else total + n
+            stage = last
+
+    def _locate(self, i: int) -> tuple[int, int]:
+        k = bisect_right(self._starts, i) - 1
+        return k, i - self._starts[k]
+
+    def _runs(self, indices: Indices) -> list[tuple[int, Indices]]:
+        if not indices if isinstance(indices, range) else not len(indices):
+            return []
+        if is_run(indices):
+            first, last = self._locate(indices[0])[0], self._locate(indices[-1])[0]
+            ends = [*self._starts[first + 1 : last + 1], indices[-1] + 1]
+            begins = [indices[0], *ends[:-1]]
+            cuts = zip(range(first, last + 1), begins, ends, strict=True)
+            return [
+                (k, range(b - self._starts[k], e - self._starts[k])) for k, b, e in cuts if b < e
+            ]
+        import numpy as np
+
+        flat = as_array(indices)
+        number = np.searchsorted(self._starts, flat, side="right") - 1
+        blocks = np.split(np.arange(flat.size), np.flatnonzero(np.diff(number)) + 1)
+        return [(int(number[b[0]]), flat[b] - self._starts[number[b[0]]]) for b in blocks]
+
+    def _rebuild(self, *sources: Any) -> "Concatenate[T]":
+        return Concatenate(*sources)
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._sequences
+
+
+def _taken_apart(
+    parts: tuple[tuple[Any, ...], list[int]],
+) -> tuple[tuple[Any, ...], list[int]]:
+    """Return `parts`, sequences and where each begins, with concatenations replaced by theirs."""
+    sequences: list[Any] = []
+    starts: list[int] = []
+    left = [(0, zip(*parts, strict=False))]
+    while left:
+        offset, pairs = left[-1]
+        for sequence, start in pairs:
+            if type(sequence) is Concatenate:
+                left.append((offset + start, zip(*sequence._parts, strict=False)))
+                break
+            sequences.append(sequence)
+            starts.append(offset + start)
+        else:
+            left.pop()
+    return tuple(sequences), starts or [0]
+
+
+def concatenate(sequences: Sequence[Source[T]]) -> LazySequence[T]:
+    """Return the items of the first of `sequences`, then those of the second, and so on.
+
+    Nothing is copied; assigning to an item assigns to the sequence that it comes from.
+    What is a result of `concatenate` itself is taken apart, so that there is one stage
+    however often a loop appends to it.
+
+    Args:
+        sequences: Any number; only the last may be endless.
+
+    Raises:
+        ValueError: If one before the last has no length.
+        TypeError: If something is not a sequence.
+
+    Example:
+        >>> list(concatenate([[1, 2], "ab"]))
+        [1, 2, 'a', 'b']
+    """
+    check_source(sequences, "sequences")
+    for k, sequence in enumerate(sequences):
+        check_source(sequence, f"sequences[{k}]")
+        if k < len(sequences) - 1 and size_of(sequence) is None:
+            message = f"only the last sequence may be without length, got one as sequences[{k}]"
+            raise ValueError(message)
+    return Concatenate(*sequences)
+
+
+class Split(LazySequence[LazySequence[T]]):
+    """Parts of a sequence."""
+
+    __slots__ = ("_parts", "_sequence")
+
+    def __init__(self, sequence: Any, parts: tuple[tuple[int, int], ...]) -> None:
+        self._sequence, self._parts = sequence, parts
+
+    def _size(self) -> int:
+        return len(self._parts)
+
+    def _get(self, i: int) -> LazySequence[T]:
+        part = Slice[T](self._sequence, range(*self._parts[i]))
+        part._origin = self._origin  # where it is read says nothing
+        return part
+
+    def _set(self, i: int, value: Any) -> None:
+        self._get(i)[:] = value
+
+    def _sources(self) -> tuple[Any, ...]:
+        return (self._sequence,)
+
+    def _rebuild(self, *sources: Any) -> "Split[T]":
+        return Split(sources[0], self._parts)
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._sequence, self._parts
+
+
+def split(
+    sequence: Source[T], edges: int | Source[int] | Source[tuple[int, int]]
+) -> LazySequence[LazySequence[T]]:
+    """Return parts of `sequence`, each of them a view.
+
+    Reading a part computes nothing; its items are computed when they are read.
+    Assigning to a part assigns to `sequence`.
+
+    Args:
+        sequence: What to split.
+        edges: The number of cuts, which make one more part, all of the same length;
+            or the positions of the cuts, in increasing order; or for each part the
+            pair of its start and its stop.
+
+    Raises:
+        ValueError: If parts of the same length are impossible, or positions are out
+            of order or out of range.
+        TypeError: If `edges` is none of these.
+
+    Example:
+        >>> [list(part) for part in split([1, 2, 3, 4, 5, 6], 2)]
+        [[1, 2], [3, 4], [5, 6]]
+        >>> [list(part) for part in split("abcde", [1, 3])]
+        [['a'], ['b', 'c'], ['d', 'e']]
+        >>> [list(part) for part in split("abcde", [(0, 3), (2, 5)])]
+        [['a', 'b', 'c'], ['c', 'd', 'e']]
+    """
+    check_source(sequence)
+    n = size_of(sequence)
+    if n is None:
+        message = "split() needs a sequence with a length: slice it first"
+        raise TypeError(message)
+    return Split(sequence, _parts(n, edges))
+
+
+def _parts(n: int, edges: Any) -> tuple[tuple[int, int], ...]:
+    if is_bool(edges) or (hasattr(edges, "__index__") and not hasattr(edges, "__len__")):
+        count = check_count(edges, 0, "edges") + 1
+        if n % count:
+            message = f"{count - 1} cuts make {count} equal parts, but {n} items cannot be split so"
+            raise ValueError(message)
+        k = n // count
+        return tuple((p * k, p * k + k) for p in range(count))
+    given = list(edges)
+    if given and all(hasattr(edge, "__len__") for edge in given):
+        pairs = [tuple(as_index(place, "a part", WHERE) for place in edge) for edge in given]
+        for pair in pairs:
+            if len(pair) != 2 or not 0 <= pair[0] <= pair[1] <= n:  # noqa: PLR2004 -- a pair
+                message = f"a part is a (start, stop) with 0 <= start <= stop <= {n}, got {pair}"
+                raise ValueError(message)
+        return tuple((start, stop) for start, stop in pairs)
+    cuts = [0, *(as_index(edge, "a cut", WHERE) for edge in given), n]
+    if cuts != sorted(cuts):
+        message = f"cuts must be in increasing order, from 0 to {n}, got {cuts[1:-1]}"
+        raise ValueError(message)
+    return tuple(pairwise(cuts))

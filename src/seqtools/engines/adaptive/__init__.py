@@ -1,0 +1,1 @@
+"""Choose between threads and processes while reading."""

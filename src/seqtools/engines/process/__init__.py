@@ -1,0 +1,1 @@
+"""Evaluate in other processes."""

@@ -1,0 +1,237 @@
+"""Tasks that wait for a worker, and which worker should take which of them.
+
+Tasks with the same key share something, such as a file. One worker should evaluate all of
+them, because another one would load the file again. A worker that has begun with a key goes on
+with it, and other workers avoid it as long as there are several keys that no worker has. The
+last of these is for all workers, so that they end at the same time.
+"""
+
+from collections import deque
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from heapq import merge
+from itertools import chain, islice
+from operator import attrgetter, index
+
+from seqtools.engines.base import AHEAD, Job
+from seqtools.engines.wire.task_messages import LONGEST_LIST
+
+
+class Task:
+    """Consecutive items of a job. A worker evaluates them from the first to the last.
+
+    Args:
+        job: The number of the job.
+        offset: Place of the first of these items in the job.
+        indices: The items that are not answered yet: a range, or a list of integers.
+        key: What these items share with those of other tasks, or `None`.
+        alone: Whether nothing may be dealt to the same worker, because this may kill it.
+    """
+
+    __slots__ = ("alone", "answered", "indices", "job", "key", "number", "offset", "wanted")
+
+    def __init__(
+        self,
+        job: int,
+        offset: int,
+        indices: Sequence[int],
+        key: Hashable = None,
+        *,
+        alone: bool = False,
+    ) -> None:
+        self.job, self.offset, self.indices, self.key = job, offset, indices, key
+        self.alone = alone
+        self.answered = 0
+        """How many items it had before `indices` when it was dealt, and are answered."""
+        self.number = 0
+        """Which of all tasks dealt this is; less than 2 to the power of 32."""
+        self.wanted = True
+        """Whether it is evaluated by another worker if the one that has it dies."""
+
+    def __repr__(self) -> str:
+        """Return what it asks for."""
+        return f"Task({self.job}, {self.offset}, {self.indices!r}, {self.key!r})"
+
+    def piece(self, start: int, stop: int, *, alone: bool = False) -> "Task":
+        """Return a task for its items from `start` to `stop`."""
+        indices = self.indices[start:stop]
+        piece = Task(self.job, self.offset + start, indices, self.key, alone=alone)
+        piece.wanted = self.wanted
+        return piece
+
+    def parts(self, length: int, *, alone: bool = False) -> "list[Task]":
+        """Return tasks of at most `length` items for all of its items."""
+        starts = range(0, len(self.indices), length)
+        return [self.piece(k, k + length, alone=alone) for k in starts]
+
+    def drop(self, n: int) -> None:
+        """Forget its first `n` items, which are answered."""
+        self.offset += n
+        self.answered += n
+        self.indices = self.indices[n:]
+
+
+class WorkerQueue:
+    """What a worker has: tasks that were dealt to it, and tasks that are set aside for it."""
+
+    __slots__ = ("dealt", "following", "items", "key", "own")
+
+    def __init__(self) -> None:
+        self.dealt: deque[Task] = deque()
+        """What it was sent and has not answered. The worker is at the first of these tasks."""
+        self.items = 0
+        """The number of items of these tasks."""
+        self.own: deque[Task] = deque()
+        """What it is probably dealt next. An idle worker may take the last of these tasks."""
+        self.key: Hashable = None
+        """The key of the last task that it was given or that is set aside for it."""
+        self.following: Hashable = None
+        """The key that it goes on with, where that was decided."""
+
+
+_job = attrgetter("job")
+_place = attrgetter("job", "offset")
+
+
+class TaskQueue:
+    """Tasks that no worker has, by key, in the order in which the keys came.
+
+    Args:
+        hinted: Whether workers are told what they are given next. Then the key with which a
+            worker goes on is decided early.
+    """
+
+    def __init__(self, *, hinted: bool = False) -> None:
+        self._hinted = hinted
+        self._by_key: dict[Hashable, deque[Task]] = {}
+
+    def __bool__(self) -> bool:
+        """Return whether there is any task."""
+        return bool(self._by_key)
+
+    def __iter__(self) -> Iterator[Task]:
+        """Yield the tasks, key by key."""
+        return chain.from_iterable(self._by_key.values())
+
+    def has(self, key: Hashable) -> bool:
+        """Return whether there is a task with `key`."""
+        return key in self._by_key
+
+    def add(self, task: Task) -> None:
+        """Take `task` on.
+
+        A task without a key says that items share nothing, or not as far as the window can tell.
+        Then all tasks are for all workers, in their order.
+        """
+        if task.key is None and self._by_key and None not in self._by_key:
+            self._by_key = {None: deque(sorted(self, key=_place))}
+        queue = self._by_key.get(task.key)
+        if queue is None:
+            self._by_key[task.key] = deque((task,))
+        else:
+            queue.append(task)
+
+    def put_back(self, tasks: Iterable[Task]) -> None:
+        """Take `tasks` on, which were taken from here before: they go where they were, about.
+
+        Jobs that were asked for earlier have lower numbers.
+        """
+        returned: dict[Hashable, deque[Task]] = {}
+        for task in tasks:
+            returned.setdefault(task.key, deque()).append(task)
+        for key, queue in returned.items():
+            queue_here = self._by_key.pop(key, ())
+            returned[key] = deque(merge(queue, queue_here, key=_place))
+        self._by_key = {**returned, **self._by_key}
+
+    def take(self, hand: WorkerQueue, hands: Sequence[WorkerQueue]) -> Task:
+        """Return the next task for the worker of `hand`; there must be one."""
+        waiting = self._by_key
+        key = hand.key
+        queue = waiting.get(key)
+        if queue is None:
+            hand.key = key = self._next_key(hand, hands)
+            hand.following = None
+            queue = waiting[key]
+        task = queue.popleft()
+        if not queue:
+            del waiting[key]
+        if self._hinted and waiting and hand.following not in waiting:
+            # a worker that has no key yet chooses first
+            chosen = all(other.key is not None for other in hands)
+            hand.following = self._free_key(hands) if chosen else None
+        return task
+
+    def coming(self, hand: WorkerQueue) -> list[int]:
+        """Return up to `AHEAD` indices that the worker of `hand` is probably given next.
+
+        They are of both the key that it is at and the one that it goes on with, because what
+        the items of the latter share may take long to load.
+        """
+        here = chain(hand.own, self._by_key.get(hand.key, ()) if hand.key is not None else ())
+        next_ones = self._by_key.get(hand.following, ()) if hand.following is not None else ()
+        most = AHEAD // 2 if next_ones else AHEAD
+        return [*_first(here, most), *_first(next_ones, most)]
+
+    def drop(self, jobs: Collection[int]) -> int:
+        """Forget all tasks of `jobs`, and return how many these are."""
+        dropped = 0
+        for key, queue in list(self._by_key.items()):
+            dropped += drop(queue, jobs)
+            if not queue:
+                del self._by_key[key]
+        return dropped
+
+    def clear(self) -> None:
+        """Forget all tasks."""
+        self._by_key.clear()
+
+    def _next_key(self, hand: WorkerQueue, hands: Sequence[WorkerQueue]) -> Hashable:
+        waiting = self._by_key
+        if hand.following is not None and hand.following in waiting:
+            return hand.following
+        if len(waiting) == 1:
+            return next(iter(waiting))
+        key = self._free_key([other for other in hands if other is not hand])
+        if key is not None or None in waiting:
+            return key
+        return max(waiting, key=lambda key: len(waiting[key]))
+
+    def _free_key(self, hands: Sequence[WorkerQueue]) -> Hashable:
+        """Return the first key that none of `hands` has, `None` if it is the only one."""
+        held = {key for hand in hands for key in (hand.key, hand.following)}
+        held.discard(None)  # items that share nothing are for all workers
+        free = list(islice((key for key in self._by_key if key not in held), 2))
+        return free[0] if len(free) > 1 else None
+
+
+def tasks_of(job: Job) -> list[Task]:
+    """Return the tasks that make up `job`, one unless its indices do not fit in a message."""
+    indices = job.indices
+    if not isinstance(indices, range):
+        indices = [*map(index, indices)]  # those of an array are no plain integers
+        first = indices[0]
+        run = range(first, first + len(indices))
+        if indices[-1] == run[-1] and indices == [*run]:
+            indices = run
+        elif len(indices) > LONGEST_LIST:
+            return Task(job.id, job.offset, indices, job.key).parts(LONGEST_LIST)
+    return [Task(job.id, job.offset, indices, job.key)]
+
+
+def drop(tasks: deque[Task], jobs: Collection[int]) -> int:
+    """Remove all that are of `jobs` from `tasks`, and return how many these are."""
+    found = sum(map(jobs.__contains__, map(_job, tasks)))
+    if found:
+        kept = [task for task in tasks if task.job not in jobs]
+        tasks.clear()
+        tasks.extend(kept)
+    return found
+
+
+def in_order(queues: Iterable[Iterable[Task]]) -> list[Task]:
+    """Return the tasks of several queues, those that were asked for first at the beginning."""
+    return list(merge(*queues, key=_place))
+
+
+def _first(tasks: Iterable[Task], n: int) -> list[int]:
+    return list(islice(chain.from_iterable([task.indices for task in islice(tasks, n)]), n))

@@ -1,0 +1,217 @@
+"""What workers send, taken apart: values, failures, what is printed, what they tell of themselves.
+
+A message is believed only as far as it fits what its worker was asked for.
+"""
+
+import time
+import weakref
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any
+
+from seqtools._core import recording
+from seqtools._core.errors import Failure, summary
+from seqtools.engines import fault_injection
+from seqtools.engines.base import END, Deliver, Part
+from seqtools.engines.process.pool import PoolWorker, WorkerPool
+from seqtools.engines.process.scheduler import Scheduler
+from seqtools.engines.wire import result_messages, values
+from seqtools.engines.wire.arena import SlotPlace
+from seqtools.engines.wire.headers import DamagedMessage
+from seqtools.engines.wire.shipment import ResultLoader
+
+_ABOUT_NO_ITEM = frozenset({result_messages.READY, result_messages.UNABLE, result_messages.STAGE})
+
+
+class ResultReceiver:
+    """Takes messages of workers, and delivers what came of items.
+
+    Args:
+        scheduler: Is told what was answered.
+        loader: Makes values of what was sent. It refers to code of the user, which may refer to
+            the engine: so the engine has to keep it, and this does not.
+        pool: Ends workers that send what cannot be.
+        deliver: Is given the outcomes.
+        timed: Whether it is noted when a worker has answered.
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        loader: ResultLoader,
+        pool: WorkerPool,
+        deliver: Deliver,
+        *,
+        timed: bool,
+    ) -> None:
+        self._scheduler, self._pool, self._timed = scheduler, pool, timed
+        self._loader = weakref.ref(loader)
+        self.deliver = deliver
+        self.heard = False
+        """Something is printed, and nobody was told."""
+        self.slowest: float | None = None
+        """Start of a worker, in seconds."""
+        self.unlucky = 0
+        """Workers that died since the last result."""
+        self.spent = 0.0
+        """Seconds that workers have taken for what they have answered."""
+        self.answered = 0
+        """Items that they have answered."""
+
+    def read(self, worker: PoolWorker) -> None:
+        """Take what a worker has sent; have it end if nothing of use can come any more."""
+        results, more = worker.reader.read()
+        if fault_injection.armed:
+            fault_injection.reach("consumer-read")
+        try:
+            for result in results:
+                self._take(worker, result)
+        except DamagedMessage as damage:
+            worker.reader.damage = str(damage)
+        if not more or worker.reader.damage is not None:
+            # It is dead, which is going to be told, or has closed its pipe or sent what cannot
+            # be, and is of no use.
+            self._pool.dismiss(worker)
+
+    def overhear(self, worker: PoolWorker) -> None:
+        """Take what a worker has printed, and nothing else, as it is going to be let go of."""
+        with suppress(OSError, MemoryError, DamagedMessage):
+            for result in worker.reader.read()[0]:
+                if result.kind == result_messages.PRINTED:
+                    self._hear(worker, result)
+        worker.heard.end()
+
+    def fail(self, job: int, offset: int, failure: Failure) -> None:
+        """Have `failure` be what came of an item for which its worker is to blame no more."""
+        self.deliver(Part(job, offset, [failure], failed=True))
+        self.unlucky = 0
+
+    def _take(self, worker: PoolWorker, result: result_messages.Result) -> None:
+        if result.kind == result_messages.PRINTED:
+            self._hear(worker, result)
+            return
+        if (result.kind in {result_messages.READY, result_messages.UNABLE}) == worker.ready:
+            raise DamagedMessage(f"a message of kind {result.kind} comes too early or too late")
+        if result.kind in _ABOUT_NO_ITEM:
+            self._note(worker, result)
+            return
+        task = worker.dealt[0] if worker.dealt else None
+        if task is None or (result.block, result.done) != (task.number, task.answered):
+            raise DamagedMessage("a message answers what was not asked")
+        if self._timed:
+            worker.since = time.monotonic()
+        if result.kind == result_messages.REST:
+            if not task.answered:  # it could be returned for ever
+                raise DamagedMessage("a task is returned of which nothing is answered")
+            self._scheduler.returned(worker)
+        elif result.count > len(task.indices):
+            raise DamagedMessage("a message has more items than were asked for")
+        else:
+            self._answered(worker, result)
+
+    def _answered(self, worker: PoolWorker, result: result_messages.Result) -> None:
+        """Deliver what a worker answers about the next items of the task that it is at."""
+        parts = [_part(worker, part) for part in result.parts]
+        self.unlucky = 0
+        worker.path = None
+        items = self._scheduler.answered(worker, result.count, result.seconds)
+        self.spent += result.seconds
+        self.answered += result.count
+        try:
+            outcomes, failed = self._outcomes(result, parts, items.indices)
+        except Exception as error:  # noqa: BLE001 -- memory, or code of users in an error of theirs
+            if result.count > 1:  # evaluate again, so that each has a message of its own
+                self._scheduler.suspect(items)
+                return
+            outcomes, failed = [_unloadable(items.indices[0], error)], [0]
+        for begin, end in _pieces(len(outcomes), failed):
+            seconds = result.seconds * (end - begin) / len(outcomes)
+            piece = outcomes[begin:end] if failed else outcomes
+            offset = items.offset + begin
+            self.deliver(Part(items.job, offset, piece, seconds, failed=begin in failed))
+
+    def _hear(self, worker: PoolWorker, result: result_messages.Result) -> None:
+        """Take what a worker has printed."""
+        text, place = _part(worker, result.parts[0]), result.block
+        worker.heard.add(
+            text,
+            begins=bool(place & result_messages.BEGINS),
+            ends=bool(place & result_messages.ENDS),
+        )
+        self.heard = True
+
+    def _note(self, worker: PoolWorker, result: result_messages.Result) -> None:
+        """Take note of what a worker tells about itself."""
+        if result.kind == result_messages.READY:
+            worker.ready = True
+            worker.since = time.monotonic()
+            self.slowest = max(self.slowest or 0.0, worker.since - worker.hired)
+            return
+        body = _part(worker, result.parts[0])
+        if result.kind == result_messages.UNABLE:
+            raise result_messages.refusal(body)
+        try:
+            worker.path = self._loads(body)
+        except Exception as error:
+            raise DamagedMessage("a message about a stage is none") from error
+
+    def _loads(self, data: Any, buffers: Sequence[Any] = ()) -> Any:
+        loader = self._loader()
+        assert loader is not None  # noqa: S101 -- an engine that has gone has ended this first
+        return loader.loads(data, buffers)
+
+    def _outcomes(
+        self, result: result_messages.Result, parts: list[memoryview], indices: Sequence[int]
+    ) -> tuple[list[Any], list[int]]:
+        """Return what came of items, and the places of those that failed or are the end."""
+        if result.kind == result_messages.END:
+            return [END], [0]
+        if result.missing:
+            raise MemoryError(f"no {result.missing >> 20:,} MB for what was sent")
+        began = time.perf_counter_ns() if recording.active else 0
+        failed: list[int] = []
+        if result.kind == result_messages.FAILURE:
+            outcomes = [Failure(*self._loads(parts[0]))]
+            failed.append(0)
+        else:
+
+            def unloadable(place: int, error: Exception) -> Failure:
+                failed.append(place)
+                return _unloadable(indices[place], error)
+
+            outcomes = values.loaded(parts, self._loads, unloadable)
+        if began:
+            recording.note(recording.LOAD, result.count, sum(map(len, parts)), began)
+        if fault_injection.armed:
+            fault_injection.reach("consumer-loaded")
+        if len(outcomes) != result.count:
+            raise ValueError(f"there are {len(outcomes)} values for {result.count} items")
+        return outcomes, failed
+
+
+def _unloadable(index: int, error: Exception) -> Failure:
+    """Return the failure of an item whose value cannot be loaded."""
+    message = f"item {index} cannot be loaded from a worker process: {summary(error)}"
+    failed = (MemoryError if isinstance(error, MemoryError) else TypeError)(message)
+    failed.__cause__ = error
+    return Failure(failed)
+
+
+def _pieces(n: int, failed: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Yield where pieces of `n` outcomes begin and end, such that what failed is alone."""
+    begin = 0
+    for place in sorted(failed):
+        if begin < place:
+            yield begin, place
+        yield place, place + 1
+        begin = place + 1
+    if begin < n:
+        yield begin, n
+
+
+def _part(worker: PoolWorker, part: memoryview | SlotPlace) -> memoryview:
+    if not isinstance(part, SlotPlace):
+        return part
+    if worker.leases is None:
+        raise DamagedMessage("a value is said to be in memory that there is not")
+    return worker.leases.lease(part)

@@ -1,0 +1,86 @@
+"""Items that take longer than `timeout`, and workers that take too long to start."""
+
+import time
+from collections.abc import Iterable
+
+from seqtools._core.errors import Failure, ItemTimeout, WorkerStartError
+from seqtools.engines.process.pool import PoolWorker, WorkerPool
+from seqtools.engines.process.results import ResultReceiver
+from seqtools.engines.process.scheduler import Scheduler
+
+_START_SECONDS = 60.0
+"""How long a worker may take to start where items may take only so long. Arbitrary: to import
+large libraries from a slow disk takes half of it."""
+_SLOWER = 10
+"""So many times as long as others, and a second, a worker may take to start. Arbitrary."""
+
+
+class Timeouts:
+    """Has workers replaced that are at something for too long.
+
+    Args:
+        timeout: Seconds that an item may take.
+        scheduler: Takes back the work of a worker that is given up.
+        receiver: Takes what such a worker has answered, and the item that took too long.
+        pool: Ends it.
+    """
+
+    def __init__(
+        self, timeout: float, scheduler: Scheduler, receiver: ResultReceiver, pool: WorkerPool
+    ) -> None:
+        self._timeout, self._scheduler, self._receiver, self._pool = (
+            timeout,
+            scheduler,
+            receiver,
+            pool,
+        )
+        self.patience = max(timeout / 8, 0.001)
+        """For how long not to look at a stretch, in seconds."""
+
+    def end_overdue(self, workers: Iterable[PoolWorker]) -> None:
+        """Have those of `workers` end, to be replaced, that take too long.
+
+        Raises:
+            WorkerStartError: If one does not even start.
+        """
+        for worker in workers:
+            if not worker.ready:
+                self._hurry(worker)
+            elif self._overdue(worker) is not None:
+                self._receiver.read(worker)  # what it has answered before, or by now
+                place = self._overdue(worker)
+                if place is not None and worker.attached:
+                    job, offset, index = self._scheduler.gave_up(worker, place)
+                    message = (
+                        f"item {index} took longer than timeout={self._timeout:g} seconds in "
+                        f"worker process {worker.number}, which was replaced"
+                    )
+                    self._receiver.fail(job, offset, Failure(ItemTimeout(message)))
+                    self._pool.dismiss(worker)
+
+    def _hurry(self, worker: PoolWorker) -> None:
+        """Have a worker replaced that takes too long to start."""
+        took = time.monotonic() - worker.hired
+        if took > _START_SECONDS:
+            message = (
+                f"worker process {worker.number} was not ready after {_START_SECONDS:g} "
+                "seconds: start_hook, or loading the pipeline, hangs"
+            )
+            raise WorkerStartError(message)
+        slowest = self._receiver.slowest
+        if slowest is not None and took > 1 + _SLOWER * slowest and worker.attached:
+            self._pool.dismiss(worker)
+
+    def _overdue(self, worker: PoolWorker) -> int | None:
+        """Return the place, in what is left of its task, of an item that takes too long."""
+        if not worker.dealt:
+            return None
+        task = worker.dealt[0]
+        place, since = 0, worker.since
+        if worker.leases is not None:
+            number, at, began = worker.leases.progress.read()
+            if number == task.number and at >= task.answered:
+                place, since = at - task.answered, began
+        if time.monotonic() - since <= self._timeout:
+            return None
+        return min(place, len(task.indices) - 1)  # whatever that memory says

@@ -1,0 +1,143 @@
+"""The workers of a process engine: having as many as there should be, and giving out tasks."""
+
+import time
+
+from seqtools.engines import fault_injection
+from seqtools.engines.base import AHEAD, PAUSE
+from seqtools.engines.process.background_threads import KnownReasons
+from seqtools.engines.process.deaths import DeathHandler
+from seqtools.engines.process.pool import (
+    Event,
+    LoadedByEach,
+    PoolWorker,
+    ResultsReady,
+    WorkerEnded,
+    WorkerPool,
+)
+from seqtools.engines.process.results import ResultReceiver
+from seqtools.engines.process.scheduler import Scheduler, Task
+from seqtools.engines.process.timeouts import Timeouts
+from seqtools.engines.wire import task_messages
+
+
+class Workers:
+    """See the module. What it does is done by one thread, the operator, which is made of this.
+
+    Args:
+        pool: Starts workers, and tells what became of them.
+        scheduler: Decides which worker is given what.
+        receiver: Delivers what workers send.
+        nworkers: How many workers there are at most.
+        wanted: How many there are at first.
+        timeout: Seconds that an item may take, `None` if it may take any.
+        hinted: Whether workers are told what they are given next.
+        known: Is told why workers load the pipeline for themselves.
+    """
+
+    def __init__(  # noqa: PLR0913 -- what it works with
+        self,
+        pool: WorkerPool,
+        scheduler: Scheduler,
+        receiver: ResultReceiver,
+        nworkers: int,
+        wanted: int,
+        *,
+        timeout: float | None,
+        hinted: bool,
+        known: KnownReasons,
+    ) -> None:
+        self.pool, self.receiver, self.known = pool, receiver, known
+        self.wanted = wanted
+        self.workers: list[PoolWorker] = []
+        self.deaths = DeathHandler(scheduler, receiver, pool, nworkers)
+        self._scheduler = scheduler
+        self._timed, self._hinted = timeout is not None, hinted
+        self._timeouts = None if timeout is None else Timeouts(timeout, scheduler, receiver, pool)
+        self._patience = PAUSE if self._timeouts is None else min(PAUSE, self._timeouts.patience)
+        self._mode = 0  # how errors are to be reported
+
+    def _start_pool(self) -> None:
+        self.pool.start()
+        self._fit()
+
+    def _fit(self) -> None:
+        """Hire workers that are missing, and let go of those that are too many and idle."""
+        while len(self.workers) < self.wanted:
+            self.workers.append(self.pool.hire(len(self.workers)))
+        for worker in self.workers[self.wanted :]:
+            self._scheduler.let_go(worker)  # it is given nothing more
+        while len(self.workers) > self.wanted and not self.workers[-1].dealt:
+            self.pool.let_go(self.workers.pop())
+
+    def _see_to(self, event: Event) -> None:
+        if isinstance(event, ResultsReady):
+            if event.worker.attached:
+                self.receiver.read(event.worker)
+        elif isinstance(event, WorkerEnded):
+            self._replace(event.worker, event.code)
+        elif isinstance(event, LoadedByEach):
+            self.known.add(event.reason)
+            self.receiver.deliver(None)
+        else:
+            self._replace_all(event.code)
+
+    def _replace(self, worker: PoolWorker, code: int) -> None:
+        if worker in self.workers:
+            self._lost(worker, code)
+            self.workers[worker.number] = self.pool.hire(worker.number)
+
+    def _replace_all(self, code: int) -> None:
+        for worker in self.workers:  # which are still there to be let go of, if this fails
+            self._lost(worker, code)
+        self.workers = []
+        self._start_pool()
+
+    def _lost(self, worker: PoolWorker, code: int) -> None:
+        """Take back the work of a worker that has died.
+
+        Raises:
+            WorkerStartError: If too many have died before it.
+        """
+        error = self.deaths.settle(worker, code)
+        if error is not None:
+            raise error
+
+    def _deal(self) -> None:
+        """Give tasks to workers that have little left."""
+        workers = [worker for worker in self.workers[: self.wanted] if worker.attached]
+        for worker, task in self._scheduler.deal(workers):
+            if len(worker.dealt) == 1:
+                worker.since = time.monotonic()
+            if fault_injection.armed:
+                fault_injection.reach("consumer-deal")
+            try:
+                worker.send(self._message(worker, task))
+            except BlockingIOError:
+                self._scheduler.refused(worker)
+                return
+            if fault_injection.armed:
+                fault_injection.reach("consumer-dealt")
+
+    def _message(self, worker: PoolWorker, task: Task) -> bytes:
+        indices, ahead = task.indices, list[int]()
+        # an item that may do harm is not to do it in a thread that reads ahead
+        if self._hinted and not task.alone:
+            ahead = [*indices[:AHEAD], *self._scheduler.coming(worker)]
+        return task_messages.task(
+            task.number, indices, self._mode, ahead, timed=self._timed, watched=task.alone
+        )
+
+    def _end_workers(self) -> None:
+        """End all workers, and take what they have printed."""
+        fault_injection.reach("consumer-close")
+        self._scheduler.clear(self.workers)
+        workers, self.workers = self.workers, []
+        for worker in workers:
+            if worker.attached and not worker.keeps:
+                self.receiver.overhear(worker)
+        self.pool.stop(workers)
+        fault_injection.reach("consumer-closed")
+        self.pool.wait()
+        for worker in workers:
+            if worker.keeps:
+                self.receiver.overhear(worker)

@@ -1,0 +1,1 @@
+"""Evaluate in threads of this process."""

@@ -1,0 +1,225 @@
+"""Items evaluated by threads of this process."""
+
+import contextvars
+import threading
+import warnings
+from collections.abc import Callable, Collection, Sequence
+from time import perf_counter
+from typing import Any
+
+from seqtools._core.errors import WorkerStartError
+from seqtools.engines.base import PAUSE, Deliver, GroupOf, Job
+from seqtools.engines.resource_errors import start_thread
+from seqtools.engines.thread.pool import GRAIN, Pool, UserWork, WorkerSlot
+from seqtools.engines.thread.worker import attend
+
+_PATIENCE = 0.5
+"""Seconds to wait for threads that evaluate an item, before they are abandoned."""
+
+
+class ThreadEngine:
+    """Threads that take jobs from one queue: an idle thread takes the next.
+
+    Where there is none, it takes half of what is left of a job that takes long.
+
+    Args:
+        get: Evaluates an item.
+        nworkers: The number of threads. They are started when something is submitted.
+        start_hook: Called in each thread, with its number if it takes an argument.
+        hints: Called with the indices that are going to be evaluated.
+        timeout: Seconds that an item may take.
+        probe: Called in place of `get`, with that and the index.
+        deliver: Takes what was evaluated.
+        close: Whether threads should be at items close to each other, because they share
+            something that passes, such as an iterator. Then they are given one at a time.
+    """
+
+    group_of: GroupOf | None = None
+    """All threads see the same memory, so that it does not matter which one evaluates an item."""
+    news = False
+
+    def __init__(  # noqa: PLR0913, PLR0917 -- what a worker needs
+        self,
+        get: Callable[[int], Any],
+        nworkers: int,
+        start_hook: Callable[..., object] | None = None,
+        hints: Any = None,
+        timeout: float | None = None,
+        probe: Callable[[Callable[[int], Any], int], Any] | None = None,
+        *,
+        deliver: Deliver,
+        close: bool = False,
+    ) -> None:
+        self.grain = 0.0 if close else GRAIN
+        self._work = UserWork(get, start_hook, hints, timeout, probe, deliver)
+        self._pool = Pool(self._work, nworkers)
+        self._starting = False  # threads, in whatever thread; or that was interrupted
+        self._leaving: list[Job | None] = []  # withdrawn, and not yet taken by somebody else
+
+    @property
+    def nworkers(self) -> int:
+        """The number of threads, whether they have started or not."""
+        return self._pool.nworkers
+
+    @property
+    def probe(self) -> Callable[[Callable[[int], Any], int], Any] | None:
+        """Called in place of the function that evaluates items, with that and the index.
+
+        If it is set, that holds for what is begun from then on.
+        """
+        return self._work.probe
+
+    @probe.setter
+    def probe(self, probe: Callable[[Callable[[int], Any], int], Any] | None) -> None:
+        self._work.probe = probe
+
+    def submit(self, ahead: Sequence[Job], urgent: Sequence[Job] = ()) -> None:
+        """Take jobs on; those that are `urgent` before all that wait."""
+        pool = self._pool
+        if pool.closed:
+            return
+        for job in urgent:
+            pool.put_first(job)
+        for job in ahead:
+            pool.put(job)
+        # Not before there is something to do: its owner can close this engine by now.
+        self._start_missing_or_tell()
+
+    def cancel(self, ids: Collection[int]) -> None:
+        """Do not begin items of these jobs that nobody has begun."""
+        self._pool.cancel(ids if isinstance(ids, set | frozenset | dict) else set(ids))
+
+    def withdraw(self, give: Callable[[list[Job]], object]) -> None:
+        """Have `give` take all that no thread has begun, which is not going to be delivered.
+
+        If this is interrupted, the same is given once more when this is called again. Jobs that
+        were submitted twice are taken once, by all engines.
+        """
+        leaving = self._leaving
+        self._pool.withdraw_to(leaving)
+        jobs = [job for job in leaving if job is not None]
+        if jobs:
+            give(jobs)
+        leaving.clear()
+
+    def resize(self, nworkers: int) -> None:
+        """Have so many threads take jobs from now on; others rest once they end theirs.
+
+        Raises:
+            WorkerStartError: If there can be no more threads; then it has those that there are.
+        """
+        pool = self._pool
+        pool.nworkers = nworkers
+        for number, slot in list(pool.slots.items()):
+            if number < nworkers:
+                slot.bell.put(None)
+        if pool.waiting:
+            try:
+                self._start_missing()
+            except WorkerStartError:
+                pool.nworkers = max(1, sum([not slot.free for slot in list(pool.slots.values())]))
+                raise
+
+    def look(self) -> float:
+        """Deliver what there is of jobs that take long, and give up items that take too long."""
+        pool, work = self._pool, self._work
+        if pool.closed:
+            return PAUSE
+        if pool.waiting or pool.tasks():
+            self._start_missing_or_tell()
+        pause = pool.look(work.deliver)
+        return pause if work.timeout is None else self._expire(pause, work.timeout)
+
+    def waited(self, seconds: float) -> None:
+        """Do nothing: the number of workers does not depend on it."""
+
+    def tell(self) -> None:
+        """Do nothing: there are no news."""
+
+    def close(self, *, wait: bool = True) -> None:
+        """Stop all work; with `wait`, give threads a moment to end the item they are at."""
+        pool = self._pool
+        pool.end()
+        self._leaving.clear()
+        if self._work.hints is not None:
+            self._work.hints.end()
+        if not wait:
+            return
+        deadline = perf_counter() + _PATIENCE
+        abandoned, own = pool.abandoned, threading.get_ident()
+        for slot in list(pool.slots.values()):
+            for thread in slot.threads:
+                if thread.ident in {None, own}:  # it did not start, or is this one
+                    continue
+                thread.join(max(0.0, deadline - perf_counter()))
+                task = slot.task
+                if thread.is_alive() and task is not None:
+                    abandoned.append((thread, task.item))
+        for thread, i in abandoned:
+            if thread.is_alive():
+                message = (
+                    f"thread {thread.name} is still evaluating item {i} and cannot be stopped: "
+                    "it was left to end by itself"
+                )
+                warnings.warn(message, RuntimeWarning, stacklevel=2)
+        abandoned.clear()
+
+    @property
+    def idle(self) -> bool:
+        """Whether all is delivered that was submitted, except what was cancelled."""
+        pool = self._pool
+        with pool.lock:
+            return not (pool.waiting or self._leaving or pool.tasks())
+
+    def busy(self) -> int:
+        """Return how many threads are at a job; one that was abandoned does not count."""
+        return len(self._pool.tasks())
+
+    # Threads
+
+    def _start_missing_or_tell(self) -> None:
+        try:
+            self._start_missing()
+        except WorkerStartError as error:
+            self._work.deliver(error)
+
+    def _start_missing(self) -> None:
+        slots, nworkers = self._pool.slots, self._pool.nworkers
+        if len(slots) >= nworkers and not self._starting:
+            return
+        self._starting = True
+        for number in range(nworkers):
+            slot = slots.setdefault(number, WorkerSlot(number))
+            if slot.free:  # if another thread starts one as well, one of them has no effect
+                self._start(slot)
+        self._starting = False
+
+    def _start(
+        self, slot: WorkerSlot, instead: tuple[WorkerSlot, tuple[int, float]] | None = None
+    ) -> None:
+        thread = threading.Thread(
+            target=contextvars.copy_context().run,
+            args=(attend, self._pool, slot, instead),
+            name=f"seqtools-{slot.number}",
+            daemon=True,
+        )
+        slot.threads.append(thread)
+        start_thread(thread)
+
+    def _expire(self, pause: float, timeout: float) -> float:
+        """Give up items that take too long; return when to look again, in seconds."""
+        pause = min(pause, timeout)
+        for old in list(self._pool.slots.values()):
+            for entry in old.timed[:1]:
+                left = entry[1] + timeout - perf_counter()
+                if left > 0:
+                    pause = min(pause, left)
+                    continue
+                slot = WorkerSlot(old.number)
+                try:
+                    # which does the rest, so that no interrupt comes in between
+                    self._start(slot, (old, entry))
+                except WorkerStartError:  # told by the next look, if it fails again
+                    self._pool.take_over(old, entry, slot)
+                    self._starting = True
+        return pause

@@ -1,0 +1,135 @@
+"""Views of values in the memory of workers: the side of the consumer.
+
+How that memory is laid out, and what the worker does, is in `slots`.
+"""
+
+import mmap
+import os
+import weakref
+from collections import deque
+from contextlib import suppress
+from typing import Any
+
+from seqtools.engines.wire import arena
+from seqtools.engines.wire.arena import (
+    FLAGS,
+    LENT,
+    MOST_SLOTS,
+    PAGE,
+    TAKEN,
+    Lease,
+    SlotPlace,
+    forks,
+    mapped,
+    rounded,
+    viewed,
+)
+from seqtools.engines.wire.headers import DamagedMessage
+from seqtools.engines.wire.progress import ProgressMark
+
+
+class LeasedBytes:
+    """Bytes that the consumer of an engine keeps in slots, and how many it may."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.exceeded = False
+        self._leased = 0
+        self._dropped: deque[int] = deque()
+        self._refs: dict[int, Lease] = {}
+
+    def allows(self, nbytes: int) -> bool:
+        """Return whether so many bytes more may be kept."""
+        while self._dropped:
+            self._leased -= self._dropped.popleft()
+        if self._leased + nbytes <= self.most:
+            return True
+        self.exceeded = True
+        return False
+
+    def note(self, ref: Lease) -> None:
+        """Take account of a view, until it is dropped."""
+        self._leased += ref.place.nbytes
+        self._refs[id(ref)] = ref
+
+    def held_in(self, memory: mmap.mmap) -> list[SlotPlace]:
+        """Return the places in `memory` of which there are views, by offset."""
+        held = [ref.place for ref in list(self._refs.values()) if ref.memory is memory]
+        return sorted(held, key=lambda place: place.offset)
+
+    def forget(self, ref: Lease) -> None:
+        """Note that a view was dropped; at any time, in any thread."""
+        self._refs.pop(id(ref), None)
+        self._dropped.append(ref.place.nbytes)
+
+
+class ArenaReader:
+    """The side of the consumer, who has views of slots."""
+
+    def __init__(self, fd: int, size: int, budget: LeasedBytes) -> None:
+        self._memory = mapped(fd, size)
+        self._view = memoryview(self._memory)
+        self.progress = ProgressMark(self._view[MOST_SLOTS:FLAGS])
+        self._budget = budget
+        self._forks = len(forks)
+
+    def lease(self, place: SlotPlace) -> memoryview:
+        """Return the bytes at `place`, a copy if too much is kept and there is room for one.
+
+        The slot is free when the last view of them is dropped.
+
+        Raises:
+            Damaged: If a worker has no value there for us.
+        """
+        nbytes, offset, slot = place
+        end = len(self._memory) - rounded(nbytes)
+        if slot >= MOST_SLOTS or not FLAGS <= offset <= end or offset % PAGE:
+            raise DamagedMessage(f"a value is said to be outside of the memory for it: {place}")
+        if self._memory[slot] != TAKEN:
+            raise DamagedMessage(f"a value is said to be where none was put: {place}")
+        self._memory[slot] = LENT
+        if not self._budget.allows(place.nbytes):
+            with suppress(OSError, MemoryError):
+                copy = memoryview(mmap.mmap(-1, place.nbytes))
+                copy[:] = self._view[place.offset : place.offset + place.nbytes]
+                self._memory[place.slot] = 0
+                return copy
+        lease, ref = viewed(self._memory, place, self._dropped)
+        self._budget.note(ref)
+        return lease
+
+    def retire(self) -> None:
+        """Give back the memory of which there are no views, as no more values come."""
+        if self._forks != len(forks) or not hasattr(mmap, "MADV_REMOVE"):
+            return  # a forked process may have views
+        begin = FLAGS  # which a worker that is still there must not take for free
+        for place in [*self._budget.held_in(self._memory), SlotPlace(0, len(self._memory), 0)]:
+            end = place.offset - place.offset % PAGE
+            if end > begin:
+                with suppress(OSError):
+                    self._memory.madvise(mmap.MADV_REMOVE, begin, end - begin)
+            begin = -(-(place.offset + place.nbytes) // PAGE) * PAGE
+
+    def _dropped(self, ref: weakref.ref[Any]) -> None:
+        assert isinstance(ref, Lease)  # noqa: S101 -- for mypy
+        self._budget.forget(ref)
+        # Had the process been forked meanwhile, the child would have the same view.
+        if ref.forks == len(forks):
+            self._memory[ref.place.slot] = 0
+
+
+def share(nworkers: int, budget: LeasedBytes) -> tuple[int, ArenaReader] | tuple[None, None]:
+    """Return a descriptor for one of `nworkers` to have, and our side of the same memory.
+
+    Where there is no such memory, or too little of something that it takes, there is neither,
+    and values come through the pipe.
+    """
+    made = arena.create(nworkers)
+    if made is None:
+        return None, None
+    fd, size = made
+    try:
+        return fd, ArenaReader(fd, size, budget)
+    except (OSError, MemoryError):
+        os.close(fd)
+        return None, None

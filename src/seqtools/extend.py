@@ -1,0 +1,37 @@
+"""What people use who write combinators or engines of their own.
+
+`docs/extending.md` shows the first, `docs/engines.md` the second.
+`seqtools.testing` checks both.
+"""
+
+from seqtools._core.errors import EndOfSequence, Failure, Step
+from seqtools._core.fusing import APPLIED, UNPACKED, Link
+from seqtools._core.indices import Indices, as_array, as_list
+from seqtools._core.sequence import LazySequence, Rearrangement
+from seqtools._core.sources import assign, getter, read_many, size_of
+from seqtools._core.walk import is_stage
+from seqtools.engines.base import END, Deliver, Engine, Job, Part
+
+__all__ = [
+    "APPLIED",
+    "END",
+    "UNPACKED",
+    "Deliver",
+    "EndOfSequence",
+    "Engine",
+    "Failure",
+    "Indices",
+    "Job",
+    "LazySequence",
+    "Link",
+    "Part",
+    "Rearrangement",
+    "Step",
+    "as_array",
+    "as_list",
+    "assign",
+    "getter",
+    "is_stage",
+    "read_many",
+    "size_of",
+]

@@ -1,0 +1,90 @@
+"""What a check has found, and how it is told."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from seqtools.instrument.quantities import counted_as, duration, volume
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that will go wrong, or slower than it could."""
+
+    what: str
+    """What is wrong."""
+    where: str
+    """The stage, and where it was made."""
+    advice: str
+    """What to do."""
+
+    def __str__(self) -> str:
+        """Return it in three lines."""
+        return f"{self.where}\n  {self.what}\n  -> {self.advice}"
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a few items say of all of a prefetch."""
+
+    where: str
+    """The prefetch, and where it was made."""
+    items: int
+    """How many items were evaluated."""
+    window: int
+    """How many items it holds ready, before it knows more of them."""
+    size: int | None
+    """Bytes of an item, `None` if it is not known."""
+    seconds: float | None
+    """Time for an item, `None` if none was evaluated."""
+    computing: float | None
+    """Share of this time in which a processor was at work, 0 to 1."""
+
+    def __str__(self) -> str:
+        """Return it in a line."""
+        if self.seconds is None or self.computing is None:
+            return f"no items evaluated, {self.window} items ready ahead"
+        size = "of unknown size"
+        if self.size is not None:
+            size = f"of {volume(self.size)}, {volume(self.size * self.window)} for the window of "
+            size += f"{self.window}"
+        time = f"{duration(self.seconds)} each, computing {self.computing:.0%} of it"
+        return f"items {size}; {time}"
+
+
+class Findings(list[Finding]):
+    """What a check has found: a list, whose `str` is a report."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.estimates: list[Estimate] = []
+        """One for each prefetch."""
+
+    def add(self, what: str, where: str, advice: str) -> None:
+        """Take note of something, once."""
+        finding = Finding(what, where, advice)
+        if finding not in self:
+            self.append(finding)
+
+    def take(self, others: Iterable[Finding]) -> None:
+        """Take note of what others have found."""
+        for other in others:
+            self.add(other.what, other.where, other.advice)
+
+    def __str__(self) -> str:
+        """Return the report."""
+        among = counted_as(len(self.estimates), "prefetch", "prefetches")
+        if not self.estimates:
+            return "nothing to check: there is no prefetch with workers in this pipeline"
+        if not self and len(self.estimates) == 1:
+            estimate = self.estimates[0]
+            looked = "" if estimate.items else " without evaluating items"
+            return f"nothing found{looked}: {estimate}"
+        found = counted_as(len(self), "finding") if self else "nothing found"
+        lines = [f"{found} in {among}"]
+        lines += [f"\n{k}. {finding}" for k, finding in enumerate(self, 1)]
+        lines += ["", *(f"{estimate.where}: {estimate}" for estimate in self.estimates)]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        """Return the report."""
+        return str(self)

@@ -1,0 +1,237 @@
+"""What a function or a source holds that means something in this process only."""
+
+import dis
+import functools
+import os
+import sys
+import sysconfig
+import types
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import Any, NamedTuple
+
+from seqtools._core.display.short import called
+from seqtools._core.errors import is_ours
+from seqtools._core.walk import is_stage
+
+_MOST = 2000
+"""Objects that are looked at. Arbitrary: some milliseconds."""
+_DEEPEST = 6
+"""Objects in objects that are looked at. Arbitrary."""
+_FIRST = 8
+"""Items of a container that stand for all. Arbitrary."""
+
+_HERE = "open it where it is used: inside of the function, or in start_hook for each worker"
+_KEEP = "keep its path, and open it when the first item is read in each process"
+_OWN = "leave it out, or make it inside of the function: each worker process would have its own"
+
+_KINDS: dict[tuple[str, str], tuple[str, str]] = {
+    ("_io", "FileIO"): ("an open file", _HERE),
+    ("_io", "BufferedReader"): ("an open file", _HERE),
+    ("_io", "BufferedWriter"): ("an open file", _HERE),
+    ("_io", "BufferedRandom"): ("an open file", _HERE),
+    ("_io", "TextIOWrapper"): ("an open file", _HERE),
+    ("tempfile", "_TemporaryFileWrapper"): ("an open file", _HERE),
+    ("gzip", "GzipFile"): ("an open file", _HERE),
+    ("zipfile", "ZipFile"): ("an open archive", _KEEP),
+    ("tarfile", "TarFile"): ("an open archive", _KEEP),
+    ("numpy", "NpzFile"): ("an open archive", _KEEP),
+    ("h5py", "HLObject"): ("an open HDF5 file", _KEEP),
+    ("h5py", "File"): ("an open HDF5 file", _KEEP),
+    ("h5py", "Dataset"): ("a dataset of an open HDF5 file", _KEEP),
+    ("lmdb", "Environment"): ("an open LMDB database", _KEEP),
+    ("mmap", "mmap"): ("a memory map", _KEEP),
+    ("sqlite3", "Connection"): ("a connection to SQLite", _HERE),
+    ("sqlite3", "Cursor"): ("a cursor of SQLite", _HERE),
+    ("socket", "socket"): ("a socket", _HERE),
+    ("_socket", "socket"): ("a socket", _HERE),
+    ("subprocess", "Popen"): ("a running program", _HERE),
+    ("_thread", "lock"): ("a lock", _OWN),
+    ("_thread", "RLock"): ("a lock", _OWN),
+    ("_thread", "_local"): ("a threading.local", _OWN),
+    ("threading", "Condition"): ("a condition", _OWN),
+    ("threading", "Event"): ("an event", _OWN),
+    ("threading", "Semaphore"): ("a semaphore", _OWN),
+    ("threading", "Barrier"): ("a barrier", _OWN),
+    ("threading", "Thread"): ("a thread", _OWN),
+    ("queue", "Queue"): ("a queue", _OWN),
+    ("_queue", "SimpleQueue"): ("a queue", _OWN),
+    ("concurrent", "Executor"): ("an executor", _OWN),
+}
+"""What does not survive the way to another process, by the package and the name of its class, or
+of one that it derives from; and what to do instead."""
+
+_ATOMS = (str, bytes, bytearray, int, float, complex, type(None), range, type, types.ModuleType)
+
+
+class Handle(NamedTuple):
+    """Something that works in this process only."""
+
+    obj: Any
+    kind: str
+    where: str
+    advice: str
+
+
+def kind_of(obj: object) -> tuple[str, str] | None:
+    """Return what kind of handle `obj` is, and what to do about it, if it is one."""
+    for cls in type(obj).__mro__[:-1]:
+        found = _KINDS.get((cls.__module__.partition(".")[0], cls.__name__))
+        if found:
+            return found
+    return None
+
+
+def handles(
+    obj: object,
+    name: str,
+    looked_into: Callable[[Any], bool],
+    kind_of: Callable[[object], tuple[str, str] | None] = kind_of,
+) -> Iterator[Handle]:
+    """Yield the handles that `obj` holds, in closures, defaults, attributes and containers.
+
+    Args:
+        obj: A function, a source or an argument.
+        name: How to call it.
+        looked_into: Given a function or an object, returns whether to look at its parts.
+        kind_of: Given an object, returns what kind of handle it is and what to do about it, or
+            `None` if it is no handle.
+    """
+    seen: set[int] = set()
+    left = [(obj, name, 0)]
+    while left and len(seen) < _MOST:
+        each, where, depth = left.pop()
+        if id(each) in seen or isinstance(each, _ATOMS):
+            continue
+        seen.add(id(each))
+        kind = kind_of(each)
+        if kind is not None:
+            yield Handle(each, kind[0], where, kind[1])
+        elif depth < _DEEPEST and looked_into(each):
+            named = [(part, f"{label} of {where}", depth + 1) for label, part in parts(each)]
+            left.extend(reversed(named))
+
+
+def trail(obj: object, name: str, fails: Callable[[Any], bool]) -> str:
+    """Return where in `obj` that is which `fails`, as far in as it can be found."""
+    where, seen = name, {id(obj)}
+    for _ in range(_DEEPEST):
+        for label, part in parts(obj):
+            if id(part) not in seen and not isinstance(part, _ATOMS) and fails(part):
+                where, obj = f"{label} of {where}", part
+                seen.add(id(part))
+                break
+        else:
+            break
+    return where
+
+
+def parts(obj: Any) -> list[tuple[str, Any]]:
+    """Return what `obj` refers to, with names; nothing of an object that fails to tell."""
+    try:
+        return list(_parts(obj))
+    except Exception:  # noqa: BLE001 -- code of users may raise anything
+        return []
+
+
+def _parts(obj: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(obj, types.FunctionType):
+        yield from _of_function(obj)
+    elif isinstance(obj, types.MethodType):
+        yield "the function", obj.__func__
+        yield "the object", obj.__self__
+    elif isinstance(obj, types.BuiltinMethodType):
+        yield "the object", obj.__self__
+    elif isinstance(obj, functools.partial):
+        yield "the function", obj.func
+        yield from ((f"argument {k}", value) for k, value in enumerate(obj.args))
+        yield from ((f"argument {key}", value) for key, value in obj.keywords.items())
+    elif isinstance(obj, Mapping):
+        yield from ((f"[{key!r:.40}]", value) for key, value in islice(obj.items(), _FIRST))
+    elif isinstance(obj, list | tuple | set | frozenset):
+        yield from ((f"item {k}", value) for k, value in enumerate(islice(obj, _FIRST)))
+    elif not is_stage(obj) and not hasattr(type(obj), "shape"):
+        names = [*getattr(obj, "__dict__", ()), *_slots(type(obj))]
+        yield from ((f"attribute {n}", getattr(obj, n)) for n in names if hasattr(obj, n))
+        yield from _methods(type(obj))
+
+
+def _methods(kind: type) -> Iterator[tuple[str, Any]]:
+    """Yield the methods of a class that a user wrote."""
+    for cls in kind.__mro__[:-1]:
+        if is_class_of_users(cls):
+            for name, value in vars(cls).items():
+                function = getattr(value, "__func__", value)  # of a static method
+                if isinstance(function, types.FunctionType):
+                    yield f"method {name}", function
+
+
+def _slots(kind: type) -> list[str]:
+    given = [cls.__dict__.get("__slots__", ()) for cls in kind.__mro__]
+    return [name for slots in given for name in ([slots] if isinstance(slots, str) else slots)]
+
+
+def _of_function(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
+    code = function.__code__
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=False):
+        try:
+            yield f"variable {name}", cell.cell_contents
+        except ValueError:  # not assigned yet
+            continue
+    arguments = code.co_varnames[: code.co_argcount]
+    defaults = function.__defaults__ or ()
+    for name, value in zip(arguments[len(arguments) - len(defaults) :], defaults, strict=False):
+        yield f"default {name}", value
+    for name, value in (function.__kwdefaults__ or {}).items():
+        yield f"default {name}", value
+    for name in dict.fromkeys(_names(code)):
+        value = function.__globals__.get(name, function)
+        if value is not function and (is_of_users(value) or not _is_imported(value)):
+            yield f"global {name}", value
+
+
+def _names(code: types.CodeType) -> Iterator[str]:
+    """Yield the global variables that `code` uses, and what is defined in it, as a lambda is."""
+    for step in dis.get_instructions(code):
+        if step.opname in {"LOAD_GLOBAL", "LOAD_NAME"}:  # attributes are names as well
+            yield step.argval
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _names(constant)
+
+
+def _is_imported(value: Any) -> bool:
+    """Return whether workers import `value` themselves."""
+    module = sys.modules.get(getattr(value, "__module__", None) or "")
+    return (
+        module is not None
+        and getattr(module, called(value), None) is value
+        and (module.__name__ != "__main__")
+    )
+
+
+def is_of_users(function: Any) -> bool:
+    """Return whether `function` is of the program, and not of Python or an installed package."""
+    if not isinstance(function, types.FunctionType):
+        return False
+    return _is_file_of_users(function.__code__.co_filename)
+
+
+def is_class_of_users(cls: type) -> bool:
+    """Return the same for a class."""
+    if cls.__module__ == "__main__":
+        return True
+    file = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    return file is not None and _is_file_of_users(file)
+
+
+def _is_file_of_users(file: str) -> bool:
+    return not is_ours(file) and not file.startswith(_installed())
+
+
+@functools.cache
+def _installed() -> tuple[str, ...]:
+    """Return the folders of Python and of installed packages."""
+    paths = sysconfig.get_paths()
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    return ("<frozen ", *(paths[name] + os.sep for name in names))

@@ -1,0 +1,35 @@
+"""What worker processes make of iterables."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from seqtools._core.display.tree import place_of
+from seqtools._core.errors import described
+from seqtools._core.walk import is_stage, upstream
+from seqtools.instrument.checking.findings import Findings
+from seqtools.prefetching.options import Options
+
+
+def check_iterators(source: Any, options: Options, found: Findings) -> None:
+    """Note that each worker process goes through all of an iterable by itself.
+
+    What cannot be sent to other processes is not noted here.
+    """
+    workers = options.nworkers
+    if options.method != "process" or not is_stage(source):
+        return
+    for stage in upstream(source):
+        if not stage._iterates:
+            continue
+        place = f"{described(stage)}, {place_of(*stage._origin)}"
+        if isinstance(stage._args()[0], Iterator):
+            if options.start_method == "fork":
+                what = "an iterator cannot be read in forked workers, which may share its file"
+                found.add(what, place, "use method='thread', or an iterable that is no iterator")
+        elif workers == "auto" or workers > 1:
+            number = "each worker process"
+            if workers != "auto":
+                number = f"each of {workers} worker processes"
+            what = f"{number} goes through all of the iterable, and passes over the items of others"
+            advice = "use method='thread', where all share one iterator, or read items by index"
+            found.add(what, place, advice)

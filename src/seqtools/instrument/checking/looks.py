@@ -1,0 +1,152 @@
+"""What `check` looks at."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from statistics import fmean
+from typing import Any, NamedTuple
+
+from seqtools._core.sequence import LazySequence
+from seqtools._core.sources import size_of
+from seqtools._core.walk import is_stage, upstream
+from seqtools.instrument.checking.findings import Estimate, Findings
+from seqtools.instrument.checking.in_worker import WorkerProcessCheck
+from seqtools.instrument.checking.in_worker_main import Report
+from seqtools.instrument.checking.iterables import check_iterators
+from seqtools.instrument.checking.sending import check_sent, place
+from seqtools.instrument.checking.sharing import check_shared
+from seqtools.instrument.quantities import counted_as, volume
+from seqtools.prefetching.cores import usable_cores
+from seqtools.prefetching.memory import usable_memory
+from seqtools.prefetching.options import Options
+
+_UNREAD = -1
+"""The known size of a stage that was not asked for it."""
+_COMPUTING = 0.8
+"""Share of its time that an item computes which is called all of it. Arbitrary."""
+
+
+class Limits(NamedTuple):
+    """How much is evaluated."""
+
+    items: int
+    """How many items for each prefetch."""
+    seconds: float
+    """For how long one may take."""
+
+
+def checked(pipeline: LazySequence[Any], limits: Limits) -> Findings:
+    """Return what is found in `pipeline`."""
+    found = Findings()
+    stages = list(upstream(pipeline))
+    with _lengths_unread(stages):
+        for stage in stages:
+            if stage._reads_ahead:
+                source, options = stage._args()
+                if options.nworkers:
+                    _check(stage, source, options, limits, found)
+    return found
+
+
+@contextmanager
+def _lengths_unread(stages: list[Any]) -> Iterator[None]:
+    """Have lengths that are asked for within be asked for again: a list may grow until then."""
+    unread = [stage for stage in stages if stage._known_size == _UNREAD]
+    try:
+        yield
+    finally:
+        for stage in unread:
+            stage._known_size, stage._bound = _UNREAD, 0
+
+
+def _check(
+    prefetch: LazySequence[Any], source: Any, options: Options, limits: Limits, found: Findings
+) -> None:
+    threads, processes = _places(options)
+    unsent = Findings()
+    if processes:
+        check_sent(prefetch, source, options, unsent)
+    if not threads:
+        found.take(unsent)
+    held = check_shared(prefetch, source, options, found, threads=threads, processes=processes)
+    check_iterators(source, options, found)
+    workers = WorkerProcessCheck(prefetch, source, options, limits.seconds, found)
+    reports: list[Report] = []
+    indices = _spread(size_of(source), limits.items)
+    if processes and not unsent:
+        repeats = options.seed is not None and not held
+        reports = workers.processes(indices, shares=threads, repeats=repeats)
+    elif threads and not _is_read_once(source):
+        reports = workers.threads(indices, held)
+    estimate = _estimate(place(prefetch), options, reports)
+    found.estimates.append(estimate)
+    computing = (estimate.computing or 0) >= _COMPUTING
+    if threads and computing:
+        found.take(unsent)
+    _check_window(options, estimate, found)
+    cores = usable_cores()
+    if options.nworkers != "auto" and options.nworkers > cores and computing:
+        what = (
+            f"{counted_as(options.nworkers, 'worker')} for {counted_as(cores, 'usable core')}, and "
+            f"items compute {estimate.computing:.0%} of their time"
+        )
+        found.add(what, estimate.where, f"nworkers={cores}, or None for as many as there are cores")
+
+
+def _places(options: Options) -> tuple[bool, bool]:
+    """Return whether items may be evaluated in threads, and in processes."""
+    if options.method == "auto":
+        return options.seed is None and options.start_method != "fork", True
+    return options.method == "thread", options.method == "process"
+
+
+def _estimate(where: str, options: Options, reports: list[Report]) -> Estimate:
+    """Return what a few items say of all of them."""
+    known = [report.size for report in reports if report.size is not None]
+    size = round(fmean(known)) if known and len(known) == len(reports) else None
+    window = min(_window(options), _room(options, size))
+    timed = reports[1:] or reports  # the first may have imported something, or opened it
+    if not timed:
+        return Estimate(where, 0, window, size, None, None)
+    seconds = fmean(report.seconds for report in timed)
+    computed = fmean(report.computed for report in timed)
+    return Estimate(where, len(reports), window, size, seconds, min(1.0, computed / seconds))
+
+
+def _is_read_once(source: Any) -> bool:
+    """Return whether items that are read now may be missing afterwards."""
+    stages = upstream(source) if is_stage(source) else ()
+    return any(bool(stage._read_once) and not stage._reads_ahead for stage in stages)
+
+
+def _spread(n: int | None, count: int) -> list[int]:
+    if n is None:
+        return list(range(count))
+    return sorted({k * (n - 1) // max(1, count - 1) for k in range(min(count, n))})
+
+
+def _window(options: Options) -> int:
+    return options.first if options.max_cached is None else options.max_cached
+
+
+def _room(options: Options, size: int | None) -> int:
+    """Return the number of items that the bytes of the window have room for."""
+    limit = usable_memory() // 10 if options.max_bytes is None else options.max_bytes
+    return max(1, limit // max(1, size or 1))
+
+
+def _check_window(options: Options, estimate: Estimate, found: Findings) -> None:
+    workers, window = options.nworkers, _window(options)
+    if workers == "auto":  # as many as the window has room for
+        return
+    if window < workers:
+        what = f"a window of {counted_as(window, 'item')} keeps no more of {workers} workers busy"
+        advice = f"max_cached={2 * workers}, or nworkers={window}"
+        found.add(what, estimate.where, advice)
+    elif estimate.window < workers and estimate.size is not None:
+        what = (
+            f"items of {volume(estimate.size)}: max_bytes has room for {estimate.window} of them, "
+            f"and keeps no more of {workers} workers busy"
+        )
+        needed = float(f"{1.05 * 2 * workers * estimate.size:.1e}")
+        advice = f"max_bytes={needed:.0f}, smaller items, or fewer workers"
+        found.add(what, estimate.where, advice)

@@ -1,0 +1,142 @@
+"""What of a pipeline cannot be sent to worker processes."""
+
+import types
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from seqtools._core.display.short import called, cut
+from seqtools._core.display.tree import place_of
+from seqtools._core.errors import described, summary
+from seqtools._core.walk import is_stage, sources_of, upstream
+from seqtools.engines.wire.pickling import PipelinePickler
+from seqtools.instrument.checking.findings import Findings
+from seqtools.instrument.checking.handles import handles, trail
+from seqtools.prefetching.options import Options
+
+
+def check_sent(prefetch: Any, source: Any, options: Options, found: Findings) -> None:
+    """Look for what of `source` and the start hook does not survive the way to workers."""
+    pickled = options.start_method != "fork"
+    for where, name, part in parts_of(prefetch, source, options.start_hook):
+        _check_part(part, name, where, found, pickled=pickled)
+    for stage in upstream(source) if is_stage(source) and pickled else ():
+        error = _refusal(stage)
+        where = place(stage)
+        if error is not None and not any(finding.where == where for finding in found):
+            what = f"it cannot be sent to worker processes: {reason(error)}"
+            found.add(what, where, "use method='thread', or start_method='fork'")
+
+
+def parts_of(prefetch: Any, source: Any, hook: Any) -> Iterator[tuple[str, str, Any]]:
+    """Yield what is sent besides the stages: where it is, what it is called, and it.
+
+    These are the arguments of stages, sources that are no stages, and the start hook.
+    """
+    for stage in upstream(source) if is_stage(source) else ():
+        for name, part in _own(stage):
+            yield place(stage), name, part
+    if not is_stage(source):
+        yield place(prefetch), type(source).__name__, source
+    if hook is not None:
+        yield place(prefetch), f"start_hook {called(hook)}", hook
+
+
+def place(stage: Any) -> str:
+    """Return the name of `stage`, and where it was made."""
+    return f"{described(stage)}, {place_of(*stage._origin)}"
+
+
+def reason(error: BaseException) -> str:
+    """Return `error` in short."""
+    return cut(summary(error), 200)
+
+
+class _ByteCounter:
+    def write(self, data: Any) -> None:
+        pass
+
+
+class _StagePickler(PipelinePickler):
+    """Pickles a stage without those that it reads from."""
+
+    def __init__(self, others: set[int]) -> None:
+        super().__init__(_ByteCounter(), [])
+        self._others = others
+
+    def reducer_override(self, obj: Any) -> Any:
+        return (int, ()) if id(obj) in self._others else super().reducer_override(obj)
+
+
+def _refusal(obj: Any) -> Exception | None:
+    """Return why `obj` cannot be sent to workers, but for the stages that it reads from."""
+    others = {id(stage) for stage in upstream(obj) if stage is not obj}
+    try:
+        _StagePickler(others if is_stage(obj) else set()).dump(obj)
+    except Exception as error:  # noqa: BLE001 -- code of users may raise anything
+        return error
+    return None
+
+
+def _fails(obj: Any) -> bool:
+    return _refusal(obj) is not None
+
+
+def _goes_in_parts(obj: Any) -> bool:
+    """Return whether what `obj` refers to is sent along with it, as it is."""
+    if isinstance(obj, types.FunctionType):
+        pickler = _StagePickler(set())
+        try:
+            pickler.dump(obj)
+        except Exception:  # noqa: BLE001 -- code of users may raise anything
+            return True  # one of a module would be sent by its name, and cannot fail
+        return any(each is obj for each in pickler.by_value)
+    own = ("__reduce__", "__reduce_ex__", "__getstate__")
+    return all(getattr(type(obj), name, None) is getattr(object, name, None) for name in own) or (
+        isinstance(obj, list | tuple | dict | set | frozenset | types.MethodType | partial)
+    )
+
+
+def _own(stage: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the arguments of a stage, and those of its sources that are no stages."""
+    sources = sources_of(stage)
+    for source in sources:
+        if not is_stage(source):
+            yield type(source).__name__, source
+    try:
+        values = stage._args() or ()
+    except Exception:  # noqa: BLE001 -- a stage of the user's
+        return
+    known = {id(source) for source in sources}
+    for value in values:
+        inner = value.values() if isinstance(value, dict) else value
+        container = isinstance(inner, list | tuple) and any(id(part) in known for part in inner)
+        if id(value) not in known and not container:
+            yield called(value) if callable(value) else type(value).__name__, value
+
+
+def _check_part(obj: Any, name: str, where: str, found: Findings, *, pickled: bool) -> None:
+    error = _refusal(obj) if pickled else None
+    sent = _goes_in_parts if pickled else _always
+    held = list(islice(handles(obj, name, sent), 3))
+    for handle in held:
+        refusal = _refusal(handle.obj) if pickled else None
+        what = f"{handle.kind} ({handle.where})"
+        if not pickled:
+            what += (
+                " is carried over to forked workers, and is not safe to use in several processes"
+            )
+        elif refusal is not None:
+            what += f" cannot be sent to worker processes: {reason(refusal)}"
+        else:
+            what += " arrives in worker processes as a copy that is none: it is not open there"
+        found.add(what, where, handle.advice)
+    if error is not None and not held:
+        what = f"{trail(obj, name, _fails)} cannot be sent to worker processes: {reason(error)}"
+        advice = "make what it needs inside of the function, or use method='thread', or "
+        found.add(what, where, f"{advice}start_method='fork'")
+
+
+def _always(_: Any) -> bool:
+    return True

@@ -1,0 +1,135 @@
+"""What workers share and should not, and the random generators that each has a copy of."""
+
+import sys
+import types
+from collections.abc import Iterator
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from seqtools.instrument.checking.findings import Findings
+from seqtools.instrument.checking.handles import handles, is_class_of_users, is_of_users
+from seqtools.instrument.checking.sending import parts_of
+from seqtools.prefetching.options import Options
+
+_EACH = "open it where it is used, and keep one for each thread, in a threading.local()"
+_ITEM = "make one for each item, as in numpy.random.default_rng([seed, i])"
+
+_SHARED: dict[tuple[str, str], str] = {
+    ("sqlite3", "Connection"): "a connection to SQLite",
+    ("sqlite3", "Cursor"): "a cursor of SQLite",
+    ("pymysql", "Connection"): "a connection to MySQL",
+    ("socket", "socket"): "a socket",
+    ("_socket", "socket"): "a socket",
+    ("subprocess", "Popen"): "a running program",
+    ("gzip", "GzipFile"): "an open file",
+    ("tarfile", "TarFile"): "an open archive",
+    ("_io", "FileIO"): "an open file",
+    ("_io", "BufferedReader"): "an open file",
+    ("_io", "BufferedRandom"): "an open file",
+    ("_io", "TextIOWrapper"): "an open file",
+    ("tempfile", "_TemporaryFileWrapper"): "an open file",
+    ("builtins", "generator"): "a generator",
+}
+"""What threads must not use at a time, by the package and the name of its class. Not here is what
+has a lock of its own for it: HDF5 files, zip archives, sessions of `requests`."""
+
+_RANDOM = {
+    ("random", "Random"),
+    ("numpy", "Generator"),
+    ("numpy", "RandomState"),
+    ("numpy", "BitGenerator"),
+    ("torch", "Generator"),
+}
+
+_GROUPS = (list, tuple, dict, set, frozenset, partial, types.MethodType, types.BuiltinMethodType)
+
+
+def check_shared(  # noqa: PLR0913 -- what there is to know of a prefetch
+    prefetch: Any,
+    source: Any,
+    options: Options,
+    found: Findings,
+    *,
+    threads: bool,
+    processes: bool,
+) -> list[Any]:
+    """Look for what workers share, or each have a copy of; return the random generators of it.
+
+    Args:
+        prefetch: The prefetch.
+        source: What it reads.
+        options: How it does that.
+        found: Where findings go.
+        threads: Whether workers may be threads.
+        processes: Whether they may be processes.
+    """
+    drawn: list[Any] = []
+    for where, name, part in parts_of(prefetch, source, None):
+        for handle in islice(handles(part, name, _may_draw, _random_kind), 3):
+            drawn.append(handle.obj)
+            if not processes and options.nworkers == 1:
+                continue
+            what = f"a random generator ({handle.where}) "
+            found.add(what + _of_random(options, processes=processes), where, handle.advice)
+        # an item of a list is used by one thread at a time, and so is what is iterated
+        alone = isinstance(part, list | tuple | dict | Iterator)
+        if threads and options.nworkers != 1 and not alone:
+            for handle in islice(handles(part, name, _may_share, _shared_kind), 3):
+                what = f"{handle.kind} ({handle.where}) is used by several threads at a time"
+                found.add(what, where, handle.advice)
+    return drawn
+
+
+def _of_random(options: Options, *, processes: bool) -> str:
+    if not processes:
+        return "is shared by the threads: which item gets which numbers depends on their timing"
+    what = (
+        "is copied to every worker process: each draws the same numbers, and which item gets "
+        "which depends on which worker makes it"
+    )
+    return what if options.seed is None else what + "; seed= does not reach it"
+
+
+def _may_draw(obj: Any) -> bool:
+    return not isinstance(obj, types.FunctionType) or is_of_users(obj)
+
+
+def _may_share(obj: Any) -> bool:
+    """Return whether to look into `obj`: what is of a package has the locks that it needs."""
+    if isinstance(obj, types.FunctionType):
+        return is_of_users(obj)
+    return isinstance(obj, _GROUPS) or is_class_of_users(type(obj))
+
+
+def _shared_kind(obj: object) -> tuple[str, str] | None:
+    for key in _names(obj):
+        if key in _SHARED and _has_position(obj):
+            return _SHARED[key], _EACH
+    return None
+
+
+def _has_position(obj: Any) -> bool:
+    """Return whether `obj` is something else than a file that is only written to."""
+    try:
+        return not hasattr(obj, "readable") or bool(obj.readable())
+    except ValueError:  # it is closed
+        return False
+
+
+def _random_kind(obj: object) -> tuple[str, str] | None:
+    if _RANDOM.isdisjoint(_names(obj)) or any(obj is each for each in _global_generators()):
+        return None
+    return None if type(obj).__name__ == "SystemRandom" else ("a random generator", _ITEM)
+
+
+def _names(obj: object) -> list[tuple[str, str]]:
+    return [(cls.__module__.partition(".")[0], cls.__name__) for cls in type(obj).__mro__[:-1]]
+
+
+def _global_generators() -> Iterator[Any]:
+    """Yield the generators that engines seed."""
+    modules = sys.modules
+    yield getattr(modules.get("random"), "_inst", None)
+    yield getattr(modules.get("numpy.random.mtrand"), "_rand", None)
+    yield getattr(modules.get("torch"), "default_generator", None)

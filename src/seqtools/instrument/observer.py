@@ -1,0 +1,31 @@
+"""A stage that passes items on, for stages that look at them."""
+
+from typing import Any, TypeVar
+
+from seqtools._core.indices import Indices
+from seqtools._core.sequence import LazySequence
+from seqtools._core.sources import Source, assign, getter, size_of
+
+T = TypeVar("T")
+
+
+class Observer(LazySequence[T]):
+    """Items of a sequence, unchanged."""
+
+    __slots__ = ("_read", "_sequence")
+
+    def __init__(self, sequence: Source[T]) -> None:
+        self._sequence = sequence
+        self._read = getter(sequence)
+
+    def _size(self) -> int | None:
+        return size_of(self._sequence)
+
+    def _set(self, i: int, value: Any) -> None:
+        assign(self._sequence, i, value)
+
+    def _sources(self) -> tuple[Any, ...]:
+        return (self._sequence,)
+
+    def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
+        return [(self._sequence, indices)]

@@ -1,0 +1,53 @@
+"""What the prefetches of a pipeline do, in a few words."""
+
+from collections.abc import Iterator
+from time import perf_counter
+from typing import Any
+
+from seqtools._core.walk import upstream
+from seqtools.prefetching.status import Status
+
+_LONGEST = 40
+"""Characters that may stand behind a bar: more would leave no room for it in a terminal."""
+
+
+class Tally:
+    """How long an iteration has waited, and what the prefetches before it do."""
+
+    __slots__ = ("_began", "_noted", "_prefetches", "waited")
+
+    def __init__(self, source: Any) -> None:
+        self._prefetches = list(nearest_prefetches(source))
+        self.waited = 0.0
+        """Seconds, as of what was noted last."""
+        self._began = self._noted = 0.0
+
+    def begin(self) -> None:
+        """Take this for the begin."""
+        self._began = self._noted = perf_counter()
+
+    def note(self, waited: float, now: float) -> None:
+        """Note for how long it has waited until `now`."""
+        self.waited, self._noted = waited, now
+
+    def told(self) -> str:
+        """Return window, workers and waiting, in at most 40 characters."""
+        elapsed = self._noted - self._began
+        share = f"{min(1.0, self.waited / elapsed) if elapsed > 0 else 0.0:.0%} waited"
+        loads = [stage._status() for stage in self._prefetches]
+        load = Status(*map(sum, zip(*loads, strict=True)))
+        if not load.nworkers:  # none upstream, or they rest
+            return share
+        workers = f"{load.busy}/{load.nworkers} busy, {share}"
+        for fill in (f"{load.ready}/{load.capacity}", f"{load.ready / load.capacity:.0%}"):
+            told = f"window {fill}, {workers}"
+            if len(told) <= _LONGEST:
+                return told
+        return workers
+
+
+def nearest_prefetches(source: Any) -> Iterator[Any]:
+    """Yield the prefetches that `source` is or reads from, but for those behind others."""
+    for stage in upstream(source, past=lambda stage: not stage._reads_ahead):
+        if stage._reads_ahead:
+            yield stage

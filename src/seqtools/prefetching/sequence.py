@@ -1,0 +1,311 @@
+"""A sequence whose items are evaluated ahead of its reader."""
+
+import os
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from seqtools._core import seeding
+from seqtools._core.display.short import short
+from seqtools._core.indices import ENDLESS, Indices
+from seqtools._core.sequence import LazySequence, Slice
+from seqtools._core.sources import Source, getter, size_of
+from seqtools._core.walk import any_upstream, drawing_apart
+from seqtools.engines.base import here
+from seqtools.engines.process.background_threads import KnownReasons
+from seqtools.prefetching.iterators import Ordered, Unordered
+from seqtools.prefetching.options import Options
+from seqtools.prefetching.pump import Pump
+from seqtools.prefetching.reader import RandomReader
+from seqtools.prefetching.status import Status
+
+T = TypeVar("T")
+
+
+class Prefetch(LazySequence[T]):
+    """Items of a sequence, evaluated ahead by workers."""
+
+    __slots__ = ("_mark", "_options", "_sequence", "_state")
+
+    _reads_ahead = True
+    _read_once = True  # by a cursor that goes on
+
+    def __init__(self, sequence: Source[T], options: Options, mark: bytes | None = None) -> None:
+        self._sequence = sequence
+        self._options = options
+        self._mark = mark or os.urandom(8)
+        """The same in its copies, by which a worker process knows its own prefetch."""
+        self._state = _State(self)
+
+    def _size(self) -> int | None:
+        return size_of(self._sequence)
+
+    def _get(self, i: int) -> T:
+        # What this thread was given is read without asking anybody; errors are not.
+        seat: _ThreadReader | None = getattr(self._state.seats, "own", None)
+        if seat is not None and not seeding.used:
+            run = seat.reader.cursor.ring[0]
+            values = run.values
+            if values and not run.failed and run.indices[-len(values)] == i:
+                with suppress(IndexError):  # another thread has called refresh()
+                    return values.popleft()  # type: ignore[no-any-return]
+        return self._read(i)
+
+    def _read(self, i: int) -> T:
+        pump = self._state.pump
+        if not self._options.nworkers:
+            return pump.inline(i)  # type: ignore[no-any-return]
+        if self._is_within():
+            return self._get_within(i)
+        return pump.read(self._seat().reader, i)  # type: ignore[no-any-return]
+
+    def _is_within(self) -> bool:
+        """Return whether this is a function that a worker calls to evaluate an item of it.
+
+        Such a function waits for no other worker, which may be waiting for it, and needs none.
+        Nor does one that evaluates an item with a seed: see `_is_inline`.
+        """
+        return self._is_inline() or getattr(here, "get", None) is self._state.pump.inline
+
+    def _is_inline(self) -> bool:
+        """Return whether this process has no workers for it.
+
+        It may be one of them. Or an item is being evaluated with a seed: what other threads or
+        processes draw for it would depend on what they have drawn before.
+        """
+        return self._mark in _evaluated or (seeding.used and seeding.token() is not None)
+
+    def _get_within(self, i: int) -> T:
+        within: set[int] = self._state.seats.__dict__.setdefault("within", set())
+        if i in within:
+            message = f"item {i} is needed to make item {i}"
+            raise RecursionError(message)
+        within.add(i)
+        try:
+            return self._state.pump.inline(i)  # type: ignore[no-any-return]
+        finally:
+            within.discard(i)
+
+    def _seat(self) -> "_ThreadReader":
+        """Return the place from which this thread reads by index."""
+        seats = self._state.seats
+        seat: _ThreadReader | None = getattr(seats, "own", None)
+        if seat is None:
+            follower = RandomReader(self._length(), self._options.max_cached or self._options.first)
+            seat = seats.own = _ThreadReader(self._state.pump, follower)
+        return seat
+
+    @property
+    def _acts_on_hints(self) -> bool:  # type: ignore[override]
+        return self._options.nworkers != 0
+
+    def _hint(self, owner: Any, indices: Indices) -> None:
+        if not self._options.nworkers:
+            if self._options.seed is None:  # else nothing is to be drawn in the background
+                super()._hint(owner, indices)
+        elif self._is_within():
+            pass
+        elif len(indices) or hasattr(self._state.seats, "own"):
+            seat = self._seat()
+            seat.pump.aim(seat.reader, indices)
+
+    def _set(self, i: int, value: Any) -> None:
+        del value
+        message = (
+            f"items of a prefetch cannot be assigned: assign item {i} of its source "
+            f"{short(self._sequence)}, then call refresh()"
+        )
+        raise TypeError(message)
+
+    def _sources(self) -> tuple[Any, ...]:
+        return (self._sequence,)
+
+    def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
+        return [(self._sequence, indices)]
+
+    def _rebuild(self, *sources: Any) -> "Prefetch[T]":
+        return Prefetch(sources[0], self._options)
+
+    def _opened(self, indices: Indices) -> LazySequence[T]:
+        if not self._options.nworkers or self._is_within():
+            return self
+        reading = Ordered(self, self._state.pump, indices)
+        reading.open()
+        return reading
+
+    def __iter__(self) -> Iterator[T]:
+        """Return an iterator, which goes on behind an item that failed."""
+        if not self._options.nworkers:
+            return super().__iter__()
+        n = self._length()
+        return self._run_through(range(ENDLESS if n is None else n))
+
+    def __reversed__(self) -> Iterator[T]:
+        """Return an iterator over the items from the last to the first."""
+        if not self._options.nworkers:
+            return super().__reversed__()
+        return self._run_through(range(len(self) - 1, -1, -1))
+
+    def _run_through(self, indices: range) -> Iterator[T]:
+        if self._is_within():
+            return iter(Slice(self, indices))
+        kind: type[Ordered[T]] = Ordered if self._options.ordered else Unordered
+        return iter(kind(self, self._state.pump, indices))
+
+    def _slice(self, key: slice) -> LazySequence[T]:
+        if self._options.ordered or not self._options.nworkers:
+            return super()._slice(key)
+        return UnorderedSlice(self, self._places(key))
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._sequence, self._options
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle the recipe, where it was made, and its mark."""
+        return _remade, (*self._args(), self._origin, self._mark)
+
+    def _as_call(self) -> str:
+        """Return the call that makes this sequence, without its source."""
+        return f"prefetch({self._options})"
+
+    def _status(self) -> Status:
+        """Return how far ahead it is and who works, for instruments: see `Status`."""
+        return self._state.pump.load()
+
+    def _remark(self) -> str:
+        """Return what workers were chosen and why, if that was left open.
+
+        And that they load nothing in the background, if they would without a seed.
+        """
+        choice, remarks = self._state.choice, []
+        if choice is not None:
+            remarks.append(choice.remark())
+        options = self._options
+        would = options.nworkers and options.readahead
+        if options.seed is not None and would and any_upstream(self._sequence, "_acts_on_hints"):
+            remarks.append("loads nothing in the background, because of seed=")
+        return "; ".join(remarks)
+
+    def refresh(self) -> None:
+        """Take the source as it is now: what was evaluated ahead of it is dropped.
+
+        Workers end, and start again with a new copy of the source when an item is
+        read. Readers go on where they are.
+        """
+        self._forget_length()
+        self._state.pump.close(forget=True)
+
+    def close(self) -> None:
+        """End the workers; they start again when an item is read."""
+        self._state.pump.close()
+
+    def __enter__(self) -> "Prefetch[T]":
+        """Return this sequence."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the workers."""
+        self.close()
+
+
+def _remade(
+    sequence: Source[T], options: Options, origin: tuple[str, int], mark: bytes
+) -> Prefetch[T]:
+    copy = Prefetch(sequence, options, mark)
+    copy._origin = origin
+    return copy
+
+
+class UnorderedSlice(Slice[T]):
+    """A slice of a prefetch whose items come in the order in which they become ready."""
+
+    __slots__ = ()
+
+    _name = "slice"
+
+    def _slice(self, key: slice) -> LazySequence[T]:
+        inner = super()._slice(key)
+        return UnorderedSlice(*inner._args())  # type: ignore[misc]
+
+    def __iter__(self) -> Iterator[T]:
+        """Return an iterator over the items as they come."""
+        return self._sequences[0]._run_through(self._range)  # type: ignore[no-any-return]
+
+    def __reversed__(self) -> Iterator[T]:
+        """Return an iterator over the items as they come, the last asked for first."""
+        return self._sequences[0]._run_through(self._range[::-1])  # type: ignore[no-any-return]
+
+
+class _ThreadReader:
+    """The place of a thread that reads by index; it is given up when the thread ends."""
+
+    __slots__ = ("pump", "reader")
+
+    def __init__(self, pump: Pump, reader: RandomReader) -> None:
+        self.pump, self.reader = pump, reader
+        pump.open(reader)
+
+    def __del__(self) -> None:
+        pump = getattr(self, "pump", None)
+        if pump is not None:  # or else it was interrupted before it had any
+            pump.leave(self.reader)
+
+
+class _State:
+    """What a prefetch has while it is read: workers, and who reads it by index."""
+
+    __slots__ = ("choice", "pump", "seats")
+
+    def __init__(self, prefetch: Prefetch[Any]) -> None:
+        options, source = prefetch._options, prefetch._sequence  # noqa: SLF001 -- ours
+        get = get_apart = getter(source)
+        if options.seed is not None:
+            stages = drawing_apart(source)
+            get = seeding.Seeded(getter(source), options.seed, stages, keep=True)
+            get_apart = seeding.Seeded(getter(source), options.seed, stages, keep=False)
+        mark = prefetch._mark  # noqa: SLF001 -- ours
+        self.choice = choice = options.choice()
+        known = KnownReasons()
+        # nothing here may refer to the prefetch, or it would not end with its last user
+        self.pump = Pump(
+            # A worker process may start workers of another prefetch, which read this one.
+            lambda deliver: options.engine(
+                source,
+                get,
+                _Marked(get_apart, frozenset((mark, *_evaluated))),
+                choice,
+                known,
+                deliver,
+            ),
+            lambda: options.window(choice),
+            get,
+            options.idle_timeout,
+        )
+        self.seats = threading.local()
+        weakref.finalize(prefetch, self.pump.ending.end)
+
+
+_evaluated: set[bytes] = set()
+"""Marks of the prefetches for which this process evaluates items, where it is a worker."""
+
+
+class _Marked:
+    """What evaluates items, and tells a worker process for which prefetches it does that."""
+
+    def __init__(self, get: Callable[[int], Any], marks: frozenset[bytes]) -> None:
+        self._get, self._marks = get, marks
+
+    def __call__(self, i: int) -> Any:
+        _evaluated.update(self._marks)  # in a process that was forked from the consumer
+        return self._get(i)
+
+    def __reduce__(self) -> Any:
+        return _unmarked, (self._get, self._marks)
+
+
+def _unmarked(get: Callable[[int], Any], marks: frozenset[bytes]) -> Callable[[int], Any]:
+    """Return `get` in a worker process, where it is called without a detour."""
+    _evaluated.update(marks)
+    return get
