@@ -10,9 +10,9 @@ from seqtools.engines.wire.progress import NBYTES, ProgressMark
 
 _WRITES = """
 import mmap, sys
-from seqtools.engines.wire.progress import Progress
+from seqtools.engines.wire.progress import ProgressMark
 memory = mmap.mmap(int(sys.argv[1]), 0)
-progress, place = Progress(memoryview(memory)[:16]), 0
+progress, place = ProgressMark(memoryview(memory)[:16]), 0
 while not memory[16]:
     place += 1
     progress.tell(7, place)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from seqtools.engines.base import AHEAD, Job
-from seqtools.engines.process.scheduler import Hand, Scheduler, Task
+from seqtools.engines.process.scheduler import Scheduler, Task, WorkerQueue
 from seqtools.engines.wire.task_messages import LONGEST_LIST
 from tests.machines import sized
 
@@ -36,18 +36,18 @@ def jobs(indices: Iterable[int], key_of: KeyOf = nothing) -> list[Job]:
     return [Job(i, range(i, i + 1), key_of(i)) for i in indices]
 
 
-def dealt(scheduler: Scheduler, *hands: Hand) -> list[list[int]]:
+def dealt(scheduler: Scheduler, *hands: WorkerQueue) -> list[list[int]]:
     return [list(task.indices) for _, task in scheduler.deal(hands)]
 
 
-def answer(scheduler: Scheduler, hand: Hand, seconds: float = 0.0) -> list[int]:
+def answer(scheduler: Scheduler, hand: WorkerQueue, seconds: float = 0.0) -> list[int]:
     """Have a worker answer its first task."""
     return list(scheduler.answered(hand, len(hand.dealt[0].indices), seconds).indices)
 
 
 def slow_items(*, hinted: bool = False) -> Scheduler:
     """Return a scheduler that knows that items are slow."""
-    scheduler, hand = Scheduler(GRAIN, hinted=hinted), Hand()
+    scheduler, hand = Scheduler(GRAIN, hinted=hinted), WorkerQueue()
     for _ in range(20):
         scheduler.submit(jobs([0]))
         dealt(scheduler, hand)
@@ -55,7 +55,7 @@ def slow_items(*, hinted: bool = False) -> Scheduler:
     return scheduler
 
 
-def work(scheduler: Scheduler, *hands: Hand) -> list[list[int]]:
+def work(scheduler: Scheduler, *hands: WorkerQueue) -> list[list[int]]:
     """Return what each worker was given, where all take the same time for an item."""
     given: list[list[int]] = [[] for _ in hands]
     while scheduler or any(hand.dealt for hand in hands):
@@ -70,7 +70,7 @@ def work(scheduler: Scheduler, *hands: Hand) -> list[list[int]]:
 
 
 def test_workers_are_dealt_tasks_by_turns() -> None:
-    scheduler, a, b = Scheduler(GRAIN), Hand(), Hand()
+    scheduler, a, b = Scheduler(GRAIN), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs(range(100)))
     assert dealt(scheduler, a, b)[:4] == [[0], [1], [2], [3]]
     assert [task.indices[0] for task in b.dealt][:2] == [1, 3]
@@ -78,7 +78,7 @@ def test_workers_are_dealt_tasks_by_turns() -> None:
 
 
 def test_a_worker_is_dealt_twenty_milliseconds_of_work() -> None:
-    scheduler, hand = Scheduler(GRAIN), Hand()
+    scheduler, hand = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit([Job(k, range(100 * k, 100 * k + 100)) for k in range(1000)])
     for _ in range(50):
         list(scheduler.deal([hand]))
@@ -89,7 +89,7 @@ def test_a_worker_is_dealt_twenty_milliseconds_of_work() -> None:
 
 
 def test_a_worker_is_dealt_no_more_tasks_than_fit_in_its_pipe() -> None:
-    scheduler, hand = Scheduler(GRAIN), Hand()
+    scheduler, hand = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit(jobs(range(1000)))
     for _ in range(50):
         list(scheduler.deal([hand]))
@@ -99,7 +99,7 @@ def test_a_worker_is_dealt_no_more_tasks_than_fit_in_its_pipe() -> None:
 
 
 def test_expensive_items_are_dealt_two_to_a_worker() -> None:
-    scheduler, hand = Scheduler(GRAIN), Hand()
+    scheduler, hand = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit(jobs(range(100)))
     for _ in range(20):
         list(scheduler.deal([hand]))
@@ -109,7 +109,7 @@ def test_expensive_items_are_dealt_two_to_a_worker() -> None:
 
 
 def test_the_last_tasks_are_kept_for_the_worker_that_is_done_first() -> None:
-    scheduler, a, b = Scheduler(GRAIN), Hand(), Hand()
+    scheduler, a, b = Scheduler(GRAIN), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs(range(8)))
     list(scheduler.deal([a, b]))
     assert [len(a.dealt), len(b.dealt)] == [2, 2]
@@ -123,7 +123,7 @@ def test_the_last_tasks_are_kept_for_the_worker_that_is_done_first() -> None:
 
 
 def test_a_worker_with_nothing_to_take_is_not_full() -> None:
-    scheduler, hand = Scheduler(GRAIN), Hand()
+    scheduler, hand = Scheduler(GRAIN), WorkerQueue()
     assert not scheduler
     assert dealt(scheduler, hand) == []
     assert not scheduler.full
@@ -142,13 +142,13 @@ def test_nothing_is_dealt_to_nobody() -> None:
 
 
 def test_urgent_jobs_are_dealt_first() -> None:
-    scheduler, hand = Scheduler(GRAIN), Hand()
+    scheduler, hand = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit(jobs(range(5)), urgent=jobs([8]))
     assert [i for task in dealt(scheduler, hand) for i in task] == [8, 0]
 
 
 def test_urgent_jobs_are_dealt_before_what_was_taken_back() -> None:
-    scheduler, a, b = Scheduler(GRAIN), Hand(), Hand()
+    scheduler, a, b = Scheduler(GRAIN), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs([1, 2]))
     assert dealt(scheduler, a) == [[1], [2]]
     assert scheduler.died(a, began=False) is None
@@ -165,7 +165,7 @@ def test_urgent_jobs_are_dealt_before_what_was_taken_back() -> None:
     "indices", [range(7, 2007), list(range(7, 2007)), np.arange(7, 2007), np.arange(7, 8)]
 )
 def test_consecutive_indices_are_a_range(indices: Sequence[int]) -> None:
-    scheduler, hand = Scheduler(GRAIN), Hand()
+    scheduler, hand = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit([Job(1, indices, "key", 50)])
     ((_, task),) = scheduler.deal([hand])
     assert task.indices == range(7, 7 + len(indices))
@@ -173,7 +173,7 @@ def test_consecutive_indices_are_a_range(indices: Sequence[int]) -> None:
 
 
 def test_a_range_with_a_step_stays_one() -> None:
-    scheduler, hand = Scheduler(GRAIN), Hand()
+    scheduler, hand = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit([Job(1, range(2000, 0, -2))])
     ((_, task),) = scheduler.deal([hand])
     assert task.indices == range(2000, 0, -2)
@@ -182,7 +182,7 @@ def test_a_range_with_a_step_stays_one() -> None:
 @pytest.mark.parametrize("of", [list, np.array])
 def test_long_lists_are_cut_to_fit_in_a_message(of: Callable[[list[int]], Any]) -> None:
     indices = [7 * k % 1000 for k in range(1000)]
-    scheduler, hand = Scheduler(GRAIN), Hand()
+    scheduler, hand = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit([Job(1, of(indices), None, 5)], urgent=[Job(2, of(indices))])
     for job, first in ((2, 0), (1, 5)):
         found: list[int] = []
@@ -199,7 +199,7 @@ def test_long_lists_are_cut_to_fit_in_a_message(of: Callable[[list[int]], Any]) 
 
 
 def test_answers_of_a_task_are_pieces_of_it() -> None:
-    scheduler, hand = Scheduler(GRAIN), Hand()
+    scheduler, hand = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit([Job(3, range(10, 20), None, 100)])
     ((_, task),) = scheduler.deal([hand])
     pieces = []
@@ -217,7 +217,7 @@ def test_answers_of_a_task_are_pieces_of_it() -> None:
 
 
 def test_a_task_that_has_become_slow_comes_back_in_pieces() -> None:
-    scheduler, a, b = Scheduler(GRAIN), Hand(), Hand()
+    scheduler, a, b = Scheduler(GRAIN), WorkerQueue(), WorkerQueue()
     scheduler.submit([Job(1, range(100)), Job(2, range(100, 200))])
     list(scheduler.deal([a]))
     scheduler.answered(a, 4, 0.02)
@@ -229,7 +229,7 @@ def test_a_task_that_has_become_slow_comes_back_in_pieces() -> None:
 
 
 def test_a_task_that_cannot_be_sent_is_dealt_again() -> None:
-    scheduler, a, b = Scheduler(GRAIN), Hand(), Hand()
+    scheduler, a, b = Scheduler(GRAIN), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs([1, 2]))
     for hand, task in scheduler.deal([a]):
         if task.job == 2:
@@ -244,7 +244,7 @@ def test_a_task_that_cannot_be_sent_is_dealt_again() -> None:
 
 
 def test_a_death_over_several_items_has_them_evaluated_alone() -> None:
-    scheduler, a, b = Scheduler(GRAIN), Hand(), Hand()
+    scheduler, a, b = Scheduler(GRAIN), WorkerQueue(), WorkerQueue()
     scheduler.submit([Job(1, range(10, 13)), Job(2, range(20, 22))])
     assert dealt(scheduler, a) == [[10, 11, 12], [20, 21]]
     assert list(scheduler.answered(a, 1, 0.0).indices) == [10]
@@ -258,7 +258,7 @@ def test_a_death_over_several_items_has_them_evaluated_alone() -> None:
     assert answer(scheduler, a) == [11]
     assert dealt(scheduler, a, b) == [[20, 21]]
     assert scheduler.died(b, began=True) is None  # the first death may have been over 11
-    b = Hand()
+    b = WorkerQueue()
     scheduler.submit(jobs([30]))
     assert answer(scheduler, a) == [20, 21]
     assert dealt(scheduler, b) == [[12]]
@@ -267,7 +267,7 @@ def test_a_death_over_several_items_has_them_evaluated_alone() -> None:
 
 
 def test_no_worker_is_dealt_more_while_a_suspect_waits() -> None:
-    scheduler, a, b, dead = Scheduler(GRAIN), Hand(), Hand(), Hand()
+    scheduler, a, b, dead = Scheduler(GRAIN), WorkerQueue(), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs([1]))
     list(scheduler.deal([dead]))
     scheduler.submit(jobs(range(10, 100)))
@@ -283,18 +283,18 @@ def test_no_worker_is_dealt_more_while_a_suspect_waits() -> None:
 
 
 def test_what_was_not_begun_at_a_first_death_is_not_to_blame_for_a_second() -> None:
-    scheduler, a = Scheduler(GRAIN), Hand()
+    scheduler, a = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit([Job(1, range(10, 12))])
     list(scheduler.deal([a]))
     assert scheduler.died(a, began=True) is None
     for i in (10, 11):
-        a = Hand()
+        a = WorkerQueue()
         assert dealt(scheduler, a) == [[i]]
         assert scheduler.died(a, began=True) is None
 
 
 def test_a_death_before_the_pipeline_was_loaded_is_nobodys() -> None:
-    scheduler, a = Scheduler(GRAIN), Hand()
+    scheduler, a = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit(jobs([1, 2]))
     for _ in range(3):
         assert dealt(scheduler, a) == [[1], [2]]
@@ -302,7 +302,7 @@ def test_a_death_before_the_pipeline_was_loaded_is_nobodys() -> None:
 
 
 def test_what_was_survived_is_not_to_blame_later() -> None:
-    scheduler, a = Scheduler(GRAIN), Hand()
+    scheduler, a = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit(jobs([1]))
     for _ in range(3):
         assert dealt(scheduler, a) == [[1]]
@@ -314,7 +314,7 @@ def test_what_was_survived_is_not_to_blame_later() -> None:
 
 
 def test_a_suspect_is_dealt_as_one_again_if_its_worker_did_not_begin() -> None:
-    scheduler, a = Scheduler(GRAIN), Hand()
+    scheduler, a = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit(jobs([1]))
     list(scheduler.deal([a]))
     assert scheduler.died(a, began=True) is None
@@ -326,14 +326,14 @@ def test_a_suspect_is_dealt_as_one_again_if_its_worker_did_not_begin() -> None:
 
 
 def test_a_worker_that_is_given_up_leaves_all_but_one_item() -> None:
-    scheduler, a = Scheduler(GRAIN), Hand()
+    scheduler, a = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit([Job(1, range(10, 15)), Job(2, range(20, 22))])
     list(scheduler.deal([a]))
     scheduler.answered(a, 1, 0.001)
     assert scheduler.gave_up(a, 1) == (1, 2, 12)
     assert not a.dealt
     assert not a.items
-    b = Hand()
+    b = WorkerQueue()
     list(scheduler.deal([b]))
     assert [(task.offset, list(task.indices)) for task in b.dealt] == [(1, [11]), (3, [13, 14])]
     answer(scheduler, b)
@@ -341,7 +341,7 @@ def test_a_worker_that_is_given_up_leaves_all_but_one_item() -> None:
 
 
 def test_an_item_that_was_given_up_is_not_to_blame_later() -> None:
-    scheduler, a = Scheduler(GRAIN), Hand()
+    scheduler, a = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit(jobs([1]))
     list(scheduler.deal([a]))
     assert scheduler.died(a, began=True) is None
@@ -352,7 +352,7 @@ def test_an_item_that_was_given_up_is_not_to_blame_later() -> None:
 
 
 def test_an_answer_of_no_use_has_its_items_evaluated_alone() -> None:
-    scheduler, a = Scheduler(GRAIN), Hand()
+    scheduler, a = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit([Job(1, range(10, 13))])
     list(scheduler.deal([a]))
     scheduler.suspect(scheduler.answered(a, 2, 0.001))
@@ -368,7 +368,7 @@ def test_an_answer_of_no_use_has_its_items_evaluated_alone() -> None:
 
 
 def test_a_cancelled_job_is_not_dealt() -> None:
-    scheduler, a = slow_items(hinted=True), Hand()
+    scheduler, a = slow_items(hinted=True), WorkerQueue()
     scheduler.submit(jobs(range(100), tens), urgent=jobs([200, 201, 202, 203]))
     list(scheduler.deal([a]))
     scheduler.cancel([*range(50), 203, 10**6], [a])
@@ -378,7 +378,7 @@ def test_a_cancelled_job_is_not_dealt() -> None:
 
 
 def test_a_cancelled_job_is_not_dealt_again() -> None:
-    scheduler, a = Scheduler(GRAIN), Hand()
+    scheduler, a = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit([Job(1, range(10, 14)), Job(2, range(20, 22)), Job(3, range(30, 32))])
     list(scheduler.deal([a]))
     scheduler.cancel([1, 2], [a])
@@ -387,7 +387,7 @@ def test_a_cancelled_job_is_not_dealt_again() -> None:
 
 
 def test_a_cancelled_suspect_is_forgotten() -> None:
-    scheduler, a = Scheduler(GRAIN), Hand()
+    scheduler, a = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit(jobs([1]))
     list(scheduler.deal([a]))
     assert scheduler.died(a, began=True) is None
@@ -397,7 +397,7 @@ def test_a_cancelled_suspect_is_forgotten() -> None:
 
 
 def test_withdrawn_jobs_are_those_that_were_not_dealt() -> None:
-    scheduler, a, b = slow_items(hinted=True), Hand(), Hand()
+    scheduler, a, b = slow_items(hinted=True), WorkerQueue(), WorkerQueue()
     scheduler.submit([Job(1, range(10, 14), "key", 5)])
     list(scheduler.deal([a]))
     scheduler.answered(a, 1, SLOW)
@@ -416,7 +416,7 @@ def test_withdrawn_jobs_are_those_that_were_not_dealt() -> None:
 
 
 def test_what_is_set_aside_is_withdrawn_in_order() -> None:
-    scheduler, a, b = slow_items(hinted=True), Hand(), Hand()
+    scheduler, a, b = slow_items(hinted=True), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs(range(30)))
     first = [i for (i,) in dealt(scheduler, a, b)]
     assert a.own
@@ -427,7 +427,7 @@ def test_what_is_set_aside_is_withdrawn_in_order() -> None:
 
 
 def test_nothing_is_left_after_all_was_cleared() -> None:
-    scheduler, a, b = slow_items(hinted=True), Hand(), Hand()
+    scheduler, a, b = slow_items(hinted=True), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs([1]))
     list(scheduler.deal([b]))
     assert scheduler.died(b, began=True) is None
@@ -442,7 +442,7 @@ def test_nothing_is_left_after_all_was_cleared() -> None:
 
 
 def test_items_that_share_something_are_dealt_to_the_same_worker() -> None:
-    scheduler, a, b = slow_items(), Hand(), Hand()
+    scheduler, a, b = slow_items(), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs(range(80), tens))
     given = work(scheduler, a, b)
     assert sorted(given[0] + given[1]) == list(range(80))
@@ -453,7 +453,7 @@ def test_items_that_share_something_are_dealt_to_the_same_worker() -> None:
 
 @pytest.mark.parametrize("hinted", [False, True])
 def test_a_permutation_is_dealt_key_by_key(hinted: bool) -> None:
-    scheduler, a = slow_items(hinted=hinted), Hand()
+    scheduler, a = slow_items(hinted=hinted), WorkerQueue()
     scheduler.submit(jobs([37 * k % 100 for k in range(100)], tens))
     (given,) = work(scheduler, a)
     keys = [key for key, _ in groupby(map(tens, given))]
@@ -461,13 +461,13 @@ def test_a_permutation_is_dealt_key_by_key(hinted: bool) -> None:
 
 
 def test_the_last_key_is_for_all_workers() -> None:
-    scheduler, a, b = slow_items(), Hand(), Hand()
+    scheduler, a, b = slow_items(), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs(range(10), tens))
     assert [len(indices) for indices in work(scheduler, a, b)] == [5, 5]
 
 
 def test_what_is_urgent_does_not_wait_for_a_key() -> None:
-    scheduler, a = slow_items(), Hand()
+    scheduler, a = slow_items(), WorkerQueue()
     scheduler.submit(jobs(range(30), tens))
     list(scheduler.deal([a]))
     scheduler.submit((), urgent=jobs([55], tens))
@@ -476,7 +476,7 @@ def test_what_is_urgent_does_not_wait_for_a_key() -> None:
 
 
 def test_a_worker_goes_on_with_its_key_after_an_urgent_job() -> None:
-    scheduler, a, b = slow_items(), Hand(), Hand()
+    scheduler, a, b = slow_items(), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs([*range(60), *range(100, 105), *range(110, 115)], tens))
     list(scheduler.deal([a, b]))
     scheduler.submit((), urgent=jobs([105, 115], tens))
@@ -486,7 +486,7 @@ def test_a_worker_goes_on_with_its_key_after_an_urgent_job() -> None:
 
 
 def test_a_worker_goes_on_with_the_key_of_an_urgent_job_if_its_own_is_done() -> None:
-    scheduler, a, b = slow_items(), Hand(), Hand()
+    scheduler, a, b = slow_items(), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs([0, 10], tens))
     list(scheduler.deal([a, b]))
     scheduler.submit(jobs([*range(20, 30), *range(31, 40), *range(40, 60)], tens), jobs([30], tens))
@@ -494,7 +494,7 @@ def test_a_worker_goes_on_with_the_key_of_an_urgent_job_if_its_own_is_done() -> 
 
 
 def test_items_that_share_nothing_are_for_all_workers() -> None:
-    scheduler, a, b = slow_items(), Hand(), Hand()
+    scheduler, a, b = slow_items(), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs(range(20)))
     given = work(scheduler, a, b)
     assert [len(each) for each in given] == [10, 10]
@@ -505,7 +505,7 @@ def test_items_that_share_nothing_are_for_all_workers() -> None:
 
 
 def test_workers_are_told_of_keys_of_their_own() -> None:
-    scheduler, a, b = slow_items(hinted=True), Hand(), Hand()
+    scheduler, a, b = slow_items(hinted=True), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs(range(100), tens))
     told: dict[int, set[int]] = {id(a): set(), id(b): set()}
     for _ in range(15):
@@ -518,7 +518,7 @@ def test_workers_are_told_of_keys_of_their_own() -> None:
 
 
 def test_workers_are_told_of_a_key_long_before_its_items() -> None:
-    scheduler, a, b = slow_items(hinted=True), Hand(), Hand()
+    scheduler, a, b = slow_items(hinted=True), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs(range(600), lambda i: i // 100))
     list(scheduler.deal([a, b]))
     answer(scheduler, a, SLOW)
@@ -529,7 +529,7 @@ def test_workers_are_told_of_a_key_long_before_its_items() -> None:
 
 
 def test_what_workers_prepare_for_is_set_aside_for_them() -> None:
-    scheduler, a, b = slow_items(hinted=True), Hand(), Hand()
+    scheduler, a, b = slow_items(hinted=True), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs(range(100)))
     told: dict[int, set[int]] = {id(a): set(), id(b): set()}
     given: dict[int, list[int]] = {id(a): [], id(b): []}
@@ -545,7 +545,7 @@ def test_what_workers_prepare_for_is_set_aside_for_them() -> None:
 
 
 def test_of_long_tasks_one_is_set_aside_for_each() -> None:
-    scheduler, a, b = slow_items(hinted=True), Hand(), Hand()
+    scheduler, a, b = slow_items(hinted=True), WorkerQueue(), WorkerQueue()
     scheduler.submit([Job(k, range(100 * k, 100 * k + 100)) for k in range(9)])
     list(scheduler.deal([a, b]))
     assert [len(a.own), len(b.own)] == [1, 1]
@@ -553,7 +553,7 @@ def test_of_long_tasks_one_is_set_aside_for_each() -> None:
 
 
 def test_what_is_set_aside_for_a_busy_worker_is_taken_by_idle_ones() -> None:
-    scheduler, a, b = slow_items(hinted=True), Hand(), Hand()
+    scheduler, a, b = slow_items(hinted=True), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs(range(10)))
     list(scheduler.deal([a, b]))
     given = []
@@ -565,18 +565,21 @@ def test_what_is_set_aside_for_a_busy_worker_is_taken_by_idle_ones() -> None:
 
 
 def test_what_was_set_aside_for_workers_that_are_gone_is_dealt_first() -> None:
-    scheduler, a, b = slow_items(hinted=True), Hand(), Hand()
+    scheduler, a, b = slow_items(hinted=True), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs(range(30)))
     given = [i for (i,) in dealt(scheduler, a, b)]
     assert given == [0, 1, 2, 3]
     for hand in (a, b):
         assert scheduler.died(hand, began=False) is None
     scheduler.cancel(given, [])
-    assert work(scheduler, Hand(), Hand()) == [list(range(4, 30, 2)), list(range(5, 30, 2))]
+    assert work(scheduler, WorkerQueue(), WorkerQueue()) == [
+        list(range(4, 30, 2)),
+        list(range(5, 30, 2)),
+    ]
 
 
 def test_what_is_set_aside_for_a_worker_that_is_let_go_of_is_dealt_to_others() -> None:
-    scheduler, a, b = slow_items(hinted=True), Hand(), Hand()
+    scheduler, a, b = slow_items(hinted=True), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs(range(30)))
     list(scheduler.deal([a, b]))
     scheduler.let_go(b)
@@ -585,7 +588,7 @@ def test_what_is_set_aside_for_a_worker_that_is_let_go_of_is_dealt_to_others() -
 
 
 def test_what_is_set_aside_for_a_worker_that_is_not_there_is_left_to_it() -> None:
-    scheduler, a, b = slow_items(hinted=True), Hand(), Hand()
+    scheduler, a, b = slow_items(hinted=True), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs(range(8)))
     list(scheduler.deal([a, b]))
     assert b.own
@@ -613,7 +616,7 @@ def loads(order: Sequence[int], nworkers: int, capacity: int, *, hinted: bool) -
         hinted: Whether workers prepare for what comes.
     """
     scheduler = Scheduler(GRAIN, hinted=hinted)
-    hands = [Hand() for _ in range(nworkers)]
+    hands = [WorkerQueue() for _ in range(nworkers)]
     kept: list[OrderedDict[int, None]] = [OrderedDict() for _ in hands]
     ends: list[tuple[float, int, int]] = []  # when a worker is done with its item
     busy: set[int] = set()
@@ -676,7 +679,7 @@ class Scheduling(RuleBasedStateMachine):
         super().__init__()
         self.hinted = False
         self.scheduler = Scheduler(GRAIN)
-        self.hands = [Hand(), Hand(), Hand()]
+        self.hands = [WorkerQueue(), WorkerQueue(), WorkerQueue()]
         self.ids = count()
         self.first = 0  # index that was in no job yet
         self.due: set[tuple[int, int]] = set()  # job and offset of what is to be answered
@@ -790,7 +793,7 @@ class Scheduling(RuleBasedStateMachine):
             assert tuple(found) == place
             self.settled(place, i)
             self.deaths.pop(place, None)
-            self.hands[k] = Hand()
+            self.hands[k] = WorkerQueue()
 
     @rule(k=st.integers(0, 2), began=st.booleans())
     def die(self, k: int, began: bool) -> None:
@@ -807,7 +810,7 @@ class Scheduling(RuleBasedStateMachine):
             self.settled(culprit[:2], culprit[2])
         else:
             assert culprit is None
-        self.hands[k] = Hand()
+        self.hands[k] = WorkerQueue()
 
     @rule(k=st.integers(0, 2))
     def let_go(self, k: int) -> None:

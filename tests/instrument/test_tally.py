@@ -37,7 +37,7 @@ class Ahead(seqtools.LazySequence[int]):
     def __init__(self, *load: int) -> None:
         self._told = Status(*load)
 
-    def _load(self) -> Status:
+    def _status(self) -> Status:
         return self._told
 
     def _size(self) -> int:

@@ -287,7 +287,7 @@ def start():
 WATCHING = """
     sys.path.insert(0, "inside")
     from seqtools.engines.process import background_threads as threads
-    with threads.Watch() as watch:
+    with threads.ThreadWatch() as watch:
         import outer
     print(threads.forkable(), sorted(watch.found()), flush=True)
     os._exit(0)

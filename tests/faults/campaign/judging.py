@@ -33,7 +33,7 @@ class Verdict:
     """What came of a cell."""
 
     name: str
-    fault_injection: int
+    faults: int
     seconds: float
     defects: dict[str, list[str]] = field(default_factory=dict)  # by column
     detections: list[float] = field(default_factory=list)  # seconds

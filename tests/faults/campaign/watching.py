@@ -184,7 +184,7 @@ def watched() -> Iterator[Diary]:
     before, _diary = _diary, Diary()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("seqtools.engines.process.engine.ProcessEngine", Watched)
-        patch.setattr("seqtools.engines.process.engine.Taker", Noting)
+        patch.setattr("seqtools.engines.process.engine.ResultReceiver", Noting)
         patch.setattr("seqtools.engines.process.engine.Operator", Losing)
         patch.setattr("seqtools.engines.process.engine.Scheduler", Blaming)
         try:

@@ -52,7 +52,7 @@ class Pages:
                 made.add(self._memory, os.dup(fd))
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(arena_reader, "Leases", Known)
+            patch.setattr(arena_reader, "ArenaReader", Known)
             yield
 
     def add(self, memory: mmap, fd: int) -> None:

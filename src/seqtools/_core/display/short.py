@@ -37,9 +37,9 @@ def short(value: object, width: int = WIDTH) -> str:
     """Return what `value` is, in one line of at most `width` characters.
 
     Example:
-        >>> brief(list(range(1000)))
+        >>> short(list(range(1000)))
         '[0, 1, 2, 3, … 996 more]'
-        >>> brief("x" * 1000, width=12)
+        >>> short("x" * 1000, width=12)
         "'xxxxxxxxxx…"
     """
     text = ""

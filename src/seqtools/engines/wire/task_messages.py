@@ -1,7 +1,7 @@
 """Tasks, the messages by which a worker is asked for items, byte by byte.
 
 A task is a head, then unless it is a range one integer an index, and an ending; and the same
-for what comes next. Whatever else comes is `DamagedMessage`. Results are in `frames`.
+for what comes next. Whatever else comes is `DamagedMessage`. Results are in `result_messages`.
 """
 
 import os

@@ -101,7 +101,7 @@ class RecordedStage(LazySequence[T]):
     def _read(self, i: int) -> T:
         return self._consumer.take(self._sequence._get, i, i)
 
-    _get = _read  # by another name, as in `Probe`
+    _get = _read  # by another name, as in `StageRecorder`
 
     def _get_many(self, indices: Indices) -> Any:
         first = int(indices[0]) if len(indices) else 0

@@ -38,7 +38,7 @@ class StageRecorder(Observer[T]):
             return recorder.timed(self._number, 1, i, self._read, i)  # type: ignore[no-any-return]
         try:
             return self._read(i)  # type: ignore[no-any-return]
-        finally:  # as `Pen.note` does, which would be one more call for each item
+        finally:  # as `Recorder.note` does, which would be one more call for each item
             at = recorder.at
             pack(recorder.view, at, self._number, 1, i, began, perf_counter())
             recorder.at = at = at + SIZE
