@@ -3,13 +3,8 @@
 The worker is one of an engine, started as those of the prefetch are, and ended here.
 """
 
-import io
-import pickle
-import random
-import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from itertools import count
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -24,15 +19,13 @@ from seqtools.engines.process.output_display import show, show_last
 from seqtools.engines.process.standard_streams import occupy_standard_streams
 from seqtools.engines.thread.engine import ThreadEngine
 from seqtools.engines.uninterruptible import uninterrupted
-from seqtools.engines.wire.pickling import PipelinePickler
 from seqtools.instrument.checking.findings import Findings
-from seqtools.instrument.checking.in_worker_main import LOADED, VALUE, Report, WorkerCheck
-from seqtools.instrument.checking.sending import parts_of, place, reason
+from seqtools.instrument.checking.in_worker_main import VALUE, Report, WorkerCheck
+from seqtools.instrument.checking.sending import place, reason
 from seqtools.instrument.quantities import duration
+from seqtools.instrument.random_state import restored_generators
 from seqtools.prefetching.options import Options
 
-Part = tuple[str, str, Any]
-"""Where something is, what it is called, and it."""
 _THREADS = "use method='thread'"
 
 
@@ -64,12 +57,28 @@ class WorkerProcessCheck:
             repeats: Whether to look if an item is the same when it is made again.
         """
         options = self._options
-        trial = WorkerCheck(self._source, options.seed, shares=shares, repeats=repeats)
+        check = WorkerCheck(self._source, options.seed, shares=shares, repeats=repeats)
+        known = KnownReasons()
+
+        def made(deliver: Deliver) -> Engine:
+            occupy_standard_streams()
+            hook, start_method = options.start_hook, options.start_method
+            return ProcessEngine(
+                *(None, check, 1, hook, start_method),
+                deliver=deliver, timeout=self._seconds, known=known,
+            )  # fmt: skip
+
         try:
-            with self._started(lambda deliver: self._process(trial, deliver)) as engine:
+            with self._started(made) as engine:
+                engine.ask(VALUE)  # which is nothing, as soon as the pipeline is loaded
+                if known:
+                    what = f"{known.reason}: so each worker loads the pipeline for itself"
+                    self._add(what, "import or make that in the function that uses it")
                 return self._evaluated(engine, indices, sent=True)
         except WorkerStartError as error:
-            self._cannot_start(error)
+            what = cut(str(error).partition("\n")[0], 300)
+            advice = f"have what it needs where workers can import it, in sys.path, or {_THREADS}"
+            self._add(what, advice)
             return []
 
     def threads(self, indices: Sequence[int], generators: Iterable[Any]) -> list[Report]:
@@ -78,13 +87,13 @@ class WorkerProcessCheck:
         The `generators`, and those that are global, are afterwards as they were.
         """
         options = self._options
-        trial = WorkerCheck(self._source, options.seed, shares=True, repeats=False)
+        check = WorkerCheck(self._source, options.seed, shares=True, repeats=False)
         try:
             with (
-                _kept(generators),
+                restored_generators(generators),
                 self._started(
                     lambda deliver: ThreadEngine(
-                        trial, 1, options.start_hook, None, self._seconds, deliver=deliver
+                        check, 1, options.start_hook, None, self._seconds, deliver=deliver
                     )
                 ) as engine,
             ):
@@ -105,21 +114,8 @@ class WorkerProcessCheck:
             uninterrupted(lambda: engine.close(wait=not self._hangs))
             show_last(wait=True)
 
-    def _process(self, get: Callable[[int], Any], deliver: Deliver) -> Engine:
-        occupy_standard_streams()
-        hook, start_method = self._options.start_hook, self._options.start_method
-        known = KnownReasons(silent=True)  # it is a finding
-        return ProcessEngine(
-            None, get, 1, hook, start_method, deliver=deliver, timeout=self._seconds, known=known
-        )
-
     def _evaluated(self, engine: "_Asked", indices: Sequence[int], *, sent: bool) -> list[Report]:
         reports: list[Report] = []
-        if sent:
-            loaded = engine.ask(LOADED)
-            if self._options.start_method == "template" and not isinstance(loaded, Failure):
-                for told in loaded:
-                    self._found.add(*told)
         for i in indices:
             report = engine.ask(i)
             if isinstance(report, Failure):
@@ -129,8 +125,7 @@ class WorkerProcessCheck:
                 continue
             if report is END or report.ended:
                 break
-            for told in report.found:
-                self._found.add(*told)
+            self._found.take(report.found)
             if report.error:
                 self._fails(i, report.error)
                 continue
@@ -173,50 +168,6 @@ class WorkerProcessCheck:
     def _add(self, what: str, advice: str) -> None:
         self._found.add(what, self._place, advice)
 
-    def _cannot_start(self, error: WorkerStartError) -> None:
-        """Find out what it is that cannot be loaded, by a worker that loads it part by part."""
-        hook = self._options.start_hook
-        parts = list(parts_of(self._prefetch, self._source, hook))
-        refused = None if self._options.start_method == "fork" else self._refused(parts)
-        if refused is None:
-            self._add(cut(str(error).partition("\n")[0], 300), f"repair that, or {_THREADS}")
-            return
-        (where, name, _), why = refused
-        what = f"{name} cannot be loaded in worker processes: {why}"
-        advice = f"have it where workers can import it, in a folder of sys.path, or {_THREADS}"
-        self._found.add(what, where, advice)
-
-    def _refused(self, parts: Sequence[Part]) -> tuple[Part, str] | None:
-        """Return the first of `parts` that cannot be loaded, and why."""
-        try:
-            with self._started(lambda deliver: self._process(_Parts(parts), deliver)) as engine:
-                for k, part in enumerate(parts):
-                    outcome = engine.ask(k)
-                    if isinstance(outcome, Failure):
-                        slow = isinstance(outcome.error, ItemTimeout)
-                        why = f"it takes more than {duration(self._seconds)}"
-                        return part, why if slow else reason(outcome.error)
-        except WorkerStartError:  # it is the start hook that fails
-            pass
-        return None
-
-
-class _Parts:
-    """Loads what is sent, part by part, where an engine evaluates items."""
-
-    def __init__(self, parts: Sequence[Part]) -> None:
-        self._pickled = [_pickled(part) for _, _, part in parts]
-
-    def __call__(self, k: int) -> None:
-        data, buffers = self._pickled[k]
-        pickle.loads(data, buffers=buffers)  # noqa: S301 -- of this program
-
-
-def _pickled(part: Any) -> tuple[bytes, list[bytes]]:
-    file, buffers = io.BytesIO(), list[pickle.PickleBuffer]()
-    PipelinePickler(file, buffers).dump(part)
-    return file.getvalue(), [buffer.raw().tobytes() for buffer in buffers]
-
 
 class _Asked:
     """An engine that is asked for one item after the other."""
@@ -245,31 +196,3 @@ class _Asked:
                 raise part
             if part is not None and part.job == job.id:
                 return part.outcomes[0]
-
-
-@contextmanager
-def _kept(generators: Iterable[Any]) -> Iterator[None]:
-    """Have random generators be as they were, those that are global and those that are given."""
-    restored: list[tuple[Callable[[Any], object], Any]] = [(random.setstate, random.getstate())]
-    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
-    if numpy is not None:
-        restored.append((numpy.random.set_state, numpy.random.get_state()))
-    if torch is not None:
-        restored.append((torch.set_rng_state, torch.get_rng_state()))
-    restored += [pair for each in generators for pair in _state(each)]
-    try:
-        yield
-    finally:
-        for put, state in restored:
-            put(state)
-
-
-def _state(generator: Any) -> Iterator[tuple[Callable[[Any], object], Any]]:
-    """Yield how to set the state of a generator, and the state that it has."""
-    bits = getattr(generator, "bit_generator", generator)  # of numpy
-    if hasattr(bits, "state"):
-        yield partial(setattr, bits, "state"), bits.state
-        return
-    for get, put in (("get_state", "set_state"), ("getstate", "setstate")):
-        if hasattr(bits, get) and hasattr(bits, put):
-            yield getattr(bits, put), getattr(bits, get)()
