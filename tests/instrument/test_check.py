@@ -219,7 +219,7 @@ def test_each_stage_is_named_with_its_place() -> None:
     found = check(prefetch(third, 1, "process"), items=0)
     assert [finding.what.split(" cannot")[0] for finding in found] == [
         "a lock (variable lock of <lambda>)",
-        "default k of <lambda>",
+        "a generator (default k of <lambda>)",
     ]
     for finding, stage in zip(found, (first, third), strict=True):
         place = f"test_check.py:{stage._origin[1]}"

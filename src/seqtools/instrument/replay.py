@@ -13,10 +13,10 @@ from seqtools._core.errors import EndOfSequence, EvaluationError, described, sum
 from seqtools._core.indices import Indices, is_run
 from seqtools._core.sequence import LazySequence
 from seqtools._core.walk import upstream
-from seqtools.instrument.blame import blame, post_mortem
 from seqtools.instrument.inlined import Watched, inlined
 from seqtools.instrument.quantities import duration
 from seqtools.instrument.random_state import restored_generators
+from seqtools.instrument.user_code import blame, post_mortem
 
 _OF_EACH = 3
 """Items of a stage that are printed, the others are counted. Arbitrary."""

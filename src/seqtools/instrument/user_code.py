@@ -1,7 +1,9 @@
-"""Which code of the user's an exception comes from."""
+"""Which code is the user's, and which of it an exception comes from."""
 
+import functools
 import linecache
 import os
+import sysconfig
 from collections.abc import Iterator
 from types import TracebackType
 from typing import NamedTuple
@@ -9,7 +11,6 @@ from typing import NamedTuple
 from seqtools._core.errors import is_ours
 
 _LIBRARIES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
-_STANDARD = os.path.dirname(os.__file__) + os.sep
 
 
 class SourceLine(NamedTuple):
@@ -65,5 +66,13 @@ def _links(error: BaseException) -> Iterator[TracebackType]:
 
 def is_users(file: str) -> bool:
     """Return whether code in `file` is the user's: not ours, of a library or of Python itself."""
-    standard = file.startswith((_STANDARD, "<frozen ")) or any(part in file for part in _LIBRARIES)
-    return not standard and not is_ours(file)
+    installed = file.startswith(_installed()) or any(part in file for part in _LIBRARIES)
+    return not installed and not is_ours(file)
+
+
+@functools.cache
+def _installed() -> tuple[str, ...]:
+    """Return the folders of Python and of installed packages."""
+    paths = sysconfig.get_paths()
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    return ("<frozen ", *(paths[name] + os.sep for name in names))
