@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from seqtools.instrument.profiling.measures import Figures
 from seqtools.instrument.profiling.probes import Stage
-from seqtools.instrument.profiling.tracks import CONSUMER, WAIT, Recording
+from seqtools.instrument.profiling.tracks import Recording
 
 _NS = 1e-9
 _TWICE = 1.1
@@ -47,11 +47,11 @@ def loading(
     keepers = [
         s
         for s in recording.stages
-        if s.kind in _AHEAD and s is not prefetch and number in _upstream(recording.stages, s)
+        if s.kind in _AHEAD and s is not prefetch and number in recording.upstream(s)
     ]
-    between = {s.number for s in keepers} & _upstream(recording.stages, prefetch)
+    between = {s.number for s in keepers} & set(recording.upstream(prefetch))
     waiting = {n: 1 - (figures[n].computing or 0.0) for n in {number, *between}}
-    first = min((r.end for t in recording.lanes(CONSUMER) for r in t.spans(WAIT)), default=0)
+    first = recording.first
     pool = recording.pool(prefetch)
     caches = [s for s in keepers if s.kind == "add_cache"]
     inners = [s for s in keepers if s.kind == "prefetch" and s.number in between]
@@ -131,15 +131,3 @@ def missed(loads: Sequence[float], use: float, room: int, readers: int) -> float
         now = max(now, begin + took) + use
         ends.append(now)
     return waited
-
-
-def _upstream(stages: list[Stage], stage: Stage) -> set[int]:
-    """Return the numbers of all stages that this one reads, at any depth."""
-    found: set[int] = set()
-    left = [*stage.sources]
-    while left:
-        number = left.pop()
-        if number not in found:
-            found.add(number)
-            left += stages[number].sources
-    return found

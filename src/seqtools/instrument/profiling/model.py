@@ -1,13 +1,12 @@
 """How long reading would take with other workers: a small model of queues.
 
 Items are evaluated in their order by `workers`, at most `window` of them ahead of the consumer.
-Each waits first and computes then, on the processor core that is free first, or with the lock of
-the interpreter. Then its value is handed over, in time of the worker and of the consumer, who takes
-items in order, and computes and waits too. There is nothing else: no start, no overhead of ours, no
-noise.
+Then its value is handed over, in time of the worker and of the consumer, who takes items in order,
+and computes and waits too. All together take no less than what all compute, on the processor cores
+that there are, or on one under the lock of the interpreter. There is nothing else: no start, no
+overhead of ours, no noise.
 """
 
-import math
 from collections.abc import Sequence
 from heapq import heappop, heappush, heapreplace
 from typing import NamedTuple
@@ -16,8 +15,6 @@ from seqtools.instrument.profiling.measures import Item
 
 _MOST = 600
 """Items that are gone through; more would say the same. Arbitrary."""
-_PART = 0.1
-"""So much of a processor is none."""
 
 
 class Setting(NamedTuple):
@@ -73,11 +70,9 @@ def predict(items: Sequence[Item], costs: Costs, setting: Setting) -> Prediction
 
 def _times(items: Sequence[Item], costs: Costs, setting: Setting) -> tuple[float, float]:
     """Return when the consumer has used the last item, and when it had the first."""
-    capacity = 1.0 if setting.locked else max(1.0, setting.cores)
-    cores = [0.0] * math.ceil(capacity - _PART)  # when each is free; heaps, as all that follows
-    speed = min(1.0, capacity / len(cores))  # slower if one is there in part
-    workers = [0.0] * setting.workers
-    ready: list[tuple[float, float]] = []  # who comes first, and when that is ready
+    cores = 1.0 if setting.locked else max(1.0, setting.cores)
+    workers = [0.0] * setting.workers  # when each is free, as a heap
+    ready: list[tuple[float, float]] = []  # what is taken next first, and when that is ready
     taken: list[float] = []
     free = 0.0  # when the consumer is
 
@@ -92,13 +87,11 @@ def _times(items: Sequence[Item], costs: Costs, setting: Setting) -> tuple[float
         if len(ready) == setting.window:
             take()
             begin = max(begin, taken[-1])
-        computes = max(begin + item.waiting, cores[0])
-        end = computes + (item.computing + costs.send) / speed
-        heapreplace(cores, end)
+        end = begin + item.waiting + item.computing + costs.send
         heapreplace(workers, end)
         heappush(ready, (k if setting.ordered else end, end))
     while ready:
         take()
     consumer = len(items) * (costs.load + costs.use * costs.use_computing)
     computed = consumer + sum(item.computing + costs.send for item in items)
-    return max(free, computed / capacity), taken[0]
+    return max(free, computed / cores), taken[0]

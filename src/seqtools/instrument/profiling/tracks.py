@@ -151,18 +151,27 @@ class Recording:
         """Whether more happened than is recorded."""
         return any(track.full for track in self.tracks)
 
-    def prefetches(self) -> list[Stage]:
-        """Return the stages that read ahead, that which is nearest to the consumer first."""
-        found, left, seen = [], [self.top], set()
+    @property
+    def first(self) -> int:
+        """When the consumer had its first item; 0 before."""
+        return min((r.end for t in self.lanes(CONSUMER) for r in t.spans(WAIT)), default=0)
+
+    def upstream(self, stage: Stage) -> list[int]:
+        """Return the numbers of all stages that this one reads, at any depth, the nearest first."""
+        found: dict[int, None] = {}
+        left = [*stage.sources]
         while left:
             number = left.pop(0)
-            if number not in seen:
-                seen.add(number)
-                stage = self.stages[number]
-                if stage.kind == "prefetch" and stage.options["nworkers"] != 0:
-                    found.append(stage)
-                left.extend(stage.sources)
-        return found
+            if number not in found:
+                found[number] = None
+                left += self.stages[number].sources
+        return [*found]
+
+    def prefetches(self) -> list[Stage]:
+        """Return the stages that read ahead, that which is nearest to the consumer first."""
+        last = self.stages[self.top]
+        stages = [last, *(self.stages[number] for number in self.upstream(last))]
+        return [s for s in stages if s.kind == "prefetch" and s.options["nworkers"] != 0]
 
     def pool(self, prefetch: Stage) -> list[Track]:
         """Return the lanes of the workers of a prefetch."""
