@@ -139,9 +139,7 @@ class Profile:
         """Return the verdict, if there is one."""
         if self._recording is None:
             return f"<profile of {self._sequence._describe()}, not begun>"
-        from seqtools.instrument.profiling.report import verdict_line
-
-        return f"<profile of {self._sequence._describe()}: {verdict_line(self._found())}>"
+        return f"<profile of {self._sequence._describe()}: {self.verdict().splitlines()[0]}>"
 
 
 def profile(sequence: LazySequence[Any]) -> Profile:
