@@ -14,9 +14,6 @@ LARGEST = 1_000_000
 _NOT_SOURCES = {"__pycache__", "site-packages", "dist-packages", "node_modules"}
 _TESTS = {"test", "tests", "idle_test"}  # in the standard library, files broken on purpose
 
-# What an image begins with; no text in UTF-8 begins like that.
-_IMAGE = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
-
 
 def find(folder: str) -> list[str]:
     """Return the text files in `folder` and below, Python files if there are any.
@@ -51,15 +48,3 @@ def _walk(folder: str) -> Iterator[tuple[str, int]]:
             path = os.path.join(parent, name)
             if os.path.isfile(path) and (size := os.path.getsize(path)) <= LARGEST:
                 yield path, size
-
-
-def write_broken(folder: str, like: str) -> str:
-    """Write an image to a file in `folder` that is named as if it were `like` another.
-
-    Returns:
-        The path of the new file.
-    """
-    path = os.path.join(folder, "image" + os.path.splitext(like)[1])
-    with open(path, "wb") as file:
-        file.write(_IMAGE)
-    return path
