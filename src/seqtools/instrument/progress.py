@@ -233,6 +233,7 @@ def _telling(base: Any) -> Any:
 
 
 def _check_options(options: dict[str, Any]) -> None:
+    import difflib
     import inspect
 
     from tqdm.std import tqdm
@@ -240,9 +241,12 @@ def _check_options(options: dict[str, Any]) -> None:
     known = {*inspect.signature(tqdm.__init__).parameters, "display"}
     known -= {"self", "iterable", "gui", "kwargs"}
     for name in options:
+        if name == "iterable":
+            raise TypeError("progress() has no option 'iterable': give the sequence first")
         if name not in known:
-            message = f"progress() has no option {name!r}: those of tqdm are {sorted(known)}"
-            raise TypeError(message)
+            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+            advice = f"did you mean {near[0]!r}?" if near else f"those of tqdm are {sorted(known)}"
+            raise TypeError(f"progress() has no option {name!r}: {advice}")
 
 
 def progress(sequence: Source[T], **options: Any) -> LazySequence[T]:
