@@ -4,10 +4,10 @@ import math
 from statistics import median
 from typing import Any
 
-from seqtools.instrument.profiling.behind import Loading, loading
 from seqtools.instrument.profiling.iterating import Iterating, iterating
 from seqtools.instrument.profiling.measures import Figures, Item, Measures, figures, measures
 from seqtools.instrument.profiling.model import Costs, Prediction, Setting, predict
+from seqtools.instrument.profiling.overlap import Loading, loading
 from seqtools.instrument.profiling.probes import Stage
 from seqtools.instrument.profiling.tracks import CONSUMER, Recording
 
