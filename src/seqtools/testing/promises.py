@@ -1,13 +1,15 @@
 """The promises of an engine, one by one: see `seqtools.engines.base`."""
 
+import os
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from seqtools._core.errors import Failure, ItemTimeout, WorkerDied, WorkerStartError
 from seqtools.engines.base import END, Job
 from seqtools.testing import evaluating
-from seqtools.testing.evaluating import Counted, Deadly, Gated, Greeting, Hook, Unloadable
+from seqtools.testing.evaluating import Unloadable, dies_at, waits_at
 from seqtools.testing.holding import held, left
 from seqtools.testing.trial import Maker, Trial
 
@@ -50,7 +52,7 @@ def work_goes_on_while_nobody_looks(maker: Maker) -> None:
 def no_item_is_evaluated_twice(maker: Maker) -> None:
     """What is looked at often is evaluated once nevertheless."""
     gate = maker.gate()
-    with maker.trial(Counted(gate.passage), 3) as trial:
+    with maker.trial(gate.passage.arrive, 3) as trial:
         trial.collect(*trial.submit(range(60), [100, 102, 101], *[[i] for i in range(200, 220)]))
         wanted = [*range(60), 100, 101, 102, *range(200, 220)]
         _equal("what was evaluated", sorted(gate.look()), wanted)
@@ -86,7 +88,7 @@ def the_end_is_told(maker: Maker) -> None:
 def cancelled_items_are_not_begun(maker: Maker) -> None:
     """A worker is given no more than a few beforehand."""
     gate = maker.gate()
-    with maker.trial(Gated(gate.passage), 1) as trial:
+    with maker.trial(gate.passage.wait, 1) as trial:
         (first,) = trial.submit([0])
         trial.until("an item should be begun", lambda: bool(gate.look()))
         jobs = trial.submit(*[range(i, i + 10) for i in range(10, 1010, 10)])
@@ -106,7 +108,7 @@ def cancelled_items_are_not_begun(maker: Maker) -> None:
 def urgent_jobs_come_before_those_that_wait(maker: Maker) -> None:
     """Except for a few that workers have been given."""
     gate = maker.gate()
-    with maker.trial(Gated(gate.passage), 1) as trial:
+    with maker.trial(gate.passage.wait, 1) as trial:
         first = trial.submit([0])
         trial.until("an item should be begun", lambda: bool(gate.look()))
         ahead = trial.submit(*[[i] for i in range(1, 101)])
@@ -123,7 +125,7 @@ def urgent_jobs_come_before_those_that_wait(maker: Maker) -> None:
 def workers_can_be_counted(maker: Maker) -> None:
     """Those that are evaluating something, and all of them."""
     gate = maker.gate()
-    with maker.trial(Gated(gate.passage), 2) as trial:
+    with maker.trial(gate.passage.wait, 2) as trial:
         engine = trial.engine
         _equal("busy() before anything was submitted", engine.busy(), 0)
         if not maker.resizes:
@@ -198,7 +200,7 @@ def closing_leaves_nothing(maker: Maker) -> None:
 
 def _work_and_close(maker: Maker) -> None:
     gate = maker.gate()
-    with maker.trial(Gated(gate.passage)) as trial:
+    with maker.trial(gate.passage.wait) as trial:
         trial.submit(*[[i] for i in range(200)])
         trial.until("an item should be begun", lambda: bool(gate.look()))
         gate.open()  # because a thread that evaluates cannot be stopped
@@ -233,14 +235,16 @@ def _refused_or(trial: Trial, job: Job) -> None:
 def the_hook_is_called_in_workers(maker: Maker) -> None:
     """With the number of each, or without."""
     gate = maker.gate()
-    with maker.trial(evaluating.square, 3, start_hook=Hook(gate.passage)) as trial:
+    with maker.trial(evaluating.square, 3, start_hook=gate.passage.arrive) as trial:
         trial.collect(*trial.submit(*[[i] for i in range(100)]))
         numbers = gate.look()
         if not numbers or not set(numbers) <= {0, 1, 2}:
             message = f"the hook should be called with 0, 1 or 2, was with {numbers}"
             raise AssertionError(message)
     gate = maker.gate()
-    with maker.trial(evaluating.square, 1, start_hook=Greeting(gate.passage)) as trial:
+    with maker.trial(
+        evaluating.square, 1, start_hook=partial(gate.passage.arrive, "started")
+    ) as trial:
         trial.collect(*trial.submit([1]))
         _equal("calls of the hook", gate.look(), ["started"])
 
@@ -262,7 +266,7 @@ def a_hook_that_fails_is_told(maker: Maker) -> None:
 def an_item_that_takes_too_long_fails_alone(maker: Maker) -> None:
     """All others come, before and after, and it is not evaluated again."""
     gate = maker.gate()
-    with maker.trial(Gated(gate.passage, frozenset({3, 4})), 2, timeout=0.3) as trial:
+    with maker.trial(partial(waits_at, gate.passage, frozenset({3, 4})), 2, timeout=0.3) as trial:
         found = trial.collect(*trial.submit(range(20)))
         for i in (3, 4):
             error = _failure(f"item {i}", found[i], ItemTimeout)
@@ -284,7 +288,7 @@ def items_that_are_quick_have_time_enough(maker: Maker) -> None:
 
 def an_item_that_ends_its_worker_fails_alone(maker: Maker) -> None:
     """All others come."""
-    with maker.trial(Deadly(frozenset({7, 30}))) as trial:
+    with maker.trial(partial(dies_at, frozenset({7, 30}), os.getpid())) as trial:
         found = trial.collect(*trial.submit(range(40)))
         for i in (7, 30):
             _failure(f"item {i}", found[i], WorkerDied)

@@ -109,25 +109,11 @@ def handles(
         if kind is not None:
             yield Handle(each, kind[0], where, kind[1])
         elif depth < _DEEPEST and looked_into(each):
-            named = [(part, f"{label} of {where}", depth + 1) for label, part in parts(each)]
+            named = [(part, f"{label} of {where}", depth + 1) for label, part in _parts_of(each)]
             left.extend(reversed(named))
 
 
-def trail(obj: object, name: str, fails: Callable[[Any], bool]) -> str:
-    """Return where in `obj` that is which `fails`, as far in as it can be found."""
-    where, seen = name, {id(obj)}
-    for _ in range(_DEEPEST):
-        for label, part in parts(obj):
-            if id(part) not in seen and not isinstance(part, _ATOMS) and fails(part):
-                where, obj = f"{label} of {where}", part
-                seen.add(id(part))
-                break
-        else:
-            break
-    return where
-
-
-def parts(obj: Any) -> list[tuple[str, Any]]:
+def _parts_of(obj: Any) -> list[tuple[str, Any]]:
     """Return what `obj` refers to, with names; nothing of an object that fails to tell."""
     try:
         return list(_parts(obj))
