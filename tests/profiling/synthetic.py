@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from seqtools._core.recording import FILL, LATE, LOAD, SEND, SIZE, USE, WAIT, Recorder
-from seqtools.instrument.profiling.probes import Stage
+from seqtools.instrument.profiling.recorded_pipeline import Stage
 from seqtools.instrument.profiling.tracks import Facts, Recording
 
 PREFETCH, SOURCE = 0, 1

@@ -10,7 +10,7 @@ import pytest
 import seqtools
 from seqtools import instrument
 from seqtools.instrument.profiling.case import Case
-from seqtools.instrument.profiling.probes import Stage
+from seqtools.instrument.profiling.recorded_pipeline import Stage
 from seqtools.instrument.profiling.report import report
 from seqtools.instrument.profiling.tracks import Recording
 from tests.profiling.agreement import contradictions

@@ -8,7 +8,7 @@ import pytest
 from seqtools.instrument.profiling import report
 from seqtools.instrument.profiling.advice import Advice
 from seqtools.instrument.profiling.case import Case
-from seqtools.instrument.profiling.probes import Stage
+from seqtools.instrument.profiling.recorded_pipeline import Stage
 from seqtools.instrument.profiling.verdict import LOADING, LOCK, Verdict, judge
 from tests.profiling.synthetic import LATE, PREFETCH, SEND, USE, WAIT, Lane, recorded, stages
 

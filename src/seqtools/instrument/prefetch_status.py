@@ -11,7 +11,7 @@ _LONGEST = 40
 """Characters that may stand behind a bar: more would leave no room for it in a terminal."""
 
 
-class Tally:
+class PrefetchStatus:
     """How long an iteration has waited, and what the prefetches before it do."""
 
     __slots__ = ("_began", "_noted", "_prefetches", "waited")
@@ -30,7 +30,7 @@ class Tally:
         """Note for how long it has waited until `now`."""
         self.waited, self._noted = waited, now
 
-    def told(self) -> str:
+    def text(self) -> str:
         """Return window, workers and waiting, in at most 40 characters."""
         elapsed = self._noted - self._began
         share = f"{min(1.0, self.waited / elapsed) if elapsed > 0 else 0.0:.0%} waited"

@@ -18,7 +18,7 @@ from seqtools._core.walk import is_stage
 from seqtools.engines.base import here
 from seqtools.engines.process import output_display
 from seqtools.instrument.observer import Observer
-from seqtools.instrument.prefetch_status import Tally
+from seqtools.instrument.prefetch_status import PrefetchStatus
 
 T = TypeVar("T")
 
@@ -68,7 +68,7 @@ class Progress(Observer[T]):
     def _shown(self, items: Iterator[T]) -> Iterator[T]:
         if not _is_looked_at(self._options):
             return items
-        run = _Run(items, Tally(self._sequence), {"total": self._length()} | self._options)
+        run = _Run(items, PrefetchStatus(self._sequence), {"total": self._length()} | self._options)
         # One generator after the other, as one that raised is finished, until `over` has a length.
         return chain.from_iterable(map(_attempt, repeat(run), iter(run.over.__len__, 1)))
 
@@ -91,10 +91,12 @@ class Progress(Observer[T]):
 class _Run:
     """One iteration; its bar is closed when that is over, or is given up."""
 
-    __slots__ = ("bar", "item", "items", "n", "options", "over", "tally")
+    __slots__ = ("bar", "item", "items", "n", "options", "over", "status")
 
-    def __init__(self, items: Iterator[Any], tally: Tally, options: dict[str, Any]) -> None:
-        self.items, self.tally, self.options = items, tally, options
+    def __init__(
+        self, items: Iterator[Any], status: PrefetchStatus, options: dict[str, Any]
+    ) -> None:
+        self.items, self.status, self.options = items, status, options
         self.item = _NOTHING  # one that was interrupted before it was given
         self.n = 0  # items that the reader is done with
         self.over: list[None] = []
@@ -104,11 +106,11 @@ class _Run:
         """Return the bar, which is shown from now on."""
         if self.bar is None:
             self.bar = bar = _opened(self.options)
-            self.tally.begin()
+            self.status.begin()
             output_display.around[0] = _out_of_the_way
             _open[id(bar)] = weakref.ref(bar)
             if "postfix" not in self.options:  # or else the user has something to say there
-                bar.tally = self.tally
+                bar.status = self.status
         return self.bar
 
     def close(self) -> None:
@@ -125,9 +127,9 @@ class _Run:
 
 def _attempt(run: _Run, _: int) -> Iterator[Any]:
     """Yield what comes, until something is raised or there is no more."""
-    bar, items, tally = run.begin(), run.items, run.tally
+    bar, items, status = run.begin(), run.items, run.status
     clock, interval = perf_counter, run.options.get("mininterval", _INTERVAL)
-    n, waited = run.n, tally.waited
+    n, waited = run.n, status.waited
     due = clock() + interval
     try:
         if run.item is not _NOTHING:
@@ -142,17 +144,17 @@ def _attempt(run: _Run, _: int) -> Iterator[Any]:
             n += 1
             began = clock()
             if began >= due:
-                tally.note(waited, began)
+                status.note(waited, began)
                 bar.update(n + bar.initial - bar.n)
                 due = began + interval
         run.over.append(None)
         run.n = n
-        tally.note(waited, clock())
+        status.note(waited, clock())
         run.close()
     finally:
-        run.n, tally.waited = n, waited
+        run.n, status.waited = n, waited
         # an error that somebody keeps refers to this frame, which must not keep the bar
-        del run, bar, items, tally
+        del run, bar, items, status
 
 
 def _is_looked_at(options: Options) -> bool:
@@ -219,15 +221,15 @@ def _notebook_bars() -> tuple[type, ...]:
 
 @cache
 def _telling(base: Any) -> Any:
-    """Return a class of bars that have what is told by a tally behind them."""
+    """Return a class of bars that have a status after them."""
 
     class Bar(base):  # type: ignore[misc]
-        tally: Tally | None = None
+        status: PrefetchStatus | None = None
 
         @property
         def format_dict(self) -> dict[str, Any]:  # asked for when the bar is drawn, and only then
             found: dict[str, Any] = super().format_dict
-            return found if self.tally is None else found | {"postfix": self.tally.told()}
+            return found if self.status is None else found | {"postfix": self.status.text()}
 
     return Bar
 

@@ -11,7 +11,7 @@ from typing import Any
 from seqtools._core.indices import Indices, as_list
 from seqtools._core.walk import is_stage
 from seqtools.instrument.checking.findings import Finding
-from seqtools.instrument.checking.sending import place
+from seqtools.instrument.checking.pickling import place
 from seqtools.instrument.fingerprints import PLAIN, copied, fingerprint, is_same_memory
 from seqtools.instrument.inlined import Watched
 from seqtools.prefetching.sizes import size_of_value

@@ -15,7 +15,7 @@ from seqtools.instrument.checking.handles import (
     is_of_users,
     kind_of,
 )
-from seqtools.instrument.checking.sending import parts_of
+from seqtools.instrument.checking.pickling import parts_of
 from seqtools.prefetching.options import Options
 
 _EACH = "open it where it is used, and keep one for each thread, in a threading.local()"

@@ -8,7 +8,7 @@ from seqtools.instrument.profiling.iterating import Iterating, iterating
 from seqtools.instrument.profiling.measures import Figures, Item, Measures, figures, measures
 from seqtools.instrument.profiling.model import Costs, Prediction, Setting, predict
 from seqtools.instrument.profiling.overlap import Loading, loading
-from seqtools.instrument.profiling.probes import Stage
+from seqtools.instrument.profiling.recorded_pipeline import Stage
 from seqtools.instrument.profiling.tracks import CONSUMER, Recording
 
 _LATE = 0.001

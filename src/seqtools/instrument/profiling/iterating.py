@@ -6,7 +6,7 @@ Threads advance an iterator in turns, and each worker process goes through all o
 from collections import defaultdict
 from typing import NamedTuple
 
-from seqtools.instrument.profiling.probes import Stage
+from seqtools.instrument.profiling.recorded_pipeline import Stage
 from seqtools.instrument.profiling.tracks import Recording
 
 

@@ -3,7 +3,7 @@
 from statistics import median
 from typing import NamedTuple
 
-from seqtools.instrument.profiling.probes import Stage
+from seqtools.instrument.profiling.recorded_pipeline import Stage
 from seqtools.instrument.profiling.tracks import (
     BACKGROUND,
     CONSUMER,
@@ -205,14 +205,14 @@ def measures(recording: Recording) -> Measures:
     last = max((r.end for r in [*waits, *uses]), default=first)
     seconds = (last - first) * _NS
     later = waits[1:]
-    behind = _behind(consumers, recording, prefetches)
+    after = _after_prefetch(consumers, recording, prefetches)
     served = _served(pool, prefetches[0].sources) if prefetches else _items(waits)
     homes = {track.pid for track in pool}
     served = _with_background(served, [t for t in recording.lanes(BACKGROUND) if t.pid in homes])
-    used = _time(uses) + behind.own
+    used = _time(uses) + after.own
     computing = _share(uses)
     if used:
-        spent = behind.own * (1.0 if behind.computing is None else behind.computing)
+        spent = after.own * (1.0 if after.computing is None else after.computing)
         computing = (computing * _time(uses) + spent) / used
     sends = [r for t in pool for r in t.spans(SEND)]
     loads = [r for t in recording.tracks for r in t.spans(LOAD)]
@@ -238,7 +238,7 @@ def measures(recording: Recording) -> Measures:
         items=len(waits),
         start=(first - (waits[0].begin if waits else first)) * _NS,
         seconds=seconds,
-        waited=max(0.0, _time(later) - behind.own),
+        waited=max(0.0, _time(later) - after.own),
         used=used,
         use_computing=computing,
         served=served,
@@ -289,7 +289,7 @@ def _with_background(items: list[Item], readers: list[Track]) -> list[Item]:
     return [Item(i.index, i.waiting * left, i.computing + more) for i in items]
 
 
-def _behind(consumers: list[Track], recording: Recording, prefetches: list[Stage]) -> _Sum:
+def _after_prefetch(consumers: list[Track], recording: Recording, prefetches: list[Stage]) -> _Sum:
     """Return what stages between the prefetch and the consumer took."""
     found = _Sum()
     if prefetches and prefetches[0].number != recording.top:

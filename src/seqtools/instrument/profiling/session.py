@@ -18,7 +18,7 @@ from seqtools.instrument.profiling.consumer import (
     plain,
     profiled,
 )
-from seqtools.instrument.profiling.probes import Twin
+from seqtools.instrument.profiling.recorded_pipeline import RecordedPipeline
 from seqtools.instrument.profiling.tracks import Facts, Recording
 from seqtools.prefetching.cores import usable_cores
 
@@ -55,15 +55,15 @@ class Profile:
         return self
 
     def _begin(self) -> None:
-        self._twin = twin = Twin(self._sequence, self._folder)
-        facts = Facts(twin.stages, twin.top, usable_cores())
+        self._recorded = recorded = RecordedPipeline(self._sequence, self._folder)
+        facts = Facts(recorded.stages, recorded.top, usable_cores())
         self._recording = Recording(self._folder.folder, facts)
         self._class = type(self._sequence)
-        copy: Any = twin.sequence
+        copy: Any = recorded.sequence
         if copy is self._sequence:  # which is going to be read by what reads the copy
             copy = plain(copy, self._class)
-        watched = RecordedStage(copy, Consumer(self._folder, twin))
-        options = [prefetch._options for prefetch in twin.prefetches]  # noqa: SLF001 -- ours
+        watched = RecordedStage(copy, Consumer(self._folder, recorded))
+        options = [prefetch._options for prefetch in recorded.prefetches]  # noqa: SLF001 -- ours
         threads = any(o.method != "process" and o.nworkers not in {0, 1} for o in options)
         self._watcher = _Watcher(self._folder) if threads else None
         self._measuring = True
@@ -79,14 +79,14 @@ class Profile:
         found = self._found()
         ended = perf_counter_ns()
         try:
-            self._twin.close()
+            self._recorded.close()
         finally:
             recording.close(self._folder)
             found.update()
             found.ended = ended
             self._measuring = False
             shutil.rmtree(self._folder.folder, ignore_errors=True)
-            del self._twin, self._folder
+            del self._recorded, self._folder
 
     def _found(self) -> Recording:
         """Return what was measured up to now."""

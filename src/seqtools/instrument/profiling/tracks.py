@@ -6,7 +6,7 @@ from time import perf_counter_ns
 from typing import NamedTuple
 
 from seqtools._core.recording import FILL, LATE, LOAD, OVER, SEND, USE, WAIT, Record, RecordFile
-from seqtools.instrument.profiling.probes import Stage
+from seqtools.instrument.profiling.recorded_pipeline import Stage
 
 CONSUMER, WORKER, BACKGROUND, OTHER = "consumer", "worker", "background", "other"
 """Roles of lanes: who reads the pipeline; who evaluates items for a prefetch; who reads ahead for

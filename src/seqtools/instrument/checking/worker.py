@@ -20,8 +20,8 @@ from seqtools.engines.process.standard_streams import occupy_standard_streams
 from seqtools.engines.thread.engine import ThreadEngine
 from seqtools.engines.uninterruptible import uninterrupted
 from seqtools.instrument.checking.findings import Findings
-from seqtools.instrument.checking.in_worker_main import VALUE, Report, WorkerCheck
-from seqtools.instrument.checking.sending import place, reason
+from seqtools.instrument.checking.pickling import place, reason
+from seqtools.instrument.checking.worker_main import VALUE, ItemReports, Report
 from seqtools.instrument.quantities import duration
 from seqtools.instrument.random_state import restored_generators
 from seqtools.prefetching.options import Options
@@ -29,7 +29,7 @@ from seqtools.prefetching.options import Options
 _THREADS = "use method='thread'"
 
 
-class WorkerProcessCheck:
+class WorkerCheck:
     """Evaluates items of what a prefetch reads, in a worker.
 
     Args:
@@ -57,7 +57,7 @@ class WorkerProcessCheck:
             repeats: Whether to look if an item is the same when it is made again.
         """
         options = self._options
-        check = WorkerCheck(self._source, options.seed, shares=shares, repeats=repeats)
+        check = ItemReports(self._source, options.seed, shares=shares, repeats=repeats)
         known = KnownReasons()
 
         def made(deliver: Deliver) -> Engine:
@@ -87,7 +87,7 @@ class WorkerProcessCheck:
         The `generators`, and those that are global, are afterwards as they were.
         """
         options = self._options
-        check = WorkerCheck(self._source, options.seed, shares=True, repeats=False)
+        check = ItemReports(self._source, options.seed, shares=True, repeats=False)
         try:
             with (
                 restored_generators(generators),

@@ -14,7 +14,7 @@ from seqtools._core.sources import getter
 from seqtools._core.walk import drawing_apart, is_stage
 from seqtools.instrument.checking.changes import Changes
 from seqtools.instrument.checking.findings import Finding
-from seqtools.instrument.checking.sending import place
+from seqtools.instrument.checking.pickling import place
 from seqtools.instrument.fingerprints import fingerprint
 from seqtools.instrument.inlined import inlined
 from seqtools.prefetching.sizes import size_of_value
@@ -36,7 +36,7 @@ class Report(NamedTuple):
     found: tuple[Finding, ...] = ()
 
 
-class WorkerCheck:
+class ItemReports:
     """Evaluates items of `source`, each through stages that are watched.
 
     Args:
