@@ -77,8 +77,6 @@ def _of_times(recording: Recording) -> Iterator[str]:
     if abs(own - spent) > 1e-6 * max(1.0, spent):
         yield f"own times are {own}, and workers spent {spent}"
     for figure in case.figures:
-        if not 0 <= figure.awaited <= figure.own + 1e-9:
-            yield f"{figure.stage.name} has {figure.own} s, of which {figure.awaited} are waits"
         if figure.computing is not None and not 0 <= figure.computing <= 1:
             yield f"{figure.stage.name} computes in {figure.computing} of its time"
     m = case.measures

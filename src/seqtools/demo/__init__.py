@@ -20,7 +20,7 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
         "folder",
         metavar="DIR",
         nargs="?",
-        help="folder with Python files, or else other text files (default: the standard library)",
+        help="folder with Python files (default: the standard library)",
     )
     parser.add_argument(
         "--workers", metavar="N", type=_count, default=2, help="worker processes (default: 2)"

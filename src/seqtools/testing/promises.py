@@ -11,14 +11,10 @@ from seqtools.engines.base import END, Job
 from seqtools.testing import evaluating
 from seqtools.testing.evaluating import Unloadable, dies_at, waits_at
 from seqtools.testing.holding import held, left
+from seqtools.testing.subject import equal
 from seqtools.testing.trial import Maker, Trial
 
 Promise = Callable[[Maker], None]
-
-
-def _equal(what: str, got: Any, wanted: Any) -> None:
-    if got != wanted:
-        raise AssertionError(f"{what} should be {wanted!r}, got {got!r}")
 
 
 def _failure(what: str, outcome: Any, kind: type[BaseException]) -> BaseException:
@@ -38,7 +34,7 @@ def every_item_is_delivered(maker: Maker) -> None:
             jobs = trial.submit(*indices, *[[i] for i in range(50)])
             for job in jobs:
                 wanted = [i * i for i in job.indices]
-                _equal(f"the items of {job.indices}", trial.collect(job), wanted)
+                equal(f"the items of {job.indices}", trial.collect(job), wanted)
 
 
 def work_goes_on_while_nobody_looks(maker: Maker) -> None:
@@ -46,7 +42,7 @@ def work_goes_on_while_nobody_looks(maker: Maker) -> None:
     with maker.trial(evaluating.large) as trial:
         (job,) = trial.submit(range(20))
         found = [item[:1] for item in trial.collect(job, looking=False)]
-        _equal("the items", found, [bytes([i]) for i in range(20)])
+        equal("the items", found, [bytes([i]) for i in range(20)])
 
 
 def no_item_is_evaluated_twice(maker: Maker) -> None:
@@ -55,17 +51,17 @@ def no_item_is_evaluated_twice(maker: Maker) -> None:
     with maker.trial(gate.passage.arrive, 3) as trial:
         trial.collect(*trial.submit(range(60), [100, 102, 101], *[[i] for i in range(200, 220)]))
         wanted = [*range(60), 100, 101, 102, *range(200, 220)]
-        _equal("what was evaluated", sorted(gate.look()), wanted)
+        equal("what was evaluated", sorted(gate.look()), wanted)
 
 
 def items_that_fail_are_parts_of_their_own(maker: Maker) -> None:
     """All others of their job come as values."""
     with maker.trial(evaluating.odd_fails) as trial:
         found = trial.collect(*trial.submit(range(40)))
-        _equal("the values", found[::2], list(range(0, 40, 2)))
+        equal("the values", found[::2], list(range(0, 40, 2)))
         for i, outcome in zip(range(1, 40, 2), found[1::2], strict=True):
             error = _failure(f"item {i}", outcome, KeyError)
-            _equal(f"the arguments of the error of item {i}", error.args, (i,))
+            equal(f"the arguments of the error of item {i}", error.args, (i,))
 
 
 def no_exception_ends_a_worker(maker: Maker) -> None:
@@ -75,14 +71,14 @@ def no_exception_ends_a_worker(maker: Maker) -> None:
         for i, kind in enumerate(evaluating.EXITS):
             _failure(f"item {i}", found[i], kind)
         n = len(evaluating.EXITS)
-        _equal("the other items", found[n:], list(range(n, 10)))
+        equal("the other items", found[n:], list(range(n, 10)))
 
 
 def the_end_is_told(maker: Maker) -> None:
     """Each index after the end is `END`, and items before it come."""
     with maker.trial(evaluating.ten) as trial:
         found = trial.collect(*trial.submit(range(5, 15)))
-        _equal("the items", found, [*range(5, 10), *[END] * 5])
+        equal("the items", found, [*range(5, 10), *[END] * 5])
 
 
 def cancelled_items_are_not_begun(maker: Maker) -> None:
@@ -127,9 +123,9 @@ def workers_can_be_counted(maker: Maker) -> None:
     gate = maker.gate()
     with maker.trial(gate.passage.wait, 2) as trial:
         engine = trial.engine
-        _equal("busy() before anything was submitted", engine.busy(), 0)
+        equal("busy() before anything was submitted", engine.busy(), 0)
         if not maker.resizes:
-            _equal("nworkers", engine.nworkers, 2)
+            equal("nworkers", engine.nworkers, 2)
         n = engine.nworkers
         jobs = trial.submit(*[[i] for i in range(20)])
         gate.wait(n, trial.look)
@@ -184,7 +180,7 @@ def it_can_be_used_by_several_threads(maker: Maker) -> None:
             raise error
         for own in jobs:
             wanted = [i * i for job in own for i in job.indices]
-            _equal("the items of a thread", trial.collect(*own), wanted)
+            equal("the items of a thread", trial.collect(*own), wanted)
 
 
 def closing_leaves_nothing(maker: Maker) -> None:
@@ -210,9 +206,9 @@ def _work_and_close(maker: Maker) -> None:
         trial.engine.close()
         trial.engine.close(wait=False)
         trial.engine.cancel([1])
-        _equal("busy() after close", trial.engine.busy(), 0)
+        equal("busy() after close", trial.engine.busy(), 0)
         trial.take(timeout=0.05)
-        _equal("parts delivered after close", trial.parts - came, 0)
+        equal("parts delivered after close", trial.parts - came, 0)
 
 
 def it_says_if_it_cannot_start(maker: Maker) -> None:
@@ -246,7 +242,7 @@ def the_hook_is_called_in_workers(maker: Maker) -> None:
         evaluating.square, 1, start_hook=partial(gate.passage.arrive, "started")
     ) as trial:
         trial.collect(*trial.submit([1]))
-        _equal("calls of the hook", gate.look(), ["started"])
+        equal("calls of the hook", gate.look(), ["started"])
 
 
 def a_hook_that_fails_is_told(maker: Maker) -> None:
@@ -273,17 +269,17 @@ def an_item_that_takes_too_long_fails_alone(maker: Maker) -> None:
             if f"item {i} " not in str(error):
                 raise AssertionError(f"the error of item {i} should name it, got {error!r}")
         others = [i for i in range(20) if i not in {3, 4}]
-        _equal("the other items", [found[i] for i in others], others)
-        _equal("what took too long", sorted(gate.look()), [3, 4])
+        equal("the other items", [found[i] for i in others], others)
+        equal("what took too long", sorted(gate.look()), [3, 4])
         gate.open()
-        _equal("an item after that", trial.collect(*trial.submit([30])), [30])
+        equal("an item after that", trial.collect(*trial.submit([30])), [30])
 
 
 def items_that_are_quick_have_time_enough(maker: Maker) -> None:
     """A timeout is for one item, and not for all."""
     with maker.trial(evaluating.square, 2, timeout=20.0) as trial:
         found = trial.collect(*trial.submit(range(2000)))
-        _equal("the items", found, [i * i for i in range(2000)])
+        equal("the items", found, [i * i for i in range(2000)])
 
 
 def an_item_that_ends_its_worker_fails_alone(maker: Maker) -> None:
@@ -293,7 +289,7 @@ def an_item_that_ends_its_worker_fails_alone(maker: Maker) -> None:
         for i in (7, 30):
             _failure(f"item {i}", found[i], WorkerDied)
         others = [i for i in range(40) if i not in {7, 30}]
-        _equal("the other items", [found[i] for i in others], others)
+        equal("the other items", [found[i] for i in others], others)
 
 
 ALWAYS: tuple[Promise, ...] = (

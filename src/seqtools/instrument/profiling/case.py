@@ -4,8 +4,9 @@ import math
 from statistics import median
 from typing import Any
 
+from seqtools.instrument.profiling.figures import Figures, figures
 from seqtools.instrument.profiling.iterating import Iterating, iterating
-from seqtools.instrument.profiling.measures import Figures, Item, Measures, figures, measures
+from seqtools.instrument.profiling.measures import Item, Measures, measures
 from seqtools.instrument.profiling.model import Costs, Prediction, Setting, predict
 from seqtools.instrument.profiling.overlap import Loading, loading
 from seqtools.instrument.profiling.recorded_pipeline import Stage

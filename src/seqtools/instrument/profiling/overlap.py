@@ -3,7 +3,7 @@
 from collections import defaultdict
 from typing import NamedTuple
 
-from seqtools.instrument.profiling.measures import Figures
+from seqtools.instrument.profiling.figures import Figures
 from seqtools.instrument.profiling.recorded_pipeline import Stage
 from seqtools.instrument.profiling.tracks import Recording
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from seqtools.instrument.profiling.advice import Advice
 from seqtools.instrument.profiling.case import Case
-from seqtools.instrument.profiling.measures import Figures
+from seqtools.instrument.profiling.figures import Figures
 from seqtools.instrument.profiling.tracks import Recording
 from seqtools.instrument.profiling.verdict import judge
 from seqtools.instrument.quantities import duration, share, volume

@@ -19,7 +19,7 @@ from seqtools.instrument.profiling.consumer import (
     profiled,
 )
 from seqtools.instrument.profiling.recorded_pipeline import RecordedPipeline
-from seqtools.instrument.profiling.tracks import Facts, Recording
+from seqtools.instrument.profiling.tracks import Recording
 from seqtools.prefetching.cores import usable_cores
 
 _LATE_SECONDS = 0.04
@@ -56,8 +56,9 @@ class Profile:
 
     def _begin(self) -> None:
         self._recorded = recorded = RecordedPipeline(self._sequence, self._folder)
-        facts = Facts(recorded.stages, recorded.top, usable_cores())
-        self._recording = Recording(self._folder.folder, facts)
+        self._recording = Recording(
+            self._folder.folder, recorded.stages, recorded.top, usable_cores()
+        )
         self._class = type(self._sequence)
         copy: Any = recorded.sequence
         if copy is self._sequence:  # which is going to be read by what reads the copy

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from seqtools.instrument.profiling import advice
 from seqtools.instrument.profiling.advice import Advice
 from seqtools.instrument.profiling.case import SOME, Case
-from seqtools.instrument.profiling.measures import Figures
+from seqtools.instrument.profiling.figures import Figures
 from seqtools.instrument.quantities import duration, share, volume
 
 SHORT, CONSUMER, LOADING, TRANSFER, LOCK, SLOW = (
@@ -122,7 +122,7 @@ def _because(case: Case, kind: str) -> Iterator[str]:
 def _stages(case: Case) -> Iterator[str]:
     main, waiter = case.main_stage(), case.waiter()
     if main is not None:
-        seen = _ahead(case) if waiter is main else _awaited(main)
+        seen = _ahead(case) if waiter is main else ""
         yield f"most of their time is in {main.stage.name}: {_nature(case, main)}{seen}"
     stage, seconds = case.iterating
     if stage is not None and case.workers > 1 and seconds > _LONG * case.measures.seconds:
@@ -147,14 +147,6 @@ def _ahead(case: Case) -> str:
     missed = share(min(1.0, loading.missed / max(1, case.workers) / case.measures.seconds))
     hidden = f"{share(loading.hidden)} of it in the background"
     return f", {hidden}; workers waited for it in {missed} of their time"
-
-
-def _awaited(figure: Figures) -> str:
-    """Return how much of it is read ahead and still waited for, in words."""
-    if figure.awaited < _HIDDEN * figure.own:
-        return ""
-    part = share(figure.awaited / figure.own)
-    return f"; in {part} of this, they waited for a background thread that was at it"
 
 
 def _nature(case: Case, figure: Figures) -> str:
