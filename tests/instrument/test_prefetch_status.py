@@ -1,4 +1,4 @@
-"""What stands behind a bar: the window, the workers, and the share of time that was waited."""
+"""What stands after a bar: the window, the workers, and the share of time that was waited."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

@@ -98,7 +98,7 @@ def test_what_workers_wait_for_is_gained_by_an_inner_prefetch(tmp_path: Path) ->
     assert any("workers waited for it in 63 % of their time" in r for r in found.because)
     advised = of_loading(case, found)
     inner, effect = advised["inner"]
-    assert "nworkers=3, method='thread') right behind smap(load)" in inner.text
+    assert "nworkers=3, method='thread') right after smap(load)" in inner.text
     assert 0.1 < inner.seconds < 0.15  # of 300 ms, 100 are computed
     assert "times as fast; loading is read ahead in the background already" in effect
     assert found.advice[0] is inner
@@ -173,7 +173,7 @@ def test_without_a_cache_an_inner_prefetch_is_advised_alone(tmp_path: Path) -> N
 def test_what_was_dropped_and_is_read_again_needs_a_cache_with_room(tmp_path: Path) -> None:
     case = read(tmp_path, pipeline(), load=20, compute=40, wait=20, files=6)
     advice, _ = of_loading(case, judge(case))["add_cache"]
-    assert "cache_size=3) behind smap(load), which reads items again" in advice.text
+    assert "cache_size=3) after smap(load), which reads items again" in advice.text
     assert 0.4 < advice.seconds < 0.5  # of 600 ms, for three files of each worker
 
 
@@ -181,7 +181,7 @@ def test_what_is_read_again_without_a_cache_gets_one(tmp_path: Path) -> None:
     given = pipeline()
     given[CACHE] = given[CACHE]._replace(kind="cycle", name="cycle", options={})
     case = read(tmp_path, given, load=20, compute=40, wait=20, files=2)
-    assert "cache_size=2) behind smap(load)" in of_loading(case, judge(case))["add_cache"][0].text
+    assert "cache_size=2) after smap(load)" in of_loading(case, judge(case))["add_cache"][0].text
 
 
 def test_a_cache_of_the_users_own_is_left_to_them(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from seqtools._core.walk import is_stage, sources_of, upstream
 
 
 class ReadListener(Protocol):
-    """What is told of all reads."""
+    """What does all reads."""
 
     def read(self, stage: "Watched", i: int) -> Any:
         """Return `stage.evaluate(i)`."""

@@ -8,7 +8,7 @@ from seqtools._core.walk import upstream
 from seqtools.prefetching.status import Status
 
 _LONGEST = 40
-"""Characters that may stand behind a bar: more would leave no room for it in a terminal."""
+"""Characters that may stand after a bar: more would leave no room for it in a terminal."""
 
 
 class PrefetchStatus:
@@ -40,14 +40,14 @@ class PrefetchStatus:
             return share
         workers = f"{load.busy}/{load.nworkers} busy, {share}"
         for fill in (f"{load.ready}/{load.capacity}", f"{load.ready / load.capacity:.0%}"):
-            told = f"window {fill}, {workers}"
-            if len(told) <= _LONGEST:
-                return told
+            text = f"window {fill}, {workers}"
+            if len(text) <= _LONGEST:
+                return text
         return workers
 
 
 def nearest_prefetches(source: Any) -> Iterator[Any]:
-    """Yield the prefetches that `source` is or reads from, but for those behind others."""
+    """Yield the prefetches that `source` is or reads from, except those that others read."""
     for stage in upstream(source, past=lambda stage: not stage._reads_ahead):
         if stage._reads_ahead:
             yield stage

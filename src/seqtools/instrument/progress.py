@@ -114,7 +114,7 @@ class _Run:
         return self.bar
 
     def close(self) -> None:
-        """Close the bar; where it is behind its end, it says so."""
+        """Close the bar, which shows the last count."""
         bar, self.bar = self.bar, None
         if bar is not None:
             _open.pop(id(bar), None)
@@ -135,7 +135,7 @@ def _attempt(run: _Run, _: int) -> Iterator[Any]:
         if run.item is not _NOTHING:
             items = chain((run.item,), items)
         began = clock()
-        # Where an interrupt may come, behind each call, what was taken and not given is in `run`.
+        # Where an interrupt may come, after each call, what was taken and not given is in `run`.
         for run.item in items:
             waited += clock() - began
             item, run.item = run.item, _NOTHING  # noqa: PLW2901 -- that is the point
@@ -268,7 +268,7 @@ def progress(sequence: Source[T], **options: Any) -> LazySequence[T]:
         sequence: Where items are read from.
         options: Those of `tqdm`, such as `desc`, `unit`, `leave` or `file`. `disable=False` shows
             the bar wherever it is, `disable=True` nowhere. `leave` is true for the outermost of
-            bars in each other if it is not given. With a `postfix`, that stands behind the bar. A
+            bars in each other if it is not given. With a `postfix`, that stands after the bar. A
             copy that was pickled has no `file`, and writes to the standard error.
 
     Raises:

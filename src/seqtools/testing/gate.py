@@ -20,7 +20,7 @@ class Gate:
 
     They connect to it by TCP, and so it works for threads, for processes however they are started,
     and for other machines. `passage` is what a function in a worker refers to; it can be pickled.
-    There is no thread behind it: workers that arrive wait in the queue of the socket.
+    It needs no thread: workers that arrive wait in the queue of the socket.
 
     Args:
         host: The address of this machine for workers.

@@ -70,7 +70,7 @@ class _StagePickler(PipelinePickler):
 
 
 def _refusal(obj: Any) -> Exception | None:
-    """Return why `obj` cannot be sent to workers, but for the stages that it reads from."""
+    """Return why `obj` cannot be sent to workers, except the stages that it reads from."""
     others = {id(stage) for stage in upstream(obj) if stage is not obj}
     try:
         _StagePickler(others if is_stage(obj) else set()).dump(obj)

@@ -110,7 +110,7 @@ class WorkerCheck:
         try:
             yield asked
         finally:
-            # a thread that hangs is not waited for, and not warned of as it is told
+            # nobody waits for a thread that hangs, which is a finding and not a warning
             uninterrupted(lambda: engine.close(wait=not self._hangs))
             show_last(wait=True)
 

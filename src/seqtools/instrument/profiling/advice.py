@@ -130,15 +130,15 @@ def _overlap(case: Case) -> Iterator[Advice]:
     ahead = case.options.get("readahead", True)
     alone = _gaining(case, loading.missed - _missed(case, loading, 1))
     if size > 1 and not ahead:
-        text = f"prefetch(…, readahead=True): caches behind {where} are read ahead then"
+        text = f"prefetch(…, readahead=True): caches after {where} are read ahead then"
         yield Advice(text, {"readahead": True}, alone, note)
     if loading.again and (size or not loading.kept):
         most = max(2, *loading.different.values())
         repeats = 1 - sum(loading.different.values()) / loading.reads
-        text = f"add_cache(…, cache_size={most}) behind {where}, which reads items again"
+        text = f"add_cache(…, cache_size={most}) after {where}, which reads items again"
         yield Advice(text, {}, _gaining(case, loading.missed * repeats), note)
     elif size == 1 and ahead:
-        text = f"add_cache(…, cache_size=4) behind {where}, to have some of it read ahead"
+        text = f"add_cache(…, cache_size=4) after {where}, to have some of it read ahead"
         yield Advice(text, {}, alone, note)
     threads = 0
     if loading.inner is not None:
@@ -154,7 +154,7 @@ def _overlap(case: Case) -> Iterator[Advice]:
             text = f"prefetch(…, nworkers={n}) where {where} is read ahead already"
         else:
             text = (
-                f"prefetch(…, nworkers={n}, method='thread') right behind {where}, inside the other"
+                f"prefetch(…, nworkers={n}, method='thread') right after {where}, inside the other"
             )
         yield Advice(text, {}, _gaining(case, gains[n]), note)
 
@@ -221,7 +221,7 @@ def for_later(case: Case) -> Iterator[Advice]:
 def for_inline(case: Case) -> Iterator[Advice]:
     """Yield how to read a pipeline ahead that is not."""
     inline = any(stage.kind == "prefetch" for stage in case.recording.stages)
-    where = "in place of nworkers=0" if inline else "behind all of it"
+    where = "in place of nworkers=0" if inline else "after all of it"
     for method, most in (("thread", _MOST_THREADS), ("process", case.recording.cores)):
         workers, seconds = _best(case, method, most)
         if seconds < _WORTH * case.measures.seconds:

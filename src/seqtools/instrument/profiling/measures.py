@@ -42,7 +42,7 @@ class Measures(NamedTuple):
     waited: float
     """Of these, time in which the consumer waited for items."""
     used: float
-    """Of these, time in which it did not: its own, and that of stages behind the prefetch."""
+    """Of these, time in which it did not: its own, and that of stages after the prefetch."""
     use_computing: float
     """Share of `used` in which it computed."""
     served: list[Item]

@@ -105,7 +105,7 @@ class Profile:
         return verdict(self._found())
 
     def report(self) -> str:
-        """Return the verdict, and behind it a table of the stages."""
+        """Return the verdict, and after it a table of the stages."""
         from seqtools.instrument.profiling.report import report
 
         return report(self._found())
@@ -157,7 +157,7 @@ def profile(sequence: LazySequence[Any]) -> Profile:
         sequence: A pipeline.
 
     Returns:
-        A `Profile`; its methods can be called within the block, and behind it.
+        A `Profile`; its methods can be called within the block, and after it.
 
     Raises:
         TypeError: If `sequence` is no pipeline of ours.

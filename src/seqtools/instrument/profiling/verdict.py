@@ -25,9 +25,9 @@ _FEWEST = 8
 _SHORTEST = 0.02
 """Seconds from which there is one."""
 _TWICE = 1.1
-"""So many times as often as there are items, reads are told of."""
+"""So many times as often as there are items, the report mentions it."""
 _LONG = 0.3
-"""Share of the time that an iterable may take and not be told of."""
+"""Share of the time that an iterable may take without a mention."""
 _HIDDEN = 0.05
 """Share of loading from which it is said how much of it is in the background."""
 _SERVED = 0.1
