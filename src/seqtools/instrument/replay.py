@@ -242,9 +242,10 @@ class Replay:
         self._print(f"{cut(failed.name, self._width):<{self._width}} {times}  failed")
         self._print("")
         self._print(reason)
-        place = blame(error)
-        if place is not None:
-            self._print(f"  in {place.function}, {place_of(place.file, place.line)}: {place.code}")
+        code = blame(error)
+        if code is not None:
+            place = place_of(code.filename, code.lineno or 0)
+            self._print(f"  in {code.name}, {place}: {code.line}")
         stage = self._failed[-1].stage.whose
         made = f", made at {place_of(*stage._origin)}" if hasattr(stage, "_origin") else ""
         self._print(f"  for {failed.name}{made}")

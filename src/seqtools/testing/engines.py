@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 from seqtools._core.display.short import short
 from seqtools.engines.base import Engine
 from seqtools.testing import promises
+from seqtools.testing.subject import checked
 from seqtools.testing.trial import Maker
 
 
@@ -68,13 +69,8 @@ def check_engine(  # noqa: PLR0913 -- what there is to know of an engine, all by
             f"there are {sorted(promised(hooks=hooks, timeouts=timeouts, deaths=deaths))}"
         )
         raise ValueError(message)
-    for name, promise in chosen.items():
-        try:
-            promise(maker)
-        except AssertionError as error:
-            raise AssertionError(f"promise '{name}': {error}") from error
-        except Exception as error:
-            raise AssertionError(f"promise '{name}': raised {error!r}") from error
+    for promise in chosen.values():
+        checked("promise", promise, maker)
 
 
 def promised(

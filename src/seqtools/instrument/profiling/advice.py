@@ -107,10 +107,9 @@ def _window(case: Case) -> Iterator[Advice]:
     slow = case.slow_item()
     if slow is None:
         return
-    took = slow.waiting + slow.computing
     pace = max(case.costs.use, 1e-6, case.mean() / max(1, case.workers))
     size = case.setting.window
-    wanted = 2 * max(size, int(took / pace))
+    wanted = 2 * max(size, int(slow.took / pace))
     if wanted <= len(case.measures.served) * 2 and wanted > size:
         seconds = case.expect(case.setting._replace(window=wanted)).seconds
         yield Advice(f"prefetch(…, max_cached={wanted})", {"max_cached": wanted}, seconds)

@@ -29,6 +29,11 @@ class Item(NamedTuple):
     waiting: float
     computing: float
 
+    @property
+    def took(self) -> float:
+        """Time for the item."""
+        return self.waiting + self.computing
+
 
 class Measures(NamedTuple):
     """How the consumer was served; times are in seconds."""

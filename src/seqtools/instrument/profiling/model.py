@@ -63,8 +63,8 @@ def predict(items: Sequence[Item], costs: Costs, setting: Setting) -> Prediction
     if setting.workers:
         total, first = _times(shown, costs, setting)
     else:
-        first = shown[0].waiting + shown[0].computing
-        total = sum(i.waiting + i.computing for i in shown) + costs.use * len(shown)
+        first = shown[0].took
+        total = sum(i.took for i in shown) + costs.use * len(shown)
     return Prediction(total * scale, (total - first) * scale)
 
 
@@ -87,7 +87,7 @@ def _times(items: Sequence[Item], costs: Costs, setting: Setting) -> tuple[float
         if len(ready) == setting.window:
             take()
             begin = max(begin, taken[-1])
-        end = begin + item.waiting + item.computing + costs.send
+        end = begin + item.took + costs.send
         heapreplace(workers, end)
         heappush(ready, (k if setting.ordered else end, end))
     while ready:

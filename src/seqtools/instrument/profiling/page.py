@@ -162,13 +162,13 @@ def _stages(case: Case) -> Iterator[str]:
 
 
 def _slowest(case: Case) -> Iterator[str]:
-    served = sorted(case.measures.served, key=lambda i: -(i.waiting + i.computing))[:_SLOWEST]
+    served = sorted(case.measures.served, key=lambda i: -i.took)[:_SLOWEST]
     if not served:
         return
     yield '<h2>Slowest items</h2>\n<div class="wide"><table id="slowest">'
     yield "<tr><th>item</th><th>took</th><th>computing</th><th></th></tr>\n"
     for item in served:
-        took = item.waiting + item.computing
-        part = share(item.computing / took) if took else ""
-        yield f"<tr><td>{item.index:,}</td><td>{duration(took)}</td><td>{part}</td><td></td></tr>\n"
+        part = share(item.computing / item.took) if item.took else ""
+        row = (f"{item.index:,}", duration(item.took), part, "")
+        yield "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>\n"
     yield "</table></div>\n"

@@ -77,8 +77,7 @@ def _kind(case: Case) -> str:
         return CONSUMER
     if case.slow_item() is not None:
         return SLOW
-    evaluation = sum(i.waiting + i.computing for i in m.served) / len(m.served)
-    if m.send + m.load > evaluation:
+    if m.send + m.load > case.mean():
         return TRANSFER
     return LOCK if case.locked and case.workers > 1 else LOADING
 
@@ -114,8 +113,8 @@ def _because(case: Case, kind: str) -> Iterator[str]:
         )
     elif kind == SLOW and (slow := case.slow_item()) is not None:
         yield (
-            f"item {slow.index} took {duration(slow.waiting + slow.computing)}, others "
-            f"{duration(median(i.waiting + i.computing for i in m.served))}"
+            f"item {slow.index} took {duration(slow.took)}, others "
+            f"{duration(median(i.took for i in m.served))}"
         )
 
 
