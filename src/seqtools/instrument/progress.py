@@ -4,7 +4,6 @@ import sys
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from itertools import chain, repeat
 from time import perf_counter
 from typing import Any, TypeVar
@@ -102,19 +101,27 @@ class _Run:
         self.over: list[None] = []
         self.bar: Any = None
 
-    def begin(self) -> Any:
-        """Return the bar, which is shown from now on."""
+    def begin(self) -> None:
+        """Show the bar from now on."""
         if self.bar is None:
             self.bar = bar = _opened(self.options)
             self.status.begin()
             output_display.around[0] = _out_of_the_way
             _open[id(bar)] = weakref.ref(bar)
-            if "postfix" not in self.options:  # or else the user has something to say there
-                bar.status = self.status
-        return self.bar
+
+    def draw(self, n: int) -> None:
+        """Show that the reader is done with `n` items, unless that was shown just now."""
+        self._show_status()
+        self.bar.update(n + self.bar.initial - self.bar.n)
+
+    def _show_status(self) -> None:
+        if "postfix" not in self.options:  # or else the user has something to say there
+            self.bar.set_postfix_str(self.status.text(), refresh=False)
 
     def close(self) -> None:
         """Close the bar, which shows the last count."""
+        if self.bar is not None:
+            self._show_status()
         bar, self.bar = self.bar, None
         if bar is not None:
             _open.pop(id(bar), None)
@@ -127,7 +134,8 @@ class _Run:
 
 def _attempt(run: _Run, _: int) -> Iterator[Any]:
     """Yield what comes, until something is raised or there is no more."""
-    bar, items, status = run.begin(), run.items, run.status
+    items, status = run.items, run.status
+    run.begin()
     clock, interval = perf_counter, run.options.get("mininterval", _INTERVAL)
     n, waited = run.n, status.waited
     due = clock() + interval
@@ -145,7 +153,7 @@ def _attempt(run: _Run, _: int) -> Iterator[Any]:
             began = clock()
             if began >= due:
                 status.note(waited, began)
-                bar.update(n + bar.initial - bar.n)
+                run.draw(n)
                 due = began + interval
         run.over.append(None)
         run.n = n
@@ -154,7 +162,7 @@ def _attempt(run: _Run, _: int) -> Iterator[Any]:
     finally:
         run.n, status.waited = n, waited
         # an error that somebody keeps refers to this frame, which must not keep the bar
-        del run, bar, items, status
+        del run, items, status
 
 
 def _is_looked_at(options: Options) -> bool:
@@ -189,7 +197,7 @@ def _opened(options: dict[str, Any]) -> Any:
         from tqdm.std import tqdm  # type: ignore[assignment]
     notebook = issubclass(tqdm, _notebook_bars())
     kept = options if notebook else {k: v for k, v in options.items() if k != "display"}
-    bar = _telling(tqdm)(**kept | {"disable": False})
+    bar = tqdm(**kept | {"disable": False})
     if "leave" not in options:
         bar.leave = not bar.pos  # of bars in each other, the outermost stays
     return bar
@@ -217,21 +225,6 @@ def _out_of_the_way(stream: Any) -> Iterator[None]:
 def _notebook_bars() -> tuple[type, ...]:
     notebook = sys.modules.get("tqdm.notebook")
     return () if notebook is None else (notebook.tqdm,)
-
-
-@cache
-def _telling(base: Any) -> Any:
-    """Return a class of bars that have a status after them."""
-
-    class Bar(base):  # type: ignore[misc]
-        status: PrefetchStatus | None = None
-
-        @property
-        def format_dict(self) -> dict[str, Any]:  # asked for when the bar is drawn, and only then
-            found: dict[str, Any] = super().format_dict
-            return found if self.status is None else found | {"postfix": self.status.text()}
-
-    return Bar
 
 
 def _check_options(options: dict[str, Any]) -> None:
