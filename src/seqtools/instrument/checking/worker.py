@@ -43,7 +43,7 @@ class WorkerCheck:
     def __init__(
         self, prefetch: Any, source: Any, options: Options, seconds: float, found: Findings
     ) -> None:
-        self._prefetch, self._source, self._options = prefetch, source, options
+        self._source, self._options = source, options
         self._seconds, self._found = seconds, found
         self._place = place(prefetch)
         self._hangs = False  # an item does
@@ -103,18 +103,19 @@ class WorkerCheck:
             return []
 
     @contextmanager
-    def _started(self, make: Callable[[Deliver], Engine]) -> Iterator["_Asked"]:
+    def _started(self, make: Callable[[Deliver], Engine]) -> Iterator["_OneByOne"]:
         """Have an engine for a while; then it is closed, and what workers print is shown."""
-        asked = _Asked(make)
-        engine = asked.engine
+        one_by_one = _OneByOne(make)
         try:
-            yield asked
+            yield one_by_one
         finally:
             # nobody waits for a thread that hangs, which is a finding and not a warning
-            uninterrupted(lambda: engine.close(wait=not self._hangs))
+            uninterrupted(lambda: one_by_one.engine.close(wait=not self._hangs))
             show_last(wait=True)
 
-    def _evaluated(self, engine: "_Asked", indices: Sequence[int], *, sent: bool) -> list[Report]:
+    def _evaluated(
+        self, engine: "_OneByOne", indices: Sequence[int], *, sent: bool
+    ) -> list[Report]:
         reports: list[Report] = []
         for i in indices:
             report = engine.ask(i)
@@ -123,17 +124,14 @@ class WorkerCheck:
                 if isinstance(report.error, ItemTimeout | WorkerDied):
                     break  # others are as likely to
                 continue
-            if report is END or report.ended:
+            if report is END:
                 break
             self._found.take(report.found)
-            if report.error:
-                self._fails(i, report.error)
-                continue
             reports.append(report)
             sent = sent and self._sends(engine, i)
         return reports
 
-    def _sends(self, engine: "_Asked", i: int) -> bool:
+    def _sends(self, engine: "_OneByOne", i: int) -> bool:
         """Return whether the value of item `i` comes here, sent as it would be."""
         value = engine.ask(VALUE + i)
         if not isinstance(value, Failure):
@@ -144,32 +142,26 @@ class WorkerCheck:
         return False
 
     def _failed(self, i: int, error: BaseException) -> None:
+        explain = f"seqtools.explain(…, {i})"
         if isinstance(error, ItemTimeout):
             self._hangs = True
             what = f"item {i} is not made after {duration(self._seconds)}"
             given = self._options.timeout
             if given is not None and given <= self._seconds:
                 what += f", which is an error with timeout={given:g}"
-            advice = (
-                f"seqtools.explain(…, {i}) shows in which stage; check(…, timeout=) waits longer"
-            )
-            self._add(what, advice)
+            self._add(what, f"{explain} shows in which stage; check(…, timeout=) waits longer")
         elif isinstance(error, WorkerDied):
             *_, how = str(error).split(": ", 1)
             what = f"a worker process dies when it makes item {i}: {how}"
-            self._add(what, f"seqtools.explain(…, {i}) shows in which stage, and dies too")
+            self._add(what, f"{explain} shows in which stage, and dies too")
         else:
-            self._fails(i, reason(error))
-
-    def _fails(self, i: int, why: str) -> None:
-        what = f"item {i} fails: {cut(why, 200)}"
-        self._add(what, f"seqtools.explain(…, {i}) shows in which stage")
+            self._add(f"item {i} fails: {reason(error)}", f"{explain} shows in which stage")
 
     def _add(self, what: str, advice: str) -> None:
         self._found.add(what, self._place, advice)
 
 
-class _Asked:
+class _OneByOne:
     """An engine that is asked for one item after the other."""
 
     def __init__(self, make: Callable[[Deliver], Engine]) -> None:

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from time import perf_counter, process_time
 from typing import Any, NamedTuple
 
-from seqtools._core.errors import EndOfSequence, summary
 from seqtools._core.seeding import Seeded
 from seqtools._core.sources import getter
 from seqtools._core.walk import drawing_apart, is_stage
@@ -24,16 +23,12 @@ VALUE = 1 << 40
 
 
 class Report(NamedTuple):
-    """What became of an item."""
+    """What there is to say of an item that was made."""
 
-    ended: bool = False
-    """Whether there is none, as the pipeline ends before it."""
-    error: str = ""
-    """Why it failed."""
-    size: int | None = None
-    seconds: float = 0.0
-    computed: float = 0.0
-    found: tuple[Finding, ...] = ()
+    size: int | None
+    seconds: float
+    computed: float
+    found: tuple[Finding, ...]
 
 
 class ItemReports:
@@ -75,12 +70,7 @@ class ItemReports:
         changes.begin()
         watched = changes.wall, changes.cpu
         began = perf_counter(), process_time()
-        try:
-            value = read(i)
-        except EndOfSequence:
-            return Report(ended=True)
-        except Exception as error:  # noqa: BLE001 -- code of users may raise anything
-            return Report(error=summary(error))
+        value = read(i)
         seconds = perf_counter() - began[0] - (changes.wall - watched[0])
         computed = process_time() - began[1] - (changes.cpu - watched[1])
         self._value = None if self._shares else value
