@@ -52,7 +52,7 @@ def loading(
     ]
     between = {s.number for s in keepers} & set(recording.upstream(prefetch))
     waiting = {n: 1 - (figures[n].computing or 0.0) for n in {number, *between}}
-    pool = recording.pool(prefetch)
+    pool, first = recording.pool(prefetch), recording.first
     caches = [s for s in keepers if s.kind == "add_cache"]
     inners = [s for s in keepers if s.kind == "prefetch" and s.number in between]
     missed = whole = needed = 0.0
@@ -66,12 +66,12 @@ def loading(
             own = max(0, took - sum(r.end - r.begin for r in inner)) * _NS
             if track in pool:
                 # what the first item waited for belongs to the start
-                later = max(0, record.end - max(record.begin, recording.first)) / max(1, took)
+                later = max(0, record.end - max(record.begin, first)) / max(1, took)
                 missed += own * waiting[record.what] * later
             if record.what == number:
                 whole += own
                 needed += own if track in pool else 0.0
-                if record.end > recording.first:
+                if record.end > first:
                     reads += record.many
                     different[track.pid].update(range(record.which, record.which + record.many))
     return Loading(

@@ -68,7 +68,7 @@ def write_page(recording: Recording, path: "str | os.PathLike[str]") -> None:
 
 def _page(case: Case) -> Iterator[str]:
     found, recording = judge(case), case.recording
-    title = html.escape(headline(case))
+    title = html.escape(headline(case, found))
     yield '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
     yield '<meta name="viewport" content="width=device-width,initial-scale=1">'
     yield f"<title>{title}</title><style>{_STYLE}</style></head><body>\n"
@@ -76,7 +76,7 @@ def _page(case: Case) -> Iterator[str]:
     yield from (f"<li>{html.escape(reason)}</li>" for reason in found.because)
     yield "</ul>\n"
     if found.ceiling is not None:
-        yield f'<p id="ceiling">{html.escape(ceiling(case))}</p>\n'
+        yield f'<p id="ceiling">{html.escape(ceiling(case, found.ceiling))}</p>\n'
     if found.advice:
         yield '<h2>What to try, in this order</h2>\n<ol id="advice">'
         for advice in found.advice:

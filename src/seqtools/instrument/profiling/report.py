@@ -8,7 +8,7 @@ from seqtools.instrument.profiling.advice import Advice
 from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.figures import Figures
 from seqtools.instrument.profiling.tracks import Recording
-from seqtools.instrument.profiling.verdict import judge
+from seqtools.instrument.profiling.verdict import Verdict, judge
 from seqtools.instrument.quantities import duration, share, volume
 
 _AS_LONG, _LITTLE = 1.005, 1.095
@@ -17,13 +17,12 @@ HEADS = ("calls", "own time", "mean", "95 %", "computes", "")
 """What the cells of a stage are."""
 
 
-def headline(case: Case) -> str:
+def headline(case: Case, found: Verdict) -> str:
     """Return the verdict, and the share of time for which the loop waited."""
     m = case.measures
-    kind = judge(case).kind
     if not m.seconds:
-        return kind
-    return f"{kind}: your loop waited {share(min(1.0, case.waited / m.seconds))} of the time"
+        return found.kind
+    return f"{found.kind}: your loop waited {share(min(1.0, case.waited / m.seconds))} of the time"
 
 
 def report(recording: Recording) -> str:
@@ -40,14 +39,14 @@ def verdict(recording: Recording) -> str:
 
 def _verdict(case: Case) -> Iterator[str]:
     found = judge(case)
-    yield headline(case)
+    yield headline(case, found)
     yield ""
     yield "because"
     yield from (f"  {reason}" for reason in found.because)
     if found.ceiling is not None:
         yield ""
         yield "ceiling"
-        yield f"  {ceiling(case)}"
+        yield f"  {ceiling(case, found.ceiling)}"
     if found.advice:
         yield ""
         yield "try, in this order"
@@ -56,9 +55,9 @@ def _verdict(case: Case) -> Iterator[str]:
             yield f"     {effect(case, advice)}"
 
 
-def ceiling(case: Case) -> str:
-    """Return how fast it would be if loading were free."""
-    free, now = duration(judge(case).ceiling or 0), duration(case.measures.seconds)
+def ceiling(case: Case, seconds: float) -> str:
+    """Return how fast it would be if loading were free, which is so many seconds."""
+    free, now = duration(seconds), duration(case.measures.seconds)
     return f"if loading were free, {case.count:,} items would take {free}, not {now}"
 
 
