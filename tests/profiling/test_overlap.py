@@ -120,6 +120,13 @@ def test_what_is_hidden_already_gains_little_and_is_still_told(tmp_path: Path) -
     assert "in the background already" in effect
 
 
+def test_where_nobody_waits_there_is_nothing_to_gain(tmp_path: Path) -> None:
+    case = read(tmp_path, pipeline(), load=10, compute=40, wait=0)
+    inner, effect = of_loading(case, judge(case))["inner"]
+    assert inner.seconds == pytest.approx(case.measures.seconds)
+    assert "about as long" in effect
+
+
 def test_on_a_crowded_machine_it_is_told_as_less_certain(tmp_path: Path) -> None:
     case = read(tmp_path, pipeline(), load=30, compute=10, wait=20, queue=10, others=1.6)
     assert case.crowded

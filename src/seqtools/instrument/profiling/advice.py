@@ -15,8 +15,8 @@ _LITTLE = 0.1
 """Share of their time that workers may compute and still gain nothing by what is read meanwhile."""
 _HIDDEN = 0.5
 """Share of loading in the background from which it is said to be there."""
-_NEARLY = 0.95
-"""Share of what is gained at the most with which fewer threads do as well. Arbitrary."""
+_NEARLY = 1.05
+"""So many times the shortest time is nearly as good, with fewer workers. Arbitrary."""
 _MOST_THREADS = 32
 _WORKERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 """Numbers of workers that are tried, as far as there may be so many."""
@@ -64,7 +64,7 @@ def _best(case: Case, method: str, most: int) -> tuple[int, float]:
     for workers in sorted({*(w for w in _WORKERS if w <= most), most}):
         times[workers] = case.expect(*case.setting_of(method, workers))
     best = min(estimate.total for estimate in times.values())
-    workers = next(w for w, estimate in times.items() if estimate.total <= 1.05 * best)
+    workers = next(w for w, estimate in times.items() if estimate.total <= _NEARLY * best)
     return workers, times[workers].seconds
 
 
@@ -147,24 +147,23 @@ def _overlap(case: Case) -> Iterator[Advice]:
     else:
         numbers = [n for n in _WORKERS if n > max(1, threads)]
     if numbers:
-        gains = {n: loading.missed - _missed(case, loading, n) for n in numbers}
-        n = next(n for n, gain in gains.items() if gain >= _NEARLY * max(gains.values()))
+        times = {n: _gaining(case, loading.missed - _missed(case, loading, n)) for n in numbers}
+        n = next(n for n in numbers if times[n] <= _NEARLY * min(times.values()))
         if threads:
             text = f"prefetch(…, nworkers={n}) where {where} is read ahead already"
         else:
             text = (
                 f"prefetch(…, nworkers={n}, method='thread') right after {where}, inside the other"
             )
-        yield Advice(text, {}, _gaining(case, gains[n]), note)
+        yield Advice(text, {}, times[n], note)
 
 
 def _missed(case: Case, loading: Loading, readers: int) -> float:
     """Return for how long all workers would wait for what so many threads of each read ahead."""
     used = max(0.0, case.measures.busy * case.measures.seconds - loading.missed)
-    processes = max(1, len(loading.different))
-    use = used / case.workers * processes / max(1, loading.reads)  # between two items that it needs
-    each = max(0.0, loading.figure.mean / readers - use)
-    return each * loading.reads * case.workers / processes
+    workers = max(1, case.workers) / max(1, len(loading.different))  # of each process
+    use = used / workers / max(1, loading.reads)  # between two items that one of them needs
+    return max(0.0, loading.figure.mean / readers - use) * loading.reads * workers
 
 
 def _gaining(case: Case, gain: float) -> float:
