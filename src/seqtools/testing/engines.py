@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 
 from seqtools._core.display.short import short
 from seqtools.engines.base import Engine
-from seqtools.testing import promises
+from seqtools.testing import optional_promises, promises
 from seqtools.testing.subject import checked
 from seqtools.testing.trial import Maker
 
@@ -79,8 +79,8 @@ def promised(
     """Return the promises of an engine by their names."""
     chosen = [
         *promises.ALWAYS,
-        *(promises.WITH_HOOKS if hooks else ()),
-        *(promises.WITH_TIMEOUTS if timeouts else ()),
-        *(promises.WITH_DEATHS if deaths else ()),
+        *(optional_promises.WITH_HOOKS if hooks else ()),
+        *(optional_promises.WITH_TIMEOUTS if timeouts else ()),
+        *(optional_promises.WITH_DEATHS if deaths else ()),
     ]
     return {promise.__name__.replace("_", " "): promise for promise in chosen}

@@ -1,15 +1,13 @@
-"""The promises of an engine, one by one: see `seqtools.engines.base`."""
+"""The promises of every engine, one by one: see `seqtools.engines.base`."""
 
-import os
 import threading
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
-from seqtools._core.errors import Failure, ItemTimeout, WorkerDied, WorkerStartError
+from seqtools._core.errors import Failure, WorkerStartError
 from seqtools.engines.base import END, Job
 from seqtools.testing import evaluating
-from seqtools.testing.evaluating import Unloadable, dies_at, waits_at
+from seqtools.testing.evaluating import Unloadable
 from seqtools.testing.holding import held, left
 from seqtools.testing.subject import equal
 from seqtools.testing.trial import Maker, Trial
@@ -17,7 +15,7 @@ from seqtools.testing.trial import Maker, Trial
 Promise = Callable[[Maker], None]
 
 
-def _failure(what: str, outcome: Any, kind: type[BaseException]) -> BaseException:
+def failure(what: str, outcome: Any, kind: type[BaseException]) -> BaseException:
     """Return the error of an outcome."""
     if not isinstance(outcome, Failure) or not isinstance(outcome.error, kind):
         error = getattr(outcome, "error", outcome)
@@ -60,7 +58,7 @@ def items_that_fail_are_parts_of_their_own(maker: Maker) -> None:
         found = trial.collect(*trial.submit(range(40)))
         equal("the values", found[::2], list(range(0, 40, 2)))
         for i, outcome in zip(range(1, 40, 2), found[1::2], strict=True):
-            error = _failure(f"item {i}", outcome, KeyError)
+            error = failure(f"item {i}", outcome, KeyError)
             equal(f"the arguments of the error of item {i}", error.args, (i,))
 
 
@@ -69,7 +67,7 @@ def no_exception_ends_a_worker(maker: Maker) -> None:
     with maker.trial(evaluating.exits, 1) as trial:
         found = trial.collect(*trial.submit(range(10)))
         for i, kind in enumerate(evaluating.EXITS):
-            _failure(f"item {i}", found[i], kind)
+            failure(f"item {i}", found[i], kind)
         n = len(evaluating.EXITS)
         equal("the other items", found[n:], list(range(n, 10)))
 
@@ -216,80 +214,18 @@ def it_says_if_it_cannot_start(maker: Maker) -> None:
     try:
         with maker.trial(Unloadable()) as trial:
             (job,) = trial.submit(range(3))
-            _refused_or(trial, job)
+            refused_or(trial, job)
     except WorkerStartError:
         pass
 
 
-def _refused_or(trial: Trial, job: Job) -> None:
+def refused_or(trial: Trial, job: Job) -> None:
+    """Wait until all items of `job` are delivered, or a `WorkerStartError` is."""
+
     def over() -> bool:
         return trial.refused is not None or len(trial.outcomes) == len(job.indices)
 
     trial.until("items should be delivered, or a WorkerStartError", over)
-
-
-def the_hook_is_called_in_workers(maker: Maker) -> None:
-    """With the number of each, or without."""
-    gate = maker.gate()
-    with maker.trial(evaluating.square, 3, start_hook=gate.passage.arrive) as trial:
-        trial.collect(*trial.submit(*[[i] for i in range(100)]))
-        numbers = gate.look()
-        if not numbers or not set(numbers) <= {0, 1, 2}:
-            message = f"the hook should be called with 0, 1 or 2, was with {numbers}"
-            raise AssertionError(message)
-    gate = maker.gate()
-    with maker.trial(
-        evaluating.square, 1, start_hook=partial(gate.passage.arrive, "started")
-    ) as trial:
-        trial.collect(*trial.submit([1]))
-        equal("calls of the hook", gate.look(), ["started"])
-
-
-def a_hook_that_fails_is_told(maker: Maker) -> None:
-    """Nothing can be evaluated then."""
-    try:
-        with maker.trial(evaluating.square, 1, start_hook=evaluating.refuse) as trial:
-            (job,) = trial.submit([1])
-            _refused_or(trial, job)
-            error = trial.refused
-    except WorkerStartError as raised:
-        error = raised
-    if error is None or "no licence" not in str(error):
-        message = f"a hook that fails should be a WorkerStartError that says why, got {error!r}"
-        raise AssertionError(message)
-
-
-def an_item_that_takes_too_long_fails_alone(maker: Maker) -> None:
-    """All others come, before and after, and it is not evaluated again."""
-    gate = maker.gate()
-    with maker.trial(partial(waits_at, gate.passage, frozenset({3, 4})), 2, timeout=0.3) as trial:
-        found = trial.collect(*trial.submit(range(20)))
-        for i in (3, 4):
-            error = _failure(f"item {i}", found[i], ItemTimeout)
-            if f"item {i} " not in str(error):
-                raise AssertionError(f"the error of item {i} should name it, got {error!r}")
-        others = [i for i in range(20) if i not in {3, 4}]
-        equal("the other items", [found[i] for i in others], others)
-        equal("what took too long", sorted(gate.look()), [3, 4])
-        gate.open()
-        equal("an item after that", trial.collect(*trial.submit([30])), [30])
-
-
-def items_that_are_quick_have_time_enough(maker: Maker) -> None:
-    """A timeout is for one item, and not for all."""
-    with maker.trial(evaluating.square, 2, timeout=20.0) as trial:
-        found = trial.collect(*trial.submit(range(2000)))
-        equal("the items", found, [i * i for i in range(2000)])
-
-
-def an_item_that_ends_its_worker_fails_alone(maker: Maker) -> None:
-    """All others come."""
-    with maker.trial(partial(dies_at, frozenset({7, 30}), os.getpid())) as trial:
-        found = trial.collect(*trial.submit(range(40)))
-        for i in (7, 30):
-            _failure(f"item {i}", found[i], WorkerDied)
-        others = [i for i in range(40) if i not in {7, 30}]
-        equal("the other items", [found[i] for i in others], others)
 
 
 ALWAYS: tuple[Promise, ...] = (
@@ -307,9 +243,3 @@ ALWAYS: tuple[Promise, ...] = (
     closing_leaves_nothing,
     it_says_if_it_cannot_start,
 )
-WITH_HOOKS: tuple[Promise, ...] = (the_hook_is_called_in_workers, a_hook_that_fails_is_told)
-WITH_TIMEOUTS: tuple[Promise, ...] = (
-    an_item_that_takes_too_long_fails_alone,
-    items_that_are_quick_have_time_enough,
-)
-WITH_DEATHS: tuple[Promise, ...] = (an_item_that_ends_its_worker_fails_alone,)
