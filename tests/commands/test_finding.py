@@ -103,18 +103,14 @@ def test_a_function_of_a_file_can_be_sent_to_workers(folder: Path) -> None:
         ("job.py", "MODULE:NAME, such as job.py:batches, got job.py"),
         (":doubled", "MODULE:NAME, such as doubled:batches, got :doubled"),
         ("", "MODULE:NAME, such as train.py:batches"),
-        ("jop:doubled", "there is no module jop: did you mean job?"),
         ("zzzzz:doubled", "there is no module zzzzz to be imported from "),
-        ("zzzzz.sub:doubled", "there is no module zzzzz to be imported from "),
         ("job.sub:doubled", "there is no module job.sub"),
-        ("jop.py:doubled", "there is no file jop.py: did you mean job.py?"),
         ("gone/jop.py:doubled", "there is no file gone/jop.py"),
         ("job:doubel", "there is no doubel in job: did you mean doubled?"),
         ("job.py:zzzzz", "there is no zzzzz in job.py, but doubled"),
-        ("job:Data.trian", "there is no trian in job:Data: did you mean train?"),
+        ("job:Data.trian", "there is no Data.trian in job: did you mean train?"),
         ("job:numbers", "job:numbers is no pipeline of seqtools, but of type list"),
         ("job:wrong", "job:wrong is no pipeline of seqtools, but of type list"),
-        ("job:load", "job:load needs arguments (path): write a function without"),
     ],
 )
 @pytest.mark.usefixtures("folder")
@@ -162,5 +158,7 @@ def test_a_function_that_fails() -> None:
         find_pipeline("job:fails")
     assert refused.value.status == 1
     assert "finding.py" not in str(refused.value)
+    with pytest.raises(Refused, match="missing 1 required positional argument: 'path'"):
+        find_pipeline("job:load")
     with pytest.raises(Refused, match=r"job:ends ends the program \(SystemExit: 3\)"):
         find_pipeline("job:ends")

@@ -23,7 +23,7 @@ import pytest
 import seqtools
 from seqtools import LazySequence, prefetch, smap
 from seqtools.instrument import check
-from seqtools.instrument.checking import in_worker_main, looks
+from seqtools.instrument.checking import checker, worker_main
 from seqtools.instrument.quantities import volume
 from seqtools.prefetching import memory
 
@@ -219,7 +219,7 @@ def test_each_stage_is_named_with_its_place() -> None:
     found = check(prefetch(third, 1, "process"), items=0)
     assert [finding.what.split(" cannot")[0] for finding in found] == [
         "a lock (variable lock of <lambda>)",
-        "default k of <lambda>",
+        "a generator (default k of <lambda>)",
     ]
     for finding, stage in zip(found, (first, third), strict=True):
         place = f"test_check.py:{stage._origin[1]}"
@@ -347,9 +347,9 @@ def test_bytes_that_are_too_few_for_the_workers() -> None:
 def test_more_workers_than_cores_for_items_that_compute(
     share: float, cores: int, found: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(looks, "usable_cores", lambda: cores)
-    monkeypatch.setattr(in_worker_main, "perf_counter", count().__next__)
-    monkeypatch.setattr(in_worker_main, "process_time", count(0, share).__next__)
+    monkeypatch.setattr(checker, "usable_cores", lambda: cores)
+    monkeypatch.setattr(worker_main, "perf_counter", count().__next__)
+    monkeypatch.setattr(worker_main, "process_time", count(0, share).__next__)
     told = check(prefetch(smap(abs, range(9)), 3))
     assert told.estimates[0].computing == pytest.approx(share, rel=0.01)
     assert len(told) == found

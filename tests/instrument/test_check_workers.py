@@ -74,8 +74,7 @@ def test_a_class_that_cannot_be_made_again() -> None:
     odd = Odd(1, name="one")
     function = smap(lambda _: odd.number, range(9))
     [found] = check(prefetch(smap(abs, function), 2, "process"))
-    assert found.what.startswith("<lambda> cannot be loaded in worker processes: TypeError: ")
-    assert found.where.startswith("smap(<lambda>), test_check_workers.py:")
+    assert "missing 1 required keyword-only argument: 'name'" in found.what
     [found] = checked(lambda _: odd.number, start_method="spawn")
     assert "missing 1 required keyword-only argument: 'name'" in found.what
 
@@ -83,7 +82,7 @@ def test_a_class_that_cannot_be_made_again() -> None:
 def test_a_module_that_was_loaded_by_its_path(imported: Any) -> None:
     module = imported("loaded_by_path", "def load(i):\n    return i\n")
     [found] = checked(module.load)
-    assert found.what.endswith("ModuleNotFoundError: No module named 'loaded_by_path'")
+    assert "No module named 'loaded_by_path'" in found.what
     assert "sys.path" in found.advice
     assert checked(module.load, start_method="fork") == []
     assert checked(module.load, "thread") == []
@@ -104,9 +103,8 @@ def test_threads_that_loading_starts(
     monkeypatch.syspath_prepend(tmp_path)
     stage = smap(module.load, smap(abs, range(9)))
     [found] = check(prefetch(smap(abs, stage), 2, "process"))
-    assert found.what.startswith("loading it starts ")
-    assert "with_threads was imported" in found.what
-    assert found.where.startswith("smap(load), test_check_workers.py:")
+    assert found.what.startswith("importing 'with_threads' starts ")
+    assert found.what.endswith(": so each worker loads the pipeline for itself")
     assert check(prefetch(stage, 2, "process", start_method="spawn")) == []
 
 

@@ -44,17 +44,6 @@ def test_its_function_is_called_where_the_item_is_read(engine: str, prefetched: 
     assert (os.getpid() in pids) == (engine in IN_THIS_PROCESS)
 
 
-def test_items_and_lines_of_a_file_that_is_loaded_once(engine: str, prefetched: Prefetched) -> None:
-    def load(name: str) -> list[str]:
-        return [name] * 5
-
-    files = debug(seqtools.smap(load, "abcd"), lambda i, _: say(f"loading file {i} ..."))
-    samples = seqtools.unbatch(seqtools.add_cache(files, 2), 5, 5)
-    with shown() as out, prefetched(samples, **one(engine)) as p:
-        assert list(p) == [name for name in "abcd" for _ in range(5)]
-    assert lines_of(out) == [f"loading file {i} ..." for i in range(4)]
-
-
 @pytest.mark.parametrize("most", [0, 3])
 def test_at_most_so_many_calls_in_each_process(
     most: int, engine: str, prefetched: Prefetched
@@ -75,20 +64,7 @@ def test_at_most_so_many_calls_a_second(engine: str, prefetched: Prefetched) -> 
     assert lines_of(out) == ["0"]
 
 
-def test_a_function_that_fails_after_it_has_printed(prefetched: Prefetched) -> None:
-    def fail(i: int, value: int) -> None:
-        say("looking at", i)
-        raise LookupError(value)
-
-    with shown() as out, prefetched(debug([7], fail)) as p:
-        with pytest.raises(seqtools.EvaluationError) as caught:
-            p[0]
-        assert caught.value.stage == "debug(fail)"
-        assert isinstance(caught.value.__cause__, LookupError)
-        assert lines_of(out) == ["looking at 0"]
-
-
-def test_throughput_behind_a_prefetch_is_that_of_its_reader(prefetched: Prefetched) -> None:
+def test_throughput_after_a_prefetch_is_that_of_its_reader(prefetched: Prefetched) -> None:
     with prefetched(seqtools.smap(abs, range(50))) as p:
         monitor = monitor_throughput(p)
         assert list(monitor) == list(range(50))

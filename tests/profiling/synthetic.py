@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from seqtools._core.recording import FILL, LATE, LOAD, SEND, SIZE, USE, WAIT, Recorder
-from seqtools.instrument.profiling.probes import Stage
-from seqtools.instrument.profiling.tracks import Facts, Recording
+from seqtools.instrument.profiling.recorded_pipeline import Stage
+from seqtools.instrument.profiling.tracks import Recording
 
 PREFETCH, SOURCE = 0, 1
 HOME = 100
@@ -63,7 +63,7 @@ def _time(milliseconds: float) -> int:
 
 def recorded(folder: Path, given: Iterable[Stage], cores: int = 4) -> Recording:
     """Return a recording of what lanes in `folder` wrote; nothing else ran on the machine."""
-    recording = Recording(str(folder), Facts(list(given), 0, cores))
+    recording = Recording(str(folder), list(given), 0, cores)
     recording.began = _time(0)
     recording.update()
     recording.ended = _time(1000)

@@ -9,7 +9,7 @@ import pytest
 import seqtools
 from seqtools import instrument
 from seqtools.instrument.profiling.case import Case
-from seqtools.instrument.profiling.probes import Stage
+from seqtools.instrument.profiling.recorded_pipeline import Stage
 from seqtools.instrument.profiling.verdict import LOADING, judge
 from tests.profiling.agreement import contradictions
 from tests.profiling.synthetic import PREFETCH, USE, WAIT, Lane, recorded, stages

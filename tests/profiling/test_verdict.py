@@ -4,7 +4,7 @@ from pathlib import Path
 
 from seqtools.instrument.profiling import report
 from seqtools.instrument.profiling.case import Case
-from seqtools.instrument.profiling.probes import Stage
+from seqtools.instrument.profiling.recorded_pipeline import Stage
 from seqtools.instrument.profiling.verdict import (
     CONSUMER,
     LOADING,

@@ -3,11 +3,11 @@
 import argparse
 import difflib
 import importlib
-import inspect
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
@@ -15,6 +15,8 @@ from seqtools._core.sequence import LazySequence
 from seqtools._core.walk import is_stage
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_NOT_OF_USERS = ("<frozen importlib", _PACKAGE, str(importlib.__file__))
+"""What begins the names of files that are left out of tracebacks."""
 
 
 class Refused(Exception):  # noqa: N818 -- what a command answers, not a fault of ours
@@ -58,7 +60,8 @@ def find_pipeline(text: str) -> LazySequence[Any]:
         raise Refused(f"a pipeline is named as MODULE:NAME, such as {example}:batches, got {text}")
     found = _named(_module(place), place, name)
     if not is_stage(found) and callable(found):
-        found = _made(found, text)
+        with _code_of_user(text):
+            found = found()
     if not is_stage(found) or isinstance(found, type):
         kind = type(found).__name__
         raise Refused(f"{text} is no pipeline of seqtools, but of type {kind}")
@@ -70,24 +73,12 @@ def _module(place: str) -> ModuleType:
         return _file(place)
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
-    try:
-        found: ModuleType = _run(
-            lambda: importlib.import_module(place), place, near=_is_part_of(place)
-        )
-    except ModuleNotFoundError as error:
-        near = difflib.get_close_matches(place, _modules_here(), n=1)
-        advice = f": did you mean {near[0]}?" if near else f" to be imported from {os.getcwd()}"
-        raise Refused(f"there is no module {error.name}{advice}") from None
-    return found
+    return _imported(place, place)
 
 
 def _file(path: str) -> ModuleType:
     if not os.path.isfile(path):
-        folder, name = os.path.split(path)
-        files = [f for f in _listed(folder or ".") if f.endswith(".py")]
-        near = difflib.get_close_matches(name, files, n=1)
-        advice = f": did you mean {os.path.join(folder, near[0])}?" if near else ""
-        raise Refused(f"there is no file {path}{advice}")
+        raise Refused(f"there is no file {path}")
     file = os.path.abspath(path)
     folder, last = os.path.split(file)
     name = last.removesuffix(".py")
@@ -98,25 +89,28 @@ def _file(path: str) -> ModuleType:
         name = f"{package}.{name}"
     if sys.path[:1] != [folder]:
         sys.path.insert(0, folder)
-    module = sys.modules.get(name)
-    if module is None:
-        module = _run(lambda: importlib.import_module(name), path)
+    module = sys.modules.get(name) or _imported(name, path)
     # a module of the interpreter may have been there before it
-    if not _is_at(module, file):
+    if os.path.realpath(getattr(module, "__file__", None) or "") != os.path.realpath(file):
         raise Refused(f"{path} has the name of another module that is in use, {name}: rename it")
     return module
 
 
-def _is_at(module: ModuleType, path: str) -> bool:
-    file = getattr(module, "__file__", None)
-    return file is not None and os.path.realpath(file) == os.path.realpath(path)
+def _imported(name: str, place: str) -> ModuleType:
+    with _code_of_user(place):
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if not f"{name}.".startswith(f"{error.name}."):  # something that it needs is not there
+                raise
+            message = f"there is no module {error.name} to be imported from {os.getcwd()}"
+            raise Refused(message) from None
 
 
 def _named(module: ModuleType, place: str, name: str) -> Any:
     found: Any = module
-    for k, part in enumerate(parts := name.split(".")):
+    for part in name.split("."):
         if not hasattr(found, part):
-            owner = ":".join([place, *([".".join(parts[:k])] if k else [])])
             names = [n for n in dir(found) if not n.startswith("_")]
             near = difflib.get_close_matches(part, names, n=1)
             pipelines = [n for n in names if is_stage(getattr(found, n, None))]
@@ -125,78 +119,30 @@ def _named(module: ModuleType, place: str, name: str) -> Any:
                 advice = f": did you mean {near[0]}?"
             elif pipelines:
                 advice = f", but {', '.join(pipelines[:5])}"
-            raise Refused(f"there is no {part} in {owner}{advice}")
+            raise Refused(f"there is no {name} in {place}{advice}")
         found = getattr(found, part)
     return found
 
 
-def _made(make: Callable[[], Any], text: str) -> Any:
+@contextmanager
+def _code_of_user(what: str) -> Iterator[None]:
+    """Refuse, with the traceback of the user's code, if that fails within."""
     try:
-        needed = [
-            p.name
-            for p in inspect.signature(make).parameters.values()
-            if p.default is p.empty and p.kind not in {p.VAR_POSITIONAL, p.VAR_KEYWORD}
-        ]
-    except (TypeError, ValueError):  # a builtin, which does not tell
-        needed = []
-    if needed:
-        advice = "write a function without arguments that calls it"
-        raise Refused(f"{text} needs arguments ({', '.join(needed)}): {advice}")
-    return _run(make, text)
-
-
-def _run(
-    action: Callable[[], Any], what: str, near: Callable[[BaseException], bool] | None = None
-) -> Any:
-    """Return what `action` does, or refuse with the user's own traceback.
-
-    An error for which `near` is true is not about the user's code, and is raised as it is.
-    """
-    try:
-        return action()
+        yield
+    except Refused:
+        raise
     except SystemExit as error:
         raise Refused(f"{what} ends the program (SystemExit: {error})", 1) from None
-    except Exception as error:
-        if near is not None and near(error):
-            raise
+    except Exception as error:  # noqa: BLE001 -- code of users may raise anything
         raise Refused(_trace(error).rstrip("\n"), 1) from None
 
 
-def _is_part_of(name: str) -> Callable[[BaseException], bool]:
-    """Return what tells that an error is that `name`, or a package that it is in, is not there."""
-    return lambda error: (
-        isinstance(error, ModuleNotFoundError)
-        and error.name is not None
-        and f"{name}.".startswith(f"{error.name}.")
-    )
-
-
 def _trace(error: BaseException) -> str:
-    """Return the traceback of `error` without what stands before the code of the user."""
-    link = error.__traceback__
-    while link is not None and _is_way(link.tb_frame.f_code.co_filename):
-        link = link.tb_next
-    told = traceback.TracebackException(type(error), error, link)
+    """Return the traceback of `error` without what is not the user's: imports, and the library."""
+    told = traceback.TracebackException.from_exception(error)
     each: traceback.TracebackException | None = told
     while each is not None:
-        each.stack = traceback.StackSummary.from_list(
-            [frame for frame in each.stack if not frame.filename.startswith("<frozen importlib")]
-        )
+        frames = [f for f in each.stack if not f.filename.startswith(_NOT_OF_USERS)]
+        each.stack = traceback.StackSummary.from_list(frames)
         each = each.__cause__ or each.__context__
     return "".join(told.format())
-
-
-def _is_way(file: str) -> bool:
-    return file.startswith(("<frozen importlib", _PACKAGE)) or file == importlib.__file__
-
-
-def _modules_here() -> list[str]:
-    return [name.removesuffix(".py") for name in _listed(os.getcwd())]
-
-
-def _listed(folder: str) -> Iterator[str]:
-    try:
-        with os.scandir(folder) as entries:
-            yield from sorted(e.name for e in entries if not e.name.startswith("."))
-    except OSError:
-        return

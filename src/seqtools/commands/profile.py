@@ -67,7 +67,7 @@ def _run(options: argparse.Namespace) -> int:
                 raise Refused(f"{path} cannot be written: {error.strerror}") from None
     print(measured.report())
     if failed:
-        print(f"\n{failed} items failed, the first of them as told above", file=sys.stderr)
+        print(f"\n{failed} items failed, the first error is above", file=sys.stderr)
     return 1 if failed else 0
 
 

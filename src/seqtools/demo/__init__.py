@@ -20,13 +20,7 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
         "folder",
         metavar="DIR",
         nargs="?",
-        help="folder with Python files, or else other text files (default: the standard library)",
-    )
-    parser.add_argument(
-        "--break",
-        dest="with_broken",
-        action="store_true",
-        help="add a file that cannot be read, and show the error",
+        help="folder with Python files (default: the standard library)",
     )
     parser.add_argument(
         "--workers", metavar="N", type=_count, default=2, help="worker processes (default: 2)"
@@ -60,10 +54,4 @@ def _run(options: argparse.Namespace) -> int:
         os.makedirs(options.output, exist_ok=True)
     except OSError as problem:
         options.refuse(f"nothing can be written into {options.output}: {problem.strerror}")
-    return show(
-        folder,
-        files,
-        workers=options.workers,
-        with_broken=options.with_broken,
-        output=options.output,
-    )
+    return show(folder, files, workers=options.workers, output=options.output)

@@ -4,8 +4,6 @@ import os
 from collections.abc import Iterator
 
 STANDARD_LIBRARY = os.path.dirname(os.__file__)
-SUFFIXES = (".py",), (".txt", ".md", ".rst")
-"""Kinds of files, the first of which there are any is taken."""
 TOTAL = 8_000_000
 """Bytes to take at most: some seconds of work for one core."""
 LARGEST = 1_000_000
@@ -14,33 +12,24 @@ LARGEST = 1_000_000
 _NOT_SOURCES = {"__pycache__", "site-packages", "dist-packages", "node_modules"}
 _TESTS = {"test", "tests", "idle_test"}  # in the standard library, files broken on purpose
 
-# What an image begins with; no text in UTF-8 begins like that.
-_IMAGE = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
-
 
 def find(folder: str) -> list[str]:
-    """Return the text files in `folder` and below, Python files if there are any.
+    """Return the Python files in `folder` and below.
 
     Of more than `TOTAL` bytes, a part is taken that is spread evenly.
 
     Raises:
-        ValueError: If there is no such folder, or no such file in it.
+        ValueError: If there is no such file.
     """
-    if not os.path.isdir(folder):
-        problem = "is not a folder" if os.path.exists(folder) else "does not exist"
-        raise ValueError(f"{folder} {problem}: give a folder, or none for the standard library")
     found = sorted(_walk(folder))
-    for suffixes in SUFFIXES:
-        chosen = [(path, size) for path, size in found if path.endswith(suffixes)]
-        if chosen:
-            total = sum(size for _, size in chosen)
-            count = max(1, min(len(chosen), len(chosen) * TOTAL // max(1, total)))
-            return [chosen[k * len(chosen) // count][0] for k in range(count)]
-    kinds = ", ".join(f"*{suffix}" for group in SUFFIXES for suffix in group)
-    raise ValueError(
-        f"{folder} has no text files ({kinds}, up to {LARGEST // 10**6} MB): "
-        "give another folder, or none for the standard library"
-    )
+    if not found:
+        raise ValueError(
+            f"there are no Python files in {folder}: give another folder, or none for the "
+            "standard library"
+        )
+    total = sum(size for _, size in found)
+    count = max(1, min(len(found), len(found) * TOTAL // max(1, total)))
+    return [found[k * len(found) // count][0] for k in range(count)]
 
 
 def _walk(folder: str) -> Iterator[tuple[str, int]]:
@@ -49,17 +38,7 @@ def _walk(folder: str) -> Iterator[tuple[str, int]]:
         folders[:] = [f for f in folders if f not in skipped and not f.startswith(".")]
         for name in names:
             path = os.path.join(parent, name)
-            if os.path.isfile(path) and (size := os.path.getsize(path)) <= LARGEST:
-                yield path, size
-
-
-def write_broken(folder: str, like: str) -> str:
-    """Write an image to a file in `folder` that is named as if it were `like` another.
-
-    Returns:
-        The path of the new file.
-    """
-    path = os.path.join(folder, "image" + os.path.splitext(like)[1])
-    with open(path, "wb") as file:
-        file.write(_IMAGE)
-    return path
+            if name.endswith(".py") and os.path.isfile(path):
+                size = os.path.getsize(path)
+                if size <= LARGEST:
+                    yield path, size

@@ -51,9 +51,8 @@ def windows(words: list[str]) -> list[Codes]:
 
 def build(files: Sequence[str]) -> seqtools.LazySequence[Codes]:
     """Return minibatches of windows from `files`; no file is opened before one is read."""
-    cut = tokens if all(file.endswith(".py") for file in files) else str.split
     texts = seqtools.smap(load, files)
-    words = seqtools.smap(cut, texts)
+    words = seqtools.smap(tokens, texts)
     parts = seqtools.smap(windows, words)
     recent = seqtools.add_cache(parts, 2)  # windows in a row are of one file
     samples = seqtools.unbatch(recent, PER_FILE)

@@ -18,7 +18,7 @@ from seqtools._core.walk import is_stage, sources_of, upstream
 
 
 class ReadListener(Protocol):
-    """What is told of all reads."""
+    """What does all reads."""
 
     def read(self, stage: "Watched", i: int) -> Any:
         """Return `stage.evaluate(i)`."""
@@ -49,7 +49,7 @@ class Watched(LazySequence[Any]):
 
     def found(self) -> str:
         """Return whether a cache had the item that was read last; nothing for what is none."""
-        return self._copy.found if isinstance(self._copy, Kept) else ""
+        return self._copy.found if isinstance(self._copy, CacheView) else ""
 
     def _size(self) -> int | None:
         return size_of(self.whose)
@@ -72,7 +72,7 @@ class Watched(LazySequence[Any]):
         return (self._copy,) if is_stage(self._copy) else ()
 
 
-class Kept(LazySequence[Any]):
+class CacheView(LazySequence[Any]):
     """A cache that is looked into: what it does not have, it keeps for this once."""
 
     __slots__ = ("_cache", "_loaded", "_read", "_source", "found")
@@ -131,7 +131,7 @@ def inlined(sequence: LazySequence[Any], watch: ReadListener) -> Watched:
 def _copy(stage: Any, sources: list[Watched]) -> Any:
     """Return `stage` over other `sources`."""
     if stage._keeps_items and type(stage)._peek is not LazySequence._peek:
-        return Kept(stage, sources[0])
+        return CacheView(stage, sources[0])
     if stage._reads_ahead:
         _, options = stage._args()
         copy = type(stage)(sources[0], options._replace(nworkers=0))

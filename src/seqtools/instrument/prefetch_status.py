@@ -8,10 +8,10 @@ from seqtools._core.walk import upstream
 from seqtools.prefetching.status import Status
 
 _LONGEST = 40
-"""Characters that may stand behind a bar: more would leave no room for it in a terminal."""
+"""Characters that may stand after a bar: more would leave no room for it in a terminal."""
 
 
-class Tally:
+class PrefetchStatus:
     """How long an iteration has waited, and what the prefetches before it do."""
 
     __slots__ = ("_began", "_noted", "_prefetches", "waited")
@@ -30,7 +30,7 @@ class Tally:
         """Note for how long it has waited until `now`."""
         self.waited, self._noted = waited, now
 
-    def told(self) -> str:
+    def text(self) -> str:
         """Return window, workers and waiting, in at most 40 characters."""
         elapsed = self._noted - self._began
         share = f"{min(1.0, self.waited / elapsed) if elapsed > 0 else 0.0:.0%} waited"
@@ -40,14 +40,14 @@ class Tally:
             return share
         workers = f"{load.busy}/{load.nworkers} busy, {share}"
         for fill in (f"{load.ready}/{load.capacity}", f"{load.ready / load.capacity:.0%}"):
-            told = f"window {fill}, {workers}"
-            if len(told) <= _LONGEST:
-                return told
+            text = f"window {fill}, {workers}"
+            if len(text) <= _LONGEST:
+                return text
         return workers
 
 
 def nearest_prefetches(source: Any) -> Iterator[Any]:
-    """Yield the prefetches that `source` is or reads from, but for those behind others."""
+    """Yield the prefetches that `source` is or reads from, except those that others read."""
     for stage in upstream(source, past=lambda stage: not stage._reads_ahead):
         if stage._reads_ahead:
             yield stage

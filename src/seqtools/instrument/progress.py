@@ -4,7 +4,6 @@ import sys
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 from itertools import chain, repeat
 from time import perf_counter
 from typing import Any, TypeVar
@@ -18,7 +17,7 @@ from seqtools._core.walk import is_stage
 from seqtools.engines.base import here
 from seqtools.engines.process import output_display
 from seqtools.instrument.observer import Observer
-from seqtools.instrument.prefetch_status import Tally
+from seqtools.instrument.prefetch_status import PrefetchStatus
 
 T = TypeVar("T")
 
@@ -68,7 +67,7 @@ class Progress(Observer[T]):
     def _shown(self, items: Iterator[T]) -> Iterator[T]:
         if not _is_looked_at(self._options):
             return items
-        run = _Run(items, Tally(self._sequence), {"total": self._length()} | self._options)
+        run = _Run(items, PrefetchStatus(self._sequence), {"total": self._length()} | self._options)
         # One generator after the other, as one that raised is finished, until `over` has a length.
         return chain.from_iterable(map(_attempt, repeat(run), iter(run.over.__len__, 1)))
 
@@ -91,28 +90,38 @@ class Progress(Observer[T]):
 class _Run:
     """One iteration; its bar is closed when that is over, or is given up."""
 
-    __slots__ = ("bar", "item", "items", "n", "options", "over", "tally")
+    __slots__ = ("bar", "item", "items", "n", "options", "over", "status")
 
-    def __init__(self, items: Iterator[Any], tally: Tally, options: dict[str, Any]) -> None:
-        self.items, self.tally, self.options = items, tally, options
+    def __init__(
+        self, items: Iterator[Any], status: PrefetchStatus, options: dict[str, Any]
+    ) -> None:
+        self.items, self.status, self.options = items, status, options
         self.item = _NOTHING  # one that was interrupted before it was given
         self.n = 0  # items that the reader is done with
         self.over: list[None] = []
         self.bar: Any = None
 
-    def begin(self) -> Any:
-        """Return the bar, which is shown from now on."""
+    def begin(self) -> None:
+        """Show the bar from now on."""
         if self.bar is None:
             self.bar = bar = _opened(self.options)
-            self.tally.begin()
+            self.status.begin()
             output_display.around[0] = _out_of_the_way
             _open[id(bar)] = weakref.ref(bar)
-            if "postfix" not in self.options:  # or else the user has something to say there
-                bar.tally = self.tally
-        return self.bar
+
+    def draw(self, n: int) -> None:
+        """Show that the reader is done with `n` items, unless that was shown just now."""
+        self._show_status()
+        self.bar.update(n + self.bar.initial - self.bar.n)
+
+    def _show_status(self) -> None:
+        if "postfix" not in self.options:  # or else the user has something to say there
+            self.bar.set_postfix_str(self.status.text(), refresh=False)
 
     def close(self) -> None:
-        """Close the bar; where it is behind its end, it says so."""
+        """Close the bar, which shows the last count."""
+        if self.bar is not None:
+            self._show_status()
         bar, self.bar = self.bar, None
         if bar is not None:
             _open.pop(id(bar), None)
@@ -125,15 +134,16 @@ class _Run:
 
 def _attempt(run: _Run, _: int) -> Iterator[Any]:
     """Yield what comes, until something is raised or there is no more."""
-    bar, items, tally = run.begin(), run.items, run.tally
+    items, status = run.items, run.status
+    run.begin()
     clock, interval = perf_counter, run.options.get("mininterval", _INTERVAL)
-    n, waited = run.n, tally.waited
+    n, waited = run.n, status.waited
     due = clock() + interval
     try:
         if run.item is not _NOTHING:
             items = chain((run.item,), items)
         began = clock()
-        # Where an interrupt may come, behind each call, what was taken and not given is in `run`.
+        # Where an interrupt may come, after each call, what was taken and not given is in `run`.
         for run.item in items:
             waited += clock() - began
             item, run.item = run.item, _NOTHING  # noqa: PLW2901 -- that is the point
@@ -142,17 +152,17 @@ def _attempt(run: _Run, _: int) -> Iterator[Any]:
             n += 1
             began = clock()
             if began >= due:
-                tally.note(waited, began)
-                bar.update(n + bar.initial - bar.n)
+                status.note(waited, began)
+                run.draw(n)
                 due = began + interval
         run.over.append(None)
         run.n = n
-        tally.note(waited, clock())
+        status.note(waited, clock())
         run.close()
     finally:
-        run.n, tally.waited = n, waited
+        run.n, status.waited = n, waited
         # an error that somebody keeps refers to this frame, which must not keep the bar
-        del run, bar, items, tally
+        del run, items, status
 
 
 def _is_looked_at(options: Options) -> bool:
@@ -187,7 +197,7 @@ def _opened(options: dict[str, Any]) -> Any:
         from tqdm.std import tqdm  # type: ignore[assignment]
     notebook = issubclass(tqdm, _notebook_bars())
     kept = options if notebook else {k: v for k, v in options.items() if k != "display"}
-    bar = _telling(tqdm)(**kept | {"disable": False})
+    bar = tqdm(**kept | {"disable": False})
     if "leave" not in options:
         bar.leave = not bar.pos  # of bars in each other, the outermost stays
     return bar
@@ -215,21 +225,6 @@ def _out_of_the_way(stream: Any) -> Iterator[None]:
 def _notebook_bars() -> tuple[type, ...]:
     notebook = sys.modules.get("tqdm.notebook")
     return () if notebook is None else (notebook.tqdm,)
-
-
-@cache
-def _telling(base: Any) -> Any:
-    """Return a class of bars that have what is told by a tally behind them."""
-
-    class Bar(base):  # type: ignore[misc]
-        tally: Tally | None = None
-
-        @property
-        def format_dict(self) -> dict[str, Any]:  # asked for when the bar is drawn, and only then
-            found: dict[str, Any] = super().format_dict
-            return found if self.tally is None else found | {"postfix": self.tally.told()}
-
-    return Bar
 
 
 def _check_options(options: dict[str, Any]) -> None:
@@ -266,7 +261,7 @@ def progress(sequence: Source[T], **options: Any) -> LazySequence[T]:
         sequence: Where items are read from.
         options: Those of `tqdm`, such as `desc`, `unit`, `leave` or `file`. `disable=False` shows
             the bar wherever it is, `disable=True` nowhere. `leave` is true for the outermost of
-            bars in each other if it is not given. With a `postfix`, that stands behind the bar. A
+            bars in each other if it is not given. With a `postfix`, that stands after the bar. A
             copy that was pickled has no `file`, and writes to the standard error.
 
     Raises:

@@ -1,10 +1,8 @@
 """Making an item again, and telling of each stage while it is at work."""
 
-import random
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -15,9 +13,10 @@ from seqtools._core.errors import EndOfSequence, EvaluationError, described, sum
 from seqtools._core.indices import Indices, is_run
 from seqtools._core.sequence import LazySequence
 from seqtools._core.walk import upstream
-from seqtools.instrument.blame import blame, post_mortem
 from seqtools.instrument.inlined import Watched, inlined
 from seqtools.instrument.quantities import duration
+from seqtools.instrument.random_state import restored_generators
+from seqtools.instrument.user_code import blame, post_mortem
 
 _OF_EACH = 3
 """Items of a stage that are printed, the others are counted. Arbitrary."""
@@ -131,7 +130,7 @@ class Replay:
         self._print(f"{'':<{self._width}} {'own':>8} {'total':>8}  value")
         first = inlined(sequence, self)
         try:
-            with _generators_kept(stages):
+            with restored_generators() if _are_seeded(stages) else nullcontext():
                 self.value = self.read(first, i)
         except EndOfSequence:
             self._end(sequence, given, i)
@@ -243,9 +242,10 @@ class Replay:
         self._print(f"{cut(failed.name, self._width):<{self._width}} {times}  failed")
         self._print("")
         self._print(reason)
-        place = blame(error)
-        if place is not None:
-            self._print(f"  in {place.function}, {place_of(place.file, place.line)}: {place.code}")
+        code = blame(error)
+        if code is not None:
+            place = place_of(code.filename, code.lineno or 0)
+            self._print(f"  in {code.name}, {place}: {code.line}")
         stage = self._failed[-1].stage.whose
         made = f", made at {place_of(*stage._origin)}" if hasattr(stage, "_origin") else ""
         self._print(f"  for {failed.name}{made}")
@@ -257,21 +257,6 @@ class Replay:
         print(self._lines[-1], flush=True)
 
 
-@contextmanager
-def _generators_kept(stages: list[Any]) -> Iterator[None]:
-    """Return a context behind which random generators are as before, where a stage seeds them."""
-    if not any(stage._reads_ahead and stage._args()[1].seed is not None for stage in stages):
-        yield
-        return
-    numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
-    before = random.getstate()
-    of_numpy = numpy.random.get_state() if numpy else None
-    of_torch = torch.get_rng_state() if torch else None
-    try:
-        yield
-    finally:
-        random.setstate(before)
-        if numpy:
-            numpy.random.set_state(of_numpy)
-        if torch:
-            torch.set_rng_state(of_torch)
+def _are_seeded(stages: list[Any]) -> bool:
+    """Return whether a stage seeds the global random generators."""
+    return any(stage._reads_ahead and stage._args()[1].seed is not None for stage in stages)

@@ -82,7 +82,7 @@ def monitor_throughput(sequence: Source[T]) -> Throughput[T]:
     """Return `sequence`, with the speed at which it is read measured.
 
     Items are passed on unchanged. Reads in worker processes are not seen from here:
-    put this stage behind `prefetch` to measure what the consumer gets.
+    put this stage after `prefetch` to measure what the consumer gets.
 
     Args:
         sequence: Where items are read from.

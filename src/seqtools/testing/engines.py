@@ -4,7 +4,8 @@ from collections.abc import Callable, Collection
 
 from seqtools._core.display.short import short
 from seqtools.engines.base import Engine
-from seqtools.testing import promises
+from seqtools.testing import optional_promises, promises
+from seqtools.testing.subject import checked
 from seqtools.testing.trial import Maker
 
 
@@ -68,13 +69,8 @@ def check_engine(  # noqa: PLR0913 -- what there is to know of an engine, all by
             f"there are {sorted(promised(hooks=hooks, timeouts=timeouts, deaths=deaths))}"
         )
         raise ValueError(message)
-    for name, promise in chosen.items():
-        try:
-            promise(maker)
-        except AssertionError as error:
-            raise AssertionError(f"promise '{name}': {error}") from error
-        except Exception as error:
-            raise AssertionError(f"promise '{name}': raised {error!r}") from error
+    for promise in chosen.values():
+        checked("promise", promise, maker)
 
 
 def promised(
@@ -83,8 +79,8 @@ def promised(
     """Return the promises of an engine by their names."""
     chosen = [
         *promises.ALWAYS,
-        *(promises.WITH_HOOKS if hooks else ()),
-        *(promises.WITH_TIMEOUTS if timeouts else ()),
-        *(promises.WITH_DEATHS if deaths else ()),
+        *(optional_promises.WITH_HOOKS if hooks else ()),
+        *(optional_promises.WITH_TIMEOUTS if timeouts else ()),
+        *(optional_promises.WITH_DEATHS if deaths else ()),
     ]
     return {promise.__name__.replace("_", " "): promise for promise in chosen}

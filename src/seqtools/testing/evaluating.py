@@ -42,51 +42,9 @@ def large(i: int) -> bytes:
     return bytes([i % 256]) * 3_000_000
 
 
-class Counted:
-    """Tells a gate of each evaluation."""
-
-    def __init__(self, passage: Passage) -> None:
-        self._passage = passage
-
-    def __call__(self, i: int) -> int:
-        """Tell of an item, and return it."""
-        self._passage.arrive(i)
-        return i
-
-
-class Gated:
-    """Waits at a gate, with some items or all."""
-
-    def __init__(self, passage: Passage, only: frozenset[int] | None = None) -> None:
-        self._passage, self._only = passage, only
-
-    def __call__(self, i: int) -> int:
-        """Return an item, when the gate lets it."""
-        if self._only is None or i in self._only:
-            self._passage.wait(i)
-        return i
-
-
-class Hook:
-    """Tells a gate of the number of the worker that starts."""
-
-    def __init__(self, passage: Passage) -> None:
-        self._passage = passage
-
-    def __call__(self, number: int) -> None:
-        """Tell of a worker."""
-        self._passage.arrive(number)
-
-
-class Greeting:
-    """The same for a hook that takes no number."""
-
-    def __init__(self, passage: Passage) -> None:
-        self._passage = passage
-
-    def __call__(self) -> None:
-        """Tell of a worker."""
-        self._passage.arrive("started")
+def waits_at(passage: Passage, some: frozenset[int], i: int) -> int:
+    """Return an item, of some when the gate lets it."""
+    return passage.wait(i) if i in some else i
 
 
 def refuse() -> None:
@@ -94,21 +52,14 @@ def refuse() -> None:
     raise ValueError("no licence")
 
 
-class Deadly:
-    """Kills the process of the worker at some items."""
-
-    def __init__(self, deadly: frozenset[int]) -> None:
-        self._deadly = deadly
-        self._own = os.getpid()
-
-    def __call__(self, i: int) -> int:
-        """Return an item, if it is not deadly."""
-        if i in self._deadly:
-            if os.getpid() == self._own:
-                message = "deaths=True, but items are evaluated in the process that asks for them"
-                raise RuntimeError(message)
-            os.kill(os.getpid(), signal.SIGKILL)
-        return i
+def dies_at(deadly: frozenset[int], own: int, i: int) -> int:
+    """Return an item, or kill the process, which must be another one than `own`."""
+    if i in deadly:
+        if os.getpid() == own:
+            message = "deaths=True, but items are evaluated in the process that asks for them"
+            raise RuntimeError(message)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return i
 
 
 class Unloadable:

@@ -7,7 +7,9 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 LIMIT = 60.0
 """Seconds after which something is taken never to happen. Arbitrary; spent only by a failure."""
@@ -18,7 +20,7 @@ class Gate:
 
     They connect to it by TCP, and so it works for threads, for processes however they are started,
     and for other machines. `passage` is what a function in a worker refers to; it can be pickled.
-    There is no thread behind it: workers that arrive wait in the queue of the socket.
+    It needs no thread: workers that arrive wait in the queue of the socket.
 
     Args:
         host: The address of this machine for workers.
@@ -87,13 +89,15 @@ class Passage:
     def __init__(self, host: str, port: int, secret: str) -> None:
         self._address, self.secret = (host, port), secret
 
-    def arrive(self, what: Any) -> None:
-        """Tell the gate of `what`, and do not wait."""
+    def arrive(self, what: T) -> T:
+        """Tell the gate of `what`, return it, and do not wait."""
         self._tell(what, wait=False)
+        return what
 
-    def wait(self, what: Any) -> None:
-        """Tell the gate of `what`, and wait until it is open."""
+    def wait(self, what: T) -> T:
+        """Tell the gate of `what`, and return it when it is open."""
         self._tell(what, wait=True)
+        return what
 
     def _tell(self, what: Any, *, wait: bool) -> None:
         with suppress(OSError), socket.create_connection(self._address) as connection:

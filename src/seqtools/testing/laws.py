@@ -7,7 +7,7 @@ from typing import Any
 from seqtools._core.errors import seterr
 from seqtools._core.sequence import LazySequence
 from seqtools.testing import changing, reading, relations
-from seqtools.testing.subject import Length, Subject, Values
+from seqtools.testing.subject import Length, Subject, Values, checked
 
 LAWS: tuple[Callable[[Subject], None], ...] = (
     reading.building,
@@ -102,10 +102,4 @@ def check_laws(  # noqa: PLR0913 -- what there is to know of a sequence, all by 
 def _check(subject: Subject) -> None:
     seterr("wrap")
     for law in LAWS:
-        name = law.__name__.replace("_", " ")
-        try:
-            law(subject)
-        except AssertionError as error:
-            raise AssertionError(f"law '{name}': {error}") from error
-        except Exception as error:
-            raise AssertionError(f"law '{name}': raised {error!r}") from error
+        checked("law", law, subject)

@@ -1,25 +1,21 @@
-"""The promises of an engine, one by one: see `seqtools.engines.base`."""
+"""The promises of every engine, one by one: see `seqtools.engines.base`."""
 
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from seqtools._core.errors import Failure, ItemTimeout, WorkerDied, WorkerStartError
+from seqtools._core.errors import Failure, WorkerStartError
 from seqtools.engines.base import END, Job
 from seqtools.testing import evaluating
-from seqtools.testing.evaluating import Counted, Deadly, Gated, Greeting, Hook, Unloadable
+from seqtools.testing.evaluating import Unloadable
 from seqtools.testing.holding import held, left
+from seqtools.testing.subject import equal
 from seqtools.testing.trial import Maker, Trial
 
 Promise = Callable[[Maker], None]
 
 
-def _equal(what: str, got: Any, wanted: Any) -> None:
-    if got != wanted:
-        raise AssertionError(f"{what} should be {wanted!r}, got {got!r}")
-
-
-def _failure(what: str, outcome: Any, kind: type[BaseException]) -> BaseException:
+def failure(what: str, outcome: Any, kind: type[BaseException]) -> BaseException:
     """Return the error of an outcome."""
     if not isinstance(outcome, Failure) or not isinstance(outcome.error, kind):
         error = getattr(outcome, "error", outcome)
@@ -36,7 +32,7 @@ def every_item_is_delivered(maker: Maker) -> None:
             jobs = trial.submit(*indices, *[[i] for i in range(50)])
             for job in jobs:
                 wanted = [i * i for i in job.indices]
-                _equal(f"the items of {job.indices}", trial.collect(job), wanted)
+                equal(f"the items of {job.indices}", trial.collect(job), wanted)
 
 
 def work_goes_on_while_nobody_looks(maker: Maker) -> None:
@@ -44,26 +40,26 @@ def work_goes_on_while_nobody_looks(maker: Maker) -> None:
     with maker.trial(evaluating.large) as trial:
         (job,) = trial.submit(range(20))
         found = [item[:1] for item in trial.collect(job, looking=False)]
-        _equal("the items", found, [bytes([i]) for i in range(20)])
+        equal("the items", found, [bytes([i]) for i in range(20)])
 
 
 def no_item_is_evaluated_twice(maker: Maker) -> None:
     """What is looked at often is evaluated once nevertheless."""
     gate = maker.gate()
-    with maker.trial(Counted(gate.passage), 3) as trial:
+    with maker.trial(gate.passage.arrive, 3) as trial:
         trial.collect(*trial.submit(range(60), [100, 102, 101], *[[i] for i in range(200, 220)]))
         wanted = [*range(60), 100, 101, 102, *range(200, 220)]
-        _equal("what was evaluated", sorted(gate.look()), wanted)
+        equal("what was evaluated", sorted(gate.look()), wanted)
 
 
 def items_that_fail_are_parts_of_their_own(maker: Maker) -> None:
     """All others of their job come as values."""
     with maker.trial(evaluating.odd_fails) as trial:
         found = trial.collect(*trial.submit(range(40)))
-        _equal("the values", found[::2], list(range(0, 40, 2)))
+        equal("the values", found[::2], list(range(0, 40, 2)))
         for i, outcome in zip(range(1, 40, 2), found[1::2], strict=True):
-            error = _failure(f"item {i}", outcome, KeyError)
-            _equal(f"the arguments of the error of item {i}", error.args, (i,))
+            error = failure(f"item {i}", outcome, KeyError)
+            equal(f"the arguments of the error of item {i}", error.args, (i,))
 
 
 def no_exception_ends_a_worker(maker: Maker) -> None:
@@ -71,22 +67,22 @@ def no_exception_ends_a_worker(maker: Maker) -> None:
     with maker.trial(evaluating.exits, 1) as trial:
         found = trial.collect(*trial.submit(range(10)))
         for i, kind in enumerate(evaluating.EXITS):
-            _failure(f"item {i}", found[i], kind)
+            failure(f"item {i}", found[i], kind)
         n = len(evaluating.EXITS)
-        _equal("the other items", found[n:], list(range(n, 10)))
+        equal("the other items", found[n:], list(range(n, 10)))
 
 
 def the_end_is_told(maker: Maker) -> None:
     """Each index after the end is `END`, and items before it come."""
     with maker.trial(evaluating.ten) as trial:
         found = trial.collect(*trial.submit(range(5, 15)))
-        _equal("the items", found, [*range(5, 10), *[END] * 5])
+        equal("the items", found, [*range(5, 10), *[END] * 5])
 
 
 def cancelled_items_are_not_begun(maker: Maker) -> None:
     """A worker is given no more than a few beforehand."""
     gate = maker.gate()
-    with maker.trial(Gated(gate.passage), 1) as trial:
+    with maker.trial(gate.passage.wait, 1) as trial:
         (first,) = trial.submit([0])
         trial.until("an item should be begun", lambda: bool(gate.look()))
         jobs = trial.submit(*[range(i, i + 10) for i in range(10, 1010, 10)])
@@ -106,7 +102,7 @@ def cancelled_items_are_not_begun(maker: Maker) -> None:
 def urgent_jobs_come_before_those_that_wait(maker: Maker) -> None:
     """Except for a few that workers have been given."""
     gate = maker.gate()
-    with maker.trial(Gated(gate.passage), 1) as trial:
+    with maker.trial(gate.passage.wait, 1) as trial:
         first = trial.submit([0])
         trial.until("an item should be begun", lambda: bool(gate.look()))
         ahead = trial.submit(*[[i] for i in range(1, 101)])
@@ -123,11 +119,11 @@ def urgent_jobs_come_before_those_that_wait(maker: Maker) -> None:
 def workers_can_be_counted(maker: Maker) -> None:
     """Those that are evaluating something, and all of them."""
     gate = maker.gate()
-    with maker.trial(Gated(gate.passage), 2) as trial:
+    with maker.trial(gate.passage.wait, 2) as trial:
         engine = trial.engine
-        _equal("busy() before anything was submitted", engine.busy(), 0)
+        equal("busy() before anything was submitted", engine.busy(), 0)
         if not maker.resizes:
-            _equal("nworkers", engine.nworkers, 2)
+            equal("nworkers", engine.nworkers, 2)
         n = engine.nworkers
         jobs = trial.submit(*[[i] for i in range(20)])
         gate.wait(n, trial.look)
@@ -182,7 +178,7 @@ def it_can_be_used_by_several_threads(maker: Maker) -> None:
             raise error
         for own in jobs:
             wanted = [i * i for job in own for i in job.indices]
-            _equal("the items of a thread", trial.collect(*own), wanted)
+            equal("the items of a thread", trial.collect(*own), wanted)
 
 
 def closing_leaves_nothing(maker: Maker) -> None:
@@ -198,7 +194,7 @@ def closing_leaves_nothing(maker: Maker) -> None:
 
 def _work_and_close(maker: Maker) -> None:
     gate = maker.gate()
-    with maker.trial(Gated(gate.passage)) as trial:
+    with maker.trial(gate.passage.wait) as trial:
         trial.submit(*[[i] for i in range(200)])
         trial.until("an item should be begun", lambda: bool(gate.look()))
         gate.open()  # because a thread that evaluates cannot be stopped
@@ -208,9 +204,9 @@ def _work_and_close(maker: Maker) -> None:
         trial.engine.close()
         trial.engine.close(wait=False)
         trial.engine.cancel([1])
-        _equal("busy() after close", trial.engine.busy(), 0)
+        equal("busy() after close", trial.engine.busy(), 0)
         trial.take(timeout=0.05)
-        _equal("parts delivered after close", trial.parts - came, 0)
+        equal("parts delivered after close", trial.parts - came, 0)
 
 
 def it_says_if_it_cannot_start(maker: Maker) -> None:
@@ -218,78 +214,18 @@ def it_says_if_it_cannot_start(maker: Maker) -> None:
     try:
         with maker.trial(Unloadable()) as trial:
             (job,) = trial.submit(range(3))
-            _refused_or(trial, job)
+            refused_or(trial, job)
     except WorkerStartError:
         pass
 
 
-def _refused_or(trial: Trial, job: Job) -> None:
+def refused_or(trial: Trial, job: Job) -> None:
+    """Wait until all items of `job` are delivered, or a `WorkerStartError` is."""
+
     def over() -> bool:
         return trial.refused is not None or len(trial.outcomes) == len(job.indices)
 
     trial.until("items should be delivered, or a WorkerStartError", over)
-
-
-def the_hook_is_called_in_workers(maker: Maker) -> None:
-    """With the number of each, or without."""
-    gate = maker.gate()
-    with maker.trial(evaluating.square, 3, start_hook=Hook(gate.passage)) as trial:
-        trial.collect(*trial.submit(*[[i] for i in range(100)]))
-        numbers = gate.look()
-        if not numbers or not set(numbers) <= {0, 1, 2}:
-            message = f"the hook should be called with 0, 1 or 2, was with {numbers}"
-            raise AssertionError(message)
-    gate = maker.gate()
-    with maker.trial(evaluating.square, 1, start_hook=Greeting(gate.passage)) as trial:
-        trial.collect(*trial.submit([1]))
-        _equal("calls of the hook", gate.look(), ["started"])
-
-
-def a_hook_that_fails_is_told(maker: Maker) -> None:
-    """Nothing can be evaluated then."""
-    try:
-        with maker.trial(evaluating.square, 1, start_hook=evaluating.refuse) as trial:
-            (job,) = trial.submit([1])
-            _refused_or(trial, job)
-            error = trial.refused
-    except WorkerStartError as raised:
-        error = raised
-    if error is None or "no licence" not in str(error):
-        message = f"a hook that fails should be a WorkerStartError that says why, got {error!r}"
-        raise AssertionError(message)
-
-
-def an_item_that_takes_too_long_fails_alone(maker: Maker) -> None:
-    """All others come, before and after, and it is not evaluated again."""
-    gate = maker.gate()
-    with maker.trial(Gated(gate.passage, frozenset({3, 4})), 2, timeout=0.3) as trial:
-        found = trial.collect(*trial.submit(range(20)))
-        for i in (3, 4):
-            error = _failure(f"item {i}", found[i], ItemTimeout)
-            if f"item {i} " not in str(error):
-                raise AssertionError(f"the error of item {i} should name it, got {error!r}")
-        others = [i for i in range(20) if i not in {3, 4}]
-        _equal("the other items", [found[i] for i in others], others)
-        _equal("what took too long", sorted(gate.look()), [3, 4])
-        gate.open()
-        _equal("an item after that", trial.collect(*trial.submit([30])), [30])
-
-
-def items_that_are_quick_have_time_enough(maker: Maker) -> None:
-    """A timeout is for one item, and not for all."""
-    with maker.trial(evaluating.square, 2, timeout=20.0) as trial:
-        found = trial.collect(*trial.submit(range(2000)))
-        _equal("the items", found, [i * i for i in range(2000)])
-
-
-def an_item_that_ends_its_worker_fails_alone(maker: Maker) -> None:
-    """All others come."""
-    with maker.trial(Deadly(frozenset({7, 30}))) as trial:
-        found = trial.collect(*trial.submit(range(40)))
-        for i in (7, 30):
-            _failure(f"item {i}", found[i], WorkerDied)
-        others = [i for i in range(40) if i not in {7, 30}]
-        _equal("the other items", [found[i] for i in others], others)
 
 
 ALWAYS: tuple[Promise, ...] = (
@@ -307,9 +243,3 @@ ALWAYS: tuple[Promise, ...] = (
     closing_leaves_nothing,
     it_says_if_it_cannot_start,
 )
-WITH_HOOKS: tuple[Promise, ...] = (the_hook_is_called_in_workers, a_hook_that_fails_is_told)
-WITH_TIMEOUTS: tuple[Promise, ...] = (
-    an_item_that_takes_too_long_fails_alone,
-    items_that_are_quick_have_time_enough,
-)
-WITH_DEATHS: tuple[Promise, ...] = (an_item_that_ends_its_worker_fails_alone,)

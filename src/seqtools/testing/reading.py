@@ -210,7 +210,7 @@ def pickled(value: Any) -> bytes:
 
 
 def slice_grid(subject: Subject) -> Iterator[slice]:
-    """Return slices that start and end at, before and behind every edge, by several steps."""
+    """Return slices that start and end at, before and after every edge, by several steps."""
     n = len(subject.items)
     if subject.length == "known":
         ends = sorted({0, 1, 2, n // 2, n - 1, n, n + 1, -1, -2, -n, -n - 1})

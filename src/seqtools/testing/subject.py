@@ -160,3 +160,14 @@ def refused(what: str, kind: type[Exception], action: Callable[..., Any], *argum
     except Exception as error:
         raise AssertionError(f"{what} should raise {kind.__name__}, raised {error!r}") from error
     raise AssertionError(f"{what} should raise {kind.__name__}, got {got!r}")
+
+
+def checked(kind: str, check: Callable[[Any], None], about: Any) -> None:
+    """Call `check(about)`; whatever it raises is an `AssertionError` with its name."""
+    name = f"{kind} '{check.__name__.replace('_', ' ')}'"
+    try:
+        check(about)
+    except AssertionError as error:
+        raise AssertionError(f"{name}: {error}") from error
+    except Exception as error:
+        raise AssertionError(f"{name}: raised {error!r}") from error

@@ -160,20 +160,16 @@ class ThreadWatch:
 
 
 class KnownReasons:
-    """Why workers load a pipeline for themselves, from one start of them to the next.
+    """Why workers load a pipeline for themselves, from one start of them to the next."""
 
-    Args:
-        silent: Whether the reader is not warned of it.
-    """
-
-    def __init__(self, *, silent: bool = False) -> None:
-        self._silent = silent
-        self._reason = ""
+    def __init__(self) -> None:
+        self.reason = ""
+        """What a worker has found first, empty if there is nothing."""
         self._untold: deque[str] = deque()
 
     def __bool__(self) -> bool:
         """Return whether they do."""
-        return bool(self._reason)
+        return bool(self.reason)
 
     @property
     def news(self) -> bool:
@@ -182,10 +178,9 @@ class KnownReasons:
 
     def add(self, reason: str) -> None:
         """Take what a worker has found; the others find the same."""
-        if not self._reason:
-            self._reason = reason
-            if not self._silent:
-                self._untold.append(reason)
+        if not self.reason:
+            self.reason = reason
+            self._untold.append(reason)
 
     def warn(self) -> None:
         """Warn the reader, who is the caller, of what was not told yet."""

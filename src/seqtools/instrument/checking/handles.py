@@ -2,17 +2,15 @@
 
 import dis
 import functools
-import os
 import sys
-import sysconfig
 import types
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
 from seqtools._core.display.short import called
-from seqtools._core.errors import is_ours
 from seqtools._core.walk import is_stage
+from seqtools.instrument.user_code import is_users
 
 _MOST = 2000
 """Objects that are looked at. Arbitrary: some milliseconds."""
@@ -34,7 +32,7 @@ _KINDS: dict[tuple[str, str], tuple[str, str]] = {
     ("tempfile", "_TemporaryFileWrapper"): ("an open file", _HERE),
     ("gzip", "GzipFile"): ("an open file", _HERE),
     ("zipfile", "ZipFile"): ("an open archive", _KEEP),
-    ("tarfile", "TarFile"): ("an open archive", _KEEP),
+    ("tarfile", "TarFile"): ("an open tar archive", _KEEP),
     ("numpy", "NpzFile"): ("an open archive", _KEEP),
     ("h5py", "HLObject"): ("an open HDF5 file", _KEEP),
     ("h5py", "File"): ("an open HDF5 file", _KEEP),
@@ -43,6 +41,8 @@ _KINDS: dict[tuple[str, str], tuple[str, str]] = {
     ("mmap", "mmap"): ("a memory map", _KEEP),
     ("sqlite3", "Connection"): ("a connection to SQLite", _HERE),
     ("sqlite3", "Cursor"): ("a cursor of SQLite", _HERE),
+    ("pymysql", "Connection"): ("a connection to MySQL", _HERE),
+    ("builtins", "generator"): ("a generator", _OWN),
     ("socket", "socket"): ("a socket", _HERE),
     ("_socket", "socket"): ("a socket", _HERE),
     ("subprocess", "Popen"): ("a running program", _HERE),
@@ -75,11 +75,12 @@ class Handle(NamedTuple):
 
 def kind_of(obj: object) -> tuple[str, str] | None:
     """Return what kind of handle `obj` is, and what to do about it, if it is one."""
-    for cls in type(obj).__mro__[:-1]:
-        found = _KINDS.get((cls.__module__.partition(".")[0], cls.__name__))
-        if found:
-            return found
-    return None
+    return next((_KINDS[name] for name in class_names(obj) if name in _KINDS), None)
+
+
+def class_names(obj: object) -> list[tuple[str, str]]:
+    """Return the package and the name of the class of `obj`, and of those that it derives from."""
+    return [(cls.__module__.partition(".")[0], cls.__name__) for cls in type(obj).__mro__[:-1]]
 
 
 def handles(
@@ -108,25 +109,11 @@ def handles(
         if kind is not None:
             yield Handle(each, kind[0], where, kind[1])
         elif depth < _DEEPEST and looked_into(each):
-            named = [(part, f"{label} of {where}", depth + 1) for label, part in parts(each)]
+            named = [(part, f"{label} of {where}", depth + 1) for label, part in _parts_of(each)]
             left.extend(reversed(named))
 
 
-def trail(obj: object, name: str, fails: Callable[[Any], bool]) -> str:
-    """Return where in `obj` that is which `fails`, as far in as it can be found."""
-    where, seen = name, {id(obj)}
-    for _ in range(_DEEPEST):
-        for label, part in parts(obj):
-            if id(part) not in seen and not isinstance(part, _ATOMS) and fails(part):
-                where, obj = f"{label} of {where}", part
-                seen.add(id(part))
-                break
-        else:
-            break
-    return where
-
-
-def parts(obj: Any) -> list[tuple[str, Any]]:
+def _parts_of(obj: Any) -> list[tuple[str, Any]]:
     """Return what `obj` refers to, with names; nothing of an object that fails to tell."""
     try:
         return list(_parts(obj))
@@ -214,7 +201,7 @@ def is_of_users(function: Any) -> bool:
     """Return whether `function` is of the program, and not of Python or an installed package."""
     if not isinstance(function, types.FunctionType):
         return False
-    return _is_file_of_users(function.__code__.co_filename)
+    return is_users(function.__code__.co_filename)
 
 
 def is_class_of_users(cls: type) -> bool:
@@ -222,16 +209,4 @@ def is_class_of_users(cls: type) -> bool:
     if cls.__module__ == "__main__":
         return True
     file = getattr(sys.modules.get(cls.__module__), "__file__", None)
-    return file is not None and _is_file_of_users(file)
-
-
-def _is_file_of_users(file: str) -> bool:
-    return not is_ours(file) and not file.startswith(_installed())
-
-
-@functools.cache
-def _installed() -> tuple[str, ...]:
-    """Return the folders of Python and of installed packages."""
-    paths = sysconfig.get_paths()
-    names = ("stdlib", "platstdlib", "purelib", "platlib")
-    return ("<frozen ", *(paths[name] + os.sep for name in names))
+    return file is not None and is_users(file)

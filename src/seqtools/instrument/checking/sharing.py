@@ -8,31 +8,25 @@ from itertools import islice
 from typing import Any
 
 from seqtools.instrument.checking.findings import Findings
-from seqtools.instrument.checking.handles import handles, is_class_of_users, is_of_users
-from seqtools.instrument.checking.sending import parts_of
+from seqtools.instrument.checking.handles import (
+    class_names,
+    handles,
+    is_class_of_users,
+    is_of_users,
+    kind_of,
+)
+from seqtools.instrument.checking.pickling import parts_of
 from seqtools.prefetching.options import Options
 
 _EACH = "open it where it is used, and keep one for each thread, in a threading.local()"
 _ITEM = "make one for each item, as in numpy.random.default_rng([seed, i])"
 
-_SHARED: dict[tuple[str, str], str] = {
-    ("sqlite3", "Connection"): "a connection to SQLite",
-    ("sqlite3", "Cursor"): "a cursor of SQLite",
-    ("pymysql", "Connection"): "a connection to MySQL",
-    ("socket", "socket"): "a socket",
-    ("_socket", "socket"): "a socket",
-    ("subprocess", "Popen"): "a running program",
-    ("gzip", "GzipFile"): "an open file",
-    ("tarfile", "TarFile"): "an open archive",
-    ("_io", "FileIO"): "an open file",
-    ("_io", "BufferedReader"): "an open file",
-    ("_io", "BufferedRandom"): "an open file",
-    ("_io", "TextIOWrapper"): "an open file",
-    ("tempfile", "_TemporaryFileWrapper"): "an open file",
-    ("builtins", "generator"): "a generator",
-}
-"""What threads must not use at a time, by the package and the name of its class. Not here is what
-has a lock of its own for it: HDF5 files, zip archives, sessions of `requests`."""
+_SHARED = frozenset({
+    "a connection to SQLite", "a cursor of SQLite", "a connection to MySQL", "a socket",
+    "a running program", "an open file", "an open tar archive", "a generator",
+})  # fmt: skip
+"""Kinds of handles that threads must not use at a time. Not here is what has a lock of its own for
+it: HDF5 files, zip archives."""
 
 _RANDOM = {
     ("random", "Random"),
@@ -103,10 +97,10 @@ def _may_share(obj: Any) -> bool:
 
 
 def _shared_kind(obj: object) -> tuple[str, str] | None:
-    for key in _names(obj):
-        if key in _SHARED and _has_position(obj):
-            return _SHARED[key], _EACH
-    return None
+    kind = kind_of(obj)
+    if kind is None or kind[0] not in _SHARED or not _has_position(obj):
+        return None
+    return kind[0], _EACH
 
 
 def _has_position(obj: Any) -> bool:
@@ -118,13 +112,9 @@ def _has_position(obj: Any) -> bool:
 
 
 def _random_kind(obj: object) -> tuple[str, str] | None:
-    if _RANDOM.isdisjoint(_names(obj)) or any(obj is each for each in _global_generators()):
+    if _RANDOM.isdisjoint(class_names(obj)) or any(obj is each for each in _global_generators()):
         return None
     return None if type(obj).__name__ == "SystemRandom" else ("a random generator", _ITEM)
-
-
-def _names(obj: object) -> list[tuple[str, str]]:
-    return [(cls.__module__.partition(".")[0], cls.__name__) for cls in type(obj).__mro__[:-1]]
 
 
 def _global_generators() -> Iterator[Any]:

@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from seqtools.instrument.profiling.behind import Loading, missed, misses
 from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.model import Prediction, predict
-from seqtools.instrument.quantities import duration
+from seqtools.instrument.profiling.overlap import Loading
 
 _WORTH = 0.92
 """Share of the time that must be left by a change for it to be worth trying. Arbitrary."""
@@ -16,6 +15,8 @@ _LITTLE = 0.1
 """Share of their time that workers may compute and still gain nothing by what is read meanwhile."""
 _HIDDEN = 0.5
 """Share of loading in the background from which it is said to be there."""
+_NEARLY = 1.05
+"""So many times the shortest time is nearly as good, with fewer workers. Arbitrary."""
 _MOST_THREADS = 32
 _WORKERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 """Numbers of workers that are tried, as far as there may be so many."""
@@ -63,7 +64,7 @@ def _best(case: Case, method: str, most: int) -> tuple[int, float]:
     for workers in sorted({*(w for w in _WORKERS if w <= most), most}):
         times[workers] = case.expect(*case.setting_of(method, workers))
     best = min(estimate.total for estimate in times.values())
-    workers = next(w for w, estimate in times.items() if estimate.total <= 1.05 * best)
+    workers = next(w for w, estimate in times.items() if estimate.total <= _NEARLY * best)
     return workers, times[workers].seconds
 
 
@@ -106,10 +107,9 @@ def _window(case: Case) -> Iterator[Advice]:
     slow = case.slow_item()
     if slow is None:
         return
-    took = slow.waiting + slow.computing
     pace = max(case.costs.use, 1e-6, case.mean() / max(1, case.workers))
     size = case.setting.window
-    wanted = 2 * max(size, int(took / pace))
+    wanted = 2 * max(size, int(slow.took / pace))
     if wanted <= len(case.measures.served) * 2 and wanted > size:
         seconds = case.expect(case.setting._replace(window=wanted)).seconds
         yield Advice(f"prefetch(…, max_cached={wanted})", {"max_cached": wanted}, seconds)
@@ -124,72 +124,46 @@ def _overlap(case: Case) -> Iterator[Advice]:
     computing = sum(item.computing for item in case.items)
     if loading is None or computing < _LITTLE * max(1, case.workers) * m.seconds:
         return
-    where = loading.figure.stage.name
-    note = _note(case, loading)
+    where, note = loading.figure.stage.name, _note(case, loading)
     size = loading.cache.options["cache_size"] if loading.cache is not None else 0
     ahead = case.options.get("readahead", True)
+    alone = _gaining(case, loading.missed - _missed(case, loading, 1))
     if size > 1 and not ahead:
-        gain = _missed(case, loading, 1, 1) - _missed(case, loading, size, 1)
-        text = f"prefetch(…, readahead=True): caches behind {where} are read ahead then"
-        yield Advice(text, {"readahead": True}, _gaining(case, gain), note)
-    if loading.again and all(loading.wanted) and (size or not loading.kept):
-        yield _kept(case, loading, size, note)
-    elif size and ahead:
-        sizes = [max(4, 2 * size) * k for k in (1, 2, 4)]
-        reader = size if loading.inner is None else 1
-        now = _missed(case, loading, reader, 1)
-        gains = {n: now - _missed(case, loading, n, 1) for n in sizes}
-        n, seconds = _fewest({n: _gaining(case, gain) for n, gain in gains.items()})
-        text = f"add_cache(…, cache_size={n}) behind {where}, to have more of it read ahead"
-        yield Advice(text, {}, seconds, note)
+        text = f"prefetch(…, readahead=True): caches after {where} are read ahead then"
+        yield Advice(text, {"readahead": True}, alone, note)
+    if loading.again and (size or not loading.kept):
+        most = max(2, *loading.different.values())
+        repeats = 1 - sum(loading.different.values()) / loading.reads
+        text = f"add_cache(…, cache_size={most}) after {where}, which reads items again"
+        yield Advice(text, {}, _gaining(case, loading.missed * repeats), note)
+    elif size == 1 and ahead:
+        text = f"add_cache(…, cache_size=4) after {where}, to have some of it read ahead"
+        yield Advice(text, {}, alone, note)
     threads = 0
     if loading.inner is not None:
-        threads = len(case.recording.pool(loading.inner)) // max(1, len(loading.homes))
+        threads = len(case.recording.pool(loading.inner)) // max(1, len(loading.different))
     if loading.figure.stage.kind == "uniter":  # threads go through it in turns
         numbers = [] if threads else [1]
     else:
         numbers = [n for n in _WORKERS if n > max(1, threads)]
-    if not numbers:
-        return
-    gains = {n: loading.missed - _missed(case, loading, max(10, 2 * n), n) for n in numbers}
-    n, seconds = _fewest({n: _gaining(case, gain) for n, gain in gains.items()})
-    if threads:
-        text = f"prefetch(…, nworkers={n}) where {where} is read ahead already"
-    else:
-        text = f"prefetch(…, nworkers={n}, method='thread') right behind {where}, inside the other"
-    yield Advice(text, {}, seconds, note)
+    if numbers:
+        times = {n: _gaining(case, loading.missed - _missed(case, loading, n)) for n in numbers}
+        n = next(n for n in numbers if times[n] <= _NEARLY * min(times.values()))
+        if threads:
+            text = f"prefetch(…, nworkers={n}) where {where} is read ahead already"
+        else:
+            text = (
+                f"prefetch(…, nworkers={n}, method='thread') right after {where}, inside the other"
+            )
+        yield Advice(text, {}, times[n], note)
 
 
-def _kept(case: Case, loading: Loading, size: int, note: str) -> Advice:
-    """Keep more of what is read again because it was dropped."""
-    most = max(len({*indices}) for indices in loading.wanted)
-    sizes = sorted({n for n in (2, 4, 8, 16, 32) if size < n < most} | {max(2, most, size + 1)})
-    gains = {}
-    for n in sizes:
-        reads = [misses(indices, n) for indices in loading.wanted]
-        means = [sum(each) / len(each) for each in loading.homes]
-        homes = [[mean] * count for mean, count in zip(means, reads, strict=True)]
-        gains[n] = loading.missed - _missed(case, loading._replace(homes=homes), n, 1)
-    n, seconds = _fewest({n: _gaining(case, gain) for n, gain in gains.items()})
-    text = (
-        f"add_cache(…, cache_size={n}) behind {loading.figure.stage.name}, which reads items again"
-    )
-    return Advice(text, {}, seconds, note)
-
-
-def _fewest(times: dict[int, float]) -> tuple[int, float]:
-    """Return the first number whose time is nearly as good as any."""
-    best = min(times.values())
-    return next((n, seconds) for n, seconds in times.items() if seconds <= 1.05 * best)
-
-
-def _missed(case: Case, loading: Loading, room: int, readers: int) -> float:
-    """Return for how long all workers would wait for what is read ahead like that."""
-    reads = sum(map(len, loading.homes))
-    workers = case.workers / max(1, len(loading.homes))
+def _missed(case: Case, loading: Loading, readers: int) -> float:
+    """Return for how long all workers would wait for what so many threads of each read ahead."""
     used = max(0.0, case.measures.busy * case.measures.seconds - loading.missed)
-    use = used / workers / max(1, reads)
-    return sum(missed(loads, use, room, readers) for loads in loading.homes) * workers
+    workers = max(1, case.workers) / max(1, len(loading.different))  # of each process
+    use = used / workers / max(1, loading.reads)  # between two items that one of them needs
+    return max(0.0, loading.figure.mean / readers - use) * loading.reads * workers
 
 
 def _gaining(case: Case, gain: float) -> float:
@@ -208,13 +182,8 @@ def _gaining(case: Case, gain: float) -> float:
 
 def _note(case: Case, loading: Loading) -> str:
     """Return what there is to know of an estimate of what reading ahead gains."""
-    notes = []
-    if loading.hidden > _HIDDEN:
-        saved = (_missed(case, loading, 1, 1) - loading.missed) / max(1, case.workers)
-        so_far = f", which saves about {duration(saved)}" if saved > 0 else ""
-        notes.append(f"loading is read ahead in the background already{so_far}")
-    if case.crowded:
-        notes.append("less certain, as others compute on the same cores")
+    notes = ["loading is read ahead in the background already"] * (loading.hidden > _HIDDEN)
+    notes += ["less certain, as others compute on the same cores"] * case.crowded
     return "; ".join(notes)
 
 
@@ -250,7 +219,7 @@ def for_later(case: Case) -> Iterator[Advice]:
 def for_inline(case: Case) -> Iterator[Advice]:
     """Yield how to read a pipeline ahead that is not."""
     inline = any(stage.kind == "prefetch" for stage in case.recording.stages)
-    where = "in place of nworkers=0" if inline else "behind all of it"
+    where = "in place of nworkers=0" if inline else "after all of it"
     for method, most in (("thread", _MOST_THREADS), ("process", case.recording.cores)):
         workers, seconds = _best(case, method, most)
         if seconds < _WORTH * case.measures.seconds:

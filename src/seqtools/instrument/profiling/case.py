@@ -4,11 +4,12 @@ import math
 from statistics import median
 from typing import Any
 
-from seqtools.instrument.profiling.behind import Loading, loading
+from seqtools.instrument.profiling.figures import Figures, figures
 from seqtools.instrument.profiling.iterating import Iterating, iterating
-from seqtools.instrument.profiling.measures import Figures, Item, Measures, figures, measures
+from seqtools.instrument.profiling.measures import Item, Measures, measures
 from seqtools.instrument.profiling.model import Costs, Prediction, Setting, predict
-from seqtools.instrument.profiling.probes import Stage
+from seqtools.instrument.profiling.overlap import Loading, loading
+from seqtools.instrument.profiling.recorded_pipeline import Stage
 from seqtools.instrument.profiling.tracks import CONSUMER, Recording
 
 _LATE = 0.001
@@ -137,15 +138,14 @@ class Case:
         m = self.measures
         if m.longest is None or self.prefetch is None:
             return None
-        times = [item.waiting + item.computing for item in m.served]
+        times = [item.took for item in m.served]
         _, waited = m.longest
-        slowest = max(m.served, key=lambda item: item.waiting + item.computing)
-        took = slowest.waiting + slowest.computing
-        if waited < m.waited / 2 or took < _MUCH * median(times):
+        slowest = max(m.served, key=lambda item: item.took)
+        if waited < m.waited / 2 or slowest.took < _MUCH * median(times):
             return None
         # The rest would not keep the consumer waiting.
         others = sorted(times)[:-1]
-        return slowest if took > _MUCH * others[int(0.9 * len(others))] else None
+        return slowest if slowest.took > _MUCH * others[int(0.9 * len(others))] else None
 
     def main_stage(self) -> Figures | None:
         """Return the stage with the longest own time, except a prefetch, which only waits."""
@@ -171,4 +171,4 @@ class Case:
     def mean(self) -> float:
         """Return how long a worker is at an item on the average."""
         served = self.measures.served
-        return sum(i.waiting + i.computing for i in served) / max(1, len(served))
+        return sum(i.took for i in served) / max(1, len(served))

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from seqtools._core.indices import Indices
 from seqtools._core.recording import FILL, OVER, SIZE, USE, WAIT, RecordFolder, pack
 from seqtools._core.sequence import LazySequence
-from seqtools.instrument.profiling.probes import Twin
+from seqtools.instrument.profiling.recorded_pipeline import RecordedPipeline
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -17,10 +17,10 @@ A = TypeVar("A")
 class Consumer:
     """Writes down when the consumer waits for items; in between, it uses them."""
 
-    def __init__(self, folder: RecordFolder, twin: Twin) -> None:
+    def __init__(self, folder: RecordFolder, recorded: RecordedPipeline) -> None:
         self.folder = folder
-        ahead = twin.prefetch is not None and twin.prefetch._acts_on_hints
-        self._prefetch = twin.prefetch if ahead else None  # there is no window inline
+        ahead = recorded.prefetch is not None and recorded.prefetch._acts_on_hints
+        self._prefetch = recorded.prefetch if ahead else None  # there is no window inline
 
     def take(self, read: Callable[[A], T], argument: A, which: int) -> T:
         """Return `read(argument)`, for which the consumer waits."""

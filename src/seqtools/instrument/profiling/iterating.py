@@ -6,8 +6,8 @@ Threads advance an iterator in turns, and each worker process goes through all o
 from collections import defaultdict
 from typing import NamedTuple
 
-from seqtools.instrument.profiling.probes import Stage
-from seqtools.instrument.profiling.tracks import CONSUMER, WAIT, Recording
+from seqtools.instrument.profiling.recorded_pipeline import Stage
+from seqtools.instrument.profiling.tracks import Recording
 
 
 class Iterating(NamedTuple):
@@ -20,7 +20,7 @@ class Iterating(NamedTuple):
 
 def iterating(recording: Recording) -> Iterating:
     """Return the stage over an iterable in which some process is for longest, if there is one."""
-    first = min((r.end for t in recording.lanes(CONSUMER) for r in t.spans(WAIT)), default=0)
+    first = recording.first
     spans: defaultdict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
     numbers = {stage.number for stage in recording.stages if stage.kind == "uniter"}
     for track in recording.tracks if numbers else ():

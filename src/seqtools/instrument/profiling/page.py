@@ -5,7 +5,15 @@ import os
 from collections.abc import Iterator
 
 from seqtools.instrument.profiling.case import Case
-from seqtools.instrument.profiling.report import asides, ceiling, effect, headline, in_order, notes
+from seqtools.instrument.profiling.report import (
+    HEADS,
+    ceiling,
+    cells,
+    effect,
+    headline,
+    in_order,
+    remarks,
+)
 from seqtools.instrument.profiling.tracks import (
     BACKGROUND,
     CONSUMER,
@@ -24,6 +32,8 @@ _WIDTH = 1000
 _LANE = 22
 _MOST_LANES = 64
 _SLOWEST = 8
+_COLOURS = {"busy": "busy", "send": "hands over", "wait": "waits", "use": "uses an item"}
+"""What each of the colours of the style means."""
 
 _STYLE = """
 :root{color-scheme:light dark;--line:#8884}
@@ -58,7 +68,7 @@ def write_page(recording: Recording, path: "str | os.PathLike[str]") -> None:
 
 def _page(case: Case) -> Iterator[str]:
     found, recording = judge(case), case.recording
-    title = html.escape(headline(case))
+    title = html.escape(headline(case, found))
     yield '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
     yield '<meta name="viewport" content="width=device-width,initial-scale=1">'
     yield f"<title>{title}</title><style>{_STYLE}</style></head><body>\n"
@@ -66,7 +76,7 @@ def _page(case: Case) -> Iterator[str]:
     yield from (f"<li>{html.escape(reason)}</li>" for reason in found.because)
     yield "</ul>\n"
     if found.ceiling is not None:
-        yield f'<p id="ceiling">{html.escape(ceiling(case))}</p>\n'
+        yield f'<p id="ceiling">{html.escape(ceiling(case, found.ceiling))}</p>\n'
     if found.advice:
         yield '<h2>What to try, in this order</h2>\n<ol id="advice">'
         for advice in found.advice:
@@ -76,8 +86,7 @@ def _page(case: Case) -> Iterator[str]:
     yield "<h2>Who did what when</h2>\n"
     yield '<p class="key muted">from the beginning to the end of the profile, '
     yield f"{duration((recording.end - recording.began) / 1e9)}:"
-    for kind, what in (("b", "busy"), ("s", "hands over"), ("w", "waits"), ("u", "uses an item")):
-        colour = {"b": "busy", "s": "send", "w": "wait", "u": "use"}[kind]
+    for colour, what in _COLOURS.items():
         yield f'<i style="background:var(--{colour})"></i>{what}'
     yield "</p>\n"
     lanes = [t for role in (CONSUMER, WORKER, BACKGROUND) for t in recording.lanes(role)]
@@ -89,7 +98,7 @@ def _page(case: Case) -> Iterator[str]:
     yield from _stages(case)
     yield from _slowest(case)
     yield '<h2>Besides</h2>\n<ul id="besides">'
-    yield from (f"<li>{html.escape(line)}</li>" for line in asides(case))
+    yield from (f"<li>{html.escape(line)}</li>" for line in remarks(case))
     yield "</ul>\n</body></html>\n"
 
 
@@ -144,27 +153,22 @@ def _fill(case: Case) -> Iterator[str]:
 
 def _stages(case: Case) -> Iterator[str]:
     yield '<h2>Stages, with the times of all workers</h2>\n<div class="wide"><table id="stages">'
-    heads = ("stage", "calls", "own time", "mean", "95 %", "computes", "")
-    yield "<tr>" + "".join(f"<th>{head}</th>" for head in heads) + "</tr>\n"
+    yield "<tr>" + "".join(f"<th>{head}</th>" for head in ("stage", *HEADS)) + "</tr>\n"
     for figure, depth in in_order(case):
-        indent = f'style="padding-left:{0.6 + depth}rem"'
-        name = html.escape(figure.stage.name)
-        computing = "" if figure.computing is None else share(figure.computing)
-        times = [duration(t) if figure.calls else "" for t in (figure.own, figure.mean, figure.p95)]
-        cells = [f"{figure.calls:,}", *times, computing, html.escape(", ".join(notes(figure)))]
+        indent, name = f'style="padding-left:{0.6 + depth}rem"', html.escape(figure.stage.name)
         yield f"<tr><td {indent}><code>{name}</code></td>"
-        yield "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>\n"
+        yield "".join(f"<td>{html.escape(cell)}</td>" for cell in cells(figure)) + "</tr>\n"
     yield "</table></div>\n"
 
 
 def _slowest(case: Case) -> Iterator[str]:
-    served = sorted(case.measures.served, key=lambda i: -(i.waiting + i.computing))[:_SLOWEST]
+    served = sorted(case.measures.served, key=lambda i: -i.took)[:_SLOWEST]
     if not served:
         return
     yield '<h2>Slowest items</h2>\n<div class="wide"><table id="slowest">'
     yield "<tr><th>item</th><th>took</th><th>computing</th><th></th></tr>\n"
     for item in served:
-        took = item.waiting + item.computing
-        part = share(item.computing / took) if took else ""
-        yield f"<tr><td>{item.index:,}</td><td>{duration(took)}</td><td>{part}</td><td></td></tr>\n"
+        part = share(item.computing / item.took) if item.took else ""
+        row = (f"{item.index:,}", duration(item.took), part, "")
+        yield "<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>\n"
     yield "</table></div>\n"

@@ -6,35 +6,30 @@ from typing import Any
 
 from seqtools.instrument.profiling.advice import Advice
 from seqtools.instrument.profiling.case import Case
-from seqtools.instrument.profiling.measures import Figures
+from seqtools.instrument.profiling.figures import Figures
 from seqtools.instrument.profiling.tracks import Recording
-from seqtools.instrument.profiling.verdict import judge
+from seqtools.instrument.profiling.verdict import Verdict, judge
 from seqtools.instrument.quantities import duration, share, volume
 
 _AS_LONG, _LITTLE = 1.005, 1.095
 """So many times as fast is no gain, and a small one. Arbitrary."""
-_HEADS = ("calls", "own time", "mean", "95 %", "computes", "")
+HEADS = ("calls", "own time", "mean", "95 %", "computes", "")
+"""What the cells of a stage are."""
 
 
-def verdict_line(recording: Recording) -> str:
-    """Return the verdict in one line."""
-    case = Case(recording)
-    return headline(case)
-
-
-def headline(case: Case) -> str:
+def headline(case: Case, found: Verdict) -> str:
     """Return the verdict, and the share of time for which the loop waited."""
     m = case.measures
-    kind = judge(case).kind
     if not m.seconds:
-        return kind
-    return f"{kind}: your loop waited {share(min(1.0, case.waited / m.seconds))} of the time"
+        return found.kind
+    return f"{found.kind}: your loop waited {share(min(1.0, case.waited / m.seconds))} of the time"
 
 
 def report(recording: Recording) -> str:
     """Return what a recording says, the verdict first."""
     case = Case(recording)
-    return "\n".join([*_verdict(case), "", *_figures(case)])
+    table = ["stages, with the times of all workers", *_table(case)]
+    return "\n".join([*_verdict(case), "", *table, "", *remarks(case)])
 
 
 def verdict(recording: Recording) -> str:
@@ -44,14 +39,14 @@ def verdict(recording: Recording) -> str:
 
 def _verdict(case: Case) -> Iterator[str]:
     found = judge(case)
-    yield headline(case)
+    yield headline(case, found)
     yield ""
     yield "because"
     yield from (f"  {reason}" for reason in found.because)
     if found.ceiling is not None:
         yield ""
         yield "ceiling"
-        yield f"  {ceiling(case)}"
+        yield f"  {ceiling(case, found.ceiling)}"
     if found.advice:
         yield ""
         yield "try, in this order"
@@ -60,16 +55,9 @@ def _verdict(case: Case) -> Iterator[str]:
             yield f"     {effect(case, advice)}"
 
 
-def _figures(case: Case) -> Iterator[str]:
-    yield "stages, with the times of all workers"
-    yield from _table(case)
-    yield ""
-    yield from asides(case)
-
-
-def ceiling(case: Case) -> str:
-    """Return how fast it would be if loading were free."""
-    free, now = duration(judge(case).ceiling or 0), duration(case.measures.seconds)
+def ceiling(case: Case, seconds: float) -> str:
+    """Return how fast it would be if loading were free, which is so many seconds."""
+    free, now = duration(seconds), duration(case.measures.seconds)
     return f"if loading were free, {case.count:,} items would take {free}, not {now}"
 
 
@@ -86,7 +74,7 @@ def effect(case: Case, advice: Advice) -> str:
     return f"{instead}: {times:.1f} times as fast{note}"
 
 
-def asides(case: Case) -> Iterator[str]:
+def remarks(case: Case) -> Iterator[str]:
     """Yield what else there is to know."""
     m = case.measures
     yield f"start: {duration(m.start)} until the first item, which is counted nowhere above"
@@ -103,32 +91,25 @@ def asides(case: Case) -> Iterator[str]:
 
 
 def _table(case: Case) -> Iterator[str]:
-    rows = [(_row(figure, depth)) for figure, depth in in_order(case)]
-    first = max((len(row[0]) for row in rows), default=0)
-    widths = [max(len(head), *(len(row[k + 1]) for row in rows)) for k, head in enumerate(_HEADS)]
-    yield _joined(("", *_HEADS), first, widths)
-    yield from (_joined(row, first, widths) for row in rows)
+    rows = [("  " * depth + f.stage.name, *cells(f)) for f, depth in in_order(case)]
+    table = [("", *HEADS), *rows]
+    name, *widths = (max(map(len, column)) for column in zip(*table, strict=True))
+    for row in table:
+        numbers = [f"{cell:>{width}}" for cell, width in zip(row[1:-1], widths, strict=False)]
+        yield "  ".join([f"  {row[0]:<{name}}", *numbers, row[-1]]).rstrip()
 
 
-def _joined(row: tuple[str, ...], first: int, widths: list[int]) -> str:
-    cells = [f"{cell:>{width}}" for cell, width in zip(row[1:-1], widths, strict=False)]
-    return "  ".join([f"  {row[0]:<{first}}", *cells, row[-1]]).rstrip()
-
-
-def _row(figure: Figures, depth: int) -> tuple[str, ...]:
+def cells(figure: Figures) -> tuple[str, ...]:
+    """Return what is said of a stage, under each of the heads."""
+    said = ", ".join(_notes(figure))
+    if not figure.calls:
+        return "0", "", "", "", "", said
+    times = [duration(seconds) for seconds in (figure.own, figure.mean, figure.p95)]
     computing = "" if figure.computing is None else share(figure.computing)
-    return (
-        "  " * depth + figure.stage.name,
-        f"{figure.calls:,}",
-        duration(figure.own) if figure.calls else "",
-        duration(figure.mean) if figure.calls else "",
-        duration(figure.p95) if figure.calls else "",
-        computing if figure.calls else "",
-        ", ".join(notes(figure)),
-    )
+    return f"{figure.calls:,}", *times, computing, said
 
 
-def notes(figure: Figures) -> Iterator[str]:
+def _notes(figure: Figures) -> Iterator[str]:
     """Yield what there is to say of a stage besides its times."""
     if figure.stage.kind == "prefetch":
         yield "the time is what was waited for it"

@@ -18,8 +18,8 @@ from seqtools.instrument.profiling.consumer import (
     plain,
     profiled,
 )
-from seqtools.instrument.profiling.probes import Twin
-from seqtools.instrument.profiling.tracks import Facts, Recording
+from seqtools.instrument.profiling.recorded_pipeline import RecordedPipeline
+from seqtools.instrument.profiling.tracks import Recording
 from seqtools.prefetching.cores import usable_cores
 
 _LATE_SECONDS = 0.04
@@ -55,15 +55,16 @@ class Profile:
         return self
 
     def _begin(self) -> None:
-        self._twin = twin = Twin(self._sequence, self._folder)
-        facts = Facts(twin.stages, twin.top, usable_cores())
-        self._recording = Recording(self._folder.folder, facts)
+        self._recorded = recorded = RecordedPipeline(self._sequence, self._folder)
+        self._recording = Recording(
+            self._folder.folder, recorded.stages, recorded.top, usable_cores()
+        )
         self._class = type(self._sequence)
-        copy: Any = twin.sequence
+        copy: Any = recorded.sequence
         if copy is self._sequence:  # which is going to be read by what reads the copy
             copy = plain(copy, self._class)
-        watched = RecordedStage(copy, Consumer(self._folder, twin))
-        options = [prefetch._options for prefetch in twin.prefetches]  # noqa: SLF001 -- ours
+        watched = RecordedStage(copy, Consumer(self._folder, recorded))
+        options = [prefetch._options for prefetch in recorded.prefetches]  # noqa: SLF001 -- ours
         threads = any(o.method != "process" and o.nworkers not in {0, 1} for o in options)
         self._watcher = _Watcher(self._folder) if threads else None
         self._measuring = True
@@ -79,14 +80,14 @@ class Profile:
         found = self._found()
         ended = perf_counter_ns()
         try:
-            self._twin.close()
+            self._recorded.close()
         finally:
             recording.close(self._folder)
             found.update()
             found.ended = ended
             self._measuring = False
             shutil.rmtree(self._folder.folder, ignore_errors=True)
-            del self._twin, self._folder
+            del self._recorded, self._folder
 
     def _found(self) -> Recording:
         """Return what was measured up to now."""
@@ -104,7 +105,7 @@ class Profile:
         return verdict(self._found())
 
     def report(self) -> str:
-        """Return the verdict, and behind it a table of the stages."""
+        """Return the verdict, and after it a table of the stages."""
         from seqtools.instrument.profiling.report import report
 
         return report(self._found())
@@ -139,9 +140,7 @@ class Profile:
         """Return the verdict, if there is one."""
         if self._recording is None:
             return f"<profile of {self._sequence._describe()}, not begun>"
-        from seqtools.instrument.profiling.report import verdict_line
-
-        return f"<profile of {self._sequence._describe()}: {verdict_line(self._found())}>"
+        return f"<profile of {self._sequence._describe()}: {self.verdict().splitlines()[0]}>"
 
 
 def profile(sequence: LazySequence[Any]) -> Profile:
@@ -158,7 +157,7 @@ def profile(sequence: LazySequence[Any]) -> Profile:
         sequence: A pipeline.
 
     Returns:
-        A `Profile`; its methods can be called within the block, and behind it.
+        A `Profile`; its methods can be called within the block, and after it.
 
     Raises:
         TypeError: If `sequence` is no pipeline of ours.

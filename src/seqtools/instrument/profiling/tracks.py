@@ -3,10 +3,9 @@
 import os
 from collections.abc import Iterator
 from time import perf_counter_ns
-from typing import NamedTuple
 
 from seqtools._core.recording import FILL, LATE, LOAD, OVER, SEND, USE, WAIT, Record, RecordFile
-from seqtools.instrument.profiling.probes import Stage
+from seqtools.instrument.profiling.recorded_pipeline import Stage
 
 CONSUMER, WORKER, BACKGROUND, OTHER = "consumer", "worker", "background", "other"
 """Roles of lanes: who reads the pipeline; who evaluates items for a prefetch; who reads ahead for
@@ -19,11 +18,11 @@ _READER = "seqtools-reader"
 """Name of threads that read ahead: see `seqtools._core.readahead`."""
 
 
-class Track:
+class Track(RecordFile):
     """What one thread did, in the order in which it ended."""
 
-    def __init__(self, page: RecordFile) -> None:
-        self._page = page
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
         self.records: list[Record] = []
         self.role = OTHER
         self.name = ""
@@ -31,7 +30,7 @@ class Track:
 
     def update(self) -> None:
         """Take what was written since the last call."""
-        for record in self._page.read():
+        for record in self.read():
             if record.what == OVER:
                 self.role = CONSUMER
                 self._left = None
@@ -46,22 +45,7 @@ class Track:
                 self._left = None
             self.records.append(record)
             if record.what >= 0 and self.role == OTHER:
-                self.role = BACKGROUND if self._page.thread == _READER else WORKER
-
-    @property
-    def pid(self) -> int:
-        """Number of the process."""
-        return self._page.pid
-
-    @property
-    def ident(self) -> int:
-        """Number of the thread, for the system."""
-        return self._page.ident
-
-    @property
-    def full(self) -> bool:
-        """Whether more happened than is recorded."""
-        return self._page.full
+                self.role = BACKGROUND if self.thread == _READER else WORKER
 
     def spans(self, *kinds: int) -> Iterator[Record]:
         """Yield the records of these kinds."""
@@ -98,23 +82,20 @@ class Track:
             yield record._replace(what=top) if record.what == WAIT else record, inner
 
 
-class Facts(NamedTuple):
-    """What is known of a profile besides its records."""
-
-    stages: list[Stage]
-    top: int
-    """Number of the last stage."""
-    cores: int
-    """Processor cores that this process may use."""
-
-
 class Recording:
-    """All that a profile has measured."""
+    """All that a profile has measured.
 
-    def __init__(self, folder: str, facts: Facts) -> None:
+    Args:
+        folder: Where threads write what they do.
+        stages: The stages of the pipeline.
+        top: Number of the last stage.
+        cores: Processor cores that this process may use.
+    """
+
+    def __init__(self, folder: str, stages: list[Stage], top: int, cores: int) -> None:
         self._folder = folder
         self._known: set[str] = set()
-        self.stages, self.top, self.cores = facts
+        self.stages, self.top, self.cores = stages, top, cores
         self.tracks: list[Track] = []
         self.began = perf_counter_ns()
         self.ended: int | None = None
@@ -132,7 +113,7 @@ class Recording:
             self.others = max(0.0, everyone - ours) / seconds
         for name in sorted(set(os.listdir(self._folder)) - self._known):
             self._known.add(name)
-            self.tracks.append(Track(RecordFile(os.path.join(self._folder, name))))
+            self.tracks.append(Track(os.path.join(self._folder, name)))
         for track in self.tracks:
             track.update()
         self._name()
@@ -151,18 +132,27 @@ class Recording:
         """Whether more happened than is recorded."""
         return any(track.full for track in self.tracks)
 
-    def prefetches(self) -> list[Stage]:
-        """Return the stages that read ahead, that which is nearest to the consumer first."""
-        found, left, seen = [], [self.top], set()
+    @property
+    def first(self) -> int:
+        """When the consumer had its first item; 0 before."""
+        return min((r.end for t in self.lanes(CONSUMER) for r in t.spans(WAIT)), default=0)
+
+    def upstream(self, stage: Stage) -> list[int]:
+        """Return the numbers of all stages that this one reads, at any depth, the nearest first."""
+        found: dict[int, None] = {}
+        left = [*stage.sources]
         while left:
             number = left.pop(0)
-            if number not in seen:
-                seen.add(number)
-                stage = self.stages[number]
-                if stage.kind == "prefetch" and stage.options["nworkers"] != 0:
-                    found.append(stage)
-                left.extend(stage.sources)
-        return found
+            if number not in found:
+                found[number] = None
+                left += self.stages[number].sources
+        return [*found]
+
+    def prefetches(self) -> list[Stage]:
+        """Return the stages that read ahead, that which is nearest to the consumer first."""
+        last = self.stages[self.top]
+        stages = [last, *(self.stages[number] for number in self.upstream(last))]
+        return [s for s in stages if s.kind == "prefetch" and s.options["nworkers"] != 0]
 
     def pool(self, prefetch: Stage) -> list[Track]:
         """Return the lanes of the workers of a prefetch."""
@@ -217,5 +207,5 @@ def _computed() -> tuple[float, float]:
 
 __all__ = [
     "BACKGROUND", "CONSUMER", "FILL", "LATE", "LOAD", "OTHER", "SEND", "USE", "WAIT", "WORKER",
-    "Facts", "Record", "Recording", "Track",
+    "Record", "Recording", "Track",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from seqtools.instrument.profiling import advice
 from seqtools.instrument.profiling.advice import Advice
 from seqtools.instrument.profiling.case import SOME, Case
-from seqtools.instrument.profiling.measures import Figures
+from seqtools.instrument.profiling.figures import Figures
 from seqtools.instrument.quantities import duration, share, volume
 
 SHORT, CONSUMER, LOADING, TRANSFER, LOCK, SLOW = (
@@ -25,9 +25,9 @@ _FEWEST = 8
 _SHORTEST = 0.02
 """Seconds from which there is one."""
 _TWICE = 1.1
-"""So many times as often as there are items, reads are told of."""
+"""So many times as often as there are items, the report mentions it."""
 _LONG = 0.3
-"""Share of the time that an iterable may take and not be told of."""
+"""Share of the time that an iterable may take without a mention."""
 _HIDDEN = 0.05
 """Share of loading from which it is said how much of it is in the background."""
 _SERVED = 0.1
@@ -77,8 +77,7 @@ def _kind(case: Case) -> str:
         return CONSUMER
     if case.slow_item() is not None:
         return SLOW
-    evaluation = sum(i.waiting + i.computing for i in m.served) / len(m.served)
-    if m.send + m.load > evaluation:
+    if m.send + m.load > case.mean():
         return TRANSFER
     return LOCK if case.locked and case.workers > 1 else LOADING
 
@@ -114,15 +113,15 @@ def _because(case: Case, kind: str) -> Iterator[str]:
         )
     elif kind == SLOW and (slow := case.slow_item()) is not None:
         yield (
-            f"item {slow.index} took {duration(slow.waiting + slow.computing)}, others "
-            f"{duration(median(i.waiting + i.computing for i in m.served))}"
+            f"item {slow.index} took {duration(slow.took)}, others "
+            f"{duration(median(i.took for i in m.served))}"
         )
 
 
 def _stages(case: Case) -> Iterator[str]:
     main, waiter = case.main_stage(), case.waiter()
     if main is not None:
-        seen = _ahead(case) if waiter is main else _awaited(main)
+        seen = _ahead(case) if waiter is main else ""
         yield f"most of their time is in {main.stage.name}: {_nature(case, main)}{seen}"
     stage, seconds = case.iterating
     if stage is not None and case.workers > 1 and seconds > _LONG * case.measures.seconds:
@@ -147,14 +146,6 @@ def _ahead(case: Case) -> str:
     missed = share(min(1.0, loading.missed / max(1, case.workers) / case.measures.seconds))
     hidden = f"{share(loading.hidden)} of it in the background"
     return f", {hidden}; workers waited for it in {missed} of their time"
-
-
-def _awaited(figure: Figures) -> str:
-    """Return how much of it is read ahead and still waited for, in words."""
-    if figure.awaited < _HIDDEN * figure.own:
-        return ""
-    part = share(figure.awaited / figure.own)
-    return f"; in {part} of this, they waited for a background thread that was at it"
 
 
 def _nature(case: Case, figure: Figures) -> str:

@@ -1,37 +1,24 @@
-"""Which code of the user's an exception comes from."""
+"""Which code is the user's, and which of it an exception comes from."""
 
-import linecache
+import functools
 import os
+import sysconfig
 from collections.abc import Iterator
+from traceback import FrameSummary
 from types import TracebackType
-from typing import NamedTuple
 
 from seqtools._core.errors import is_ours
 
 _LIBRARIES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
-_STANDARD = os.path.dirname(os.__file__) + os.sep
 
 
-class SourceLine(NamedTuple):
-    """A line of code that was being run."""
-
-    function: str
-    file: str
-    line: int
-
-    @property
-    def code(self) -> str:
-        """The text of the line, empty if it is not known."""
-        return linecache.getline(self.file, self.line).strip()
-
-
-def blame(error: BaseException) -> SourceLine | None:
+def blame(error: BaseException) -> FrameSummary | None:
     """Return the innermost line of the user's that raised `error`, if there is one."""
     links = _users(error)
     if not links:
         return None
     code = links[-1].tb_frame.f_code
-    return SourceLine(code.co_qualname, code.co_filename, links[-1].tb_lineno)
+    return FrameSummary(code.co_filename, links[-1].tb_lineno, code.co_qualname)
 
 
 def post_mortem(error: BaseException) -> None:
@@ -65,5 +52,13 @@ def _links(error: BaseException) -> Iterator[TracebackType]:
 
 def is_users(file: str) -> bool:
     """Return whether code in `file` is the user's: not ours, of a library or of Python itself."""
-    standard = file.startswith((_STANDARD, "<frozen ")) or any(part in file for part in _LIBRARIES)
-    return not standard and not is_ours(file)
+    installed = file.startswith(_installed()) or any(part in file for part in _LIBRARIES)
+    return not installed and not is_ours(file)
+
+
+@functools.cache
+def _installed() -> tuple[str, ...]:
+    """Return the folders of Python and of installed packages."""
+    paths = sysconfig.get_paths()
+    names = ("stdlib", "platstdlib", "purelib", "platlib")
+    return ("<frozen ", *(paths[name] + os.sep for name in names))

@@ -1,4 +1,4 @@
-"""What `check` looks at."""
+"""Every prefetch of a pipeline, checked: what users see as `check`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +9,11 @@ from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import size_of
 from seqtools._core.walk import is_stage, upstream
 from seqtools.instrument.checking.findings import Estimate, Findings
-from seqtools.instrument.checking.in_worker import WorkerProcessCheck
-from seqtools.instrument.checking.in_worker_main import Report
 from seqtools.instrument.checking.iterables import check_iterators
-from seqtools.instrument.checking.sending import check_sent, place
+from seqtools.instrument.checking.pickling import check_sent, place
 from seqtools.instrument.checking.sharing import check_shared
+from seqtools.instrument.checking.worker import WorkerCheck
+from seqtools.instrument.checking.worker_main import Report
 from seqtools.instrument.quantities import counted_as, volume
 from seqtools.prefetching.cores import usable_cores
 from seqtools.prefetching.memory import usable_memory
@@ -69,7 +69,7 @@ def _check(
         found.take(unsent)
     held = check_shared(prefetch, source, options, found, threads=threads, processes=processes)
     check_iterators(source, options, found)
-    workers = WorkerProcessCheck(prefetch, source, options, limits.seconds, found)
+    workers = WorkerCheck(prefetch, source, options, limits.seconds, found)
     reports: list[Report] = []
     indices = _spread(size_of(source), limits.items)
     if processes and not unsent:

@@ -1,4 +1,4 @@
-"""What stands behind a bar: the window, the workers, and the share of time that was waited."""
+"""What stands after a bar: the window, the workers, and the share of time that was waited."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 import seqtools
 from seqtools.instrument import debug, progress
 from seqtools.instrument import prefetch_status as loads
-from seqtools.instrument.prefetch_status import Tally
+from seqtools.instrument.prefetch_status import PrefetchStatus
 from seqtools.prefetching.status import Status
 from tests.instrument.terminal import Terminal, bars
 
@@ -58,11 +58,11 @@ class Ahead(seqtools.LazySequence[int]):
 )
 def test_what_is_told(stages: list[Any], told: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loads, "perf_counter", lambda: 100.0)
-    tally = Tally(seqtools.concatenate([[1], *stages, *stages]))
-    tally.begin()
-    assert tally.told() == told.replace("25%", "0%")
-    tally.note(2.0, 108.0)
-    assert tally.told() == told
+    status = PrefetchStatus(seqtools.concatenate([[1], *stages, *stages]))
+    status.begin()
+    assert status.text() == told.replace("25%", "0%")
+    status.note(2.0, 108.0)
+    assert status.text() == told
     assert len(told) <= 40
 
 
@@ -81,13 +81,13 @@ def test_it_is_looked_up_only_when_the_bar_is_drawn(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[None] = []
-    told: Callable[[Tally], str] = Tally.told
+    told: Callable[[PrefetchStatus], str] = PrefetchStatus.text
 
-    def noting(tally: Tally) -> str:
+    def noting(status: PrefetchStatus) -> str:
         asked.append(None)
-        return told(tally)
+        return told(status)
 
-    monkeypatch.setattr(Tally, "told", noting)
+    monkeypatch.setattr(PrefetchStatus, "text", noting)
     assert len(list(progress(range(1000), file=terminal, mininterval=1000))) == 1000
     assert len(asked) <= 2
 

@@ -12,7 +12,7 @@ from seqtools._core.errors import described, summary
 from seqtools._core.walk import is_stage, sources_of, upstream
 from seqtools.engines.wire.pickling import PipelinePickler
 from seqtools.instrument.checking.findings import Findings
-from seqtools.instrument.checking.handles import handles, trail
+from seqtools.instrument.checking.handles import handles
 from seqtools.prefetching.options import Options
 
 
@@ -70,17 +70,13 @@ class _StagePickler(PipelinePickler):
 
 
 def _refusal(obj: Any) -> Exception | None:
-    """Return why `obj` cannot be sent to workers, but for the stages that it reads from."""
+    """Return why `obj` cannot be sent to workers, except the stages that it reads from."""
     others = {id(stage) for stage in upstream(obj) if stage is not obj}
     try:
         _StagePickler(others if is_stage(obj) else set()).dump(obj)
     except Exception as error:  # noqa: BLE001 -- code of users may raise anything
         return error
     return None
-
-
-def _fails(obj: Any) -> bool:
-    return _refusal(obj) is not None
 
 
 def _goes_in_parts(obj: Any) -> bool:
@@ -133,7 +129,7 @@ def _check_part(obj: Any, name: str, where: str, found: Findings, *, pickled: bo
             what += " arrives in worker processes as a copy that is none: it is not open there"
         found.add(what, where, handle.advice)
     if error is not None and not held:
-        what = f"{trail(obj, name, _fails)} cannot be sent to worker processes: {reason(error)}"
+        what = f"{name} cannot be sent to worker processes: {reason(error)}"
         advice = "make what it needs inside of the function, or use method='thread', or "
         found.add(what, where, f"{advice}start_method='fork'")
 

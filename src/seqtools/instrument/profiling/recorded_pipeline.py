@@ -1,4 +1,4 @@
-"""Stages that pass items on and write down when, and a pipeline that has one behind each stage."""
+"""Stages that pass items on and write down when, and a pipeline that has one after each stage."""
 
 from collections.abc import Sequence
 from time import perf_counter
@@ -58,7 +58,7 @@ class StageRecorder(Observer[T]):
 
     @property
     def _iterates(self) -> bool:  # type: ignore[override]
-        """Whether this is the probe of an iterable, which is told what is claimed of it."""
+        """Whether this is the recorder of an iterable, which is told what is claimed of it."""
         return bool(getattr(self._sequence, "_iterates", False))
 
     def _claim(self, indices: Indices) -> None:
@@ -92,8 +92,8 @@ class Stage(NamedTuple):
     """How a prefetch reads ahead, or how much a cache keeps; empty for all others."""
 
 
-class Twin:
-    """A copy of a pipeline that tells what happens in it.
+class RecordedPipeline:
+    """A copy of a pipeline that records what happens in it.
 
     What stages keep, such as the items of a cache, is shared with the original.
     """
@@ -104,11 +104,11 @@ class Twin:
         self._originals: list[Any] = []  # as long as they are known by their ids
         self.stages: list[Stage] = []
         self.prefetches: list[Prefetch[Any]] = []
-        number, probe = self._probed(sequence)
+        number, recorder = self._recorded(sequence)
         self.top = number
         """Number of the last stage."""
-        self.sequence: LazySequence[Any] = probe._sequence  # noqa: SLF001 -- the consumer is timed apart
-        """The copy, which reads probes."""
+        self.sequence: LazySequence[Any] = recorder._sequence  # noqa: SLF001 -- the consumer is timed apart
+        """The copy, which reads recorders."""
         self.prefetch: Prefetch[Any] | None = self.prefetches[-1] if self.prefetches else None
         """The prefetch that is nearest to the consumer."""
 
@@ -117,8 +117,8 @@ class Twin:
         for prefetch in self.prefetches:
             prefetch.close()
 
-    def _probed(self, source: Any) -> tuple[int, Any]:
-        """Return the number of a stage, and a probe of its copy."""
+    def _recorded(self, source: Any) -> tuple[int, Any]:
+        """Return the number of a stage, and a recorder of its copy."""
         known = self._copies.get(id(source))
         if known is not None:
             return known
@@ -131,9 +131,9 @@ class Twin:
                 if _is_plain(upstream) and not isinstance(source, Prefetch):
                     copies.append(upstream)
                 else:
-                    n, probe = self._probed(upstream)
+                    n, recorder = self._recorded(upstream)
                     numbers.append(n)
-                    copies.append(probe)
+                    copies.append(recorder)
             copy = source._rebuild(*copies)
             if copy is not source:
                 copy._origin = source._origin

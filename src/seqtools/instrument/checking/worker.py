@@ -1,0 +1,190 @@
+"""A few items evaluated by a worker, which says how that went: the side of who checks.
+
+The worker is one of an engine, started as those of the prefetch are, and ended here.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from seqtools._core.display.short import cut
+from seqtools._core.errors import Failure, ItemTimeout, WorkerDied, WorkerStartError
+from seqtools.engines.base import END, Deliver, Engine, Job
+from seqtools.engines.base import Part as Answer
+from seqtools.engines.process.background_threads import KnownReasons
+from seqtools.engines.process.engine import ProcessEngine
+from seqtools.engines.process.output_display import show, show_last
+from seqtools.engines.process.standard_streams import occupy_standard_streams
+from seqtools.engines.thread.engine import ThreadEngine
+from seqtools.engines.uninterruptible import uninterrupted
+from seqtools.instrument.checking.findings import Findings
+from seqtools.instrument.checking.pickling import place, reason
+from seqtools.instrument.checking.worker_main import VALUE, ItemReports, Report
+from seqtools.instrument.quantities import duration
+from seqtools.instrument.random_state import restored_generators
+from seqtools.prefetching.options import Options
+
+_THREADS = "use method='thread'"
+
+
+class WorkerCheck:
+    """Evaluates items of what a prefetch reads, in a worker.
+
+    Args:
+        prefetch: The prefetch, for the place of findings.
+        source: What it reads.
+        options: How it does that.
+        seconds: For how long an item may take.
+        found: Where findings go.
+    """
+
+    def __init__(
+        self, prefetch: Any, source: Any, options: Options, seconds: float, found: Findings
+    ) -> None:
+        self._source, self._options = source, options
+        self._seconds, self._found = seconds, found
+        self._place = place(prefetch)
+        self._hangs = False  # an item does
+
+    def processes(self, indices: Sequence[int], *, shares: bool, repeats: bool) -> list[Report]:
+        """Return reports about items that a worker process has made; fewer if it is of no use.
+
+        Args:
+            indices: Which items.
+            shares: Whether the prefetch may have threads too.
+            repeats: Whether to look if an item is the same when it is made again.
+        """
+        options = self._options
+        check = ItemReports(self._source, options.seed, shares=shares, repeats=repeats)
+        known = KnownReasons()
+
+        def made(deliver: Deliver) -> Engine:
+            occupy_standard_streams()
+            hook, start_method = options.start_hook, options.start_method
+            return ProcessEngine(
+                *(None, check, 1, hook, start_method),
+                deliver=deliver, timeout=self._seconds, known=known,
+            )  # fmt: skip
+
+        try:
+            with self._started(made) as engine:
+                engine.ask(VALUE)  # which is nothing, as soon as the pipeline is loaded
+                if known:
+                    what = f"{known.reason}: so each worker loads the pipeline for itself"
+                    self._add(what, "import or make that in the function that uses it")
+                return self._evaluated(engine, indices, sent=True)
+        except WorkerStartError as error:
+            what = cut(str(error).partition("\n")[0], 300)
+            advice = f"have what it needs where workers can import it, in sys.path, or {_THREADS}"
+            self._add(what, advice)
+            return []
+
+    def threads(self, indices: Sequence[int], generators: Iterable[Any]) -> list[Report]:
+        """Return reports about items that a thread has made; fewer if it is of no use.
+
+        The `generators`, and those that are global, are afterwards as they were.
+        """
+        options = self._options
+        check = ItemReports(self._source, options.seed, shares=True, repeats=False)
+        try:
+            with (
+                restored_generators(generators),
+                self._started(
+                    lambda deliver: ThreadEngine(
+                        check, 1, options.start_hook, None, self._seconds, deliver=deliver
+                    )
+                ) as engine,
+            ):
+                return self._evaluated(engine, indices, sent=False)
+        except WorkerStartError as error:
+            self._add(cut(str(error), 300), "see the traceback of the first read")
+            return []
+
+    @contextmanager
+    def _started(self, make: Callable[[Deliver], Engine]) -> Iterator["_OneByOne"]:
+        """Have an engine for a while; then it is closed, and what workers print is shown."""
+        one_by_one = _OneByOne(make)
+        try:
+            yield one_by_one
+        finally:
+            # nobody waits for a thread that hangs, which is a finding and not a warning
+            uninterrupted(lambda: one_by_one.engine.close(wait=not self._hangs))
+            show_last(wait=True)
+
+    def _evaluated(
+        self, engine: "_OneByOne", indices: Sequence[int], *, sent: bool
+    ) -> list[Report]:
+        reports: list[Report] = []
+        for i in indices:
+            report = engine.ask(i)
+            if isinstance(report, Failure):
+                self._failed(i, report.error)
+                if isinstance(report.error, ItemTimeout | WorkerDied):
+                    break  # others are as likely to
+                continue
+            if report is END:
+                break
+            self._found.take(report.found)
+            reports.append(report)
+            sent = sent and self._sends(engine, i)
+        return reports
+
+    def _sends(self, engine: "_OneByOne", i: int) -> bool:
+        """Return whether the value of item `i` comes here, sent as it would be."""
+        value = engine.ask(VALUE + i)
+        if not isinstance(value, Failure):
+            return True
+        # "item 1099511627776 cannot be sent from a worker process: …", with our number
+        *_, why = reason(value.error).split(f"{VALUE + i} ", 1)
+        self._add(f"item {i} {why}", f"return arrays, or what can be pickled, or {_THREADS}")
+        return False
+
+    def _failed(self, i: int, error: BaseException) -> None:
+        explain = f"seqtools.explain(…, {i})"
+        if isinstance(error, ItemTimeout):
+            self._hangs = True
+            what = f"item {i} is not made after {duration(self._seconds)}"
+            given = self._options.timeout
+            if given is not None and given <= self._seconds:
+                what += f", which is an error with timeout={given:g}"
+            self._add(what, f"{explain} shows in which stage; check(…, timeout=) waits longer")
+        elif isinstance(error, WorkerDied):
+            *_, how = str(error).split(": ", 1)
+            what = f"a worker process dies when it makes item {i}: {how}"
+            self._add(what, f"{explain} shows in which stage, and dies too")
+        else:
+            self._add(f"item {i} fails: {reason(error)}", f"{explain} shows in which stage")
+
+    def _add(self, what: str, advice: str) -> None:
+        self._found.add(what, self._place, advice)
+
+
+class _OneByOne:
+    """An engine that is asked for one item after the other."""
+
+    def __init__(self, make: Callable[[Deliver], Engine]) -> None:
+        self._arrived: SimpleQueue[Answer | WorkerStartError | None] = SimpleQueue()
+        self.engine = make(self._arrived.put)
+        self._jobs = count()
+
+    def ask(self, i: int) -> Any:
+        """Return what becomes of index `i`.
+
+        Raises:
+            WorkerStartError: If nothing can be evaluated.
+        """
+        job, pause = Job(next(self._jobs), [i]), 0.0
+        self.engine.submit([job])
+        while True:
+            try:
+                part = self._arrived.get(timeout=pause)
+            except Empty:
+                pause = self.engine.look()
+                continue
+            show()
+            if isinstance(part, WorkerStartError):
+                raise part
+            if part is not None and part.job == job.id:
+                return part.outcomes[0]

@@ -1,0 +1,101 @@
+"""A few items evaluated by a worker, which says how that went: the side of the worker.
+
+It is to an engine what a pipeline is: it evaluates by a function from an index to a value. Items
+are reports.
+"""
+
+from collections.abc import Callable
+from time import perf_counter, process_time
+from typing import Any, NamedTuple
+
+from seqtools._core.seeding import Seeded
+from seqtools._core.sources import getter
+from seqtools._core.walk import drawing_apart, is_stage
+from seqtools.instrument.checking.changes import Changes
+from seqtools.instrument.checking.findings import Finding
+from seqtools.instrument.checking.pickling import place
+from seqtools.instrument.fingerprints import fingerprint
+from seqtools.instrument.inlined import inlined
+from seqtools.prefetching.sizes import size_of_value
+
+VALUE = 1 << 40
+"""Added to the index of the last item, it asks for its value; before there was one, for `None`."""
+
+
+class Report(NamedTuple):
+    """What there is to say of an item that was made."""
+
+    size: int | None
+    seconds: float
+    computed: float
+    found: tuple[Finding, ...]
+
+
+class ItemReports:
+    """Evaluates items of `source`, each through stages that are watched.
+
+    Args:
+        source: What a prefetch reads.
+        seed: That of the prefetch.
+        shares: Whether its workers are threads.
+        repeats: Whether to look if an item is the same when it is made again.
+    """
+
+    def __init__(self, source: Any, seed: int | None, *, shares: bool, repeats: bool) -> None:
+        self._source, self._seed, self._shares, self._repeats = source, seed, shares, repeats
+        self._changes = Changes(shares=shares)
+        self._read: Callable[[int], Any] | None = None
+        self._value: Any = None
+
+    def __call__(self, i: int) -> Any:
+        """Return a report about item `i`, or the value that was made last: see `VALUE`."""
+        if i >= VALUE:
+            value, self._value = self._value, None
+            return value
+        if self._read is None:
+            self._read = self._reader(self._changes)
+        return self._report(self._read, i)
+
+    def _reader(self, changes: Changes) -> Callable[[int], Any]:
+        source: Any = self._source
+        if is_stage(source):
+            source = inlined(source, changes)
+        read = getter(source)
+        if self._seed is None:
+            return read
+        return Seeded(read, self._seed, drawing_apart(source), keep=True)
+
+    def _report(self, read: Callable[[int], Any], i: int) -> Report:
+        changes = self._changes
+        changes.begin()
+        watched = changes.wall, changes.cpu
+        began = perf_counter(), process_time()
+        value = read(i)
+        seconds = perf_counter() - began[0] - (changes.wall - watched[0])
+        computed = process_time() - began[1] - (changes.cpu - watched[1])
+        self._value = None if self._shares else value
+        size = size_of_value(value)
+        found = changes.found() or self._differences(i, value)
+        took = max(seconds, 1e-9), max(computed, 0.0)
+        return Report(size=size, seconds=took[0], computed=took[1], found=tuple(found))
+
+    def _differences(self, i: int, value: Any) -> list[Finding]:
+        """Make an item again, once, and look whether it is the same."""
+        if not self._repeats:
+            return []
+        self._repeats = False
+        try:
+            before = fingerprint(value)
+            again = fingerprint(self._reader(Changes(shares=self._shares))(i))
+        except Exception:  # noqa: BLE001 -- code of users may raise anything
+            return []
+        if again == before:
+            return []
+        what = (
+            f"item {i} is another one when it is made again, in spite of seed={self._seed}: it "
+            "depends on a generator that seed= does not reach, on the time, or on what a function "
+            "keeps between items"
+        )
+        advice = "draw from the global generators of random, numpy and torch, and keep no state"
+        where = place(self._source) if is_stage(self._source) else type(self._source).__name__
+        return [Finding(what, where, advice)]
