@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from tests.faults.campaign.payloads import PAYLOADS
+from tests.faults.harness.payloads import PAYLOADS
 
 START = ("worker-started", "worker-hooked", "worker-loaded")
 SLOTS = ("slot-taken", "slot-half")
@@ -61,15 +61,9 @@ class Cell(NamedTuple):
         """What to give `prefetch`."""
         cached = PAYLOADS[self.payload].cached
         if self.engine.endswith("unordered"):
-            cached = (
-                4  # blocks of one item: others go on while what was lost waits to be tried again
-            )
+            # blocks of one item: others go on while what was lost waits to be tried again
+            cached = 4
         return {"nworkers": 2, "max_cached": cached, "method": "process"} | ENGINES[self.engine]
-
-    @property
-    def workers(self) -> int:
-        """How many there are."""
-        return int(self.options["nworkers"])
 
     @property
     def struck(self) -> Sequence[int]:
@@ -182,9 +176,15 @@ def _act(name: str, engine: str, payload: str, point: str, kind: str, rng: Any) 
 
 
 def names() -> list[str]:
-    """Return the names of all cells."""
-    found = list(dict.fromkeys(_names()))
-    return [name for name in found if _makes_sense(*name.split("/"))]
+    """Return the names of all cells, those that take long first."""
+    found = dict.fromkeys(_names())
+    return sorted((name for name in found if _makes_sense(*name.split("/"))), key=_quickness)
+
+
+def _quickness(name: str) -> tuple[bool, ...]:
+    engine = name.split("/", maxsplit=1)[0]
+    slow = (engine.endswith("timeout"), engine == "spawn", engine.startswith("template"))
+    return tuple(not each for each in slow)
 
 
 def _makes_sense(engine: str, payload: str, point: str, kind: str) -> bool:

@@ -3,7 +3,7 @@
 import random
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np  # noqa: F401 -- before there are threads, which would all import it at once
 
 import seqtools
-from seqtools._core.errors import WorkerDied
-from tests.faults.campaign import payloads
-from tests.faults.campaign.watching import Diary
+from tests.faults.harness import payloads
+from tests.faults.harness.reading import Reading
+from tests.faults.harness.watching import Diary
 
 KEPT = 40
 """Values that a reader keeps, and looks at again when they are dropped."""
@@ -60,7 +60,7 @@ PIPELINES: dict[str, tuple[Callable[[int], tuple[Any, Any]], int]] = {
 }
 """How to build each, and how many items it has at most."""
 
-LASTING = {"unordered", "kept", "blocks"}
+_LASTING = {"unordered", "kept", "blocks"}
 """Those that are built once: what an engine does not let go adds up."""
 
 
@@ -76,7 +76,7 @@ class Reader:
         self._rng = random.Random(f"{seed} {name}")
         self._diary, self._stop = diary, stop
         self._kept: deque[tuple[int, Any]] = deque()
-        self._built: tuple[int, Any] | None = None
+        self._built: tuple[int, Any, Any] | None = None
         self.thread = threading.Thread(target=self._run, name=f"reader of {name}", daemon=True)
 
     def _run(self) -> None:
@@ -90,78 +90,55 @@ class Reader:
         self._built = None
 
     def _pass(self) -> None:
-        n, p = self._pipeline()
-        stop_at = n if self._rng.random() < 0.7 else self._rng.randrange(n)
+        n, p, which = self._pipeline()
         ordered = self.name != "unordered"
-        seen: set[int] = set()
-        items = iter(p)
-        for k in range(stop_at):
-            i = self._read(items)
+        look = partial(self._look, which) if self.name in {"kept", "unordered"} else which
+        reading = Reading(iter(p), look, ordered=ordered)
+        stop_at = n if self._rng.random() < 0.7 else self._rng.randrange(n)
+        more = True
+        while more and reading.count < stop_at and not self._stop.is_set():
+            more = reading.read()
             self.progress = time.monotonic()
-            if i is None:
-                self.defects.append(f"lost: no more after {k} of {n} items")
-                return
-            if i in seen:
-                self.defects.append(f"repeated: item {i}")
-            if ordered and i >= 0 and i != k:
-                self.defects.append(f"reordered: item {i} at {k}")
-            if i >= 0:
-                seen.add(i)
-            if self._stop.is_set():
-                break
-        if stop_at == n and not self._stop.is_set() and next(items, None) is not None:
-            self.defects.append(f"repeated: more than {n} items")
-        del items
+        if reading.count == n:
+            more = reading.read()  # there is none, or it was there before
+        self._judge(reading, n if reading.count == n or not more else 0)
+        del reading
         if self._built is None and self._rng.random() < 0.5 and hasattr(p, "close"):
             p.close()  # else by the end of the last reference
 
-    def _pipeline(self) -> tuple[int, Any]:
-        """Return how many items to read of what."""
+    def _pipeline(self) -> tuple[int, Any, Any]:
+        """Return how many items to read of what, and what says which one a value is."""
         if self._built is not None:
             return self._built
         n = self._rng.randint(self._most // 10, self._most)
-        p, self._which = self._build(n)
-        if self.name in LASTING:
-            self._built = n, p
-        return n, p
+        built = (n, *self._build(n))
+        if self.name in _LASTING:
+            self._built = built
+        return built
 
-    def _read(self, items: Any) -> int | None:
-        """Return the index of the next item, -1 if it failed as it may, `None` at the end."""
-        try:
-            value = next(items)
-        except StopIteration:
-            return None
-        except seqtools.EvaluationError as error:
-            self._judge(error)
-            return -1
-        self.items += 1
-        i = self._look(value)
-        if self.name in {"kept", "unordered"}:
-            self._kept.append((i, value))
-            if len(self._kept) > KEPT:
-                before, old = self._kept.popleft()
-                if self._look(old) != before:
-                    self.defects.append(f"wrong: item {before} is another one after a while")
+    def _look(self, which: Callable[[Any], int], value: Any) -> int:
+        """Return which item `value` is, and keep it for a while."""
+        i = which(value)
+        self._kept.append((i, value))
+        if len(self._kept) > KEPT:
+            before, old = self._kept.popleft()
+            if which(old) != before:
+                self.defects.append(f"wrong: item {before} is another one after a while")
         return i
 
-    def _look(self, value: Any) -> int:
-        try:
-            return int(self._which(value))
-        except payloads.Wrong as error:
-            self.defects.append(f"wrong: {error}")
-            return -1
-
-    def _judge(self, error: BaseException) -> None:
-        """Note a failure, which may be only of an item over which two workers were killed."""
-        self.failed += 1
-        cause = error.__cause__
-        if not isinstance(cause, WorkerDied):
-            self.defects.append(f"wrong: {error!r}")
-            return
-        i = int(str(cause).split("item ")[1].split(":")[0])
-        deaths: dict[int, int] = {}
-        for lost in list(self._diary.lost):
-            if i in lost.held:
-                deaths[lost.engine] = deaths.get(lost.engine, 0) + 1
-        if max(deaths.values(), default=0) < 2:
-            self.defects.append(f"blamed: {cause}")
+    def _judge(self, reading: Reading, n: int) -> None:
+        """Note what is wrong with what was read, of which `n` items should be there."""
+        self.items += reading.count - len(reading.failed)
+        self.failed += len(reading.failed)
+        if not n and self.name != "unordered":
+            n = reading.count  # those before the last one
+        lost = reading.missing(n) if n else ()
+        self.defects += [f"{column}: {defect}" for column, defect in (*reading.defects, *lost)]
+        self.defects += [f"wrong: {told}" for told in reading.unable]
+        for i, reason in reading.failed:
+            if reason != "died":
+                self.defects.append(f"wrong: item {i} failed: {reason}")
+                continue
+            engines = Counter(lost.engine for lost in list(self._diary.lost) if i in lost.held)
+            if max(engines.values(), default=0) < 2:
+                self.defects.append(f"blamed: item {i}")

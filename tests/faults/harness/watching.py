@@ -12,9 +12,7 @@ import pytest
 from seqtools.engines.base import Deliver, Job, Part
 from seqtools.engines.process.engine import ProcessEngine
 from seqtools.engines.process.operator import Operator
-from seqtools.engines.process.results import ResultReceiver
 from seqtools.engines.process.scheduler import Scheduler
-from seqtools.engines.wire import result_messages
 from tests.engines.driven import still
 from tests.leaks import guarded
 
@@ -47,7 +45,6 @@ class Diary:
         self.engines: list[Watched] = []
         self.lost: MutableSequence[Lost] = []
         self.templates: MutableSequence[float] = []  # when it was learned that one is dead
-        self.ready: MutableSequence[tuple[float, int]] = []  # when which worker began to work
         self.repeated: list[int] = []  # places in jobs of items that came once more
         self.killed: MutableSequence[Kill] = []
 
@@ -55,19 +52,6 @@ class Diary:
 _diary = Diary()
 _MOST_CANCELLED = 20_000
 """Items of cancelled jobs that may still come. Arbitrary: several windows."""
-
-
-class Noting(ResultReceiver):
-    """Takes note of when workers begin to work."""
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        self._diary = _diary
-        super().__init__(*args, **options)
-
-    def _take(self, worker: Any, result: result_messages.Result) -> None:
-        if result.kind == result_messages.READY:
-            self._diary.ready.append((time.monotonic(), worker.number))
-        super()._take(worker, result)
 
 
 class Blaming(Scheduler):
@@ -184,7 +168,6 @@ def watched() -> Iterator[Diary]:
     before, _diary = _diary, Diary()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("seqtools.engines.process.engine.ProcessEngine", Watched)
-        patch.setattr("seqtools.engines.process.engine.ResultReceiver", Noting)
         patch.setattr("seqtools.engines.process.engine.Operator", Losing)
         patch.setattr("seqtools.engines.process.engine.Scheduler", Blaming)
         try:

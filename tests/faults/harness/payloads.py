@@ -238,20 +238,18 @@ class Orphans:
         die("SIGKILL")
 
 
-def end_orphans(folder: str) -> int:
-    """End the processes that were left, and return how many there were."""
-    marks = list(Path(folder).glob("orphan-*"))
-    for mark in marks:
+def end_orphans(folder: str) -> None:
+    """End the processes that were left."""
+    for mark in Path(folder).glob("orphan-*"):
         with suppress(ProcessLookupError):  # it has ended with its worker
             os.kill(int(mark.read_text()), signal.SIGKILL)
-    return len(marks)
 
 
 class Hook:
     """A start hook that fails: always, or for the first workers."""
 
-    def __init__(self, how: str, folder: str) -> None:
-        self.how, self.log = how, os.path.join(folder, "hooks")
+    def __init__(self, how: str, log: str) -> None:
+        self.how, self.log = how, log
 
     def __call__(self) -> None:
         fd = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
