@@ -13,7 +13,7 @@ import pytest
 import seqtools
 from seqtools import LazySequence, add_cache, smap
 from seqtools._core import single_flight
-from tests.regressions.threads import LONG, elsewhere, together
+from tests.threads import LONG, elsewhere, together
 
 EIGHT = 8
 

@@ -9,7 +9,7 @@ import pytest
 
 import seqtools
 from tests.engines.engines import OPTIONS
-from tests.regressions.threads import together
+from tests.threads import together
 
 N = 200
 SOURCE = seqtools.smap(abs, range(N))

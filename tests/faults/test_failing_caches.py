@@ -8,7 +8,7 @@ import pytest
 import seqtools
 from seqtools import EvaluationError, LazySequence, add_cache, smap
 from seqtools.prefetching.hints import hints
-from tests.regressions.threads import elsewhere, together
+from tests.threads import elsewhere, together
 
 EIGHT = 8
 

@@ -15,7 +15,7 @@ from seqtools._core.readahead import Wanted
 from seqtools.combinators.cache import AddCache
 from seqtools.prefetching.hints import hints
 from tests.faults.children import WAYS, forked
-from tests.regressions.threads import LONG
+from tests.threads import LONG
 
 if not hasattr(os, "fork"):
     pytest.skip("this system has no fork", allow_module_level=True)

@@ -14,7 +14,7 @@ import seqtools
 from seqtools import EvaluationError, smap
 from tests.engines.engines import OPTIONS
 from tests.faults.children import WAYS, forked
-from tests.regressions.threads import LONG, elsewhere, together
+from tests.threads import LONG, elsewhere, together
 
 Prefetched = Callable[..., seqtools.Prefetch[Any]]
 

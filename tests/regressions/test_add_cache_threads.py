@@ -8,7 +8,7 @@ import pytest
 
 from seqtools import EvaluationError, LazySequence, add_cache, smap
 from seqtools._core import single_flight
-from tests.regressions.threads import LONG, elsewhere, together
+from tests.threads import LONG, elsewhere, together
 
 N = 8
 

@@ -1,4 +1,4 @@
-"""What is no sequence is refused when a stage is made, with the line to write instead."""
+"""Sources that are refused, with the line to write instead; stages that are written in a row."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 
 import seqtools as st
+from seqtools import arange, batch, gather, smap
 from seqtools.instrument import debug, monitor_throughput
+
+# What is no sequence is refused when a stage is made, with the line to write instead.
 
 
 class Rows:
@@ -181,3 +184,17 @@ def test_by_every_function(name: str, source: Any) -> None:
 )
 def test_sequences_of_python_and_numpy_are_not_refused(source: Any) -> None:
     assert list(st.smap(lambda item: item, source)) == list(source)
+
+
+# Stages read left to right with `pipe`.
+
+
+def shifted(sequence: object, by: int) -> object:
+    return smap(lambda x: x + by, sequence)  # type: ignore[arg-type]
+
+
+def test_pipe() -> None:
+    assert list(arange(5).pipe(batch, 2)) == [[0, 1], [2, 3], [4]]
+    assert list(arange(5).pipe(batch, 2, drop_last=True)) == [[0, 1], [2, 3]]
+    assert list(arange(9)[1:].pipe(gather, [3, 0]).pipe(shifted, by=10)) == [14, 11]
+    assert arange(3).pipe(len) == 3

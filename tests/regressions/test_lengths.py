@@ -1,24 +1,136 @@
-"""Nothing is cut off silently: what has fewer items than it said is an error, not an end."""
+"""Lengths that differ, change, or are not known: nothing is cut off silently."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 
+import seqtools
 from seqtools import (
     EvaluationError,
     LazySequence,
     arange,
     batch,
+    case,
     collate,
     concatenate,
     cycle,
     gather,
+    interleave,
+    repeat,
     smap,
     split,
+    switch,
     unbatch,
     uniter,
 )
+
+# Finite sequences of different lengths are an error when a stage is made, which states them.
+
+LONG = [1, 2, 3, 4]
+
+MAKERS: dict[str, Callable[[], Any]] = {
+    "smap": lambda: smap(max, [1, 2, 3], repeat(0), LONG),
+    "collate": lambda: collate([[1, 2, 3], repeat(0), LONG]),
+    "collate, mapping": lambda: collate({"x": [1, 2, 3], "y": repeat(0), "z": LONG}),
+    "switch": lambda: switch([0, 0, 0], repeat(0), LONG),
+    "case": lambda: case([0, 0, 0], repeat(0), LONG),
+}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_lengths_are_stated(name: str) -> None:
+    with pytest.raises(ValueError, match=r"must have the same length, got lengths 3, endless, 4$"):
+        MAKERS[name]()
+
+
+def test_the_endless_adapt() -> None:
+    assert list(smap(pow, [1, 2, 3], repeat(2))) == [1, 4, 9]
+    assert len(collate([repeat(1), "ab", repeat(2)])) == 2
+    with pytest.raises(TypeError, match="has no length"):
+        len(smap(pow, repeat(1), repeat(2)))
+
+
+def test_only_the_last_part_of_a_concatenation_may_be_endless() -> None:
+    with pytest.raises(ValueError, match=r"got one as sequences\[0\]"):
+        concatenate([repeat(1), [2]])
+
+
+# Sequences that end, but where is not known before, do not end silently with the shortest.
+
+
+def numbers(n: int) -> Any:
+    return uniter(iter(range(n)))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda a, b: smap(max, a, b),
+        lambda a, b: collate([a, b]),
+        lambda a, b: collate({"a": a, "b": b}),
+        lambda a, b: switch(smap(lambda x: x >= 0, a), b, repeat(0)),
+        lambda a, b: case(smap(lambda _: 0, a), b),
+    ],
+    ids=["smap", "collate", "collate-dict", "switch", "case"],
+)
+def test_one_goes_on_where_the_other_ends(make: Callable[[Any, Any], Any]) -> None:
+    for lengths in ((3, 5), (5, 3)):
+        items = iter(make(*map(numbers, lengths)))
+        assert len([next(items) for _ in range(3)]) == 3
+        with pytest.raises(EvaluationError, match="goes on after 3 items, where another one ends"):
+            next(items)
+    assert len(list(make(numbers(4), numbers(4)))) == 4
+
+
+def test_endless_ones_adapt() -> None:
+    assert list(smap(max, numbers(3), repeat(1))) == [1, 1, 2]
+    assert list(smap(max, repeat(1), numbers(3))) == [1, 1, 2]
+    assert list(collate([cycle("ab"), numbers(3)])) == [("a", 0), ("b", 1), ("a", 2)]
+    assert list(case(repeat(0), numbers(2))) == [0, 1]
+
+
+def test_interleave_has_to_know() -> None:
+    with pytest.raises(ValueError, match="needs to know where sequence 1 ends: give it its size"):
+        interleave([1, 2], numbers(3))
+    assert list(interleave([1, 2], uniter(iter("abc"), size=3))) == [1, "a", 2, "b", "c"]
+
+
+def test_in_batches_and_ahead() -> None:
+    pairs = seqtools.batch(smap(max, numbers(3), numbers(5)), 2)
+    with pytest.raises(EvaluationError, match="goes on after 3 items"):
+        list(pairs)
+    ahead = seqtools.prefetch(smap(max, numbers(3), numbers(5)), 1)
+    with pytest.raises(EvaluationError, match="goes on after 3 items"):
+        list(ahead)
+
+
+# What stages keep of the lengths of their sources is asked again by `refresh`.
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda a: seqtools.cycle(a, 9),
+        lambda a: seqtools.concatenate([a, a]),
+        lambda a: seqtools.interleave(a, [7, 8]),
+        lambda a: seqtools.unbatch(seqtools.batch(a, 3), 3),
+        lambda a: seqtools.batch(a, 2),
+        lambda a: seqtools.smap(lambda x, y: (x, y), a, seqtools.repeat(0)),
+    ],
+    ids=["cycle", "concatenate", "interleave", "unbatch", "batch", "smap"],
+)
+def test_a_source_that_grew(make: Callable[[Any], LazySequence[Any]]) -> None:
+    source = [1, 2, 3]
+    p = seqtools.prefetch(make(source), 1)
+    assert list(p) == list(make([1, 2, 3]))
+    source += [4, 5, 6]
+    p.refresh()
+    assert list(p) == list(make([1, 2, 3, 4, 5, 6]))
+
+
+# Nothing is cut off silently: what has fewer items than it said is an error, not an end.
 
 
 def fails(sequence: LazySequence[Any], i: int, message: str) -> EvaluationError:

@@ -1,11 +1,12 @@
-"""An error names the item at every stage, and the line where each stage was made."""
+"""An error names the item at every stage, and has what user code raised as its cause."""
 
 import inspect
 import pickle
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 
+import seqtools
 from seqtools import (
     EvaluationError,
     LazySequence,
@@ -18,12 +19,15 @@ from seqtools import (
     cycle,
     gather,
     interleave,
+    seterr,
     smap,
     split,
     starmap,
     unbatch,
 )
 from seqtools._core.errors import Step
+
+# An error names the item at every stage, and the line where each stage was made.
 
 
 def line() -> int:
@@ -139,3 +143,117 @@ def test_an_error_that_cannot_be_shown() -> None:
 def test_an_index_past_the_edge_is_no_evaluation() -> None:
     with pytest.raises(IndexError, match=r"index 6 is out of range for smap.* of length 6"):
         smap(fail_at_three, range(6))[6]
+
+
+# A function that reads another pipeline fails as one: one error, the whole path, one cause.
+
+
+def fail(x: int) -> int:
+    raise ValueError(x)
+
+
+@pytest.fixture
+def inner() -> LazySequence[int]:
+    return smap(fail, range(10, 20))
+
+
+def test_path_goes_on_inside(inner: LazySequence[int]) -> None:
+    def look_up(i: int) -> Any:
+        return inner[1:][i]
+
+    outer = batch(smap(look_up, range(5)), 2)
+    with pytest.raises(EvaluationError) as caught:
+        outer[1]
+    assert [(step.stage, step.index) for step in caught.value.path] == [
+        ("batch", 1),
+        ("smap(look_up)", 2),
+        ("slice", 2),
+        ("smap(fail)", 3),
+    ]
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert caught.value.__cause__.args == (13,)
+    assert str(caught.value).startswith("item 1 of batch failed: ValueError: 13\n")
+
+
+def test_iterating_inside(inner: LazySequence[int]) -> None:
+    outer = smap(lambda _: sum(inner), range(3))
+    with pytest.raises(EvaluationError) as caught:
+        list(outer)
+    assert [step.index for step in caught.value.path] == [0, 0]
+    assert isinstance(caught.value.__cause__, ValueError)
+
+
+def test_index_past_the_edge_inside() -> None:
+    inner = smap(abs, range(3))
+    outer = smap(lambda i: inner[i], range(5))
+    items = iter(outer)
+    assert [next(items), next(items), next(items)] == [0, 1, 2]
+    for i in (3, 4):
+        with pytest.raises(EvaluationError) as caught:
+            next(items)
+        assert isinstance(caught.value.__cause__, IndexError)
+        assert caught.value.index == i
+    assert next(items, "end") == "end"
+
+
+def test_another_error_from_one_inside(inner: LazySequence[int]) -> None:
+    def look_up(i: int) -> int:
+        try:
+            return inner[i]
+        except EvaluationError as error:
+            raise KeyError(i) from error
+
+    with pytest.raises(EvaluationError) as caught:
+        smap(look_up, range(3))[2]
+    assert isinstance(caught.value.__cause__, KeyError)
+    assert [step.stage for step in caught.value.path] == ["smap(look_up)"]
+    assert isinstance(caught.value.__cause__.__cause__, EvaluationError)
+
+
+def test_passthrough_inside(inner: LazySequence[int]) -> None:
+    outer = smap(lambda i: inner[i], range(3))
+    before = seterr("passthrough")
+    try:
+        with pytest.raises(ValueError, match="12"):
+            outer[2]
+    finally:
+        seterr(before)
+
+
+# An exception that counts as false is still the error that user code raised.
+
+
+class Nothing(Exception):  # noqa: N818 -- what it is called does not matter
+    def __bool__(self) -> bool:
+        return False
+
+
+def fail_falsely(i: int) -> NoReturn:
+    raise Nothing(i)
+
+
+@pytest.mark.parametrize("nworkers", [0, 1])
+@pytest.mark.parametrize("cached", [False, True])
+def test_it_is_the_cause(nworkers: int, cached: bool) -> None:
+    source = seqtools.smap(fail_falsely, range(2))
+    source = seqtools.add_cache(source) if cached else source
+    with seqtools.prefetch(seqtools.gather(source, [1, 0]), nworkers) as p:
+        for sequence in (p, seqtools.smap(abs, p)):
+            with pytest.raises(seqtools.EvaluationError) as caught:
+                sequence[0]
+            assert type(caught.value.__cause__) is Nothing
+            assert "EvaluationError" not in str(caught.value)
+
+
+def test_it_is_raised_as_it_is() -> None:
+    before = seqtools.seterr("passthrough")
+    try:
+        with pytest.raises(Nothing):
+            seqtools.collate([seqtools.smap(fail_falsely, range(2))])[0]
+        with (
+            seqtools.prefetch(seqtools.smap(fail_falsely, range(2)), 1) as p,
+            pytest.raises(Nothing),
+        ):
+            seqtools.smap(abs, p)[1]
+    finally:
+        seqtools.seterr(before)

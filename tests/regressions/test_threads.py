@@ -1,8 +1,6 @@
-"""Programs in which gevent or eventlet has replaced threads: reading waited for ever.
+"""Hints, owners and threads of others: what reaches the stages, and who keeps whom."""
 
-These are fakes, which show what the real ones show: where what they have replaced comes from.
-"""
-
+import gc
 import os
 import select
 import socket
@@ -10,6 +8,7 @@ import subprocess
 import sys
 import threading
 import types
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -19,6 +18,52 @@ import seqtools
 from seqtools._core.errors import WorkerStartError
 from seqtools.engines import uninterruptible
 from seqtools.engines.green_threads import refuse_green
+from tests.engines.engines import OPTIONS
+
+# What a worker is told comes next reaches every stage as a range or an array.
+
+
+@pytest.mark.parametrize("engine", OPTIONS)
+def test_reading_a_gather_with_a_stride(engine: str) -> None:
+    kept = seqtools.add_cache(range(100), 2)
+    turned = seqtools.gather(kept, list(range(99, -1, -1)))
+    with seqtools.prefetch(turned, **OPTIONS[engine]) as p:
+        assert list(p[::7]) == list(range(99, -1, -7))
+
+
+# An object that has its own prefetch was kept for ever, by the threads of the workers.
+
+
+class Loader:
+    """Reads ahead what it loads itself."""
+
+    def __init__(self, options: dict[str, Any]) -> None:
+        self.items = seqtools.prefetch(seqtools.smap(self.load, range(100)), **options)
+
+    def load(self, i: int) -> int:
+        return i * i
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_an_owner_is_collected_and_its_workers_end(name: str) -> None:
+    before = set(threading.enumerate())
+    loader = Loader(OPTIONS[name])
+    assert list(loader.items[:5]) == [0, 1, 4, 9, 16]
+    assert loader.items[7] == 49
+    gone = weakref.ref(loader)
+    del loader
+    while gone() is not None:  # a worker that has just evaluated an item may still refer to it
+        gc.collect()
+    for thread in set(threading.enumerate()) - before:
+        if thread.name != "seqtools-idle":
+            thread.join(20)
+            assert not thread.is_alive(), thread
+
+
+#
+# Programs in which gevent or eventlet has replaced threads: reading waited for ever.
+#
+# These are fakes, which show what the real ones show: where what they have replaced comes from.
 
 Replace = Callable[..., None]
 PLACES = {
