@@ -37,3 +37,9 @@ def elsewhere(function: Callable[[], T]) -> T:
     if isinstance(outcome, BaseException):
         raise outcome
     return outcome
+
+
+def come(arrived: threading.Semaphore, count: int) -> None:
+    """Wait until `count` threads have arrived."""
+    for _ in range(count):
+        assert arrived.acquire(timeout=LONG)

@@ -1,9 +1,7 @@
-"""Caches whose items are evaluated by threads that fail, and read each other's items."""
+"""Threads that read each other's items of caches, also where one at a time is in a stage."""
 
-import dis
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,109 +11,9 @@ import pytest
 import seqtools
 from seqtools import LazySequence, add_cache, smap
 from seqtools._core import single_flight
-from tests.threads import LONG, elsewhere, together
+from tests.threads import LONG, come, together
 
 EIGHT = 8
-
-
-@pytest.fixture
-def waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Semaphore]:
-    """Count those who have come to wait for another thread."""
-    arrived = threading.Semaphore(0)
-    wait = single_flight._wait
-
-    def counted(other: single_flight._Flight) -> bool:
-        arrived.release()
-        return wait(other)
-
-    monkeypatch.setattr(single_flight, "_wait", counted)
-    yield arrived
-    assert single_flight._waits.flights == {}
-
-
-def come(arrived: threading.Semaphore, count: int) -> None:
-    for _ in range(count):
-        assert arrived.acquire(timeout=LONG)
-
-
-# Leaders that fail
-
-
-@pytest.mark.parametrize("error", [OSError, SystemExit, KeyboardInterrupt, GeneratorExit])
-def test_what_a_leader_raises_is_told_to_nobody_else(
-    waiting: threading.Semaphore, error: type[BaseException]
-) -> None:
-    evaluated = []
-
-    def load(i: int) -> int:
-        evaluated.append(i)
-        if len(evaluated) == 1:
-            come(waiting, EIGHT - 1)
-            raise error
-        return i
-
-    cached = add_cache(smap(load, range(3)))
-    outcomes = together(*[lambda: cached[1]] * EIGHT)
-    failed = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-    assert len(failed) == 1
-    assert isinstance(failed[0].__cause__ or failed[0], error)
-    assert outcomes.count(1) == EIGHT - 1
-    assert evaluated == [1, 1]
-    assert not cached._state[1]._active
-
-
-def interrupted(act: Callable[[], Any], after: int) -> bool:
-    """Interrupt `act` where Python looks for signals in our files, the `after`th time.
-
-    That is where a function begins, and behind a call. Returns whether it came that far.
-    """
-    files = (single_flight.__file__, seqtools.combinators.cache.__file__)
-    measuring, count = sys.gettrace(), 0
-    looks = {dis.opmap[name] for name in ("RESUME", "CALL")}
-
-    def trace(frame: Any, event: str, _: Any) -> Any:
-        nonlocal count
-        if frame.f_code.co_filename not in files:
-            return None
-        frame.f_trace_opcodes = True
-        code = frame.f_code.co_code
-        done = max((k for k in range(0, frame.f_lasti, 2) if code[k] not in CACHES), default=0)
-        if event == "opcode" and code[done] in looks:
-            count += 1
-            if count == after:
-                raise KeyboardInterrupt
-        return trace
-
-    # Python 3.12 tells of the first frame's steps only if some frame was marked before
-    sys._getframe().f_trace_opcodes = True
-    sys.settrace(trace)
-    try:
-        act()
-    except KeyboardInterrupt:
-        return True
-    finally:
-        sys.settrace(measuring)
-    assert count < after
-    return False
-
-
-CACHES = {dis.opmap["CACHE"]} if "CACHE" in dis.opmap else {0}
-
-
-@pytest.mark.parametrize("room", [0, 2])
-def test_an_interrupt_at_any_moment_leaves_nothing_behind(room: int) -> None:
-    after, happened = 0, True
-    while happened:
-        after += 1
-        cached = add_cache(smap(abs, range(3)), room)
-        happened = interrupted(lambda cached=cached: cached[2], after)
-        assert elsewhere(lambda cached=cached: cached[2]) == 2
-        assert cached[2] == 2
-        assert 2 not in cached._state[1]
-    assert after > 20
-
-
-# Threads that read each other's items
 
 
 def test_a_circle_over_two_caches(waiting: threading.Semaphore) -> None:

@@ -1,36 +1,20 @@
 """A cache among threads: one evaluation, no deadlock, no lock held while user code runs."""
 
 import threading
-from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from seqtools import EvaluationError, LazySequence, add_cache, smap
 from seqtools._core import single_flight
-from tests.threads import LONG, elsewhere, together
+from seqtools.combinators import cache
+from seqtools.combinators.cache import _Recent
+from tests.faults.intruders import Intruder, everywhere, interrupt
+from tests.threads import LONG, come, elsewhere, together
 
 N = 8
-
-
-@pytest.fixture
-def waiting(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Semaphore]:
-    """Count those who have come to wait for what another thread evaluates."""
-    arrived = threading.Semaphore(0)
-    wait = single_flight._wait
-
-    def counted(other: single_flight._Flight) -> bool:
-        arrived.release()
-        return wait(other)
-
-    monkeypatch.setattr(single_flight, "_wait", counted)
-    yield arrived
-    assert single_flight._waits.flights == {}
-
-
-def come(arrived: threading.Semaphore, count: int) -> None:
-    for _ in range(count):
-        assert arrived.acquire(timeout=LONG)
+FILES = (str(single_flight.__file__), str(cache.__file__))
 
 
 @pytest.mark.parametrize("size", [0, 1, 9])
@@ -49,23 +33,27 @@ def test_one_evaluation_for_all(waiting: threading.Semaphore, size: int) -> None
     assert type(values[0]) is object
 
 
-def test_who_waits_for_one_that_fails_tries_again(waiting: threading.Semaphore) -> None:
+@pytest.mark.parametrize("error", [OSError, SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_what_a_leader_raises_is_told_to_nobody_else(
+    waiting: threading.Semaphore, error: type[BaseException]
+) -> None:
     evaluated = []
 
     def load(i: int) -> int:
         evaluated.append(i)
         if len(evaluated) == 1:
             come(waiting, N - 1)
-            raise OSError("only once")
+            raise error
         return i
 
     cached = add_cache(smap(load, range(3)))
     outcomes = together(*[lambda: cached[1]] * N)
-    errors = [outcome for outcome in outcomes if isinstance(outcome, EvaluationError)]
-    assert len(errors) == 1
-    assert isinstance(errors[0].__cause__, OSError)
-    assert sorted(o for o in outcomes if not isinstance(o, EvaluationError)) == [1] * (N - 1)
+    failed = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    assert len(failed) == 1
+    assert isinstance(failed[0].__cause__ or failed[0], error)
+    assert outcomes.count(1) == N - 1
     assert evaluated == [1, 1]
+    assert not cached._state[1]._active
 
 
 def test_loaded_by_another_between_the_look_and_the_flight() -> None:
@@ -184,15 +172,37 @@ def test_asked_for_after_the_assignment_while_the_old_is_loaded() -> None:
     assert cached[0] == "new"
 
 
-def test_interrupted_evaluation_leaves_nothing() -> None:
-    interrupts = [KeyboardInterrupt()]
+@pytest.mark.parametrize("room", [0, 2])
+def test_an_interrupt_at_any_moment_leaves_nothing_behind(room: int) -> None:
+    def read(intruder: Intruder) -> None:
+        cached = add_cache(smap(abs, range(3)), room)
+        with suppress(KeyboardInterrupt), intruder:
+            cached[2]
+        assert elsewhere(lambda: cached[2]) == 2
+        assert cached[2] == 2
+        assert 2 not in cached._state[1]
 
-    def load(i: int) -> int:
-        if interrupts:
-            raise interrupts.pop()
-        return i
+    came = [each.came for each in everywhere(read, interrupt, where=FILES, each_time=True)]
+    assert sum(came) > 10
 
-    cached = add_cache(smap(load, range(3)))
-    with pytest.raises(KeyboardInterrupt):
-        cached[2]
-    assert elsewhere(lambda: cached[2]) == 2
+
+class Reader(int):
+    """A key that, compared with another, has the first item read: as another thread may do."""
+
+    store: _Recent
+
+    def __ne__(self, other: object) -> bool:
+        self.store.get(0)
+        return int(self) != other
+
+    __hash__ = int.__hash__
+
+
+def test_a_hit_while_another_thread_looks_for_what_to_drop() -> None:
+    Reader.store = store = _Recent(3)
+    for key in range(3):
+        store.put(key, str(key))
+    store.put(Reader(3), "3")
+    kept = [key for key in range(4) if store.get(key) == str(key)]
+    assert len(kept) == 3
+    assert 3 in kept

@@ -1,7 +1,7 @@
 """Single flight is a state machine: threads are driven step by step, beside a model of them.
 
 The window's machine is in tests/prefetching/test_window.py, the cache's in
-tests/laws/test_caching_machine.py. `make machines` drives all of them for long.
+tests/caching/test_cache_machine.py. `make machines` drives all of them for long.
 """
 
 import threading

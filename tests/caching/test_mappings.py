@@ -7,6 +7,7 @@ import pytest
 
 from seqtools import EvaluationError, add_cache, smap
 from seqtools.testing import Probe
+from tests.threads import elsewhere, together
 
 
 @pytest.mark.parametrize("cache", [{}, UserDict()], ids=["dict", "UserDict"])
@@ -58,3 +59,52 @@ def test_what_is_no_mapping() -> None:
         add_cache([1], cache=[])  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="cache must be a mutable mapping, got set"):
         add_cache(smap(abs, [1]), cache=set())  # type: ignore[arg-type]
+
+
+class Failing(dict[int, Any]):
+    """A mapping of which one method fails, as long as it is told to."""
+
+    def __init__(self, method: str) -> None:
+        self.fails: str | None = method
+
+    def _check(self, method: str) -> None:
+        if self.fails == method:
+            raise OSError(method)
+
+    def __getitem__(self, key: int) -> Any:
+        self._check("__getitem__")
+        return super().__getitem__(key)
+
+    def __setitem__(self, key: int, value: Any) -> None:
+        self._check("__setitem__")
+        super().__setitem__(key, value)
+
+    def pop(self, *args: Any) -> Any:
+        self._check("__delitem__")
+        return super().pop(*args)
+
+
+@pytest.mark.parametrize("method", ["__getitem__", "__setitem__"])
+def test_a_mapping_that_fails_is_an_error_of_the_item(method: str) -> None:
+    mapping = Failing(method)
+    cached = add_cache(smap(abs, range(3)), cache=mapping)
+    for outcome in together(*[lambda: cached[1]] * 8):
+        assert isinstance(outcome, EvaluationError)
+        assert isinstance(outcome.__cause__, OSError)
+        assert outcome.__cause__.args == (method,)
+        assert outcome.stage == "add_cache"
+    mapping.fails = None
+    assert together(*[lambda: list(cached)] * 8) == [[0, 1, 2]] * 8
+    assert mapping == {0: 0, 1: 1, 2: 2}
+
+
+def test_a_mapping_that_fails_to_forget() -> None:
+    mapping, source = Failing("__delitem__"), [0, 1, 2]
+    cached = add_cache(source, cache=mapping)
+    assert cached[1] == 1
+    with pytest.raises(OSError, match="__delitem__"):
+        cached[1] = 5
+    assert source == [0, 5, 2]  # it was assigned
+    mapping.fails = None
+    cached[1] = 6
+    assert elsewhere(lambda: list(cached)) == [0, 6, 2]
