@@ -109,12 +109,6 @@ def evaluate(x):
 LOADING = """
 def load():
     send(begun)
-    wait(gate)
-"""
-
-LOADING_AND_KEEPING = """
-def load():
-    send(begun)
     keep_the_lock()
 """
 

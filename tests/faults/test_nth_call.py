@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 import seqtools
-from seqtools._core import readahead
 from seqtools._core.errors import Failure, ItemTimeout, WorkerStartError
 from seqtools.engines.base import Job, Part
 from seqtools.engines.process.engine import ProcessEngine
@@ -181,17 +180,3 @@ def test_without_a_thread_that_ends_idle_workers_nothing_begins(
     assert thread is not None
     assert thread.is_alive()
     p.close()
-
-
-@pytest.mark.parametrize("method", ["thread", "process"])
-def test_where_no_thread_is_left_to_read_ahead_of_a_cache_nothing_is_lost(
-    method: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refused(*_: object) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(readahead.ReadAheadThread, "__init__", refused)
-    cached = seqtools.add_cache(seqtools.smap(abs, range(50)), 4)
-    options = {"start_method": "fork"} if method == "process" else {}
-    with seqtools.prefetch(seqtools.smap(abs, cached), 2, method, **options) as p:
-        assert list(p) == list(range(50))
