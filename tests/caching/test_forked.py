@@ -14,7 +14,7 @@ from seqtools._core import single_flight
 from seqtools._core.readahead import Wanted
 from seqtools.combinators.cache import AddCache
 from seqtools.prefetching.hints import hints
-from tests.faults.children import WAYS, forked
+from tests.children import WAYS, forked
 from tests.threads import LONG
 
 if not hasattr(os, "fork"):

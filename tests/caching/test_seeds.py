@@ -299,7 +299,7 @@ def test_torch_that_is_imported_by_an_item(start_method: str) -> None:
 
 
 def test_numpy_that_is_imported_by_an_item() -> None:
-    from tests.faults.programs import SOURCE, run
+    from tests.scripts import SOURCE, run
 
     code = f"""\
 import sys

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.programs import run
+from tests.scripts import run
 
 KINDS = sorted(Path(__file__).with_name("kinds").glob("*.py"))
 ROOT = Path(__file__).parents[2]

@@ -11,8 +11,8 @@ from contextlib import ExitStack
 from typing import Self
 
 from tests.engines.fifo import Fifo
-from tests.faults.programs import LONGEST, SOURCE, environment
 from tests.leaks import descendants
+from tests.scripts import LONGEST, SOURCE, environment
 
 _BEGIN = f"""\
 import ctypes, os, signal, sys

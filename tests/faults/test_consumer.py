@@ -12,7 +12,7 @@ import pytest
 from tests.engines.fifo import Fifo
 from tests.faults import consumers
 from tests.faults.consumers import Consumer, number_of
-from tests.faults.programs import LONGEST, environment, is_well, program, run
+from tests.scripts import LONGEST, environment, is_well, program, run
 
 MakeFifo = Callable[[], Fifo]
 START_METHODS = ["template", "spawn", "fork"]

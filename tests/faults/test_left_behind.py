@@ -18,8 +18,8 @@ import pytest
 
 import seqtools
 from tests.engines.fifo import Fifo
-from tests.faults.programs import LONGEST, SOURCE, environment
 from tests.leaks import descendants
+from tests.scripts import LONGEST, SOURCE, environment
 
 MakeFifo = Callable[[], Fifo]
 START_METHODS = pytest.mark.parametrize("start_method", ["template", "spawn", "fork"])

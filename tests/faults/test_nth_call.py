@@ -22,7 +22,8 @@ from seqtools.prefetching import idle
 from tests import leaks
 from tests.engines.driven import Driven
 from tests.engines.fifo import Fifo
-from tests.faults.reading import Reading, pid_of, template_of, workers
+from tests.faults.harness.reading import Reading
+from tests.faults.harness.watching import pid_of, template_of, workers
 from tests.faults.scarce import Scarce
 
 MakeFifo = Callable[[], Fifo]
@@ -87,20 +88,21 @@ def test_a_replacement_where_any_call_fails_loses_nothing(
 ) -> None:
     source = seqtools.smap(abs, range(100_000))
     p = seqtools.prefetch(source, 1, "process", start_method=start_method, max_cached=4)
-    reading = Reading(iter(p))
+    reading = Reading(iter(p), int)
     for n in count(1):
         # past all that was given out before: an item over which two workers die is an error
-        begun = len(reading.seen)
-        reading.read_until(lambda begun=begun: workers(p) and len(reading.seen) > begun + 10)
+        begun = reading.count
+        reading.read_until(lambda begun=begun: workers(p) and reading.count > begun + 10)
         before = workers(p)
         with scarce.at(n):
-            os.kill(template_of(p) if victim == "template" else pid_of(*before), signal.SIGKILL)
+            pid = template_of(p) if victim == "template" else pid_of(*before) or 0
+            os.kill(pid, signal.SIGKILL)
             reading.read_until(lambda before=before: workers(p) and not workers(p) & before)
         if len(scarce.calls) < n:
             break
-    assert reading.seen == list(range(len(reading.seen)))
-    assert len(reading.told) > 2
-    assert all("use fewer workers" in message for message in reading.told), reading.told
+    assert not reading.lacks(reading.count)
+    assert len(reading.unable) > 2
+    assert all("use fewer workers" in message for message in reading.unable), reading.unable
     p.close()
 
 
@@ -172,10 +174,10 @@ def test_without_a_thread_that_ends_idle_workers_nothing_begins(
     monkeypatch.setattr(threading.Thread, "start", refuse)
     monkeypatch.setattr(idle._watches, "current", idle.IdleWatch())
     p = seqtools.prefetch(seqtools.smap(abs, range(20)), 2, idle_timeout=30)
-    reading = Reading(iter(p))
+    reading = Reading(iter(p), int)
     reading.read_to(20)
-    assert reading.seen == list(range(20))
-    assert len(reading.told) == len(refused) == 1
+    assert not reading.lacks(20)
+    assert len(reading.unable) == len(refused) == 1
     thread = idle.watch()._thread
     assert thread is not None
     assert thread.is_alive()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.programs import PIPELINE, environment, is_well, program, run
+from tests.scripts import PIPELINE, environment, is_well, program, run
 
 # How the program comes to the interpreter
 

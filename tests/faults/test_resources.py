@@ -26,7 +26,7 @@ from seqtools.engines.process.template import TemplatePool
 from seqtools.engines.wire import result_messages, shipment
 from seqtools.engines.wire.arena_reader import LeasedBytes
 from tests.engines.fifo import Fifo
-from tests.faults.reading import Reading
+from tests.faults.harness.reading import Reading
 from tests.leaks import descendants
 
 MakeFifo = Callable[[], Fifo]
@@ -89,10 +89,10 @@ def test_a_fork_that_is_refused(
         return x
 
     p = prefetch(seqtools.smap(get, range(100)), start_method, max_cached=4)
-    reading = Reading(iter(p))
+    reading = Reading(iter(p), int)
     reading.read_to(100)
-    assert reading.seen == list(range(100))
-    (told,) = reading.told
+    assert not reading.lacks(100)
+    (told,) = reading.unable
     assert "no worker process could be started (there " in told
     assert "use fewer workers" in told
     p.close()
@@ -128,10 +128,10 @@ def test_a_template_without_room_for_the_pipes_of_a_worker_says_so(
 
     monkeypatch.setattr(socket, "recv_fds", cut_once)  # also in the template, which is a fork
     p = prefetch(seqtools.smap(abs, range(50)), "fork")
-    reading = Reading(iter(p))
+    reading = Reading(iter(p), int)
     reading.read_to(50)
-    assert reading.seen == list(range(50))
-    (told,) = reading.told
+    assert not reading.lacks(50)
+    (told,) = reading.unable
     assert "no worker process could be started (raise the limit of open files, `ulimit -n`" in told
     p.close()
 

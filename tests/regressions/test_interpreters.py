@@ -13,7 +13,7 @@ import pytest
 import seqtools
 from seqtools._core.errors import WorkerStartError
 from seqtools.engines.process.interpreter import executable
-from tests.faults.programs import SOURCE, environment, is_well, program, run
+from tests.scripts import SOURCE, environment, is_well, program, run
 
 # Programs that are no interpreters, such as frozen ones, are never started as workers.
 

@@ -21,7 +21,7 @@ from numpy.random import rand
 
 from seqtools import EvaluationError, add_cache, prefetch, smap
 from seqtools._core.errors import WorkerStartError
-from tests.faults.programs import program, run
+from tests.scripts import program, run
 
 # Objects of modules that stand for themselves: workers have them, and get no copy of them.
 

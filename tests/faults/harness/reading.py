@@ -66,6 +66,20 @@ class Reading:
         self.seen.add(i)
         self._last = i
 
+    def read_until(self, enough: Callable[[], object]) -> None:
+        """Read on until there is `enough`, also where workers could not be started."""
+        while self.read() and not enough():
+            pass
+
+    def read_to(self, n: int) -> None:
+        """Read on until `n` items have come."""
+        self.read_until(lambda: self.count == n)
+
+    def lacks(self, n: int) -> list[tuple[str, str]]:
+        """Return why these are not the first `n` items, one after the other."""
+        failed = [("failed", f"item {i}: {reason}") for i, reason in self.failed]
+        return [*self.defects, *failed, *self.missing(n)]
+
     def missing(self, n: int) -> Iterator[tuple[str, str]]:
         """Yield which of the first `n` items did not come, and which are none of them."""
         lost = sorted(set(range(n)) - self.seen)

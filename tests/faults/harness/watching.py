@@ -161,6 +161,22 @@ def pid_of(worker: Any) -> int | None:
     return worker.pid if process is None else process.pid
 
 
+def workers(p: Any) -> set[Any]:
+    """Return the workers of a prefetch if all are there and ready, else none."""
+    engine = p._state.pump._engine
+    if engine is None:
+        return set()
+    operator = engine._operator
+    with still(engine):
+        there = not operator._ended and all(w.ready and pid_of(w) for w in operator.workers)
+        return set(operator.workers) if there else set()
+
+
+def template_of(p: Any) -> int:
+    """Return the process that the workers of a prefetch were forked from."""
+    return guarded(p._state.pump._engine._operator.pool._child._pid)
+
+
 @contextmanager
 def watched() -> Iterator[Diary]:
     """Have all process engines that are made meanwhile watched."""

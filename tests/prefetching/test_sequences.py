@@ -12,8 +12,8 @@ import pytest
 
 import seqtools
 from seqtools import EvaluationError, smap
+from tests.children import WAYS, forked
 from tests.engines.engines import OPTIONS
-from tests.faults.children import WAYS, forked
 from tests.threads import LONG, elsewhere, together
 
 Prefetched = Callable[..., seqtools.Prefetch[Any]]
