@@ -14,7 +14,7 @@ from tests.scripts import run
 KINDS = sorted(Path(__file__).with_name("kinds").glob("*.py"))
 ROOT = Path(__file__).parents[2]
 START = f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
-END = "\nfrom tests.engines.uses import check\ncheck({rows}, {start_method!r})\n"
+END = "\nfrom tests.values.uses import check\ncheck({rows}, {start_method!r})\n"
 
 
 def script(kind: Path, start_method: str) -> str:

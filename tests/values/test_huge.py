@@ -2,7 +2,7 @@
 
 They take up to 8 GB of memory and half a minute each, so they run only when asked for:
 
-        SEQTOOLS_HUGE=1 pytest tests/faults/test_huge.py -o faulthandler_timeout=600
+        SEQTOOLS_HUGE=1 pytest tests/values/test_huge.py -o faulthandler_timeout=600
 """
 
 import os

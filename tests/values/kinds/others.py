@@ -1,6 +1,6 @@
 """Functions with state, classes made in other ways, and those of libraries.
 
-Run as a program, and in a function: see `tests/engines/test_kinds.py`.
+Run as a program, and in a function: see `tests/values/test_kinds.py`.
 """
 
 # mypy: ignore-errors

@@ -1,6 +1,6 @@
 """Exceptions, singletons, and classes with a way of their own to be made or pickled.
 
-Run as a program, and in a function: see `tests/engines/test_kinds.py`.
+Run as a program, and in a function: see `tests/values/test_kinds.py`.
 """
 
 # mypy: ignore-errors

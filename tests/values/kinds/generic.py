@@ -1,6 +1,6 @@
 """Generic and abstract classes, and classes with metaclasses and descriptors.
 
-Run as a program, and in a function: see `tests/engines/test_kinds.py`.
+Run as a program, and in a function: see `tests/values/test_kinds.py`.
 """
 
 # mypy: ignore-errors
