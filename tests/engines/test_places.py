@@ -104,21 +104,6 @@ def test_in_processes_of_multiprocessing(context: str, tmp_path: Path) -> None:
     assert is_well(run(str(script)))
 
 
-def test_shared_with_the_children_of_a_pool() -> None:
-    code = """
-        import multiprocessing
-
-        p = seqtools.prefetch(seqtools.smap(make, range(400)), 2, "process")
-        items = iter(p)
-        assert next(items).x == 10
-        with multiprocessing.get_context("fork").Pool(2) as pool:
-            assert pool.map(lambda_free, range(50)) == list(range(10, 60))
-        assert [point.x for point in items] == list(range(11, 410))
-    """
-    named = "\ndef lambda_free(i):\n    return p[i].x\n"
-    assert is_well(run("-c", program(named + textwrap.dedent(code))))
-
-
 def test_in_a_loop_of_asyncio() -> None:
     code = """
         import asyncio, threading
