@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.harness.cells import TIMEOUT, cell, names
+from tests.faults.harness.cells import TIMEOUT, Cell, cell, names
 from tests.faults.harness.judging import DEFECTS, Verdict
 from tests.faults.harness.running import run
 
@@ -28,16 +28,8 @@ _HANGS = 60  # seconds after which a cell hangs
 _SEED, _CELLS = "SEQTOOLS_CAMPAIGN_SEED", "SEQTOOLS_CAMPAIGN_CELLS"  # for processes of pytest
 
 
-def survives(name: str, seed: int) -> Verdict:
-    """Return what came of a cell, in which nothing may go wrong."""
-    verdict = run(cell(name, seed))
-    assert not verdict.defects, story(verdict, seed)
-    return verdict
-
-
-def story(verdict: Verdict, seed: int) -> str:
+def story(verdict: Verdict, tried: Cell, seed: int) -> str:
     """Return what came of a cell, and how to try it again."""
-    tried = cell(verdict.name, seed)
     act = f" act={tried.act}, every {tried.every} items" if tried.act else ""
     told = [f"{column}: {defect}" for column, found in verdict.defects.items() for defect in found]
     return "\n".join(
@@ -53,9 +45,10 @@ def story(verdict: Verdict, seed: int) -> str:
 @pytest.mark.parametrize("name", os.environ.get(_CELLS, "").split() or names())
 def test_nothing_is_lost(name: str, record_property: Callable[[str, object], None]) -> None:
     seed = int(os.environ[_SEED])
-    verdict = run(cell(name, seed))
+    tried = cell(name, seed)
+    verdict = run(tried)
     record_property("verdict", asdict(verdict))
-    assert not verdict.defects, story(verdict, seed)
+    assert not verdict.defects, story(verdict, tried, seed)
 
 
 class Summary:

@@ -90,8 +90,13 @@ def sort_of(point: str, kind: str) -> str:
     return "death"
 
 
-def cell(name: str, seed: int) -> Cell:
+def cell(name: str, seed: int, most: int = 9) -> Cell:
     """Return the cell of this name.
+
+    Args:
+        name: Engine, payload, point and kind of the fault, parted by slashes.
+        seed: Varies when the faults are.
+        most: Faults in a run, at most.
 
     Raises:
         ValueError: If it is not the name of a cell.
@@ -101,7 +106,8 @@ def cell(name: str, seed: int) -> Cell:
         message = f"a cell is engine/payload/point/kind, got {name!r}"
         raise ValueError(message)
     make = _at_start if point in (*START, *LOADED, *ASKED) else _at_work if point in WORK else _act
-    return make(name, engine, payload, point, kind, random.Random(f"{seed} {name}"))
+    rng = random.Random(f"{seed} {name}")
+    return make(Cell(name, engine, payload, "", 0), point, kind, rng, most)
 
 
 def _times(first: int, gaps: Sequence[int]) -> list[int]:
@@ -115,9 +121,9 @@ def _entry(point: str, kind: str, times: Sequence[int]) -> str:
     return f"{point}:{kind}:{','.join(map(str, times))}"
 
 
-def _faults(engine: str, payload: str, *, costly: bool = False) -> int:
+def _faults(blank: Cell, most: int, *, costly: bool = False) -> int:
     """Return how many faults to have in a run: an interpreter takes 0.2 s to start."""
-    most = PAYLOADS[payload].faults
+    engine, most = blank.engine, min(most, PAYLOADS[blank.payload].faults)
     if engine.startswith("spawn"):
         return min(most, 2 if costly else 3)
     if engine.endswith("-timeout"):
@@ -125,9 +131,11 @@ def _faults(engine: str, payload: str, *, costly: bool = False) -> int:
     return min(most, 4) if costly and not engine.startswith("fork") else most
 
 
-def _at_work(name: str, engine: str, payload: str, point: str, kind: str, rng: Any) -> Cell:
-    kinds = PAYLOADS[payload]
-    faults = _faults(engine, payload)
+def _at_work(
+    name: str, engine: str, payload: str, point: str, kind: str, rng: Any, most: int
+) -> Cell:
+    kinds = PAYLOADS[blank.payload]
+    faults = _faults(blank, most)
     gap = kinds.gap
     if point not in ITEM:  # counted once for a message, or for a few
         gap = 2 * kinds.message + 16
@@ -139,22 +147,24 @@ def _at_work(name: str, engine: str, payload: str, point: str, kind: str, rng: A
     lone = 0 if point in ITEM else kinds.message
     per = 1 if point in ITEM else kinds.message
     n = sum(max(0, b - a - lone) * per + lone for a, b in pairwise([0, *times]))
-    return Cell(name, engine, payload, " ".join(plan), n + 3 * kinds.cached)
+    return blank._replace(plan=" ".join(plan), n=n + 3 * kinds.cached)
 
 
-def _at_start(name: str, engine: str, payload: str, point: str, kind: str, rng: Any) -> Cell:
+def _at_start(
+    name: str, engine: str, payload: str, point: str, kind: str, rng: Any, most: int
+) -> Cell:
     """Have workers or templates die, so that others are started, some of which die at once."""
-    kinds = PAYLOADS[payload]
-    workers = int(ENGINES[engine].get("nworkers", 2))
+    kinds = PAYLOADS[blank.payload]
+    workers = blank.options["nworkers"]
     anew = sort_of(point, kind) == "unable"  # the reader is told, and all workers are started anew
-    faults = _faults(engine, payload, costly=anew or point not in START)
+    faults = _faults(blank, most, costly=anew or point not in START)
     gap = kinds.gap
     if point not in START and not anew:
         # The reader starts anew, and no death does: what a worker held that has died would be
         # held again by one that ends with the template, and be blamed.
         times = [1 + k * (2 if point in LOADED else workers + 1) for k in range(faults)]
         plan = f"{_entry(point, kind, times)} item-begun:nothing"
-        return Cell(name, engine, payload, plan, gap * (faults + 1), act="renewed:", every=gap)
+        return blank._replace(plan=plan, n=gap * (faults + 1), act="renewed:", every=gap)
     drivers = _times(rng.randint(3, 9), [gap + rng.randrange(4) for _ in range(faults - 1)])
     if point in LOADED:
         times = list(range(1, faults + 1))
@@ -163,16 +173,17 @@ def _at_start(name: str, engine: str, payload: str, point: str, kind: str, rng: 
     else:
         times = _times(1, [workers + 1, *[2] * (faults - 1)])
     plan = f"{_entry('item-begun', 'SIGKILL', drivers)} {_entry(point, kind, times)}"
-    return Cell(name, engine, payload, plan, drivers[-1] + gap + 2 * kinds.cached)
+    return blank._replace(plan=plan, n=drivers[-1] + gap + 2 * kinds.cached)
 
 
-def _act(name: str, engine: str, payload: str, point: str, kind: str, rng: Any) -> Cell:
-    kinds = PAYLOADS[payload]
+def _act(blank: Cell, point: str, kind: str, rng: Any, most: int) -> Cell:
+    kinds = PAYLOADS[blank.payload]
     every = kinds.gap + rng.randrange(5)
-    n = every * (_faults(engine, payload, costly=point in {"template", "both"}) + 1)
+    n = every * (_faults(blank, most, costly=point in {"template", "both"}) + 1)
     act = f"{point}:{kind}"
     reader = "slow" if point == "away" else ""
-    return Cell(name, engine, payload, "item-begun:nothing", n, act, every, reader)
+    plan = "item-begun:nothing"
+    return blank._replace(plan=plan, n=n, act=act, every=every, reader=reader)
 
 
 def names() -> list[str]:
