@@ -131,9 +131,7 @@ def _faults(blank: Cell, most: int, *, costly: bool = False) -> int:
     return min(most, 4) if costly and not engine.startswith("fork") else most
 
 
-def _at_work(
-    name: str, engine: str, payload: str, point: str, kind: str, rng: Any, most: int
-) -> Cell:
+def _at_work(blank: Cell, point: str, kind: str, rng: Any, most: int) -> Cell:
     kinds = PAYLOADS[blank.payload]
     faults = _faults(blank, most)
     gap = kinds.gap
@@ -150,9 +148,7 @@ def _at_work(
     return blank._replace(plan=" ".join(plan), n=n + 3 * kinds.cached)
 
 
-def _at_start(
-    name: str, engine: str, payload: str, point: str, kind: str, rng: Any, most: int
-) -> Cell:
+def _at_start(blank: Cell, point: str, kind: str, rng: Any, most: int) -> Cell:
     """Have workers or templates die, so that others are started, some of which die at once."""
     kinds = PAYLOADS[blank.payload]
     workers = blank.options["nworkers"]
