@@ -33,11 +33,13 @@ def survives(name: str) -> Verdict:
 
 
 def at_each_point() -> Iterator[str]:
+    """Yield a cell of templates for each point, and one of another way to start workers."""
     kinds, items = ("SIGKILL", "segfault", "exit"), ("numbers", "collated", "large", "cached")
     for e, engine in enumerate(("template", "fork", "spawn")):
         for p, point in enumerate((*START, *WORK)):
-            if engine == "spawn" and point in SLOTS:
-                continue  # all goes through the pipe
+            others = ("fork",) if p % 2 or point in SLOTS else ("spawn",)  # which has no slots
+            if engine not in ("template", *others):
+                continue
             payload = "arrays" if point in SLOTS else items[(p + e) % 4]
             yield f"{engine}/{payload}/{point}/{kinds[(p + 2 * e) % 3]}"
 
