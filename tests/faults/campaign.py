@@ -10,12 +10,13 @@ import random
 import resource
 import sys
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import pytest
 
+from tests import leaks
 from tests.faults.harness.cells import TIMEOUT, Cell, cell, names
 from tests.faults.harness.judging import DEFECTS, Verdict
 from tests.faults.harness.running import run
@@ -40,6 +41,14 @@ def story(verdict: Verdict, tried: Cell, seed: int) -> str:
             f"which is SEQTOOLS_FAULTS={tried.plan!r} n={tried.n} {tried.options}{act}",
         ]
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def only_ours() -> Iterator[None]:
+    """Have programs that run beside it leave what they like in /dev/shm."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(leaks, "foreign", leaks.OTHERS)
+        yield
 
 
 @pytest.mark.parametrize("name", os.environ.get(_CELLS, "").split() or names())

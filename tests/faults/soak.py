@@ -162,7 +162,7 @@ def main() -> None:
     print(f"==> {len(PIPELINES)} pipelines for {options.seconds:g} s, seed {seed}", flush=True)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     leaks.watch_orphans()
-    leaks.foreign = ("sem.", "psm_", "torch_")  # of multiprocessing and torch, which we do not use
+    leaks.foreign = leaks.OTHERS
     before = leaks.held()
     with watched() as diary:
         soak = Soak(diary, seed, options.seconds)

@@ -19,6 +19,7 @@ import pytest
 
 import seqtools
 from seqtools._core.errors import Failure, ItemTimeout, WorkerStartError
+from seqtools.engines import fault_injection
 from seqtools.engines.base import Job, Part
 from seqtools.engines.process.engine import ProcessEngine
 from seqtools.engines.process.spawn import SpawnPool
@@ -162,6 +163,30 @@ def test_a_replacement_where_any_call_fails_loses_nothing(
     assert not reading.lacks(reading.count)
     assert len(reading.unable) > 2
     assert all("use fewer workers" in message for message in reading.unable), reading.unable
+    p.close()
+
+
+@pytest.mark.parametrize("point", ["hired", "lost"])
+@pytest.mark.parametrize(
+    ("start_method", "victim"),
+    [("template", "worker"), ("fork", "template"), ("spawn", "worker")],
+)
+def test_a_refusal_where_no_call_of_ours_is(start_method: str, victim: str, point: str) -> None:
+    source = seqtools.smap(abs, range(100_000))
+    p = seqtools.prefetch(source, 2, "process", start_method=start_method, max_cached=4)
+    reading = Reading(iter(p), int)
+    reading.read_until(lambda: workers(p) and reading.count > 10)
+    before = workers(p)
+    fault_injection.arm(f"consumer-{point}:EMFILE:1")
+    try:
+        pid = template_of(p) if victim == "template" else pid_of(next(iter(before))) or 0
+        os.kill(pid, signal.SIGKILL)
+        reading.read_until(lambda: workers(p) and not workers(p) >= before)
+    finally:
+        fault_injection.arm("")
+    assert not reading.lacks(reading.count)
+    assert len(reading.unable) == 1
+    assert "`ulimit -n`" in reading.unable[0]
     p.close()
 
 
