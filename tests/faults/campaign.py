@@ -5,6 +5,7 @@ finds what they leave behind. `test_deaths` runs some of them.
 """
 
 import argparse
+import faulthandler
 import os
 import random
 import resource
@@ -44,8 +45,9 @@ def story(verdict: Verdict, tried: Cell, seed: int) -> str:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def only_ours() -> Iterator[None]:
-    """Have programs that run beside it leave what they like in /dev/shm."""
+def quiet() -> Iterator[None]:
+    """Have workers die in silence, and other programs leave what they like in /dev/shm."""
+    faulthandler.disable()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(leaks, "foreign", leaks.OTHERS)
         yield
