@@ -68,7 +68,7 @@ programs: $(VENV)/.dev ## run random programs for S=60 seconds in every engine: 
 	@$(BIN)/python -m tests.programs --seconds $(S)
 
 # Each in a process of its own: together they take ten minutes of processor time.
-MACHINES := tests/faults/test_machines.py tests/laws/test_caching_machine.py \
+MACHINES := tests/caching/test_flights_machine.py tests/caching/test_cache_machine.py \
   tests/engines/test_scheduler.py::TestScheduling
 # Python lets interrupts in at other places in each version.
 PYTHONS ?= python3.11 python3.12 python3.13

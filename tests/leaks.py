@@ -34,6 +34,9 @@ _HARMLESS_FILES = {"/dev/urandom"}  # random.SystemRandom keeps it open where th
 foreign: tuple[str, ...] = ("sem.",)
 """How names in /dev/shm begin that are none of ours: other programs have them come and go."""
 
+OTHERS = ("sem.", "psm_", "torch_")
+"""The same where programs of multiprocessing and torch run, of which we use nothing there."""
+
 _strangers: set[int] = set()  # processes that were looked at and are none of ours
 
 

@@ -13,10 +13,10 @@ import pytest
 
 import seqtools
 from seqtools.instrument import debug
+from tests.children import forked
 from tests.engines.engines import OPTIONS
 from tests.engines.fifo import Fifo
 from tests.engines.shown import lines_of, say, shown
-from tests.faults.children import forked
 
 MakeFifo = Callable[[], Fifo]
 Ahead = Callable[..., seqtools.Prefetch[Any]]

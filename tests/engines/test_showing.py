@@ -15,11 +15,11 @@ import pytest
 import seqtools
 from seqtools.engines.process import operator, output_display
 from seqtools.engines.process.engine import ProcessEngine
+from tests.children import forked
 from tests.engines.driven import Driven, still
 from tests.engines.engines import OPTIONS
 from tests.engines.fifo import Fifo
 from tests.engines.shown import lines_of, say, shown
-from tests.faults.children import forked
 
 MakeFifo = Callable[[], Fifo]
 

@@ -7,12 +7,12 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Self
 
 from tests.engines.fifo import Fifo
-from tests.faults.programs import LONGEST, SOURCE, environment
 from tests.leaks import descendants
+from tests.scripts import LONGEST, SOURCE, environment
 
 _BEGIN = f"""\
 import ctypes, os, signal, sys
@@ -109,12 +109,6 @@ def evaluate(x):
 LOADING = """
 def load():
     send(begun)
-    wait(gate)
-"""
-
-LOADING_AND_KEEPING = """
-def load():
-    send(begun)
     keep_the_lock()
 """
 
@@ -135,6 +129,32 @@ wait(go)
 def number_of(start_method: str) -> int:
     """Return how many processes there are for two workers, with those that guard them."""
     return 2 * 2 if start_method == "spawn" else 2 + 2
+
+
+class Watch:
+    """Processes that are going to end, or not."""
+
+    def __init__(self) -> None:
+        self._stack = ExitStack()
+
+    def over(self, pids: list[int]) -> Callable[[float], int]:
+        """Return a function that waits for the end of `pids`, and says how many go on."""
+        fds = set()
+        for pid in pids:
+            with suppress(ProcessLookupError):  # it has ended already
+                fds.add(os.pidfd_open(pid))
+        for fd in fds:
+            self._stack.callback(os.close, fd)
+
+        def going_on(seconds: float = LONGEST) -> int:
+            while fds and (ended := select.select(fds, [], [], seconds)[0]):
+                fds.difference_update(ended)
+            return len(fds)
+
+        return going_on
+
+    def close(self) -> None:
+        self._stack.close()
 
 
 class Consumer:
@@ -172,7 +192,7 @@ class Consumer:
             text=True,
             env=environment(**variables),
         )
-        self._watched = ExitStack()
+        self._watch = Watch()
 
     def __enter__(self) -> Self:
         """Wait until it may be told to end."""
@@ -182,11 +202,8 @@ class Consumer:
 
     def watch(self) -> int:
         """Look for what the program has started, until `gone`; return how many there are."""
-        self._fds: list[int] = []
         pids = [pid for pid in descendants(self.program.pid) if pid != self._child]
-        for pid in pids:
-            self._fds.append(os.pidfd_open(pid))
-            self._watched.callback(os.close, self._fds[-1])
+        self._going_on = self._watch.over(pids)
         return len(pids)
 
     def tell_to_end(self) -> None:
@@ -200,22 +217,11 @@ class Consumer:
 
     def gone(self) -> bool:
         """Return whether all that was watched has ended, waiting for it."""
-        poller = select.poll()
-        for fd in self._fds:
-            poller.register(fd, select.POLLIN)
-        left = set(self._fds)
-        while left:
-            ended = poller.poll(LONGEST * 1000)
-            if not ended:
-                return False
-            for fd, _ in ended:
-                poller.unregister(fd)
-                left.discard(fd)
-        return True
+        return not self._going_on(LONGEST)
 
     def __exit__(self, *_: object) -> None:
         """End what is left of it."""
-        self._watched.close()
+        self._watch.close()
         self.program.send_signal(signal.SIGKILL)
         self._go.send()  # to its child
         self.program.communicate()

@@ -9,22 +9,17 @@ engine. With processes there are many, so there `step` is 7 times as long.
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, NoReturn
+from typing import Any
 
 import seqtools
 from tests import leaks
 from tests.engines.engines import OPTIONS
-from tests.faults.intruders import EVERYTHING, Intruder, everywhere
+from tests.faults.intruders import EVERYTHING, Intruder, everywhere, interrupt
 
 N = 40
 SOURCE = seqtools.smap(abs, range(N))
 
 METHODS = ("thread", "process", "spawn", "fork")
-
-
-def interrupt() -> NoReturn:
-    """Do what Python does with a Ctrl-C."""
-    raise KeyboardInterrupt
 
 
 class Reader:

@@ -14,21 +14,17 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from types import CodeType, FrameType
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import seqtools
 
 _FOLDER = Path(seqtools.__file__).parent
-PREFETCHING = (
-    str(_FOLDER / "prefetching"),
-    str(_FOLDER / "engines" / "thread.py"),
-    str(_FOLDER / "sequence.py"),
-)
+_READERS = (str(_FOLDER / "prefetching"), str(_FOLDER / "_core" / "sequence.py"))
+PREFETCHING = (*_READERS, str(_FOLDER / "engines" / "thread"))
 """What readers of a prefetch run in their own threads."""
 ENGINES = (str(_FOLDER / "engines"),)
 """What they run of an engine of processes."""
-
-EVERYTHING = (str(_FOLDER / "prefetching"), str(_FOLDER / "engines"), str(_FOLDER / "sequence.py"))
+EVERYTHING = (*_READERS, *ENGINES)
 """All of that."""
 
 _STEPS = ("CALL", "JUMP_BACKWARD", "POP_JUMP_BACKWARD")
@@ -166,6 +162,11 @@ def _in_finalizer(frame: FrameType | None) -> bool:
             return True
         frame = frame.f_back
     return False
+
+
+def interrupt() -> NoReturn:
+    """Do what Python does with a Ctrl-C."""
+    raise KeyboardInterrupt
 
 
 def everywhere(  # noqa: PLR0913 -- the last ones by name

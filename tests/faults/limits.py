@@ -6,7 +6,6 @@ Each takes its limit, is told what is missing, gets it back, and reads on from w
 import mmap
 import os
 import resource
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -97,29 +96,6 @@ def descriptors_before_anything_is_imported(start_method: str) -> None:
     with no_descriptor_left():
         assert "`ulimit -n`" in refused(items)
     assert list(items) == list(range(100))
-
-
-def descriptors_at_a_replacement(start_method: str) -> None:
-    source = seqtools.smap(_with_pid, range(100))
-    p = prefetch(source, start_method, max_cached=3)
-    items = iter(p)
-    seen = [next(items) for _ in range(5)]
-    told: list[str] = []
-    with no_descriptor_left():
-        os.kill(seen[-1][1], signal.SIGKILL)
-        while len(told) < 3:
-            try:
-                seen.append(next(items))  # also after it was told: what was ready by then
-            except WorkerStartError as error:
-                told.append(str(error))
-    assert all("`ulimit -n`" in message for message in told), told
-    seen += items
-    assert [x for x, _ in seen] == list(range(100))
-    p.close()
-
-
-def _with_pid(x: int) -> tuple[int, int]:
-    return x, os.getpid()
 
 
 # Memory

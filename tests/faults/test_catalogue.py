@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +27,7 @@ def named() -> set[tuple[str, str]]:
     return {test for _, _, tests in rows() for test in _TEST.findall(tests)}
 
 
+@cache
 def found_in(file: Path) -> set[str]:
     tree = ast.parse(file.read_text())
     names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}

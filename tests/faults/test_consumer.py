@@ -12,7 +12,7 @@ import pytest
 from tests.engines.fifo import Fifo
 from tests.faults import consumers
 from tests.faults.consumers import Consumer, number_of
-from tests.faults.programs import LONGEST, environment, is_well, program, run
+from tests.scripts import LONGEST, environment, is_well, program, run
 
 MakeFifo = Callable[[], Fifo]
 START_METHODS = ["template", "spawn", "fork"]
@@ -25,6 +25,9 @@ START_METHODS = ["template", "spawn", "fork"]
         ("os._exit(4)", 4, "fork"),
         ("os.abort()", -signal.SIGABRT, "template"),
         ("os.abort()", -signal.SIGABRT, "spawn"),
+        ("os.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM, "template"),
+        ("os.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM, "spawn"),
+        ("os.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM, "fork"),
         ("sys.exit(3)", 3, "template"),
         ("sys.exit(3)", 3, "spawn"),
         ("sys.exit(3)", 3, "fork"),
@@ -43,7 +46,7 @@ def test_workers_inside_of_user_code_end_with_who_reads(
 
 
 @pytest.mark.parametrize("start_method", START_METHODS)
-@pytest.mark.parametrize("doing", ["WAITING", "EVALUATING", "KEEPING"])
+@pytest.mark.parametrize("doing", ["WAITING", "EVALUATING"])
 def test_workers_end_with_a_killed_reader_whatever_they_are_at(
     doing: str, start_method: str, fifo: MakeFifo
 ) -> None:
@@ -66,11 +69,8 @@ def test_a_child_of_the_reader_that_lives_on_keeps_no_worker(
 
 
 @pytest.mark.parametrize("start_method", ["template", "spawn"])
-@pytest.mark.parametrize("doing", ["LOADING", "LOADING_AND_KEEPING"])
-def test_workers_that_load_end_with_a_killed_reader(
-    doing: str, start_method: str, fifo: MakeFifo
-) -> None:
-    with Consumer(getattr(consumers, doing), start_method, fifo) as consumer:
+def test_workers_that_load_end_with_a_killed_reader(start_method: str, fifo: MakeFifo) -> None:
+    with Consumer(consumers.LOADING, start_method, fifo) as consumer:
         consumer.begun.wait(2 if start_method == "spawn" else 1)
         assert consumer.watch() == (2 * 2 if start_method == "spawn" else 2)
         consumer.program.kill()
@@ -88,16 +88,6 @@ def test_workers_blocked_in_a_send_end_with_a_killed_reader(
         consumer.program.send_signal(signal.SIGSTOP)  # from here on nobody reads what they send
         consumer.gate.send(2)
         consumer.program.kill()
-        assert consumer.gone()
-
-
-@pytest.mark.parametrize("start_method", START_METHODS)
-def test_sigterm_ends_the_program_as_without_us(start_method: str, fifo: MakeFifo) -> None:
-    with Consumer(consumers.EVALUATING, start_method, fifo) as consumer:
-        consumer.begun.wait(2)
-        assert consumer.watch() == number_of(start_method)
-        consumer.program.terminate()
-        assert consumer.ended() == (-signal.SIGTERM, "", "")
         assert consumer.gone()
 
 

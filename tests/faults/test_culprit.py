@@ -10,8 +10,6 @@ import seqtools
 from seqtools._core.errors import WorkerDied
 from seqtools.engines.process.stage_reports import watched
 
-START_METHODS = pytest.mark.parametrize("start_method", ["template", "spawn", "fork"])
-
 
 def plain(x: int) -> int:
     return x
@@ -26,8 +24,16 @@ def pipeline(bad: Callable[[int], Any], kind: str) -> Any:
     return seqtools.smap(plain, seqtools.add_cache(seqtools.smap(bad, loaded[10:]), 2))
 
 
-@START_METHODS
-@pytest.mark.parametrize("kind", ["chain", "batch", "cache"])
+@pytest.mark.parametrize(
+    ("start_method", "kind"),
+    [
+        ("template", "chain"),
+        ("template", "batch"),
+        ("template", "cache"),
+        ("spawn", "chain"),
+        ("fork", "cache"),
+    ],
+)
 def test_the_stage_that_kills_its_worker_is_named(start_method: str, kind: str) -> None:
     def dies(x: int) -> int:
         return x if x != 25 else os._exit(3)

@@ -22,10 +22,10 @@ from tests.faults.interrupting import (
     Scenario,
     gathering,
     indices,
-    interrupt,
+    interrupted,
     iteration,
 )
-from tests.faults.intruders import ENGINES, Intruder, everywhere
+from tests.faults.intruders import ENGINES, Intruder, everywhere, interrupt
 
 MakeFifo = Callable[[], Fifo]
 
@@ -38,9 +38,9 @@ def stop() -> NoReturn:
     raise Stopped
 
 
-STEP = 5
-"""Each scenario is interrupted at every fifth place, and each at others. With 1, it takes a
-minute; all pass."""
+STEP = 7
+"""Each scenario is interrupted at every seventh place, and each at others. With 1, it takes a
+minute and a half; all pass."""
 
 
 def tried(
@@ -65,6 +65,24 @@ def test_an_interrupt_at_any_place_is_one_and_loses_nothing(
 ) -> None:
     for reader in tried(scenario, interrupt, KeyboardInterrupt):
         assert len(reader.caught) == 1
+
+
+STEPS = {"thread": 61, "process": 211, "spawn": 997, "fork": 211}
+"""Of the places that the thread of a reader passes, one of so many is interrupted. There are
+more with processes, and they take longer; `make reads` tries more of them."""
+
+
+@pytest.mark.parametrize(
+    ("method", "scenario"),
+    [
+        *[(method, each) for method in ("thread", "process") for each in (gathering, indices)],
+        *[(method, iteration) for method in STEPS],
+    ],
+)
+def test_an_interrupt_at_a_place_of_prefetch_or_its_engine_loses_nothing(
+    method: str, scenario: Scenario
+) -> None:
+    assert len(list(interrupted(scenario, method, STEPS[method]))) > 1
 
 
 @pytest.mark.parametrize("scenario", [iteration, gathering])

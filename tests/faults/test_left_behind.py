@@ -1,7 +1,6 @@
 """What user code in workers has started: it ends with them, and gets SIGINT as any program."""
 
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -9,7 +8,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from multiprocessing import get_context, shared_memory
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,9 @@ import pytest
 
 import seqtools
 from tests.engines.fifo import Fifo
-from tests.faults.programs import LONGEST, SOURCE, environment
+from tests.faults.consumers import Watch
 from tests.leaks import descendants
+from tests.scripts import LONGEST, SOURCE, environment
 
 MakeFifo = Callable[[], Fifo]
 START_METHODS = pytest.mark.parametrize("start_method", ["template", "spawn", "fork"])
@@ -61,32 +61,6 @@ def start_all(_: object = None) -> list[int]:
 
 def own_pid(_: object) -> list[int]:
     return [os.getpid()]
-
-
-class Watch:
-    """Processes that are going to end, or not."""
-
-    def __init__(self) -> None:
-        self._stack = ExitStack()
-
-    def over(self, pids: list[int]) -> Callable[[float], int]:
-        """Return a function that waits for the end of `pids`, and says how many go on."""
-        fds = set()
-        for pid in pids:
-            with suppress(ProcessLookupError):  # it has ended already
-                fds.add(os.pidfd_open(pid))
-        for fd in fds:
-            self._stack.callback(os.close, fd)
-
-        def going_on(seconds: float = LONGEST) -> int:
-            while fds and (ended := select.select(fds, [], [], seconds)[0]):
-                fds.difference_update(ended)
-            return len(fds)
-
-        return going_on
-
-    def close(self) -> None:
-        self._stack.close()
 
 
 @pytest.fixture

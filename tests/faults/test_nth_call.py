@@ -1,11 +1,16 @@
 """The n-th call that takes a resource fails, for every n: at the start, and when all is on."""
 
+import errno
+import mmap
 import os
 import re
+import select
 import signal
+import socket
+import subprocess
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from itertools import count
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -13,8 +18,8 @@ from typing import Any
 import pytest
 
 import seqtools
-from seqtools._core import readahead
 from seqtools._core.errors import Failure, ItemTimeout, WorkerStartError
+from seqtools.engines import fault_injection
 from seqtools.engines.base import Job, Part
 from seqtools.engines.process.engine import ProcessEngine
 from seqtools.engines.process.spawn import SpawnPool
@@ -23,11 +28,66 @@ from seqtools.prefetching import idle
 from tests import leaks
 from tests.engines.driven import Driven
 from tests.engines.fifo import Fifo
-from tests.faults.reading import Reading, pid_of, template_of, workers
-from tests.faults.scarce import Scarce
+from tests.faults.harness.reading import Reading
+from tests.faults.harness.watching import pid_of, template_of, workers
 
 MakeFifo = Callable[[], Fifo]
 METHODS = pytest.mark.parametrize("start_method", ["template", "spawn", "fork"])
+
+
+def _refusal(number: int) -> Callable[[], BaseException]:
+    return lambda: OSError(number, os.strerror(number))
+
+
+_CALLS: list[tuple[Any, str, Callable[[], BaseException]]] = [
+    (os, "pipe", _refusal(errno.EMFILE)),
+    (os, "dup", _refusal(errno.EMFILE)),
+    (os, "memfd_create", _refusal(errno.EMFILE)),
+    (os, "pidfd_open", _refusal(errno.EMFILE)),
+    (os, "ftruncate", _refusal(errno.EFBIG)),
+    (os, "fork", _refusal(errno.EAGAIN)),
+    (socket, "socketpair", _refusal(errno.EMFILE)),
+    (socket, "send_fds", _refusal(errno.ETOOMANYREFS)),
+    (select, "epoll", _refusal(errno.EMFILE)),
+    (subprocess, "_fork_exec", _refusal(errno.EAGAIN)),
+    (mmap, "mmap", _refusal(errno.ENOMEM)),
+    (threading.Thread, "start", lambda: RuntimeError("can't start new thread")),
+]
+"""What takes a resource, and how the system refuses it."""
+
+
+class Scarce:
+    """Counts the calls of this process that take a resource, and has one of them fail."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._pid = os.getpid()
+        self._left = 0
+        self.calls: list[str] = []
+        """Names of what was called within `at`."""
+        for owner, name, refusal in _CALLS:
+            if hasattr(owner, name):
+                monkeypatch.setattr(owner, name, self._counted(getattr(owner, name), refusal))
+
+    @contextmanager
+    def at(self, n: int) -> Iterator[None]:
+        """Have the `n`-th call within fail."""
+        self.calls.clear()
+        self._left = n
+        try:
+            yield
+        finally:
+            self._left = 0
+
+    def _counted(self, real: Any, refusal: Callable[[], BaseException]) -> Any:
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            if self._left and os.getpid() == self._pid:
+                self.calls.append(real.__name__)
+                self._left -= 1
+                if not self._left:
+                    raise refusal()
+            return real(*args, **kwargs)
+
+        return counted
 
 
 @pytest.fixture
@@ -88,20 +148,45 @@ def test_a_replacement_where_any_call_fails_loses_nothing(
 ) -> None:
     source = seqtools.smap(abs, range(100_000))
     p = seqtools.prefetch(source, 1, "process", start_method=start_method, max_cached=4)
-    reading = Reading(iter(p))
+    reading = Reading(iter(p), int)
     for n in count(1):
         # past all that was given out before: an item over which two workers die is an error
-        begun = len(reading.seen)
-        reading.read_until(lambda begun=begun: workers(p) and len(reading.seen) > begun + 10)
+        begun = reading.count
+        reading.read_until(lambda begun=begun: workers(p) and reading.count > begun + 10)
         before = workers(p)
         with scarce.at(n):
-            os.kill(template_of(p) if victim == "template" else pid_of(*before), signal.SIGKILL)
+            pid = template_of(p) if victim == "template" else pid_of(*before) or 0
+            os.kill(pid, signal.SIGKILL)
             reading.read_until(lambda before=before: workers(p) and not workers(p) & before)
         if len(scarce.calls) < n:
             break
-    assert reading.seen == list(range(len(reading.seen)))
-    assert len(reading.told) > 2
-    assert all("use fewer workers" in message for message in reading.told), reading.told
+    assert not reading.lacks(reading.count)
+    assert len(reading.unable) > 2
+    assert all("use fewer workers" in message for message in reading.unable), reading.unable
+    p.close()
+
+
+@pytest.mark.parametrize("point", ["hired", "lost"])
+@pytest.mark.parametrize(
+    ("start_method", "victim"),
+    [("template", "worker"), ("fork", "template"), ("spawn", "worker")],
+)
+def test_a_refusal_where_no_call_of_ours_is(start_method: str, victim: str, point: str) -> None:
+    source = seqtools.smap(abs, range(100_000))
+    p = seqtools.prefetch(source, 2, "process", start_method=start_method, max_cached=4)
+    reading = Reading(iter(p), int)
+    reading.read_until(lambda: workers(p) and reading.count > 10)
+    before = workers(p)
+    fault_injection.arm(f"consumer-{point}:EMFILE:1")
+    try:
+        pid = template_of(p) if victim == "template" else pid_of(next(iter(before))) or 0
+        os.kill(pid, signal.SIGKILL)
+        reading.read_until(lambda: workers(p) and not workers(p) >= before)
+    finally:
+        fault_injection.arm("")
+    assert not reading.lacks(reading.count)
+    assert len(reading.unable) == 1
+    assert "`ulimit -n`" in reading.unable[0]
     p.close()
 
 
@@ -173,25 +258,11 @@ def test_without_a_thread_that_ends_idle_workers_nothing_begins(
     monkeypatch.setattr(threading.Thread, "start", refuse)
     monkeypatch.setattr(idle._watches, "current", idle.IdleWatch())
     p = seqtools.prefetch(seqtools.smap(abs, range(20)), 2, idle_timeout=30)
-    reading = Reading(iter(p))
+    reading = Reading(iter(p), int)
     reading.read_to(20)
-    assert reading.seen == list(range(20))
-    assert len(reading.told) == len(refused) == 1
+    assert not reading.lacks(20)
+    assert len(reading.unable) == len(refused) == 1
     thread = idle.watch()._thread
     assert thread is not None
     assert thread.is_alive()
     p.close()
-
-
-@pytest.mark.parametrize("method", ["thread", "process"])
-def test_where_no_thread_is_left_to_read_ahead_of_a_cache_nothing_is_lost(
-    method: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refused(*_: object) -> None:
-        raise RuntimeError("can't start new thread")
-
-    monkeypatch.setattr(readahead.ReadAheadThread, "__init__", refused)
-    cached = seqtools.add_cache(seqtools.smap(abs, range(50)), 4)
-    options = {"start_method": "fork"} if method == "process" else {}
-    with seqtools.prefetch(seqtools.smap(abs, cached), 2, method, **options) as p:
-        assert list(p) == list(range(50))

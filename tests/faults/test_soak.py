@@ -3,8 +3,8 @@
 import subprocess
 import sys
 
-from tests.faults.soak.holding import SLACK, Holding, growth
-from tests.faults.soak.reading import PIPELINES
+from tests.faults.harness.growth import SLACK, Holding, growth
+from tests.faults.harness.repeating import PIPELINES
 
 
 def test_a_moment_of_it() -> None:
@@ -17,5 +17,5 @@ def test_a_moment_of_it() -> None:
 
 
 def test_growth_is_from_the_first_third_to_the_last() -> None:
-    held = [Holding(k, 10.0 * k, 0.0, 5, 7, 3 + (k > 5)) for k in range(9)]
+    held = [Holding(k, 10.0 * k, 0.0, 2, 5, 7, 3 + (k > 5)) for k in range(9)]
     assert growth(held) == dict.fromkeys(SLACK, 0) | {"memory": 60.0, "processes": 1}

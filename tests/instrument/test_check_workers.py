@@ -17,7 +17,7 @@ import seqtools
 from seqtools import prefetch, smap
 from seqtools.engines.process import timeouts
 from seqtools.instrument import check
-from tests.faults.programs import is_well, run
+from tests.scripts import is_well, run
 
 METHODS = [("process", "template"), ("process", "spawn"), ("process", "fork"), ("thread", "fork")]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.programs import PIPELINE, environment
+from tests.scripts import PIPELINE, environment
 
 pytest.importorskip("ipykernel", reason="ipykernel is not installed: see `make interop`")
 pytest.importorskip("nbclient", reason="nbclient is not installed: see `make interop`")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.programs import SOURCE, environment, run
+from tests.scripts import SOURCE, environment, run
 
 # library, what a module does with it at its top, a function that returns x, whether it warns
 LIBRARIES = {

@@ -18,7 +18,7 @@ from seqtools.prefetching.pump import Pump
 from seqtools.prefetching.reader import RandomReader, Reader
 from seqtools.prefetching.run import NOTHING, Run
 from seqtools.prefetching.window import Window
-from tests.faults.children import forked
+from tests.children import forked
 
 
 class Manual:

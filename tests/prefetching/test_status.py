@@ -7,7 +7,7 @@ import pytest
 
 import seqtools
 from seqtools.prefetching.status import Status
-from tests.faults.children import forked
+from tests.children import forked
 
 
 def test_what_is_ready_and_who_works() -> None:

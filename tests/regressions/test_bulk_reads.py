@@ -1,116 +1,233 @@
-"""A batch is one read of its source where that can do it, through the stages between."""
+"""A `__getitems__` that is wrong is told of once, and never gives wrong items."""
 
-from collections.abc import Callable
-from typing import Any
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 
-from seqtools import EvaluationError, LazySequence, batch, concatenate, cycle, gather, smap
+import seqtools as st
+from seqtools import EvaluationError
+
+X = np.arange(20)
+Y = 10 * X
 
 
-class Counting(np.ndarray[Any, Any]):
-    """An array that knows how it was indexed."""
-
-    keys: list[Any]
-
-    def __getitem__(self, key: Any) -> Any:
-        self.keys.append(key)
-        return np.asarray(self)[key]
+class Pair(NamedTuple):
+    x: Any
+    y: Any
 
 
-def counting() -> Counting:
-    array = np.arange(20).view(Counting)
-    array.keys = []
-    return array
+class Columns(Mapping[str, Any]):
+    """A mapping that is no dict, of as many columns as there are rows."""
+
+    def __init__(self, indices: list[int]) -> None:
+        self.indices = indices
+
+    def __getitem__(self, key: str) -> Any:
+        return X[self.indices]
+
+    def __iter__(self) -> Any:
+        return iter("xy")
+
+    def __len__(self) -> int:
+        return 2
+
+
+class Table:
+    columns = ("x", "y")
+    shape = (2, 2)
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, k: int) -> int:
+        return k
 
 
 class Dataset:
-    """Has the bulk read of torch and Hugging Face."""
+    """Rows of two columns; what it returns for several of them is what a test says."""
 
-    def __init__(self) -> None:
-        self.calls: list[list[int]] = []
+    def __init__(self, bulk: Callable[[list[int]], Any]) -> None:
+        self.bulk = bulk
+        self.calls = 0
 
     def __len__(self) -> int:
         return 20
 
-    def __getitem__(self, i: int) -> int:
-        raise AssertionError(f"item {i} was read singly")
+    def __getitem__(self, i: int) -> tuple[int, int]:
+        return int(X[i]), int(Y[i])
 
-    def __getitems__(self, indices: list[int]) -> list[int]:
-        assert type(indices) is list
-        assert all(type(i) is int for i in indices)
-        self.calls.append(indices)
-        return [10 * i for i in indices]
+    def __getitems__(self, indices: list[int]) -> Any:
+        self.calls += 1
+        return self.bulk(indices)
 
 
-THROUGH: dict[str, tuple[Callable[[Any], Any], list[int]]] = {
-    "nothing": (lambda s: s, [0, 1, 2, 3]),
-    "slice": (lambda s: concatenate([s])[2:], [2, 3, 4, 5]),
-    "slice with steps": (lambda s: concatenate([s])[::3], [0, 3, 6, 9]),
-    "slice backwards": (lambda s: concatenate([s])[::-1], [19, 18, 17, 16]),
-    "gather": (lambda s: gather(s, [5, -1, 5, 0]), [5, 19, 5, 0]),
-    "gather by range": (lambda s: gather(s, range(3, 9)), [3, 4, 5, 6]),
-    "gather by array": (lambda s: gather(s, np.array([7, 1, -2, 2])), [7, 1, 18, 2]),
-    "gather of gather": (lambda s: gather(gather(s, range(9, -1, -1)), [0, 1, 2, 3]), [9, 8, 7, 6]),
-    "concatenate": (lambda s: concatenate([s, s]), [0, 1, 2, 3]),
-    "cycle": (lambda s: cycle(gather(s, [4, 5])), [4, 5, 4, 5]),
-    "smap": (lambda s: smap(lambda x: x, s), [0, 1, 2, 3]),
-    "all": (lambda s: smap(lambda x: x, gather(concatenate([s, s])[1:], range(20))), [1, 2, 3, 4]),
+def fail(indices: list[int]) -> Any:
+    raise LookupError(f"no {indices}")
+
+
+WRONG: dict[str, tuple[Callable[[list[int]], Any], str]] = {
+    "dict": (lambda js: {"x": X[js], "y": Y[js]}, "a list with an item for each index, got a dict"),
+    "mapping": (Columns, "got a Columns"),
+    "named tuple": (lambda js: Pair(X[js], Y[js]), "got a Pair"),
+    "tuple of columns": (lambda js: (X[js], Y[js]), "an item for each index, got 2 for 1"),
+    "list of columns": (lambda js: [X[js], Y[js]], "an item for each index, got 2 for 1"),
+    "array of columns": (lambda js: np.stack([X[js], Y[js]]), "got 2 for 1"),
+    "str": (lambda _: "ab", "got a str"),
+    "bytes": (lambda _: b"ab", "got a bytes"),
+    "set": (set, "got a set"),
+    "table": (lambda _: Table(), "got a Table"),
+    "iterator": (iter, "got a list_iterator"),
+    "None": (lambda _: None, "got a NoneType"),
+    "too few": (lambda js: [(int(X[j]), int(Y[j])) for j in js[1:]], "got 1 for 2"),
+    "error": (fail, r"failed with LookupError: no \[0, 1\], but its items can be read"),
+}
+
+ROUTES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
+    "batch": (lambda s: s, lambda row: row),
+    "collate_fn": (lambda s: st.smap(tuple, s), lambda row: row),
+    "smap": (lambda s: st.smap(max, s), max),
+    "smap of several": (lambda s: st.smap(lambda a, b: (a, b), s, s), lambda row: (row, row)),
+    "starmap": (lambda s: st.starmap(max, s), max),
+    "gather": (lambda s: st.gather(s, range(20)), lambda row: row),
+    "slice": (lambda s: st.concatenate([s])[:], lambda row: row),
+    "concatenate": (lambda s: st.concatenate([s, s]), lambda row: row),
+    "cycle": (st.cycle, lambda row: row),
+    "collate": (lambda s: st.collate([s, s]), lambda row: (row, row)),
+    "unbatch": (lambda s: st.unbatch(st.batch(s, 2), 2), lambda row: row),
 }
 
 
-@pytest.mark.parametrize("name", THROUGH)
-def test_array_is_indexed_once(name: str) -> None:
-    through, indices = THROUGH[name]
-    array = counting()
-    assert batch(through(array), 4)[0] == indices
-    assert len(array.keys) == 1
+@pytest.mark.parametrize("route", ROUTES)
+@pytest.mark.parametrize("kind", WRONG)
+def test_items_are_right_and_it_is_told_once(kind: str, route: str) -> None:
+    bulk, message = WRONG[kind]
+    through, of_row = ROUTES[route]
+    dataset = Dataset(bulk)
+    batches = st.batch(through(dataset), 2)
+    calls: list[int] = []
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for k in (0, 1, 2):
+            rows = [dataset[2 * k], dataset[2 * k + 1]]
+            assert batches[k] == [of_row(row) for row in rows]
+            calls.append(dataset.calls)
+    assert calls[0] == calls[1] == calls[2] > 0
+    assert [warning.category.__mro__[1] for warning in told] == [RuntimeWarning]
+    text = str(told[0].message)
+    assert text.startswith("Dataset.__getitems__ ")
+    assert text.endswith("return [self[i] for i in indices] from it, or remove it")
+    assert re.search(message, text)
+    assert told[0].filename == __file__
 
 
-@pytest.mark.parametrize("name", THROUGH)
-def test_dataset_is_called_once(name: str) -> None:
-    through, indices = THROUGH[name]
-    dataset = Dataset()
-    assert batch(through(dataset), 4)[0] == [10 * i for i in indices]
-    assert dataset.calls == [indices]
+def test_the_last_batch_of_two_rows_alone() -> None:
+    batches = st.batch(Dataset(WRONG["dict"][0]), 9)
+    with pytest.warns(RuntimeWarning, match="got a dict"):
+        assert batches[2] == [(18, 180), (19, 190)]
 
 
-def test_all_batches() -> None:
-    dataset, array = Dataset(), counting()
-    assert [len(b) for b in batch(dataset, 8)] == [8, 8, 4]
-    assert [len(b) for b in batch(array, 8)] == [8, 8, 4]
-    assert [len(calls) for calls in dataset.calls] == [8, 8, 4]
-    assert array.keys == [slice(0, 8, 1), slice(8, 16, 1), slice(16, 20, 1)]
+def test_one_row_of_one_column() -> None:
+    with pytest.warns(RuntimeWarning, match="got 1 for 2"):
+        assert st.batch(Dataset(lambda js: [X[js]]), 1)[3] == [(3, 30)]
 
 
-def test_collate_fn_is_given_what_was_read() -> None:
-    seen = []
-    source: LazySequence[Any] = gather(np.arange(20), range(10))[2:]
-    assert batch(source, 4, collate_fn=seen.append)[1] is None
-    assert isinstance(seen[0], np.ndarray)
-    assert seen[0].tolist() == [6, 7, 8, 9]
+def test_rows_that_look_like_columns_are_asked_for_again_once() -> None:
+    dataset = Dataset(lambda js: [(int(X[j]), int(Y[j])) for j in js])
+    assert list(st.batch(dataset, 2))[3] == [(6, 60), (7, 70)]
+    assert dataset.calls == 10 + 1
+    flat = Dataset(lambda js: [int(X[j]) for j in js])
+    assert st.batch(flat, 2)[3] == [6, 7]
+    assert flat.calls == 1
 
 
-def test_item_of_a_failed_bulk_read_is_found() -> None:
-    def fail(x: int) -> int:
-        if x == 5:
-            raise ValueError(x)
-        return int(x)
+def test_an_error_of_an_item_stays_one() -> None:
+    class Hole(Dataset):
+        def __getitem__(self, i: int) -> tuple[int, int]:
+            if i == 5:
+                raise LookupError("a hole")
+            return super().__getitem__(i)
 
-    with pytest.raises(EvaluationError) as caught:
-        batch(smap(fail, np.arange(20)), 4)[1]
-    assert [(s.stage, s.index) for s in caught.value.path] == [("batch", 1), ("smap(fail)", 5)]
+    dataset = Hole(lambda js: [dataset[j] for j in js])
+    batches = st.batch(st.smap(sum, dataset), 4)
+    for _ in range(2):
+        with pytest.raises(EvaluationError, match="a hole") as caught:
+            batches[1]
+        assert caught.value.path[-1].index == 5
+        calls = dataset.calls
+        assert batches[2] == [88, 99, 110, 121]  # still in bulk
+        assert dataset.calls == calls + 1
 
 
-def test_bulk_read_of_a_wrong_length() -> None:
-    class Short(Dataset):
+def test_where_warnings_are_errors() -> None:
+    batches = st.batch(st.smap(sum, Dataset(fail)), 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(EvaluationError, match=r"BulkReadWarning: Dataset\.__getitems__ failed"):
+            batches[0]
+        assert batches[0] == [0, 11]
+
+
+def test_one_dataset_says_nothing_of_another() -> None:
+    good = Dataset(lambda js: [dataset[j] for j in js])
+    dataset = Dataset(fail)
+    with pytest.warns(RuntimeWarning, match="LookupError"):
+        st.batch(dataset, 2)[0]
+    st.batch(good, 2)[0]
+    calls = good.calls
+    assert st.batch(good, 2)[1] == [(2, 20), (3, 30)]
+    assert good.calls == calls + 1
+
+
+def test_a_class_without_weak_references() -> None:
+    class Slotted:
+        __slots__ = ("calls",)
+
+        def __init__(self) -> None:
+            self.calls = 0
+
+        def __len__(self) -> int:
+            return 4
+
         def __getitem__(self, i: int) -> int:
-            return 10 * i
+            return i
 
-        def __getitems__(self, indices: list[int]) -> list[int]:
-            return super().__getitems__(indices)[1:]
+        def __getitems__(self, indices: list[int]) -> Any:
+            self.calls += 1
+            raise LookupError(indices)
 
-    # what is read again singly is right, so nothing is lost but time
-    with pytest.warns(RuntimeWarning, match="must return an item for each index, got 3 for 4"):
-        assert batch(Short(), 4)[0] == [0, 10, 20, 30]
+    dataset = Slotted()
+    with pytest.warns(RuntimeWarning, match=r"Slotted.__getitems__ failed"):
+        assert list(st.batch(dataset, 2)) == [[0, 1], [2, 3]]
+    assert dataset.calls == 1
+
+
+@pytest.mark.parametrize("wrong", [dict, lambda items: items[1:], set], ids=["dict", "few", "set"])
+def test_a_stage_of_the_users(wrong: Callable[[Any], Any]) -> None:
+    class Mine(st.LazySequence[Any]):
+        def _size(self) -> int:
+            return 6
+
+        def _get(self, i: int) -> Any:
+            return i, i
+
+        def _get_many(self, indices: Any) -> Any:
+            return wrong([self._get(i) for i in indices])
+
+    for stage in (Mine(), st.smap(str, Mine())):
+        with pytest.raises(EvaluationError, match=r"_get_many of mine must return a") as caught:
+            st.batch(stage, 2, drop_last=True)[0] if wrong is not dict else st.batch(stage, 3)[0]
+        assert isinstance(caught.value.__cause__, TypeError)
+
+
+def test_in_worker_processes() -> None:
+    batches = st.batch(Dataset(WRONG["dict"][0]), 2)
+    with st.prefetch(batches, 2, "process") as ready:
+        assert list(ready) == [[dataset_row(2 * k), dataset_row(2 * k + 1)] for k in range(10)]
+
+
+def dataset_row(i: int) -> tuple[int, int]:
+    return int(X[i]), int(Y[i])

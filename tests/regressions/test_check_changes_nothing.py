@@ -15,8 +15,8 @@ import pytest
 
 from seqtools import add_cache, prefetch, smap, uniter
 from seqtools.instrument import check
-from tests.faults.programs import is_well, run
 from tests.leaks import descendants
+from tests.scripts import is_well, run
 
 
 @pytest.mark.parametrize("start_method", ["template", "spawn"])

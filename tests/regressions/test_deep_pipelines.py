@@ -11,7 +11,10 @@ from typing import Any
 import pytest
 
 import seqtools as st
+from seqtools import LazySequence, add_cache, batch, smap
 from seqtools._core.walk import nesting, upstream
+
+# Pipelines that a loop has made are read, sent and shown, or it is said when they are made.
 
 MANY = 20_000
 
@@ -215,3 +218,15 @@ def test_pickling_goes_as_deep_as_can_be() -> None:
     assert len(list(upstream(copy, plain=True))) == 3001
     assert any(stage is part for stage in upstream(copy, plain=True))
     assert copy._origin == made._origin
+
+
+# A source that many stages read from is looked at once, not once on every way to it.
+
+
+def test_ways_that_double_at_every_stage() -> None:
+    sequence: LazySequence[Any] = add_cache([1, 2, 3])
+    for _ in range(45):
+        sequence = add_cache(smap(max, sequence, sequence), 3)
+    batches = batch(sequence, 2)
+    assert len(batches) == 2
+    assert list(batches) == [[1, 2], [3]]

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.faults.programs import SOURCE, environment, run
+from tests.scripts import SOURCE, environment, run
 
 _MOST = 12
 START_METHODS = ["template", "spawn"]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.programs import LONGEST, SOURCE, environment, run
+from tests.scripts import LONGEST, SOURCE, environment, run
 
 Program = Callable[..., tuple[list[str], str]]
 

@@ -7,7 +7,7 @@ import cloudpickle
 import pytest
 
 from seqtools import EvaluationError, batch, seterr, smap, uniter
-from tests.regressions.threads import elsewhere, together
+from tests.threads import elsewhere, together
 
 
 class Letters:

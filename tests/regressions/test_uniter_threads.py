@@ -15,7 +15,7 @@ from seqtools import EvaluationError, LazySequence, batch, collate, prefetch, sm
 from seqtools._core.streams import Stream
 from seqtools.instrument import check
 from tests.faults.intruders import Intruder, everywhere
-from tests.regressions.threads import LONG, elsewhere, together
+from tests.threads import LONG, elsewhere, together
 
 STREAMS = (sys.modules[Stream.__module__].__file__ or "",)
 
