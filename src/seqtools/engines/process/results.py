@@ -15,7 +15,7 @@ from seqtools.engines import fault_injection
 from seqtools.engines.base import END, Deliver, Part
 from seqtools.engines.process.pool import PoolWorker, WorkerPool
 from seqtools.engines.process.scheduler import Scheduler
-from seqtools.engines.wire import result_messages, values
+from seqtools.engines.wire import exceptions, result_messages, values
 from seqtools.engines.wire.arena import SlotPlace
 from seqtools.engines.wire.headers import DamagedMessage
 from seqtools.engines.wire.shipment import ResultLoader
@@ -171,7 +171,8 @@ class ResultReceiver:
         began = time.perf_counter_ns() if recording.active else 0
         failed: list[int] = []
         if result.kind == result_messages.FAILURE:
-            outcomes = [Failure(*self._loads(parts[0]))]
+            sent, path, trace = self._loads(parts[0])
+            outcomes = [Failure(exceptions.loaded(sent, self._loads), path, trace)]
             failed.append(0)
         else:
 

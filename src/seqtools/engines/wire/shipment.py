@@ -24,7 +24,6 @@ from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 from seqtools._core.errors import summary
 from seqtools.engines.resource_errors import for_now, told
-from seqtools.engines.wire import exceptions
 from seqtools.engines.wire.arrays import Reducer, result_reducer
 from seqtools.engines.wire.headers import DamagedMessage, Header
 from seqtools.engines.wire.mapped_files import Found, find_in_files, map_place
@@ -312,8 +311,6 @@ class _ResultUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str, /) -> Any:
         if name == "_number" and module == __name__:
             return self._by_value.__getitem__
-        if name == "opened" and module == exceptions.__name__:
-            return functools.partial(exceptions.opened, loads=ResultLoader(self._by_value).loads)
         found = sys.modules.get(module)
         if getattr(getattr(found, "__spec__", None), "_initializing", False):
             # To import it would wait for the thread that does, which may wait for this value.
@@ -337,11 +334,14 @@ class ResultLoader:
         """Return the value that a `ResultDumper` pickled.
 
         Raises:
-            Exception: If that fails: see `exceptions.load`.
+            Exception: If that fails, and nothing else, whatever code of users raises: it must
+                not end the thread that loads, to which no Ctrl-C comes.
         """
-        return exceptions.load(self._loads, data, buffers)
-
-    def _loads(self, data: Any, buffers: Sequence[Any]) -> Any:
-        if self._plain:
-            return pickle.loads(data, buffers=buffers)
-        return _ResultUnpickler(io.BytesIO(data), buffers, self._by_value).load()
+        try:
+            if self._plain:
+                return pickle.loads(data, buffers=buffers)
+            return _ResultUnpickler(io.BytesIO(data), buffers, self._by_value).load()
+        except Exception:
+            raise
+        except BaseException as error:
+            raise pickle.UnpicklingError(summary(error)) from error
