@@ -9,7 +9,7 @@ import pytest
 from seqtools.engines.process import output, output_display
 from seqtools.engines.wire import result_messages
 from tests.engines.fifo import Fifo
-from tests.faults.pieces import Pieces
+from tests.faults.test_bytes import Pieces
 
 MakeFifo = Callable[[], Fifo]
 

@@ -64,6 +64,8 @@ class OutputPipe:
 
     def send(self, head: tuple[Any, ...], *parts: Any) -> None:
         """Send a message, behind all lines that are complete."""
+        if self._forked:
+            os._exit(1)  # user code has forked, and both have returned: one is enough
         with self._lock:
             if self._unsent:
                 self._empty()

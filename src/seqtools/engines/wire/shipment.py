@@ -25,14 +25,13 @@ from typing import Any, BinaryIO, NamedTuple, TypeAlias
 from seqtools._core.errors import summary
 from seqtools.engines.resource_errors import for_now, told
 from seqtools.engines.wire.arrays import Reducer, result_reducer
-from seqtools.engines.wire.headers import DamagedMessage, Header
 from seqtools.engines.wire.mapped_files import Found, find_in_files, map_place
 from seqtools.engines.wire.pickling import PipelinePickler, unpicklable
 from seqtools.engines.wire.size_warning import warn_if_much
 from seqtools.engines.wire.special_objects import with_singles
 
 _ALIGNMENT = 64
-_HEAD = Header("QQQ")  # lengths of the two pickles and of files, number of buffers
+_HEAD = struct.Struct("<QQQ")  # lengths of the two pickles and of files, number of buffers
 _BUFFER = struct.Struct("<qQQ")  # number of the file, -1 for the shipment itself, begin, end
 
 
@@ -132,21 +131,15 @@ Pipeline: TypeAlias = tuple[Callable[[int], Any], Any, list[Any]]
 
 
 class ReceivedPipeline:
-    """A shipment that arrived; its pipeline is loaded when it is asked for.
-
-    Raises:
-        Damaged: If it is none.
-    """
+    """A shipment that arrived; its pipeline is loaded when it is asked for."""
 
     def __init__(self, memory: mmap.mmap) -> None:
         self._view = memoryview(memory)
-        *lengths, count = _HEAD.unpack(self._view)
+        *lengths, count = _HEAD.unpack_from(self._view)
         parts, begin = [], _HEAD.size
         for length in (*lengths, _BUFFER.size * count):
             parts.append(self._view[begin : begin + length])
             begin += length
-        if begin > len(self._view):
-            raise DamagedMessage("a pipeline is cut off")
         _, self._files, self._places = parts
         memory.seek(_HEAD.size)
         self._unpickler = pickle.Unpickler(memory, buffers=self._buffers())
@@ -166,9 +159,6 @@ class ReceivedPipeline:
         """Return the pipeline, once: see `Pipeline`.
 
         What it has in common with the start hook is as the hook has left it.
-
-        Raises:
-            Damaged: If there is less of it than it says.
         """
         self.prelude()
         get, hints = self._unpickler.load()
@@ -181,8 +171,6 @@ class ReceivedPipeline:
         files = [map_place(place) for place in pickle.loads(self._files)]
         for number, begin, end in _BUFFER.iter_unpack(self._places):
             data = self._view if number < 0 else files[number]
-            if not begin <= end <= len(data):
-                raise DamagedMessage("an array of the pipeline is cut off")
             yield data[begin:end]
 
 
