@@ -52,7 +52,7 @@ def test_a_worker_that_dies_in_the_middle_of_a_long_text(start_method: str) -> N
         if x == 1:
             for fd in wrecking.channels(ours):
                 with contextlib.suppress(OSError):
-                    head = (result_messages.BEGINS, 0, 0, result_messages.PRINTED, 0.0)
+                    head = (0, 0, 0, result_messages.PRINTED, 0.0)
                     result_messages.write_result(fd, head, "half \u20ac".encode()[:-1])
             os.kill(os.getpid(), signal.SIGKILL)
         say(x)

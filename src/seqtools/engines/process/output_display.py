@@ -35,12 +35,10 @@ class WorkerOutput:
     def __init__(self) -> None:
         self._begun = b""
 
-    def add(self, data: Any, *, begins: bool, ends: bool) -> None:
-        """Take a piece of text, of which it may be the first or the last one."""
-        if begins:
-            self.end()  # the end of another one was not sent: the worker was interrupted
-        self._begun += bytes(data)
-        if ends:
+    def add(self, piece: Any) -> None:
+        """Take a piece of text; the last one of a text ends with a newline."""
+        self._begun += bytes(piece)
+        if self._begun.endswith(b"\n"):
             self.end()
 
     def end(self) -> None:

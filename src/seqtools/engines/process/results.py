@@ -105,6 +105,7 @@ class ResultReceiver:
         parts = [_part(worker, part) for part in result.parts]
         self.unlucky = 0
         worker.path = None
+        worker.heard.end()  # a text that a signal handler of the user's has cut off
         items = self._scheduler.answered(worker, result.count, result.seconds)
         self.spent += result.seconds
         self.answered += result.count
@@ -123,12 +124,7 @@ class ResultReceiver:
 
     def _hear(self, worker: PoolWorker, result: result_messages.Result) -> None:
         """Take what a worker has printed."""
-        text, place = _part(worker, result.parts[0]), result.block
-        worker.heard.add(
-            text,
-            begins=bool(place & result_messages.BEGINS),
-            ends=bool(place & result_messages.ENDS),
-        )
+        worker.heard.add(_part(worker, result.parts[0]))
         self.heard = True
 
     def _note(self, worker: PoolWorker, result: result_messages.Result) -> None:

@@ -22,9 +22,6 @@ _PLACE = struct.Struct("<QQI")  # length, offset, slot
 
 VALUES, FAILURE, END, READY, UNABLE, STAGE, PRINTED, REST = range(8)
 """Kinds of results. With the last one, a worker returns what is left of a task."""
-BEGINS, ENDS = 1, 2
-"""In place of a block, what a message with what was printed is of a text in UTF-8: the first
-piece, the last one, or both."""
 
 _CHUNK = 1 << 16
 """Bytes to read at once: of more, most is in vain, as memory is taken for all of them."""
