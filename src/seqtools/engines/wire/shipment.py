@@ -292,9 +292,11 @@ def _dump(pickler: pickle.Pickler, value: Any) -> None:
 
 
 class _ResultUnpickler(pickle.Unpickler):
-    def __init__(self, file: io.BytesIO, buffers: Any, by_value: Sequence[Any]) -> None:
+    def __init__(
+        self, file: io.BytesIO, buffers: Any, by_value: Sequence[Any], *, importing: bool
+    ) -> None:
         super().__init__(file, buffers=buffers)
-        self._by_value = by_value
+        self._by_value, self._importing = by_value, importing
 
     def find_class(self, module: str, name: str, /) -> Any:
         if name == "_number" and module == __name__:
@@ -302,7 +304,11 @@ class _ResultUnpickler(pickle.Unpickler):
         found = sys.modules.get(module)
         if getattr(getattr(found, "__spec__", None), "_initializing", False):
             # To import it would wait for the thread that does, which may wait for this value.
-            return functools.reduce(getattr, name.split("."), found)
+            try:
+                return functools.reduce(getattr, name.split("."), found)
+            except AttributeError:  # not there yet
+                if self._importing:
+                    raise
         return super().find_class(module, name)
 
 
@@ -315,8 +321,7 @@ class ResultLoader:
     """
 
     def __init__(self, by_value: Sequence[Any], *, importing: bool = False) -> None:
-        self._by_value = by_value
-        self._plain = not by_value and not importing
+        self._by_value, self._importing = by_value, importing
 
     def loads(self, data: Any, buffers: Sequence[Any] = ()) -> Any:
         """Return the value that a `ResultDumper` pickled.
@@ -326,9 +331,10 @@ class ResultLoader:
                 not end the thread that loads, to which no Ctrl-C comes.
         """
         try:
-            if self._plain:
+            if not self._by_value and not self._importing:
                 return pickle.loads(data, buffers=buffers)
-            return _ResultUnpickler(io.BytesIO(data), buffers, self._by_value).load()
+            file = io.BytesIO(data)
+            return _ResultUnpickler(file, buffers, self._by_value, importing=self._importing).load()
         except Exception:
             raise
         except BaseException as error:
