@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -105,23 +104,6 @@ def test_an_item_that_wrecks_the_pipe_of_tasks_costs_no_other(
 
 
 @pytest.mark.parametrize("start_method", METHODS)
-def test_an_item_that_wrecks_its_pipe_once_is_evaluated_again(
-    start_method: str, tmp_path: Path
-) -> None:
-    ours, wrecks = wrecking.inodes(), list(wrecks_for(start_method).values())
-
-    def get(x: int) -> int:
-        mark = tmp_path / str(x)
-        if x < len(wrecks) and not mark.exists():
-            mark.touch()
-            for fd in wrecking.channels(ours):
-                wrecks[x](fd)
-        return x
-
-    assert outcomes(prefetch(get, 9, start_method, nworkers=1)) == list(range(9))
-
-
-@pytest.mark.parametrize("start_method", METHODS)
 def test_an_item_that_returns_in_a_forked_child_as_well_leaves_no_process(
     start_method: str,
 ) -> None:
@@ -130,10 +112,7 @@ def test_an_item_that_returns_in_a_forked_child_as_well_leaves_no_process(
             os.fork()
         return x
 
-    found = outcomes(prefetch(get, 40, start_method, max_cached=2))
-    outcome = found.pop(3)  # it comes twice
-    assert outcome == 3 or isinstance(outcome, WorkerDied)
-    assert found == [0, 1, 2, *range(4, 40)]
+    assert outcomes(prefetch(get, 40, start_method, max_cached=2)) == list(range(40))
 
 
 @pytest.mark.parametrize("start_method", METHODS)
@@ -163,23 +142,6 @@ def test_what_is_printed_past_python_is_no_damage(capfd: pytest.CaptureFixture[s
 
 
 # Where a worker starts
-
-
-@pytest.mark.parametrize("start_method", METHODS)
-@pytest.mark.parametrize("wreck", ["a word", "closed"])
-def test_a_start_hook_that_wrecks_once_costs_nothing(
-    start_method: str, wreck: str, tmp_path: Path
-) -> None:
-    ours, act = wrecking.inodes(), _WRECKS[wreck]
-
-    def hook() -> None:
-        if not (tmp_path / "done").exists():
-            (tmp_path / "done").touch()
-            for fd in wrecking.channels(ours):
-                act(fd)
-
-    p = prefetch(abs, 5, start_method, nworkers=1, start_hook=hook)
-    assert outcomes(p) == list(range(5))
 
 
 @pytest.mark.parametrize("start_method", METHODS)
