@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 import seqtools
-from seqtools.engines.wire.exceptions import bare
 
 
 def prefetch(source: Any) -> seqtools.Prefetch[Any]:
@@ -151,11 +150,6 @@ def test_an_exception_that_cannot_be_sent_is_told_in_words() -> None:
         prefetch(seqtools.smap(fail, range(3)))[2]
     assert isinstance(caught.value.__cause__, RuntimeError)
     assert "ValueError: broken (the exception itself cannot be sent)" in str(caught.value)
-
-
-def test_bare_exceptions_are_what_they_were() -> None:
-    error = bare(Unusual, ("text",), {"code": 4})
-    assert (type(error), error.args, error.__dict__) == (Unusual, ("text",), {"code": 4})
 
 
 def outcomes(p: Any) -> Iterator[Any]:

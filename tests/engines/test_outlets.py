@@ -9,18 +9,17 @@ import pytest
 from seqtools.engines.process import output, output_display
 from seqtools.engines.wire import result_messages
 from tests.engines.fifo import Fifo
-from tests.faults.pieces import Pieces
+from tests.faults.test_bytes import Pieces
 
 MakeFifo = Callable[[], Fifo]
 
 
 def test_a_text_that_was_cut_off_is_a_line() -> None:
     heard = output_display.WorkerOutput()
-    heard.add(b"cut ", begins=True, ends=False)
-    heard.add(b"off", begins=False, ends=False)
-    heard.add(b"whole\n", begins=True, ends=True)
+    for piece in (b"wh", b"ole\n", b"cut ", b"off"):
+        heard.add(piece)
     heard.end()
-    assert [output_display.said.popleft() for _ in range(2)] == ["cut off\n", "whole\n"]
+    assert [output_display.said.popleft() for _ in range(2)] == ["whole\n", "cut off\n"]
     assert not output_display.said
 
 
@@ -67,7 +66,7 @@ def test_a_message_fits_into_what_a_pipe_takes_in_one_step(
         return write(fd, data)
 
     monkeypatch.setattr(os, "write", noting)
-    texts = ["x" * n + "\n" for n in (1, 3800, 3900, 4000, 9000)]
+    texts = [b"x" * n + b"\n" for n in (1, 3800, 3900, 4000, 9000)]
     sent = sent_by(lambda outlet: [outlet.lines.write(text) for text in texts])
     assert max(sizes) <= 4096
     assert len(sent) == len(sizes)
@@ -80,7 +79,7 @@ def test_who_prints_in_the_midst_of_a_message_does_not_break_it(
 
     def interrupted(fd: int, data: Any) -> int:
         if outlets:  # a signal handler of the user's
-            outlets.pop().lines.write("from a handler\n")
+            outlets.pop().lines.write(b"from a handler\n")
         return write(fd, data)
 
     def act(outlet: output.OutputPipe) -> None:
@@ -89,17 +88,6 @@ def test_who_prints_in_the_midst_of_a_message_does_not_break_it(
 
     monkeypatch.setattr(os, "write", interrupted)
     assert kinds(sent_by(act)) == [result_messages.READY, result_messages.PRINTED]
-
-
-def test_text_for_which_there_is_no_memory_is_told_to_be_lost() -> None:
-    class Large(str):
-        __slots__ = ()
-
-        def encode(self, *_: Any) -> bytes:
-            raise MemoryError
-
-    sent = sent_by(lambda outlet: outlet.lines.write(Large("x\n")))
-    assert bytes(sent[0].parts[0]) == output._LOST  # type: ignore[arg-type]
 
 
 def test_one_that_prints_for_ever_keeps_nobody_from_the_others() -> None:
@@ -111,7 +99,7 @@ def test_one_that_prints_for_ever_keeps_nobody_from_the_others() -> None:
             raise AssertionError
 
     ours, theirs = os.pipe()
-    result_messages.write_result(theirs, (3, 0, 0, result_messages.PRINTED, 0.0), b"again\n" * 9000)
+    result_messages.write_result(theirs, (0, 0, 0, result_messages.PRINTED, 0.0), b"again\n" * 9000)
     os.close(theirs)
     with open(ours, "rb") as file:
         message = file.read()

@@ -221,7 +221,7 @@ def test_what_else_a_standard_output_does(ahead: Ahead, capfd: pytest.CaptureFix
         out.buffer.write("ä\n".encode()[1:])
         out.buffer.flush()
         out.writelines(["a", "b\n"])
-        out.reconfigure(encoding="ascii")  # type: ignore[union-attr]
+        out.reconfigure(line_buffering=True)  # type: ignore[union-attr]
         with pytest.raises(TypeError, match="must be str"):
             out.write(b"bytes")  # type: ignore[arg-type]
         program = "print('from a program')"

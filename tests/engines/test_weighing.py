@@ -37,15 +37,15 @@ def words(n: int) -> list[str]:
     return [f"word {k}" for k in range(n)]
 
 
-def test_objects() -> None:
+def test_the_stage_with_most_of_it_is_named() -> None:
     numbers = seqtools.smap(lambda x: x, range(100))
     names = seqtools.gather(words(100_000), range(100))
     message = warned(seqtools.batch(seqtools.collate([numbers, names]), 2))
-    line = names._origin[1]
     assert message == (
         "worker processes are sent 1 MB of pickled Python objects, of which each makes a copy "
-        "(arrays would be shared); 1 MB are for a list of 100,000 items in gather, made at "
-        f"{__file__}:{line}"
+        "(arrays would be shared), and 0 MB of arrays, of which they share one copy "
+        f"(memory-mapped files need none); 1 MB are for gather, made at {__file__}:"
+        f"{names._origin[1]}"
     )
 
 
@@ -53,19 +53,14 @@ def test_arrays() -> None:
     array = np.zeros(1_000_000)
     table = seqtools.smap(lambda k: float(array[k]), range(10))
     message = warned(table)
-    assert message == (
-        "worker processes are sent 8 MB of arrays, of which they share one copy (memory-mapped "
-        "files need none); 8 MB are for smap(<lambda>), made at "
-        f"{__file__}:{table._origin[1]}"
-    )
+    assert "8 MB of arrays" in message
+    assert message.endswith(f"8 MB are for smap(<lambda>), made at {__file__}:{table._origin[1]}")
 
 
-def test_both_and_what_is_no_stage() -> None:
-    source = [words(200_000), np.zeros(3_000_000)]
-    message = warned(source)
+def test_what_is_no_stage() -> None:
+    message = warned([words(200_000), np.zeros(3_000_000)])
     assert "3 MB of pickled Python objects" in message
     assert "and 24 MB of arrays" in message
-    assert message.endswith("are for a list of 2 items")
 
 
 def test_a_pipeline_inside_of_a_function_counts_for_the_function() -> None:
@@ -98,24 +93,6 @@ def test_once_where_warnings_are_shown_once() -> None:
                 ready[0]
                 ready.refresh()
     assert len(caught) == 1
-
-
-def test_what_cannot_be_weighed_alone_counts_nothing() -> None:
-    class Once:
-        """Can be pickled once."""
-
-        pickled = False
-
-        def __reduce__(self) -> Any:
-            if Once.pickled:
-                raise ValueError
-            Once.pickled = True
-            return list, ()
-
-    once = Once()
-    data = words(100_000)
-    source = seqtools.smap(lambda k: (k, once), seqtools.gather(data, range(3)))
-    assert "1 MB are for a list of 100,000 items in gather" in warned(source)
 
 
 def test_a_warning_that_is_an_error_leaves_nothing_behind() -> None:

@@ -11,7 +11,6 @@ import pytest
 import seqtools
 from seqtools._core.errors import ItemTimeout, WorkerDied
 from seqtools.engines.wire import result_messages
-from seqtools.engines.wire.arena import SlotPlace
 from tests.engines.fifo import Fifo
 from tests.engines.shown import lines_of, say, shown
 from tests.faults import consumers, wrecking
@@ -53,7 +52,7 @@ def test_a_worker_that_dies_in_the_middle_of_a_long_text(start_method: str) -> N
         if x == 1:
             for fd in wrecking.channels(ours):
                 with contextlib.suppress(OSError):
-                    head = (result_messages.BEGINS, 0, 0, result_messages.PRINTED, 0.0)
+                    head = (0, 0, 0, result_messages.PRINTED, 0.0)
                     result_messages.write_result(fd, head, "half \u20ac".encode()[:-1])
             os.kill(os.getpid(), signal.SIGKILL)
         say(x)
@@ -66,31 +65,6 @@ def test_a_worker_that_dies_in_the_middle_of_a_long_text(start_method: str) -> N
         assert isinstance(caught.value.__cause__, WorkerDied)
         assert p[2] == 2
     assert lines_of(out) == ["0", *["half \\xe2\\x82"] * 2, "2"]
-
-
-def test_a_text_that_is_somewhere_else_is_damage(start_method: str) -> None:
-    ours = wrecking.inodes()
-
-    def get(x: int) -> int:
-        if x == 0:
-            for fd in wrecking.channels(ours):
-                with contextlib.suppress(OSError):
-                    head = (
-                        result_messages.BEGINS | result_messages.ENDS,
-                        0,
-                        0,
-                        result_messages.PRINTED,
-                        0.0,
-                    )
-                    result_messages.write_result(fd, head, SlotPlace(99, 1 << 50, 5))
-        say(x)
-        return x
-
-    with shown() as out, prefetch(get, 3, start_method) as p:
-        with pytest.raises(seqtools.EvaluationError, match="what it sent was damaged"):
-            p[0]
-        assert list(p[1:]) == [1, 2]
-    assert sorted(set(lines_of(out)) - {"0"}) == ["1", "2"]
 
 
 def test_a_worker_that_is_replaced_as_it_takes_too_long(start_method: str, fifo: MakeFifo) -> None:

@@ -2,9 +2,13 @@
 
 import array
 import copyreg
+import importlib
 import pickle
 import subprocess
 import sys
+import threading
+import types
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -279,3 +283,35 @@ def test_a_pickle_without_arrays_imports_nothing() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout == "b'abc'\n[]\n"
+
+
+@pytest.mark.parametrize("importing", [False, True])
+def test_a_class_that_a_thread_is_about_to_define(
+    importing: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    events: Any = types.SimpleNamespace(begun=threading.Event(), missed=threading.Event())
+    monkeypatch.setitem(sys.modules, "events_of_a_test", events)
+    name = f"lazily_imported_{importing}"
+    (tmp_path / f"{name}.py").write_text(
+        "from events_of_a_test import begun, missed\n"
+        "def __getattr__(name):\n"
+        "    missed.set()\n"
+        "    raise AttributeError(name)\n"
+        "begun.set()\n"
+        "missed.wait(20)\n"
+        "class Late: pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    thread = threading.Thread(target=importlib.import_module, args=(name,))
+    thread.start()
+    events.begun.wait()
+    loader = ResultLoader([abs], importing=importing)
+    data = f"c{name}\nLate\n.".encode()
+    if importing:  # the thread may wait for the value
+        with pytest.raises(AttributeError):
+            loader.loads(data)
+    else:
+        assert loader.loads(data).__name__ == "Late"
+    thread.join()

@@ -33,19 +33,17 @@ class WorkerOutput:
     __slots__ = ("_begun",)
 
     def __init__(self) -> None:
-        self._begun = b""
+        self._begun = bytearray()
 
-    def add(self, data: Any, *, begins: bool, ends: bool) -> None:
-        """Take a piece of text, of which it may be the first or the last one."""
-        if begins:
-            self.end()  # the end of another one was not sent: the worker was interrupted
-        self._begun += bytes(data)
-        if ends:
+    def add(self, piece: Any) -> None:
+        """Take a piece of text; the last one of a text ends with a newline."""
+        self._begun += piece
+        if self._begun.endswith(b"\n"):
             self.end()
 
     def end(self) -> None:
         """Have what is there shown, with a newline at its end."""
-        begun, self._begun = self._begun, b""
+        begun, self._begun = self._begun, bytearray()
         if begun:
             text = begun.decode("utf-8", "backslashreplace")
             said.append(text if text.endswith("\n") else text + "\n")

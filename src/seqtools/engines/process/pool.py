@@ -1,7 +1,7 @@
 """What starts worker processes and tells what became of them: the side of the consumer.
 
 There are two ways, and the engine knows neither: `forking`, where there is a template
-process, and `spawning`, which needs nothing but subprocesses and pipes.
+process, and `spawn`, which needs nothing but subprocesses and pipes.
 """
 
 import threading

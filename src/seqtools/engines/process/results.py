@@ -1,7 +1,4 @@
-"""What workers send, taken apart: values, failures, what is printed, what they tell of themselves.
-
-A message is believed only as far as it fits what its worker was asked for.
-"""
+"""What workers send: values, failures, what they print, and what they tell of themselves."""
 
 import time
 import weakref
@@ -15,7 +12,7 @@ from seqtools.engines import fault_injection
 from seqtools.engines.base import END, Deliver, Part
 from seqtools.engines.process.pool import PoolWorker, WorkerPool
 from seqtools.engines.process.scheduler import Scheduler
-from seqtools.engines.wire import result_messages, values
+from seqtools.engines.wire import exceptions, result_messages, values
 from seqtools.engines.wire.arena import SlotPlace
 from seqtools.engines.wire.headers import DamagedMessage
 from seqtools.engines.wire.shipment import ResultLoader
@@ -75,7 +72,7 @@ class ResultReceiver:
 
     def overhear(self, worker: PoolWorker) -> None:
         """Take what a worker has printed, and nothing else, as it is going to be let go of."""
-        with suppress(OSError, MemoryError, DamagedMessage):
+        with suppress(OSError, MemoryError):
             for result in worker.reader.read()[0]:
                 if result.kind == result_messages.PRINTED:
                     self._hear(worker, result)
@@ -90,8 +87,6 @@ class ResultReceiver:
         if result.kind == result_messages.PRINTED:
             self._hear(worker, result)
             return
-        if (result.kind in {result_messages.READY, result_messages.UNABLE}) == worker.ready:
-            raise DamagedMessage(f"a message of kind {result.kind} comes too early or too late")
         if result.kind in _ABOUT_NO_ITEM:
             self._note(worker, result)
             return
@@ -101,11 +96,7 @@ class ResultReceiver:
         if self._timed:
             worker.since = time.monotonic()
         if result.kind == result_messages.REST:
-            if not task.answered:  # it could be returned for ever
-                raise DamagedMessage("a task is returned of which nothing is answered")
             self._scheduler.returned(worker)
-        elif result.count > len(task.indices):
-            raise DamagedMessage("a message has more items than were asked for")
         else:
             self._answered(worker, result)
 
@@ -114,6 +105,7 @@ class ResultReceiver:
         parts = [_part(worker, part) for part in result.parts]
         self.unlucky = 0
         worker.path = None
+        worker.heard.end()  # a text that a signal handler of the user's has cut off
         items = self._scheduler.answered(worker, result.count, result.seconds)
         self.spent += result.seconds
         self.answered += result.count
@@ -132,12 +124,7 @@ class ResultReceiver:
 
     def _hear(self, worker: PoolWorker, result: result_messages.Result) -> None:
         """Take what a worker has printed."""
-        text, place = _part(worker, result.parts[0]), result.block
-        worker.heard.add(
-            text,
-            begins=bool(place & result_messages.BEGINS),
-            ends=bool(place & result_messages.ENDS),
-        )
+        worker.heard.add(_part(worker, result.parts[0]))
         self.heard = True
 
     def _note(self, worker: PoolWorker, result: result_messages.Result) -> None:
@@ -150,10 +137,7 @@ class ResultReceiver:
         body = _part(worker, result.parts[0])
         if result.kind == result_messages.UNABLE:
             raise result_messages.refusal(body)
-        try:
-            worker.path = self._loads(body)
-        except Exception as error:
-            raise DamagedMessage("a message about a stage is none") from error
+        worker.path = self._loads(body)
 
     def _loads(self, data: Any, buffers: Sequence[Any] = ()) -> Any:
         loader = self._loader()
@@ -171,7 +155,8 @@ class ResultReceiver:
         began = time.perf_counter_ns() if recording.active else 0
         failed: list[int] = []
         if result.kind == result_messages.FAILURE:
-            outcomes = [Failure(*self._loads(parts[0]))]
+            sent, path, trace = self._loads(parts[0])
+            outcomes = [Failure(exceptions.loaded(sent, self._loads), path, trace)]
             failed.append(0)
         else:
 
@@ -184,8 +169,6 @@ class ResultReceiver:
             recording.note(recording.LOAD, result.count, sum(map(len, parts)), began)
         if fault_injection.armed:
             fault_injection.reach("consumer-loaded")
-        if len(outcomes) != result.count:
-            raise ValueError(f"there are {len(outcomes)} values for {result.count} items")
         return outcomes, failed
 
 
@@ -212,6 +195,5 @@ def _pieces(n: int, failed: Sequence[int]) -> Iterator[tuple[int, int]]:
 def _part(worker: PoolWorker, part: memoryview | SlotPlace) -> memoryview:
     if not isinstance(part, SlotPlace):
         return part
-    if worker.leases is None:
-        raise DamagedMessage("a value is said to be in memory that there is not")
+    assert worker.leases is not None  # noqa: S101 -- for mypy: it has put a value there
     return worker.leases.lease(part)

@@ -155,7 +155,7 @@ def _kill_guard(worker: SpawnedWorker) -> None:
 
 
 class Inbox:
-    """What was read from a worker and not yet looked at; see `frames.Source`."""
+    """What was read from a worker and not yet looked at; see `result_messages.Source`."""
 
     def __init__(self) -> None:
         self._chunks: deque[bytes] = deque()

@@ -1,6 +1,6 @@
 """A worker that was started anew, from inside: it is greeted, loads the pipeline, and serves.
 
-What is its standard input and output at first are its pipes: see `spawning`.
+What is its standard input and output at first are its pipes: see `spawn`.
 """
 
 import mmap

@@ -17,8 +17,8 @@ from seqtools.engines.process.output import OutputPipe, flush
 from seqtools.engines.process.stage_reports import watched
 from seqtools.engines.wire import result_messages
 from seqtools.engines.wire.arena import Arena
-from seqtools.engines.wire.exceptions import PickledException
-from seqtools.engines.wire.shipment import ResultDumper, ResultLoader
+from seqtools.engines.wire.exceptions import pickled
+from seqtools.engines.wire.shipment import ResultDumper
 from seqtools.engines.wire.task_messages import TaskMessage, TaskReader
 from seqtools.engines.wire.values import PLAIN, OutgoingValues
 
@@ -63,7 +63,6 @@ class Worker:
         self._slots = slots
         self._name = name
         self._dumper = ResultDumper(by_value)
-        self._loader = ResultLoader(by_value)
         self._out = OutgoingValues(self._dumper, slots)
 
     def serve(self, tasks: TaskReader) -> None:
@@ -189,13 +188,9 @@ class Worker:
             return
         failure = Failure.caught(error)
         failure.trace = f"in {self._name}:\n{_story(failure.error)}"
-        body = self._dumped(failure)
+        sent = pickled(failure.error, self._dumper.dumps)
+        body = self._dumper.dumps((sent, failure.path, failure.trace))
         self._outlet.answer((block, done, 1, result_messages.FAILURE, took), body)
-
-    def _dumped(self, failure: Failure) -> Any:
-        """Return a failure pickled, such that it can be loaded."""
-        parcel = PickledException(failure.error, self._dumper.dumps, self._loader.loads)
-        return self._dumper.dumps((parcel, failure.path, failure.trace))
 
 
 def _story(error: BaseException) -> str:

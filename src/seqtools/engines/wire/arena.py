@@ -1,6 +1,6 @@
 """Memory of a worker in which large values are delivered without a copy.
 
-        flags, a byte a slot: 0 free, 1 taken, 2 lent to the consumer │ slot │ slot │ …
+        flags, a byte a slot: 0 free, 1 taken │ slot │ slot │ …
 
 It is an anonymous file that a worker and the consumer both map. The worker takes a free
 slot and writes into it; the consumer makes arrays that are views of it, and when the
@@ -12,7 +12,7 @@ The file is as large as the memory of the machine, but has no more pages than we
 written to, so there is no size to be guessed. It has no name, and nothing is left of it
 when nobody maps it any more.
 
-Here is how it is laid out, and the side of the worker; that of the consumer is in `leases`.
+Here is how it is laid out, and the side of the worker; that of the consumer is in `arena_reader`.
 """
 
 import ctypes
@@ -34,7 +34,7 @@ if sys.platform != "win32":
 FLAGS = 1 << 20
 """Bytes for flags: a slot of 32 KB for each would be 32 GB."""
 MOST_SLOTS = FLAGS - NBYTES  # in place of the last flags is what a worker is at
-TAKEN, LENT = 1, 2  # flags
+TAKEN = 1  # of a flag
 _RUN = 1024
 """Flags that slots of one size have side by side, to be searched together."""
 PAGE = mmap.PAGESIZE

@@ -1,6 +1,6 @@
 """Views of values in the memory of workers: the side of the consumer.
 
-How that memory is laid out, and what the worker does, is in `slots`.
+How that memory is laid out, and what the worker does, is in `arena`.
 """
 
 import mmap
@@ -13,18 +13,14 @@ from typing import Any
 from seqtools.engines.wire import arena
 from seqtools.engines.wire.arena import (
     FLAGS,
-    LENT,
     MOST_SLOTS,
     PAGE,
-    TAKEN,
     Lease,
     SlotPlace,
     forks,
     mapped,
-    rounded,
     viewed,
 )
-from seqtools.engines.wire.headers import DamagedMessage
 from seqtools.engines.wire.progress import ProgressMark
 
 
@@ -77,17 +73,7 @@ class ArenaReader:
         """Return the bytes at `place`, a copy if too much is kept and there is room for one.
 
         The slot is free when the last view of them is dropped.
-
-        Raises:
-            Damaged: If a worker has no value there for us.
         """
-        nbytes, offset, slot = place
-        end = len(self._memory) - rounded(nbytes)
-        if slot >= MOST_SLOTS or not FLAGS <= offset <= end or offset % PAGE:
-            raise DamagedMessage(f"a value is said to be outside of the memory for it: {place}")
-        if self._memory[slot] != TAKEN:
-            raise DamagedMessage(f"a value is said to be where none was put: {place}")
-        self._memory[slot] = LENT
         if not self._budget.allows(place.nbytes):
             with suppress(OSError, MemoryError):
                 copy = memoryview(mmap.mmap(-1, place.nbytes))

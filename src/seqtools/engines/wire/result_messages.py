@@ -1,13 +1,11 @@
 """Results, the messages from a worker to the consumer, byte by byte.
 
-A result is a head, and the place of the pickle and of each buffer. A place is in a slot, or
+A result is a header, and the place of the pickle and of each buffer. A place is in a slot, or
 if its offset is 0 in the message itself: those follow, in the same order, each on a multiple
-of 64 bytes from the end of the head. Then there is an ending. Tasks are in `asking`.
-
-Whatever else comes is `DamagedMessage`, and nothing is allocated for it.
+of 64 bytes from the end of the header. Then `MAGIC` stands again, which is where it has to be
+only if nobody else wrote in between. Tasks are in `task_messages`.
 """
 
-import math
 import mmap
 import os
 import pickle
@@ -17,26 +15,13 @@ from typing import Any, NamedTuple, Protocol
 from seqtools._core.errors import WorkerStartError
 from seqtools.engines import fault_injection
 from seqtools.engines.wire.arena import SlotPlace
-from seqtools.engines.wire.headers import ENDING, DamagedMessage, Header, ending
+from seqtools.engines.wire.headers import MAGIC, DamagedMessage, Header
 
 RESULT = Header("IIIBdIQ")  # block, done before, count, kind, seconds, places, length
 _PLACE = struct.Struct("<QQI")  # length, offset, slot
 
 VALUES, FAILURE, END, READY, UNABLE, STAGE, PRINTED, REST = range(8)
 """Kinds of results. With the last one, a worker returns what is left of a task."""
-_SINGLE = {
-    (FAILURE, 1, 1),
-    (END, 1, 0),
-    (READY, 0, 0),
-    (UNABLE, 0, 1),
-    (STAGE, 0, 1),
-    (PRINTED, 0, 1),
-    (REST, 0, 0),
-}
-"""Kind, number of items and of parts, but for values."""
-BEGINS, ENDS = 1, 2
-"""In place of a block, what a message with what was printed is of a text in UTF-8: the first
-piece, the last one, or both."""
 
 _CHUNK = 1 << 16
 """Bytes to read at once: of more, most is in vain, as memory is taken for all of them."""
@@ -72,8 +57,8 @@ def write_result(fd: int, head: tuple[Any, ...], *parts: Any) -> None:
         padding = -at % _ALIGNMENT
         pieces += [bytes(padding), data]
         at += padding + data.nbytes
-    begin, places = RESULT.pack(*head, len(parts), at + ENDING), b"".join(table)
-    message = [begin, places, *pieces, ending(begin + places)]
+    begin = RESULT.pack(*head, len(parts), at + len(MAGIC))
+    message = [begin, *table, *pieces, MAGIC]
     if fault_injection.armed and head[2]:  # it answers for items
         _write_in_steps(fd, message[0], b"".join(message[1:]))
         return
@@ -106,16 +91,10 @@ def refusal(data: Any) -> WorkerStartError:
 
     Args:
         data: What is wrong, and the traceback, pickled.
-
-    Raises:
-        Damaged: If it is something else.
     """
-    try:
-        told, story = pickle.loads(data)
-        refused = WorkerStartError(told)
-        refused.add_note(story)
-    except Exception as error:
-        raise DamagedMessage(f"{error!r} came of a message that it cannot work") from error
+    told, story = pickle.loads(data)
+    refused = WorkerStartError(told)
+    refused.add_note(story)
     return refused
 
 
@@ -230,40 +209,29 @@ class ResultReader:
         del buffer[:at]
 
 
-class _Opening:
-    """The head of a result and the places of its parts, by which all the rest is known."""
-
-    __slots__ = ("ending", "head", "inside", "length", "parts")
+class _Opening(NamedTuple):
+    """The header of a result and the places of its parts, by which all the rest is known."""
 
     head: list[Any]
     parts: list[Any]
-    """Places, and slices of what follows the head."""
+    """Places, and slices of what follows the header."""
     inside: int
     """Number of the slices: if there are more than one, some become arrays."""
     length: int
-    """Bytes that follow the head."""
-    ending: bytes
+    """Bytes that follow the header."""
 
 
 def _opening(data: bytearray, at: int) -> _Opening | None:
     """Return how the result begins that begins `at`, `None` if that has not arrived yet."""
-    size = len(data) - at
-    if size < RESULT.size:
+    if len(data) - at < RESULT.size:
         return None
     *head, places, length = RESULT.unpack(data, at)
-    _, _, count, kind, seconds = head
-    possible = count > 0 < places if kind == VALUES else (kind, count, places) in _SINGLE
-    if not possible or not 0 <= seconds < math.inf:
-        raise DamagedMessage(f"a message of kind {kind} has {count} items in {places} parts")
-    filled = _PLACE.size * places
-    if filled + ENDING > length:
-        raise DamagedMessage(f"a message of {length} bytes has {places} parts")
-    if size < RESULT.size + filled:
+    begin, filled = at + RESULT.size, _PLACE.size * places
+    if len(data) - begin < filled:
         return None
-    begun = data[at : at + RESULT.size + filled]
     parts: list[Any] = []
     inside = 0
-    for place in _PLACE.iter_unpack(begun[RESULT.size :]):
+    for place in _PLACE.iter_unpack(data[begin : begin + filled]):
         if place[1]:
             parts.append(SlotPlace._make(place))
             continue
@@ -271,17 +239,14 @@ def _opening(data: bytearray, at: int) -> _Opening | None:
         parts.append(slice(filled, filled + place[0]))
         filled += place[0]
         inside += 1
-    if filled + ENDING != length:
-        raise DamagedMessage(f"a message of {length} bytes has parts of {filled + ENDING}")
-    opening = _Opening()
-    opening.head, opening.parts, opening.inside = head, parts, inside
-    opening.length, opening.ending = length, ending(begun)
-    return opening
+    if filled + len(MAGIC) != length:  # before memory is taken for it
+        raise DamagedMessage(f"a message of {length} bytes has parts of {filled}")
+    return _Opening(head, parts, inside, length)
 
 
 def _result(opening: _Opening, message: Any) -> Result:
-    """Return the result, from all that follows its head."""
-    if message[-ENDING:] != opening.ending:
+    """Return the result, from all that follows its header."""
+    if message[-len(MAGIC) :] != MAGIC:
         raise DamagedMessage("a message has no end where it has to be")
     view = memoryview(message)
     parts = [part if type(part) is SlotPlace else view[part] for part in opening.parts]

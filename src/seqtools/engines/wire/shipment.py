@@ -24,16 +24,14 @@ from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 from seqtools._core.errors import summary
 from seqtools.engines.resource_errors import for_now, told
-from seqtools.engines.wire import exceptions
 from seqtools.engines.wire.arrays import Reducer, result_reducer
-from seqtools.engines.wire.headers import DamagedMessage, Header
 from seqtools.engines.wire.mapped_files import Found, find_in_files, map_place
 from seqtools.engines.wire.pickling import PipelinePickler, unpicklable
 from seqtools.engines.wire.size_warning import warn_if_much
 from seqtools.engines.wire.special_objects import with_singles
 
 _ALIGNMENT = 64
-_HEAD = Header("QQQ")  # lengths of the two pickles and of files, number of buffers
+_HEAD = struct.Struct("<QQQ")  # lengths of the two pickles and of files, number of buffers
 _BUFFER = struct.Struct("<qQQ")  # number of the file, -1 for the shipment itself, begin, end
 
 
@@ -133,21 +131,15 @@ Pipeline: TypeAlias = tuple[Callable[[int], Any], Any, list[Any]]
 
 
 class ReceivedPipeline:
-    """A shipment that arrived; its pipeline is loaded when it is asked for.
-
-    Raises:
-        Damaged: If it is none.
-    """
+    """A shipment that arrived; its pipeline is loaded when it is asked for."""
 
     def __init__(self, memory: mmap.mmap) -> None:
         self._view = memoryview(memory)
-        *lengths, count = _HEAD.unpack(self._view)
+        *lengths, count = _HEAD.unpack_from(self._view)
         parts, begin = [], _HEAD.size
         for length in (*lengths, _BUFFER.size * count):
             parts.append(self._view[begin : begin + length])
             begin += length
-        if begin > len(self._view):
-            raise DamagedMessage("a pipeline is cut off")
         _, self._files, self._places = parts
         memory.seek(_HEAD.size)
         self._unpickler = pickle.Unpickler(memory, buffers=self._buffers())
@@ -167,9 +159,6 @@ class ReceivedPipeline:
         """Return the pipeline, once: see `Pipeline`.
 
         What it has in common with the start hook is as the hook has left it.
-
-        Raises:
-            Damaged: If there is less of it than it says.
         """
         self.prelude()
         get, hints = self._unpickler.load()
@@ -182,8 +171,6 @@ class ReceivedPipeline:
         files = [map_place(place) for place in pickle.loads(self._files)]
         for number, begin, end in _BUFFER.iter_unpack(self._places):
             data = self._view if number < 0 else files[number]
-            if not begin <= end <= len(data):
-                raise DamagedMessage("an array of the pipeline is cut off")
             yield data[begin:end]
 
 
@@ -305,19 +292,23 @@ def _dump(pickler: pickle.Pickler, value: Any) -> None:
 
 
 class _ResultUnpickler(pickle.Unpickler):
-    def __init__(self, file: io.BytesIO, buffers: Any, by_value: Sequence[Any]) -> None:
+    def __init__(
+        self, file: io.BytesIO, buffers: Any, by_value: Sequence[Any], *, importing: bool
+    ) -> None:
         super().__init__(file, buffers=buffers)
-        self._by_value = by_value
+        self._by_value, self._importing = by_value, importing
 
     def find_class(self, module: str, name: str, /) -> Any:
         if name == "_number" and module == __name__:
             return self._by_value.__getitem__
-        if name == "opened" and module == exceptions.__name__:
-            return functools.partial(exceptions.opened, loads=ResultLoader(self._by_value).loads)
         found = sys.modules.get(module)
         if getattr(getattr(found, "__spec__", None), "_initializing", False):
             # To import it would wait for the thread that does, which may wait for this value.
-            return functools.reduce(getattr, name.split("."), found)
+            try:
+                return functools.reduce(getattr, name.split("."), found)
+            except AttributeError:  # not there yet
+                if self._importing:
+                    raise
         return super().find_class(module, name)
 
 
@@ -330,18 +321,21 @@ class ResultLoader:
     """
 
     def __init__(self, by_value: Sequence[Any], *, importing: bool = False) -> None:
-        self._by_value = by_value
-        self._plain = not by_value and not importing
+        self._by_value, self._importing = by_value, importing
 
     def loads(self, data: Any, buffers: Sequence[Any] = ()) -> Any:
         """Return the value that a `ResultDumper` pickled.
 
         Raises:
-            Exception: If that fails: see `exceptions.load`.
+            Exception: If that fails, and nothing else, whatever code of users raises: it must
+                not end the thread that loads, to which no Ctrl-C comes.
         """
-        return exceptions.load(self._loads, data, buffers)
-
-    def _loads(self, data: Any, buffers: Sequence[Any]) -> Any:
-        if self._plain:
-            return pickle.loads(data, buffers=buffers)
-        return _ResultUnpickler(io.BytesIO(data), buffers, self._by_value).load()
+        try:
+            if not self._by_value and not self._importing:
+                return pickle.loads(data, buffers=buffers)
+            file = io.BytesIO(data)
+            return _ResultUnpickler(file, buffers, self._by_value, importing=self._importing).load()
+        except Exception:
+            raise
+        except BaseException as error:
+            raise pickle.UnpicklingError(summary(error)) from error

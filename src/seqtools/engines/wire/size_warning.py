@@ -1,11 +1,10 @@
-"""The warning that a pipeline sends much by value, and what of it does."""
+"""The warning that a pipeline sends much by value, and which stage does."""
 
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 from seqtools._core.errors import creation_site, reader
-from seqtools._core.walk import is_stage, upstream
+from seqtools._core.walk import upstream
 from seqtools.engines.wire.mapped_files import find_in_files
 from seqtools.engines.wire.pickling import PipelinePickler
 
@@ -18,7 +17,7 @@ _warned: dict[Any, Any] = {}  # what `warnings` needs to warn once where it is t
 
 
 def warn_if_much(source: Any, pickled: int, shared: int) -> None:
-    """Warn if the pipeline that ends with `source` sends a lot, and name most of it.
+    """Warn if the pipeline that ends with `source` sends a lot, and name the stage with most of it.
 
     Args:
         source: What is read from, `None` if it is not known.
@@ -27,44 +26,19 @@ def warn_if_much(source: Any, pickled: int, shared: int) -> None:
     """
     if pickled < MUCH_PICKLED and shared < MUCH_SHARED:
         return
-    parts = []
-    if pickled >= MUCH_PICKLED:
-        told = "of pickled Python objects, of which each makes a copy (arrays would be shared)"
-        parts.append(f"{_size(pickled)} {told}")
-    if shared >= MUCH_SHARED:
-        told = "of arrays, of which they share one copy (memory-mapped files need none)"
-        parts.append(f"{_size(shared)} {told}")
-    nbytes, what = max(_weights(source), key=lambda weight: weight[0])
-    message = f"worker processes are sent {' and '.join(parts)}; {_size(nbytes)} are for {what}"
+    message = (
+        f"worker processes are sent {pickled / 1e6:,.0f} MB of pickled Python objects, of which "
+        f"each makes a copy (arrays would be shared), and {shared / 1e6:,.0f} MB of arrays, of "
+        "which they share one copy (memory-mapped files need none)"
+    )
+    stages = list(upstream(source))
+    if stages:
+        nbytes, k = max((_weight(stage, stages), k) for k, stage in enumerate(stages))
+        place = "{}, made at {}:{}".format(stages[k]._describe(), *stages[k]._origin)
+        message += f"; {nbytes / 1e6:,.0f} MB are for {place}"
     warnings.warn_explicit(
         message, RuntimeWarning, *(reader.get() or creation_site()), registry=_warned
     )
-
-
-def _weights(sequence: Any) -> Iterator[tuple[int, str]]:
-    """Yield what each stage and each source is sent as by itself: bytes, and a description."""
-    for stage in upstream(sequence, plain=True):
-        if not is_stage(stage):
-            continue
-        place = "{}, made at {}:{}".format(stage._describe(), *stage._origin)
-        own = _weight(stage)
-        for source in stage._sources():
-            if not is_stage(source):
-                weight = _weight(source)
-                own -= weight
-                yield weight, f"{_kind(source)} in {place}"
-        yield own, place
-    if not is_stage(sequence):
-        yield _weight(sequence), _kind(sequence)
-
-
-def _kind(source: Any) -> str:
-    kind = type(source).__name__
-    return f"a {kind} of {len(source):,} items" if hasattr(source, "__len__") else f"a {kind}"
-
-
-def _size(nbytes: int) -> str:
-    return f"{nbytes / 1e9:.1f} GB" if nbytes >= 1e9 else f"{nbytes / 1e6:.0f} MB"  # noqa: PLR2004
 
 
 class _ByteCounter:
@@ -77,26 +51,25 @@ class _ByteCounter:
 
 
 class _StagePickler(PipelinePickler):
-    """Pickles a stage without those that it reads from."""
+    """Pickles a stage without `others`, which are sent once."""
 
-    def __init__(self, file: _ByteCounter, buffers: list[Any], others: set[int]) -> None:
-        super().__init__(file, buffers)
-        self._others = others
+    others: set[int]
 
     def reducer_override(self, obj: Any) -> Any:
-        return (int, ()) if id(obj) in self._others else super().reducer_override(obj)
+        return (int, ()) if id(obj) in self.others else super().reducer_override(obj)
 
 
-def _weight(obj: Any) -> int:
-    """Return the bytes that `obj` is sent as, without the stages that it reads from."""
+def _weight(stage: Any, stages: list[Any]) -> int:
+    """Return the bytes that `stage` is sent as, with sources such as lists, without `stages`."""
     file = _ByteCounter()
     buffers: list[Any] = []
-    others = {id(s) for s in upstream(obj) if s is not obj}
+    pickler = _StagePickler(file, buffers)
+    pickler.others = {id(other) for other in stages if other is not stage}
     try:
-        _StagePickler(file, buffers, others).dump(obj)
+        pickler.dump(stage)
     except Exception:  # noqa: BLE001 -- code of users may raise anything, even the second time
         return 0
     raws = [buffer.raw() for buffer in buffers]
-    _, places = find_in_files(raws)
-    shared: int = sum(raw.nbytes for k, raw in enumerate(raws) if k not in places)
+    _, in_files = find_in_files(raws)
+    shared: int = sum(raw.nbytes for k, raw in enumerate(raws) if k not in in_files)
     return file.nbytes + shared

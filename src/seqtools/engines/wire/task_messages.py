@@ -1,7 +1,7 @@
 """Tasks, the messages by which a worker is asked for items, byte by byte.
 
-A task is a head, then unless it is a range one integer an index, and an ending; and the same
-for what comes next. Whatever else comes is `DamagedMessage`. Results are in `result_messages`.
+A task is a header, then unless it is a range one integer an index, and the same for what comes
+next. Results are in `result_messages`.
 """
 
 import os
@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from seqtools.engines import fault_injection
-from seqtools.engines.wire.headers import ENDING, DamagedMessage, Header, ending
+from seqtools.engines.wire.headers import Header
 
 TASK = Header("IqqqB??qqq")  # block, indices, mode, timed, watched; what comes next
 # Indices are a start, stop and step;
@@ -19,7 +19,6 @@ TASK = Header("IqqqB??qqq")  # block, indices, mode, timed, watched; what comes 
 
 LONGEST_LIST = 400
 """Indices in a list, so that a task is written in one piece: less than PIPE_BUF bytes."""
-_MODES = 2
 
 
 def task(  # noqa: PLR0913 -- what a task consists of
@@ -42,8 +41,7 @@ def task(  # noqa: PLR0913 -- what a task consists of
 
 
 def _listed(indices: Sequence[int]) -> bytes:
-    data = struct.pack(f"<{len(indices)}q", *indices)
-    return data + ending(data) if data else data
+    return struct.pack(f"<{len(indices)}q", *indices)
 
 
 def _place(indices: Sequence[int]) -> tuple[int, int, int]:
@@ -72,7 +70,6 @@ class TaskReader:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._buffer = b""
-        self._pid = os.getpid()
         self.while_idle: tuple[float, Callable[[], None]] | None = None
         """What to call each time that so many seconds were without a task."""
 
@@ -80,18 +77,14 @@ class TaskReader:
         """Return the next task, `None` when there is nobody to ask any more.
 
         Raises:
-            Damaged: If what comes is no task.
+            DamagedMessage: If what comes is no task.
         """
         if fault_injection.armed:
             fault_injection.reach("idle")
-        if os.getpid() != self._pid:
-            os._exit(1)  # user code has forked, and both have returned: one is enough
         head = self.take(TASK.size)
         if head is None:
             return None
         block, start, stop, step, mode, timed, watched, *ahead = TASK.unpack(head)
-        if mode >= _MODES:
-            raise DamagedMessage(f"a task has mode {mode}, which there is not")
         indices = self._indices(start, stop, step)
         return TaskMessage(block, indices, mode, timed, watched, self._indices(*ahead))
 
@@ -100,26 +93,14 @@ class TaskReader:
             return range(start, stop, step)
         if not start:
             return ()
-        if not 0 < start <= LONGEST_LIST:
-            raise DamagedMessage(f"a task has a list of {start} indices")
-        # written in one piece with its head, so it is there
-        data = self.take(8 * start + ENDING) or b""
-        listed = data[: 8 * start]
-        if ending(listed) != data[8 * start :]:
-            raise DamagedMessage("a list of indices has no end where it has to be")
-        return struct.unpack(f"<{start}q", listed)
+        # written in one piece with its header, so it is there
+        return struct.unpack(f"<{start}q", self.take(8 * start) or b"")
 
     def take(self, n: int) -> bytes | None:
-        """Return the next `n` bytes, waiting for them; `None` at the end.
-
-        Raises:
-            Damaged: If the end is in the middle of them.
-        """
+        """Return the next `n` bytes, waiting for them; `None` at the end."""
         while len(self._buffer) < n:
             more = self._more()
             if not more:
-                if self._buffer:
-                    raise DamagedMessage("tasks end in the middle of one")
                 return None
             self._buffer += more
         taken, self._buffer = self._buffer[:n], self._buffer[n:]

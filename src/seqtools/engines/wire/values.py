@@ -132,7 +132,7 @@ def loaded(
 
     Args:
         parts: Of the message.
-        loads: Returns what was pickled, given that and its buffers; see `exceptions.load`.
+        loads: Returns what was pickled, given that and its buffers; see `ResultLoader`.
         failed: Returns what stands for a value that cannot be loaded, given its place and why.
     """
     values: list[Any]
