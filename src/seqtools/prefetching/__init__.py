@@ -5,8 +5,8 @@ from typing import Literal, Never, TypeVar
 
 from seqtools._core.checks import check_source
 from seqtools._core.sources import Source
+from seqtools.prefetching.arguments import checked
 from seqtools.prefetching.idle import close_all
-from seqtools.prefetching.options import checked
 from seqtools.prefetching.sequence import Prefetch
 
 T = TypeVar("T")

@@ -1,6 +1,6 @@
-"""What is seen of items and their readers, and who decides by it: see `adaptive`."""
+"""What is seen of items and their readers, by which workers are chosen."""
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 
 class ItemTime(NamedTuple):
@@ -28,57 +28,17 @@ class TransferCost(NamedTuple):
 class Observation(NamedTuple):
     """What was seen for a while."""
 
-    seconds: float
+    seconds: float = 0.0
     """How long that was."""
-    waited: float
+    waited: float = 0.0
     """For how much of it a reader waited."""
-    taken: int
-    """Items that readers were given."""
+    delivered: int = 0
+    """Items that came."""
+    spent: float = 0.0
+    """Seconds that workers were at these."""
     read: float = 0.0
     """Processor time of the reader."""
     times: tuple[ItemTime, ...] = ()
-    """How long items took, where threads evaluate them."""
-    spent: float = 0.0
-    """Wall time of all items."""
-    answered: int = 0
-    """Number of these items."""
-    deaths: int = 0
-    """Worker processes that have died."""
+    """How long each item took, where threads measure that."""
     costs: tuple[TransferCost, ...] = ()
     """What it takes to send some of them."""
-
-
-class Plan(Protocol):
-    """What decides."""
-
-    @property
-    def method(self) -> str:
-        """`"thread"` or `"process"`."""
-
-    @property
-    def nworkers(self) -> int:
-        """How many workers to have."""
-
-    @property
-    def most(self) -> int:
-        """Never more workers than this are asked for, of that method."""
-
-    @property
-    def measuring(self) -> bool:
-        """Whether threads measure items one by one, which costs half a microsecond for each."""
-
-    @property
-    def either(self) -> bool:
-        """Whether there may be threads, and processes as well."""
-
-    def next_look(self) -> float:
-        """Return after how many seconds to tell what was seen."""
-
-    def look(self, seen: Observation) -> None:
-        """Take note of what was seen, and decide."""
-
-    def stuck(self) -> None:
-        """Take note that a reader waits, and that nothing has come for long."""
-
-    def refuse(self, why: str) -> None:
-        """Take note that there can be no processes."""

@@ -117,7 +117,7 @@ class WorkerProcessCheck:
         reports: list[Report] = []
         if sent:
             loaded = engine.ask(LOADED)
-            if self._options.start_method == "template" and not isinstance(loaded, Failure):
+            if self._options.loads_once and not isinstance(loaded, Failure):
                 for told in loaded:
                     self._found.add(*told)
         for i in indices:
@@ -177,7 +177,7 @@ class WorkerProcessCheck:
         """Find out what it is that cannot be loaded, by a worker that loads it part by part."""
         hook = self._options.start_hook
         parts = list(parts_of(self._prefetch, self._source, hook))
-        refused = None if self._options.start_method == "fork" else self._refused(parts)
+        refused = self._refused(parts) if self._options.pickles else None
         if refused is None:
             self._add(cut(str(error).partition("\n")[0], 300), f"repair that, or {_THREADS}")
             return
