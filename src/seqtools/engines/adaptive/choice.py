@@ -3,14 +3,13 @@
 A pure state machine: it is told what was seen, and says what to have. It knows no engine, no
 thread and no clock, and can be tested without any of them.
 
-        ALONE ──▶ ONE ──▶ SEVERAL ──▶ CHOSEN
-          │        └──────────────────▲
-          └───────────────────────────┘
+        FIRST ──▶ ALONE ──▶ SEVERAL ──▶ CHOSEN
+                    └───────────────────▲
 
-- `ALONE`: one thread evaluates the first items. From what they took follows how many items a
-  second to expect of threads that need the lock of the interpreter, and of processes. Where
-  threads are certain to do as well, they are chosen.
-- `ONE`: that thread goes on for a moment, because the first items are often slower.
+- `FIRST`: an item that may import what it needs, and is not counted.
+- `ALONE`: one thread evaluates items. As long as that does, nothing is chosen. If readers wait,
+  it follows from what items took how many a second to expect of threads that need the lock of
+  the interpreter, and of processes. Where one of these is certain to be best, it is chosen.
 - `SEVERAL`: so many threads as would compute on two cores show whether they need the lock.
 - `CHOSEN`: threads or processes, which stay what they are. Only their number follows what readers
   take: with r items a second and s seconds for each, r s workers are busy, and one more is
@@ -31,15 +30,15 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Literal, TypeAlias
 
-from seqtools.engines.adaptive.measurements import ItemTime, Observation, TransferCost
+from seqtools.engines.adaptive.measurements import Observation, TransferCost, sending
 
 MOST_THREADS = 32
 """Threads at most. Arbitrary: more files or requests at a time than most disks and servers
 serve any faster."""
-_ITEMS, _SECONDS = 10, 0.2
-"""Items, or seconds of all of them except the first, for which one thread is alone."""
-_LOOK, _TRY = 0.25, 0.1
-"""Seconds between looks, and where threads are tried."""
+_ITEMS, _LEAST_SECONDS, _SECONDS = 10, 0.05, 0.2
+"""Items for which one thread is alone, for so many seconds at least; or seconds of items."""
+_SOON, _TRY, _LOOK = 0.01, 0.1, 0.25
+"""Seconds between looks: of the first items, where several threads are tried, and of all others."""
 _FEW = 4
 """Items without which a look says nothing."""
 _MARGIN = 1.15
@@ -48,12 +47,8 @@ the pipeline each; nothing that is measured is more exact."""
 _SMALL = 1e-4
 """Seconds of an item below which threads hinder each other, whatever they do. Measured: the
 lock alone changes hands in 5 to 50 µs."""
-_THREAD_COST, _CONSUMER_COST, _WORKER_COST = 1.3e-6, 2e-6, 2e-6
-"""Seconds of processor time that an engine takes for an item that takes none. Measured."""
-_BYTES = 3e9
-"""Bytes of arrays that a worker copies in a second. Measured."""
-_STARVING = 0.1
-"""Share of the time that a reader waits, from which more is done for it."""
+_THREAD_COST = 1.3e-6
+"""Seconds of processor time that an engine of threads takes for an item. Measured."""
 _AHEAD, _MOST_AHEAD = 0.02, 4096
 """Seconds of work ahead for each worker, and most items. As an engine of processes deals."""
 _FASTER, _TOGETHER = 1.2, 0.75
@@ -61,8 +56,6 @@ _FASTER, _TOGETHER = 1.2, 0.75
 from which it is seen that they do not need the lock of the interpreter."""
 _TRIED = 2.0
 """Cores that threads are to use where they are tried."""
-_LEAST = 0.2
-"""Share of the time that is taken for ours at least, whatever other programs do."""
 _UNUSED = 0.5
 """Cores that threads use together, below which there may be more of them than was thought."""
 _WAITS = 0.5
@@ -79,8 +72,8 @@ Name: TypeAlias = Literal["thread", "process"]
 class Phase(enum.Enum):
     """How far a choice is: see the module."""
 
+    FIRST = enum.auto()
     ALONE = enum.auto()
-    ONE = enum.auto()
     SEVERAL = enum.auto()
     CHOSEN = enum.auto()
 
@@ -104,7 +97,7 @@ class Choice:
         self.method: Name = method or "thread"
         """What workers are by now."""
         self.nworkers = self._processes if self.method == "process" else 1
-        self.phase = Phase.CHOSEN if self.method == "process" else Phase.ALONE
+        self.phase = Phase.CHOSEN if self.method == "process" else Phase.FIRST
         self._wall = self._cpu = 0.0  # of an item
         self._cap = self._threads
         self._costs: tuple[TransferCost, ...] = ()
@@ -139,7 +132,7 @@ class Choice:
 
     def remark(self) -> str:
         """Return what was chosen, and why."""
-        if self.phase is Phase.ALONE:
+        if not self._wall and self.method == "thread":
             return "not yet chosen"
         verb = "chose" if self.phase is Phase.CHOSEN else "not yet chosen:"
         workers = _number(self.nworkers, self.method)
@@ -149,24 +142,28 @@ class Choice:
 
     def next_look(self) -> float:
         """Return after how many seconds to tell what was seen."""
-        if self.phase is Phase.CHOSEN:
-            return _LOOK
-        return 0.0 if self.phase is Phase.ALONE else _TRY
+        if self.phase is Phase.FIRST:
+            return 0.0
+        if self.phase is Phase.ALONE and not self._wall:
+            return _SOON
+        return _TRY if self.phase is Phase.SEVERAL else _LOOK
 
     def look(self, seen: Observation) -> bool:
         """Decide by what was seen, and return True; return False if more is to be seen first."""
         self._costs = seen.costs
-        if self.phase is Phase.ALONE:
-            others = seen.times[1:]  # the first one may import what it needs
-            if len(others) < _ITEMS - 1 and sum(time.wall for time in others) < _SECONDS:
+        if self.phase is Phase.FIRST:
+            self.phase = Phase.ALONE
+        elif self.phase is Phase.ALONE:
+            enough = len(seen.times) >= _ITEMS and seen.seconds >= _LEAST_SECONDS
+            if not enough and sum(time.wall for time in seen.times) < _SECONDS:
                 return False
-            self._judge(others)
+            self._judge(seen)
         elif max(len(seen.times), seen.delivered) < _FEW:
             return False
-        elif self.phase is Phase.CHOSEN:
+        elif self.phase is Phase.SEVERAL:
+            self._compare(seen)
+        else:
             self._follow(seen)
-        elif seen.times and _starving(seen):  # or else one thread does
-            self._try(seen)
         return True
 
     def stuck(self) -> None:
@@ -186,66 +183,51 @@ class Choice:
 
     # Choosing
 
-    def _judge(self, times: Sequence[ItemTime]) -> None:
-        """Decide from what the first items took."""
-        self._know(times)
+    def _judge(self, seen: Observation) -> None:
+        """Decide from what items took one thread."""
+        self._wall = max(median(max(t.cpu, t.wall - t.delay) for t in seen.times), 1e-7)
+        self._cpu = min(max(median(t.cpu for t in seen.times), 1e-7), self._wall)
         self._why = self._told(self._costs)
+        if not seen.starving:
+            return
         large = self._wall >= _SMALL
+        rate, _ = seen.undisturbed(self.nworkers)
+        best = 1 / (self._cpu + _THREAD_COST) if large else rate  # of threads that need the lock
+        better = self._expected(seen) > _MARGIN * best
         computing = self._cpu * self.nworkers >= (1 - _WAITS) * self._wall
-        may_be_better = self._expected(0.0) > _MARGIN / (self._cpu + _THREAD_COST)
-        may_be_more = large and computing and min(self._cores, self._threads) > 1
-        if self._cpu * self._threads <= self._wall:  # all of them need the lock less than always
+        more = computing and min(self._cores, self._threads) > 1
+        if self._cpu * self._threads <= self._wall:  # nor do all of them together need it always
             self._choose_threads(self._limit(self._cores))
-        elif may_be_better or may_be_more:
-            self.phase, self.nworkers = Phase.ONE, 1
-            if len(times) * self._wall > _TRY:
-                self._try_several(1 / self._wall)
+        elif large and (better or more):
+            wanted = round(_TRIED * self._wall / self._cpu)
+            self._of_one = 1 / self._wall
+            self.phase, self.nworkers = Phase.SEVERAL, max(1, min(wanted, self._threads))
+        elif better:
+            self._choose_processes()
         else:
             self._choose_threads(self._limit(self._cores if large else 1))
 
-    def _try_several(self, of_one: float) -> None:
-        """Try threads, of which one alone evaluates so many items a second."""
-        wanted = round(_TRIED * self._wall / self._cpu)
-        self._of_one = of_one
-        self.phase, self.nworkers = Phase.SEVERAL, max(1, min(wanted, self._threads))
-
-    def _try(self, seen: Observation) -> None:
-        """Decide from what threads have done that were tried."""
-        # other programs are there for a while only: what would it be without them?
-        delay = sum(time.delay for time in seen.times)
-        own = seen.seconds * max(_LEAST, 1 - delay / (self.nworkers * seen.seconds))
-        rate = max(len(seen.times), seen.delivered) / own
-        if self.phase is Phase.ONE:
-            self._know(seen.times)  # the first ones, which are often slower, are over
-            self._of_one = min(rate, 1 / self._wall)  # a second thread may have come
-            if self._wall >= _SMALL:
-                self._try_several(self._of_one)
-                return
-        self._why = self._told(self._costs)
+    def _compare(self, seen: Observation) -> None:
+        """Decide from what several threads have done."""
+        if not seen.starving:
+            return
+        rate, cores = seen.undisturbed(self.nworkers)
         possible = min(self.nworkers * self._cpu / self._wall, self._cores)
-        together = sum(time.cpu for time in seen.times) / own
         faster = rate > _FASTER * self._of_one
-        expected = self._expected(seen.read / max(1, seen.delivered))
-        if faster and together > _TOGETHER * possible:
+        if faster and cores > _TOGETHER * possible:
             self._why = f"{self._told()} and release the lock of the interpreter"
             self._choose_threads(self._limit(self._cores))
-        elif expected > _MARGIN * max(rate, self._of_one):
+        elif self._expected(seen) > _MARGIN * max(rate, self._of_one):
+            self._why = f"{self._told()} and hold the lock of the interpreter"
             self._choose_processes()
         else:
             self._choose_threads(self._limit(self._cores) if faster else 1)
-
-    def _know(self, times: Sequence[ItemTime]) -> None:
-        """Take note of what items take."""
-        self._wall = max(median(max(t.cpu, t.wall - t.delay) for t in times), 1e-7)
-        self._cpu = min(max(median(t.cpu for t in times), 1e-7), self._wall)
 
     def _choose_threads(self, cap: int) -> None:
         self.method, self.phase = "thread", Phase.CHOSEN
         self._cap = self.nworkers = cap
 
     def _choose_processes(self) -> None:
-        if self._wall >= _SMALL:
-            self._why = f"{self._told()} and hold the lock of the interpreter"
         self.method, self.phase = "process", Phase.CHOSEN
         self.nworkers = self._processes
 
@@ -258,16 +240,12 @@ class Choice:
         """Return whether items wait rather than compute."""
         return self._cpu < (1 - _WAITS) * self._wall
 
-    def _expected(self, read: float) -> float:
-        """Return the items per second to expect of processes, 0 if there can be none.
-
-        Args:
-            read: Processor time that the reader takes for each.
-        """
+    def _expected(self, seen: Observation) -> float:
+        """Return the items per second to expect of processes, 0 if there can be none."""
         if not self.either or not self._costs:
             return 0.0
-        dump, load = _sending(self._costs)
-        load += read
+        dump, load = sending(self._costs)
+        load += seen.read / max(1, seen.delivered)  # and what the reader does with it
         return min(
             self._processes / (self._wall + dump), self._cores / (self._cpu + dump + load), 1 / load
         )
@@ -277,7 +255,7 @@ class Choice:
         if self._waits():
             waiting = 1 - self._cpu / self._wall
             return f"items wait {100 * waiting:.0f} % of {_time(self._wall)}"
-        sent = f", sending them takes {_time(sum(_sending(costs)))}" if costs else ""
+        sent = f", sending them takes {_time(sum(sending(costs)))}" if costs else ""
         return f"items compute for {_time(self._cpu)}{sent}"
 
     # What was chosen
@@ -288,13 +266,13 @@ class Choice:
         if self.method == "thread":
             used = sum(time.cpu for time in seen.times)
             idle = bool(seen.times) and used < _UNUSED * seen.seconds
-            if idle and _starving(seen) and self.nworkers == self._cap:
+            if idle and seen.starving and self.nworkers == self._cap:
                 self._cap = min(self._threads, 2 * self._cap)
             least, most = 1, self._cap
         reading = max(seen.seconds - seen.waited, 1e-9)
         busy = min(seen.spent / reading, most)
         wanted = min(most, max(least, math.ceil(busy) + 1))
-        if wanted > self.nworkers and _starving(seen):
+        if wanted > self.nworkers and seen.starving:
             self.nworkers, self._fewer = wanted, 0
         elif wanted <= _LESS * self.nworkers:
             self._fewer += 1
@@ -302,16 +280,6 @@ class Choice:
                 self.nworkers, self._fewer = wanted, 0
         else:
             self._fewer = 0
-
-
-def _starving(seen: Observation) -> bool:
-    return seen.waited > _STARVING * seen.seconds
-
-
-def _sending(costs: Sequence[TransferCost]) -> tuple[float, float]:
-    """Return the seconds that an item takes to be sent by a worker, and to be received."""
-    dump = median(cost.dump + cost.nbytes / _BYTES for cost in costs)
-    return dump + _WORKER_COST, median(cost.load for cost in costs) + _CONSUMER_COST
 
 
 def _number(n: int, what: str) -> str:

@@ -80,18 +80,15 @@ class AdaptiveEngine:
         self._submitted = 0.0  # when that was done last
         self._stuck = False  # it is to be told
         self._reader_at = (0, 0.0)  # a thread that reads, and its processor time at that moment
-        if choice.method == "process":
-            try:
+        try:
+            if choice.method == "process":
                 self._process = self._made_processes(choice.nworkers)
-            except WorkerStartError as error:
-                if not choice.either:
-                    raise
-                choice.refuse(str(error))
-        elif choice.open:
-            try:
+            elif choice.open:
                 self._pickled = pickled()
-            except WorkerStartError as error:
-                choice.refuse(str(error))
+        except WorkerStartError as error:
+            if not choice.either:
+                raise
+            choice.refuse(str(error))
         self._probe = ThreadMeter([] if self._pickled is None else self._pickled.by_value)
         if not choice.open:
             self._probe.weighs = 0
@@ -256,11 +253,11 @@ class AdaptiveEngine:
     def _resize(self) -> None:
         """Have as many workers as were chosen."""
         choice, thread = self._choice, self._thread
-        if thread is None or choice.method == "process":
-            if thread is None:
-                self._work.resize(choice.nworkers)
-            else:
-                self._begin_processes(thread)
+        if thread is None:
+            self._work.resize(choice.nworkers)
+            return
+        if choice.method == "process":
+            self._begin_processes(thread)
             return
         if not choice.open:
             self._pickled = None  # it can be large
