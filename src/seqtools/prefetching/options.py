@@ -55,11 +55,6 @@ class Options(NamedTuple):
         return 10 if self.nworkers == AUTO else max(10, 2 * self.nworkers)
 
     @property
-    def adaptive(self) -> bool:
-        """Whether the number of workers is left open."""
-        return self.nworkers == AUTO
-
-    @property
     def methods(self) -> tuple[Method, ...]:
         """What evaluates items; several if one of them is chosen later."""
         return candidates(self.method, self.start_method, seeded=self.seed is not None)
@@ -86,7 +81,7 @@ class Options(NamedTuple):
 
     def choice(self) -> "Choice | None":
         """Return what decides about workers, if that is not said."""
-        if not self.adaptive:
+        if self.nworkers != AUTO:
             return None
         from seqtools.engines.adaptive.choice import Choice
 

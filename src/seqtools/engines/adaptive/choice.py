@@ -152,6 +152,8 @@ class Choice:
         """Decide by what was seen, and return True; return False if more is to be seen first."""
         self._costs = seen.costs
         if self.phase is Phase.FIRST:
+            if not seen.times:
+                return False
             self.phase = Phase.ALONE
         elif self.phase is Phase.ALONE:
             enough = len(seen.times) >= _ITEMS and seen.seconds >= _LEAST_SECONDS
@@ -264,8 +266,8 @@ class Choice:
         """Have as many workers as it takes."""
         least, most = min(2, self._processes), self._processes  # none holds up all others
         if self.method == "thread":
-            used = sum(time.cpu for time in seen.times)
-            idle = bool(seen.times) and used < _UNUSED * seen.seconds
+            _, cores = seen.undisturbed(self.nworkers)
+            idle = bool(seen.times) and cores < _UNUSED
             if idle and seen.starving and self.nworkers == self._cap:
                 self._cap = min(self._threads, 2 * self._cap)
             least, most = 1, self._cap

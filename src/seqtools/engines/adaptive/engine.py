@@ -241,7 +241,7 @@ class AdaptiveEngine:
         if probe.refused is not None and self._choice.open:
             self._choice.refuse(probe.refused)
         return Observation(
-            now - began,
+            max(now - began, 1e-9),
             self._waited - waited,
             deliveries.items - items,
             deliveries.spent - spent,
@@ -276,7 +276,8 @@ class AdaptiveEngine:
 
     def _begin_processes(self, thread: ThreadEngine) -> None:
         """Start processes, as soon as there is one thread beside them."""
-        thread.resize(1)
+        with suppress(WorkerStartError):  # told by the engine, if it is needed
+            thread.resize(1)
         if thread.busy() > 1:
             self._deliveries.due = perf_counter() + _NOTICE
             return
