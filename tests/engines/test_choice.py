@@ -20,7 +20,7 @@ def begun(*arguments: Any, **more: Any) -> Choice:
 
 def first(wall: float, cpu: float, cost: TransferCost = CHEAP, n: int = 0) -> Observation:
     """Return what is seen of one thread, for which a reader waits."""
-    n = n or max(10, math.ceil(0.06 / wall))
+    n = n or max(10, math.ceil(0.101 / wall))
     times = (ItemTime(wall, cpu),) * min(n, 10_000)
     return Observation(n * wall, n * wall, n, n * wall, times=times, costs=(cost,))
 
@@ -64,9 +64,9 @@ def test_it_begins_with_one_thread_and_says_so() -> None:
 def test_ten_items_are_enough_if_they_take_a_while_and_so_are_fewer_that_take_long() -> None:
     choice = begun(None, 4)
     assert not choice.look(first(0.01, 0, n=9))
-    assert not choice.look(first(0.001, 0, n=20))
+    assert not choice.look(first(0.001, 0, n=90))
     assert choice.remark() == "not yet chosen"
-    assert choice.look(first(0.01, 0, n=10))
+    assert choice.look(first(0.011, 0, n=10))
     assert choice.remark() != "not yet chosen"
     choice = begun(None, 4)
     assert choice.look(first(0.3, 0, n=1))
@@ -180,6 +180,13 @@ def test_trivial_items_get_one_thread() -> None:
     assert chosen(choice) == ("thread", 1)
     assert not choice.measuring
     assert choice.remark() == ("chose 1 thread: items compute for 0.3 µs, sending them takes 6 µs")
+
+
+def test_trivial_items_get_one_thread_on_a_busy_machine_too() -> None:
+    choice = begun(None, 2)
+    choice.look(first(3e-7, 3e-7)._replace(seconds=9.0, waited=9.0))
+    assert chosen(choice) == ("thread", 1)
+    assert not choice.open
 
 
 def test_small_items_get_processes_if_one_thread_does_not_do() -> None:

@@ -35,8 +35,9 @@ from seqtools.engines.adaptive.measurements import Observation, TransferCost, se
 MOST_THREADS = 32
 """Threads at most. Arbitrary: more files or requests at a time than most disks and servers
 serve any faster."""
-_ITEMS, _LEAST_SECONDS, _SECONDS = 10, 0.05, 0.2
-"""Items for which one thread is alone, for so many seconds at least; or seconds of items."""
+_ITEMS, _LEAST_SECONDS, _SECONDS = 10, 0.1, 0.2
+"""Items for which one thread is alone, for so many seconds at least; or seconds of items. The first
+items are often slower than all others."""
 _SOON, _TRY, _LOOK = 0.01, 0.1, 0.25
 """Seconds between looks: of the first items, where several threads are tried, and of all others."""
 _FEW = 4
@@ -194,7 +195,9 @@ class Choice:
             return
         large = self._wall >= _SMALL
         rate, _ = seen.undisturbed(self.nworkers)
-        best = 1 / (self._cpu + _THREAD_COST) if large else rate  # of threads that need the lock
+        best = 1 / (self._cpu + _THREAD_COST)  # of threads that need the lock
+        if not large:  # such as it is seen here; it is less while other programs have the cores
+            best = max(best, rate)
         better = self._expected(seen) > _MARGIN * best
         computing = self._cpu * self.nworkers >= (1 - _WAITS) * self._wall
         more = computing and min(self._cores, self._threads) > 1
