@@ -179,6 +179,8 @@ def test_trivial_items_get_one_thread() -> None:
     choice.look(first(3e-7, 3e-7))
     assert chosen(choice) == ("thread", 1)
     assert not choice.measuring
+    choice.look(Observation(1.0, 1.0, 500_000, 0.5, times=(ItemTime(3e-7, 3e-7),)))
+    assert chosen(choice) == ("thread", 1)
     assert choice.remark() == ("chose 1 thread: items compute for 0.3 µs, sending them takes 6 µs")
 
 

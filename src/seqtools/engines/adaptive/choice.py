@@ -205,7 +205,7 @@ class Choice:
             self._choose_threads(self._limit(self._cores))
         elif large and (better or more):
             wanted = round(_TRIED * self._wall / self._cpu)
-            self._of_one = 1 / self._wall
+            self._of_one = min(rate, 1 / self._wall)
             self.phase, self.nworkers = Phase.SEVERAL, max(1, min(wanted, self._threads))
         elif better:
             self._choose_processes()
@@ -270,7 +270,7 @@ class Choice:
         least, most = min(2, self._processes), self._processes  # none holds up all others
         if self.method == "thread":
             _, cores = seen.undisturbed(self.nworkers)
-            idle = bool(seen.times) and cores < _UNUSED
+            idle = self.measuring and cores < _UNUSED
             if idle and seen.starving and self.nworkers == self._cap:
                 self._cap = min(self._threads, 2 * self._cap)
             least, most = 1, self._cap
