@@ -27,7 +27,7 @@ from seqtools._core.errors import WorkerStartError, creation_site, reader
 from seqtools.engines.adaptive.choice import Choice
 from seqtools.engines.adaptive.deliveries import LOOK, Deliveries
 from seqtools.engines.adaptive.measurements import Observation
-from seqtools.engines.adaptive.probe import ThreadMeter
+from seqtools.engines.adaptive.probe import OFTEN_ENOUGH, ThreadMeter
 from seqtools.engines.base import Deliver, GroupOf, Job
 from seqtools.engines.process.engine import ProcessEngine
 from seqtools.engines.resource_errors import start_thread
@@ -41,6 +41,8 @@ _LONG = 0.2
 """Seconds without an item after which one of those at work is taken for slow. Arbitrary."""
 _NOTICE = 0.01
 """Seconds after which to look whether processes have begun, at most. Arbitrary."""
+_PARTS = 5
+"""How often threads look in the time between two decisions for how long no core was free."""
 _PATIENCE = 2.0
 """Seconds to wait for the start of processes that nobody needs any more. Arbitrary."""
 
@@ -261,7 +263,8 @@ class AdaptiveEngine:
             return
         if not choice.open:
             self._pickled = None  # it can be large
-        self._probe.alone = choice.nworkers == 1
+        alone = choice.nworkers == 1
+        self._probe.interval = OFTEN_ENOUGH if alone else choice.next_look() / _PARTS
         thread.probe = self._probe if choice.measuring else None
         with suppress(WorkerStartError):  # then there are fewer
             thread.resize(choice.nworkers)

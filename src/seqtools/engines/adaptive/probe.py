@@ -14,9 +14,9 @@ _WEIGHED = 3
 """Values that are pickled to see how long that takes. Arbitrary."""
 _WEIGHING, _OFTEN = 1e-3, 8
 """Seconds, and times, after which a value is not pickled again to see how long that takes."""
-_ALONE, _TOGETHER = 1e-3, 2e-2
-"""Seconds after which a thread looks for how long no core was free, and where there are others.
-It takes 10 µs, or three turns of others that have the lock."""
+OFTEN_ENOUGH = 1e-3
+"""Seconds after which a thread looks for how long no core was free. It takes 10 µs, or three turns
+of others that have the lock."""
 
 
 class ThreadMeter:
@@ -29,8 +29,8 @@ class ThreadMeter:
         """Why a value cannot be sent."""
         self.weighs = _WEIGHED
         """So many of the next values are pickled."""
-        self.alone = True
-        """Whether there is one thread."""
+        self.interval = OFTEN_ENOUGH
+        """Seconds after which a thread looks for how long no core was free."""
         self._by_value = by_value
         self._delays = threading.local()
         self._nothing = 0.0  # that it takes to measure
@@ -53,7 +53,7 @@ class ThreadMeter:
         value = get(i)
         ended, cpu, delay = perf_counter(), thread_time() - computed, 0.0
         wall = ended - began
-        if ended - delays.at > (_ALONE if self.alone else _TOGETHER):
+        if ended - delays.at > self.interval:
             told = _delay()
             delay, delays.told, delays.at = told - delays.told, told, ended
         return value, ItemTime(wall - self._nothing, cpu - self._nothing, delay)
