@@ -99,6 +99,7 @@ def test_no_more_workers_than_items_may_be_ahead() -> None:
 def test_the_first_item_does_not_count() -> None:
     choice = Choice(None, 2)
     assert not choice.look(Observation(1.0, 1.0))
+    assert not choice.look(first(0.01, 0.01, n=2))
     assert choice.look(first(9.0, 9.0, n=1))
     assert choice.remark() == "not yet chosen"
     choice.look(first(0.02, 0))

@@ -6,7 +6,8 @@ thread and no clock, and can be tested without any of them.
         FIRST ──▶ ALONE ──▶ SEVERAL ──▶ CHOSEN
                     └───────────────────▲
 
-- `FIRST`: an item that may import what it needs, and is not counted.
+- `FIRST`: a few items that are not counted. They may import what they need, and their values are
+  pickled to see how long that takes.
 - `ALONE`: one thread evaluates items. As long as that does, nothing is chosen. If readers wait,
   it follows from what items took how many a second to expect of threads that need the lock of
   the interpreter, and of processes. Where one of these is certain to be best, it is chosen.
@@ -35,9 +36,9 @@ from seqtools.engines.adaptive.measurements import Observation, TransferCost, se
 MOST_THREADS = 32
 """Threads at most. Arbitrary: more files or requests at a time than most disks and servers
 serve any faster."""
-_ITEMS, _LEAST_SECONDS, _SECONDS = 10, 0.1, 0.2
-"""Items for which one thread is alone, for so many seconds at least; or seconds of items. The first
-items are often slower than all others."""
+_NOT_COUNTED, _ITEMS, _LEAST_SECONDS, _SECONDS = 3, 10, 0.1, 0.2
+"""Items that are not counted, and items after them for which one thread is alone, for so many
+seconds at least; or seconds of items, for both. The first ones are often slower than all others."""
 _SOON, _TRY, _LOOK = 0.01, 0.1, 0.25
 """Seconds between looks: of the first items, where several threads are tried, and of all others."""
 _FEW = 4
@@ -152,13 +153,14 @@ class Choice:
     def look(self, seen: Observation) -> bool:
         """Decide by what was seen, and return True; return False if more is to be seen first."""
         self._costs = seen.costs
+        slow = sum(time.wall for time in seen.times) >= _SECONDS
         if self.phase is Phase.FIRST:
-            if not seen.times:
+            if len(seen.times) < _NOT_COUNTED and not slow:
                 return False
             self.phase = Phase.ALONE
         elif self.phase is Phase.ALONE:
             enough = len(seen.times) >= _ITEMS and seen.seconds >= _LEAST_SECONDS
-            if not enough and sum(time.wall for time in seen.times) < _SECONDS:
+            if not enough and not slow:
                 return False
             self._judge(seen)
         elif max(len(seen.times), seen.delivered) < _FEW:

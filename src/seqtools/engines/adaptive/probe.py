@@ -11,7 +11,7 @@ from seqtools.engines.adaptive.measurements import ItemTime, TransferCost
 from seqtools.engines.wire.shipment import ResultDumper, ResultLoader
 
 _WEIGHED = 3
-"""Values that are pickled to see how long that takes. Arbitrary."""
+"""Values that are pickled to see how long that takes: those of items that are not counted."""
 _WEIGHING, _OFTEN = 1e-3, 8
 """Seconds, and times, after which a value is not pickled again to see how long that takes."""
 OFTEN_ENOUGH = 1e-3
