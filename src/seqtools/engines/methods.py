@@ -177,20 +177,20 @@ AUTO: Literal["auto"] = "auto"
 DEFAULT = "thread"
 
 
-def named(method: object, *, adaptive: bool) -> str:
-    """Return the name of the method that is used where a user gives `method`.
-
-    Args:
-        method: What was given, `None` if nothing was.
-        adaptive: Whether the number of workers is left open.
+def named(method: object, nworkers: object) -> str:
+    """Return the name of the method that is used where a user gives `method` and `nworkers`.
 
     Raises:
-        ValueError: If there is no such method, or it does not go with that.
+        ValueError: If there is no such method, or it does not go with that number.
     """
+    adaptive = isinstance(nworkers, str) and nworkers == AUTO
     if method is None:
         return AUTO if adaptive else DEFAULT
-    if method == AUTO and adaptive:
-        return AUTO
+    if isinstance(method, str) and method == AUTO:
+        if adaptive:
+            return AUTO
+        message = f"method='auto' needs nworkers='auto', got nworkers={short(nworkers)}"
+        raise ValueError(message)
     if not isinstance(method, str) or method not in METHODS:
         message = f"method must be {_one_of(METHODS)}, got {short(method)}"
         raise ValueError(message + _advice(method))

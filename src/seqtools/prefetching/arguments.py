@@ -62,7 +62,7 @@ def checked(  # noqa: PLR0913 -- as prefetch()
         seed = check_count(seed, 0, "seed")
     options = Options(
         nworkers=_workers(nworkers),
-        method=_method(method, nworkers),
+        method=named(method, nworkers),
         max_cached=_max_cached(max_cached, max_buffered),
         start_hook=start_hook,
         seed=seed,
@@ -85,24 +85,12 @@ def checked(  # noqa: PLR0913 -- as prefetch()
     return options
 
 
-def _method(method: object, nworkers: object) -> str:
-    adaptive = _is_auto(nworkers)
-    if _is_auto(method) and not adaptive:
-        message = f"method='auto' needs nworkers='auto', got nworkers={short(nworkers)}"
-        raise ValueError(message)
-    return named(method, adaptive=adaptive)
-
-
-def _is_auto(value: object) -> bool:
-    return isinstance(value, str) and value == AUTO
-
-
-def _workers(nworkers: int | Literal["auto"] | None) -> int | Literal["auto"]:
+def _workers(nworkers: object) -> int | Literal["auto"]:
     if nworkers is None:
         return usable_cores()
-    if _is_auto(nworkers):
-        return AUTO
     if isinstance(nworkers, str):
+        if nworkers == AUTO:
+            return AUTO
         message = f"nworkers must be an integer, 'auto' or None, got {short(nworkers)}"
         raise TypeError(message)
     n = check_count(nworkers, -(1 << 31), "nworkers")
