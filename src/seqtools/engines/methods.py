@@ -45,8 +45,8 @@ class EngineArguments(NamedTuple):
     """Whether workers in this process share an iterator."""
     known: "KnownReasons | None" = None
     """Why workers load the pipeline for themselves, if that is known."""
-    most_kept: int = 1 << 30
-    """Bytes of values that the consumer may keep in the memory of workers."""
+    most_kept: Callable[[], int] = lambda: 1 << 30
+    """Returns the bytes of values that the consumer may keep in the memory of workers."""
 
 
 class Method(NamedTuple):
@@ -119,7 +119,7 @@ def _process(
         arguments.start_method,
         arguments.hints,
         timeout=arguments.timeout,
-        most_kept=arguments.most_kept,
+        most_kept=arguments.most_kept(),
         group_of=arguments.group_of,
         pickled=pickled,
         begin_with=begin_with,

@@ -90,7 +90,7 @@ class Options(NamedTuple):
 
     def window(self, choice: "Choice | None" = None) -> Window:
         """Return a new window."""
-        max_bytes = max(1, _memory() // 10) if self.max_bytes is None else self.max_bytes
+        max_bytes = _max_bytes() if self.max_bytes is None else self.max_bytes
         if self.max_cached is None:
             most = max(_MOST_CACHED, self.first)
             # without an order, little is to wait behind a slow item, in the same worker
@@ -136,7 +136,7 @@ class Options(NamedTuple):
                 groups(source),
                 any_upstream(source, "_iterates"),
                 known,
-                _memory() // 4,
+                lambda: usable_memory() // 4,
             )
             if choice is not None:
                 return make_adaptive(arguments, choice)
@@ -165,5 +165,5 @@ def _least(choice: "Choice | None", good: int) -> Callable[[], tuple[int, int]]:
 
 
 @functools.cache
-def _memory() -> int:
-    return usable_memory()
+def _max_bytes() -> int:
+    return max(1, usable_memory() // 10)

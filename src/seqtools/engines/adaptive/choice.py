@@ -134,11 +134,11 @@ class Choice:
 
     def remark(self) -> str:
         """Return what was chosen, and why."""
+        refused = self._refused and f"; {self._refused}"
         if not self._wall and self.method == "thread":
-            return "not yet chosen"
+            return f"not yet chosen{refused}"
         verb = "chose" if self.phase is Phase.CHOSEN else "not yet chosen:"
-        workers = _number(self.nworkers, self.method)
-        return f"{verb} {workers}: {self._why}{self._refused and f'; {self._refused}'}"
+        return f"{verb} {_number(self.nworkers, self.method)}: {self._why}{refused}"
 
     # Events
 
