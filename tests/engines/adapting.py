@@ -17,19 +17,19 @@ _ids = count(1)
 
 
 class Adapted:
-    """An engine that does what a plan says, and what it has delivered."""
+    """An engine that becomes what a choice says, and what it has delivered."""
 
     def __init__(
-        self, plan: Moves, get: Callable[[int], Any], hook: Any = None, start: str = "template"
+        self, choice: Moves, get: Callable[[int], Any], hook: Any = None, start: str = "template"
     ) -> None:
-        self.plan = plan
+        self.choice = choice
         self.repeats = False
         """Whether items may come twice."""
         self._expected: dict[tuple[int, int], int] = {}
         self._delivered: SimpleQueue[Any] = SimpleQueue()
         self._found: list[tuple[int, Any]] = []
         self.engine = AdaptiveEngine(
-            plan,
+            choice,
             lambda n, probe, deliver: ThreadEngine(get, n, hook, probe=probe, deliver=deliver),
             lambda most, n, pickled, deliver: ProcessEngine(
                 None, get, most, hook, start, pickled=pickled, begin_with=n, deliver=deliver
@@ -72,18 +72,18 @@ class Adapted:
     @property
     def thread(self) -> Any:
         """The engine of threads, if there is one."""
-        return self.engine._switch.thread
+        return self.engine._thread
 
     @property
     def process(self) -> Any:
         """The engine of processes, if there is one."""
-        return self.engine._switch.process
+        return self.engine._process
 
     @property
     def moving(self) -> bool:
-        """Whether there are both, or one that is not what the plan says."""
+        """Whether there are both, or one that is not what the choice says."""
         both = self.thread is not None and self.process is not None
-        return both or (self.plan.method == "process") != (self.process is not None)
+        return both or (self.choice.method == "process") != (self.process is not None)
 
     def close(self) -> None:
         """Close the engine."""

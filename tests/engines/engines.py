@@ -31,13 +31,13 @@ def forked(get: Callable[[int], Any], nworkers: int = 2, **options: Any) -> Engi
 
 
 class Moves:
-    """A plan for tests, which goes from one step to the next when items have been evaluated.
+    """A choice for tests, which goes from one step to the next when items have been evaluated.
 
     Args:
         *steps: Numbers of workers: of processes if they are negative.
     """
 
-    measuring = either = True
+    measuring = either = open = True
 
     def __init__(self, *steps: int) -> None:
         self.left = list(steps)
@@ -49,10 +49,11 @@ class Moves:
         """Look each time."""
         return 0.0
 
-    def look(self, seen: Any) -> None:
+    def look(self, seen: Any) -> bool:
         """Go on to the next step."""
-        if self.left and (seen.times or seen.answered):
+        if self.left and seen.delivered:
             self._step()
+        return True
 
     def stuck(self) -> None:
         """Do nothing about it."""
@@ -80,7 +81,7 @@ def with_steps(*steps: int) -> Make:
     def made(
         get: Callable[[int], Any], nworkers: int = 2, start_hook: Any = None, *, deliver: Deliver
     ) -> Engine:
-        own = [min(nworkers, step) if step > 0 else -nworkers for step in steps]
+        own = [min(nworkers, step) if step > 0 else max(-nworkers, step) for step in steps]
         return AdaptiveEngine(
             Moves(*own),
             lambda n, probe, deliver: ThreadEngine(
@@ -125,7 +126,7 @@ def with_hints(make: Make) -> Make:
 BECOMING: dict[str, Make] = {
     "resized": with_steps(1, 9, 1, 9),
     "moving": with_steps(1, 2, -2),
-    "returning": with_steps(1, -2, 1, 9),
+    "adaptive processes": with_steps(-1, -2, -1),
 }
 """How to make engines that become others."""
 

@@ -396,36 +396,6 @@ def test_a_cancelled_suspect_is_forgotten() -> None:
     assert not scheduler._died_once
 
 
-def test_withdrawn_jobs_are_those_that_were_not_dealt() -> None:
-    scheduler, a, b = slow_items(hinted=True), WorkerQueue(), WorkerQueue()
-    scheduler.submit([Job(1, range(10, 14), "key", 5)])
-    list(scheduler.deal([a]))
-    scheduler.answered(a, 1, SLOW)
-    scheduler.suspect(scheduler.answered(a, 1, SLOW))  # which may do harm
-    assert scheduler.died(a, began=False) is None
-    scheduler.submit(jobs(range(100, 200), tens), urgent=jobs([50]))
-    withdrawn = scheduler.withdraw([a, b])
-    assert [job.id for job in withdrawn[:2]] == [50, 1]
-    piece = withdrawn[1]
-    assert (piece.offset, piece.indices, piece.key) == (7, range(12, 14), "key")
-    assert sorted(job.id for job in withdrawn[2:]) == list(range(100, 200))
-    assert dealt(scheduler, a, b) == [[11]]
-    assert not scheduler
-    scheduler.submit(withdrawn)
-    assert len([i for given in work(scheduler, a, b) for i in given]) == 1 + 1 + 2 + 100
-
-
-def test_what_is_set_aside_is_withdrawn_in_order() -> None:
-    scheduler, a, b = slow_items(hinted=True), WorkerQueue(), WorkerQueue()
-    scheduler.submit(jobs(range(30)))
-    first = [i for (i,) in dealt(scheduler, a, b)]
-    assert a.own
-    assert b.own
-    assert [job.id for job in scheduler.withdraw([a, b])] == list(range(len(first), 30))
-    assert not a.own
-    assert not scheduler
-
-
 def test_nothing_is_left_after_all_was_cleared() -> None:
     scheduler, a, b = slow_items(hinted=True), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs([1]))
@@ -822,17 +792,6 @@ class Scheduling(RuleBasedStateMachine):
         self.scheduler.cancel(ids, self.hands)
         self.cancelled |= {job for job, _ in self.indices if job in ids}
         self.due = {place for place in self.due if place[0] not in ids}
-
-    @rule(again=st.booleans())
-    def withdraw(self, again: bool) -> None:
-        withdrawn = self.scheduler.withdraw(self.hands)
-        assert all(type(i) is int for job in withdrawn for i in job.indices)
-        if again:
-            self.scheduler.submit(withdrawn)
-            return
-        for job in withdrawn:
-            for k, i in enumerate(job.indices):
-                self.settled((job.id, job.offset + k), i)
 
     # What always holds
 

@@ -449,24 +449,18 @@ def test_what_is_cancelled_is_not_begun(make: MakeEngine) -> None:
     assert set(get.counts) == {0, 1, 2, *range(20, 25)}
 
 
-def test_what_is_withdrawn_is_not_lost_if_nobody_takes_it(make: MakeEngine) -> None:
+def test_what_is_withdrawn_is_what_nobody_has_begun(make: MakeEngine) -> None:
     get = Gates(0)
     subject = make(get)
     jobs = [Job(k, range(5 * k, 5 * k + 5)) for k in range(4)]
     subject.engine.submit(jobs)
     get.begun[0].wait()
-
-    def interrupted(_: list[Job]) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        subject.engine.withdraw(interrupted)
-    other = make(get, 1)
-    subject.engine.withdraw(other.engine.submit)
-    assert other.until(15) == {(k, i): 5 * k + i for k in (1, 2, 3) for i in range(5)}
-    subject.engine.withdraw(interrupted)  # nothing is left
+    assert subject.engine.withdraw() == jobs[1:]
+    assert subject.engine.withdraw() == []
+    assert not subject.engine.idle
     get.open()
     assert subject.until(5) == {(0, i): i for i in range(5)}
+    assert subject.engine.idle
 
 
 def insist(act: Callable[[], object]) -> None:
@@ -501,7 +495,7 @@ def test_an_interrupt_at_any_step_loses_and_repeats_nothing() -> None:
             first.look_until(1)
             with intruder:
                 insist(lambda: first.engine.cancel([1000]))
-                insist(lambda: first.engine.withdraw(second.engine.submit))
+            second.engine.submit(first.engine.withdraw())
             while len(first.came) + len(second.came) < 180:
                 for subject in (first, second):
                     subject.engine.look()

@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 
 import seqtools
+from seqtools.engines import methods
+from seqtools.engines.methods import Method
+from seqtools.engines.thread.engine import ThreadEngine
+from seqtools.prefetching import arguments as checking
 from seqtools.prefetching import options
 from seqtools.prefetching.cores import usable_cores
 
@@ -17,7 +21,7 @@ def made(**arguments: Any) -> options.Options:
 
 
 def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(options, "usable_cores", lambda: 6)
+    monkeypatch.setattr(checking, "usable_cores", lambda: 6)
     assert made() == options.Options(6, "thread")
     assert made().first == 12
     assert made(nworkers=2).first == 10
@@ -37,7 +41,7 @@ def test_as_in_the_seed_and_in_1_x() -> None:
 
 
 def test_shm_size_is_ignored_and_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(options, "_said", set())
+    monkeypatch.setattr(checking, "_said", set())
     with pytest.warns(DeprecationWarning, match="shm_size is not used") as caught:
         seqtools.prefetch([1, 2, 3], shm_size=1000)
     assert caught[0].filename == __file__
@@ -47,7 +51,15 @@ def test_shm_size_is_ignored_and_says_so_once(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"method": "threads"}, ValueError, "method must be 'thread' or 'process', got 'threads'"),
+        ({"method": "green"}, ValueError, "method must be 'thread' or 'process', got 'green'$"),
+        ({"method": 2}, ValueError, "method must be 'thread' or 'process', got 2$"),
+        ({"method": "threads"}, ValueError, "got 'threads': did you mean 'thread'[?]"),
+        ({"method": "processes"}, ValueError, "got 'processes': did you mean 'process'[?]"),
+        ({"method": "Multiprocessing"}, ValueError, "did you mean 'process'[?]"),
+        ({"method": "spawn"}, ValueError, "did you mean method='process', start_method='spawn'[?]"),
+        ({"ordered": "no"}, TypeError, "ordered must be True or False, got 'no'"),
+        ({"readahead": None}, TypeError, "readahead must be True or False, got None"),
+        ({"start_method": []}, ValueError, "must be 'template', 'spawn' or 'fork', got "),
         (
             {"start_method": "forkserver"},
             ValueError,
@@ -59,7 +71,7 @@ def test_shm_size_is_ignored_and_says_so_once(monkeypatch: pytest.MonkeyPatch) -
         ({"idle_timeout": "1"}, TypeError, "must be a number of seconds or None, got '1'"),
         ({"timeout": -1}, ValueError, "timeout must be more than 0 seconds, got -1"),
         ({"max_cached": 2.5}, TypeError, "max_cached must be an integer, got 2.5"),
-        ({"nworkers": "all"}, TypeError, "nworkers must be an integer, got 'all'"),
+        ({"nworkers": "all"}, TypeError, "nworkers must be an integer, 'auto' or None, got 'all'"),
         ({"start_hook": 5}, TypeError, "start_hook must be a function, got 5"),
         ({"seed": 1, "method": "thread"}, ValueError, "seed= needs method='process'"),
         ({"seed": -1, "method": "process"}, ValueError, "seed must be at least 0, got -1"),
@@ -76,7 +88,11 @@ def test_shm_size_is_ignored_and_says_so_once(monkeypatch: pytest.MonkeyPatch) -
             ValueError,
             "seed= needs method='process'",
         ),
-        ({"nworkers": "Auto"}, TypeError, "nworkers must be an integer, got 'Auto'"),
+        (
+            {"nworkers": "Auto"},
+            TypeError,
+            "nworkers must be an integer, 'auto' or None, got 'Auto'",
+        ),
         ({"colour": 4}, TypeError, "has no 'colour'; it has nworkers, method"),
     ],
 )
@@ -115,6 +131,51 @@ def test_what_auto_begins_with(
     assert choice is not None
     assert (choice.method, choice.either) == (method, either)
     assert choice.nworkers == (1 if method == "thread" else 6)
+
+
+def test_a_method_is_added_by_an_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[methods.EngineArguments] = []
+
+    def make(arguments: methods.EngineArguments) -> ThreadEngine:
+        given.append(arguments)
+        return ThreadEngine(arguments.get, arguments.nworkers, deliver=arguments.deliver)
+
+    monkeypatch.setitem(methods.METHODS, "cluster", Method("cluster", make, also_called=("ray",)))
+    with seqtools.prefetch(seqtools.smap(abs, range(20)), 3, "cluster", timeout=9) as p:
+        assert list(p) == list(range(20))
+        assert repr(p).startswith("prefetch(nworkers=3, method='cluster', timeout=9.0)")
+    assert [(each.nworkers, each.timeout, each.start_method) for each in given] == [
+        (3, 9.0, "template")
+    ]
+    with pytest.raises(
+        ValueError, match="must be 'thread', 'process' or 'cluster', got 'clusters'"
+    ):
+        made(method="clusters")
+    with pytest.raises(ValueError, match="did you mean 'cluster'"):
+        made(method="ray")
+    told = "nworkers='auto' needs method='thread' or 'process', got 'cluster': give a number"
+    with pytest.raises(ValueError, match=told):
+        made(method="cluster", nworkers="auto")
+    assert made(nworkers="auto").methods == tuple(methods.suggested())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shares", "sends"),
+    [
+        ({"method": "thread"}, True, False),
+        ({"method": "process"}, False, True),
+        ({"nworkers": "auto"}, True, True),
+        ({"nworkers": "auto", "seed": 1}, False, True),
+        ({"nworkers": "auto", "start_method": "fork"}, False, True),
+        ({"nworkers": "auto", "start_method": "spawn"}, True, True),
+        ({"nworkers": "auto", "method": "thread"}, True, False),
+    ],
+)
+def test_where_items_may_be_evaluated(
+    arguments: dict[str, Any], *, shares: bool, sends: bool
+) -> None:
+    found = made(**arguments)
+    assert (found.may_share_memory, found.may_send) == (shares, sends)
 
 
 def test_what_is_no_sequence_is_refused() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from seqtools._core.errors import EvaluationError
 from seqtools._core.sequence import LazySequence
 from seqtools.commands.finding import Refused, add_pipeline, find_pipeline
+from seqtools.engines.methods import AUTO, METHODS
 
 
 def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
@@ -28,7 +29,7 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
     )
     parser.add_argument(
         "--method",
-        choices=("thread", "process"),
+        choices=tuple(METHODS),
         help="read it by such workers, whatever the pipeline says",
     )
     parser.add_argument(
@@ -40,7 +41,7 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def _workers(text: str) -> int | str:
-    if text == "auto":
+    if text == AUTO:
         return text
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"must be a number or `auto`, got {text!r}")

@@ -5,8 +5,8 @@ from typing import Literal, Never, TypeVar
 
 from seqtools._core.checks import check_source
 from seqtools._core.sources import Source
+from seqtools.prefetching.arguments import checked
 from seqtools.prefetching.idle import close_all
-from seqtools.prefetching.options import checked
 from seqtools.prefetching.sequence import Prefetch
 
 T = TypeVar("T")
@@ -48,9 +48,9 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
         seq: What to evaluate.
         nworkers: Number of workers. `None` is the number of usable cores, 0 evaluates
             inline and ahead of nothing, and a negative number leaves that many cores
-            to others. `"auto"` begins with one thread, measures the first items, and
-            goes on with what they need and the reader takes: up to 32 threads for items
-            that wait, and no more processes than usable cores. The repr says what it is.
+            to others. `"auto"` begins with one thread, measures items, and where that does
+            not do, chooses once: up to 32 threads for items that wait, or no more processes
+            than usable cores. Their number then follows the reader. The repr says what it is.
         method: `"thread"`, for items that wait or that release the lock of the
             interpreter, or `"process"`. By default it is `"thread"`, and with
             `nworkers="auto"` chosen too, as `"auto"` says.

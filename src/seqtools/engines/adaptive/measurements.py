@@ -1,6 +1,18 @@
-"""What is seen of items and their readers, and who decides by it: see `adaptive`."""
+"""What is seen of items and their readers, by which workers are chosen."""
 
-from typing import NamedTuple, Protocol
+from collections.abc import Sequence
+from statistics import median
+from typing import NamedTuple
+
+_STARVING = 0.1
+"""Share of the time that a reader waits, from which more is done for it."""
+_LEAST = 0.2
+"""Share of the time that is taken for ours at least, whatever other programs do."""
+_CONSUMER_COST, _WORKER_COST = 2e-6, 2e-6
+"""Seconds of processor time that an engine of processes takes for an item that takes none, in the
+consumer and in a worker. Measured."""
+_BYTES = 3e9
+"""Bytes of arrays that a worker copies in a second. Measured."""
 
 
 class ItemTime(NamedTuple):
@@ -28,57 +40,38 @@ class TransferCost(NamedTuple):
 class Observation(NamedTuple):
     """What was seen for a while."""
 
-    seconds: float
+    seconds: float = 0.0
     """How long that was."""
-    waited: float
+    waited: float = 0.0
     """For how much of it a reader waited."""
-    taken: int
-    """Items that readers were given."""
+    delivered: int = 0
+    """Items that came."""
+    spent: float = 0.0
+    """Seconds that workers were at these."""
     read: float = 0.0
     """Processor time of the reader."""
     times: tuple[ItemTime, ...] = ()
-    """How long items took, where threads evaluate them."""
-    spent: float = 0.0
-    """Wall time of all items."""
-    answered: int = 0
-    """Number of these items."""
-    deaths: int = 0
-    """Worker processes that have died."""
+    """How long each item took, where threads measure that."""
     costs: tuple[TransferCost, ...] = ()
     """What it takes to send some of them."""
 
-
-class Plan(Protocol):
-    """What decides."""
-
     @property
-    def method(self) -> str:
-        """`"thread"` or `"process"`."""
+    def starving(self) -> bool:
+        """Whether readers waited for much of the time."""
+        return self.waited > _STARVING * self.seconds
 
-    @property
-    def nworkers(self) -> int:
-        """How many workers to have."""
+    def undisturbed(self, nworkers: int) -> tuple[float, float]:
+        """Return the items per second and the cores used, as if there were no other programs.
 
-    @property
-    def most(self) -> int:
-        """Never more workers than this are asked for, of that method."""
+        These are there for a while only. They are seen by what threads had to wait for a core.
+        """
+        delay = sum(time.delay for time in self.times)
+        own = self.seconds * max(_LEAST, 1 - delay / (nworkers * self.seconds))
+        rate = max(len(self.times), self.delivered) / own
+        return rate, sum(time.cpu for time in self.times) / own
 
-    @property
-    def measuring(self) -> bool:
-        """Whether threads measure items one by one, which costs half a microsecond for each."""
 
-    @property
-    def either(self) -> bool:
-        """Whether there may be threads, and processes as well."""
-
-    def next_look(self) -> float:
-        """Return after how many seconds to tell what was seen."""
-
-    def look(self, seen: Observation) -> None:
-        """Take note of what was seen, and decide."""
-
-    def stuck(self) -> None:
-        """Take note that a reader waits, and that nothing has come for long."""
-
-    def refuse(self, why: str) -> None:
-        """Take note that there can be no processes."""
+def sending(costs: Sequence[TransferCost]) -> tuple[float, float]:
+    """Return the seconds that an item takes to be sent by a worker, and to be received."""
+    dump = median(cost.dump + cost.nbytes / _BYTES for cost in costs)
+    return dump + _WORKER_COST, median(cost.load for cost in costs) + _CONSUMER_COST

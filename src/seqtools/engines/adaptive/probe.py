@@ -11,12 +11,12 @@ from seqtools.engines.adaptive.measurements import ItemTime, TransferCost
 from seqtools.engines.wire.shipment import ResultDumper, ResultLoader
 
 _WEIGHED = 3
-"""Values that are pickled to see how long that takes. Arbitrary."""
+"""Values that are pickled to see how long that takes: those of items that are not counted."""
 _WEIGHING, _OFTEN = 1e-3, 8
 """Seconds, and times, after which a value is not pickled again to see how long that takes."""
-_OFTEN_ENOUGH, _PARTS = 1e-3, 5
-"""Seconds after which a thread looks for how long no core was free, at least, and how often
-between two looks of the plan. It takes 10 µs, or three turns of others that have the lock."""
+OFTEN_ENOUGH = 1e-3
+"""Seconds after which a thread looks for how long no core was free. It takes 10 µs, or three turns
+of others that have the lock."""
 
 
 class ThreadMeter:
@@ -24,12 +24,13 @@ class ThreadMeter:
 
     def __init__(self, by_value: list[Any]) -> None:
         self.times: deque[ItemTime] = deque(maxlen=10_000)
-        self.costs: deque[TransferCost] = deque()
+        self.costs: list[TransferCost] = []
         self.refused: str | None = None
         """Why a value cannot be sent."""
         self.weighs = _WEIGHED
         """So many of the next values are pickled."""
-        self._interval = _OFTEN_ENOUGH  # seconds between looks for how long no core was free
+        self.interval = OFTEN_ENOUGH
+        """Seconds after which a thread looks for how long no core was free."""
         self._by_value = by_value
         self._delays = threading.local()
         self._nothing = 0.0  # that it takes to measure
@@ -44,10 +45,6 @@ class ThreadMeter:
             self._weigh(value)
         return value
 
-    def look_within(self, seconds: float) -> None:
-        """Look a few times in so many seconds for how long no core was free."""
-        self._interval = max(_OFTEN_ENOUGH, seconds / _PARTS)
-
     def _measured(self, get: Callable[[int], Any], i: int) -> tuple[Any, ItemTime]:
         delays = self._delays
         if not hasattr(delays, "told"):
@@ -56,7 +53,7 @@ class ThreadMeter:
         value = get(i)
         ended, cpu, delay = perf_counter(), thread_time() - computed, 0.0
         wall = ended - began
-        if ended - delays.at > self._interval:
+        if ended - delays.at > self.interval:
             told = _delay()
             delay, delays.told, delays.at = told - delays.told, told, ended
         return value, ItemTime(wall - self._nothing, cpu - self._nothing, delay)

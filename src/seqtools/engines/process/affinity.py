@@ -228,10 +228,5 @@ def drop(tasks: deque[Task], jobs: Collection[int]) -> int:
     return found
 
 
-def in_order(queues: Iterable[Iterable[Task]]) -> list[Task]:
-    """Return the tasks of several queues, those that were asked for first at the beginning."""
-    return list(merge(*queues, key=_place))
-
-
 def _first(tasks: Iterable[Task], n: int) -> list[int]:
     return list(islice(chain.from_iterable([task.indices for task in islice(tasks, n)]), n))

@@ -26,15 +26,12 @@ class DeathHandler:
     ) -> None:
         self._scheduler, self._receiver, self._pool = scheduler, receiver, pool
         self._most = _MOST_DEATHS * nworkers
-        self.count = 0
-        """Workers that have died."""
 
     def settle(self, worker: PoolWorker, code: int) -> WorkerStartError | None:
         """Take back what a worker that died has not answered.
 
         Returns an error if it makes no sense to replace it, as too many died before it.
         """
-        self.count += 1
         if worker.attached:
             self._receiver.read(worker)  # what it had finished
         worker.heard.end()

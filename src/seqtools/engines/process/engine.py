@@ -161,15 +161,6 @@ class ProcessEngine:
 
     # What only this one does
 
-    def withdraw(self, give: Callable[[list[Job]], object]) -> None:
-        """Have `give` called, by the operator, with all jobs that no worker was given.
-
-        They are not going to be delivered. What may have killed a worker is not among them. As
-        long as `give` was not called, this engine has the jobs, and it does with them what it
-        would do otherwise: so an interrupted call of this loses nothing.
-        """
-        self._operator.note(Operator.withdraw, give)
-
     def resize(self, nworkers: int) -> None:
         """Have so many workers from now on, up to the number given at first.
 
@@ -177,34 +168,10 @@ class ProcessEngine:
         """
         self._operator.note(Operator.resize, nworkers)
 
-    def ask(self, tell: Callable[[bool], object]) -> None:
-        """Have `tell` called, by the operator, with whether there is nothing left to deliver."""
-        self._operator.note(Operator.ask, tell)
-
-    @property
-    def size(self) -> int:
-        """How many workers there are."""
-        return len(self._operator.workers)
-
     @property
     def begun(self) -> bool:
         """Whether a worker has loaded the pipeline."""
         return True in [worker.ready for worker in [*self._operator.workers]]
-
-    @property
-    def spent(self) -> float:
-        """Seconds that workers have taken for what they have answered."""
-        return self._operator.receiver.spent
-
-    @property
-    def answered(self) -> int:
-        """Items that they have answered."""
-        return self._operator.receiver.answered
-
-    @property
-    def deaths(self) -> int:
-        """Workers that have died."""
-        return self._operator.deaths.count
 
     def _warn_of_copies(self) -> None:
         message = (

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from queue import Empty, SimpleQueue
 from typing import Any
 
@@ -262,16 +262,6 @@ class Operator(Workers):
     def cancel(self, ids: Collection[int]) -> None:
         """Forget what no worker was given of these jobs."""
         self._scheduler.cancel(ids, self.workers)
-
-    def withdraw(self, give: Callable[[list[Job]], object]) -> None:
-        """Call `give` with all jobs that no worker was given, and forget them."""
-        jobs = self._scheduler.withdraw(self.workers)
-        self._recent.forget(jobs)
-        give(jobs)
-
-    def ask(self, tell: Callable[[bool], object]) -> None:
-        """Call `tell` with whether all is delivered that was asked for."""
-        tell(not self._scheduler and not any(worker.dealt for worker in self.workers))
 
     def resize(self, wanted: int) -> None:
         """Have so many workers, or as many as the system allows."""

@@ -26,8 +26,3 @@ class RecentJobs:
         while len(keys) > _MOST:
             del keys[next(iter(keys))]
         return found
-
-    def forget(self, jobs: Iterable[Job]) -> None:
-        """Forget `jobs`, which somebody else is given."""
-        for job in jobs:
-            self._keys.pop((job.id, job.offset), None)

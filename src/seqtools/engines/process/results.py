@@ -50,10 +50,6 @@ class ResultReceiver:
         """Start of a worker, in seconds."""
         self.unlucky = 0
         """Workers that died since the last result."""
-        self.spent = 0.0
-        """Seconds that workers have taken for what they have answered."""
-        self.answered = 0
-        """Items that they have answered."""
 
     def read(self, worker: PoolWorker) -> None:
         """Take what a worker has sent; have it end if nothing of use can come any more."""
@@ -107,8 +103,6 @@ class ResultReceiver:
         worker.path = None
         worker.heard.end()  # a text that a signal handler of the user's has cut off
         items = self._scheduler.answered(worker, result.count, result.seconds)
-        self.spent += result.seconds
-        self.answered += result.count
         try:
             outcomes, failed = self._outcomes(result, parts, items.indices)
         except Exception as error:  # noqa: BLE001 -- memory, or code of users in an error of theirs

@@ -19,7 +19,7 @@ from itertools import chain
 from typing import TypeVar
 
 from seqtools.engines.base import AHEAD, Job
-from seqtools.engines.process.affinity import Task, TaskQueue, WorkerQueue, drop, in_order, tasks_of
+from seqtools.engines.process.affinity import Task, TaskQueue, WorkerQueue, drop, tasks_of
 
 __all__ = ["Scheduler", "Task", "WorkerQueue"]
 
@@ -35,7 +35,7 @@ H = TypeVar("H", bound=WorkerQueue)
 class Scheduler:
     """Deals tasks to workers.
 
-    Every item of a job that was not cancelled or withdrawn is answered, given up, or named as a
+    Every item of a job that was not cancelled is answered, given up, or named as a
     culprit once. Until then exactly one task has it, which waits or was dealt.
 
     Args:
@@ -92,16 +92,12 @@ class Scheduler:
         if self._died_once:
             self._died_once = {place for place in self._died_once if place[0] not in jobs}
 
-    def withdraw(self, hands: Sequence[WorkerQueue]) -> list[Job]:
-        """Return all that was not dealt, and forget it, except what may have killed a worker."""
-        own = in_order([hand.own for hand in hands])
-        tasks = [*self._urgent, *self._again, *own, *self._waiting]
-        self._forget(hands)
-        return [Job(task.job, task.indices, task.key, task.offset) for task in tasks]
-
     def clear(self, hands: Sequence[WorkerQueue]) -> None:
         """Forget all that was not dealt."""
-        self._forget(hands)
+        self._waiting.clear()
+        for queue in (self._urgent, self._again, *[hand.own for hand in hands]):
+            queue.clear()
+        self._left = 0
         self._suspects.clear()
 
     # What workers are given
@@ -313,9 +309,3 @@ class Scheduler:
         hand.dealt.clear()
         hand.items = 0
         self.let_go(hand)
-
-    def _forget(self, hands: Sequence[WorkerQueue]) -> None:
-        self._waiting.clear()
-        for queue in (self._urgent, self._again, *[hand.own for hand in hands]):
-            queue.clear()
-        self._left = 0

@@ -54,7 +54,6 @@ class ThreadEngine:
         self._work = UserWork(get, start_hook, hints, timeout, probe, deliver)
         self._pool = Pool(self._work, nworkers)
         self._starting = False  # threads, in whatever thread; or that was interrupted
-        self._leaving: list[Job | None] = []  # withdrawn, and not yet taken by somebody else
 
     @property
     def nworkers(self) -> int:
@@ -89,18 +88,12 @@ class ThreadEngine:
         """Do not begin items of these jobs that nobody has begun."""
         self._pool.cancel(ids if isinstance(ids, set | frozenset | dict) else set(ids))
 
-    def withdraw(self, give: Callable[[list[Job]], object]) -> None:
-        """Have `give` take all that no thread has begun, which is not going to be delivered.
+    def withdraw(self) -> list[Job]:
+        """Return all that no thread has begun, which is not going to be delivered.
 
-        If this is interrupted, the same is given once more when this is called again. Jobs that
-        were submitted twice are taken once, by all engines.
+        No interrupt may come in between: a thread that is not the main one has to call this.
         """
-        leaving = self._leaving
-        self._pool.withdraw_to(leaving)
-        jobs = [job for job in leaving if job is not None]
-        if jobs:
-            give(jobs)
-        leaving.clear()
+        return self._pool.withdraw()
 
     def resize(self, nworkers: int) -> None:
         """Have so many threads take jobs from now on; others rest once they end theirs.
@@ -140,7 +133,6 @@ class ThreadEngine:
         """Stop all work; with `wait`, give threads a moment to end the item they are at."""
         pool = self._pool
         pool.end()
-        self._leaving.clear()
         if self._work.hints is not None:
             self._work.hints.end()
         if not wait:
@@ -169,7 +161,7 @@ class ThreadEngine:
         """Whether all is delivered that was submitted, except what was cancelled."""
         pool = self._pool
         with pool.lock:
-            return not (pool.waiting or self._leaving or pool.tasks())
+            return not (pool.waiting or pool.tasks())
 
     def busy(self) -> int:
         """Return how many threads are at a job; one that was abandoned does not count."""

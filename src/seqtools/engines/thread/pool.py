@@ -13,7 +13,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Collection
 from contextlib import suppress
-from itertools import islice, repeat
+from itertools import islice
 from queue import Empty, SimpleQueue
 from time import perf_counter
 from typing import Any
@@ -114,12 +114,11 @@ class Pool:
                 if task.job.id in ids:
                     task.cancel()
 
-    def withdraw_to(self, taken: list[Job | None]) -> None:
-        """Move what nobody has begun to the end of `taken`."""
+    def withdraw(self) -> list[Job]:
+        """Return what nobody has begun, and forget it."""
         with self.lock:
-            waiting, begun = self.waiting, self._begun
-            keys = [key for key in list(waiting) if key not in begun]  # others came twice
-            taken.extend(map(waiting.pop, keys, repeat(None)))  # one step to an interrupt
+            keys = [key for key in list(self.waiting) if key not in self._begun]  # or came twice
+            return [self.waiting.pop(key) for key in keys]
 
     def tasks(self) -> list[StealableTask]:
         """Return what is being evaluated."""

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import size_of
 from seqtools._core.walk import is_stage, upstream
+from seqtools.engines.methods import AUTO
 from seqtools.instrument.checking.findings import Estimate, Findings
 from seqtools.instrument.checking.iterables import check_iterators
 from seqtools.instrument.checking.pickling import check_sent, place
@@ -61,7 +62,7 @@ def _lengths_unread(stages: list[Any]) -> Iterator[None]:
 def _check(
     prefetch: LazySequence[Any], source: Any, options: Options, limits: Limits, found: Findings
 ) -> None:
-    threads, processes = _places(options)
+    threads, processes = options.may_share_memory, options.may_send
     unsent = Findings()
     if processes:
         check_sent(prefetch, source, options, unsent)
@@ -84,19 +85,12 @@ def _check(
         found.take(unsent)
     _check_window(options, estimate, found)
     cores = usable_cores()
-    if options.nworkers != "auto" and options.nworkers > cores and computing:
+    if options.nworkers != AUTO and options.nworkers > cores and computing:
         what = (
             f"{counted_as(options.nworkers, 'worker')} for {counted_as(cores, 'usable core')}, and "
             f"items compute {estimate.computing:.0%} of their time"
         )
         found.add(what, estimate.where, f"nworkers={cores}, or None for as many as there are cores")
-
-
-def _places(options: Options) -> tuple[bool, bool]:
-    """Return whether items may be evaluated in threads, and in processes."""
-    if options.method == "auto":
-        return options.seed is None and options.start_method != "fork", True
-    return options.method == "thread", options.method == "process"
 
 
 def _estimate(where: str, options: Options, reports: list[Report]) -> Estimate:
@@ -136,7 +130,7 @@ def _room(options: Options, size: int | None) -> int:
 
 def _check_window(options: Options, estimate: Estimate, found: Findings) -> None:
     workers, window = options.nworkers, _window(options)
-    if workers == "auto":  # as many as the window has room for
+    if workers == AUTO:  # as many as the window has room for
         return
     if window < workers:
         what = f"a window of {counted_as(window, 'item')} keeps no more of {workers} workers busy"

@@ -6,6 +6,7 @@ from typing import Any
 from seqtools._core.display.tree import place_of
 from seqtools._core.errors import described
 from seqtools._core.walk import is_stage, upstream
+from seqtools.engines.methods import AUTO
 from seqtools.instrument.checking.findings import Findings
 from seqtools.prefetching.options import Options
 
@@ -16,19 +17,19 @@ def check_iterators(source: Any, options: Options, found: Findings) -> None:
     What cannot be sent to other processes is not noted here.
     """
     workers = options.nworkers
-    if options.method != "process" or not is_stage(source):
+    if options.may_share_memory or not is_stage(source):
         return
     for stage in upstream(source):
         if not stage._iterates:
             continue
         place = f"{described(stage)}, {place_of(*stage._origin)}"
         if isinstance(stage._args()[0], Iterator):
-            if options.start_method == "fork":
+            if not options.pickles:
                 what = "an iterator cannot be read in forked workers, which may share its file"
                 found.add(what, place, "use method='thread', or an iterable that is no iterator")
-        elif workers == "auto" or workers > 1:
+        elif workers == AUTO or workers > 1:
             number = "each worker process"
-            if workers != "auto":
+            if workers != AUTO:
                 number = f"each of {workers} worker processes"
             what = f"{number} goes through all of the iterable, and passes over the items of others"
             advice = "use method='thread', where all share one iterator, or read items by index"

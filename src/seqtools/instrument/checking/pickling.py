@@ -18,7 +18,7 @@ from seqtools.prefetching.options import Options
 
 def check_sent(prefetch: Any, source: Any, options: Options, found: Findings) -> None:
     """Look for what of `source` and the start hook does not survive the way to workers."""
-    pickled = options.start_method != "fork"
+    pickled = options.pickles
     for where, name, part in parts_of(prefetch, source, options.start_hook):
         _check_part(part, name, where, found, pickled=pickled)
     for stage in upstream(source) if is_stage(source) and pickled else ():

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from seqtools.engines.methods import DEFAULT, suggested
 from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.model import Prediction, predict
 from seqtools.instrument.profiling.overlap import Loading
@@ -69,22 +70,21 @@ def _best(case: Case, method: str, most: int) -> tuple[int, float]:
 
 
 def _workers(case: Case, *, transfer: bool) -> Iterator[Advice]:
-    method = case.options.get("method", "thread")
+    method = case.options.get("method", DEFAULT)
     cores = case.recording.cores
-    for other in ("thread", "process"):
-        if transfer and other == "process":
+    for other in suggested():
+        same = other.name == method
+        if transfer and not other.shares_memory:
             continue
-        most = (
-            max(cores, case.workers if other == method else 1)
-            if other == "process"
-            else _MOST_THREADS
-        )
-        workers, seconds = _best(case, other, most)
-        if other == method and workers <= case.workers:
+        most = _MOST_THREADS
+        if not other.shares_memory:
+            most = max(cores, case.workers if same else 1)
+        workers, seconds = _best(case, other.name, most)
+        if same and workers <= case.workers:
             continue
         arguments: dict[str, Any] = {"nworkers": workers}
-        if other != method:
-            arguments["method"] = other
+        if not same:
+            arguments["method"] = other.name
         said = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
         yield Advice(f"prefetch(…, {said})", arguments, seconds)
 
@@ -93,7 +93,7 @@ def for_consumer(case: Case) -> Iterator[Advice]:
     """Yield what does as well with less."""
     if case.chosen:
         return
-    method = case.options.get("method", "thread")
+    method = case.options.get("method", DEFAULT)
     current = case.expect(case.setting)
     for workers in range(1, case.workers):
         total, seconds = case.expect(*case.setting_of(method, workers))
@@ -220,9 +220,10 @@ def for_inline(case: Case) -> Iterator[Advice]:
     """Yield how to read a pipeline ahead that is not."""
     inline = any(stage.kind == "prefetch" for stage in case.recording.stages)
     where = "in place of nworkers=0" if inline else "after all of it"
-    for method, most in (("thread", _MOST_THREADS), ("process", case.recording.cores)):
-        workers, seconds = _best(case, method, most)
+    for method in suggested():
+        most = _MOST_THREADS if method.shares_memory else case.recording.cores
+        workers, seconds = _best(case, method.name, most)
         if seconds < _WORTH * case.measures.seconds:
-            arguments = {"nworkers": workers, "method": method}
-            text = f"prefetch(…, nworkers={workers}, method={method!r}) {where}"
+            arguments = {"nworkers": workers, "method": method.name}
+            text = f"prefetch(…, nworkers={workers}, method={method.name!r}) {where}"
             yield Advice(text, arguments, seconds)

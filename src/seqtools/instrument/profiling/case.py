@@ -4,6 +4,7 @@ import math
 from statistics import median
 from typing import Any
 
+from seqtools.engines.methods import METHODS
 from seqtools.instrument.profiling.figures import Figures, figures
 from seqtools.instrument.profiling.iterating import Iterating, iterating
 from seqtools.instrument.profiling.measures import Item, Measures, measures
@@ -126,7 +127,7 @@ class Case:
         """Return how it would be read with other workers."""
         window = max(self.setting.window, 2 * workers) if self.adaptive else self.setting.window
         setting = self.setting._replace(workers=workers, window=window)
-        if method == "process":
+        if not METHODS[method].shares_memory:
             return setting._replace(locked=False), self.costs
         # Whether functions give the lock up is not known unless threads were seen to compute
         # side by side.

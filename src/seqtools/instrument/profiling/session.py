@@ -65,7 +65,7 @@ class Profile:
             copy = plain(copy, self._class)
         watched = RecordedStage(copy, Consumer(self._folder, recorded))
         options = [prefetch._options for prefetch in recorded.prefetches]  # noqa: SLF001 -- ours
-        threads = any(o.method != "process" and o.nworkers not in {0, 1} for o in options)
+        threads = any(o.may_share_memory and o.nworkers not in {0, 1} for o in options)
         self._watcher = _Watcher(self._folder) if threads else None
         self._measuring = True
         self._sequence.__class__ = profiled(self._class, watched)

@@ -1,4 +1,4 @@
-"""What engines deliver on its way to readers: it is counted, and somebody may look at that."""
+"""What engines deliver, on its way to readers: it is counted, and somebody may look at that."""
 
 from queue import SimpleQueue
 from time import perf_counter
@@ -11,7 +11,7 @@ LOOK: Any = type("Look", (), {"__repr__": lambda _: "LOOK"})()
 """Says that it is time to look at what was counted."""
 
 
-class DeliveryCounter:
+class Deliveries:
     """Passes on what a thread engine and a process engine deliver.
 
     It refers to nothing that belongs to the user, because threads refer to it.
@@ -26,16 +26,16 @@ class DeliveryCounter:
         """Where it is said that it is time to look, and what went wrong."""
         self.due = 0.0
         """When to look, by the clock `perf_counter`."""
+        self.last = 0.0
+        """When something was delivered."""
         self.starting = False
         """Whether processes start that nobody has to wait for: an error of theirs is a note."""
-        # each is changed by one thread at a time: an engine delivers one part at a time
-        self._threads = self._processes = 0
-        self._asked = False
-
-    @property
-    def items(self) -> int:
+        # An engine delivers one part at a time. Where there are two, nobody asks for these.
+        self.items = 0
         """How many items were delivered."""
-        return self._threads + self._processes
+        self.spent = 0.0
+        """Seconds that workers were at them."""
+        self._asked = False
 
     def ask(self, now: float) -> None:
         """Have somebody look if it is time, unless this was said already."""
@@ -50,16 +50,15 @@ class DeliveryCounter:
     def from_threads(self, part: Part | WorkerStartError | None) -> None:
         """Take what the thread engine delivers."""
         if type(part) is Part:
-            self._threads += len(part.outcomes)
+            self.items += len(part.outcomes)
+            self.spent += part.seconds
         self.deliver(part)
-        self.ask(perf_counter())
+        self.last = perf_counter()
+        self.ask(self.last)
 
     def from_processes(self, part: Part | WorkerStartError | None) -> None:
         """Take what the process engine delivers."""
-        if type(part) is Part:
-            self._processes += len(part.outcomes)
-        elif part is not None and self.starting:
+        if self.starting and part is not None and type(part) is not Part:
             self.notes.put(part)
-            return
-        self.deliver(part)
-        self.ask(perf_counter())
+        else:
+            self.from_threads(part)

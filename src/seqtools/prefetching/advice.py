@@ -1,0 +1,56 @@
+"""What to write in place of a keyword that `prefetch` does not have."""
+
+from collections.abc import Sequence
+
+from seqtools._core.display.short import short
+
+_ELSEWHERE = {
+    "num_workers": "nworkers={}",
+    "n_workers": "nworkers={}",
+    "num_proc": "nworkers={}",
+    "n_jobs": "nworkers={}",
+    "num_threads": "nworkers={}, method='thread'",
+    "num_parallel_calls": "nworkers={}",
+    "max_workers": "nworkers={}",
+    "workers": "nworkers={}",
+    "processes": "nworkers={}, method='process'",
+    "prefetch_factor": "max_cached, which counts all items ahead: {} for each worker",
+    "buffer_size": "max_cached={}",
+    "prefetch_buffer_size": "max_cached={}",
+    "queue_size": "max_cached={}",
+    "maxsize": "max_cached={}",
+    "worker_init_fn": "start_hook={}",
+    "initializer": "start_hook={}",
+    "backend": "method='thread' or method='process'",
+    "multiprocessing_context": "start_method='template', 'spawn' or 'fork'",
+    "mp_context": "start_method='template', 'spawn' or 'fork'",
+    "batch_size": "batch(…, {}) before prefetch(…)",
+    "shuffle": "gather(…, permutation) before prefetch(…)",
+    "persistent_workers": "nothing: workers persist until close(), or idle_timeout=",
+    "pin_memory": "smap(…) with a function that pins, behind prefetch(…)",
+    "collate_fn": "batch(…, collate_fn={}) before prefetch(…)",
+    "generator": "seed=",
+    "in_order": "ordered={}",
+    "deterministic": "ordered={}",
+}
+"""What other libraries call it, and what to write here."""
+
+
+def on_unknown(name: str, value: object, keywords: Sequence[str]) -> str:
+    """Return what is wrong with a keyword `name` that was given a value, and what to write.
+
+    Args:
+        name: The keyword.
+        value: What it was given.
+        keywords: Those that there are.
+    """
+    message = f"prefetch() has no {name!r}"
+    if name in _ELSEWHERE:
+        shown = short(value)
+        return f"{message}: use {_ELSEWHERE[name].format(shown)}"
+    import difflib
+
+    near = difflib.get_close_matches(name, keywords, n=1, cutoff=0.5)
+    if near:
+        return f"{message}: did you mean {near[0]!r}?"
+    return f"{message}; it has {', '.join(keywords)}"
