@@ -20,9 +20,6 @@ from seqtools.combinators.shape import collate, concatenate, split
 from seqtools.instrument._explain import explain
 from seqtools.prefetching import Prefetch, close_all, prefetch
 
-if TYPE_CHECKING:
-    from seqtools import extend, testing
-
 __version__ = "2.0.0.dev0"
 
 __all__ = [
@@ -62,12 +59,14 @@ _ON_FIRST_USE = ("extend", "testing")
 """Modules for those who write combinators or engines: nobody else waits for their import."""
 
 
-def __getattr__(name: str) -> ModuleType:
-    """Return a module that is imported when it is first used."""
-    if name in _ON_FIRST_USE:
-        return import_module(f"seqtools.{name}")
-    message = f"module 'seqtools' has no attribute {name!r}"
-    raise AttributeError(message)
+if not TYPE_CHECKING:  # or else a type checker would believe in every name
+
+    def __getattr__(name: str) -> ModuleType:
+        """Return a module that is imported when it is first used."""
+        if name in _ON_FIRST_USE:
+            return import_module(f"seqtools.{name}")
+        message = f"module 'seqtools' has no attribute {name!r}"
+        raise AttributeError(message)
 
 
 def __dir__() -> list[str]:

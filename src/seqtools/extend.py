@@ -7,8 +7,10 @@
 from seqtools._core.errors import EndOfSequence, Failure, Step
 from seqtools._core.fusing import APPLIED, UNPACKED, Link
 from seqtools._core.indices import Indices, as_array, as_list
-from seqtools._core.sequence import LazySequence, Rearrangement
+from seqtools._core.rearrangement import Rearrangement
+from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import assign, getter, read_many, size_of
+from seqtools._core.traits import Traits
 from seqtools._core.walk import is_stage
 from seqtools.engines.base import END, Deliver, Engine, Job, Part
 
@@ -27,6 +29,7 @@ __all__ = [
     "Part",
     "Rearrangement",
     "Step",
+    "Traits",
     "as_array",
     "as_list",
     "assign",

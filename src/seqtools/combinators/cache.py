@@ -14,7 +14,8 @@ from seqtools._core.readahead import ReadAhead
 from seqtools._core.sequence import LazySequence
 from seqtools._core.single_flight import Flights
 from seqtools._core.sources import Source, assign, getter, size_of
-from seqtools._core.walk import is_stage
+from seqtools._core.traits import Traits
+from seqtools._core.walk import traits_upstream
 
 T = TypeVar("T")
 
@@ -120,16 +121,20 @@ _State: TypeAlias = tuple[Any, Flights]
 class AddCache(LazySequence[T]):
     """Items of a sequence, some of them kept."""
 
-    __slots__ = ("_cache", "_cache_size", "_read", "_seeded", "_sequence", "_state")
+    __slots__ = ("_cache", "_cache_size", "_read", "_seeded", "_sequence", "_state", "_traits")
 
     _name = "add_cache"
-    _draws_apart = True
 
     def __init__(
         self, sequence: Any, cache_size: int, cache: MutableMapping[int, Any] | None = None
     ) -> None:
         self._sequence, self._cache_size, self._cache = sequence, cache_size, cache
         self._read = getter(sequence)
+        self._traits = Traits(
+            draws_apart=True,
+            acts_on_hints=cache is None and cache_size > 1,
+            keeps_items=cache is not None or cache_size > 0,
+        )
         store = _Recent(cache_size) if cache is None else _Given(cache)
         self._state: _State = store, Flights()
         self._seeded: tuple[object, _State] | None = None  # with which seed, and what is kept of it
@@ -153,7 +158,7 @@ class AddCache(LazySequence[T]):
 
     def _get(self, i: int) -> T:
         store = (self._here() if seeding.used else self._state)[0]
-        if self._acts_on_hints and store.ahead:
+        if self._traits.acts_on_hints and store.ahead:
             store.ahead.reached(i)
         value = store.get(i)
         if value is not _MISSING:
@@ -192,28 +197,17 @@ class AddCache(LazySequence[T]):
                     flights.forget(i)
                     store.drop(i)
 
-    @property
-    def _acts_on_hints(self) -> bool:  # type: ignore[override]
-        return self._cache is None and self._cache_size > 1
-
-    @property
-    def _keeps_items(self) -> bool:  # type: ignore[override]
-        return self._cache is not None or self._cache_size > 0
-
     def _peek(self, i: int) -> tuple[T, ...]:
         if seeding.used and self._cache is None and seeding.token() is not None:
             return ()  # with a seed, what is kept is another item
         value = self._state[0].peek(i)
         return () if value is _MISSING else (value,)
 
-    def _ignore_hints(self) -> None:
-        self._state[0].ahead.room = 0
-
     def _hint(self, owner: Any, indices: Indices) -> None:
-        if self._acts_on_hints:
+        if self._traits.acts_on_hints:
             store = self._state[0]
             store.ahead.want(owner, indices, self, _next_wanted, AddCache._read_alone)
-            if len(indices) and is_stage(self._sequence) and self._sequence._waits():
+            if len(indices) and traits_upstream(self._sequence).acts_on_hints:
                 indices = store.missing(indices)  # what is kept is not going to be read from there
         super()._hint(owner, indices)
 
@@ -233,7 +227,7 @@ class AddCache(LazySequence[T]):
 
 
 def _next_wanted(stage: AddCache[Any], failed: Container[int]) -> int | None:
-    store, flights = stage._state
+    store, flights = stage._state  # noqa: SLF001 -- of this module
     i: int | None = store.next_wanted(flights, failed)
     return i
 

@@ -48,6 +48,6 @@ class Tally:
 
 def nearest_prefetches(source: Any) -> Iterator[Any]:
     """Yield the prefetches that `source` is or reads from, but for those behind others."""
-    for stage in upstream(source, past=lambda stage: not stage._reads_ahead):
-        if stage._reads_ahead:
+    for stage in upstream(source, past=lambda stage: not stage._traits.reads_ahead):
+        if stage._traits.reads_ahead:
             yield stage

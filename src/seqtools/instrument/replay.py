@@ -13,6 +13,7 @@ from seqtools._core.display.short import cut, short
 from seqtools._core.display.tree import place_of, printable
 from seqtools._core.errors import EndOfSequence, EvaluationError, described, summary
 from seqtools._core.indices import Indices, is_run
+from seqtools._core.positions import ended, position
 from seqtools._core.sequence import LazySequence
 from seqtools._core.walk import upstream
 from seqtools.instrument.blame import blame, post_mortem
@@ -123,7 +124,7 @@ class Replay:
 
     def make(self, sequence: LazySequence[Any], given: int, *, debugger: bool) -> None:
         """Make item `given` of `sequence`; see `explain`."""
-        i = sequence._place(given)
+        i = position(sequence, given)
         stages = list(upstream(sequence))
         longest = max(len(described(stage)) for stage in stages)
         self._width = min(max(longest + 14, _NAME[0]), _NAME[1])
@@ -183,10 +184,8 @@ class Replay:
 
     def _end(self, sequence: LazySequence[Any], given: int, i: int) -> None:
         """Tell of the end of a source, as `sequence[given]` does."""
-        if sequence._length() is None:
-            raise IndexError(sequence._outside(given)) from None
         try:
-            sequence._ended_early(i)
+            ended(sequence, given, i)
         except EvaluationError as error:
             self.error = error
             self._print(summary(error))
@@ -260,7 +259,7 @@ class Replay:
 @contextmanager
 def _generators_kept(stages: list[Any]) -> Iterator[None]:
     """Return a context behind which random generators are as before, where a stage seeds them."""
-    if not any(stage._reads_ahead and stage._args()[1].seed is not None for stage in stages):
+    if not any(stage._traits.reads_ahead and stage._args()[1].seed is not None for stage in stages):
         yield
         return
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from seqtools._core.checks import check_count, check_function
 from seqtools._core.display.short import short
-from seqtools._core.walk import any_upstream
+from seqtools._core.walk import traits_upstream
 from seqtools.engines.base import Deliver, Engine
 from seqtools.engines.green_threads import refuse_green
 from seqtools.engines.process.background_threads import KnownReasons
@@ -193,7 +193,7 @@ class _Resources(NamedTuple):
             options.timeout,
             probe,
             deliver=deliver,
-            close=any_upstream(self.source, "_iterates"),
+            close=traits_upstream(self.source).iterates,
         )
 
     def processes(
