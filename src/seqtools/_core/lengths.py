@@ -81,6 +81,17 @@ def refresh(refreshed: Any) -> None:
         stage._forget()
 
 
+def since_refresh(stage: Any) -> str:
+    """Return which stage an error about a length is about, if it may have been right before.
+
+    Otherwise it is raised where the stage is made, and says so by its traceback.
+    """
+    if not refreshes:
+        return ""
+    file, line = stage._origin
+    return f", for {stage._describe()}, made at {file}:{line}"
+
+
 def _downstream(refreshed: Any) -> list[Any]:
     """Return the stages noted that read through `refreshed`, itself not included."""
     followers = [each for ref in list(_followers.values()) if (each := ref()) is not None]

@@ -199,7 +199,7 @@ class Slice(LazySequence[T]):
         if n is not None and places and max(places[0], places[-1]) >= n:
             message = (
                 f"{self._as_call()} reads item {max(places[0], places[-1])} of a sequence that "
-                f"has {n} since it was refreshed: slice it again"
+                f"has {n} since it was refreshed: slice it again{lengths.since_refresh(self)}"
             )
             raise ValueError(message)
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Container, MutableSequence, Sequence
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
-from seqtools._core import bulk
+from seqtools._core import bulk, lengths
 from seqtools._core.bulk import checked
 from seqtools._core.errors import EndOfSequence
 from seqtools._core.indices import Indices, as_list, is_run
@@ -32,8 +32,8 @@ def size_of(source: Any) -> int | None:
     return source._length() if is_stage(source) else len(source)
 
 
-def common_size(sources: tuple[Any, ...]) -> int | None:
-    """Return the length that all finite `sources` have; the endless ones adapt.
+def common_size(stage: Any, sources: tuple[Any, ...]) -> int | None:
+    """Return the length that all finite `sources` of `stage` have; the endless ones adapt.
 
     Raises:
         ValueError: If two of them have different lengths.
@@ -43,6 +43,7 @@ def common_size(sources: tuple[Any, ...]) -> int | None:
     if len(finite) > 1:
         given = ", ".join("endless" if n is None else str(n) for n in sizes)
         message = f"sequences must have the same length, got lengths {given}"
+        message += lengths.since_refresh(stage)
         raise ValueError(message)
     return finite.pop() if finite else None
 

@@ -65,7 +65,7 @@ class SmapMany(Smap[T]):
         self._getters = [getter(sequence) for sequence in sequences]
 
     def _size(self) -> int | None:
-        return common_size(self._sequences)
+        return common_size(self, self._sequences)
 
     def _link(self) -> None:
         return None

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from seqtools._core import rows
 from seqtools._core.checks import WHERE, as_index, check_count, check_source, is_bool
 from seqtools._core.indices import Indices, as_array, is_run
-from seqtools._core.lengths import is_known
+from seqtools._core.lengths import is_known, since_refresh
 from seqtools._core.rearrangement import Rearrangement
 from seqtools._core.sequence import LazySequence, Slice
 from seqtools._core.sources import Source, assign, common_size, getter, read_many, read_row, size_of
@@ -28,7 +28,7 @@ class Collate(LazySequence[Any]):
         self._getters = [getter(sequence) for sequence in self._sequences]
 
     def _size(self) -> int | None:
-        return common_size(self._sequences)
+        return common_size(self, self._sequences)
 
     def _made(self, items: Any) -> Any:
         return tuple(items) if self._keys is None else dict(zip(self._keys, items, strict=True))
@@ -246,7 +246,7 @@ class Split(LazySequence[LazySequence[T]]):
         if n is None:
             message = "split() needs a sequence with a length: slice it first"
             raise TypeError(message)
-        return (_parts(n, self._edges),)
+        return (_parts(n, self._edges, since_refresh(self)),)
 
     def _size(self) -> int:
         (parts,) = self._layout or self._arranged()
@@ -309,12 +309,12 @@ def split(
     return result
 
 
-def _parts(n: int, edges: Any) -> tuple[tuple[int, int], ...]:
+def _parts(n: int, edges: Any, where: str) -> tuple[tuple[int, int], ...]:
     if isinstance(edges, int):
         count = edges + 1
         if n % count:
             message = f"{count - 1} cuts make {count} equal parts, but {n} items cannot be split so"
-            raise ValueError(message)
+            raise ValueError(message + where)
         k = n // count
         return tuple((p * k, p * k + k) for p in range(count))
     given = list(edges)
@@ -323,10 +323,10 @@ def _parts(n: int, edges: Any) -> tuple[tuple[int, int], ...]:
         for pair in pairs:
             if len(pair) != 2 or not 0 <= pair[0] <= pair[1] <= n:  # noqa: PLR2004 -- a pair
                 message = f"a part is a (start, stop) with 0 <= start <= stop <= {n}, got {pair}"
-                raise ValueError(message)
+                raise ValueError(message + where)
         return tuple((start, stop) for start, stop in pairs)
     cuts = [0, *(as_index(edge, "a cut", WHERE) for edge in given), n]
     if cuts != sorted(cuts):
         message = f"cuts must be in increasing order, from 0 to {n}, got {cuts[1:-1]}"
-        raise ValueError(message)
+        raise ValueError(message + where)
     return tuple(pairwise(cuts))
