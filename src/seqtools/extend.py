@@ -10,6 +10,7 @@ from seqtools._core.indices import Indices, as_array, as_list
 from seqtools._core.rearrangement import Rearrangement
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import assign, getter, read_many, size_of
+from seqtools._core.store import Store
 from seqtools._core.traits import Traits
 from seqtools._core.walk import is_stage
 from seqtools.engines.base import END, Deliver, Engine, Job, Part
@@ -29,6 +30,7 @@ __all__ = [
     "Part",
     "Rearrangement",
     "Step",
+    "Store",
     "Traits",
     "as_array",
     "as_list",

@@ -8,12 +8,13 @@ from typing import Any, TypeAlias, TypeVar
 
 from seqtools._core import seeding, single_flight
 from seqtools._core.at_fork import renew_in_children
-from seqtools._core.checks import check_count, check_mapping, check_source
+from seqtools._core.checks import check_count, check_source, check_store
 from seqtools._core.indices import Indices, as_array, as_list
 from seqtools._core.readahead import ReadAhead
 from seqtools._core.sequence import LazySequence
 from seqtools._core.single_flight import Flights
 from seqtools._core.sources import Source, assign, getter, size_of
+from seqtools._core.store import Store, is_store
 from seqtools._core.traits import Traits
 from seqtools._core.walk import traits_upstream
 
@@ -84,8 +85,34 @@ class _Recent:
         self._kept.pop(key, None)
 
 
-class _Given:
-    """A mapping of the user's, which decides what it keeps; one thread at a time."""
+class _Stored:
+    """A store of the user's, which decides what it keeps; one thread at a time changes it."""
+
+    __slots__ = ("__weakref__", "_store", "lock")
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.renew()
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """See `seqtools._core.at_fork`."""
+        self.lock = threading.RLock()
+
+    def get(self, key: int) -> Any:
+        return self._store.get(key, _MISSING)
+
+    peek = get  # what looking does to it is its own business
+
+    def put(self, key: int, value: Any) -> None:
+        self._store.put(key, value)
+
+    def drop(self, key: int) -> None:
+        self._store.drop(key)
+
+
+class _Mapped:
+    """A mapping of the user's, which decides what it keeps; one thread at a time uses it."""
 
     __slots__ = ("__weakref__", "_mapping", "lock")
 
@@ -114,6 +141,13 @@ class _Given:
         self._mapping.pop(key, None)
 
 
+def _kept_in(cache: Any, size: int) -> Any:
+    """Return where values are kept: in `cache` if there is one, else `size` of them in memory."""
+    if cache is None:
+        return _Recent(size)
+    return _Stored(cache) if is_store(cache) else _Mapped(cache)
+
+
 _State: TypeAlias = tuple[Any, Flights]
 """What is kept, and the evaluations under way."""
 
@@ -126,7 +160,7 @@ class AddCache(LazySequence[T]):
     _name = "add_cache"
 
     def __init__(
-        self, sequence: Any, cache_size: int, cache: MutableMapping[int, Any] | None = None
+        self, sequence: Any, cache_size: int, cache: Store | MutableMapping[int, Any] | None = None
     ) -> None:
         self._sequence, self._cache_size, self._cache = sequence, cache_size, cache
         self._read = getter(sequence)
@@ -135,8 +169,7 @@ class AddCache(LazySequence[T]):
             acts_on_hints=cache is None and cache_size > 1,
             keeps_items=cache is not None or cache_size > 0,
         )
-        store = _Recent(cache_size) if cache is None else _Given(cache)
-        self._state: _State = store, Flights()
+        self._state: _State = _kept_in(cache, cache_size), Flights()
         self._seeded: tuple[object, _State] | None = None  # with which seed, and what is kept of it
 
     def _size(self) -> int | None:
@@ -233,7 +266,9 @@ def _next_wanted(stage: AddCache[Any], failed: Container[int]) -> int | None:
 
 
 def add_cache(
-    arr: Source[T], cache_size: int = 1, cache: MutableMapping[int, Any] | None = None
+    arr: Source[T],
+    cache_size: int = 1,
+    cache: Store | MutableMapping[int, Any] | None = None,
 ) -> LazySequence[T]:
     """Return `arr` with the `cache_size` items that were used last kept in memory.
 
@@ -248,13 +283,14 @@ def add_cache(
     Args:
         arr: Where items are read from.
         cache_size: Number of items to keep, at least 0. Not used if `cache` is given.
-        cache: Where to keep values by index, such as a `dict` or a store on disk,
-            which then decides itself what it drops. It is used by one thread at a
-            time.
+        cache: Where to keep values by index, which then decides itself what it drops:
+            a mapping, such as a `dict`, that is used by one thread at a time; or a
+            `seqtools.extend.Store`.
 
     Raises:
         ValueError: If `cache_size` is negative.
-        TypeError: If `arr` is not a sequence, or `cache` not a mutable mapping.
+        TypeError: If `arr` is not a sequence, or `cache` neither a mutable mapping
+            nor a store.
 
     Example:
         >>> from seqtools import smap
@@ -267,5 +303,5 @@ def add_cache(
     check_source(arr, "arr")
     size = check_count(cache_size, 0, "cache_size")
     if cache is not None:
-        check_mapping(cache, "cache")
+        check_store(cache, "cache")
     return AddCache(arr, size, cache)
