@@ -13,7 +13,8 @@ from seqtools._core.sources import assign, getter, read_many, size_of
 from seqtools._core.store import Store
 from seqtools._core.traits import Traits
 from seqtools._core.walk import is_stage
-from seqtools.engines.base import END, Deliver, Engine, Job, Part
+from seqtools.engines.base import END, Deliver, Engine, GroupOf, Job, Part
+from seqtools.engines.base import here as worker
 
 __all__ = [
     "APPLIED",
@@ -23,6 +24,7 @@ __all__ = [
     "EndOfSequence",
     "Engine",
     "Failure",
+    "GroupOf",
     "Indices",
     "Job",
     "LazySequence",
@@ -39,4 +41,5 @@ __all__ = [
     "is_stage",
     "read_many",
     "size_of",
+    "worker",
 ]
