@@ -1,8 +1,6 @@
 """Lazy, list-like data pipelines, with read-ahead by threads and processes."""
 
-from importlib import import_module
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from seqtools import instrument
 from seqtools._core.errors import EvaluationError, ItemTimeout, WorkerDied, WorkerStartError, seterr
@@ -61,9 +59,11 @@ _ON_FIRST_USE = ("extend", "testing")
 
 if not TYPE_CHECKING:  # or else a type checker would believe in every name
 
-    def __getattr__(name: str) -> ModuleType:
+    def __getattr__(name: str) -> Any:
         """Return a module that is imported when it is first used."""
         if name in _ON_FIRST_USE:
+            from importlib import import_module
+
             return import_module(f"seqtools.{name}")
         message = f"module 'seqtools' has no attribute {name!r}"
         raise AttributeError(message)
