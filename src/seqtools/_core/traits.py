@@ -17,18 +17,18 @@ class Traits(NamedTuple):
     """
 
     reads_ahead: bool = False
-    """It evaluates items before its reader asks: each reader gets one of its own, by `_opened`."""
+    """It evaluates items before its reader asks. Each reader gets one of its own, by `_opened`."""
     acts_on_hints: bool = False
     """It reads in the background what `_hint` announces, so that reading one by one is better than
     in bulk."""
     keeps_items: bool = False
-    """Items are kept after they were read: those that read the same one belong in one worker."""
+    """Items are kept after they were read. Those that read the same one belong in one worker."""
     iterates: bool = False
-    """Items come from an iterator, which one thread at a time advances: see `_claim`."""
+    """Items come from an iterator, which one thread at a time advances. See `_claim`."""
     read_once: bool = False
     """An item may be gone when it is read again."""
     unknown_length: bool = False
-    """It ends, although its `_size` is `None`: by `EndOfSequence`."""
+    """It ends although its `_size` is `None`, by `EndOfSequence`."""
     draws_apart: bool = False
     """An item has random numbers of its own, where there is a seed."""
 
