@@ -1,5 +1,7 @@
 """Lazy, list-like data pipelines, with read-ahead by threads and processes."""
 
+from typing import TYPE_CHECKING, Any
+
 from seqtools import instrument
 from seqtools._core.errors import EvaluationError, ItemTimeout, WorkerDied, WorkerStartError, seterr
 from seqtools._core.functions import SerializableFunc
@@ -13,7 +15,7 @@ from seqtools.combinators.iterables import uniter
 from seqtools.combinators.map import smap, starmap
 from seqtools.combinators.select import case, switch
 from seqtools.combinators.shape import collate, concatenate, split
-from seqtools.instrument.explain import explain
+from seqtools.instrument._explain import explain
 from seqtools.prefetching import Prefetch, close_all, prefetch
 
 __version__ = "2.0.0.dev0"
@@ -50,3 +52,23 @@ __all__ = [
     "unbatch",
     "uniter",
 ]
+
+_ON_FIRST_USE = ("extend", "testing")
+"""Modules for those who write combinators or engines: nobody else waits for their import."""
+
+
+if not TYPE_CHECKING:  # or else a type checker would believe in every name
+
+    def __getattr__(name: str) -> Any:
+        """Return a module that is imported when it is first used."""
+        if name in _ON_FIRST_USE:
+            from importlib import import_module
+
+            return import_module(f"seqtools.{name}")
+        message = f"module 'seqtools' has no attribute {name!r}"
+        raise AttributeError(message)
+
+
+def __dir__() -> list[str]:
+    """Return the names that users use."""
+    return sorted([*__all__, *_ON_FIRST_USE, "__version__"])

@@ -7,10 +7,14 @@
 from seqtools._core.errors import EndOfSequence, Failure, Step
 from seqtools._core.fusing import APPLIED, UNPACKED, Link
 from seqtools._core.indices import Indices, as_array, as_list
-from seqtools._core.sequence import LazySequence, Rearrangement
+from seqtools._core.rearrangement import Rearrangement
+from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import assign, getter, read_many, size_of
+from seqtools._core.store import Store
+from seqtools._core.traits import Traits
 from seqtools._core.walk import is_stage
-from seqtools.engines.base import END, Deliver, Engine, Job, Part
+from seqtools.engines.base import END, Deliver, Engine, GroupOf, Job, Part
+from seqtools.engines.base import here as worker
 
 __all__ = [
     "APPLIED",
@@ -20,6 +24,7 @@ __all__ = [
     "EndOfSequence",
     "Engine",
     "Failure",
+    "GroupOf",
     "Indices",
     "Job",
     "LazySequence",
@@ -27,6 +32,8 @@ __all__ = [
     "Part",
     "Rearrangement",
     "Step",
+    "Store",
+    "Traits",
     "as_array",
     "as_list",
     "assign",
@@ -34,4 +41,5 @@ __all__ = [
     "is_stage",
     "read_many",
     "size_of",
+    "worker",
 ]

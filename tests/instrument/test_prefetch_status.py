@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 import seqtools
+from seqtools.extend import Traits
 from seqtools.instrument import debug, progress
 from seqtools.instrument import prefetch_status as loads
 from seqtools.instrument.prefetch_status import PrefetchStatus
@@ -32,7 +33,7 @@ def test_what_the_prefetch_does(terminal: Terminal) -> None:
 class Ahead(seqtools.LazySequence[int]):
     """A prefetch that says what it is told to."""
 
-    _reads_ahead = True
+    _traits = Traits(reads_ahead=True)
 
     def __init__(self, *load: int) -> None:
         self._told = Status(*load)

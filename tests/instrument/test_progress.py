@@ -19,7 +19,7 @@ from tests.engines.shown import say, shown
 from tests.faults.intruders import everywhere
 from tests.instrument.terminal import Terminal, bars
 
-module: Any = sys.modules["seqtools.instrument.progress"]
+module: Any = sys.modules["seqtools.instrument._progress"]
 """The module, which the function of the same name hides."""
 
 

@@ -20,7 +20,7 @@ from seqtools import (
     smap,
     starmap,
 )
-from seqtools._core.sequence import _Walk
+from seqtools._core.iteration import Walk
 
 
 def taken(sequence: LazySequence[Any], i: int) -> Any:
@@ -220,7 +220,7 @@ def test_interrupt_of_the_reader_loses_nothing() -> None:
 
 
 def test_interrupt_between_two_items() -> None:
-    walk: Any = _Walk(smap(abs, smap(abs, range(4))), range(4))
+    walk: Any = Walk(smap(abs, smap(abs, range(4))), range(4))
     assert list(walk.step(walk)) == []  # it is opened
     first = walk.step(walk)
     assert next(first) == 0

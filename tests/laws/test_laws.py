@@ -6,7 +6,7 @@ import pytest
 
 import seqtools
 from seqtools import instrument
-from seqtools._core.sequence import Rearrangement
+from seqtools._core.rearrangement import Rearrangement
 from seqtools.testing import check_laws
 from tests.laws.registry import NO_COMBINATORS, ROWS, VALUE_DEPENDENT, Row
 

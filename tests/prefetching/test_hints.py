@@ -12,6 +12,7 @@ import seqtools
 from seqtools import LazySequence
 from seqtools._core.indices import Indices
 from seqtools._core.readahead import Wanted
+from seqtools.extend import Traits
 from seqtools.prefetching.hints import Hints, groups, hints
 from tests.engines.engines import OPTIONS
 
@@ -258,7 +259,7 @@ def test_what_a_cache_keeps_is_not_asked_for_upstream(made: Make, told: Told) ->
     source, asked = made(9), list[list[int]]()
 
     class Ahead(LazySequence[int]):
-        _acts_on_hints = True
+        _traits = Traits(acts_on_hints=True)
 
         def _size(self) -> int:
             return len(source)

@@ -9,6 +9,7 @@ from typing import Any
 from seqtools._core import rows
 from seqtools._core.display.short import short
 from seqtools._core.errors import creation_site
+from seqtools._core.store import is_store
 from seqtools._core.walk import is_stage, nesting
 
 _CALLS = 10
@@ -138,15 +139,20 @@ def check_iterable(value: object, name: str) -> None:
         raise TypeError(message)
 
 
-def check_mapping(value: object, name: str) -> None:
+def check_store(value: object, name: str) -> None:
     """Refuse what values cannot be kept in by key.
 
     Raises:
-        TypeError: If `value` lacks a method of a mutable mapping that is needed.
+        TypeError: If `value` is no store, and lacks a method of a mutable mapping that is needed.
     """
+    if is_store(value):
+        return
     needed = ("__getitem__", "__setitem__", "pop")
     if isinstance(value, Sequence) or not all(hasattr(value, method) for method in needed):
-        message = f"{name} must be a mutable mapping, got {type(value).__name__}"
+        message = (
+            f"{name} must be a mutable mapping, got {type(value).__name__}; "
+            "or a store with get, put and drop: see seqtools.extend.Store"
+        )
         raise TypeError(message)
 
 

@@ -250,7 +250,7 @@ def described(stage: Any) -> str:
 
 def original_of(error: BaseException) -> BaseException:
     """Return the error that user code raised, of which `error` may be the wrapping."""
-    if isinstance(error, EvaluationError) and error._tells_of_cause:
+    if isinstance(error, EvaluationError) and error._tells_of_cause:  # noqa: SLF001 -- of this module
         return error if error.__cause__ is None else error.__cause__  # which may be false
     return error
 
@@ -271,7 +271,7 @@ def wrapping(original: BaseException, path: tuple[Step, ...]) -> EvaluationError
     lines = [f"item {path[0].index} of {path[0].stage} failed: {cause}"] if path else [cause]
     lines += [f"  {step}" for step in path]
     error = EvaluationError("\n".join(lines), path)
-    error._tells_of_cause = True
+    error._tells_of_cause = True  # noqa: SLF001 -- of this module
     return error
 
 

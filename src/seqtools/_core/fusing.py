@@ -90,6 +90,11 @@ def reader(stage: Any) -> Reader:
     return made
 
 
+def anew(stage: Any) -> None:
+    """Have `stage`, whose class has changed, be compiled again."""
+    stage._fused = None
+
+
 def loop(stage: Any) -> Loop:
     """Return a generator function that reads items one by one.
 

@@ -17,6 +17,15 @@ PAUSE = 0.5
 """Longest wait at a stretch, in seconds: see `seqtools.engines.base.PAUSE`."""
 
 
+_excluded: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
+"""Stages that are not read ahead, by identity."""
+
+
+def exclude(stage: Any) -> None:
+    """Have nothing read ahead of `stage` in this process from now on."""
+    _excluded[id(stage)] = stage
+
+
 class Wanted:
     """What an owner is going to read, in that order, and how far it has come."""
 
@@ -144,7 +153,7 @@ class ReadAhead:
         read: Callable[[Any, int], Any],
     ) -> None:
         """Replace what `owner` wants by `indices`; nothing ends its thread."""
-        if not self.room:
+        if not self.room or _excluded.get(id(stage)) is stage:
             return
         with self._lock:
             reader = self._readers.get(owner)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Container, MutableSequence, Sequence
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
-from seqtools._core import bulk
+from seqtools._core import bulk, lengths
 from seqtools._core.bulk import checked
 from seqtools._core.errors import EndOfSequence
 from seqtools._core.indices import Indices, as_list, is_run
-from seqtools._core.walk import any_upstream, is_stage
+from seqtools._core.walk import is_stage, traits_upstream
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -32,8 +32,8 @@ def size_of(source: Any) -> int | None:
     return source._length() if is_stage(source) else len(source)
 
 
-def common_size(sources: tuple[Any, ...]) -> int | None:
-    """Return the length that all finite `sources` have; the endless ones adapt.
+def common_size(stage: Any, sources: tuple[Any, ...]) -> int | None:
+    """Return the length that all finite `sources` of `stage` have; the endless ones adapt.
 
     Raises:
         ValueError: If two of them have different lengths.
@@ -43,13 +43,14 @@ def common_size(sources: tuple[Any, ...]) -> int | None:
     if len(finite) > 1:
         given = ", ".join("endless" if n is None else str(n) for n in sizes)
         message = f"sequences must have the same length, got lengths {given}"
+        message += lengths.since_refresh(stage)
         raise ValueError(message)
     return finite.pop() if finite else None
 
 
 def ends_unseen(source: Any) -> bool:
     """Return whether `source` ends, but where is not known before."""
-    return size_of(source) is None and any_upstream(source, "_unknown_length")
+    return size_of(source) is None and traits_upstream(source).unknown_length
 
 
 def read_row(sources: Sequence[Any], getters: Sequence[Callable[[int], Any]], i: int) -> list[Any]:
@@ -155,9 +156,9 @@ def claim(source: Any, indices: Indices) -> None:
     left: list[tuple[Any, Indices]] = [(source, indices)]
     while left:
         stage, js = left.pop()
-        if not is_stage(stage) or stage._reads_ahead:  # others read for that
+        if not is_stage(stage) or stage._traits.reads_ahead:  # others read for that
             continue
-        if stage._iterates:
+        if stage._traits.iterates:
             claimed.setdefault(id(stage), (stage, []))[1].append(js)
             continue
         # A stage of a user's may fail to say what it reads; who reads an item is told of that.

@@ -26,6 +26,7 @@ from seqtools._core import seeding
 from seqtools._core.at_fork import renew_in_children
 from seqtools._core.errors import EndOfSequence
 from seqtools._core.indices import Indices, runs
+from seqtools._core.stream_messages import advice, gone
 
 _FEWEST = 16
 """Items that a thread may be about to ask for where none are claimed. Arbitrary."""
@@ -294,10 +295,11 @@ class Stream:
         reader = self._nearest(i)
         if reader is None:
             if self._once and (self._started or self._failure is not None):
-                raise self._gone(i)
+                raise gone(i, self._cache_size, self._failure)
             self._back = max(self._back, self._furthest - i)
             if self._again > _FEW + _OFTEN * self._given and not self._told:
-                self._told, self.advice = True, self._advise()
+                self._told = True
+                self.advice = advice(self._again, self._given, self._back)
             reader = self._start()
         return reader
 
@@ -321,31 +323,3 @@ class Stream:
         self._readers = [*(self._readers[-others:] if others else ()), reader]
         self._started = True
         return reader
-
-    # Words
-
-    def _advise(self) -> str:
-        return (
-            f"made {self._again:,} items again to give {self._given:,}, because these were asked "
-            "for when its iterator had passed them: read them in order, or give uniter() a "
-            f"cache_size of up to {self._back:,}, an n_parallel of as many places as are read "
-            "side by side, or list(iterable)"
-        )
-
-    def _gone(self, i: int) -> Exception:
-        if self._failure is None:
-            message = (
-                f"the iterator is past item {i} and cannot be started anew: give uniter() a "
-                f"larger cache_size than {self._cache_size}, or an iterable that is not an iterator"
-            )
-            return RuntimeError(message)
-        k, error = self._failure
-        if error is None:
-            message = (
-                "an iterator cannot be read in a forked process, because it may share a file with "
-                "the process that it comes from: give uniter() an iterable that is not an iterator"
-            )
-            return RuntimeError(message)
-        failed = RuntimeError(f"the iterator failed at item {k} and cannot be started anew")
-        failed.__cause__ = error
-        return failed

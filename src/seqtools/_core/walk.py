@@ -4,8 +4,21 @@ A stage of a user's that fails to say what it reads from is taken for one that r
 who reads an item of it is told.
 """
 
-from collections.abc import Callable, Iterator
-from typing import Any, TypeGuard
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, TypeGuard
+
+from seqtools._core.traits import NONE, Traits, union
+
+
+class Summary(NamedTuple):
+    """What is known of a stage together with all that it is read through, found out once."""
+
+    nesting: int
+    """Stages that it is read through at most, itself included."""
+    cursors: int
+    """Ways to a stage that reads ahead, which are the cursors that a reader of its own has."""
+    traits: Traits
+    """The traits that one of them has."""
 
 
 def is_stage(source: object) -> TypeGuard[Any]:
@@ -45,18 +58,43 @@ def upstream(
                 left.extend((source, False) for source in sources if plain or is_stage(source))
 
 
-def any_upstream(sequence: Any, flag: str) -> bool:
-    """Return whether `sequence`, or a stage that it reads from, has `flag` set."""
-    return any(getattr(stage, flag) for stage in upstream(sequence))
+def summary(stage: Any) -> Summary:
+    """Return what is known of `stage` and of all that it is read through."""
+    return stage._summary or _found_out(stage)
+
+
+def _found_out(stage: Any) -> Summary:
+    sources = sources_of(stage)
+    for source in sources:
+        if is_stage(source) and source._summary is None:
+            for each in upstream(source, past=lambda each: each._summary is None):
+                if each._summary is None:
+                    each._summary = summed(each._traits, sources_of(each))
+    found: Summary = summed(stage._traits, sources)
+    stage._summary = found
+    return found
+
+
+def summed(own: Traits, sources: Iterable[Any]) -> Summary:
+    """Return the summary of a stage with these traits that reads from `sources`."""
+    nesting, cursors, traits = 0, 0, own
+    for source in sources:
+        if is_stage(source):
+            depth, ways, of_source = summary(source)
+            nesting = max(nesting, depth)
+            cursors += ways
+            traits = union(traits, of_source)
+    return Summary(nesting + 1, 1 if own.reads_ahead else cursors, traits)
+
+
+def traits_upstream(sequence: Any) -> Traits:
+    """Return the traits that `sequence`, or a stage that it reads from, has."""
+    return summary(sequence).traits if is_stage(sequence) else NONE
 
 
 def nesting(sequence: Any) -> int:
     """Return how many stages `sequence` is read through at most, itself included."""
-    for stage in upstream(sequence, past=lambda stage: not stage._nested):
-        if not stage._nested:
-            own = (source._nested for source in sources_of(stage) if is_stage(source))
-            stage._nested = 1 + max(own, default=0)
-    return sequence._nested if is_stage(sequence) else 0
+    return summary(sequence).nesting if is_stage(sequence) else 0
 
 
 def drawing_apart(sequence: Any) -> list[Any]:
@@ -64,4 +102,4 @@ def drawing_apart(sequence: Any) -> list[Any]:
 
     They are in an order that is the same in every process: see `seeding`.
     """
-    return [stage for stage in upstream(sequence) if stage._draws_apart]  # noqa: SLF001 -- ours
+    return [stage for stage in upstream(sequence) if stage._traits.draws_apart]

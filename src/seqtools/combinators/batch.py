@@ -11,7 +11,7 @@ from seqtools._core.errors import EndOfSequence
 from seqtools._core.indices import Indices, as_list, quotients, spans
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, assign, claim, getter, read_many, size_of
-from seqtools._core.walk import any_upstream
+from seqtools._core.walk import traits_upstream
 
 T = TypeVar("T")
 
@@ -28,8 +28,9 @@ class Batch(LazySequence[Any]):
         self._pad, self._collate_fn = pad, collate_fn
         self._read = getter(sequence)
         self._n: int | None = None  # length of the source, known when that of this stage is
-        self._claims = any_upstream(sequence, "_iterates")
-        self._singly = self._claims or any_upstream(sequence, "_read_once")
+        traits = traits_upstream(sequence)
+        self._claims = traits.iterates
+        self._singly = traits.iterates or traits.read_once
 
     def _size(self) -> int | None:
         n = self._n = size_of(self._sequence)

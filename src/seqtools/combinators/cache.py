@@ -8,13 +8,15 @@ from typing import Any, TypeAlias, TypeVar
 
 from seqtools._core import seeding, single_flight
 from seqtools._core.at_fork import renew_in_children
-from seqtools._core.checks import check_count, check_mapping, check_source
+from seqtools._core.checks import check_count, check_source, check_store
 from seqtools._core.indices import Indices, as_array, as_list
 from seqtools._core.readahead import ReadAhead
 from seqtools._core.sequence import LazySequence
 from seqtools._core.single_flight import Flights
 from seqtools._core.sources import Source, assign, getter, size_of
-from seqtools._core.walk import is_stage
+from seqtools._core.store import Store, is_store
+from seqtools._core.traits import Traits
+from seqtools._core.walk import traits_upstream
 
 T = TypeVar("T")
 
@@ -83,8 +85,34 @@ class _Recent:
         self._kept.pop(key, None)
 
 
-class _Given:
-    """A mapping of the user's, which decides what it keeps; one thread at a time."""
+class _Stored:
+    """A store of the user's, which decides what it keeps; one thread at a time changes it."""
+
+    __slots__ = ("__weakref__", "_store", "lock")
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.renew()
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """See `seqtools._core.at_fork`."""
+        self.lock = threading.RLock()
+
+    def get(self, key: int) -> Any:
+        return self._store.get(key, _MISSING)
+
+    peek = get  # what looking does to it is its own business
+
+    def put(self, key: int, value: Any) -> None:
+        self._store.put(key, value)
+
+    def drop(self, key: int) -> None:
+        self._store.drop(key)
+
+
+class _Mapped:
+    """A mapping of the user's, which decides what it keeps; one thread at a time uses it."""
 
     __slots__ = ("__weakref__", "_mapping", "lock")
 
@@ -113,6 +141,13 @@ class _Given:
         self._mapping.pop(key, None)
 
 
+def _kept_in(cache: Any, size: int) -> Any:
+    """Return where values are kept: in `cache` if there is one, else `size` of them in memory."""
+    if cache is None:
+        return _Recent(size)
+    return _Stored(cache) if is_store(cache) else _Mapped(cache)
+
+
 _State: TypeAlias = tuple[Any, Flights]
 """What is kept, and the evaluations under way."""
 
@@ -120,18 +155,21 @@ _State: TypeAlias = tuple[Any, Flights]
 class AddCache(LazySequence[T]):
     """Items of a sequence, some of them kept."""
 
-    __slots__ = ("_cache", "_cache_size", "_read", "_seeded", "_sequence", "_state")
+    __slots__ = ("_cache", "_cache_size", "_read", "_seeded", "_sequence", "_state", "_traits")
 
     _name = "add_cache"
-    _draws_apart = True
 
     def __init__(
-        self, sequence: Any, cache_size: int, cache: MutableMapping[int, Any] | None = None
+        self, sequence: Any, cache_size: int, cache: Store | MutableMapping[int, Any] | None = None
     ) -> None:
         self._sequence, self._cache_size, self._cache = sequence, cache_size, cache
         self._read = getter(sequence)
-        store = _Recent(cache_size) if cache is None else _Given(cache)
-        self._state: _State = store, Flights()
+        self._traits = Traits(
+            draws_apart=True,
+            acts_on_hints=cache is None and cache_size > 1,
+            keeps_items=cache is not None or cache_size > 0,
+        )
+        self._state: _State = _kept_in(cache, cache_size), Flights()
         self._seeded: tuple[object, _State] | None = None  # with which seed, and what is kept of it
 
     def _size(self) -> int | None:
@@ -153,7 +191,7 @@ class AddCache(LazySequence[T]):
 
     def _get(self, i: int) -> T:
         store = (self._here() if seeding.used else self._state)[0]
-        if self._acts_on_hints and store.ahead:
+        if self._traits.acts_on_hints and store.ahead:
             store.ahead.reached(i)
         value = store.get(i)
         if value is not _MISSING:
@@ -192,28 +230,17 @@ class AddCache(LazySequence[T]):
                     flights.forget(i)
                     store.drop(i)
 
-    @property
-    def _acts_on_hints(self) -> bool:  # type: ignore[override]
-        return self._cache is None and self._cache_size > 1
-
-    @property
-    def _keeps_items(self) -> bool:  # type: ignore[override]
-        return self._cache is not None or self._cache_size > 0
-
     def _peek(self, i: int) -> tuple[T, ...]:
         if seeding.used and self._cache is None and seeding.token() is not None:
             return ()  # with a seed, what is kept is another item
         value = self._state[0].peek(i)
         return () if value is _MISSING else (value,)
 
-    def _ignore_hints(self) -> None:
-        self._state[0].ahead.room = 0
-
     def _hint(self, owner: Any, indices: Indices) -> None:
-        if self._acts_on_hints:
+        if self._traits.acts_on_hints:
             store = self._state[0]
             store.ahead.want(owner, indices, self, _next_wanted, AddCache._read_alone)
-            if len(indices) and is_stage(self._sequence) and self._sequence._waits():
+            if len(indices) and traits_upstream(self._sequence).acts_on_hints:
                 indices = store.missing(indices)  # what is kept is not going to be read from there
         super()._hint(owner, indices)
 
@@ -233,13 +260,15 @@ class AddCache(LazySequence[T]):
 
 
 def _next_wanted(stage: AddCache[Any], failed: Container[int]) -> int | None:
-    store, flights = stage._state
+    store, flights = stage._state  # noqa: SLF001 -- of this module
     i: int | None = store.next_wanted(flights, failed)
     return i
 
 
 def add_cache(
-    arr: Source[T], cache_size: int = 1, cache: MutableMapping[int, Any] | None = None
+    arr: Source[T],
+    cache_size: int = 1,
+    cache: Store | MutableMapping[int, Any] | None = None,
 ) -> LazySequence[T]:
     """Return `arr` with the `cache_size` items that were used last kept in memory.
 
@@ -254,13 +283,14 @@ def add_cache(
     Args:
         arr: Where items are read from.
         cache_size: Number of items to keep, at least 0. Not used if `cache` is given.
-        cache: Where to keep values by index, such as a `dict` or a store on disk,
-            which then decides itself what it drops. It is used by one thread at a
-            time.
+        cache: Where to keep values by index, which then decides itself what it drops:
+            a mapping, such as a `dict`, that is used by one thread at a time; or a
+            `seqtools.extend.Store`.
 
     Raises:
         ValueError: If `cache_size` is negative.
-        TypeError: If `arr` is not a sequence, or `cache` not a mutable mapping.
+        TypeError: If `arr` is not a sequence, or `cache` neither a mutable mapping
+            nor a store.
 
     Example:
         >>> from seqtools import smap
@@ -273,5 +303,5 @@ def add_cache(
     check_source(arr, "arr")
     size = check_count(cache_size, 0, "cache_size")
     if cache is not None:
-        check_mapping(cache, "cache")
+        check_store(cache, "cache")
     return AddCache(arr, size, cache)

@@ -3,7 +3,6 @@
 import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields, is_dataclass
 from typing import Any, NoReturn, TypeAlias
 
 from seqtools._core import allocator, promotion
@@ -91,7 +90,8 @@ def _kind(cls: type) -> _Kind:  # noqa: PLR0911 -- one for each
         return _lists
     if issubclass(cls, Mapping):
         return _mappings
-    return _dataclasses if is_dataclass(cls) else _others
+    # as `is_dataclass` says, which is not imported before there is one: it takes milliseconds
+    return _dataclasses if hasattr(cls, "__dataclass_fields__") else _others
 
 
 def _name(item: Any) -> str:
@@ -148,6 +148,8 @@ def _mappings(items: Sequence[Any], place: str) -> dict[Any, Any]:
 
 
 def _dataclasses(items: Sequence[Any], place: str) -> Any:
+    from dataclasses import fields
+
     # not by its __init__, which need not take all fields, and may check those of one item
     made = object.__new__(type(items[0]))
     for field in fields(made):

@@ -4,7 +4,7 @@ import operator
 from bisect import bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from seqtools._core import rows
 from seqtools._core.checks import WHERE, as_index, check_count, check_integers, check_source
@@ -19,7 +19,8 @@ from seqtools._core.indices import (
     modulo,
     within,
 )
-from seqtools._core.sequence import LazySequence, Rearrangement
+from seqtools._core.rearrangement import Rearrangement
+from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, ends_unseen, getter, read_many, size_of
 from seqtools._core.walk import is_stage
 
@@ -35,10 +36,10 @@ class Gather(Rearrangement[T]):
         super().__init__(sequence)
         self._indexes = indexes
         self._index_at = getter(indexes)
-        self._arrange()
-
-    def _arrange(self) -> None:
         self._below = 0  # what indices are certain to be below, once that was found out
+
+    def _forget(self) -> None:
+        self._below = 0
 
     def _size(self) -> int | None:
         return size_of(self._indexes)
@@ -134,7 +135,7 @@ def gather(sequence: Source[T], indexes: Source[int]) -> LazySequence[T]:
     result = Gather[T](sequence, indexes)
     if isinstance(indexes, range) and indexes:
         for i in (0, len(indexes) - 1):
-            result._locate(i)
+            result._locate(i)  # noqa: SLF001 -- of this module
     return result
 
 
@@ -144,21 +145,31 @@ take = gather
 class Cycle(Rearrangement[T]):
     """A sequence repeated end to end."""
 
-    __slots__ = ("_limit", "_n")
+    __slots__ = ("_limit",)
 
     def __init__(self, sequence: Any, limit: int | None) -> None:
         super().__init__(sequence)
         self._limit = limit
-        self._arrange()
+        self._arranged()
 
-    def _arrange(self) -> None:
-        self._n = size_of(self._sequences[0])
+    def _arrange(self) -> tuple[int | None]:
+        """Return the length of the source.
+
+        Raises:
+            ValueError: If it has no items that could be repeated.
+        """
+        n = size_of(self._sequences[0])
+        if n == 0 and self._limit != 0:
+            message = "cycle() of an empty sequence has no items to repeat: give it limit=0"
+            raise ValueError(message)
+        return (n,)
 
     def _size(self) -> int | None:
         return self._limit
 
     def _locate(self, i: int) -> tuple[int, int]:
-        return 0, i if self._n is None else i % self._n
+        (n,) = self._layout or self._arranged()
+        return 0, i if n is None else i % n
 
     def _get(self, i: int) -> T:
         try:
@@ -168,7 +179,8 @@ class Cycle(Rearrangement[T]):
             raise ValueError(message) from None
 
     def _runs(self, indices: Indices) -> list[tuple[int, Indices]]:
-        return [(0, indices if self._n is None else modulo(indices, self._n))]
+        (n,) = self._layout or self._arranged()
+        return [(0, indices if n is None else modulo(indices, n))]
 
     def _rebuild(self, *sources: Any) -> "Cycle[T]":
         return Cycle(sources[0], self._limit)
@@ -197,43 +209,45 @@ def cycle(sequence: Source[T], limit: int | None = None) -> LazySequence[T]:
     """
     check_source(sequence)
     limit = None if limit is None else check_count(limit, 0, "limit")
-    if limit != 0 and size_of(sequence) == 0:
-        message = "cycle() of an empty sequence has no items to repeat: give it limit=0"
-        raise ValueError(message)
     return Cycle(sequence, limit)
+
+
+_Phases: TypeAlias = tuple[list[int], list[int], list[list[int]]]
+"""Between two ends of sources, every round takes one item of each source that is left.
+
+Phase p begins at item `starts[p]`, in round `before[p]`, with the sources `active[p]`.
+"""
 
 
 class Interleave(Rearrangement[T]):
     """Items of several sequences in turn."""
 
-    __slots__ = ("_active", "_before", "_starts")
+    __slots__ = ()
 
-    def __init__(self, *sequences: Any) -> None:
-        super().__init__(*sequences)
-        self._arrange()
-
-    def _arrange(self) -> None:
+    def _arrange(self) -> _Phases:
         sizes = [size_of(sequence) for sequence in self._sequences]
         longest = max((n for n in sizes if n is not None), default=None)
         lengths = [longest if n is None else n for n in sizes]
-        # Between two ends of sources, every round takes one item of each that is left:
-        # phase p begins at item `starts[p]`, in round `before[p]`, with `active[p]`.
         ends = sorted({n for n in lengths if n})
-        self._before = [0, *ends]
-        self._active = [
-            [k for k, n in enumerate(lengths) if n is None or n > b] for b in self._before
-        ]
-        rounds = [end - begin for begin, end in zip(self._before, ends, strict=False)]
-        counts = [r * len(a) for r, a in zip(rounds, self._active, strict=False)]
-        self._starts = [0, *accumulate(counts)]
+        before = [0, *ends]
+        active = [[k for k, n in enumerate(lengths) if n is None or n > b] for b in before]
+        rounds = [end - begin for begin, end in zip(before, ends, strict=False)]
+        counts = [r * len(a) for r, a in zip(rounds, active, strict=False)]
+        return [0, *accumulate(counts)], before, active
+
+    def _phases(self) -> _Phases:
+        phases: _Phases = self._layout or self._arranged()
+        return phases
 
     def _size(self) -> int | None:
-        return None if self._active[-1] else self._starts[-1]
+        starts, _, active = self._phases()
+        return None if active[-1] else starts[-1]
 
     def _locate(self, i: int) -> tuple[int, int]:
-        p = bisect_right(self._starts, i) - 1
-        turn, place = divmod(i - self._starts[p], len(self._active[p]))
-        return self._active[p][place], self._before[p] + turn
+        starts, before, active = self._layout or self._arranged()
+        p = bisect_right(starts, i) - 1
+        turn, place = divmod(i - starts[p], len(active[p]))
+        return active[p][place], before[p] + turn
 
     def _get_many(self, indices: Indices) -> Sequence[T]:
         return [self._get(i) for i in as_list(indices)]  # blocks of one gain nothing
@@ -241,17 +255,18 @@ class Interleave(Rearrangement[T]):
     def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
         import numpy as np
 
+        starts, before, actives = self._phases()
         flat = as_array(indices)
-        phase = np.searchsorted(self._starts, flat, side="right") - 1
+        phase = np.searchsorted(starts, flat, side="right") - 1
         # the order of need is kept within each source, as it is in each phase
         parts: dict[int, list[Indices]] = {}
         cuts = np.flatnonzero(np.diff(phase)) + 1
         for block in np.split(flat, cuts) if flat.size else []:
-            p = int(np.searchsorted(self._starts, block[0], side="right")) - 1
-            active = self._active[p]
-            turn, place = np.divmod(block - self._starts[p], len(active))
+            p = int(np.searchsorted(starts, block[0], side="right")) - 1
+            active = actives[p]
+            turn, place = np.divmod(block - starts[p], len(active))
             for number, k in enumerate(active):
-                mine = turn[place == number] + self._before[p]
+                mine = turn[place == number] + before[p]
                 if mine.size:
                     parts.setdefault(k, []).append(mine)
         return [(self._sequences[k], concatenated(parts[k])) for k in sorted(parts)]

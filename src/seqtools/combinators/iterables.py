@@ -8,6 +8,7 @@ from seqtools._core.checks import check_count, check_iterable
 from seqtools._core.indices import Indices, as_list
 from seqtools._core.sequence import LazySequence
 from seqtools._core.streams import Stream
+from seqtools._core.traits import Traits
 
 T = TypeVar("T")
 
@@ -15,32 +16,30 @@ T = TypeVar("T")
 class Uniter(LazySequence[T]):
     """Items of an iterable, by index."""
 
-    __slots__ = ("_cache_size", "_iterable", "_n_parallel", "_size_given", "_state")
-
-    _draws_apart = True
-    _iterates = True
+    __slots__ = ("_cache_size", "_iterable", "_n_parallel", "_size_given", "_state", "_traits")
 
     def __init__(
         self, iterable: Iterable[T], cache_size: int, n_parallel: int, size: int | None
     ) -> None:
         self._iterable, self._cache_size = iterable, cache_size
         self._n_parallel, self._size_given = n_parallel, size
-        self._state = Stream(iterable, cache_size, n_parallel, self)
+        unknown = size is None and not isinstance(iterable, Sized)
+        self._traits = Traits(
+            draws_apart=True,
+            iterates=True,
+            # an iterator cannot go back, and another one may not come as far as the first
+            read_once=unknown or isinstance(iterable, Iterator),
+            unknown_length=unknown,
+        )
+        self._forget()
+
+    def _forget(self) -> None:
+        self._state = Stream(self._iterable, self._cache_size, self._n_parallel, self)
 
     def _size(self) -> int | None:
         if self._size_given is None and isinstance(self._iterable, Sized):
             return len(self._iterable)
         return self._size_given
-
-    @property
-    def _read_once(self) -> bool:  # type: ignore[override]
-        """Whether reading items again can fail, or not come as far as the first time."""
-        return isinstance(self._iterable, Iterator) or self._length() is None
-
-    @property
-    def _unknown_length(self) -> bool:  # type: ignore[override]
-        """Whether it has no length although it ends."""
-        return self._length() is None
 
     def _get(self, i: int) -> T:
         state = self._state

@@ -9,6 +9,7 @@ from seqtools._core.indices import Indices, as_list
 from seqtools._core.rows import listed
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, common_size, getter, read_many, read_row, size_of
+from seqtools._core.walk import summary
 
 T = TypeVar("T")
 
@@ -29,7 +30,7 @@ class Smap(LazySequence[T]):
         return fusing.APPLIED, self._f, self._sequences[0]
 
     def _get_many(self, indices: Indices) -> Sequence[T]:
-        if self._waits():
+        if (self._summary or summary(self)).traits.acts_on_hints:
             # what comes later may be being loaded while `f` computes what is there
             return [self._get(i) for i in as_list(indices)]
         return self._results(indices)
@@ -64,7 +65,7 @@ class SmapMany(Smap[T]):
         self._getters = [getter(sequence) for sequence in sequences]
 
     def _size(self) -> int | None:
-        return common_size(self._sequences)
+        return common_size(self, self._sequences)
 
     def _link(self) -> None:
         return None

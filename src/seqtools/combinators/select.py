@@ -25,7 +25,7 @@ class Case(LazySequence[T]):
         self._getters = [getter(value) for value in values]
 
     def _size(self) -> int | None:
-        return common_size(self._sources())
+        return common_size(self, self._sources())
 
     def _choice(self, i: int) -> int:
         k = self._select(i)

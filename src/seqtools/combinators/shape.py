@@ -1,16 +1,18 @@
 """Sequences side by side, end to end, and in parts."""
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, TypeVar
 
 from seqtools._core import rows
 from seqtools._core.checks import WHERE, as_index, check_count, check_source, is_bool
 from seqtools._core.indices import Indices, as_array, is_run
-from seqtools._core.sequence import UNREAD, LazySequence, Rearrangement, Slice
+from seqtools._core.lengths import is_known, since_refresh
+from seqtools._core.rearrangement import Rearrangement
+from seqtools._core.sequence import LazySequence, Slice
 from seqtools._core.sources import Source, assign, common_size, getter, read_many, read_row, size_of
-from seqtools._core.walk import nesting
+from seqtools._core.walk import nesting, summed
 
 T = TypeVar("T")
 
@@ -26,7 +28,7 @@ class Collate(LazySequence[Any]):
         self._getters = [getter(sequence) for sequence in self._sequences]
 
     def _size(self) -> int | None:
-        return common_size(self._sequences)
+        return common_size(self, self._sequences)
 
     def _made(self, items: Any) -> Any:
         return tuple(items) if self._keys is None else dict(zip(self._keys, items, strict=True))
@@ -108,65 +110,75 @@ class Concatenate(Rearrangement[T]):
     a time makes each stage in constant time, and none is read through another.
     """
 
-    __slots__ = ("_parts", "_starts")
+    __slots__ = ("_given", "_known")
 
     def __init__(self, *sequences: Any) -> None:
-        starts = [0, *accumulate(len(sequence) for sequence in sequences[:-1])]
-        self._parts: tuple[tuple[Any, ...], list[int]] = sequences, starts
-        self._nested = 1 + max(map(self._nesting, sequences), default=0)
-
-    @staticmethod
-    def _nesting(sequence: Any) -> int:
-        return nesting(sequence) - (type(sequence) is Concatenate)
+        self._given: tuple[Any, ...] = sequences
+        """Concatenations among them, until they are taken apart."""
+        self._known: int | None = sum(len(sequence) for sequence in sequences[:-1])
+        """Items of all but the last of these, `None` if they may have another length by now."""
+        own = summed(self._traits, sequences)
+        nested = max((nesting(s) - (type(s) is Concatenate) for s in sequences), default=0)
+        self._summary = own._replace(nesting=1 + nested)
 
     def __getattr__(self, name: str) -> Any:
         """Take apart what was given, on the first use of what follows from that."""
-        if name not in {"_sequences", "_getters", "_starts"}:
+        if name not in {"_sequences", "_getters"}:
             message = f"{type(self).__name__!r} object has no attribute {name!r}"
             raise AttributeError(message)
-        sequences, starts = self._parts = _taken_apart(self._parts)
+        sequences = tuple(_taken_apart(self._given))
         super().__init__(*sequences)
-        self._starts = starts
+        self._known, self._given = None, sequences
         return object.__getattribute__(self, name)
 
-    def _arrange(self) -> None:
-        self._starts = [0, *accumulate(len(sequence) for sequence in self._sequences[:-1])]
-        self._parts = self._sequences, self._starts
+    def _forget(self) -> None:
+        self._known = None
+
+    def _arrange(self) -> list[int]:
+        """Return where each sequence begins."""
+        return [0, *accumulate(len(sequence) for sequence in self._sequences[:-1])]
 
     def _size(self) -> int | None:
         total, stage = 0, self
-        while True:  # down to one whose length is known
-            sequences, starts = stage._parts
-            if not sequences:
+        while stage._known is not None:  # down to one whose length is known
+            total += stage._known
+            if not stage._given:
                 return total
-            total += starts[-1]
-            last = sequences[-1]
-            if type(last) is not Concatenate or last._known_size != UNREAD:
+            last = stage._given[-1]
+            if type(last) is not Concatenate or is_known(last):
                 n = size_of(last)
                 return None if n is None else total + n
             stage = last
+        n = stage._measured()  # noqa: SLF001 -- of this module
+        return None if n is None else total + n
+
+    def _measured(self) -> int | None:
+        """Return the length, of which nothing is known before."""
+        starts: list[int] = self._layout or self._arranged()
+        n = size_of(self._sequences[-1]) if self._sequences else 0
+        return None if n is None else starts[-1] + n
 
     def _locate(self, i: int) -> tuple[int, int]:
-        k = bisect_right(self._starts, i) - 1
-        return k, i - self._starts[k]
+        starts = self._layout or self._arranged()
+        k = bisect_right(starts, i) - 1
+        return k, i - starts[k]
 
     def _runs(self, indices: Indices) -> list[tuple[int, Indices]]:
         if not indices if isinstance(indices, range) else not len(indices):
             return []
+        starts: list[int] = self._layout or self._arranged()
         if is_run(indices):
-            first, last = self._locate(indices[0])[0], self._locate(indices[-1])[0]
-            ends = [*self._starts[first + 1 : last + 1], indices[-1] + 1]
+            first, last = (bisect_right(starts, i) - 1 for i in (indices[0], indices[-1]))
+            ends = [*starts[first + 1 : last + 1], indices[-1] + 1]
             begins = [indices[0], *ends[:-1]]
             cuts = zip(range(first, last + 1), begins, ends, strict=True)
-            return [
-                (k, range(b - self._starts[k], e - self._starts[k])) for k, b, e in cuts if b < e
-            ]
+            return [(k, range(b - starts[k], e - starts[k])) for k, b, e in cuts if b < e]
         import numpy as np
 
         flat = as_array(indices)
-        number = np.searchsorted(self._starts, flat, side="right") - 1
+        number = np.searchsorted(starts, flat, side="right") - 1
         blocks = np.split(np.arange(flat.size), np.flatnonzero(np.diff(number)) + 1)
-        return [(int(number[b[0]]), flat[b] - self._starts[number[b[0]]]) for b in blocks]
+        return [(int(number[b[0]]), flat[b] - starts[number[b[0]]]) for b in blocks]
 
     def _rebuild(self, *sources: Any) -> "Concatenate[T]":
         return Concatenate(*sources)
@@ -175,24 +187,17 @@ class Concatenate(Rearrangement[T]):
         return self._sequences
 
 
-def _taken_apart(
-    parts: tuple[tuple[Any, ...], list[int]],
-) -> tuple[tuple[Any, ...], list[int]]:
-    """Return `parts`, sequences and where each begins, with concatenations replaced by theirs."""
-    sequences: list[Any] = []
-    starts: list[int] = []
-    left = [(0, zip(*parts, strict=False))]
+def _taken_apart(sequences: tuple[Any, ...]) -> Iterator[Any]:
+    """Yield `sequences`, and those of the concatenations among them in their place."""
+    left = [iter(sequences)]
     while left:
-        offset, pairs = left[-1]
-        for sequence, start in pairs:
+        for sequence in left[-1]:
             if type(sequence) is Concatenate:
-                left.append((offset + start, zip(*sequence._parts, strict=False)))
+                left.append(iter(sequence._given))  # noqa: SLF001 -- of this module
                 break
-            sequences.append(sequence)
-            starts.append(offset + start)
+            yield sequence
         else:
             left.pop()
-    return tuple(sequences), starts or [0]
 
 
 def concatenate(sequences: Sequence[Source[T]]) -> LazySequence[T]:
@@ -225,16 +230,31 @@ def concatenate(sequences: Sequence[Source[T]]) -> LazySequence[T]:
 class Split(LazySequence[LazySequence[T]]):
     """Parts of a sequence."""
 
-    __slots__ = ("_parts", "_sequence")
+    __slots__ = ("_edges", "_sequence")
 
-    def __init__(self, sequence: Any, parts: tuple[tuple[int, int], ...]) -> None:
-        self._sequence, self._parts = sequence, parts
+    def __init__(self, sequence: Any, edges: Any) -> None:
+        self._sequence, self._edges = sequence, edges
+
+    def _arrange(self) -> tuple[tuple[tuple[int, int], ...]]:
+        """Return where each part begins and ends.
+
+        Raises:
+            ValueError: If the source has not the right length for that.
+            TypeError: If it has none, or the edges are none.
+        """
+        n = size_of(self._sequence)
+        if n is None:
+            message = "split() needs a sequence with a length: slice it first"
+            raise TypeError(message)
+        return (_parts(n, self._edges, since_refresh(self)),)
 
     def _size(self) -> int:
-        return len(self._parts)
+        (parts,) = self._layout or self._arranged()
+        return len(parts)
 
     def _get(self, i: int) -> LazySequence[T]:
-        part = Slice[T](self._sequence, range(*self._parts[i]))
+        (parts,) = self._layout or self._arranged()
+        part = Slice[T](self._sequence, range(*parts[i]))
         part._origin = self._origin  # where it is read says nothing
         return part
 
@@ -245,10 +265,10 @@ class Split(LazySequence[LazySequence[T]]):
         return (self._sequence,)
 
     def _rebuild(self, *sources: Any) -> "Split[T]":
-        return Split(sources[0], self._parts)
+        return Split(sources[0], self._edges)
 
     def _args(self) -> tuple[Any, ...]:
-        return self._sequence, self._parts
+        return self._sequence, self._edges
 
 
 def split(
@@ -279,19 +299,22 @@ def split(
         [['a', 'b', 'c'], ['c', 'd', 'e']]
     """
     check_source(sequence)
-    n = size_of(sequence)
-    if n is None:
-        message = "split() needs a sequence with a length: slice it first"
-        raise TypeError(message)
-    return Split(sequence, _parts(n, edges))
+    given: Any = edges
+    if is_bool(given) or (hasattr(given, "__index__") and not hasattr(given, "__len__")):
+        given = check_count(given, 0, "edges")
+    else:
+        given = tuple(given)
+    result = Split[T](sequence, given)
+    len(result)  # which says what is wrong
+    return result
 
 
-def _parts(n: int, edges: Any) -> tuple[tuple[int, int], ...]:
-    if is_bool(edges) or (hasattr(edges, "__index__") and not hasattr(edges, "__len__")):
-        count = check_count(edges, 0, "edges") + 1
+def _parts(n: int, edges: Any, where: str) -> tuple[tuple[int, int], ...]:
+    if isinstance(edges, int):
+        count = edges + 1
         if n % count:
             message = f"{count - 1} cuts make {count} equal parts, but {n} items cannot be split so"
-            raise ValueError(message)
+            raise ValueError(message + where)
         k = n // count
         return tuple((p * k, p * k + k) for p in range(count))
     given = list(edges)
@@ -300,10 +323,10 @@ def _parts(n: int, edges: Any) -> tuple[tuple[int, int], ...]:
         for pair in pairs:
             if len(pair) != 2 or not 0 <= pair[0] <= pair[1] <= n:  # noqa: PLR2004 -- a pair
                 message = f"a part is a (start, stop) with 0 <= start <= stop <= {n}, got {pair}"
-                raise ValueError(message)
+                raise ValueError(message + where)
         return tuple((start, stop) for start, stop in pairs)
     cuts = [0, *(as_index(edge, "a cut", WHERE) for edge in given), n]
     if cuts != sorted(cuts):
         message = f"cuts must be in increasing order, from 0 to {n}, got {cuts[1:-1]}"
-        raise ValueError(message)
+        raise ValueError(message + where)
     return tuple(pairwise(cuts))

@@ -25,7 +25,7 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from seqtools.instrument.explain import explain
+    from seqtools.instrument._explain import explain
 
     pipeline = find_pipeline(options.pipeline)
     try:

@@ -31,7 +31,7 @@ def _run(options: argparse.Namespace) -> int:
     elif options.format == "html":
         print(pipeline._repr_html_())
     else:
-        from seqtools.instrument.graph import graph
+        from seqtools.instrument._graph import graph
 
         print(graph(pipeline, options.format))
     return 0

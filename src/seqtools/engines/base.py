@@ -123,8 +123,9 @@ It is told that nothing can be evaluated by an error, and by `None` that the eng
 
 
 class Engine(Protocol):
-    """See the module. Each method may be called by any thread, and by the garbage collector.
+    """A place where items are evaluated; `docs/engines.md` has all that it owes.
 
+    Each method may be called by any thread, and by the garbage collector.
     They are called in the main thread too, where an interrupt may end them at any step. What was
     not taken then is asked for again: so each of them does what matters in a single step.
     """

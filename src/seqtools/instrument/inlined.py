@@ -14,6 +14,7 @@ from seqtools._core.errors import described
 from seqtools._core.indices import Indices
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import getter, read_many, size_of
+from seqtools._core.traits import Traits
 from seqtools._core.walk import is_stage, sources_of, upstream
 
 
@@ -75,13 +76,13 @@ class Watched(LazySequence[Any]):
 class CacheView(LazySequence[Any]):
     """A cache that is looked into: what it does not have, it keeps for this once."""
 
-    __slots__ = ("_cache", "_loaded", "_read", "_source", "found")
-
-    _draws_apart = True
+    __slots__ = ("_cache", "_loaded", "_read", "_source", "_traits", "found")
 
     def __init__(self, cache: LazySequence[Any], source: Any) -> None:
         self._cache, self._source = cache, source
         self._read = getter(source)
+        # as the cache says: what others do about it is done here in the same order
+        self._traits = Traits(draws_apart=True, acts_on_hints=cache._traits.acts_on_hints)
         self._loaded: dict[int, Any] = {}
         self.found = ""
         """What became of the last read: whether the cache had the item."""
@@ -104,11 +105,6 @@ class CacheView(LazySequence[Any]):
     def _sources(self) -> tuple[Any, ...]:
         return (self._source,)
 
-    @property
-    def _acts_on_hints(self) -> bool:  # type: ignore[override]
-        """As the cache says: what others do about it is done here in the same order."""
-        return self._cache._acts_on_hints
-
 
 def inlined(sequence: LazySequence[Any], watch: ReadListener) -> Watched:
     """Return `sequence` made anew for `watch`.
@@ -130,9 +126,9 @@ def inlined(sequence: LazySequence[Any], watch: ReadListener) -> Watched:
 
 def _copy(stage: Any, sources: list[Watched]) -> Any:
     """Return `stage` over other `sources`."""
-    if stage._keeps_items and type(stage)._peek is not LazySequence._peek:
+    if stage._traits.keeps_items and type(stage)._peek is not LazySequence._peek:
         return CacheView(stage, sources[0])
-    if stage._reads_ahead:
+    if stage._traits.reads_ahead:
         _, options = stage._args()
         copy = type(stage)(sources[0], options._replace(nworkers=0))
     else:

@@ -48,6 +48,6 @@ class PrefetchStatus:
 
 def nearest_prefetches(source: Any) -> Iterator[Any]:
     """Yield the prefetches that `source` is or reads from, except those that others read."""
-    for stage in upstream(source, past=lambda stage: not stage._reads_ahead):
-        if stage._reads_ahead:
+    for stage in upstream(source, past=lambda stage: not stage._traits.reads_ahead):
+        if stage._traits.reads_ahead:
             yield stage

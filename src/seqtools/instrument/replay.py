@@ -11,6 +11,7 @@ from seqtools._core.display.short import cut, short
 from seqtools._core.display.tree import place_of, printable
 from seqtools._core.errors import EndOfSequence, EvaluationError, described, summary
 from seqtools._core.indices import Indices, is_run
+from seqtools._core.positions import ended, position
 from seqtools._core.sequence import LazySequence
 from seqtools._core.walk import upstream
 from seqtools.instrument.inlined import Watched, inlined
@@ -122,7 +123,7 @@ class Replay:
 
     def make(self, sequence: LazySequence[Any], given: int, *, debugger: bool) -> None:
         """Make item `given` of `sequence`; see `explain`."""
-        i = sequence._place(given)
+        i = position(sequence, given)
         stages = list(upstream(sequence))
         longest = max(len(described(stage)) for stage in stages)
         self._width = min(max(longest + 14, _NAME[0]), _NAME[1])
@@ -182,10 +183,8 @@ class Replay:
 
     def _end(self, sequence: LazySequence[Any], given: int, i: int) -> None:
         """Tell of the end of a source, as `sequence[given]` does."""
-        if sequence._length() is None:
-            raise IndexError(sequence._outside(given)) from None
         try:
-            sequence._ended_early(i)
+            ended(sequence, given, i)
         except EvaluationError as error:
             self.error = error
             self._print(summary(error))
@@ -259,4 +258,4 @@ class Replay:
 
 def _are_seeded(stages: list[Any]) -> bool:
     """Return whether a stage seeds the global random generators."""
-    return any(stage._reads_ahead and stage._args()[1].seed is not None for stage in stages)
+    return any(stage._traits.reads_ahead and stage._args()[1].seed is not None for stage in stages)

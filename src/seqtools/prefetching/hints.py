@@ -11,10 +11,10 @@ from functools import partial
 from operator import is_not
 from typing import Any
 
-from seqtools._core import single_flight
+from seqtools._core import readahead, single_flight
 from seqtools._core.indices import Indices, as_array
 from seqtools._core.sources import size_of
-from seqtools._core.walk import any_upstream, is_stage, sources_of, upstream
+from seqtools._core.walk import is_stage, sources_of, traits_upstream, upstream
 
 _LONGEST_RUN = 4096
 """Indices that are looked at for what they share. Arbitrary: as many as a window has."""
@@ -50,16 +50,16 @@ class Hints:
         """
         single_flight.in_turns = True
         for stage in upstream(self._source):
-            if stage._acts_on_hints:
+            if stage._traits.acts_on_hints:
                 behind = {id(s) for source in sources_of(stage) for s in upstream(source)}
                 beside = {id(s) for s in upstream(self._source, past=partial(is_not, stage))}
                 if behind & beside:
-                    stage._ignore_hints()
+                    readahead.exclude(stage)
 
 
 def hints(source: Any) -> Hints | None:
     """Return where to send hints about `source`, `None` if nobody would act on them."""
-    return Hints(source) if any_upstream(source, "_acts_on_hints") else None
+    return Hints(source) if traits_upstream(source).acts_on_hints else None
 
 
 class GroupOf:
@@ -111,7 +111,7 @@ class GroupOf:
             stage, js = left.pop()
             if not is_stage(stage) or not len(js):
                 continue
-            if not stage._keeps_items:
+            if not stage._traits.keeps_items:
                 try:
                     left += stage._reads(js)
                 except Exception:  # noqa: BLE001 -- too many, or a stage of a user's that fails
@@ -123,4 +123,4 @@ class GroupOf:
 
 def groups(source: Any) -> GroupOf | None:
     """Return what groups indices by what is cached upstream, `None` if nothing is."""
-    return GroupOf(source) if any_upstream(source, "_keeps_items") else None
+    return GroupOf(source) if traits_upstream(source).keeps_items else None

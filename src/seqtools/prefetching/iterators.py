@@ -8,7 +8,9 @@ from typing import Any, TypeVar
 
 from seqtools._core.errors import EndOfSequence, reraise
 from seqtools._core.indices import Indices
+from seqtools._core.positions import ended_early
 from seqtools._core.sequence import LazySequence
+from seqtools._core.traits import Traits
 from seqtools.prefetching.interruptible_lock import TAKEN
 from seqtools.prefetching.pump import Pump
 from seqtools.prefetching.reader import Reader, UnorderedReader
@@ -67,7 +69,7 @@ class Ordered(LazySequence[T]):
     __slots__ = ("_prefetch", "_pump", "_reader")
 
     _name = "prefetch"
-    _read_once = True
+    _traits = Traits(read_once=True)
     _kind: type[Reader] = Reader
 
     def __init__(self, prefetch: LazySequence[T], pump: Pump, indices: Indices) -> None:
@@ -83,7 +85,7 @@ class Ordered(LazySequence[T]):
         """Have it share the window from now on, and not from its first read."""
         self._pump.open(self._reader)
 
-    def _get(self, i: int, failed: Run | None = None) -> T | None:  # type: ignore[override]
+    def _get(self, i: int, failed: Run | None = None) -> T | None:
         """Return the item, or raise what became of it if it `failed`; errors tell `i` by this."""
         if failed is not None:
             self._pump.throw(failed)
@@ -139,7 +141,7 @@ class Ordered(LazySequence[T]):
                 if not isinstance(error, EndOfSequence):
                     reraise(error)
                 if not self._reader.endless:
-                    self._ended_early(i)
+                    ended_early(self, i)
             except Exception:
                 run.values = NOTHING  # no step lies in between, in which an interrupt could come
                 raise

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from seqtools._core.display.short import short
-from seqtools._core.walk import any_upstream
+from seqtools._core.walk import traits_upstream
 from seqtools.engines.base import Deliver, Engine
 from seqtools.engines.methods import (
     AUTO,
@@ -134,7 +134,7 @@ class Options(NamedTuple):
                 hints(source) if hinted else None,
                 self.timeout,
                 groups(source),
-                any_upstream(source, "_iterates"),
+                traits_upstream(source).iterates,
                 known,
                 lambda: usable_memory() // 4,
             )

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from seqtools._core import seeding
+from seqtools._core import lengths, seeding
 from seqtools._core.display.short import short
 from seqtools._core.indices import ENDLESS, Indices
 from seqtools._core.sequence import LazySequence, Slice
 from seqtools._core.sources import Source, getter, size_of
-from seqtools._core.walk import any_upstream, drawing_apart
+from seqtools._core.traits import Traits
+from seqtools._core.walk import drawing_apart, traits_upstream
 from seqtools.engines.base import here
 from seqtools.engines.process.background_threads import KnownReasons
 from seqtools.prefetching.iterators import Ordered, Unordered
@@ -27,17 +28,20 @@ T = TypeVar("T")
 class Prefetch(LazySequence[T]):
     """Items of a sequence, evaluated ahead by workers."""
 
-    __slots__ = ("_mark", "_options", "_sequence", "_state")
-
-    _reads_ahead = True
-    _read_once = True  # by a cursor that goes on
+    __slots__ = ("_mark", "_options", "_sequence", "_state", "_traits")
 
     def __init__(self, sequence: Source[T], options: Options, mark: bytes | None = None) -> None:
         self._sequence = sequence
         self._options = options
         self._mark = mark or os.urandom(8)
         """The same in its copies, by which a worker process knows its own prefetch."""
+        self._traits = Traits(
+            reads_ahead=True,
+            acts_on_hints=options.nworkers != 0,
+            read_once=True,  # by a cursor that goes on
+        )
         self._state = _State(self)
+        lengths.refreshable = True
 
     def _size(self) -> int | None:
         return size_of(self._sequence)
@@ -59,7 +63,8 @@ class Prefetch(LazySequence[T]):
             return pump.inline(i)  # type: ignore[no-any-return]
         if self._is_within():
             return self._get_within(i)
-        return pump.read(self._seat().reader, i)  # type: ignore[no-any-return]
+        seat = self._seat()  # held until it was read: `refresh` gives another one to the next
+        return pump.read(seat.reader, i)  # type: ignore[no-any-return]
 
     def _is_within(self) -> bool:
         """Return whether this is a function that a worker calls to evaluate an item of it.
@@ -96,10 +101,6 @@ class Prefetch(LazySequence[T]):
             follower = RandomReader(self._length(), self._options.max_cached or self._options.first)
             seat = seats.own = _ThreadReader(self._state.pump, follower)
         return seat
-
-    @property
-    def _acts_on_hints(self) -> bool:  # type: ignore[override]
-        return self._options.nworkers != 0
 
     def _hint(self, owner: Any, indices: Indices) -> None:
         if not self._options.nworkers:
@@ -184,7 +185,7 @@ class Prefetch(LazySequence[T]):
             remarks.append(choice.remark())
         options = self._options
         would = options.nworkers and options.readahead
-        if options.seed is not None and would and any_upstream(self._sequence, "_acts_on_hints"):
+        if options.seed is not None and would and traits_upstream(self._sequence).acts_on_hints:
             remarks.append("loads nothing in the background, because of seed=")
         return "; ".join(remarks)
 
@@ -192,9 +193,15 @@ class Prefetch(LazySequence[T]):
         """Take the source as it is now: what was evaluated ahead of it is dropped.
 
         Workers end, and start again with a new copy of the source when an item is
-        read. Readers go on where they are.
+        read. The source may have become longer or shorter. The stages that read from this
+        one, or that it reads from, take that as it is too, and prefetches among them are
+        refreshed; a slice that has become too long is a `ValueError` when it is used. What
+        a cache keeps, it keeps. Iterators go on where they are, and end where they would have.
         """
-        self._forget_length()
+        lengths.refresh(self)
+
+    def _forget(self) -> None:
+        self._state.seats = threading.local()  # who reads by index reads on up to the new end
         self._state.pump.close(forget=True)
 
     def close(self) -> None:
@@ -231,11 +238,11 @@ class UnorderedSlice(Slice[T]):
 
     def __iter__(self) -> Iterator[T]:
         """Return an iterator over the items as they come."""
-        return self._sequences[0]._run_through(self._range)  # type: ignore[no-any-return]
+        return self._sequence._run_through(self._range)  # type: ignore[no-any-return]  # noqa: SLF001
 
     def __reversed__(self) -> Iterator[T]:
         """Return an iterator over the items as they come, the last asked for first."""
-        return self._sequences[0]._run_through(self._range[::-1])  # type: ignore[no-any-return]
+        return self._sequence._run_through(self._range[::-1])  # type: ignore[no-any-return]  # noqa: SLF001
 
 
 class _ThreadReader:

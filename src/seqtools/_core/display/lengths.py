@@ -6,16 +6,14 @@ called for it. Whatever a stage of the user's raises costs its own place only.
 
 from typing import Any
 
-from seqtools._core.walk import any_upstream, is_stage, sources_of, upstream
+from seqtools._core.lengths import forget, is_known
+from seqtools._core.walk import is_stage, sources_of, traits_upstream, upstream
 
 _MOST_MEASURED = 10_000
 """Stages to ask for lengths that are not known yet: some ten milliseconds."""
 
 _PLAIN = (list, tuple, range, str, bytes, bytearray, dict)
 """Types of sources that tell their length without code of the user's."""
-
-_UNREAD = -1
-"""The known size of a stage that was not asked for it."""
 
 
 def is_plain(source: Any) -> bool:
@@ -47,7 +45,7 @@ def lengths(stage: Any) -> dict[int, str]:
     asked: list[Any] = []
     for each in stages:  # what is read first, so that nothing recurses
         try:
-            known = each._known_size != _UNREAD
+            known = is_known(each)
             if not (known or few):
                 continue
             told[id(each)] = _length(each)
@@ -57,9 +55,7 @@ def lengths(stage: Any) -> dict[int, str]:
                     asked.append(each)
         except Exception:  # noqa: BLE001 -- a stage of the user's
             told[id(each)] = "unknown length"
-    for each in asked:  # a list may grow before it is read, as if nobody had looked
-        each._known_size = _UNREAD
-        each._bound = 0
+    forget(asked)  # a list may grow before it is read, as if nobody had looked
     return told
 
 
@@ -67,7 +63,7 @@ def _length(stage: Any) -> str:
     n = stage._length()
     if n is not None:
         return counted(n)
-    return "unknown length" if any_upstream(stage, "_unknown_length") else "endless"
+    return "unknown length" if traits_upstream(stage).unknown_length else "endless"
 
 
 def _is_ours(stage: Any, ours: set[int]) -> bool:

@@ -197,7 +197,7 @@ def _is_kept(value: _Value) -> bool:
 
 
 def _keeps(stage: Watched) -> bool:
-    return not is_stage(stage.whose) or bool(stage.whose._keeps_items)
+    return not is_stage(stage.whose) or bool(stage.whose._traits.keeps_items)
 
 
 def _place(stage: Watched) -> str:

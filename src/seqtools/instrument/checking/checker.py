@@ -1,10 +1,9 @@
 """Every prefetch of a pipeline, checked: what users see as `check`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from statistics import fmean
 from typing import Any, NamedTuple
 
+from seqtools._core.lengths import unread
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import size_of
 from seqtools._core.walk import is_stage, upstream
@@ -20,8 +19,6 @@ from seqtools.prefetching.cores import usable_cores
 from seqtools.prefetching.memory import usable_memory
 from seqtools.prefetching.options import Options
 
-_UNREAD = -1
-"""The known size of a stage that was not asked for it."""
 _COMPUTING = 0.8
 """Share of its time that an item computes which is called all of it. Arbitrary."""
 
@@ -39,24 +36,13 @@ def checked(pipeline: LazySequence[Any], limits: Limits) -> Findings:
     """Return what is found in `pipeline`."""
     found = Findings()
     stages = list(upstream(pipeline))
-    with _lengths_unread(stages):
+    with unread(stages):  # a list may grow until they are asked for
         for stage in stages:
-            if stage._reads_ahead:
+            if stage._traits.reads_ahead:
                 source, options = stage._args()
                 if options.nworkers:
                     _check(stage, source, options, limits, found)
     return found
-
-
-@contextmanager
-def _lengths_unread(stages: list[Any]) -> Iterator[None]:
-    """Have lengths that are asked for within be asked for again: a list may grow until then."""
-    unread = [stage for stage in stages if stage._known_size == _UNREAD]
-    try:
-        yield
-    finally:
-        for stage in unread:
-            stage._known_size, stage._bound = _UNREAD, 0
 
 
 def _check(
@@ -109,7 +95,7 @@ def _estimate(where: str, options: Options, reports: list[Report]) -> Estimate:
 def _is_read_once(source: Any) -> bool:
     """Return whether items that are read now may be missing afterwards."""
     stages = upstream(source) if is_stage(source) else ()
-    return any(bool(stage._read_once) and not stage._reads_ahead for stage in stages)
+    return any(stage._traits.read_once and not stage._traits.reads_ahead for stage in stages)
 
 
 def _spread(n: int | None, count: int) -> list[int]:

@@ -20,7 +20,7 @@ def check_iterators(source: Any, options: Options, found: Findings) -> None:
     if options.may_share_memory or not is_stage(source):
         return
     for stage in upstream(source):
-        if not stage._iterates:
+        if not stage._traits.iterates:
             continue
         place = f"{described(stage)}, {place_of(*stage._origin)}"
         if isinstance(stage._args()[0], Iterator):

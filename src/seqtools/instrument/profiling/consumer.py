@@ -19,7 +19,7 @@ class Consumer:
 
     def __init__(self, folder: RecordFolder, recorded: RecordedPipeline) -> None:
         self.folder = folder
-        ahead = recorded.prefetch is not None and recorded.prefetch._acts_on_hints
+        ahead = recorded.prefetch is not None and recorded.prefetch._traits.acts_on_hints
         self._prefetch = recorded.prefetch if ahead else None  # there is no window inline
 
     def take(self, read: Callable[[A], T], argument: A, which: int) -> T:
@@ -99,7 +99,7 @@ class RecordedStage(LazySequence[T]):
         return self._sequence._length()
 
     def _read(self, i: int) -> T:
-        return self._consumer.take(self._sequence._get, i, i)
+        return self._consumer.take(self._sequence._get, i, i)  # type: ignore[no-any-return]
 
     _get = _read  # by another name, as in `StageRecorder`
 
@@ -117,7 +117,7 @@ class RecordedStage(LazySequence[T]):
         return self._sequence._describe()
 
     def _slice(self, key: slice) -> LazySequence[T]:
-        return RecordedStage(self._sequence._slice(key), self._consumer)
+        return RecordedStage(self._sequence[key], self._consumer)
 
     def __iter__(self) -> Iterator[T]:
         """Return an iterator over the items."""
@@ -162,7 +162,7 @@ def profiled(cls: type[Any], watched: RecordedStage[Any]) -> type[Any]:
         "__reversed__": lambda _: reversed(watched),
         "_get": lambda _, i: watched._get(i),
         "_get_many": lambda _, indices: watched._get_many(indices),
-        "_slice": lambda _, key: watched._slice(key),
+        "_slice": lambda _, key: watched[key],
         "__reduce_ex__": lambda self, protocol: plain(self, cls).__reduce_ex__(protocol),
     }
     if hasattr(cls, "_status"):  # who works for it are the workers of the copy

@@ -8,6 +8,7 @@ from seqtools._core.indices import Indices
 from seqtools._core.recording import SIZE, RecordFolder, pack
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import read_many
+from seqtools._core.traits import Traits
 from seqtools._core.walk import is_stage
 from seqtools.combinators.generate import Arange
 from seqtools.instrument.observer import Observer
@@ -22,11 +23,14 @@ _PLAIN = (list, tuple, range, str, bytes, Arange)
 class StageRecorder(Observer[T]):
     """Items of a sequence, with the times that reading them takes written into a folder."""
 
-    __slots__ = ("_folder", "_number")
+    __slots__ = ("_folder", "_number", "_traits")
 
     def __init__(self, sequence: Any, number: int, folder: RecordFolder) -> None:
         super().__init__(sequence)
         self._number, self._folder = number, folder
+        # that of an iterable is told what is claimed of it
+        iterates = is_stage(sequence) and sequence._traits.iterates
+        self._traits = Traits(iterates=iterates)
 
     def _pass_on(self, i: int) -> T:
         try:
@@ -55,11 +59,6 @@ class StageRecorder(Observer[T]):
         return self._folder.recorder().timed(
             self._number, n, first, lambda js: read_many(self._sequence, js), indices
         )
-
-    @property
-    def _iterates(self) -> bool:  # type: ignore[override]
-        """Whether this is the recorder of an iterable, which is told what is claimed of it."""
-        return bool(getattr(self._sequence, "_iterates", False))
 
     def _claim(self, indices: Indices) -> None:
         source: Any = self._sequence

@@ -7,7 +7,7 @@ import threading
 from time import perf_counter, perf_counter_ns
 from typing import Any, Self
 
-from seqtools._core import recording
+from seqtools._core import fusing, recording
 from seqtools._core.recording import LATE, RecordFolder
 from seqtools._core.sequence import LazySequence
 from seqtools._core.walk import is_stage
@@ -69,12 +69,12 @@ class Profile:
         self._watcher = _Watcher(self._folder) if threads else None
         self._measuring = True
         self._sequence.__class__ = profiled(self._class, watched)
-        self._sequence._fused = None
+        fusing.anew(self._sequence)
 
     def __exit__(self, *_: object) -> None:
         """Measure no more, and end the workers that were measured."""
         self._sequence.__class__ = self._class
-        self._sequence._fused = None
+        fusing.anew(self._sequence)
         if self._watcher is not None:
             self._watcher.end()
         found = self._found()

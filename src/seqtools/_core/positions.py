@@ -1,0 +1,91 @@
+"""Indices as users give them to a stage, and what they are told of those that do not exist."""
+
+import operator
+from typing import Any, NoReturn
+
+from seqtools._core.display.short import short
+from seqtools._core.errors import EvaluationError, Step
+from seqtools._core.indices import ENDLESS
+
+
+def as_int(key: Any) -> int:
+    """Return `key` as an integer.
+
+    Raises:
+        TypeError: If it is none.
+    """
+    try:
+        return int(operator.index(key))  # a bool is its own index
+    except TypeError:
+        message = f"indices must be integers or slices, got {short(key)}"
+        raise TypeError(message) from None
+
+
+def position(stage: Any, key: Any) -> int:
+    """Return `key` as an index from 0 on.
+
+    Raises:
+        IndexError: If `stage` has no such item.
+        TypeError: If `key` is no integer.
+    """
+    n = stage._length()
+    i = given = as_int(key)
+    if i < 0 and n is not None:
+        i += n
+    if i < 0 or (n is not None and i >= n):
+        raise IndexError(_outside(stage, given))
+    return i
+
+
+def positions(stage: Any, key: slice) -> range:
+    """Return the indices that `key` selects.
+
+    Raises:
+        ValueError: If `stage` has no length, and `key` needs one.
+        TypeError: If a part of it is no integer.
+    """
+    n = stage._length()
+    if n is not None:
+        return range(n)[key]
+    start, stop, step = (None if k is None else as_int(k) for k in (key.start, key.stop, key.step))
+    if step == 0:
+        message = "slice step cannot be zero"
+        raise ValueError(message)
+    if min(start or 0, stop or 0, step or 1) < 0:
+        message = f"{stage._describe()} has no length, so slices cannot be negative, got {key}"
+        raise ValueError(message)
+    return range(start or 0, ENDLESS if stop is None else stop, step or 1)
+
+
+def ended(stage: Any, key: Any, i: int) -> NoReturn:
+    """Say that there is no item `i`, which was asked for as `key`: a source has ended.
+
+    Raises:
+        IndexError: If `stage` has no length, so that it may end.
+        EvaluationError: If it has one.
+    """
+    if stage._length() is None:
+        raise IndexError(_outside(stage, key)) from None
+    ended_early(stage, i)
+
+
+def ended_early(stage: Any, i: int) -> NoReturn:
+    """Say that `stage` should have item `i`, but a source has ended.
+
+    Raises:
+        EvaluationError: Always.
+    """
+    message = (
+        f"{stage._describe()} should have {stage._length()} items, but a source without "
+        f"known length ended before item {i}: give that source its size"
+    )
+    raise EvaluationError(message, (Step(stage._describe(), i, *stage._origin),)) from None
+
+
+def _outside(stage: Any, key: Any) -> str:
+    n = stage._length()
+    if n is not None:
+        return f"index {key} is out of range for {stage._describe()} of length {n}"
+    if key < 0:
+        return f"{stage._describe()} has no length, so no negative indices, got {key}"
+    return f"index {key} is past the end of {stage._describe()}"

@@ -1,0 +1,62 @@
+"""Stages that move items around, and compute nothing."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
+
+from seqtools._core.indices import Indices, as_list, concatenated
+from seqtools._core.sequence import LazySequence
+from seqtools._core.sources import assign, getter, read_many
+
+T = TypeVar("T")
+
+
+class Rearrangement(LazySequence[T]):
+    """A stage whose items are items of its sources, in another order.
+
+    A subclass writes `_locate`, and `_runs` where whole blocks can be located at once.
+    """
+
+    __slots__ = ("_getters", "_sequences")
+
+    def __init__(self, *sequences: Any) -> None:
+        self._sequences = sequences
+        self._getters = tuple([getter(sequence) for sequence in sequences])
+
+    def _locate(self, i: int) -> tuple[int, int]:
+        """Return the number of the source that has item `i`, and the index there."""
+        raise NotImplementedError
+
+    def _runs(self, indices: Indices) -> list[tuple[int, Indices]]:
+        """Return `indices` located, those that follow each other in a source together."""
+        runs: list[tuple[int, list[int]]] = []
+        for i in as_list(indices):
+            k, j = self._locate(i)
+            if not runs or runs[-1][0] != k:
+                runs.append((k, []))
+            runs[-1][1].append(j)
+        return list(runs)
+
+    def _get(self, i: int) -> T:
+        k, j = self._locate(i)
+        return self._getters[k](j)  # type: ignore[no-any-return]
+
+    def _get_many(self, indices: Indices) -> Sequence[T]:
+        parts = [read_many(self._sequences[k], js) for k, js in self._runs(indices)]
+        return parts[0] if len(parts) == 1 else _joined(parts)
+
+    def _set(self, i: int, value: Any) -> None:
+        k, j = self._locate(i)
+        assign(self._sequences[k], j, value)
+
+    def _sources(self) -> tuple[Any, ...]:
+        return self._sequences
+
+    def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
+        parts: dict[int, list[Indices]] = {}
+        for k, js in self._runs(indices):
+            parts.setdefault(k, []).append(js)
+        return [(self._sequences[k], concatenated(parts[k])) for k in sorted(parts)]
+
+
+def _joined(parts: Iterable[Any]) -> list[Any]:
+    return [item for part in parts for item in part]
