@@ -24,15 +24,13 @@ class _Record:
 class Probe(LazySequence[T]):
     """A source for tests that records which of its items are read, in order.
 
-    It can stand wherever a sequence is expected. Reading through several threads is
-    recorded as it happens. A pickled copy has the items and errors as they are, and a
-    record of its own.
+    It can be used wherever a sequence is expected. Reads by several threads are recorded as
+    they happen. A pickled copy has the same items and errors, and a separate record.
 
     Args:
-        items: The items; or for a source without end, the function that makes item
-            `i` of `i`.
-        errors: By index, what is raised when that item is read. Assigning to the item
-            mends it.
+        items: The items; or, for an endless source, a function that returns item `i` for `i`.
+        errors: By index, the exception that reading the item raises. Assigning to the item
+            removes its exception.
 
     Example:
         >>> from seqtools import EvaluationError, smap
