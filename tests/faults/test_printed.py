@@ -87,7 +87,7 @@ def test_a_text_that_is_somewhere_else_is_damage(start_method: str) -> None:
         return x
 
     with shown() as out, prefetch(get, 3, start_method) as p:
-        with pytest.raises(seqtools.EvaluationError, match="what it sent was damaged"):
+        with pytest.raises(seqtools.EvaluationError, match="its data was damaged"):
             p[0]
         assert list(p[1:]) == [1, 2]
     assert sorted(set(lines_of(out)) - {"0"}) == ["1", "2"]

@@ -326,16 +326,16 @@ class Stream:
 
     def _advise(self) -> str:
         return (
-            f"made {self._again:,} items again to give {self._given:,}, because these were asked "
-            "for when its iterator had passed them: read them in order, or give uniter() a "
-            f"cache_size of up to {self._back:,}, an n_parallel of as many places as are read "
+            f"evaluated {self._again:,} items again to return {self._given:,}, because its "
+            "iterator had passed these: read items in order, or give uniter() a cache_size of up "
+            f"to {self._back:,}, an n_parallel as large as the number of positions that are read "
             "side by side, or list(iterable)"
         )
 
     def _gone(self, i: int) -> Exception:
         if self._failure is None:
             message = (
-                f"the iterator is past item {i} and cannot be started anew: give uniter() a "
+                f"the iterator is past item {i} and cannot start again: give uniter() a "
                 f"larger cache_size than {self._cache_size}, or an iterable that is not an iterator"
             )
             return RuntimeError(message)
@@ -343,9 +343,9 @@ class Stream:
         if error is None:
             message = (
                 "an iterator cannot be read in a forked process, because it may share a file with "
-                "the process that it comes from: give uniter() an iterable that is not an iterator"
+                "its parent process: give uniter() an iterable that is not an iterator"
             )
             return RuntimeError(message)
-        failed = RuntimeError(f"the iterator failed at item {k} and cannot be started anew")
+        failed = RuntimeError(f"the iterator failed at item {k} and cannot start again")
         failed.__cause__ = error
         return failed

@@ -110,7 +110,7 @@ def _refuse(
     error = TypeError if told is _name else ValueError
     place = place and f" {place}"
     raise error(
-        f"items must be alike to be put together, but item {k}{place} {what} {told(items[k])}, "
+        f"items must be alike to be combined, but item {k}{place} {what} {told(items[k])}, "
         f"and item 0{place} {what} {told(items[0])}"
     )
 

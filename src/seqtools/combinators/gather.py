@@ -164,7 +164,7 @@ class Cycle(Rearrangement[T]):
         try:
             return self._getters[0](self._locate(i)[1])  # type: ignore[no-any-return]
         except EndOfSequence:
-            message = "cycle() cannot go round what has no length and ends: give it a size"
+            message = "cycle() needs the length of a sequence that ends: give it its size"
             raise ValueError(message) from None
 
     def _runs(self, indices: Indices) -> list[tuple[int, Indices]]:

@@ -74,8 +74,8 @@ class Uniter(LazySequence[T]):
         if isinstance(self._iterable, Iterator):
             message = (
                 f"uniter() over an iterator ({type(self._iterable).__name__}) cannot be pickled, "
-                "because it cannot be started anew elsewhere: give it an object with an "
-                "__iter__ that starts anew, or use method='thread'"
+                "because it cannot start again elsewhere: give uniter() an object whose "
+                "__iter__ starts again, or use method='thread'"
             )
             raise TypeError(message)
         return super().__reduce_ex__(protocol)

@@ -290,7 +290,7 @@ def _parts(n: int, edges: Any) -> tuple[tuple[int, int], ...]:
     if is_bool(edges) or (hasattr(edges, "__index__") and not hasattr(edges, "__len__")):
         count = check_count(edges, 0, "edges") + 1
         if n % count:
-            message = f"{count - 1} cuts make {count} equal parts, but {n} items cannot be split so"
+            message = f"{count - 1} cuts make {count} equal parts, but {n} items are not divisible"
             raise ValueError(message)
         k = n // count
         return tuple((p * k, p * k + k) for p in range(count))

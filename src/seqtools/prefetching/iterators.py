@@ -118,8 +118,8 @@ class Ordered(LazySequence[T]):
         while (run := pump.next(reader)) is not None:
             if run is TAKEN:
                 message = (
-                    "cannot iterate over a prefetch that is being read by the code that was "
-                    "interrupted, for a signal handler or a finalizer: read it by index here"
+                    "cannot iterate over a prefetch in a signal handler or a finalizer that "
+                    "interrupted a read of the same prefetch: read it by index here"
                 )
                 raise RuntimeError(message)
             if not run.failed:

@@ -291,7 +291,7 @@ def checked(  # noqa: PLR0913 -- as prefetch()
             raise ValueError(message)
     if shm_size is not None and "shm_size" not in _said:
         _said.add("shm_size")
-        message = "shm_size is not used: shared memory has no size to be given any more"
+        message = "shm_size is not used: shared memory needs no size"
         warnings.warn(message, DeprecationWarning, stacklevel=3)
     return Options(
         nworkers=workers,

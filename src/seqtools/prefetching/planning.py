@@ -1,6 +1,6 @@
-"""Planning runs: the part of the window that says what a reader has evaluated next.
+"""Planning runs: the part of the window that decides which items are evaluated next.
 
-A pure state machine, of which [`window`](window.py) is the rest.
+A pure state machine; `Window` in [`window`](window.py) extends it.
 """
 
 from collections.abc import Sequence
@@ -15,12 +15,12 @@ from seqtools.prefetching.reader import Reader
 from seqtools.prefetching.run import Run, first_of
 
 _ids = count()
-"""Numbers of jobs. No two jobs of this process have the same, so that what an engine delivers
-late is not taken for something else."""
+"""Ids of jobs. They are unique in this process, so that a late delivery of an engine is not
+mistaken for that of another job."""
 
 
 class Planner:
-    """Readers, and what is planned for each of them."""
+    """The readers, and the runs that are planned for each of them."""
 
     def __init__(self, capacity: Budget) -> None:
         self.capacity = capacity
@@ -28,18 +28,18 @@ class Planner:
         self.nworkers = 1
         self.readers: list[Reader] = []
         self.jobs: dict[int, Job] = {}
-        """Jobs of which somebody expects something."""
+        """Jobs from which a reader expects items."""
         self.end = ENDLESS
-        """Where a source without known length was found to end."""
-        self._visitor: Reader | None = None  # the last one that came
-        self._given: tuple[Run, int] | None = None  # what it is given, and its length then
-        self._pausing = False  # it takes its time between visits
-        self._review = False  # shares are to be given out again
-        self._planned = False  # there may be runs without a job that was sent
-        self._bound = False  # all was asked for that there is room for
+        """The index at which a source of unknown length was found to end."""
+        self._visitor: Reader | None = None  # the reader of the last visit
+        self._given: tuple[Run, int] | None = None  # the run of that visit, and its length then
+        self._pausing = False  # the visitor pauses between visits
+        self._review = False  # shares must be computed again
+        self._planned = False  # some runs may have no job that was sent
+        self._bound = False  # as many items were requested as the capacity allows
 
     def _extend(self, reader: Reader, *, again: bool) -> list[Job]:
-        """Plan runs up to what a reader may have ahead; return the jobs to be sent."""
+        """Plan runs up to the share of a reader; return the jobs to be sent."""
         cursor = reader.cursor
         held = (reader.evaluated() if again else reader.held) - self._going(reader)
         room = max(reader.share - held, int(reader.urgent))
@@ -49,7 +49,7 @@ class Planner:
         most, jobs = self._most(reader), list[Job]()
         if again:
             room = self._again(reader, jobs, self.cutter.length(most), room)
-            if room < 0:  # some of it has to wait
+            if room < 0:  # some of these runs must wait
                 self._planned = True
                 return jobs
         self._append(reader, jobs, most, room)
@@ -59,16 +59,16 @@ class Planner:
         return jobs
 
     def _most(self, reader: Reader) -> int:
-        """Return how many items a run may have at most."""
-        workers = 2 * self.nworkers  # each has one run to do, and one to go on with
-        if not reader.in_order:  # what waits for a slow item in its worker should be little
+        """Return the largest number of items in a run."""
+        workers = 2 * self.nworkers  # each has one run in evaluation, and one waiting
+        if not reader.in_order:  # few items should wait behind a slow one in its worker
             return reader.share // (4 * workers)
-        # enough for all workers, unless all of it together takes next to no time
+        # enough runs for all workers, unless all items together take almost no time
         most = max(self.capacity.items // workers, self.cutter.negligible)
         return min(most, reader.share // 2)
 
     def _append(self, reader: Reader, jobs: list[Job], most: int, room: int) -> None:
-        """Add runs to the end of the ring of a reader, and jobs for what is not coming."""
+        """Append runs to the ring of a reader, and jobs for items that no other job evaluates."""
         cursor = reader.cursor
         size, position = len(cursor.indices), cursor.ring[-1].stop
         while position < size:
@@ -88,14 +88,14 @@ class Planner:
             room -= len(run.indices)
 
     def _up_to_end(self, reader: Reader, indices: Sequence[int]) -> Sequence[int]:
-        """Return the first of `indices`, up to the end of the source as far as that is known."""
-        if self.end == ENDLESS or not reader.endless:  # others are told by each item
+        """Return the first of `indices`, up to the end of the source if that is known."""
+        if self.end == ENDLESS or not reader.endless:  # other readers get an error for each item
             return indices
         k = first_of([i >= self.end for i in indices])
         return indices if k < 0 else indices[:k]
 
     def _going(self, reader: Reader) -> int:
-        """Return 1 if an item is just given to `reader`, which has not read it yet, else 0."""
+        """Return 1 if `reader` has just received a run and read none of it, else 0."""
         if self._given is None or reader is not self._visitor:
             return 0
         run, n = self._given
@@ -106,14 +106,14 @@ class Planner:
         return reader.cursor.ring[-1].stop < len(reader.cursor.indices)
 
     def _again(self, reader: Reader, jobs: list[Job], length: int, room: int) -> int:
-        """Add jobs for runs without one that was sent.
+        """Append jobs for runs whose job was not sent.
 
-        Returns the room that is left, or -1 if that was not all.
+        Returns the remaining room, or -1 if it did not suffice for all of them.
         """
         ring = reader.cursor.ring
         for run in [run for run in ring if run.planned]:
             n = len(run.indices)
-            if run.job is not None:  # it was to be sent when that was interrupted
+            if run.job is not None:  # sending it was interrupted
                 if run.job not in jobs:
                     jobs.append(run.job)
                 room = max(0, room - n)
@@ -132,7 +132,7 @@ class Planner:
         return room
 
     def _piece(self, reader: Reader, position: int, indices: Sequence[int], jobs: list[Job]) -> Run:
-        """Return a run for the first of `indices`; add a job for it unless that is coming."""
+        """Return a run for the first of `indices`; append a job unless another evaluates them."""
         cursor = reader.cursor
         if cursor.old or len(self.readers) > 1:
             rings = [cursor.old, *[r.cursor.ring for r in self.readers if r is not reader]]

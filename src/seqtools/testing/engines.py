@@ -64,8 +64,8 @@ def check_engine(  # noqa: PLR0913 -- what there is to know of an engine, all by
     }
     if unknown := set(only) - chosen.keys():
         message = (
-            f"only= has names of promises that there are not: {sorted(unknown)}; "
-            f"there are {sorted(promised(hooks=hooks, timeouts=timeouts, deaths=deaths))}"
+            f"only must have names of promises, got {sorted(unknown)}: use some of "
+            f"{sorted(promised(hooks=hooks, timeouts=timeouts, deaths=deaths))}"
         )
         raise ValueError(message)
     for name, promise in chosen.items():

@@ -44,7 +44,7 @@ class DeathHandler:
         culprit = self._scheduler.died(worker, began=began)
         fault_injection.reach("consumer-lost")
         damage = worker.reader.damage
-        how = meaning(code) if damage is None else f"what it sent was damaged, as {damage}"
+        how = meaning(code) if damage is None else f"its data was damaged: {damage}"
         if culprit is not None:
             job, offset, index = culprit
             why = f"a worker process died twice while it evaluated item {index}: {how}"
@@ -52,4 +52,4 @@ class DeathHandler:
         self._receiver.unlucky += 1
         if self._receiver.unlucky <= self._most:
             return None
-        return WorkerStartError(f"worker processes end before they evaluate anything: {how}")
+        return WorkerStartError(f"worker processes die before they evaluate anything: {how}")

@@ -209,6 +209,6 @@ class ProcessEngine:
     def _warn_of_copies(self) -> None:
         message = (
             f"more than {self._budget.most >> 20:,} MB of values from worker processes are kept: "
-            "from here on, values are copied out of the memory of the workers"
+            "from now on, values are copied out of the shared memory"
         )
         warnings.warn(message, RuntimeWarning, stacklevel=2)

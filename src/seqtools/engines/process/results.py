@@ -91,21 +91,21 @@ class ResultReceiver:
             self._hear(worker, result)
             return
         if (result.kind in {result_messages.READY, result_messages.UNABLE}) == worker.ready:
-            raise DamagedMessage(f"a message of kind {result.kind} comes too early or too late")
+            raise DamagedMessage(f"a message of kind {result.kind} came out of order")
         if result.kind in _ABOUT_NO_ITEM:
             self._note(worker, result)
             return
         task = worker.dealt[0] if worker.dealt else None
         if task is None or (result.block, result.done) != (task.number, task.answered):
-            raise DamagedMessage("a message answers what was not asked")
+            raise DamagedMessage("a message answers a task that was not sent")
         if self._timed:
             worker.since = time.monotonic()
         if result.kind == result_messages.REST:
             if not task.answered:  # it could be returned for ever
-                raise DamagedMessage("a task is returned of which nothing is answered")
+                raise DamagedMessage("a task was returned without any answer")
             self._scheduler.returned(worker)
         elif result.count > len(task.indices):
-            raise DamagedMessage("a message has more items than were asked for")
+            raise DamagedMessage("a message has more items than its task")
         else:
             self._answered(worker, result)
 
@@ -153,7 +153,7 @@ class ResultReceiver:
         try:
             worker.path = self._loads(body)
         except Exception as error:
-            raise DamagedMessage("a message about a stage is none") from error
+            raise DamagedMessage("a message about a stage cannot be read") from error
 
     def _loads(self, data: Any, buffers: Sequence[Any] = ()) -> Any:
         loader = self._loader()
@@ -167,7 +167,7 @@ class ResultReceiver:
         if result.kind == result_messages.END:
             return [END], [0]
         if result.missing:
-            raise MemoryError(f"no {result.missing >> 20:,} MB for what was sent")
+            raise MemoryError(f"no memory for a value of {result.missing >> 20:,} MB")
         began = time.perf_counter_ns() if recording.active else 0
         failed: list[int] = []
         if result.kind == result_messages.FAILURE:
@@ -213,5 +213,5 @@ def _part(worker: PoolWorker, part: memoryview | SlotPlace) -> memoryview:
     if not isinstance(part, SlotPlace):
         return part
     if worker.leases is None:
-        raise DamagedMessage("a value is said to be in memory that there is not")
+        raise DamagedMessage("a message names shared memory that its worker does not have")
     return worker.leases.lease(part)

@@ -159,7 +159,7 @@ class ThreadEngine:
             if thread.is_alive():
                 message = (
                     f"thread {thread.name} is still evaluating item {i} and cannot be stopped: "
-                    "it was left to end by itself"
+                    "it was abandoned"
                 )
                 warnings.warn(message, RuntimeWarning, stacklevel=2)
         abandoned.clear()

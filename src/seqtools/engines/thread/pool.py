@@ -320,5 +320,5 @@ def _deliver(task: StealableTask, failed: Any, deliver: Deliver, now: float) -> 
 def _too_long(i: int, timeout: float, name: str) -> ItemTimeout:
     return ItemTimeout(
         f"item {i} took longer than timeout={timeout:g} seconds in thread {name}, "
-        "which cannot be stopped: another one has taken its place"
+        "which cannot be stopped and was replaced"
     )

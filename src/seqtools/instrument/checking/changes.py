@@ -185,20 +185,20 @@ class Changes:
     def _refilled(self, value: _Value) -> Told:
         stage = value.stage
         what = (
-            f"it returns the same object again and fills it anew: item {value.i} changed when "
-            "the next one was made, and with it all that has kept it"
+            f"it refills and returns the same object: item {value.i} changed when the next item "
+            "was evaluated, wherever it is kept"
         )
-        return Told(what, _place(stage), "return a copy, or make a new object for each item")
+        return Told(what, _place(stage), "return a copy, or create a new object for each item")
 
     def _told(self, by: Watched, value: _Value) -> Told:
         kept, i = value.stage.name, value.i
-        what = f"it changes item {i} of {kept}, which keeps it: who reads it again gets it changed"
+        what = f"it changes item {i} of {kept}, which keeps it and returns it changed from then on"
         if not is_stage(value.stage.whose):
             what = (
                 f"it changes item {i} of its source, a {kept}: with threads your data, in worker "
-                "processes a copy of it"
+                "processes a copy"
             )
-        return Told(what, _place(by), "have it copy what it is given before it changes it")
+        return Told(what, _place(by), "copy the input before changing it")
 
 
 def _reads(by: Watched, stage: Watched) -> bool:

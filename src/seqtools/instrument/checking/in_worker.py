@@ -151,7 +151,7 @@ class WorkerProcessCheck:
     def _failed(self, i: int, error: BaseException) -> None:
         if isinstance(error, ItemTimeout):
             self._hangs = True
-            what = f"item {i} is not made after {duration(self._seconds)}"
+            what = f"item {i} is not ready after {duration(self._seconds)}"
             given = self._options.timeout
             if given is not None and given <= self._seconds:
                 what += f", which is an error with timeout={given:g}"
@@ -161,7 +161,7 @@ class WorkerProcessCheck:
             self._add(what, advice)
         elif isinstance(error, WorkerDied):
             *_, how = str(error).split(": ", 1)
-            what = f"a worker process dies when it makes item {i}: {how}"
+            what = f"a worker process dies when it evaluates item {i}: {how}"
             self._add(what, f"seqtools.explain(…, {i}) shows in which stage, and dies too")
         else:
             self._fails(i, reason(error))
@@ -179,11 +179,11 @@ class WorkerProcessCheck:
         parts = list(parts_of(self._prefetch, self._source, hook))
         refused = None if self._options.start_method == "fork" else self._refused(parts)
         if refused is None:
-            self._add(cut(str(error).partition("\n")[0], 300), f"repair that, or {_THREADS}")
+            self._add(cut(str(error).partition("\n")[0], 300), f"fix that, or {_THREADS}")
             return
         (where, name, _), why = refused
         what = f"{name} cannot be loaded in worker processes: {why}"
-        advice = f"have it where workers can import it, in a folder of sys.path, or {_THREADS}"
+        advice = f"put it where workers can import it, in a folder of sys.path, or {_THREADS}"
         self._found.add(what, where, advice)
 
     def _refused(self, parts: Sequence[Part]) -> tuple[Part, str] | None:

@@ -109,8 +109,8 @@ class WorkerCheck:
         if again == before:
             return []
         what = (
-            f"item {i} is another one when it is made again, in spite of seed={self._seed}: it "
-            "depends on a generator that seed= does not reach, on the time, or on what a function "
+            f"item {i} differs when it is evaluated again, despite seed={self._seed}: it depends "
+            "on a generator that seed= does not seed, on the time, or on state that a function "
             "keeps between items"
         )
         advice = "draw from the global generators of random, numpy and torch, and keep no state"
@@ -164,6 +164,6 @@ def _packages(modules: list[str]) -> list[str]:
 def _of_threads(stage: Any, count: int, modules: list[str]) -> Told:
     started = "a thread" if count == 1 else f"{count} threads"
     by = f" (with it, {', '.join(modules[:4])} was imported)" if modules else ""
-    what = f"loading it starts {started}{by}: so each worker loads the pipeline for itself"
-    advice = "import or make that in the function that uses it, when the first item is made"
+    what = f"loading it starts {started}{by}, so each worker loads the pipeline itself"
+    advice = "import or create that in the function that uses it, at the first item"
     return Told(what, place(stage) if is_stage(stage) else type(stage).__name__, advice)

@@ -25,11 +25,13 @@ def check_iterators(source: Any, options: Options, found: Findings) -> None:
         if isinstance(stage._args()[0], Iterator):
             if options.start_method == "fork":
                 what = "an iterator cannot be read in forked workers, which may share its file"
-                found.add(what, place, "use method='thread', or an iterable that is no iterator")
+                found.add(
+                    what, place, "use method='thread', or an iterable that is not an iterator"
+                )
         elif workers == "auto" or workers > 1:
             number = "each worker process"
             if workers != "auto":
                 number = f"each of {workers} worker processes"
-            what = f"{number} goes through all of the iterable, and passes over the items of others"
+            what = f"{number} iterates over all of the iterable, and skips the items of others"
             advice = "use method='thread', where all share one iterator, or read items by index"
             found.add(what, place, advice)

@@ -98,19 +98,19 @@ class Profile:
         return self._recording
 
     def verdict(self) -> str:
-        """Return what the consumer waits for, why, and what to try with which effect."""
+        """Return what the consumer waits for, why, what to change, and the expected effect."""
         from seqtools.instrument.profiling.report import verdict
 
         return verdict(self._found())
 
     def report(self) -> str:
-        """Return the verdict, and behind it a table of the stages."""
+        """Return the verdict, followed by a table of the stages."""
         from seqtools.instrument.profiling.report import report
 
         return report(self._found())
 
     def snapshot(self) -> dict[str, Any]:
-        """Return the figures up to now as plain numbers, texts, lists and dicts; at any time."""
+        """Return the figures up to now as numbers, strings, lists and dicts, at any time."""
         from seqtools.instrument.profiling.report import snapshot
 
         return snapshot(self._found())
