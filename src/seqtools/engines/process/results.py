@@ -1,6 +1,6 @@
-"""What workers send, taken apart: values, failures, what is printed, what they tell of themselves.
+"""Receives messages of workers: values, failures, output, and reports about the worker itself.
 
-A message is believed only as far as it fits what its worker was asked for.
+A message is accepted only if it fits the task that its worker was sent.
 """
 
 import time
@@ -24,15 +24,15 @@ _ABOUT_NO_ITEM = frozenset({result_messages.READY, result_messages.UNABLE, resul
 
 
 class ResultReceiver:
-    """Takes messages of workers, and delivers what came of items.
+    """Receives messages of workers, and delivers the outcomes of items.
 
     Args:
-        scheduler: Is told what was answered.
-        loader: Makes values of what was sent. It refers to code of the user, which may refer to
-            the engine: so the engine has to keep it, and this does not.
-        pool: Ends workers that send what cannot be.
-        deliver: Is given the outcomes.
-        timed: Whether it is noted when a worker has answered.
+        scheduler: Gets the number of answered items.
+        loader: Unpickles values. It refers to code of the user, which may refer to the engine; so
+            the engine keeps it, and this object has only a weak reference.
+        pool: Ends workers that send invalid messages.
+        deliver: Receives the outcomes.
+        timed: Whether to record when a worker has answered.
     """
 
     def __init__(
@@ -48,18 +48,18 @@ class ResultReceiver:
         self._loader = weakref.ref(loader)
         self.deliver = deliver
         self.heard = False
-        """Something is printed, and nobody was told."""
+        """Whether there is output of which the reader was not notified."""
         self.slowest: float | None = None
-        """Start of a worker, in seconds."""
+        """The longest start of a worker, in seconds."""
         self.unlucky = 0
-        """Workers that died since the last result."""
+        """The number of workers that died since the last result."""
         self.spent = 0.0
-        """Seconds that workers have taken for what they have answered."""
+        """Seconds that workers have taken for the answered items."""
         self.answered = 0
-        """Items that they have answered."""
+        """The number of answered items."""
 
     def read(self, worker: PoolWorker) -> None:
-        """Take what a worker has sent; have it end if nothing of use can come any more."""
+        """Read the messages of a worker; end it if no more valid messages can come."""
         results, more = worker.reader.read()
         if fault_injection.armed:
             fault_injection.reach("consumer-read")
@@ -69,12 +69,12 @@ class ResultReceiver:
         except DamagedMessage as damage:
             worker.reader.damage = str(damage)
         if not more or worker.reader.damage is not None:
-            # It is dead, which is going to be told, or has closed its pipe or sent what cannot
-            # be, and is of no use.
+            # It is dead, which an event will report, or has closed its pipe or sent an invalid
+            # message.
             self._pool.dismiss(worker)
 
     def overhear(self, worker: PoolWorker) -> None:
-        """Take what a worker has printed, and nothing else, as it is going to be let go of."""
+        """Read only the output of a worker that is about to be released."""
         with suppress(OSError, MemoryError, DamagedMessage):
             for result in worker.reader.read()[0]:
                 if result.kind == result_messages.PRINTED:
@@ -82,7 +82,7 @@ class ResultReceiver:
         worker.heard.end()
 
     def fail(self, job: int, offset: int, failure: Failure) -> None:
-        """Have `failure` be what came of an item for which its worker is to blame no more."""
+        """Deliver `failure` as the outcome of an item; its worker is not to blame any more."""
         self.deliver(Part(job, offset, [failure], failed=True))
         self.unlucky = 0
 
@@ -101,7 +101,7 @@ class ResultReceiver:
         if self._timed:
             worker.since = time.monotonic()
         if result.kind == result_messages.REST:
-            if not task.answered:  # it could be returned for ever
+            if not task.answered:  # otherwise it could be returned forever
                 raise DamagedMessage("a task was returned without any answer")
             self._scheduler.returned(worker)
         elif result.count > len(task.indices):
@@ -110,7 +110,7 @@ class ResultReceiver:
             self._answered(worker, result)
 
     def _answered(self, worker: PoolWorker, result: result_messages.Result) -> None:
-        """Deliver what a worker answers about the next items of the task that it is at."""
+        """Deliver the answer of a worker for the next items of its current task."""
         parts = [_part(worker, part) for part in result.parts]
         self.unlucky = 0
         worker.path = None
@@ -120,7 +120,7 @@ class ResultReceiver:
         try:
             outcomes, failed = self._outcomes(result, parts, items.indices)
         except Exception as error:  # noqa: BLE001 -- memory, or code of users in an error of theirs
-            if result.count > 1:  # evaluate again, so that each has a message of its own
+            if result.count > 1:  # evaluate again, so that each item has its own message
                 self._scheduler.suspect(items)
                 return
             outcomes, failed = [_unloadable(items.indices[0], error)], [0]
@@ -131,7 +131,7 @@ class ResultReceiver:
             self.deliver(Part(items.job, offset, piece, seconds, failed=begin in failed))
 
     def _hear(self, worker: PoolWorker, result: result_messages.Result) -> None:
-        """Take what a worker has printed."""
+        """Store output of a worker."""
         text, place = _part(worker, result.parts[0]), result.block
         worker.heard.add(
             text,
@@ -141,7 +141,7 @@ class ResultReceiver:
         self.heard = True
 
     def _note(self, worker: PoolWorker, result: result_messages.Result) -> None:
-        """Take note of what a worker tells about itself."""
+        """Handle a report of a worker about itself."""
         if result.kind == result_messages.READY:
             worker.ready = True
             worker.since = time.monotonic()
@@ -157,13 +157,13 @@ class ResultReceiver:
 
     def _loads(self, data: Any, buffers: Sequence[Any] = ()) -> Any:
         loader = self._loader()
-        assert loader is not None  # noqa: S101 -- an engine that has gone has ended this first
+        assert loader is not None  # noqa: S101 -- an engine that is collected has ended this first
         return loader.loads(data, buffers)
 
     def _outcomes(
         self, result: result_messages.Result, parts: list[memoryview], indices: Sequence[int]
     ) -> tuple[list[Any], list[int]]:
-        """Return what came of items, and the places of those that failed or are the end."""
+        """Return the outcomes of items, and the places of those that failed or are the end."""
         if result.kind == result_messages.END:
             return [END], [0]
         if result.missing:
@@ -198,7 +198,7 @@ def _unloadable(index: int, error: Exception) -> Failure:
 
 
 def _pieces(n: int, failed: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield where pieces of `n` outcomes begin and end, such that what failed is alone."""
+    """Yield begin and end of pieces of `n` outcomes, such that each failed one is alone."""
     begin = 0
     for place in sorted(failed):
         if begin < place:

@@ -1,4 +1,4 @@
-"""The workers of a process engine: having as many as there should be, and giving out tasks."""
+"""The workers of a process engine: keeps their number, and sends them tasks."""
 
 import time
 
@@ -21,17 +21,17 @@ from seqtools.engines.wire import task_messages
 
 
 class Workers:
-    """See the module. What it does is done by one thread, the operator, which is made of this.
+    """Starts, replaces and ends workers, and sends tasks. Base class of `Operator`, its only user.
 
     Args:
-        pool: Starts workers, and tells what became of them.
-        scheduler: Decides which worker is given what.
-        receiver: Delivers what workers send.
-        nworkers: How many workers there are at most.
-        wanted: How many there are at first.
-        timeout: Seconds that an item may take, `None` if it may take any.
-        hinted: Whether workers are told what they are given next.
-        known: Is told why workers load the pipeline for themselves.
+        pool: Starts workers, and reports their ends.
+        scheduler: Decides which worker gets which tasks.
+        receiver: Delivers the results of workers.
+        nworkers: The largest number of workers.
+        wanted: The initial number of workers.
+        timeout: Seconds that an item may take, `None` for no limit.
+        hinted: Whether workers get hints about their next tasks.
+        known: Records why each worker loads the pipeline itself.
     """
 
     def __init__(  # noqa: PLR0913 -- what it works with
@@ -54,18 +54,18 @@ class Workers:
         self._timed, self._hinted = timeout is not None, hinted
         self._timeouts = None if timeout is None else Timeouts(timeout, scheduler, receiver, pool)
         self._patience = PAUSE if self._timeouts is None else min(PAUSE, self._timeouts.patience)
-        self._mode = 0  # how errors are to be reported
+        self._mode = 0  # how errors are reported, see `seterr`
 
     def _start_pool(self) -> None:
         self.pool.start()
         self._fit()
 
     def _fit(self) -> None:
-        """Hire workers that are missing, and let go of those that are too many and idle."""
+        """Start missing workers, and release surplus workers that are idle."""
         while len(self.workers) < self.wanted:
             self.workers.append(self.pool.hire(len(self.workers)))
         for worker in self.workers[self.wanted :]:
-            self._scheduler.let_go(worker)  # it is given nothing more
+            self._scheduler.let_go(worker)  # it gets no more tasks
         while len(self.workers) > self.wanted and not self.workers[-1].dealt:
             self.pool.let_go(self.workers.pop())
 
@@ -87,23 +87,23 @@ class Workers:
             self.workers[worker.number] = self.pool.hire(worker.number)
 
     def _replace_all(self, code: int) -> None:
-        for worker in self.workers:  # which are still there to be let go of, if this fails
+        for worker in self.workers:  # they stay in the list, to be released if this fails
             self._lost(worker, code)
         self.workers = []
         self._start_pool()
 
     def _lost(self, worker: PoolWorker, code: int) -> None:
-        """Take back the work of a worker that has died.
+        """Requeue the items of a worker that died.
 
         Raises:
-            WorkerStartError: If too many have died before it.
+            WorkerStartError: If too many workers died before it.
         """
         error = self.deaths.settle(worker, code)
         if error is not None:
             raise error
 
     def _deal(self) -> None:
-        """Give tasks to workers that have little left."""
+        """Send tasks to workers that have little work."""
         workers = [worker for worker in self.workers[: self.wanted] if worker.attached]
         for worker, task in self._scheduler.deal(workers):
             if len(worker.dealt) == 1:
@@ -120,7 +120,7 @@ class Workers:
 
     def _message(self, worker: PoolWorker, task: Task) -> bytes:
         indices, ahead = task.indices, list[int]()
-        # an item that may do harm is not to do it in a thread that reads ahead
+        # an item that may kill the worker must not be loaded by a thread that reads ahead
         if self._hinted and not task.alone:
             ahead = [*indices[:AHEAD], *self._scheduler.coming(worker)]
         return task_messages.task(
@@ -128,7 +128,7 @@ class Workers:
         )
 
     def _end_workers(self) -> None:
-        """End all workers, and take what they have printed."""
+        """End all workers, and receive their last output."""
         fault_injection.reach("consumer-close")
         self._scheduler.clear(self.workers)
         workers, self.workers = self.workers, []
