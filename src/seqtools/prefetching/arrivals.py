@@ -28,21 +28,21 @@ class Arrivals:
         for reader in self._waiting:
             awaits = reader.awaits
             if awaits != NO_JOB and (awaits is None or job is None or awaits == job):
-                reader.bell.ring()
+                reader.wakeup.set()
 
     def wake(self) -> None:
         """Wake all readers that wait."""
         for reader in self._waiting:
-            reader.bell.ring()
+            reader.wakeup.set()
 
     def await_(self, reader: Reader, job: int | None) -> None:
         """Wake `reader` when a part of `job` arrives, or any part if `job` is `None`."""
-        reader.bell.silence()  # it may be set from an earlier wait
+        reader.wakeup.clear()  # it may be set from an earlier wait
         if reader not in self._waiting:
             self._waiting = (*self._waiting, reader)
         reader.awaits = job
         if self.parts:  # these came before `_waiting` contained the reader
-            reader.bell.ring()
+            reader.wakeup.set()
 
     def leave(self, reader: Reader) -> None:
         """Stop waking `reader`."""

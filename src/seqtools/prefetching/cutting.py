@@ -19,7 +19,7 @@ _DOUBLINGS = 16
 """Most doublings: a run of 65,536 items is long enough. Arbitrary."""
 _FEW = 64
 """Indices after which it is decided whether groups are of any use. Arbitrary."""
-_PASS = 4096
+_SKIP = 4096
 """Indices whose groups are then not looked up. Arbitrary: a lookup takes up to 50 µs."""
 
 
@@ -35,7 +35,7 @@ class Cutter:
         self._longest = 1  # the longest run, twice as long as the longest that has arrived
         self._group_of: GroupOf | None = None
         self._no_groups: GroupOf | None = None  # groups that were found to be of no use
-        self._pass = 0  # the number of next indices whose groups are not looked up
+        self._skip = 0  # the number of next indices whose groups are not looked up
         self._items = 0  # items whose groups were looked up
         self._keys: set[Hashable] = set()  # the groups of these items
 
@@ -74,22 +74,22 @@ class Cutter:
         """Return the first of `indices`, up to the end of their group, and the group."""
         if self._group_of is None:
             return indices, None
-        if self._pass:
-            self._pass = max(0, self._pass - len(indices))
+        if self._skip:
+            self._skip = max(0, self._skip - len(indices))
             return indices, None
         key, group = self._group_of(int(indices[0]))
         if key is None:  # this pipeline has no groups
             self._no_groups, self._group_of = self._group_of, None
             return indices, None
         if len(group) < self._longest:
-            self._pass = self._longest
+            self._skip = self._longest
             return indices, None
         n = _within(indices, group)
         self._items += n
         self._keys.add(key)
         if self._items >= _FEW:
             if self._items < 2 * len(self._keys):
-                self._pass = _PASS
+                self._skip = _SKIP
             self._items = 0
             self._keys.clear()
         return indices[:n], key

@@ -5,9 +5,7 @@ from collections.abc import Iterable, Sequence
 from seqtools.prefetching.run import Run, common, first_of
 
 
-def overlapping(
-    rings: Iterable[Sequence[Run]], position: int, indices: Sequence[int]
-) -> Run | None:
+def shared_run(rings: Iterable[Sequence[Run]], position: int, indices: Sequence[int]) -> Run | None:
     """Return a run at `position` for the first of `indices`, `None` if no run of `rings` has them.
 
     The run shares the values that have arrived in a run of `rings`, or waits for the same job.
@@ -30,7 +28,7 @@ def overlapping(
     return None
 
 
-def alone(rings: Iterable[Sequence[Run]], indices: Sequence[int]) -> int:
+def count_unshared(rings: Iterable[Sequence[Run]], indices: Sequence[int]) -> int:
     """Return how many of the first `indices` are in no run of `rings`; the first one is in none."""
     n = len(indices)
     for ring in rings:

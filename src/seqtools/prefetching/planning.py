@@ -10,7 +10,7 @@ from seqtools._core.indices import ENDLESS
 from seqtools.engines.base import Job
 from seqtools.prefetching.budget import Budget
 from seqtools.prefetching.cutting import Cutter
-from seqtools.prefetching.overlap import alone, overlapping
+from seqtools.prefetching.overlap import count_unshared, shared_run
 from seqtools.prefetching.reader import Reader
 from seqtools.prefetching.run import Run, first_of
 
@@ -38,17 +38,17 @@ class Planner:
         self._planned = False  # some runs may have no job that was sent
         self._bound = False  # as many items were requested as the capacity allows
 
-    def _extend(self, reader: Reader, *, again: bool) -> list[Job]:
+    def _plan_reader(self, reader: Reader, *, again: bool) -> list[Job]:
         """Plan runs up to the share of a reader; return the jobs to be sent."""
         cursor = reader.cursor
-        held = (reader.evaluated() if again else reader.held) - self._going(reader)
+        held = (reader.evaluated() if again else reader.held) - self._just_given(reader)
         room = max(reader.share - held, int(reader.urgent))
         if not (room or again or cursor.old):
-            self._bound = self._bound or (reader.share > 0 and self._more(reader))
+            self._bound = self._bound or (reader.share > 0 and self._has_more(reader))
             return []
-        most, jobs = self._most(reader), list[Job]()
+        most, jobs = self._longest(reader), list[Job]()
         if again:
-            room = self._again(reader, jobs, self.cutter.length(most), room)
+            room = self._resubmit(reader, jobs, self.cutter.length(most), room)
             if room < 0:  # some of these runs must wait
                 self._planned = True
                 return jobs
@@ -58,7 +58,7 @@ class Planner:
             self._review = True
         return jobs
 
-    def _most(self, reader: Reader) -> int:
+    def _longest(self, reader: Reader) -> int:
         """Return the largest number of items in a run."""
         workers = 2 * self.nworkers  # each has one run in evaluation, and one waiting
         if not reader.in_order:  # few items should wait behind a slow one in its worker
@@ -82,7 +82,7 @@ class Planner:
             indices = self._up_to_end(reader, cursor.indices[position : position + n])
             if not len(indices):
                 return
-            run = self._piece(reader, position, indices, jobs)
+            run = self._new_run(reader, position, indices, jobs)
             cursor.ring.append(run)
             position = run.stop
             room -= len(run.indices)
@@ -94,7 +94,7 @@ class Planner:
         k = first_of([i >= self.end for i in indices])
         return indices if k < 0 else indices[:k]
 
-    def _going(self, reader: Reader) -> int:
+    def _just_given(self, reader: Reader) -> int:
         """Return 1 if `reader` has just received a run and read none of it, else 0."""
         if self._given is None or reader is not self._visitor:
             return 0
@@ -102,10 +102,10 @@ class Planner:
         return int(run.values is not None and len(run.values) == n)
 
     @staticmethod
-    def _more(reader: Reader) -> bool:
+    def _has_more(reader: Reader) -> bool:
         return reader.cursor.ring[-1].stop < len(reader.cursor.indices)
 
-    def _again(self, reader: Reader, jobs: list[Job], length: int, room: int) -> int:
+    def _resubmit(self, reader: Reader, jobs: list[Job], length: int, room: int) -> int:
         """Append jobs for runs whose job was not sent.
 
         Returns the remaining room, or -1 if it did not suffice for all of them.
@@ -121,7 +121,7 @@ class Planner:
             k, parts = 0, list[Run]()
             while k < n and room > 0:
                 indices = run.indices[k : k + min(length, room)]
-                parts.append(self._piece(reader, run.position + k, indices, jobs))
+                parts.append(self._new_run(reader, run.position + k, indices, jobs))
                 k += len(parts[-1].indices)
                 room -= len(parts[-1].indices)
             at = ring.index(run)
@@ -131,15 +131,17 @@ class Planner:
                 return -1
         return room
 
-    def _piece(self, reader: Reader, position: int, indices: Sequence[int], jobs: list[Job]) -> Run:
+    def _new_run(
+        self, reader: Reader, position: int, indices: Sequence[int], jobs: list[Job]
+    ) -> Run:
         """Return a run for the first of `indices`; append a job unless another evaluates them."""
         cursor = reader.cursor
         if cursor.old or len(self.readers) > 1:
             rings = [cursor.old, *[r.cursor.ring for r in self.readers if r is not reader]]
-            found = overlapping(rings, position, indices)
+            found = shared_run(rings, position, indices)
             if found is not None:
                 return found
-            indices = indices[: alone(rings, indices)]
+            indices = indices[: count_unshared(rings, indices)]
         indices, key = self.cutter.cut(indices)
         run = Run(position, indices)
         run.job = job = Job(next(_ids), indices, key)

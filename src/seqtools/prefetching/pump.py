@@ -33,7 +33,7 @@ _PAUSING_SECONDS = 0.02
 with the 50 µs that a short run costs, and with a loop that takes an item each millisecond."""
 _WAIT: Any = object()
 """In place of a run: the reader must wait for it."""
-_ASIDE: Any = object()
+_ELSEWHERE: Any = object()
 """In place of a run: the item is not on the cursor of the reader."""
 
 
@@ -68,7 +68,9 @@ class Pump(Lifecycle):
         that interrupted a turn of this thread.
         """
         run = self._serve(self._visit, reader)
-        return run if isinstance(run, Run) and not self._has_news() else self._await(reader, run)
+        return (
+            run if isinstance(run, Run) and not self._has_messages() else self._await(reader, run)
+        )
 
     def read(self, reader: Reader, i: int) -> Any:
         """Return item `i`, and have the next items of `reader` evaluated.
@@ -80,8 +82,8 @@ class Pump(Lifecycle):
         if getattr(here, "get", None) is self.inline:
             return self.inline(i)  # a worker must not wait for itself
         run = self._serve(self._seek, reader, i)
-        found = self._take(reader, i, run) if run is not _ASIDE else run
-        if found is not _ASIDE:
+        found = self._take(reader, i, run) if run is not _ELSEWHERE else run
+        if found is not _ELSEWHERE:
             return found
         aside = SingleReader(range(i, i + 1))
         try:
@@ -130,12 +132,12 @@ class Pump(Lifecycle):
     def _take(self, reader: Reader, i: int, run: Any) -> Any:
         """Return item `i`, the next one of `reader`, from `run` or a later run.
 
-        Returns `_ASIDE` if the reader has moved, because a signal handler has read with it.
+        Returns `_ELSEWHERE` if the reader has moved, because a signal handler has read with it.
         """
         while True:
-            if not isinstance(run, Run) or self._has_news():
+            if not isinstance(run, Run) or self._has_messages():
                 run = self._await(reader, run, i)
-            if run is _ASIDE:
+            if run is _ELSEWHERE:
                 return run
             if run is None:
                 raise EndOfSequence
@@ -163,7 +165,7 @@ class Pump(Lifecycle):
                 self.window.ended(i)
             raise
 
-    def _has_news(self) -> bool:
+    def _has_messages(self) -> bool:
         """Return whether there is output or a warning to show before an item is returned."""
         engine = self._engine
         return bool(said or (engine is not None and engine.news))
@@ -176,12 +178,12 @@ class Pump(Lifecycle):
         """
         pause = _FIRST_LOOK
         while True:
-            if self._has_news():
-                self._tell()
+            if self._has_messages():
+                self._show_messages()
             if run is not _WAIT:
                 return run
             began, engine = perf_counter(), self._engine
-            if not reader.bell.wait(pause):
+            if not reader.wakeup.wait(pause):
                 pause = _FIRST_LOOK if engine is None else engine.look()
             if engine is not None:
                 engine.waited(perf_counter() - began)
@@ -190,7 +192,7 @@ class Pump(Lifecycle):
             else:
                 run = self._serve(self._seek, reader, i)
 
-    def _tell(self) -> None:
+    def _show_messages(self) -> None:
         """Show the output and warnings of workers, in this thread, which reads."""
         if said:
             show()
@@ -206,7 +208,7 @@ class Pump(Lifecycle):
             self._give_out()
         window, engine = self.window, self._engine
         now = perf_counter()
-        run = window.visit(reader, pausing=now - reader.left > _PAUSING_SECONDS)
+        run = window.visit(reader, pausing=now - reader.served > _PAUSING_SECONDS)
         if run is None:
             if reader.position >= len(reader.cursor.indices) and not reader.held:
                 return None
@@ -220,7 +222,7 @@ class Pump(Lifecycle):
             run = reader.next_run()  # another reader may have had these items
         if run is not None:
             reader.awaits = NO_JOB
-            reader.left = self._used = now
+            reader.served = self._used = now
             return run
         awaited = reader.awaited()
         if awaited is None:
@@ -232,7 +234,7 @@ class Pump(Lifecycle):
     def _seek(self, reader: Reader, i: int) -> Any:
         if self._arrivals.parts:
             self._give_out()
-        return self._visit(reader) if self.window.seek(reader, i) else _ASIDE
+        return self._visit(reader) if self.window.seek(reader, i) else _ELSEWHERE
 
     def _aim(self, reader: RandomReader, indices: Sequence[int]) -> None:
         self.window.aim(reader, indices)

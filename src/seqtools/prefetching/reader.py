@@ -47,7 +47,7 @@ class Reader:
         """How many items may be evaluated ahead for it."""
         self.last_read = 0
         """When it last read, on the clock of the window."""
-        self.left = 0.0
+        self.served = 0.0
         """When it last received a run, on the clock of the pump."""
         self.urgent = True
         """Whether its next item takes precedence over all others."""
@@ -55,7 +55,7 @@ class Reader:
         """Whether it found no item at its last visit."""
         self.awaits: int | None = NO_JOB
         """The id of the job that it waits for, `None` for any job."""
-        self.bell = Wakeup()
+        self.wakeup = Wakeup()
         """Set when a part of that job has arrived."""
 
     @property
@@ -262,15 +262,15 @@ class RandomReader(Reader):
             return True
         step = now if now and now == distance else 1
         self._patient = step == 1 and abs(now) > self._near
-        self._go(range(i, self._size if step > 0 else -1, step))
+        self._jump_to(range(i, self._size if step > 0 else -1, step))
         return True
 
     def aim(self, indices: Sequence[int]) -> None:
         """Expect `indices` next, until another index is read."""
         self._aimed, self._patient = True, False
-        self._go(indices)
+        self._jump_to(indices)
 
-    def _go(self, indices: Sequence[int]) -> None:
+    def _jump_to(self, indices: Sequence[int]) -> None:
         cursor = Cursor(indices, 0, [*self.cursor.old, *self.cursor.ring])
         self.urgent = True
         self.cursor = cursor

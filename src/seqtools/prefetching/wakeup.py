@@ -18,7 +18,7 @@ class Wakeup:
         self._lock = threading.Lock()
         self._lock.acquire()  # it is free while the event is set
 
-    def ring(self) -> None:
+    def set(self) -> None:
         """Wake the thread that waits, or the next one that waits."""
         with suppress(RuntimeError):  # it is set already
             self._lock.release()
@@ -27,6 +27,6 @@ class Wakeup:
         """Wait until it is set, and clear it; return False if it was not set within `seconds`."""
         return self._lock.acquire(timeout=seconds)
 
-    def silence(self) -> bool:
+    def clear(self) -> bool:
         """Clear it; return whether it was set."""
         return self._lock.acquire(blocking=False)

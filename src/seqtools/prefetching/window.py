@@ -201,7 +201,7 @@ class Window(Planner):
         if self._review:
             self._share_out()
         again, self._planned, self._bound = self._planned, False, False
-        columns = [self._extend(reader, again=again) for reader in self.readers]
+        columns = [self._plan_reader(reader, again=again) for reader in self.readers]
         urgent: list[Job] = []
         for reader, column in zip(self.readers, columns, strict=True):
             if reader.urgent and column:
@@ -295,7 +295,7 @@ class Window(Planner):
         ring = reader.cursor.ring
         needs = reader.urgent or reader.waits or reader is self._visitor
         least = max(reader.share, int(needs))
-        surplus = reader.held - self._going(reader) - least
+        surplus = reader.held - self._just_given(reader) - least
         if surplus > 0 and not least:
             reader.drop()
             return

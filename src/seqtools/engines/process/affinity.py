@@ -143,32 +143,32 @@ class TaskQueue:
             returned[key] = deque(merge(queue, queue_here, key=_place))
         self._by_key = {**returned, **self._by_key}
 
-    def take(self, hand: WorkerQueue, hands: Sequence[WorkerQueue]) -> Task:
-        """Remove and return the next task for the worker of `hand`; there must be a task."""
+    def take(self, worker: WorkerQueue, workers: Sequence[WorkerQueue]) -> Task:
+        """Remove and return the next task for `worker`; there must be a task."""
         waiting = self._by_key
-        key = hand.key
+        key = worker.key
         queue = waiting.get(key)
         if queue is None:
-            hand.key = key = self._next_key(hand, hands)
-            hand.following = None
+            worker.key = key = self._next_key(worker, workers)
+            worker.following = None
             queue = waiting[key]
         task = queue.popleft()
         if not queue:
             del waiting[key]
-        if self._hinted and waiting and hand.following not in waiting:
+        if self._hinted and waiting and worker.following not in waiting:
             # a worker that has no key yet chooses first
-            chosen = all(other.key is not None for other in hands)
-            hand.following = self._free_key(hands) if chosen else None
+            chosen = all(other.key is not None for other in workers)
+            worker.following = self._free_key(workers) if chosen else None
         return task
 
-    def coming(self, hand: WorkerQueue) -> list[int]:
-        """Return up to `AHEAD` indices that the worker of `hand` probably gets next.
+    def upcoming(self, worker: WorkerQueue) -> list[int]:
+        """Return up to `AHEAD` indices that `worker` probably gets next.
 
         They are of both its key and its next key, because what the items of the latter share may
         take long to load.
         """
-        here = chain(hand.own, self._by_key.get(hand.key, ()) if hand.key is not None else ())
-        next_ones = self._by_key.get(hand.following, ()) if hand.following is not None else ()
+        here = chain(worker.own, self._by_key.get(worker.key, ()) if worker.key is not None else ())
+        next_ones = self._by_key.get(worker.following, ()) if worker.following is not None else ()
         most = AHEAD // 2 if next_ones else AHEAD
         return [*_first(here, most), *_first(next_ones, most)]
 
@@ -185,20 +185,20 @@ class TaskQueue:
         """Remove all tasks."""
         self._by_key.clear()
 
-    def _next_key(self, hand: WorkerQueue, hands: Sequence[WorkerQueue]) -> Hashable:
+    def _next_key(self, worker: WorkerQueue, workers: Sequence[WorkerQueue]) -> Hashable:
         waiting = self._by_key
-        if hand.following is not None and hand.following in waiting:
-            return hand.following
+        if worker.following is not None and worker.following in waiting:
+            return worker.following
         if len(waiting) == 1:
             return next(iter(waiting))
-        key = self._free_key([other for other in hands if other is not hand])
+        key = self._free_key([other for other in workers if other is not worker])
         if key is not None or None in waiting:
             return key
         return max(waiting, key=lambda key: len(waiting[key]))
 
-    def _free_key(self, hands: Sequence[WorkerQueue]) -> Hashable:
-        """Return the first key that none of `hands` has, `None` if it is the only one."""
-        held = {key for hand in hands for key in (hand.key, hand.following)}
+    def _free_key(self, workers: Sequence[WorkerQueue]) -> Hashable:
+        """Return the first key that none of `workers` has, `None` if it is the only one."""
+        held = {key for worker in workers for key in (worker.key, worker.following)}
         held.discard(None)  # items that share nothing are for all workers
         free = list(islice((key for key in self._by_key if key not in held), 2))
         return free[0] if len(free) > 1 else None

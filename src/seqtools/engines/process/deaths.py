@@ -49,7 +49,7 @@ class DeathHandler:
             job, offset, index = culprit
             why = f"a worker process died twice while it evaluated item {index}: {how}"
             self._receiver.fail(job, offset, Failure(WorkerDied(why), worker.path or ()))
-        self._receiver.unlucky += 1
-        if self._receiver.unlucky <= self._most:
+        self._receiver.deaths_in_a_row += 1
+        if self._receiver.deaths_in_a_row <= self._most:
             return None
         return WorkerStartError(f"worker processes die before they evaluate anything: {how}")

@@ -136,7 +136,7 @@ class Operator(Workers):
             self._finish()
             return
         if serving.serves:
-            self.receiver.deliver = _nobody
+            self.receiver.deliver = _drop
         self.pool.wake()
         deadline = time.monotonic() + _PATIENCE
         # At the end of the program, and in a forked child, other threads do not run; the system
@@ -154,7 +154,7 @@ class Operator(Workers):
             except Empty:
                 continue
             self._end.put(None)  # for other threads that wait
-        self.receiver.deliver = _nobody
+        self.receiver.deliver = _drop
 
     # In the thread
 
@@ -163,20 +163,20 @@ class Operator(Workers):
         try:
             with told("worker processes cannot go on"):
                 while not self._closing:
-                    self._go_on()
+                    self._step()
         except BaseException as error:  # noqa: BLE001 -- delivered to the reader
-            self._give_up(error)
+            self._fail(error)
         finally:
             self._finish()
 
-    def _go_on(self) -> None:
+    def _step(self) -> None:
         """Wait for an event or a note, and handle it."""
         polled = None
         if len(said) > MOST:  # workers wait until a reader has shown the output
             time.sleep(_MOMENT)
         else:
             self._waits = True
-            if self._may_rest():
+            if self._may_wait():
                 self.pool.rest(_REST)
             began = time.monotonic()
             polled = self.pool.poll(0 if self._notes or self._closing else self._seconds())
@@ -185,30 +185,30 @@ class Operator(Workers):
         if self._closing:
             return
         if polled is not None:
-            self._look(polled)
+            self._handle_events(polled)
         if self._notes:
-            self._heed()
+            self._handle_notes()
         if len(self.workers) > self.wanted:
-            self._fit()
-        self._deal()
-        self._tell()
+            self._adjust_number()
+        self._send_tasks()
+        self._notify_reader()
 
-    def _may_rest(self) -> bool:
+    def _may_wait(self) -> bool:
         """Return whether results may accumulate, because no reader needs them now."""
         if self._closing or self._notes or self._waited > _REST:
             return False
         now = time.monotonic()
         if now - self._noted < _SOON or now - self.awaited < _LATELY:
             return False
-        lasts = self._scheduler.lasts
-        return bool(self.workers) and min(map(lasts, self.workers)) > 1.5 * _REST
+        seconds = self._scheduler.seconds_of_work
+        return bool(self.workers) and min(map(seconds, self.workers)) > 1.5 * _REST
 
-    def _look(self, polled: Any) -> None:
+    def _handle_events(self, polled: Any) -> None:
         """Handle events and timeouts."""
         if fault_injection.armed:
             fault_injection.reach("consumer-polled")
         for event in self.pool.events(polled):
-            self._see_to(event)
+            self._handle(event)
         if self._timeouts is not None:
             self._timeouts.end_overdue(self.workers)
 
@@ -219,7 +219,7 @@ class Operator(Workers):
                 return self._patience
         return None
 
-    def _give_up(self, error: BaseException) -> None:
+    def _fail(self, error: BaseException) -> None:
         """Deliver an error, because no more items can be evaluated."""
         failed = error
         if not isinstance(failed, WorkerStartError):
@@ -227,7 +227,7 @@ class Operator(Workers):
             failed.__cause__ = error
         if not self._closing:
             for worker in self.workers:  # its output is shown before the error
-                self.receiver.overhear(worker)
+                self.receiver.read_output(worker)
             self.receiver.deliver(failed)
 
     def _finish(self) -> None:
@@ -239,14 +239,14 @@ class Operator(Workers):
             if self._payload is not None:
                 os.close(self._payload)
         finally:
-            self.receiver.deliver = _nobody
+            self.receiver.deliver = _drop
             self._notes.clear()
             self._ended = True
             self._end.put(None)
 
     # Notes
 
-    def _heed(self) -> None:
+    def _handle_notes(self) -> None:
         self._noted = time.monotonic()
         while self._notes:
             what, *arguments = self._notes.popleft()
@@ -277,19 +277,19 @@ class Operator(Workers):
         self.wanted = wanted
         try:
             with told(NO_START):
-                self._fit()
+                self._adjust_number()
         except WorkerStartError:
             self.wanted = max(1, len(self.workers))
 
-    def _tell(self) -> None:
+    def _notify_reader(self) -> None:
         """Notify the reader that there is output to show, or a warning."""
         if self.budget.exceeded and not self._noticed:
             self._noticed = True
-        elif not self.receiver.heard:
+        elif not self.receiver.has_output:
             return
-        self.receiver.heard = False
+        self.receiver.has_output = False
         self.receiver.deliver(None)
 
 
-def _nobody(_: object) -> None:
+def _drop(_: object) -> None:
     """Drop parts that arrive after the end."""

@@ -47,11 +47,11 @@ class ResultReceiver:
         self._scheduler, self._pool, self._timed = scheduler, pool, timed
         self._loader = weakref.ref(loader)
         self.deliver = deliver
-        self.heard = False
+        self.has_output = False
         """Whether there is output of which the reader was not notified."""
         self.slowest: float | None = None
         """The longest start of a worker, in seconds."""
-        self.unlucky = 0
+        self.deaths_in_a_row = 0
         """The number of workers that died since the last result."""
         self.spent = 0.0
         """Seconds that workers have taken for the answered items."""
@@ -65,7 +65,7 @@ class ResultReceiver:
             fault_injection.reach("consumer-read")
         try:
             for result in results:
-                self._take(worker, result)
+                self._handle(worker, result)
         except DamagedMessage as damage:
             worker.reader.damage = str(damage)
         if not more or worker.reader.damage is not None:
@@ -73,27 +73,27 @@ class ResultReceiver:
             # message.
             self._pool.dismiss(worker)
 
-    def overhear(self, worker: PoolWorker) -> None:
+    def read_output(self, worker: PoolWorker) -> None:
         """Read only the output of a worker that is about to be released."""
         with suppress(OSError, MemoryError, DamagedMessage):
             for result in worker.reader.read()[0]:
                 if result.kind == result_messages.PRINTED:
-                    self._hear(worker, result)
+                    self._store_output(worker, result)
         worker.heard.end()
 
     def fail(self, job: int, offset: int, failure: Failure) -> None:
         """Deliver `failure` as the outcome of an item; its worker is not to blame any more."""
         self.deliver(Part(job, offset, [failure], failed=True))
-        self.unlucky = 0
+        self.deaths_in_a_row = 0
 
-    def _take(self, worker: PoolWorker, result: result_messages.Result) -> None:
+    def _handle(self, worker: PoolWorker, result: result_messages.Result) -> None:
         if result.kind == result_messages.PRINTED:
-            self._hear(worker, result)
+            self._store_output(worker, result)
             return
         if (result.kind in {result_messages.READY, result_messages.UNABLE}) == worker.ready:
             raise DamagedMessage(f"a message of kind {result.kind} came out of order")
         if result.kind in _ABOUT_NO_ITEM:
-            self._note(worker, result)
+            self._handle_report(worker, result)
             return
         task = worker.dealt[0] if worker.dealt else None
         if task is None or (result.block, result.done) != (task.number, task.answered):
@@ -112,7 +112,7 @@ class ResultReceiver:
     def _answered(self, worker: PoolWorker, result: result_messages.Result) -> None:
         """Deliver the answer of a worker for the next items of its current task."""
         parts = [_part(worker, part) for part in result.parts]
-        self.unlucky = 0
+        self.deaths_in_a_row = 0
         worker.path = None
         items = self._scheduler.answered(worker, result.count, result.seconds)
         self.spent += result.seconds
@@ -130,7 +130,7 @@ class ResultReceiver:
             offset = items.offset + begin
             self.deliver(Part(items.job, offset, piece, seconds, failed=begin in failed))
 
-    def _hear(self, worker: PoolWorker, result: result_messages.Result) -> None:
+    def _store_output(self, worker: PoolWorker, result: result_messages.Result) -> None:
         """Store output of a worker."""
         text, place = _part(worker, result.parts[0]), result.block
         worker.heard.add(
@@ -138,9 +138,9 @@ class ResultReceiver:
             begins=bool(place & result_messages.BEGINS),
             ends=bool(place & result_messages.ENDS),
         )
-        self.heard = True
+        self.has_output = True
 
-    def _note(self, worker: PoolWorker, result: result_messages.Result) -> None:
+    def _handle_report(self, worker: PoolWorker, result: result_messages.Result) -> None:
         """Handle a report of a worker about itself."""
         if result.kind == result_messages.READY:
             worker.ready = True

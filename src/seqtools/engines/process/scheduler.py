@@ -76,76 +76,76 @@ class Scheduler:
                 self._waiting.add(task)
                 self._left += 1
 
-    def cancel(self, ids: Collection[int], hands: Sequence[WorkerQueue]) -> None:
+    def cancel(self, ids: Collection[int], workers: Sequence[WorkerQueue]) -> None:
         """Forget waiting tasks of these jobs; do not requeue tasks that workers have.
 
-        `hands` are the queues of all workers.
+        `workers` are the queues of all workers.
         """
         jobs = frozenset(ids)
-        for queue in (self._urgent, self._again, *[hand.own for hand in hands]):
+        for queue in (self._urgent, self._again, *[worker.own for worker in workers]):
             self._left -= drop(queue, jobs)
         self._left -= self._waiting.drop(jobs)
         drop(self._suspects, jobs)
-        for task in chain.from_iterable([hand.dealt for hand in hands]):
+        for task in chain.from_iterable([worker.dealt for worker in workers]):
             if task.job in jobs:
                 task.wanted = False
         if self._died_once:
             self._died_once = {place for place in self._died_once if place[0] not in jobs}
 
-    def withdraw(self, hands: Sequence[WorkerQueue]) -> list[Job]:
+    def withdraw(self, workers: Sequence[WorkerQueue]) -> list[Job]:
         """Return and forget all waiting tasks, except items that may have killed a worker."""
-        own = in_order([hand.own for hand in hands])
+        own = in_order([worker.own for worker in workers])
         tasks = [*self._urgent, *self._again, *own, *self._waiting]
-        self._forget(hands)
+        self._forget(workers)
         return [Job(task.job, task.indices, task.key, task.offset) for task in tasks]
 
-    def clear(self, hands: Sequence[WorkerQueue]) -> None:
+    def clear(self, workers: Sequence[WorkerQueue]) -> None:
         """Forget all waiting tasks."""
-        self._forget(hands)
+        self._forget(workers)
         self._suspects.clear()
 
     # Tasks for workers
 
-    def deal(self, hands: Sequence[H]) -> Iterator[tuple[H, Task]]:
+    def deal(self, workers: Sequence[H]) -> Iterator[tuple[H, Task]]:
         """Yield tasks for workers with little work, the worker with the least work first."""
         while self._suspects:
-            idle = next((hand for hand in hands if not hand.dealt), None)
+            idle = next((worker for worker in workers if not worker.dealt), None)
             self.full = idle is None
             if idle is None:
                 return
             yield idle, self._dealt(idle, self._suspects.popleft())
         self.full = False
         while self._left:
-            hand = self._receiver(hands)
-            if hand is None:
+            worker = self._receiver(workers)
+            if worker is None:
                 self.full = self._for_all()
                 return
-            task = self._next(hand, hands)
+            task = self._next(worker, workers)
             if task is not None:
                 self._left -= 1
-                yield hand, self._dealt(hand, task)
-            elif not hand.dealt:
-                return  # only tasks for workers that are not in `hands` are left
+                yield worker, self._dealt(worker, task)
+            elif not worker.dealt:
+                return  # only tasks for workers that are not in `workers` are left
 
-    def coming(self, hand: WorkerQueue) -> list[int]:
+    def upcoming(self, worker: WorkerQueue) -> list[int]:
         """Return up to `AHEAD` indices that a worker probably gets next."""
-        return self._waiting.coming(hand)
+        return self._waiting.upcoming(worker)
 
-    def lasts(self, hand: WorkerQueue) -> float:
+    def seconds_of_work(self, worker: WorkerQueue) -> float:
         """Return the estimated seconds of work that a worker has."""
-        return hand.items * self._seconds
+        return worker.items * self._seconds
 
     # Events
 
-    def answered(self, hand: WorkerQueue, n: int, seconds: float) -> Task:
+    def answered(self, worker: WorkerQueue, n: int, seconds: float) -> Task:
         """Return a task of the next `n` items, which a worker has answered after `seconds`."""
         if seconds:
             # Only half way, because one item may take much longer than others.
             self._seconds += 0.5 * (seconds / n - self._seconds)
-        hand.items -= n
-        task = hand.dealt[0]
+        worker.items -= n
+        task = worker.dealt[0]
         if n == len(task.indices):
-            hand.dealt.popleft()
+            worker.dealt.popleft()
         else:
             whole, task = task, task.piece(0, n)
             whole.drop(n)
@@ -161,43 +161,43 @@ class Scheduler:
         if task.wanted:
             self._suspects += task.parts(1, alone=True)
 
-    def returned(self, hand: WorkerQueue) -> None:
+    def returned(self, worker: WorkerQueue) -> None:
         """Requeue the rest of a worker's current task, which has become slow.
 
         The worker continues with the next task that it was sent.
         """
-        task = hand.dealt.popleft()
-        hand.items -= len(task.indices)
+        task = worker.dealt.popleft()
+        worker.items -= len(task.indices)
         length = max(1, int(self._grain / max(self._seconds, 1e-9)))
         self._take_back(task.parts(length, alone=task.alone))
 
-    def refused(self, hand: WorkerQueue) -> None:
+    def refused(self, worker: WorkerQueue) -> None:
         """Requeue the last task that `deal` yielded for a worker, because it cannot be sent.
 
         Continuing with `deal` would yield the same task again.
         """
-        task = hand.dealt.pop()
-        hand.items -= len(task.indices)
+        task = worker.dealt.pop()
+        worker.items -= len(task.indices)
         self._take_back([task])
 
-    def gave_up(self, hand: WorkerQueue, at: int = 0) -> tuple[int, int, int]:
+    def timed_out(self, worker: WorkerQueue, at: int = 0) -> tuple[int, int, int]:
         """Requeue a worker's unanswered items, except the current one, which timed out.
 
         Args:
-            hand: The queue of the worker, which gets no more tasks.
+            worker: The queue of the worker, which gets no more tasks.
             at: Offset of the current item in the unanswered part of the first task.
 
         Returns:
             Job, offset and index of the item that timed out.
         """
-        task = hand.dealt.popleft()
+        task = worker.dealt.popleft()
         culprit = task.job, task.offset + at, task.indices[at]
         self._died_once.discard(culprit[:2])
         rest = task.piece(0, at), task.piece(at + 1, len(task.indices))
-        self._take_all_back(hand, *[part for part in rest if len(part.indices)])
+        self._take_all_back(worker, *[part for part in rest if len(part.indices)])
         return culprit
 
-    def died(self, hand: WorkerQueue, *, began: bool) -> tuple[int, int, int] | None:
+    def died(self, worker: WorkerQueue, *, began: bool) -> tuple[int, int, int] | None:
         """Requeue the unanswered items of a worker that died.
 
         Any item of its first task may be the cause, if it `began` that task. From now on, each of
@@ -208,8 +208,8 @@ class Scheduler:
             counts only if no other item can be its cause: of several items that a worker had,
             most were not begun.
         """
-        first = hand.dealt.popleft() if hand.dealt and began else None
-        self._take_all_back(hand)
+        first = worker.dealt.popleft() if worker.dealt and began else None
+        self._take_all_back(worker)
         if first is None or not first.wanted:
             return None
         place = first.job, first.offset
@@ -221,11 +221,11 @@ class Scheduler:
         self._suspects += first.parts(1, alone=True)
         return None
 
-    def let_go(self, hand: WorkerQueue) -> None:
+    def release(self, worker: WorkerQueue) -> None:
         """Requeue the tasks that are set aside for a worker that gets no more tasks."""
-        self._waiting.put_back(hand.own)
-        hand.own.clear()
-        hand.key = hand.following = None
+        self._waiting.put_back(worker.own)
+        worker.own.clear()
+        worker.key = worker.following = None
 
     # Implementation
 
@@ -233,50 +233,50 @@ class Scheduler:
         """Return whether there are tasks for any worker."""
         return bool(self._urgent or self._again or self._waiting)
 
-    def _receiver(self, hands: Sequence[H]) -> H | None:
+    def _receiver(self, workers: Sequence[H]) -> H | None:
         """Return the worker with the least work, of those for which there are tasks."""
         for_all = self._for_all()
         # If fewer tasks are left for each worker than this one would have, they are kept for the
         # workers that finish first, so that all finish at the same time.
-        share = self._left // len(hands) if hands else 0
+        share = self._left // len(workers) if workers else 0
         found = None
-        for hand in hands:
-            if found is not None and hand.items >= found.items:
+        for worker in workers:
+            if found is not None and worker.items >= found.items:
                 continue
-            dealt = hand.dealt
+            dealt = worker.dealt
             if not dealt:
-                found = hand
-            elif dealt[0].alone or not (for_all or hand.own):
+                found = worker
+            elif dealt[0].alone or not (for_all or worker.own):
                 continue
             elif len(dealt) < 2:  # noqa: PLR2004 -- one to do, one to go on with
-                found = hand
+                found = worker
             elif len(dealt) < _MOST_DEALT:
                 enough = _DEALT_SECONDS if len(dealt) < share else 2 * self._grain
-                if hand.items * self._seconds < enough:
-                    found = hand
+                if worker.items * self._seconds < enough:
+                    found = worker
         return found
 
-    def _next(self, hand: WorkerQueue, hands: Sequence[WorkerQueue]) -> Task | None:
+    def _next(self, worker: WorkerQueue, workers: Sequence[WorkerQueue]) -> Task | None:
         """Return the next task of a worker, `None` if all are set aside for other workers."""
-        if self._hinted and not hand.own:
-            self._set_aside(hands)  # even if it gets another task: it gets hints of these
+        if self._hinted and not worker.own:
+            self._set_aside(workers)  # even if it gets another task: it gets hints of these
         if self._urgent:
             return self._urgent.popleft()
         if self._again:
             return self._again.popleft()
-        if hand.own:
-            task = hand.own.popleft()
-            self._set_aside(hands)  # now, because hints are sent with each task
+        if worker.own:
+            task = worker.own.popleft()
+            self._set_aside(workers)  # now, because hints are sent with each task
             return task
         if self._waiting:
-            return self._waiting.take(hand, hands)
-        if not hand.dealt:
-            other = max(hands, key=lambda other: len(other.own))
+            return self._waiting.take(worker, workers)
+        if not worker.dealt:
+            other = max(workers, key=lambda other: len(other.own))
             if other.own:
                 return other.own.pop()  # the last one, because that worker has loaded least for it
         return None
 
-    def _set_aside(self, hands: Sequence[WorkerQueue]) -> None:
+    def _set_aside(self, workers: Sequence[WorkerQueue]) -> None:
         """Set tasks aside for the workers, about `AHEAD` items for all of them together.
 
         Each task goes to the worker that has the fewest items. So tasks are assigned in turn,
@@ -284,21 +284,21 @@ class Scheduler:
         """
         if not self._waiting:
             return
-        share = max(1, AHEAD // len(hands))
-        held = [sum([len(task.indices) for task in hand.own]) for hand in hands]
+        share = max(1, AHEAD // len(workers))
+        held = [sum([len(task.indices) for task in worker.own]) for worker in workers]
         while self._waiting and (least := min(held)) < share:
             k = held.index(least)
-            task = self._waiting.take(hands[k], hands)
-            hands[k].own.append(task)
+            task = self._waiting.take(workers[k], workers)
+            workers[k].own.append(task)
             held[k] += len(task.indices)
 
-    def _dealt(self, hand: WorkerQueue, task: Task) -> Task:
+    def _dealt(self, worker: WorkerQueue, task: Task) -> Task:
         # A task out of order does not change the key of a worker that still has tasks of its key.
-        if not hand.own and not self._waiting.has(hand.key):
-            hand.key = task.key
+        if not worker.own and not self._waiting.has(worker.key):
+            worker.key = task.key
         self._numbers = task.number = (self._numbers + 1) & 0xFFFFFFFF
-        hand.dealt.append(task)
-        hand.items += len(task.indices)
+        worker.dealt.append(task)
+        worker.items += len(task.indices)
         return task
 
     def _take_back(self, tasks: Collection[Task]) -> None:
@@ -307,15 +307,15 @@ class Scheduler:
             (self._suspects if task.alone else self._again).appendleft(task)
             self._left += not task.alone
 
-    def _take_all_back(self, hand: WorkerQueue, *first: Task) -> None:
+    def _take_all_back(self, worker: WorkerQueue, *first: Task) -> None:
         """Requeue the tasks `first`, and after them all tasks of a worker."""
-        self._take_back([*first, *hand.dealt])
-        hand.dealt.clear()
-        hand.items = 0
-        self.let_go(hand)
+        self._take_back([*first, *worker.dealt])
+        worker.dealt.clear()
+        worker.items = 0
+        self.release(worker)
 
-    def _forget(self, hands: Sequence[WorkerQueue]) -> None:
+    def _forget(self, workers: Sequence[WorkerQueue]) -> None:
         self._waiting.clear()
-        for queue in (self._urgent, self._again, *[hand.own for hand in hands]):
+        for queue in (self._urgent, self._again, *[worker.own for worker in workers]):
             queue.clear()
         self._left = 0

@@ -45,12 +45,12 @@ class Timeouts:
         """
         for worker in workers:
             if not worker.ready:
-                self._hurry(worker)
-            elif self._overdue(worker) is not None:
+                self._check_start(worker)
+            elif self._timed_out_place(worker) is not None:
                 self._receiver.read(worker)  # results that it has sent before now
-                place = self._overdue(worker)
+                place = self._timed_out_place(worker)
                 if place is not None and worker.attached:
-                    job, offset, index = self._scheduler.gave_up(worker, place)
+                    job, offset, index = self._scheduler.timed_out(worker, place)
                     message = (
                         f"item {index} took longer than timeout={self._timeout:g} seconds in "
                         f"worker process {worker.number}, which was replaced"
@@ -58,7 +58,7 @@ class Timeouts:
                     self._receiver.fail(job, offset, Failure(ItemTimeout(message)))
                     self._pool.dismiss(worker)
 
-    def _hurry(self, worker: PoolWorker) -> None:
+    def _check_start(self, worker: PoolWorker) -> None:
         """End a worker whose start takes too long."""
         took = time.monotonic() - worker.hired
         if took > _START_SECONDS:
@@ -71,7 +71,7 @@ class Timeouts:
         if slowest is not None and took > 1 + _SLOWER * slowest and worker.attached:
             self._pool.dismiss(worker)
 
-    def _overdue(self, worker: PoolWorker) -> int | None:
+    def _timed_out_place(self, worker: PoolWorker) -> int | None:
         """Return the offset, in the unanswered part of its task, of an item that timed out."""
         if not worker.dealt:
             return None

@@ -58,18 +58,18 @@ class Workers:
 
     def _start_pool(self) -> None:
         self.pool.start()
-        self._fit()
+        self._adjust_number()
 
-    def _fit(self) -> None:
+    def _adjust_number(self) -> None:
         """Start missing workers, and release surplus workers that are idle."""
         while len(self.workers) < self.wanted:
             self.workers.append(self.pool.hire(len(self.workers)))
         for worker in self.workers[self.wanted :]:
-            self._scheduler.let_go(worker)  # it gets no more tasks
+            self._scheduler.release(worker)  # it gets no more tasks
         while len(self.workers) > self.wanted and not self.workers[-1].dealt:
             self.pool.let_go(self.workers.pop())
 
-    def _see_to(self, event: Event) -> None:
+    def _handle(self, event: Event) -> None:
         if isinstance(event, ResultsReady):
             if event.worker.attached:
                 self.receiver.read(event.worker)
@@ -83,16 +83,16 @@ class Workers:
 
     def _replace(self, worker: PoolWorker, code: int) -> None:
         if worker in self.workers:
-            self._lost(worker, code)
+            self._settle(worker, code)
             self.workers[worker.number] = self.pool.hire(worker.number)
 
     def _replace_all(self, code: int) -> None:
         for worker in self.workers:  # they stay in the list, to be released if this fails
-            self._lost(worker, code)
+            self._settle(worker, code)
         self.workers = []
         self._start_pool()
 
-    def _lost(self, worker: PoolWorker, code: int) -> None:
+    def _settle(self, worker: PoolWorker, code: int) -> None:
         """Requeue the items of a worker that died.
 
         Raises:
@@ -102,7 +102,7 @@ class Workers:
         if error is not None:
             raise error
 
-    def _deal(self) -> None:
+    def _send_tasks(self) -> None:
         """Send tasks to workers that have little work."""
         workers = [worker for worker in self.workers[: self.wanted] if worker.attached]
         for worker, task in self._scheduler.deal(workers):
@@ -122,7 +122,7 @@ class Workers:
         indices, ahead = task.indices, list[int]()
         # an item that may kill the worker must not be loaded by a thread that reads ahead
         if self._hinted and not task.alone:
-            ahead = [*indices[:AHEAD], *self._scheduler.coming(worker)]
+            ahead = [*indices[:AHEAD], *self._scheduler.upcoming(worker)]
         return task_messages.task(
             task.number, indices, self._mode, ahead, timed=self._timed, watched=task.alone
         )
@@ -134,10 +134,10 @@ class Workers:
         workers, self.workers = self.workers, []
         for worker in workers:
             if worker.attached and not worker.keeps:
-                self.receiver.overhear(worker)
+                self.receiver.read_output(worker)
         self.pool.stop(workers)
         fault_injection.reach("consumer-closed")
         self.pool.wait()
         for worker in workers:
             if worker.keeps:
-                self.receiver.overhear(worker)
+                self.receiver.read_output(worker)
