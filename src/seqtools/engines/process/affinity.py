@@ -229,7 +229,7 @@ def drop(tasks: deque[Task], jobs: Collection[int]) -> int:
 
 
 def in_order(queues: Iterable[Iterable[Task]]) -> list[Task]:
-    """Return the tasks of several queues, in the order in which they were requested."""
+    """Return the tasks of several queues, those that were asked for first at the beginning."""
     return list(merge(*queues, key=_place))
 
 

@@ -27,7 +27,7 @@ class DeathHandler:
         self._scheduler, self._receiver, self._pool = scheduler, receiver, pool
         self._most = _MOST_DEATHS * nworkers
         self.count = 0
-        """The number of workers that died."""
+        """Workers that have died."""
 
     def settle(self, worker: PoolWorker, code: int) -> WorkerStartError | None:
         """Requeue the unanswered items of a worker that died.

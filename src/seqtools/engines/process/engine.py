@@ -182,7 +182,7 @@ class ProcessEngine:
 
     @property
     def size(self) -> int:
-        """The current number of workers."""
+        """How many workers there are."""
         return len(self._operator.workers)
 
     @property
@@ -192,17 +192,17 @@ class ProcessEngine:
 
     @property
     def spent(self) -> float:
-        """Seconds that workers have taken for the answered items."""
+        """Seconds that workers have taken for what they have answered."""
         return self._operator.receiver.spent
 
     @property
     def answered(self) -> int:
-        """The number of answered items."""
+        """Items that they have answered."""
         return self._operator.receiver.answered
 
     @property
     def deaths(self) -> int:
-        """The number of workers that died."""
+        """Workers that have died."""
         return self._operator.deaths.count
 
     def _warn_of_copies(self) -> None:

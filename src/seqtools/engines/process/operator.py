@@ -263,13 +263,13 @@ class Operator(Workers):
         self._scheduler.cancel(ids, self.workers)
 
     def withdraw(self, give: Callable[[list[Job]], object]) -> None:
-        """Call `give` with all jobs that no worker has, and forget them."""
+        """Call `give` with all jobs that no worker was given, and forget them."""
         jobs = self._scheduler.withdraw(self.workers)
         self._recent.forget(jobs)
         give(jobs)
 
     def ask(self, tell: Callable[[bool], object]) -> None:
-        """Call `tell` with whether all requested items were delivered."""
+        """Call `tell` with whether all is delivered that was asked for."""
         tell(not self._scheduler and not any(worker.dealt for worker in self.workers))
 
     def resize(self, wanted: int) -> None:

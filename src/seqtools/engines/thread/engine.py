@@ -54,7 +54,7 @@ class ThreadEngine:
         self._work = UserWork(get, start_hook, hints, timeout, probe, deliver)
         self._pool = Pool(self._work, nworkers)
         self._starting = False  # a call is starting threads, or was interrupted while it did
-        self._leaving: list[Job | None] = []  # withdrawn, and not yet handed over
+        self._leaving: list[Job | None] = []  # withdrawn, and not yet taken by somebody else
 
     @property
     def nworkers(self) -> int:

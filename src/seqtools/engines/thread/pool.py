@@ -114,10 +114,10 @@ class Pool:
                     task.cancel()
 
     def withdraw_to(self, taken: list[Job | None]) -> None:
-        """Move jobs that no thread has begun to the end of `taken`."""
+        """Move what nobody has begun to the end of `taken`."""
         with self.lock:
             waiting, begun = self.waiting, self._begun
-            keys = [key for key in list(waiting) if key not in begun]  # not submitted twice
+            keys = [key for key in list(waiting) if key not in begun]  # others came twice
             taken.extend(map(waiting.pop, keys, repeat(None)))  # one step to an interrupt
 
     def tasks(self) -> list[StealableTask]:

@@ -25,9 +25,7 @@ def check_iterators(source: Any, options: Options, found: Findings) -> None:
         if isinstance(stage._args()[0], Iterator):
             if options.start_method == "fork":
                 what = "an iterator cannot be read in forked workers, which may share its file"
-                found.add(
-                    what, place, "use method='thread', or an iterable that is not an iterator"
-                )
+                found.add(what, place, "use method='thread', or an iterable that is no iterator")
         elif workers == "auto" or workers > 1:
             number = "each worker process"
             if workers != "auto":
