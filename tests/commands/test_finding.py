@@ -86,7 +86,7 @@ def test_a_file_finds_what_stands_beside_it(folder: Path) -> None:
     (folder / "sub").mkdir()
     (folder / "sub" / "beside.py").write_text("k = 3")
     (folder / "sub" / "other.py").write_text("import seqtools, beside; p = [seqtools.arange(9)]")
-    with pytest.raises(Refused, match="got list"):
+    with pytest.raises(Refused, match="of type list"):
         find_pipeline("sub/other.py:p")
 
 
@@ -112,8 +112,8 @@ def test_a_function_of_a_file_can_be_sent_to_workers(folder: Path) -> None:
         ("job:doubel", "there is no doubel in job: did you mean doubled?"),
         ("job.py:zzzzz", "there is no zzzzz in job.py, but doubled"),
         ("job:Data.trian", "there is no trian in job:Data: did you mean train?"),
-        ("job:numbers", "job:numbers must be a pipeline of seqtools, got list"),
-        ("job:wrong", "job:wrong must be a pipeline of seqtools, got list"),
+        ("job:numbers", "job:numbers is no pipeline of seqtools, but of type list"),
+        ("job:wrong", "job:wrong is no pipeline of seqtools, but of type list"),
         ("job:load", "job:load needs arguments (path): write a function without"),
     ],
 )
@@ -128,7 +128,7 @@ def test_what_is_not_there(text: str, told: str) -> None:
 
 def test_a_file_with_the_name_of_another_module(folder: Path) -> None:
     (folder / "os.py").touch()
-    with pytest.raises(Refused, match=r"os\.py has the name of another module that is loaded"):
+    with pytest.raises(Refused, match=r"os\.py has the name of another module that is in use"):
         find_pipeline("os.py:p")
 
 

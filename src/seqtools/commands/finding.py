@@ -61,7 +61,7 @@ def find_pipeline(text: str) -> LazySequence[Any]:
         found = _made(found, text)
     if not is_stage(found) or isinstance(found, type):
         kind = type(found).__name__
-        raise Refused(f"{text} must be a pipeline of seqtools, got {kind}")
+        raise Refused(f"{text} is no pipeline of seqtools, but of type {kind}")
     return found  # type: ignore[no-any-return]
 
 
@@ -92,7 +92,7 @@ def _file(path: str) -> ModuleType:
     folder, last = os.path.split(file)
     name = last.removesuffix(".py")
     if "." in name:
-        raise Refused(f"{path} cannot be imported, because its name has a dot: rename it")
+        raise Refused(f"{path} cannot be imported, as its name has a dot: rename it")
     while os.path.isfile(os.path.join(folder, "__init__.py")):  # a module of a package
         folder, package = os.path.split(folder)
         name = f"{package}.{name}"
@@ -103,7 +103,7 @@ def _file(path: str) -> ModuleType:
         module = _run(lambda: importlib.import_module(name), path)
     # a module of the interpreter may have been there before it
     if not _is_at(module, file):
-        raise Refused(f"{path} has the name of another module that is loaded, {name}: rename it")
+        raise Refused(f"{path} has the name of another module that is in use, {name}: rename it")
     return module
 
 

@@ -104,7 +104,7 @@ class Profile:
         return verdict(self._found())
 
     def report(self) -> str:
-        """Return the verdict, followed by a table of the stages."""
+        """Return the verdict, and after it a table of the stages."""
         from seqtools.instrument.profiling.report import report
 
         return report(self._found())
@@ -158,7 +158,7 @@ def profile(sequence: LazySequence[Any]) -> Profile:
         sequence: A pipeline.
 
     Returns:
-        A `Profile`; its methods can be called in the block and after it.
+        A `Profile`; its methods can be called within the block, and after it.
 
     Raises:
         TypeError: If `sequence` is not a pipeline of seqtools.
