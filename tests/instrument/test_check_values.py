@@ -201,7 +201,7 @@ def test_one_buffer_filled_again_within_an_item(method: str) -> None:
     frames = smap(Decoder().frame, range(9))
     for stage in (batch(frames, 3), smap(np.add, frames, frames[::-1])):
         [found] = found_in(stage, method)
-        assert found.startswith("it returns the same object again")
+        assert found.startswith("it refills and returns the same object")
 
 
 @BOTH
