@@ -171,7 +171,7 @@ def test_a_class_made_in_the_worker_is_an_error_of_its_item() -> None:
     first, second, third = outcomes(prefetch(seqtools.smap(make, range(3))))
     assert (first, third) == (0, 2)
     assert second.startswith("item 1 cannot be sent from a worker process")
-    assert "first made in the worker cannot leave it" in second
+    assert "created in a worker cannot be sent" in second
 
 
 @pytest.mark.parametrize("n", [3, 200])

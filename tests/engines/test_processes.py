@@ -450,7 +450,7 @@ def test_a_failure_of_the_operator_is_told_and_leaves_nothing(
     engine = driven(abs)
     engine.submit(range(3))
     assert engine.collect(3) == {0: 0, 1: 1, 2: 2}
-    monkeypatch.setattr(Operator, "_deal", fails)
+    monkeypatch.setattr(Operator, "_send_tasks", fails)
     engine.submit([4])
     with pytest.raises(WorkerStartError, match=r"cannot go on.*out of step") as caught:
         engine.collect(1)

@@ -330,7 +330,7 @@ def test_a_worker_that_is_given_up_leaves_all_but_one_item() -> None:
     scheduler.submit([Job(1, range(10, 15)), Job(2, range(20, 22))])
     list(scheduler.deal([a]))
     scheduler.answered(a, 1, 0.001)
-    assert scheduler.gave_up(a, 1) == (1, 2, 12)
+    assert scheduler.timed_out(a, 1) == (1, 2, 12)
     assert not a.dealt
     assert not a.items
     b = WorkerQueue()
@@ -346,7 +346,7 @@ def test_an_item_that_was_given_up_is_not_to_blame_later() -> None:
     list(scheduler.deal([a]))
     assert scheduler.died(a, began=True) is None
     list(scheduler.deal([a]))
-    assert scheduler.gave_up(a) == (1, 0, 1)
+    assert scheduler.timed_out(a) == (1, 0, 1)
     assert not scheduler
     assert not scheduler._died_once
 
@@ -480,7 +480,7 @@ def test_workers_are_told_of_keys_of_their_own() -> None:
     told: dict[int, set[int]] = {id(a): set(), id(b): set()}
     for _ in range(15):
         for hand, task in scheduler.deal([a, b]):
-            told[id(hand)].update(map(tens, [*task.indices, *scheduler.coming(hand)]))
+            told[id(hand)].update(map(tens, [*task.indices, *scheduler.upcoming(hand)]))
         for hand in (a, b):
             answer(scheduler, hand, SLOW)
     assert not told[id(a)] & told[id(b)]
@@ -493,7 +493,7 @@ def test_workers_are_told_of_a_key_long_before_its_items() -> None:
     list(scheduler.deal([a, b]))
     answer(scheduler, a, SLOW)
     list(scheduler.deal([a, b]))
-    coming = scheduler.coming(a)
+    coming = scheduler.upcoming(a)
     assert len(coming) == AHEAD
     assert len({i // 100 for i in coming}) == 2
 
@@ -505,7 +505,7 @@ def test_what_workers_prepare_for_is_set_aside_for_them() -> None:
     given: dict[int, list[int]] = {id(a): [], id(b): []}
     for _ in range(15):
         for hand, task in scheduler.deal([a, b]):
-            told[id(hand)].update(task.indices, scheduler.coming(hand))
+            told[id(hand)].update(task.indices, scheduler.upcoming(hand))
         for hand in (a, b):
             given[id(hand)] += answer(scheduler, hand, SLOW)
     assert not told[id(a)] & told[id(b)]
@@ -519,7 +519,7 @@ def test_of_long_tasks_one_is_set_aside_for_each() -> None:
     scheduler.submit([Job(k, range(100 * k, 100 * k + 100)) for k in range(9)])
     list(scheduler.deal([a, b]))
     assert [len(a.own), len(b.own)] == [1, 1]
-    assert scheduler.coming(b) == list(range(500, 500 + AHEAD))
+    assert scheduler.upcoming(b) == list(range(500, 500 + AHEAD))
 
 
 def test_what_is_set_aside_for_a_busy_worker_is_taken_by_idle_ones() -> None:
@@ -552,7 +552,7 @@ def test_what_is_set_aside_for_a_worker_that_is_let_go_of_is_dealt_to_others() -
     scheduler, a, b = slow_items(hinted=True), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs(range(30)))
     list(scheduler.deal([a, b]))
-    scheduler.let_go(b)
+    scheduler.release(b)
     assert [task.job for task in b.dealt] == [1, 3]
     assert sorted(work(scheduler, a)[0]) == [i for i in range(30) if i not in {1, 3}]
 
@@ -718,7 +718,7 @@ class Scheduling(RuleBasedStateMachine):
             self.numbers[id(hand)] = task.number
             self.deals.update(self.places(task))
             assert all(self.deals[p] <= 1 + self.again[p] for p in self.places(task))
-            assert len(self.scheduler.coming(hand)) <= AHEAD
+            assert len(self.scheduler.upcoming(hand)) <= AHEAD
             if k == refuse:
                 self.may_be_dealt_again([task])
                 self.scheduler.refused(hand)
@@ -759,7 +759,7 @@ class Scheduling(RuleBasedStateMachine):
         if hand.dealt and at < len(hand.dealt[0].indices):
             self.may_be_dealt_again(hand.dealt)
             place = self.places(hand.dealt[0])[at]
-            *found, i = self.scheduler.gave_up(hand, at)
+            *found, i = self.scheduler.timed_out(hand, at)
             assert tuple(found) == place
             self.settled(place, i)
             self.deaths.pop(place, None)
@@ -783,8 +783,8 @@ class Scheduling(RuleBasedStateMachine):
         self.hands[k] = WorkerQueue()
 
     @rule(k=st.integers(0, 2))
-    def let_go(self, k: int) -> None:
-        self.scheduler.let_go(self.hands[k])
+    def release(self, k: int) -> None:
+        self.scheduler.release(self.hands[k])
 
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:

@@ -355,7 +355,7 @@ def test_who_takes_too_long_is_replaced(make: MakeEngine) -> None:
     assert isinstance(error, ItemTimeout)
     assert str(error) == (
         "item 3 took longer than timeout=0.05 seconds in thread seqtools-0, "
-        "which cannot be stopped: another one has taken its place"
+        "which cannot be stopped and was replaced"
     )
     assert sorted(came.values()) == [0, 1, 2, 4, 5, 10, 11]
     ((hung, item),) = subject.engine._pool.abandoned

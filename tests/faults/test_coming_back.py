@@ -35,7 +35,7 @@ def or_refused(act: Callable[[], object]) -> None:
     try:
         act()
     except RuntimeError as error:
-        assert "cannot iterate over a prefetch that is being read" in str(error)  # noqa: PT017 -- or none
+        assert "cannot iterate over a prefetch in a signal handler" in str(error)  # noqa: PT017 -- or none
 
 
 def by_iterator(p: seqtools.Prefetch[Any]) -> None:

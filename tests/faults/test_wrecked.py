@@ -60,7 +60,7 @@ def test_an_item_that_wrecks_its_pipe_fails_alone(start_method: str) -> None:
         outcome = found[3 * x + 2]
         assert isinstance(outcome, WorkerDied), name
         assert f"item {3 * x + 2}: " in str(outcome)
-        damaged = "what it sent was damaged, as " in str(outcome)
+        damaged = "its data was damaged: " in str(outcome)
         assert damaged == (act not in {os.close, wrecking.put_nothing}), name
     assert found[::3] == list(range(0, len(found), 3))
     assert all((value == 3 * x + 1).all() for x, value in enumerate(found[1::3]))
@@ -154,7 +154,7 @@ def test_a_start_hook_that_wrecks_each_time_is_an_error_of_starting(start_method
 
     with (
         prefetch(abs, 5, start_method, nworkers=1, start_hook=hook) as p,
-        pytest.raises(WorkerStartError, match="end before they evaluate anything"),
+        pytest.raises(WorkerStartError, match="die before they evaluate anything"),
     ):
         p[0]
 

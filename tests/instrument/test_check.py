@@ -170,7 +170,7 @@ def test_every_kind_of_handle_is_named(handles: dict[str, Any]) -> None:
         assert what.startswith(f"{kind.strip()} (default held of <lambda>) "), kind
         assert "cannot be sent to worker processes: " in what, kind
         [what] = wrong(lambda x, held=handle: (x, held), start_method="fork")
-        assert " is carried over to forked workers" in what
+        assert " is inherited by forked workers" in what
 
 
 def test_handles_are_found_wherever_they_are() -> None:
@@ -233,7 +233,7 @@ def test_each_stage_is_named_with_its_place() -> None:
 
 def test_a_stage_that_refuses_says_why_itself() -> None:
     [finding] = check(prefetch(seqtools.uniter(iter([1])), 1, "process"))
-    assert "it cannot be started anew elsewhere" in finding.what
+    assert "it cannot start again elsewhere" in finding.what
     assert finding.where.startswith("uniter, ")
 
 
@@ -330,7 +330,7 @@ def test_every_prefetch_is_checked() -> None:
 def test_a_window_that_is_smaller_than_the_workers() -> None:
     found = check(prefetch(range(100), 4, max_cached=3))
     [finding] = [f for f in found if "window" in f.what]
-    assert finding.what == "a window of 3 items keeps no more of 4 workers busy"
+    assert finding.what == "a window of 3 items keeps only 3 of 4 workers busy"
     assert finding.advice == "max_cached=8, or nworkers=3"
 
 

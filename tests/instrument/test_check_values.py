@@ -78,7 +78,7 @@ def test_what_a_cache_keeps(make: Any, change: Any, method: str) -> None:
     stage = smap(change, kept)
     [found] = check(prefetch(smap(id, stage), 2, method))
     assert found.what == (
-        "it changes item 0 of add_cache, which keeps it: who reads it again gets it changed"
+        "it changes item 0 of add_cache, which keeps it and returns it changed from then on"
     )
     assert found.where.startswith(f"smap({change.__name__}), test_check_values.py:")
     assert "copy" in found.advice
@@ -190,7 +190,7 @@ class Decoder:
 def test_one_buffer_filled_again(name: str) -> None:
     stage = smap(getattr(Decoder(), name), range(9))
     [found] = check(prefetch(smap(lambda x: x, stage), 2))
-    assert found.what.startswith("it returns the same object again and fills it anew: item 0 ")
+    assert found.what.startswith("it refills and returns the same object: item 0 ")
     assert found.where.startswith(f"smap({name}), test_check_values.py:")
     # each item is pickled when it was made
     assert found_in(stage, "process") == []
@@ -201,7 +201,7 @@ def test_one_buffer_filled_again_within_an_item(method: str) -> None:
     frames = smap(Decoder().frame, range(9))
     for stage in (batch(frames, 3), smap(np.add, frames, frames[::-1])):
         [found] = found_in(stage, method)
-        assert found.startswith("it returns the same object again")
+        assert found.startswith("it refills and returns the same object")
 
 
 @BOTH

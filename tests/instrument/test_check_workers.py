@@ -154,7 +154,7 @@ def test_an_item_that_hangs(method: str) -> None:
     found = check(prefetch(smap(function, range(9)), 1, method), timeout=0.5)
     released.set()
     [hangs] = found
-    assert hangs.what == "item 4 is not made after 500 ms"
+    assert hangs.what == "item 4 is not ready after 500 ms"
     assert "explain(…, 4)" in hangs.advice
     assert found.estimates[0].items == 1
 
@@ -178,7 +178,9 @@ def test_an_item_that_ends_its_worker() -> None:
 
     found = checked(load)
     assert len(found) == 1
-    assert found[0].what.startswith("a worker process dies when it makes item 4: it was killed by")
+    assert found[0].what.startswith(
+        "a worker process dies when it evaluates item 4: it was killed by"
+    )
     assert found.estimates[0].items == 1
 
 
@@ -291,4 +293,4 @@ if __name__ == "__main__":
 def test_no_interpreter_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     [found] = checked(abs)
-    assert "no worker processes" in found.what
+    assert "worker processes cannot start" in found.what

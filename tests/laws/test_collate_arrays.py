@@ -222,7 +222,7 @@ def test_any_sequence_is_taken() -> None:
 
 
 A = np.zeros((2, 2))
-ALIKE = "items must be alike to be put together, but item "
+ALIKE = "items must be alike to be combined, but item "
 REFUSED = [
     ([], ValueError, "collate_arrays() needs at least one item, got none"),
     (

@@ -14,7 +14,7 @@ def waiting(arrivals: Arrivals, job: int | None) -> Reader:
 
 def rung(reader: Reader) -> bool:
     """Return whether the bell of a reader was rung; it is silent then."""
-    return reader.bell.silence()
+    return reader.wakeup.clear()
 
 
 def test_a_reader_is_woken_by_its_job_alone_or_by_any() -> None:

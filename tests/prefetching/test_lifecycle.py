@@ -194,7 +194,7 @@ def test_who_waits_for_an_engine_that_is_closed_is_woken(bench: Bench) -> None:
     assert bench.read(reader, 1) == [0]
     bench.pump._arrivals.await_(reader, None)
     bench.pump.close()
-    assert reader.bell.silence()
+    assert reader.wakeup.clear()
 
 
 def test_an_engine_that_cannot_start_workers_is_replaced(bench: Bench) -> None:

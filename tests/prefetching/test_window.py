@@ -9,7 +9,7 @@ import pytest
 from seqtools._core.indices import ENDLESS
 from seqtools.engines.base import END, Job, Part
 from seqtools.prefetching.budget import Budget
-from seqtools.prefetching.overlap import overlapping
+from seqtools.prefetching.overlap import shared_run
 from seqtools.prefetching.reader import RandomReader, Reader, SingleReader, UnorderedReader
 from seqtools.prefetching.run import Run
 from seqtools.prefetching.window import Window
@@ -559,10 +559,10 @@ def test_a_run_of_which_all_was_taken_back_is_not_over() -> None:
 
 def test_a_run_that_is_being_dropped_is_of_no_use_to_another_reader() -> None:
     run = Run(0, range(8)).with_values([-i for i in range(8)])
-    assert overlapping([[run]], 0, range(1, 3)) is not None
+    assert shared_run([[run]], 0, range(1, 3)) is not None
     run.back = deque([-7])
     run.values = deque([-i for i in range(7)])
-    assert overlapping([[run]], 0, range(1, 3)) is None
+    assert shared_run([[run]], 0, range(1, 3)) is None
 
 
 def test_what_was_asked_for_in_another_window_is_asked_for_again() -> None:

@@ -115,7 +115,7 @@ class Campaign:
     def summary(self) -> str:
         """Return what happened."""
         return (
-            f"{self._state()}\n{len(self.found)} differences but those listed in docs/processes.md"
+            f"{self._state()}\n{len(self.found)} differences, except those in docs/same-values.md"
         )
 
 

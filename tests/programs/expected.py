@@ -1,4 +1,4 @@
-"""Where engines can differ: the table of docs/processes.md, as rules.
+"""Where engines can differ: the table of docs/same-values.md, as rules.
 
 A difference that no rule here names is a bug. A rule holds only for programs that have an
 ingredient with its tags, so that the same difference elsewhere is found. A row of which no random

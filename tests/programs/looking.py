@@ -222,7 +222,7 @@ class _Look:
         return f"method {value.__name__} of {self.at(value.__self__)}"
 
     def _exception(self, value: Any) -> str:
-        return f"exception {self.error(value)}"  # its causes are not sent: see docs/processes.md
+        return f"exception {self.error(value)}"  # its causes are not sent: see docs/same-values.md
 
     def _iterator(self, value: Any) -> str:
         return f"{value!r}" if type(value) is count else f"{value.__reduce__()[1:]!r}"

@@ -62,7 +62,7 @@ def test_a_new_program(time: int, runner: Runner) -> None:
 
 
 def test_the_list_is_the_table_of_the_docs() -> None:
-    text = Path(__file__).parents[2].joinpath("docs", "processes.md").read_text()
+    text = Path(__file__).parents[2].joinpath("docs", "same-values.md").read_text()
     table = text.split("| what a program does |")[1].split("\n\n")[0]
     rows = [row.split(" | ")[0].removeprefix("| ") for row in table.splitlines()[2:]]
     assert [row[: len(each.what)] for row, each in zip(rows, DIFFERENCES, strict=False)] == [

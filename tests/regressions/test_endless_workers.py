@@ -58,8 +58,8 @@ def is_refused(done: subprocess.CompletedProcess[str], name: str, file: Path) ->
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode == 1, done.stderr
     assert last.startswith("seqtools.WorkerStartError: ")
-    assert f"while module {name!r} ({file}) is imported by a worker process" in last
-    assert "read it in a function" in last
+    assert f"while a worker process imports module {name!r} ({file})" in last
+    assert "read the prefetch in a function" in last
     return True
 
 
@@ -99,7 +99,10 @@ def test_the_same_in_an_item_of_a_worker(tmp_path: Path) -> None:
     """
     done, starts = ran(tmp_path, "-c", textwrap.dedent(code))
     assert done.returncode == 1
-    assert f"while module 'numbers_' ({tmp_path / 'numbers_.py'}) is imported" in done.stderr
+    assert (
+        f"while a worker process imports module 'numbers_' ({tmp_path / 'numbers_.py'})"
+        in done.stderr
+    )
     assert starts <= 4, "two items, each imported by a worker and by the template below it"
 
 
@@ -110,7 +113,7 @@ def test_two_modules_that_import_each_other_in_turns(tmp_path: Path) -> None:
     write(tmp_path, first=first, second=second)
     done, _ = ran(tmp_path, "-c", "import first")
     assert done.returncode == 1
-    assert f"while module 'first' ({tmp_path / 'first.py'}) is imported" in done.stderr
+    assert f"while a worker process imports module 'first' ({tmp_path / 'first.py'})" in done.stderr
 
 
 @pytest.mark.parametrize("start_method", ["template", "spawn", "fork"])
@@ -146,7 +149,7 @@ def test_a_script_that_workers_import_by_its_name(how: list[str], tmp_path: Path
     (tmp_path / "helper.py").write_text("def get(x):\n    import main\n    return 2 * x\n")
     done, _ = ran(tmp_path, *how)
     assert done.returncode == 1
-    assert f"while module 'main' ({tmp_path / 'main.py'}) is imported" in done.stderr
+    assert f"while a worker process imports module 'main' ({tmp_path / 'main.py'})" in done.stderr
 
 
 _READ_BY_ALL = """
@@ -196,7 +199,9 @@ def test_what_every_interpreter_imports_at_its_start(
     code = f"import {module}; print({module}.ITEMS)"
     variables = {"PYTHONPATH": str(tmp_path)}
     done, _ = ran(tmp_path, "-c", code, start_method=start_method, variables=variables)
-    assert f"while module {module!r} ({tmp_path / module}.py) is imported" in done.stderr
+    assert (
+        f"while a worker process imports module {module!r} ({tmp_path / module}.py)" in done.stderr
+    )
     # its own function cannot be had without importing it
     assert (done.stdout, done.returncode) == (
         ("[0, 1, 2, 3, 4]\n", 0) if function == "abs" else ("", 1)
@@ -233,7 +238,7 @@ def test_workers_within_workers_end_somewhere(start_method: str, tmp_path: Path)
     (tmp_path / "all.py").write_text(_NESTED.format(last=-1, start_method=start_method))
     done, _ = ran(tmp_path, "all.py")
     assert done.returncode == 1
-    assert "no worker processes within worker processes that are 4 levels deep" in done.stderr
+    assert "worker processes must not be nested more than 4 levels deep" in done.stderr
     assert "use method='thread' or nworkers=0" in done.stderr
 
 

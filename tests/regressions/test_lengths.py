@@ -159,8 +159,8 @@ def test_iterable_that_is_shorter_than_its_neighbours() -> None:
 
 def test_iterable_that_cannot_be_cycled() -> None:
     letters = uniter(iter("abc"), cache_size=9)
-    fails(cycle(letters, 4), 3, "cannot go round what has no length and ends: give it a size")
-    fails(cycle(letters), 3, "cannot go round")
+    fails(cycle(letters, 4), 3, "needs the length of a sequence that ends: give it its size")
+    fails(cycle(letters), 3, "needs the length of a sequence")
     assert list(cycle(letters, 3)) == ["a", "b", "c"]
 
 

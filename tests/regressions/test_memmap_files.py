@@ -165,7 +165,7 @@ def test_a_file_that_was_cut_off_is_an_error(tmp_path: Path) -> None:
     path = written(tmp_path / "data", LARGE)
     array = np.memmap(path, np.int32, "r", shape=LARGE)
     os.truncate(path, 100_000)
-    told = "was cut off while it was mapped in the pipeline: it has 100000 bytes"
+    told = "was truncated while it was mapped in the pipeline: it has 100000 bytes"
     with pytest.raises(WorkerStartError, match=told):
         in_workers(array, np.sum)
     check(array[:500])

@@ -99,7 +99,7 @@ def test_error_of_an_iterator_is_not_its_end() -> None:
     with pytest.raises(EvaluationError) as caught:
         numbers[1]
     assert isinstance(caught.value.__cause__, OSError)
-    with pytest.raises(EvaluationError, match="failed at item 1 and cannot be started anew"):
+    with pytest.raises(EvaluationError, match="failed at item 1 and cannot start again"):
         numbers[1]
     with pytest.raises(EvaluationError):
         list(numbers)
@@ -109,7 +109,7 @@ def test_interrupt_is_not_the_end_of_an_iterator() -> None:
     numbers = uniter(failing(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         list(numbers)
-    with pytest.raises(EvaluationError, match="failed at item 1 and cannot be started anew"):
+    with pytest.raises(EvaluationError, match="failed at item 1 and cannot start again"):
         numbers[1]
 
 

@@ -192,7 +192,7 @@ def test_reading_again_too_often_is_told_once() -> None:
     numbers = uniter(Counted(2000))
     pairs = smap(lambda a, b: (a, b), numbers[:1999], numbers[1:2000])
     with pytest.warns(
-        RuntimeWarning, match=r"uniter \(.*\.py:\d+\) made .* a cache_size of up to 1"
+        RuntimeWarning, match=r"uniter \(.*\.py:\d+\) evaluated .* a cache_size of up to 1"
     ) as told:
         assert [pairs[i] for i in range(200)] == [(i, i + 1) for i in range(200)]
     assert len(told) == 1
@@ -292,7 +292,7 @@ def test_worker_processes_that_go_through_all_are_found(nworkers: Any) -> None:
         return [f.what for f in check(prefetch(batch(numbers, 2), nworkers, **options), items=0)]
 
     (what,) = found(uniter(range(8)), method="process")
-    assert what.endswith("goes through all of the iterable, and passes over the items of others")
+    assert what.endswith("iterates over all of the iterable, and skips the items of others")
     assert found(uniter(range(8)), method="thread") == []
     (what,) = found(uniter(iter(range(8))), method="process", start_method="fork")
     assert what.startswith("an iterator cannot be read in forked workers")

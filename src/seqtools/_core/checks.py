@@ -46,9 +46,9 @@ def _check_nesting(source: object) -> None:
     most = sys.getrecursionlimit() // _CALLS
     if nesting(source) >= most:
         message = (
-            f"more than {most} stages are nested, and reading them may come to Python's limit of "
-            f"recursion, {sys.getrecursionlimit()}: put a loop into one function, or lists of "
-            f"sequences into one stage; or raise it by sys.setrecursionlimit()"
+            f"more than {most} stages are nested, so reading them may exceed Python's recursion "
+            f"limit of {sys.getrecursionlimit()}: do the work of several stages in one function, "
+            f"pass lists of sequences to one stage, or raise the limit by sys.setrecursionlimit()"
         )
         warnings.warn_explicit(message, RuntimeWarning, *creation_site(), registry=_told)
 

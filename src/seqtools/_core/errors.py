@@ -1,9 +1,9 @@
-"""What the reader of a pipeline is told when one of its items cannot be made.
+"""The error that the reader of a pipeline gets when one of its items cannot be evaluated.
 
-An error in user code is caught once, where the reader entered the pipeline. By
-then its traceback holds the `_get` frame of every stage it went through, with the
-stage and the index in it, or that of a function compiled for several of them; so the
-whole path is read from there and a pipeline that works pays nothing for it.
+An error in user code is caught once, where the reader entered the pipeline. Its traceback then
+holds the `_get` frame of every stage, with the stage and the index in it, or the frame of a
+function compiled for several stages. The path is read from these frames, so that a pipeline
+without errors pays nothing for it.
 """
 
 import os
@@ -24,14 +24,14 @@ _ENTRANCES = frozenset({"__getitem__", "attempt", "_work", "_evaluate"})
 """Names of the functions in which a reader, or a worker for it, enters a pipeline."""
 
 singly = False
-"""Whether items are read one by one where they could be read in bulk: then it is always known
-which one is being read."""
+"""Whether items are read one by one instead of in bulk, so that it is always known which one is
+being read."""
 
 _LONGEST_TEXT = 10_000
 """Characters of an exception's text that a message repeats. Arbitrary."""
 
 reader: ContextVar[tuple[str, int] | None] = ContextVar("seqtools_reader", default=None)
-"""In a thread that acts for a reader: file and line where that one is."""
+"""In a thread that acts for a reader: file and line of that reader."""
 
 _mode: ContextVar[str] = ContextVar("seqtools_seterr", default="wrap")
 
@@ -56,9 +56,9 @@ class Step(NamedTuple):
 class EvaluationError(Exception):
     """An item of a sequence could not be evaluated; its cause is the original error.
 
-    The message gives the index of the item at every stage, from the one that was
-    read to the one that failed, and the file and line where each was made. It is the
-    same whether the item was evaluated inline, in a thread or in another process.
+    The message gives the index of the item at every stage, from the stage that was read to
+    the stage that failed, and the file and line that made each stage. It is the same inline,
+    in a thread and in another process.
 
     Example:
         >>> import seqtools
@@ -76,7 +76,7 @@ class EvaluationError(Exception):
         super().__init__(message)
         self._tells_of_cause = False
         self.path = path
-        """A `Step` for every stage, the one that was read first."""
+        """A `Step` for every stage, starting with the stage that was read."""
 
     @property
     def index(self) -> int | None:
@@ -100,7 +100,7 @@ class EndOfSequence(Exception):  # noqa: N818 -- a signal between stages; never 
 
 
 class WorkerDied(RuntimeError):  # noqa: N818 -- the name says what happened
-    """A worker process ended while it was evaluating an item."""
+    """A worker process died while it evaluated an item."""
 
     __module__ = "seqtools"
 
@@ -112,22 +112,21 @@ class ItemTimeout(TimeoutError):  # noqa: N818 -- the name says what happened
 
 
 class WorkerStartError(RuntimeError):
-    """Workers could not be started: the pipeline or the start hook failed in them."""
+    """No worker could start: the pipeline or the start hook failed, or a resource is missing."""
 
     __module__ = "seqtools"
 
 
 def seterr(evaluation: str | None = None) -> str:
-    """Return how errors of user code were reported, and set how they are from now on.
+    """Return how errors of user code were reported, and set how they are reported from now on.
 
-    The setting holds for the current context (see `contextvars`), and for what
-    workers evaluate on its behalf.
+    The setting belongs to the current context (see `contextvars`), and applies to workers
+    that evaluate for it.
 
     Args:
-        evaluation: `"wrap"` (the default) to raise `EvaluationError` with the
-            original as its cause; `"passthrough"` to raise the original itself, but
-            for `StopIteration`, which is always wrapped because it would end a loop
-            silently; `None` to change nothing.
+        evaluation: `"wrap"` (the default) raises `EvaluationError` with the original as its
+            cause. `"passthrough"` raises the original itself, except `StopIteration`, which is
+            always wrapped because it would end a loop silently. `None` changes nothing.
 
     Raises:
         ValueError: If `evaluation` is something else.

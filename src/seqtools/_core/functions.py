@@ -11,13 +11,13 @@ R = TypeVar("R")
 
 
 class SerializableFunc(Generic[P, R]):
-    """A function that can be pickled by value: a lambda, a closure, one of a notebook.
+    """A function that is pickled by value: a lambda, a closure, a function of a notebook.
 
-    Workers of `prefetch` need no such wrapper. It is for code that uses plain pickle,
-    such as other executors, and for users of SeqTools 1.x.
+    Workers of `prefetch` need no such wrapper. It is for code that uses plain pickle, such as
+    other executors, and for programs written for SeqTools 1.x.
 
     Args:
-        function: What to call. Also works as a decorator.
+        function: The function to call. The class also works as a decorator.
 
     Raises:
         TypeError: If `function` cannot be called.

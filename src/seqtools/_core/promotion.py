@@ -100,7 +100,7 @@ def common(arrays: Sequence[Any], place: str) -> Any:
         for k, array in enumerate(arrays):
             lost = array[~_kept(array, dtype)]
             if lost.size:
-                reason = f"cannot be one of {dtype}, as all of them had to be: {_REMEDY}"
+                reason = f"cannot be converted to their common dtype {dtype}: {_REMEDY}"
                 raise ValueError(_lost(k, place, lost.flat[0], reason))
     return dtype
 

@@ -21,13 +21,12 @@ P = ParamSpec("P")
 class LazySequence(Stage, Sequence[T]):
     """A sequence whose items are computed when they are read.
 
-    A subclass writes `_size` and `_get`; the rest has defaults that are correct, if
-    not always the fastest. This class alone does `len`, `[]`, iteration, bounds,
-    searching and errors. `seqtools.testing.check_laws` says whether a subclass is
-    right.
+    A subclass defines `_size` and `_get`; all other methods have correct defaults, which are
+    not always the fastest. Only this class implements `len`, `[]`, iteration, bounds,
+    searching and errors. `seqtools.testing.check_laws` tests a subclass.
 
-    A stage is a recipe: its class and `_args()`. Pickling takes only these, so what
-    is kept while reading (a cache, workers) is made anew where it is unpickled.
+    A stage is a recipe: its class and `_args()`. Only these are pickled; state from reading
+    (a cache, workers) is created again after unpickling.
 
     Example:
         >>> class Squares(LazySequence[int]):

@@ -88,7 +88,7 @@ def check_end(
         if ends_unseen(source) and (k in had or _has(getters[k], i)):
             message = (
                 f"sequences must have the same length, but sequence {k}, of unknown length, "
-                f"goes on after {i} items, where another one ends"
+                f"continues past {i} items, where another one ends"
             )
             raise ValueError(message) from None
 

@@ -113,20 +113,19 @@ def batch(
 ) -> LazySequence[Any]:
     """Return the items of `sequence` in batches of `k`.
 
-    Item `i` is `collate_fn` of the items from `i * k` to `i * k + k - 1`. They are
-    read by one call where `sequence` can do that: arrays by one index, datasets that
-    have `__getitems__` by one call of it, also through `smap`, slices, `gather` and
-    `concatenate`; `collate_fn` is given what that returns. If it fails, the items are
-    read again one by one to find the one that fails. If none fails then, or if what
-    `__getitems__` returns is no list with an item for each index, a `RuntimeWarning`
-    says so, and the dataset is read one by one from then on. Assigning a batch assigns its
-    items; what is assigned in place of padding is dropped.
+    Item `i` is `collate_fn` of the items from `i * k` to `i * k + k - 1`. They are read with
+    one call if `sequence` supports that: arrays with one index, datasets with one call of
+    `__getitems__`, also through `smap`, slices, `gather` and `concatenate`. `collate_fn`
+    receives what that call returns. If the call fails, the items are read one by one to find
+    the item that fails. If no item fails then, or `__getitems__` does not return a list with
+    an item for each index, a `RuntimeWarning` says so, and the dataset is read one by one from
+    then on. Assigning a batch assigns its items; values in place of padding are dropped.
 
     Args:
-        sequence: Where items are taken from.
+        sequence: The sequence to take items from.
         k: Number of items in a batch, at least 1.
-        drop_last: Whether to leave out the last batch if it has fewer.
-        pad: Value that fills up the last batch if it has fewer, unless it is `None`.
+        drop_last: Whether to leave out the last batch if it has fewer items.
+        pad: Value that fills the last batch if it has fewer items; `None` means no padding.
         collate_fn: Makes the batch from its items, such as `numpy.stack`. Without it,
             a batch is a list.
 
@@ -224,15 +223,14 @@ def unbatch(
 ) -> LazySequence[T]:
     """Return the items of batches one by one.
 
-    Item `i` is `sequence[i // batch_size][i % batch_size]`. Reading one reads its
-    whole batch: see `add_cache`. Assigning to it reads the batch, changes it, and
-    assigns all of it.
+    Item `i` is `sequence[i // batch_size][i % batch_size]`. Reading an item reads its
+    whole batch: see `add_cache`. Assigning an item reads the batch, changes it, and
+    assigns the whole batch.
 
     Args:
         sequence: Batches: sequences of `batch_size` items each.
         batch_size: Number of items in every batch but the last, at least 1.
-        last_batch_size: Number of items in the last batch, as many as in the others
-            if `None`.
+        last_batch_size: Number of items in the last batch; `batch_size` if `None`.
 
     Raises:
         ValueError: If `batch_size` is less than 1, or `last_batch_size` is not from 1

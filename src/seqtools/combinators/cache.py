@@ -270,22 +270,21 @@ def add_cache(
     cache_size: int = 1,
     cache: Store | MutableMapping[int, Any] | None = None,
 ) -> LazySequence[T]:
-    """Return `arr` with the `cache_size` items that were used last kept in memory.
+    """Return `arr` with the `cache_size` most recently used items kept in memory.
 
-    With room for two or more, it also reads ahead in the background what a `prefetch`
-    downstream says is needed next.
+    Item `i` is `arr[i]`. It is evaluated once even if several threads request it at the same
+    time, and again when it is no longer kept. Errors are not kept. Assigning to an item
+    assigns to `arr` and drops the kept value; values of other items that depend on the same
+    data are not dropped, and direct assignments to `arr` are not noticed.
 
-    Item `i` is `arr[i]`, evaluated once however many threads ask for it at the same
-    time, and again when it is no longer kept. An error is never kept. Assigning to an
-    item assigns to `arr`, and drops what is kept of it; not of other items that are made
-    of the same, and not what is assigned to `arr` directly, which is not known here.
+    A cache of two or more items also reads in the background what a `prefetch` downstream
+    will need next.
 
     Args:
-        arr: Where items are read from.
+        arr: The sequence to read items from.
         cache_size: Number of items to keep, at least 0. Not used if `cache` is given.
-        cache: Where to keep values by index, which then decides itself what it drops:
-            a mapping, such as a `dict`, that is used by one thread at a time; or a
-            `seqtools.extend.Store`.
+        cache: Where to keep values by index; it decides itself which values it drops. A mapping,
+            such as a `dict`, that only one thread uses at a time; or a `seqtools.extend.Store`.
 
     Raises:
         ValueError: If `cache_size` is negative.

@@ -14,32 +14,30 @@ _Kind: TypeAlias = Callable[[Sequence[Any], str], Any]
 
 
 def collate_arrays(items: Source[Any]) -> Any:
-    """Return `items` put together: arrays stacked, numbers in an array, containers by place.
+    """Return `items` combined into one: arrays stacked, numbers in an array, containers by place.
 
-    The result is made like the first item. Where that has a number or an array, the
-    result has what `numpy.stack` makes of those of all items; where it has a tensor of
-    torch, what `torch.stack` makes. No value changes by that: where numpy would round an
-    integer, make a number of a boolean or a text of a number, or move a date, it is an
-    error that names the item. Tuples, named tuples, lists, dicts and dataclasses
-    are kept, with what lies at each of their places put together. What is none of
-    these, such as a string or `None`, is put in a list.
+    The result has the structure of the first item. Numbers and arrays are combined by
+    `numpy.stack`, and torch tensors by `torch.stack`. No value changes: where numpy would round
+    an integer, convert a boolean to a number or a number to text, or shift a date, an error
+    names the item. Tuples, named tuples, lists, dicts and dataclasses keep their type, and the
+    values at each of their places are combined. Other values, such as a string or `None`, are
+    put in a list.
 
-    It is meant as the `collate_fn` of `batch`. In a worker process, large arrays are
-    written where the consumer is going to read them, and are not copied again. The
-    result shares no memory with `items`.
+    Use it as the `collate_fn` of `batch`. In a worker process, large arrays are written
+    directly into the memory that the consumer reads. The result shares no memory with `items`.
 
     Args:
-        items: At least one, with the same keys, lengths and shapes in all of them; numbers
-            and arrays may differ in dtype, if that which `numpy.result_type` finds holds
-            all values exactly: float32 and float64, strings of several widths, integers of
-            up to 53 bits and floats. An `int` is int64, or else uint64; a `float` is
-            float64. An array stands for its rows.
+        items: At least one item, with the same keys, lengths and shapes in all of them.
+            Numbers and arrays may differ in dtype if the dtype that `numpy.result_type` returns
+            holds all values exactly: float32 and float64, strings of several widths, integers
+            of up to 53 bits and floats. An `int` becomes int64, or else uint64; a `float`
+            becomes float64. An array as `items` stands for its rows.
 
     Raises:
         ValueError: If there are no items, or they differ in shape, length or keys, or a
-            value would not stay what it is.
-        TypeError: If they differ in type, or their dtypes have none in common that keeps
-            their values, or `items` is not indexed by row.
+            value would change.
+        TypeError: If they differ in type, or no common dtype holds their values, or `items`
+            is not indexed by row.
 
     Example:
         >>> import numpy as np
@@ -112,7 +110,7 @@ def _refuse(
     error = TypeError if told is _name else ValueError
     place = place and f" {place}"
     raise error(
-        f"items must be alike to be put together, but item {k}{place} {what} {told(items[k])}, "
+        f"items must be alike to be combined, but item {k}{place} {what} {told(items[k])}, "
         f"and item 0{place} {what} {told(items[0])}"
     )
 

@@ -109,20 +109,20 @@ def gather(sequence: Source[T], indexes: Source[int]) -> LazySequence[T]:
     """Return the items of `sequence` at `indexes`, in that order.
 
     Nothing is copied: item `i` is `sequence[indexes[i]]`, so assigning to it assigns
-    to `sequence`. `take` is another name for it.
+    to `sequence`. `take` is another name for `gather`.
 
     Args:
-        sequence: Where items are taken from.
-        indexes: Integers, negative ones count from the end: a list, a range, an
-            array, or a lazy sequence, of which one is read when an item is read. For
-            the items that a mask of booleans chooses, `numpy.flatnonzero(mask)`.
+        sequence: The sequence to take items from.
+        indexes: Integers, of which negative ones count from the end: a list, a range, an
+            array, or a lazy sequence, which is read item by item. For a boolean mask, use
+            `numpy.flatnonzero(mask)`.
 
     Raises:
-        TypeError: If either is not a sequence, or `indexes` is an array of something
-            else than integers, or of several dimensions, or begins with a boolean. A
-            boolean further on is an `EvaluationError` when it is read.
-        IndexError: If `indexes` is a range that leaves the sequence; an index out of
-            range elsewhere is an `EvaluationError` when it is read.
+        TypeError: If either is not a sequence, or `indexes` is an array that is not
+            one-dimensional or not of integers, or begins with a boolean. A later boolean is
+            an `EvaluationError` when it is read.
+        IndexError: If `indexes` is a range that exceeds the sequence. Any other index out of
+            range is an `EvaluationError` when it is read.
 
     Example:
         >>> list(gather("abcdef", [5, 0, -2, 0]))
@@ -175,7 +175,7 @@ class Cycle(Rearrangement[T]):
         try:
             return self._getters[0](self._locate(i)[1])  # type: ignore[no-any-return]
         except EndOfSequence:
-            message = "cycle() cannot go round what has no length and ends: give it a size"
+            message = "cycle() needs the length of a sequence that ends: give it its size"
             raise ValueError(message) from None
 
     def _runs(self, indices: Indices) -> list[tuple[int, Indices]]:
@@ -279,17 +279,17 @@ class Interleave(Rearrangement[T]):
 
 
 def interleave(*sequences: Source[T]) -> LazySequence[T]:
-    """Return the first items of all sequences, then the second ones, and so on.
+    """Return the first items of all sequences, then the second items, and so on.
 
-    A sequence that is used up is passed over. Endless ones end with the longest
-    finite one. Assigning to an item assigns to the sequence that it comes from.
+    A sequence that has ended is skipped. Endless sequences end with the longest finite
+    one. Assigning to an item assigns to the sequence that it comes from.
 
     Args:
         sequences: At least one.
 
     Raises:
-        TypeError: If there is none, or one is not a sequence.
-        ValueError: If one ends, but its length is not known.
+        TypeError: If there is no sequence, or one of them is not a sequence.
+        ValueError: If a sequence ends and its length is not known.
 
     Example:
         >>> list(interleave([1, 2, 3], "ab", [0.5]))

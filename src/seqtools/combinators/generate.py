@@ -33,13 +33,12 @@ class Arange(LazySequence[Any]):
 def arange(start: float, stop: float | None = None, step: float | None = None) -> LazySequence[Any]:
     """Return the numbers from `start` up to but not including `stop`, `step` apart.
 
-    As `range` does, but lazy like every other sequence here, and for fractions too:
-    item `i` is `start + i * step`.
+    Item `i` is `start + i * step`, as in `range`, but fractions are allowed.
 
     Args:
-        start: First number; with one argument the stop, and the first number is 0.
-        stop: Where to end.
-        step: Distance of two neighbours, 1 by default; may be negative.
+        start: First number. If it is the only argument, it is the stop, and the first number is 0.
+        stop: The end, which is not included.
+        step: Difference between neighbours, 1 by default; may be negative.
 
     Raises:
         ValueError: If `step` is 0.

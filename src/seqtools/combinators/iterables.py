@@ -73,8 +73,8 @@ class Uniter(LazySequence[T]):
         if isinstance(self._iterable, Iterator):
             message = (
                 f"uniter() over an iterator ({type(self._iterable).__name__}) cannot be pickled, "
-                "because it cannot be started anew elsewhere: give it an object with an "
-                "__iter__ that starts anew, or use method='thread'"
+                "because it cannot start again elsewhere: give uniter() an object whose "
+                "__iter__ starts again, or use method='thread'"
             )
             raise TypeError(message)
         return super().__reduce_ex__(protocol)
@@ -85,25 +85,24 @@ def uniter(
 ) -> LazySequence[T]:
     """Return the items of `iterable` as a sequence.
 
-    Item `i` is reached by advancing an iterator that stands before it, or a new one. One thread
-    at a time advances, and threads that read ahead together share one iterator: a `batch` takes
-    all of its items in one turn, and what a thread passes over is there for the others. There is
-    room for as many of these items, for each other thread of the program, as are taken in one
-    turn, and for 16 at least. An item is given once, and to ask for it again is to start a new
-    iterator, or an error; a `RuntimeWarning` says so where that happens all the time. Each worker
-    process has iterators of its own, and goes through all of `iterable`. After an interrupt, a
-    `prefetch` asks again for what was under way: of an iterator it gets that only if `cache_size`
-    has room for it.
+    Item `i` is reached by advancing an iterator that is before it, or a new one. One thread at
+    a time advances an iterator, and threads that read ahead together share one: a `batch`
+    takes all of its items at once, and items that a thread skipped are kept for the others. For
+    each other thread of the program, as many of them are kept as one read takes, and at least
+    16. An item is returned once; requesting it again starts a new iterator or raises an error,
+    and a `RuntimeWarning` says so if that happens all the time. Each worker process has its own
+    iterators, and iterates over all of `iterable`. After an interrupt, a `prefetch` requests
+    the items in progress again: an iterator returns them only if `cache_size` is large enough.
 
     Args:
-        iterable: What to iterate. An iterator, which cannot be started anew, can be
-            read forwards only, except for the items kept, and in the process that made
-            this sequence.
-        cache_size: Number of items used last to keep, at least 0, whoever asked for them.
-        n_parallel: Most iterators held at different places at once, at least 1: as many as there
-            are places that are read side by side, which is not the number of threads.
-        size: Number of items; with `None` that of `iterable` if it has a length.
-            Otherwise the sequence has none, and ends where `iterable` does.
+        iterable: The iterable. An iterator, which cannot start again, can be read only
+            forwards, except for the items kept, and only in the process that made this
+            sequence.
+        cache_size: Number of most recently used items to keep, at least 0, for all threads.
+        n_parallel: Most iterators held at different positions, at least 1: the number of
+            positions that are read side by side, which is not the number of threads.
+        size: Number of items. `None` means the length of `iterable` if it has one. Otherwise
+            the sequence has no length, and ends where `iterable` ends.
 
     Raises:
         TypeError: If `iterable` cannot be iterated.

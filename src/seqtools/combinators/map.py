@@ -107,7 +107,7 @@ def smap(f: Callable[..., T], *sequences: Source[Any]) -> LazySequence[T]:
             ones adapt to it.
 
     Raises:
-        TypeError: If `f` cannot be called, or something else is not a sequence.
+        TypeError: If `f` cannot be called, or another argument is not a sequence.
         ValueError: If the lengths differ.
 
     Example:

@@ -75,10 +75,10 @@ class Switch(Case[T]):
 
 
 def case(selector: Source[int], *values: Source[T]) -> LazySequence[T]:
-    """Return items from the sequences that `selector` names, one by one.
+    """Return items from the sequences that `selector` names.
 
-    Item `i` is `values[selector[i]][i]`: only the chosen one is read. Assigning to it
-    assigns to the chosen sequence.
+    Item `i` is `values[selector[i]][i]`; no other item is read. Assigning to it assigns to
+    the chosen sequence.
 
     Args:
         selector: Numbers of sequences among `values`, from 0.
@@ -86,9 +86,9 @@ def case(selector: Source[int], *values: Source[T]) -> LazySequence[T]:
 
     Raises:
         ValueError: If lengths differ.
-        TypeError: If there are no values, something is not a sequence, or `selector`
-            begins with a boolean: see `switch`. Another one, or a number out of
-            range, is an `EvaluationError` when its item is read.
+        TypeError: If `values` is empty, an argument is not a sequence, or `selector` begins
+            with a boolean: see `switch`. A later boolean, or a number out of range, is an
+            `EvaluationError` when its item is read.
 
     Example:
         >>> list(case([0, 1, 1], "abc", "xyz"))
@@ -105,15 +105,15 @@ def case(selector: Source[int], *values: Source[T]) -> LazySequence[T]:
 
 
 def switch(condition: Source[Any], x: Source[T], y: Source[T]) -> LazySequence[T]:
-    """Return items of `x` where `condition` is true, of `y` where it is not.
+    """Return items of `x` where `condition` is true, and of `y` elsewhere.
 
-    Item `i` is `x[i] if condition[i] else y[i]`: only the chosen one is read.
+    Item `i` is `x[i] if condition[i] else y[i]`; the other one is not read.
     Assigning to it assigns to the chosen sequence.
 
     Args:
-        condition: Values read for their truth.
+        condition: Values that are tested for truth.
         x: Chosen where the condition is true.
-        y: Chosen where it is not.
+        y: Chosen where the condition is false.
 
     Raises:
         ValueError: If lengths differ.

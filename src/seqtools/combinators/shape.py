@@ -71,16 +71,16 @@ class Collate(LazySequence[Any]):
 def collate(sequences: Sequence[Source[Any]] | Mapping[Any, Source[Any]]) -> LazySequence[Any]:
     """Return the items of all `sequences` side by side, as tuples or dicts.
 
-    Item `i` is `(sequences[0][i], sequences[1][i], …)`, or for a mapping the dict with
-    its keys. Assigning to it assigns to each of them.
+    Item `i` is `(sequences[0][i], sequences[1][i], …)`, or for a mapping a dict with
+    its keys. Assigning to an item assigns to each of the sequences.
 
     Args:
         sequences: At least one. The finite ones must have the same length; endless
             ones adapt to it.
 
     Raises:
-        ValueError: If there is none, or the lengths differ.
-        TypeError: If something is not a sequence.
+        ValueError: If `sequences` is empty, or the lengths differ.
+        TypeError: If one of them is not a sequence.
 
     Example:
         >>> list(collate(["ab", [1, 2]]))
@@ -203,16 +203,16 @@ def _taken_apart(sequences: tuple[Any, ...]) -> Iterator[Any]:
 def concatenate(sequences: Sequence[Source[T]]) -> LazySequence[T]:
     """Return the items of the first of `sequences`, then those of the second, and so on.
 
-    Nothing is copied; assigning to an item assigns to the sequence that it comes from.
-    What is a result of `concatenate` itself is taken apart, so that there is one stage
-    however often a loop appends to it.
+    Nothing is copied; assigning to an item assigns to the sequence that it comes from. An
+    argument that is a result of `concatenate` is replaced by its sequences, so a loop that
+    appends repeatedly builds a single stage.
 
     Args:
         sequences: Any number; only the last may be endless.
 
     Raises:
-        ValueError: If one before the last has no length.
-        TypeError: If something is not a sequence.
+        ValueError: If a sequence before the last has no length.
+        TypeError: If one of them is not a sequence.
 
     Example:
         >>> list(concatenate([[1, 2], "ab"]))
@@ -274,19 +274,19 @@ class Split(LazySequence[LazySequence[T]]):
 def split(
     sequence: Source[T], edges: int | Source[int] | Source[tuple[int, int]]
 ) -> LazySequence[LazySequence[T]]:
-    """Return parts of `sequence`, each of them a view.
+    """Return parts of `sequence` as views.
 
-    Reading a part computes nothing; its items are computed when they are read.
-    Assigning to a part assigns to `sequence`.
+    Splitting computes nothing; items are computed when they are read. Assigning to a part
+    assigns to `sequence`.
 
     Args:
         sequence: What to split.
-        edges: The number of cuts, which make one more part, all of the same length;
-            or the positions of the cuts, in increasing order; or for each part the
-            pair of its start and its stop.
+        edges: The number of cuts, which is one less than the number of parts of equal
+            length; or the positions of the cuts in increasing order; or a pair of start and
+            stop for each part.
 
     Raises:
-        ValueError: If parts of the same length are impossible, or positions are out
+        ValueError: If parts of equal length are impossible, or positions are out
             of order or out of range.
         TypeError: If `edges` is none of these.
 
@@ -313,7 +313,7 @@ def _parts(n: int, edges: Any, where: str) -> tuple[tuple[int, int], ...]:
     if isinstance(edges, int):
         count = edges + 1
         if n % count:
-            message = f"{count - 1} cuts make {count} equal parts, but {n} items cannot be split so"
+            message = f"{count - 1} cuts make {count} equal parts, but {n} items are not divisible"
             raise ValueError(message + where)
         k = n // count
         return tuple((p * k, p * k + k) for p in range(count))

@@ -1,29 +1,28 @@
-"""What an engine is: a place where items are evaluated.
+"""The protocol of engines, which evaluate items.
 
-An engine is given *jobs*: indices that belong together. It evaluates them in threads,
-processes or elsewhere, by a function `get(i)`, and hands over *parts*: the outcomes of consecutive
-items of a job. It calls `deliver`, which was given to it, from threads of its own. Nobody has to
-receive anything, no signal handler of the user ever runs in its code, and work goes on while the
-reader is busy.
+An engine receives *jobs*: indices that belong together. It evaluates them in threads, processes or
+elsewhere with a function `get(i)`, and delivers *parts*: the outcomes of consecutive items of a
+job. It calls the function `deliver` from its own threads. So no reader has to receive anything, no
+signal handler of the user runs in the engine's code, and work continues while the reader is busy.
 
 The outcome of an item is what `get` returns. It is `END` if `get` raises `EndOfSequence`, and
-`Failure.caught(error)` if it raises any other `BaseException`: none of them may end a worker.
+`Failure.caught(error)` if it raises any other `BaseException`: no exception may end a worker.
 (All three are in `seqtools.extend`.)
 
-What an engine promises:
+An engine promises:
 
-- Every item of a job that was not cancelled is delivered, a value or an error, even if its
-  worker dies. Parts may come in any order, in any size, and twice: what has arrived already is
-  ignored.
+- Every item of a job that was not cancelled is delivered, a value or an error, even if its worker
+  dies. Parts may come in any order, in any size, and twice: the receiver ignores items that have
+  arrived already.
 - An item is not evaluated twice, except after the death of a worker.
-- With a timeout, an item that takes longer comes as a `Failure` with an `ItemTimeout`, which
-  names it, and is not evaluated again. Its worker is replaced. All others come as ever.
-- If nothing can be evaluated, it delivers a `WorkerStartError`, and has to be closed.
-- After `close` no worker, thread, file descriptor or shared memory of it is left. The exception
-  is a thread inside user code, which cannot be stopped: it is abandoned, named in a warning, and
-  what it returns is dropped.
+- With a timeout, an item that takes longer is delivered as a `Failure` with an `ItemTimeout` that
+  names it, and is not evaluated again. Its worker is replaced. Other items are not affected.
+- If it cannot evaluate any item, it delivers a `WorkerStartError`, and must be closed.
+- After `close`, none of its workers, threads, file descriptors or shared memory is left, except a
+  thread inside user code, which cannot be stopped: it is abandoned and named in a warning, and its
+  results are dropped.
 
-It does not promise any order, nor fairness.
+It promises neither order nor fairness.
 """
 
 import threading
@@ -36,29 +35,29 @@ END: Any = type("End", (), {"__repr__": lambda _: "END"})()
 """The outcome of an index after the end of a source without known length."""
 
 PAUSE = 0.5
-"""Longest wait at a stretch, in seconds. A Ctrl-C that comes just before a call that waits
-is seen by Python only after the call."""
+"""Longest single wait, in seconds. If a Ctrl-C comes just before a call that waits, Python handles
+it only after the call."""
 
 AHEAD = 16
-"""Items to tell of beforehand, where stages act on hints. Arbitrary: as many as was measured."""
+"""Items to send as hints, if stages act on hints. Arbitrary: this number was measured."""
 
 here = threading.local()
-"""In a thread that is a worker: `here.get` is the function by which it evaluates items."""
+"""In a thread that is a worker, `here.get` is the function that evaluates items."""
 
 GroupOf: TypeAlias = Callable[[int], tuple[Hashable, range]]
-"""Returns the group of an index, `None` if it has none, and a run of indices of that group."""
+"""Returns the group of an index, `None` if it has none, and a range of indices of that group."""
 
 
 class Job:
-    """Indices that an engine is asked to evaluate.
+    """Indices that an engine should evaluate.
 
     Args:
         id: A number that no other job of this process has.
-        indices: What to evaluate: a range, or a sequence of integers, at least one.
-        key: What these items share, such as a file, so that one worker should evaluate all jobs
-            with this key; `None` if nothing is known.
-        offset: Where `indices` begin in the job that the window has asked for: an engine may cut
-            a job in pieces, which keep its number.
+        indices: The items to evaluate: a range, or a sequence of integers, at least one.
+        key: Identifies what these items share, such as a file, so that one worker should evaluate
+            all jobs with this key; `None` if nothing is known.
+        offset: Offset of `indices` in the job of the window: an engine may cut a job into pieces,
+            which keep its id.
     """
 
     __slots__ = ("id", "indices", "key", "offset", "runs", "sent")
@@ -72,12 +71,12 @@ class Job:
     ) -> None:
         self.id, self.indices, self.key, self.offset = id, indices, key, offset
         self.runs: Sequence[Any] = ()
-        """Who expects its items. For the window only."""
+        """The runs that expect its items. For the window only."""
         self.sent = False
-        """Whether an engine has it. For the window only."""
+        """Whether it was sent to an engine. For the window only."""
 
     def __repr__(self) -> str:
-        """Return what it asks for."""
+        """Return its fields."""
         return f"Job({self.id}, {self.indices!r}, {self.key!r})"
 
 
@@ -85,13 +84,13 @@ class Part:
     """The outcomes of consecutive items of a job.
 
     Args:
-        job: The number of the job.
-        offset: Place of the first of these items among the indices of the job.
-        outcomes: Values; or a single `Failure` or `END`, where it `failed`.
-        seconds: How long it took to evaluate them; 0 if that is not known.
-        failed: Whether it is a single outcome that is no value.
-        notes: Functions to be called where the items arrive, once for each item that was
-            evaluated: what the evaluation did besides, such as records of logging.
+        job: The id of the job.
+        offset: Offset of the first of these items in the job.
+        outcomes: Values; or, if it `failed`, a single `Failure` or `END`.
+        seconds: The time to evaluate them; 0 if it is unknown.
+        failed: Whether it is a single outcome that is not a value.
+        notes: Functions to be called where the items arrive, once for each evaluation: side
+            effects of the evaluation, such as records of logging.
     """
 
     __slots__ = ("failed", "job", "notes", "offset", "outcomes", "seconds")
@@ -110,69 +109,68 @@ class Part:
         self.seconds, self.failed, self.notes = seconds, failed, notes
 
     def __repr__(self) -> str:
-        """Return what it answers."""
+        """Return its fields."""
         failed = ", failed=True" if self.failed else ""
         return f"Part({self.job}, {self.offset}, {self.outcomes!r}{failed})"
 
 
 Deliver: TypeAlias = Callable[[Part | WorkerStartError | None], None]
-"""Takes a part from any thread, at any time, and never waits.
+"""Receives a part from any thread, at any time, and never waits.
 
-It is told that nothing can be evaluated by an error, and by `None` that the engine has `news`.
+An error means that no item can be evaluated, and `None` that the engine has `news`.
 """
 
 
 class Engine(Protocol):
-    """A place where items are evaluated; `docs/engines.md` has all that it owes.
+    """A place where items are evaluated; `docs/engines.md` has all its duties.
 
-    Each method may be called by any thread, and by the garbage collector.
-    They are called in the main thread too, where an interrupt may end them at any step. What was
-    not taken then is asked for again: so each of them does what matters in a single step.
+    Any thread and the garbage collector may call each method. In the main thread, an interrupt
+    may end a method at any step, and the caller then makes the request again. So each method must
+    do its essential change in a single step.
     """
 
     @property
     def grain(self) -> float:
-        """Seconds of work that are worth a message, some ten times as long as one takes.
+        """Seconds of work that are worth a message, about ten times as long as a message takes.
 
-        Jobs are about as long, once it is known how long items take.
+        Jobs take about this time, once the time of an item is known.
         """
 
     @property
     def group_of(self) -> GroupOf | None:
-        """Tells which items one worker should evaluate together; `None` if it does not matter."""
+        """Returns which items one worker should evaluate together; `None` if it does not matter."""
 
     @property
     def nworkers(self) -> int:
-        """The number of workers, those included that are still to be started."""
+        """The number of workers, including those that will be started."""
 
     @property
     def news(self) -> bool:
         """Whether `tell` has something to do."""
 
     def submit(self, ahead: Sequence[Job], urgent: Sequence[Job] = ()) -> None:
-        """Take jobs on; those that are `urgent` before all that wait."""
+        """Accept jobs; evaluate `urgent` ones before all waiting jobs."""
 
     def cancel(self, ids: Collection[int]) -> None:
-        """Do not begin items of these jobs that no worker was given: nobody expects them."""
+        """Do not begin items of these jobs that no worker has: no reader expects them."""
 
     def look(self) -> float:
-        """Attend to what needs a reader that waits, such as items that take too long.
+        """Do work that is only necessary while a reader waits, such as checking for timeouts.
 
-        Called by a thread that waits for an item. Returns after how many seconds it should call
-        again.
+        Called by a thread that waits for an item. Returns the seconds until the next call.
         """
 
     def waited(self, seconds: float) -> None:
-        """Note that a reader has waited for so long."""
+        """Note that a reader has waited for `seconds`."""
 
     def tell(self) -> None:
-        """Warn of what has to be known, in the thread of a reader."""
+        """Issue pending warnings, in the thread of a reader."""
 
     def close(self, *, wait: bool = True) -> None:
-        """Stop all work; with `wait`, see to it that workers have gone."""
+        """Stop all work; with `wait`, return after the workers have ended."""
 
     def busy(self) -> int:
-        """Return how many workers are evaluating something, as far as is known by now.
+        """Return the number of workers that are evaluating items, as far as known.
 
-        It waits for nobody. A worker that is still starting is not busy.
+        It never waits. A worker that is still starting is not busy.
         """

@@ -42,9 +42,9 @@ def refuse_green(*, processes: bool) -> None:
     # the one written in C waits without them; what seqtools has of it, it has from its import on
     if library and uninterruptible.SimpleQueue.__module__ == "_queue":
         message = (
-            f"worker threads would wait for ever in this program, because {library} has replaced "
-            "threads, but not all that seqtools uses with them: have it replace everything, "
-            "before seqtools is imported, or use nworkers=0"
+            f"worker threads would wait forever in this program, because {library} has replaced "
+            "threads, but not everything that seqtools uses with them: have it replace "
+            "everything before seqtools is imported, or use nworkers=0"
         )
         raise WorkerStartError(message)
 

@@ -1,4 +1,4 @@
-"""What the system refuses, as an error that says what to do about it."""
+"""Errors for missing resources of the system, which say what to do."""
 
 import errno
 import threading
@@ -23,12 +23,12 @@ _ADVICE = {
 
 
 def for_now(error: BaseException) -> bool:
-    """Return whether the system can do it, and lacks descriptors or memory for now."""
+    """Return whether the system only lacks descriptors or memory for now."""
     return getattr(error, "errno", None) in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 def advised(what: str, error: BaseException) -> str:
-    """Return `what` has happened, and what to do where `error` tells of something missing."""
+    """Return `what` happened, and what to do if `error` means that a resource is missing."""
     number = error.errno if isinstance(error, OSError) else None
     if isinstance(error, MemoryError):
         number = errno.ENOMEM
@@ -38,7 +38,7 @@ def advised(what: str, error: BaseException) -> str:
 
 @contextmanager
 def told(what: str) -> Iterator[None]:
-    """Raise what the system refuses within as an error that says `what` has happened."""
+    """Raise errors of the system in the block as an error that says `what` happened."""
     try:
         yield
     except (OSError, MemoryError) as error:
@@ -46,13 +46,12 @@ def told(what: str) -> Iterator[None]:
 
 
 def start_thread(thread: threading.Thread) -> None:
-    """Start `thread`; if this is interrupted, it starts nevertheless.
+    """Start `thread`; even if this call is interrupted, it starts.
 
-    Its method `start` waits for it, and an interrupt while it does may leave the thread
-    stuck, or end in another error.
+    See `uninterruptible.start`.
 
     Raises:
-        WorkerStartError: If there can be no other.
+        WorkerStartError: If no thread can be started.
     """
     try:
         start(thread)

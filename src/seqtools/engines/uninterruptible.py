@@ -1,7 +1,7 @@
-"""Doing what an interrupt must not spoil where there are none: not in the main thread.
+"""Running code where no interrupt can come: outside the main thread.
 
-Signal handlers run there only. What they raise may come at almost any step, and leaves undone
-what was to follow.
+Signal handlers run only in the main thread. Their exceptions may come at almost any step, and the
+rest of the interrupted code does not run.
 """
 
 import _thread
@@ -16,10 +16,11 @@ from seqtools._core.errors import creation_site, reader
 
 
 def uninterrupted(act: Callable[[], object]) -> None:
-    """Call `act`, in a thread of its own if this is the main one; what it raises, this raises.
+    """Call `act`, in a separate thread if this is the main thread; raise what it raises.
 
-    If this is interrupted, `act` is nevertheless done to its end; except while the main thread
-    imports a module, which another thread that refers to it, as pickling does, would wait for.
+    If this call is interrupted, `act` still runs to its end. Exception: while the main thread
+    imports a module, `act` runs in it, because another thread that uses the module, as pickling
+    does, would wait for the import.
     """
     if threading.get_ident() != threading.main_thread().ident or imports():
         act()
@@ -30,7 +31,7 @@ def uninterrupted(act: Callable[[], object]) -> None:
     thread = threading.Thread(target=outcome.make, name="seqtools-apart", daemon=True)
     try:
         _thread.start_new_thread(outcome.unless, (thread.start,))
-    except RuntimeError:  # there can be no more, or the program ends
+    except RuntimeError:  # no thread can be started, or the program ends
         act()
         return
     outcome.wait()
@@ -48,29 +49,29 @@ def imports() -> bool:
 
 
 def start(thread: threading.Thread) -> None:
-    """Start `thread`; if this is interrupted, it starts nevertheless.
+    """Start `thread`; even if this call is interrupted, it starts.
 
-    Its method `start` waits for it, and an interrupt while it does may leave the thread
-    stuck, or end in another error.
+    `Thread.start` waits for the thread, and an interrupt of that wait may leave the thread
+    stuck, or cause another error.
 
     Raises:
-        RuntimeError: If there can be no other.
+        RuntimeError: If no thread can be started.
     """
     outcome = _Outcome(thread.start)
-    # not a `Thread`, as that would have to be started; it is gone when this one has begun
+    # not a `Thread`, because that would have to be started in turn
     _thread.start_new_thread(outcome.make, ())
     outcome.wait()
 
 
 class _Outcome:
-    """What becomes of something that another thread does."""
+    """The outcome of a function that another thread calls."""
 
     def __init__(self, act: Callable[[], object]) -> None:
         self._act = act
         self._told: SimpleQueue[BaseException | None] = SimpleQueue()  # waits in a single step
 
     def make(self) -> None:
-        """Do it."""
+        """Call the function, and store its outcome."""
         try:
             self._act()
         except BaseException as error:  # noqa: BLE001 -- raised where it is waited for
@@ -79,14 +80,14 @@ class _Outcome:
             self._told.put(None)
 
     def unless(self, begin: Callable[[], object]) -> None:
-        """Call `begin`, which has it done; if that fails, do it here."""
+        """Call `begin`, which starts a thread for the function; if that fails, call it here."""
         try:
             begin()
         except RuntimeError:
             self.make()
 
     def wait(self) -> None:
-        """Wait for it, and raise what it raised."""
+        """Wait for the outcome, and raise the exception of the function, if any."""
         raised = self._told.get()
         if raised is not None:
             try:

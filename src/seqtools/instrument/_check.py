@@ -11,50 +11,49 @@ if TYPE_CHECKING:
 
 
 def check(p: LazySequence[Any], *, items: int = 3, timeout: float = 20.0) -> "Findings":
-    """Return what will go wrong where `p` is read ahead, or slower than it could.
+    """Return what will fail or be slow when workers evaluate `p`.
 
-    For each `prefetch` in the pipeline, a few items are evaluated where a worker would do it, and
-    what is to go to other processes is pickled stage by stage. Found are
+    For each `prefetch` in the pipeline, a worker evaluates a few items, and the stages that are
+    sent to other processes are pickled one by one. The check finds
 
-    - what cannot be sent to worker processes, or not be loaded in them, with the stage and what
-      of it that is;
-    - open files, sockets, locks, databases and the like, which mean nothing in another process,
-      and those that threads must not share: in the variables, defaults and attributes of
+    - objects that cannot be sent to worker processes or loaded there, with the stage;
+    - open files, sockets, locks, databases and similar objects that are invalid in another
+      process, or that threads must not share: in the variables, defaults and attributes of
       functions, and in sources;
-    - random generators of one's own, of which every worker process has a copy;
-    - items that fail, that end their worker, that take longer than `timeout`, or whose values
+    - your own random generators, of which every worker process has a copy;
+    - items that fail, that kill their worker, that take longer than `timeout`, or whose values
       cannot be sent back;
-    - functions that change what a cache or a source keeps, or that return one object again and
-      again and fill it anew;
-    - an iterable that each worker process goes through by itself;
-    - with `seed=`, items that are others when they are made again;
+    - functions that change what a cache or a source keeps, or that refill and return the same
+      object;
+    - an iterable over which each worker process iterates separately;
+    - with `seed=`, items that differ when they are evaluated again;
     - stages that start threads when they are loaded;
     - a window that is smaller than the number of workers, in items or in bytes;
-    - more workers than there are cores, for items that compute all the time.
+    - more workers than cores, for items that compute all the time.
 
-    The pipeline is afterwards as it was. For worker processes, a worker is started as always, and
-    ends before this returns: it takes as long as the first item of a prefetch does, and a second
-    one if it cannot load the pipeline. For threads, a thread of this process evaluates the items:
-    caches are only looked into, what can be iterated once is not read, and random generators are
-    set back; but functions are called, and keep what they keep. With `nworkers="auto"` it is a
-    process if that can be. `start_hook` is called as it is in each worker. What a function writes
-    to a file, it writes. A stage of your own without `_rebuild` is read as it is, with all that it
-    reads.
+    The pipeline does not change. For worker processes, a worker is started as usual and ends
+    before this function returns, which takes as long as the first item of a prefetch; if it
+    cannot load the pipeline, a second worker is started. For threads, a thread of this process
+    evaluates the items: caches are only looked up, one-time iterables are not read, and random
+    generators are restored; but functions are really called, and keep what they keep. With
+    `nworkers="auto"` it is a process if possible. `start_hook` is called as in each worker. Files
+    that functions write are written. A stage of your own without `_rebuild` is read as one step,
+    with everything that it reads.
 
     Args:
         p: A pipeline.
         items: How many items to evaluate for each `prefetch`, spread evenly. With 0, nothing is
-            evaluated, and nothing is known of sizes and times.
-        timeout: Seconds that an item may take. No further ones are evaluated then; a worker
-            process is killed, and a thread left to end by itself.
+            evaluated, and sizes and times are unknown.
+        timeout: Seconds that an item may take. If one takes longer, no further items are
+            evaluated; a worker process is killed, and a thread is abandoned.
 
     Returns:
         A list of findings, each with `what`, `where` and `advice`, whose `str` is a report. Its
-        `estimates` say for each `prefetch` how large items are, and how long they take.
+        `estimates` say for each `prefetch` how large items are and how long they take.
 
     Raises:
-        TypeError: If `p` is no lazy sequence.
-        ValueError: If `items` is negative, or `timeout` no positive number.
+        TypeError: If `p` is not a lazy sequence.
+        ValueError: If `items` is negative, or `timeout` is not positive.
 
     Example:
         >>> import threading

@@ -73,16 +73,16 @@ def debug(
 ) -> LazySequence[T]:
     """Return `sequence`, with `func` called for items when they are read.
 
-    Items are passed on unchanged. `func` is called where the item is read, in a worker
-    if it is read there. Each worker process counts its own calls, and what `func` prints there
-    is shown by this one, in whole lines and before the item is given.
+    Items are passed on unchanged. `func` is called where the item is read, which can be a
+    worker. Each worker process counts its own calls; this process shows what `func` prints
+    there, in whole lines and before it returns the item.
 
     Args:
-        sequence: Where items are read from.
+        sequence: The sequence to read items from.
         func: Called with the index of an item and its value.
-        max_calls: Most calls to make, without limit if `None`.
-        max_rate: Most calls per second, without limit if `None`; the items in between
-            are passed on without a call.
+        max_calls: Most calls, or `None` for no limit.
+        max_rate: Most calls per second, or `None` for no limit; other items are passed on
+            without a call.
 
     Raises:
         ValueError: If `max_calls` is negative, or `max_rate` is not positive.

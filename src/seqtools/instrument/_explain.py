@@ -10,30 +10,30 @@ if TYPE_CHECKING:
 
 
 def explain(p: LazySequence[Any], i: int, *, debugger: bool = False) -> "Replay":
-    """Return how item `i` of `p` is made, printed stage by stage while it is made.
+    """Return how item `i` of `p` is computed, and print it stage by stage.
 
-    The item is evaluated here, in this thread, whatever reads ahead in the pipeline: no worker
-    starts. What is read first is printed first: the item of each stage, the time that the stage
-    took by itself and with all that it read, and the value in short. Of many items of one stage
-    the first few are printed and the others counted. It stops where a stage fails, and says which
-    function it was, where the stage was made, and why.
+    The item is evaluated in this thread, even if the pipeline reads ahead: no worker starts.
+    Stages are printed in the order in which they are read: the item, the time of the stage
+    alone, the time including what it read, and the value in short form. Of many items of one
+    stage, the first few are printed and the others counted. If a stage fails, `explain` stops,
+    and prints the function, the line that made the stage, and the reason.
 
-    A cache is looked into, and says whether it had the item; what it keeps does not change. In
-    worker processes, each has a cache of its own, which is not this one. All else is as if the
-    item was read: functions are called, a one-time iterator advances. `start_hook` is not called.
-    A stage of your own without `_rebuild` is read as it is, with all that it reads.
+    A cache is only looked up, and says whether it had the item; its content does not change.
+    Worker processes have their own caches, which are not looked up. Everything else happens as
+    in a read: functions are called, a one-time iterator advances. `start_hook` is not called.
+    A stage of your own without `_rebuild` is read as one step, with everything that it reads.
 
     Args:
         p: A pipeline.
         i: Index of an item; negative ones count from the end.
-        debugger: Whether to look at a failure with `pdb`, in the frame of your code that failed.
+        debugger: Whether to open `pdb` at a failure, in the frame of your code that failed.
 
     Returns:
-        What was printed, as a `str`; with a record for each line in `steps`, the value of the
-        item in `value`, and the exception in `error` if there was one, which is not raised.
+        The printed text, a `str`, with a record for each line in `steps`, the value of the item
+        in `value`, and the exception, which is not raised, in `error`.
 
     Raises:
-        TypeError: If `p` is no lazy sequence, or `i` no integer.
+        TypeError: If `p` is not a lazy sequence, or `i` is not an integer.
         IndexError: If there is no item `i`.
 
     Example:

@@ -11,19 +11,19 @@ _FORMATS = ("mermaid", "dot")
 def graph(p: LazySequence[Any], format: str = "mermaid") -> str:  # noqa: A002 -- the usual name
     """Return the stages of `p` as a graph, from its sources to `p`.
 
-    There is a node for each stage, with its arguments, its length where that is cheap, and the
-    line that made it, and one for each source; a stage that is read in several ways is one node.
-    An edge leads from what is read to what reads it. Nothing is evaluated. Of a large pipeline as
-    much is shown as `repr` shows of it.
+    The graph has a node for each stage, with its arguments, its length if that is cheap to get,
+    and the line that made it, and a node for each source. A stage that is used several times
+    is one node. An edge leads from a source to the stage that reads it. Nothing is evaluated.
+    A large pipeline is shortened as in `repr`.
 
     Args:
         p: A pipeline.
-        format: `"mermaid"`, which Markdown on GitHub, in Jupyter and in many other places shows
-            as a drawing if it stands in a block of that language; or `"dot"`, for Graphviz.
+        format: `"mermaid"`, which Markdown draws on GitHub, in Jupyter and elsewhere, in a
+            code block of that language; or `"dot"`, for Graphviz.
 
     Raises:
-        TypeError: If `p` is no lazy sequence.
-        ValueError: If `format` is something else.
+        TypeError: If `p` is not a lazy sequence.
+        ValueError: If `format` is neither.
 
     Example:
         >>> from seqtools import batch, smap

@@ -247,25 +247,24 @@ def _check_options(options: dict[str, Any]) -> None:
 def progress(sequence: Source[T], **options: Any) -> LazySequence[T]:
     """Return `sequence`, with a bar that shows how far each iteration over it has come.
 
-    Items are passed on unchanged, and can be assigned where those of `sequence` can. The bar is
-    one of tqdm, for terminals or for notebooks. It belongs to an iteration, over all or over a
-    slice, from its first item to its end or until it is given up; reading by index shows none.
-    Behind the bar stands what the nearest prefetches upstream do, and the share of the time that
-    was spent waiting for items: `window 37/100, 2/2 busy, 5% waited`.
+    Items are passed on unchanged, and can be assigned if those of `sequence` can. The bar is a
+    tqdm bar, for terminals or for notebooks. It belongs to one iteration over the sequence or a
+    slice, from its first item until it ends or is dropped; reads by index show no bar. After
+    the bar stands the state of the nearest prefetches upstream, and the share of the time spent
+    waiting for items: `window 37/100, 2/2 busy, 5% waited`.
 
-    Nothing is shown, and an iteration costs nothing, where nobody is looking: the standard error
-    is no terminal and this no notebook, or a worker iterates. Where it is shown, it costs some
-    0.2 µs an item.
+    The bar is shown only if standard error is a terminal or this is a notebook, and never in a
+    worker; otherwise it costs nothing. Shown, it costs about 0.2 µs for each item.
 
     Args:
-        sequence: Where items are read from.
-        options: Those of `tqdm`, such as `desc`, `unit`, `leave` or `file`. `disable=False` shows
-            the bar wherever it is, `disable=True` nowhere. `leave` is true for the outermost of
-            bars in each other if it is not given. With a `postfix`, that stands after the bar. A
-            copy that was pickled has no `file`, and writes to the standard error.
+        sequence: The sequence to read items from.
+        options: Options of `tqdm`, such as `desc`, `unit`, `leave` or `file`. `disable=False`
+            always shows the bar, `disable=True` never. If `leave` is not given, it is true for
+            the outermost of nested bars. A `postfix` replaces the text after the bar. A copy
+            that was pickled has no `file`, and writes to the standard error.
 
     Raises:
-        TypeError: If `sequence` is not a sequence, or tqdm has no such option.
+        TypeError: If `sequence` is not a sequence, or tqdm does not have one of the options.
 
     Example:
         >>> shown = progress([10, 20, 30], desc="reading", disable=True)

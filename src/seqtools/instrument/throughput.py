@@ -79,13 +79,13 @@ class Throughput(Observer[T]):
 
 
 def monitor_throughput(sequence: Source[T]) -> Throughput[T]:
-    """Return `sequence`, with the speed at which it is read measured.
+    """Return `sequence` with a measurement of the speed at which it is read.
 
-    Items are passed on unchanged. Reads in worker processes are not seen from here:
-    put this stage after `prefetch` to measure what the consumer gets.
+    Items are passed on unchanged. Reads in worker processes are not measured: apply
+    this function to a `prefetch` to measure what the consumer gets.
 
     Args:
-        sequence: Where items are read from.
+        sequence: The sequence to read items from.
 
     Raises:
         TypeError: If `sequence` is not a sequence.

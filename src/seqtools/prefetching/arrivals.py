@@ -1,4 +1,4 @@
-"""Where an engine delivers: a queue of parts, and readers that wait for them."""
+"""The queue of parts that an engine delivers, and the readers that wait for them."""
 
 from collections import deque
 
@@ -8,10 +8,10 @@ from seqtools.prefetching.reader import NO_JOB, Reader
 
 
 class Arrivals:
-    """What one engine has delivered and nobody has given out.
+    """Parts that one engine has delivered and that were not distributed to runs yet.
 
-    Threads of the engine refer to this, and to nothing else of a prefetch. So they keep none
-    alive.
+    Threads of the engine refer to this object and to nothing else of a prefetch, so they do not
+    keep the prefetch alive.
     """
 
     __slots__ = ("_waiting", "parts")
@@ -28,23 +28,23 @@ class Arrivals:
         for reader in self._waiting:
             awaits = reader.awaits
             if awaits != NO_JOB and (awaits is None or job is None or awaits == job):
-                reader.bell.ring()
+                reader.wakeup.set()
 
     def wake(self) -> None:
-        """Have all readers that wait look again."""
+        """Wake all readers that wait."""
         for reader in self._waiting:
-            reader.bell.ring()
+            reader.wakeup.set()
 
     def await_(self, reader: Reader, job: int | None) -> None:
-        """Have `reader` woken by what arrives of a job, or by anything if that is `None`."""
-        reader.bell.silence()  # it may ring for an earlier wait
+        """Wake `reader` when a part of `job` arrives, or any part if `job` is `None`."""
+        reader.wakeup.clear()  # it may be set from an earlier wait
         if reader not in self._waiting:
             self._waiting = (*self._waiting, reader)
         reader.awaits = job
-        if self.parts:  # this came before the reader could be seen
-            reader.bell.ring()
+        if self.parts:  # these came before `_waiting` contained the reader
+            reader.wakeup.set()
 
     def leave(self, reader: Reader) -> None:
-        """Wake `reader` no more."""
+        """Stop waking `reader`."""
         if reader in self._waiting:
             self._waiting = tuple(other for other in self._waiting if other is not reader)

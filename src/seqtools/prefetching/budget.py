@@ -1,24 +1,24 @@
-"""How many items may be evaluated ahead."""
+"""The number of items that may be evaluated ahead."""
 
 from collections.abc import Callable, Sequence
 
 from seqtools._core.indices import ENDLESS
 
 _RISING, _FALLING = 0.5, 0.05
-"""How far the size expected goes to that of the last item, if it is larger or smaller."""
+"""Weights of the last item in the expected size, if it is larger or smaller."""
 _GROWTH = 4
-"""So many times larger at once: a reader that pauses must not wait often before it is right."""
+"""Factor of growth: a reader that pauses should not wait often until the window suffices."""
 _GROWTH_BYTES = 1 << 28
-"""Most that it grows to by itself. Arbitrary: little on any machine that computes."""
+"""Most bytes to which the window grows. Arbitrary: little on any machine that computes."""
 _SMALL_BYTES = 1 << 24
-"""Most that it holds of what is good to have. Arbitrary: as much as a processor has caches."""
+"""Most bytes of the larger default window. Arbitrary: as large as the caches of a processor."""
 
 
 class Budget:
-    """The room of a window: so many items, or so many bytes by the sizes of those so far.
+    """The capacity of a window in items, and in bytes as estimated from previous items.
 
-    There is always room for one. It grows only where that would have kept a reader from
-    waiting, up to `most` items, and only if the sizes of items are known.
+    It is at least one item. It grows, up to `most` items, only when a larger window would have
+    prevented a reader from waiting, and only if the sizes of items are known.
     """
 
     def __init__(
@@ -30,22 +30,22 @@ class Budget:
         max_bytes: int = ENDLESS,
         least: Callable[[], tuple[int, int]] | None = None,
     ) -> None:
-        """Begin with room for `items`, but for `first` as long as nothing is known of them.
+        """Begin with a capacity of `items`, or of `first` until sizes are known.
 
-        There is room for as many as `least` returns first, and if they are known to be small
-        for as many as it returns second.
+        The capacity is at least the first number that `least` returns, and at least the second
+        one if items are known to be small.
         """
         self.items = items if first is None else min(first, items)
-        """Most items evaluated and not yet read, as things are."""
+        """Most items evaluated and not yet read, for now."""
         self.most = items if most is None else most
-        self._items = items  # as long as they are small
+        self._items = items  # before the limit in bytes
         self._least = least
         self._max_bytes = max_bytes
-        self._size = 0.0  # of an item, by a moving average that is quick to rise
+        self._size = 0.0  # of an item: a moving average that rises quickly
         self._sizes_known = False
 
     def weighed(self, sizes: Sequence[int | None]) -> None:
-        """Note the sizes in bytes of items that have arrived, `None` where it is not known."""
+        """Note the sizes in bytes of items that have arrived, `None` for an unknown size."""
         self._sizes_known = None not in sizes
         for size in sizes:
             if size is not None:
@@ -54,7 +54,7 @@ class Budget:
         self._adjust()
 
     def grow(self) -> None:
-        """Have room for more items, if that is allowed."""
+        """Increase the capacity, if that is allowed."""
         larger = min(_GROWTH * self._items, self.most)
         if self._sizes_known and larger * self._size <= min(self._max_bytes, _GROWTH_BYTES):
             self._items = max(self._items, larger)

@@ -1,7 +1,7 @@
-"""Telling the stages upstream what is going to be read, and learning what items share.
+"""Hints to stages upstream about the next reads, and groups of indices that share cached items.
 
-Hints flow upstream along `_reads`, while values flow downstream. A hint may be ignored,
-and never changes a value.
+Hints flow upstream along `_reads`, while values flow downstream. A stage may ignore a hint, and a
+hint never changes a value.
 """
 
 from bisect import bisect_left
@@ -17,36 +17,36 @@ from seqtools._core.sources import size_of
 from seqtools._core.walk import is_stage, sources_of, traits_upstream, upstream
 
 _LONGEST_RUN = 4096
-"""Indices that are looked at for what they share. Arbitrary: as many as a window has."""
+"""Most indices examined for a group. Arbitrary: as many as a window has."""
 
 
 class Hints:
-    """Where to send hints, on behalf of one owner."""
+    """Sends hints to a source, for one owner."""
 
     def __init__(self, source: Any) -> None:
         self._source = source
-        self._owner = object()  # what has to do with an owner may outlive it, and its source
+        self._owner = object()  # stages may keep it longer than the reader lives
 
     def __call__(self, indices: Indices) -> None:
-        """Say that `indices` come next, in that order, and nothing else."""
+        """Send the hint that `indices`, and no others, are read next, in that order."""
         if not isinstance(indices, range) and len(indices):
             run = range(indices[0], indices[0] + len(indices))
-            # a range is what every stage can do arithmetic on at once
+            # every stage computes fastest with a range
             indices = run if list(run) == list(indices) else as_array(indices)
-        # A stage of a user's may fail to say what it reads; who reads an item is told of that.
+        # `_reads` of a user's stage may fail; the reader of an item gets that error.
         with suppress(Exception):
             self._source._hint(self._owner, indices)
 
     def end(self) -> None:
-        """Say that nothing comes any more."""
+        """Send the hint that no reads follow."""
         self(range(0))
 
     def take_turns(self) -> None:
-        """Have each stage be evaluated by one thread at a time in this process.
+        """Let only one thread at a time evaluate a stage in this process.
 
-        The function of a stage may be one that must not run in two threads at once, as
-        they never did in a process before hints. A stage that is read past the cache
-        that would wait for its turn is not read ahead at all.
+        The function of a stage may not be thread-safe, and without hints it runs in one thread of
+        a worker process. A cache does not read ahead if a stage upstream of it is also read past
+        the cache, because those reads cannot wait.
         """
         single_flight.in_turns = True
         for stage in upstream(self._source):
@@ -58,15 +58,12 @@ class Hints:
 
 
 def hints(source: Any) -> Hints | None:
-    """Return where to send hints about `source`, `None` if nobody would act on them."""
+    """Return an object that sends hints to `source`, `None` if no stage would act on them."""
     return Hints(source) if traits_upstream(source).acts_on_hints else None
 
 
 class GroupOf:
-    """Which cached items upstream an index reads: indices that read the same are a group.
-
-    Nothing is evaluated to find out.
-    """
+    """Finds groups: indices that read the same cached items upstream. Evaluates nothing."""
 
     def __init__(self, source: Any) -> None:
         self._source = source
@@ -74,9 +71,9 @@ class GroupOf:
         self._run = range(0)
 
     def __call__(self, i: int) -> tuple[Hashable, range]:
-        """Return the group of index `i`, and a run of indices of that group.
+        """Return the group of index `i`, and a range of indices of that group.
 
-        The group is `None` if nothing cached is read, or several items of one cache.
+        The group is `None` if no cached item is read, or several items of one cache.
         """
         if i not in self._run:
             self._group = self._read(range(i, i + 1))
@@ -84,10 +81,10 @@ class GroupOf:
         return self._group, self._run
 
     def _end(self, i: int) -> int:
-        """Return where the run that begins with `i` ends."""
+        """Return the stop of the range that begins at `i`."""
         size = size_of(self._source)
         most = _LONGEST_RUN if size is None else min(_LONGEST_RUN, size - i)
-        usual = len(self._run)  # files are mostly of one size
+        usual = len(self._run)  # files usually have equally many samples
         if (
             1 < usual <= most
             and self._same(i, usual)
@@ -122,5 +119,5 @@ class GroupOf:
 
 
 def groups(source: Any) -> GroupOf | None:
-    """Return what groups indices by what is cached upstream, `None` if nothing is."""
+    """Return a `GroupOf` for `source`, `None` if no stage upstream caches items."""
     return GroupOf(source) if traits_upstream(source).keeps_items else None

@@ -1,7 +1,7 @@
-"""Which prefetches have workers, and ending those that nobody uses.
+"""The list of prefetches with workers, and a thread that ends idle workers.
 
-One thread sees to all of them, as long as there are any that may become idle. It sleeps
-until the first of them can have been idle for long enough.
+One thread watches all prefetches while any of them may become idle. It sleeps until the first idle
+timeout can have passed.
 """
 
 import os
@@ -19,12 +19,12 @@ FOREVER = threading.TIMEOUT_MAX
 
 
 class Owner(Protocol):
-    """What has workers, or had."""
+    """An object that has workers, or had some."""
 
     def rest(self) -> float | None:
-        """End workers that were idle for long; return when to look again, in seconds.
+        """End workers after the idle timeout; return the seconds until the next check.
 
-        `None` if there is nothing to look at any more.
+        `None` means that no further check is needed.
         """
 
     def close(self) -> None:
@@ -32,17 +32,17 @@ class Owner(Protocol):
 
 
 class IdleWatch(InterruptibleLock):
-    """Owners of workers, and the thread that looks after them."""
+    """The owners of workers, and the thread that watches them."""
 
     def __init__(self) -> None:
         super().__init__()
         self._owners: weakref.WeakSet[Owner] = weakref.WeakSet()
-        self._calls: SimpleQueue[None] = SimpleQueue()  # may be put to by the garbage collector
+        self._calls: SimpleQueue[None] = SimpleQueue()  # the garbage collector may call `put`
         self._thread: threading.Thread | None = None
-        self._looked_at: Owner | None = None  # which is not among the owners for that time
+        self._looked_at: Owner | None = None  # it is not among the owners during its check
 
     def __iter__(self) -> Iterator[Owner]:
-        """Return an iterator over the owners that have workers, and perhaps some that had."""
+        """Return an iterator over the owners with workers, and perhaps some whose workers ended."""
         owners: list[Owner] = []
         self._take_turn(self._list, owners)
         return iter(owners)
@@ -53,7 +53,7 @@ class IdleWatch(InterruptibleLock):
             owners.append(self._looked_at)
 
     def _begin_with(self, owner: Owner) -> None:
-        # one that starts workers from here on adds itself again
+        # an owner that starts workers from now on adds itself again
         self._owners.discard(owner)
         self._looked_at = owner
 
@@ -63,12 +63,12 @@ class IdleWatch(InterruptibleLock):
         self._looked_at = None
 
     def add(self, owner: Owner, *, timed: bool) -> bool:
-        """Have it noted that `owner` has workers, and that it is to be looked after if `timed`.
+        """Note that `owner` has workers, and watch it if `timed`.
 
-        Returns False if it comes from a signal handler in the midst of this: try again.
+        Returns False if a signal handler called this in the middle of the same call: try again.
 
         Raises:
-            WorkerStartError: If there can be no thread for it.
+            WorkerStartError: If the thread cannot be started.
         """
         added: bool = self._take_turn(self._add, owner, timed) is not TAKEN
         self._calls.put(None)
@@ -82,7 +82,7 @@ class IdleWatch(InterruptibleLock):
             self._thread = thread
 
     def look(self) -> None:
-        """Look after all owners now: one of them has no workers any more."""
+        """Check all owners now, because one of them has no workers any more."""
         self._calls.put(None)
 
     def _run(self) -> None:
@@ -91,13 +91,13 @@ class IdleWatch(InterruptibleLock):
             with suppress(Empty):
                 self._calls.get(timeout=wait)
             wait = self._look()
-        self._calls.put(None)  # one that is not noted ends too
+        self._calls.put(None)  # a second thread, started by an interrupted call, ends too
 
     def _look(self) -> float | None:
-        """Return when to look again; `None` if there is nobody to look after."""
+        """Return the seconds until the next check; `None` if there is no owner to watch."""
         waits, owners = [], list(self)
         if self._thread is not threading.current_thread():
-            return None  # who started it was interrupted before that was noted
+            return None  # the call that started it was interrupted before it stored the thread
         for owner in owners:
             self._take_turn(self._begin_with, owner)
             wait = owner.rest()
@@ -109,7 +109,7 @@ class IdleWatch(InterruptibleLock):
         return None if ended else first
 
     def _over(self, first: float) -> bool:
-        """Return whether there is nobody to look after."""
+        """Return whether there is no owner to watch."""
         if first != FOREVER or not self._calls.empty():
             return False
         self._thread = None
@@ -117,7 +117,7 @@ class IdleWatch(InterruptibleLock):
 
 
 class _Watches:
-    """The watch of this process: a fork has another."""
+    """The watch of this process; a fork gets a new one."""
 
     def __init__(self) -> None:
         self.current = IdleWatch()
@@ -139,9 +139,8 @@ def watch() -> IdleWatch:
 def close_all() -> None:
     """End the workers of all prefetches of this process.
 
-    They start again when an item is read, and what was evaluated ahead is kept. This is
-    for notebooks, where outputs and variables keep prefetches alive that are not used
-    any more.
+    Workers start again when an item is read, and items that were evaluated ahead are kept.
+    Use it in notebooks, where outputs and variables keep unused prefetches alive.
 
     Example:
         >>> import seqtools

@@ -1,8 +1,8 @@
-"""Taking turns among threads, where code of others can come in at almost any step.
+"""A lock for threads whose code can be interrupted at almost any step.
 
-Python runs signal handlers and finalizers between any two calls of ours. They may raise,
-as Ctrl-C does, and they may come back in here. So a lock is given back whatever was
-interrupted, and a thread that asks for it can find out that it has it already.
+Python runs signal handlers and finalizers between any two calls. They may raise, as Ctrl-C does,
+and they may use the same object. So the lock is released whatever was interrupted, and a thread
+can find out that it holds the lock already. Holding the lock is called a *turn*.
 """
 
 import threading
@@ -10,27 +10,27 @@ from collections.abc import Callable
 from typing import Any
 
 TAKEN: Any = type("Taken", (), {"__repr__": lambda _: "TAKEN"})()
-"""Says that something was not done, because it is somebody's turn."""
+"""Returned if nothing was done, because a thread holds the lock."""
 
 
 class InterruptibleLock:
-    """Something that one thread at a time may look at and change."""
+    """An object that one thread at a time may read and change."""
 
     def __init__(self) -> None:
-        self._lock: Any = threading.RLock()  # which knows its thread
+        self._lock: Any = threading.RLock()  # an RLock knows its thread
         self._whole = True
 
     def _mend(self) -> None:
-        """Set right what was left undone by a turn that was interrupted."""
+        """Repair the state after an interrupted turn."""
 
     def _my_turn(self) -> bool:
-        """Return whether this thread has the turn: then this is code that came in between."""
+        """Return whether this thread holds the lock: then the caller has interrupted a turn."""
         return self._lock._is_owned()  # type: ignore[no-any-return]  # noqa: SLF001 -- as Condition does
 
     def _take_turn(self, act: Callable[..., Any], *arguments: Any, seconds: float = -1) -> Any:
-        """Return what `act` does with `arguments`, in a turn of this thread.
+        """Return the result of `act(*arguments)`, called while this thread holds the lock.
 
-        It is `TAKEN` if this thread has the turn already, or does not get it within `seconds`.
+        Returns `TAKEN` if this thread holds the lock already, or does not get it within `seconds`.
         """
         lock = self._lock
         if lock._is_owned():  # noqa: SLF001

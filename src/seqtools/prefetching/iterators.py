@@ -1,4 +1,4 @@
-"""A prefetch as one reader sees it."""
+"""Iterators over a prefetch."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -18,14 +18,14 @@ from seqtools.prefetching.run import NOTHING, Run
 
 T = TypeVar("T")
 
-_NO_COPY = "cannot pickle or copy an iterator over a prefetch: do that with the prefetch"
+_NO_COPY = "cannot pickle or copy an iterator over a prefetch: pickle or copy the prefetch"
 
 
 class PrefetchIterator(chain[T]):
-    """An iterator over a prefetch, which knows where it stands.
+    """An iterator over a prefetch, with `state_dict`.
 
-    It takes no step of Python for most items: no interrupt can come between taking an item and
-    giving it.
+    Most items need no step of Python code, so that no interrupt can come between taking an item
+    and returning it.
     """
 
     __slots__ = ("_reading",)
@@ -33,12 +33,12 @@ class PrefetchIterator(chain[T]):
     _reading: "Ordered[T]"
 
     def state_dict(self) -> dict[str, Any]:
-        """Return where it stands: `position` is the number of items that it has read.
+        """Return `position`, the number of items that this iterator has returned.
 
-        What was read ahead does not count. So `prefetched[position:]` goes on where an iterator
-        over all of `prefetched` stood. With `ordered=False` it is the number of items that were
-        asked for, and `left` lists the places of those that were not read, as pairs of a first
-        place and one past the last.
+        Items that were evaluated ahead do not count. So `prefetched[position:]` continues an
+        iterator over all of `prefetched`. With `ordered=False`, `position` is the number of
+        requested items, and `left` lists those before it that were not returned, as pairs of
+        start and stop.
 
         Example:
             >>> from seqtools import prefetch
@@ -51,20 +51,20 @@ class PrefetchIterator(chain[T]):
         return self._reading.state()
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """Refuse to be pickled or copied: there are workers behind it."""
+        """Refuse to be pickled or copied, because it has workers."""
         raise TypeError(_NO_COPY)
 
     def __reduce__(self) -> Any:
-        """Refuse it too."""
+        """Refuse to be copied."""
         raise TypeError(_NO_COPY)
 
     def __setstate__(self, state: Any) -> None:
-        """Refuse what `itertools.chain` would do."""
+        """Refuse the state that `itertools.chain` would accept."""
         raise TypeError(_NO_COPY)
 
 
 class Ordered(LazySequence[T]):
-    """A prefetch for one reader, who reads given indices in their order."""
+    """A prefetch for one reader that reads given indices in order."""
 
     __slots__ = ("_prefetch", "_pump", "_reader")
 
@@ -82,11 +82,11 @@ class Ordered(LazySequence[T]):
         return self._prefetch._length()
 
     def open(self) -> None:
-        """Have it share the window from now on, and not from its first read."""
+        """Give the reader its share of the window now, not at its first read."""
         self._pump.open(self._reader)
 
     def _get(self, i: int, failed: Run | None = None) -> T | None:
-        """Return the item, or raise what became of it if it `failed`; errors tell `i` by this."""
+        """Return the item, or raise its error if it `failed`; error paths take `i` from here."""
         if failed is not None:
             self._pump.throw(failed)
             return None
@@ -98,15 +98,15 @@ class Ordered(LazySequence[T]):
         return self._pump.read(self._reader, i)  # type: ignore[no-any-return]
 
     def state(self) -> dict[str, Any]:
-        """Return where the reader stands."""
+        """Return the position of the reader."""
         return self._pump.state(self._reader)
 
     def __iter__(self) -> Iterator[T]:
-        """Return an iterator over the indices given, which goes on after an item that failed."""
+        """Return an iterator over the indices that continues after an item that failed."""
         ended: list[None] = []
-        # One generator after the other, because one that raised is finished; there are no more
-        # once `ended` has a length. No step of Python lies in between, which an interrupt
-        # could end.
+        # One generator after the other, because a generator that raised is finished. `ended` has
+        # a length after the last one. No Python code runs in between, which an interrupt could
+        # end.
         more = iter(ended.__len__, 1)
         iterator = PrefetchIterator.from_iterable(map(self.attempt, more, repeat(ended)))
         assert isinstance(iterator, PrefetchIterator)  # noqa: S101 -- says so to the type checker
@@ -115,13 +115,13 @@ class Ordered(LazySequence[T]):
         return iterator
 
     def attempt(self, _: int, ended: list[None]) -> Iterator[T]:
-        """Yield what comes next, until something is raised or there is no more."""
+        """Yield the next items, until one raises an error or there are no more."""
         pump, reader = self._pump, self._reader
         while (run := pump.next(reader)) is not None:
             if run is TAKEN:
                 message = (
-                    "cannot iterate over a prefetch that is being read by the code that was "
-                    "interrupted, for a signal handler or a finalizer: read it by index here"
+                    "cannot iterate over a prefetch in a signal handler or a finalizer that "
+                    "interrupted a read of the same prefetch: read it by index here"
                 )
                 raise RuntimeError(message)
             if not run.failed:
@@ -132,7 +132,7 @@ class Ordered(LazySequence[T]):
         ended.append(None)
 
     def _passes(self, run: Run) -> bool:
-        """Raise what became of an item; return whether this is the end of the sequence."""
+        """Raise the error of an item; return whether it is the end of the sequence."""
         i = int(run.indices[0])
         try:
             self._get(i, run)
@@ -143,29 +143,29 @@ class Ordered(LazySequence[T]):
                 if not self._reader.endless:
                     ended_early(self, i)
             except Exception:
-                run.values = NOTHING  # no step lies in between, in which an interrupt could come
+                run.values = NOTHING  # no interrupt can come before `raise`
                 raise
             return self._end(run)
-        return False  # it was dropped at this moment, by another thread or a finalizer
+        return False  # another thread or a finalizer has just dropped it
 
     def _end(self, run: Run) -> bool:
-        """Note that there is no item where `run` is; return whether nothing else is to come."""
+        """Note that the source ends at `run`; return whether no items remain."""
         self._pump.finish(self._reader, int(run.indices[0]))
         return True
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """Refuse to be pickled or copied: there are workers behind it."""
+        """Refuse to be pickled or copied, because it has workers."""
         raise TypeError(_NO_COPY)
 
     def __del__(self) -> None:
-        """Give the share of the window back."""
+        """Release its share of the window."""
         pump = getattr(self, "_pump", None)
-        if pump is not None:  # or else it was interrupted before it had any
+        if pump is not None:  # None if `__init__` was interrupted
             pump.leave(self._reader)
 
 
 class Unordered(Ordered[T]):
-    """A prefetch for one reader, who takes items in the order in which they become ready."""
+    """A prefetch for one reader that takes items in the order in which they become ready."""
 
     __slots__ = ()
 
@@ -173,4 +173,4 @@ class Unordered(Ordered[T]):
 
     def _end(self, run: Run) -> bool:
         super()._end(run)
-        return False  # others before it are still to come
+        return False  # earlier items may still arrive

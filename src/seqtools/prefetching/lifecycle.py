@@ -1,4 +1,4 @@
-"""The engine of a prefetch: started when it is needed, ended when nobody uses it."""
+"""The engine of a prefetch: started when it is needed, closed when it is not used."""
 
 import os
 import weakref
@@ -24,10 +24,10 @@ from seqtools.prefetching.window import Window
 MakeEngine = Callable[[Deliver], Engine]
 
 PATIENCE = 10.0
-"""Seconds to wait for a turn. Arbitrary, long against the start of workers: it takes longer
-only where finalizers have threads wait for each other in a circle."""
+"""Seconds to wait for the lock. Arbitrary, long compared with the start of workers: only finalizers
+that make threads wait for each other in a circle take longer."""
 _SOON = 0.1
-"""Seconds until the workers are looked after again that could not be. Arbitrary."""
+"""Seconds until the next check of idle workers, if the lock was taken. Arbitrary."""
 
 _forks = [0]
 if hasattr(os, "register_at_fork"):
@@ -35,7 +35,7 @@ if hasattr(os, "register_at_fork"):
 
 
 class _Start:
-    """An engine that is being started, perhaps for a thread that was interrupted."""
+    """An engine that is being started, perhaps by a thread that was interrupted."""
 
     def __init__(self, make: Callable[[], Engine]) -> None:
         self._make = make
@@ -43,27 +43,27 @@ class _Start:
         self.wanted = True
 
     def finish(self) -> None:
-        """Start it, and close it if it is not wanted any more."""
+        """Start it, and close it if it is no longer wanted."""
         self.engine = engine = self._make()
         if not self.wanted:
             engine.close(wait=False)
 
 
 class Ending:
-    """What ends the engines of a prefetch that is gone, or when the program ends.
+    """Closes the engines of a prefetch that was garbage-collected, or at the end of the program.
 
-    It keeps nothing of the prefetch alive, and no engine: an object that has its own prefetch can
-    be collected, with its engine, which ends then.
+    It refers neither to the prefetch nor strongly to an engine, so that an object that holds its
+    own prefetch can be collected with the engine, which is then closed.
     """
 
     def __init__(self) -> None:
         self.over = False
-        """Whether this has happened."""
+        """Whether `end` was called."""
         self._engines: weakref.WeakSet[Engine] = weakref.WeakSet()
         self._forks = len(_forks)
 
     def add(self, engine: Engine) -> None:
-        """Have `engine` ended too."""
+        """Add `engine` to those that `end` closes."""
         self._engines.add(engine)
 
     def renew(self) -> None:
@@ -72,7 +72,7 @@ class Ending:
 
     def end(self) -> None:
         """Close all engines."""
-        # when the program ends, modules may be gone; what a forked child has is not its own
+        # at the end of the program, modules may be gone; a forked child does not own the engines
         if not _forks or self._forks != len(_forks):
             return
         self.over = True
@@ -83,12 +83,12 @@ class Ending:
 
 
 class Lifecycle(InterruptibleLock):
-    """A window, and an engine that evaluates what it plans, as long as somebody reads.
+    """A window, and an engine that evaluates the jobs of the window while readers exist.
 
     Args:
-        make_engine: Starts an engine, which delivers to the function that it is given.
+        make_engine: Starts an engine that delivers to the given function.
         make_window: Returns an empty window.
-        idle_timeout: Seconds after which an engine that has nothing to do is ended.
+        idle_timeout: Seconds without work after which an engine is closed.
     """
 
     def __init__(
@@ -108,23 +108,23 @@ class Lifecycle(InterruptibleLock):
         self.window = self._make_window()
         self._arrivals = Arrivals()
         self._engine: Engine | None = None
-        self._late: Engine | None = None  # one that was started when all had been ended
-        self._start: _Start | None = None  # of the next one
-        self._watched = True  # it is known that there are workers
-        self._used = 0.0  # when an item was read last
-        # What was asked for during the turn of another thread, which does it afterwards
+        self._late: Engine | None = None  # an engine that was started after `Ending.end`
+        self._start: _Start | None = None  # of the next engine
+        self._watched = True  # the idle watch knows that there are workers
+        self._used = 0.0  # the time of the last read
+        # Requests made while another thread held the lock, which handles them afterwards
         self._leaving: deque[Reader] = deque()
         self._closing: deque[bool] = deque()
         self._ended: deque[Engine] = deque()  # engines that are to be closed
-        self._notes: deque[Part] = deque()  # whose notes are to be called
+        self._notes: deque[Part] = deque()  # parts whose notes must be called
         self._forks = len(_forks)
         self.ending.renew()
 
     # From outside
 
     def leave(self, reader: Reader) -> None:
-        """Serve a reader no more; may be called by the garbage collector at any time."""
-        # when the program ends, modules may be gone; what a forked child has is not its own
+        """Stop serving a reader; the garbage collector may call this at any time."""
+        # at the end of the program, modules may be gone; a forked child does not own the readers
         if _forks and self._forks == len(_forks):
             self._leaving.append(reader)
             self._attend()
@@ -138,23 +138,23 @@ class Lifecycle(InterruptibleLock):
             return
         self._closing.append(forget)
         if self._my_turn():
-            return  # the interrupted turn is followed by this
+            return  # the interrupted turn does this when it ends
         self._take_turn(self._tidy, seconds=PATIENCE if wait else 0)
         self._attend(wait=wait)
         self._call_notes()
         show_last(wait=wait)
 
     def rest(self) -> float | None:
-        """End workers that were idle for long; return when to look again, in seconds."""
+        """End workers after the idle timeout; return the seconds until the next check."""
         timeout = FOREVER if self._idle_timeout is None else self._idle_timeout
         left: float | None = self._take_turn(self._idle, timeout, seconds=0)
         if left is TAKEN:
-            return min(timeout, _SOON)  # they are being used, or are being ended just now
+            return min(timeout, _SOON)  # workers are in use, or are being ended
         self._attend(wait=True)
         return left
 
     def load(self) -> Status:
-        """Return how far ahead it is and who works, without waiting for a turn."""
+        """Return the fill of the window and the busy workers, without waiting for the lock."""
         engine = self._engine
         if engine is None or self._forks != len(_forks):
             return Status()
@@ -167,16 +167,16 @@ class Lifecycle(InterruptibleLock):
     # Between turns
 
     def _serve(self, act: Callable[..., object], *arguments: object) -> object:
-        """Return what `act` does in a turn, or `TAKEN`; then do what others have asked for."""
+        """Return what `act` returns in a turn, or `TAKEN`; then handle the requests of others."""
         if self._forks != len(_forks):
-            self._begin()  # in a forked child neither workers nor locks are usable
+            self._begin()  # in a forked child, workers and locks cannot be used
         try:
             result = self._take_turn(act, *arguments, seconds=PATIENCE)
         except BaseException as error:
             self._attend()
-            if isinstance(error, WorkerStartError):  # items came before it
+            if isinstance(error, WorkerStartError):  # items arrived before it
                 self._call_notes()
-            if said:  # what was printed before it
+            if said:  # output that was printed before it
                 show()
             raise
         if self._leaving or self._closing or self._ended or not self._watched:
@@ -186,16 +186,16 @@ class Lifecycle(InterruptibleLock):
         return result
 
     def _call_notes(self) -> None:
-        """Do what arrived with items, before they are read."""
+        """Call the notes that arrived with items, before the items are read."""
         while self._notes:
             for note in self._notes.popleft().notes:
                 note()
 
     def _attend(self, *, wait: bool = False) -> None:
-        """Do what was asked for while it was somebody's turn, and end what is not used any more."""
+        """Handle requests made during a turn, and close engines that are not used any more."""
         while self._leaving or self._closing:
             if self._take_turn(self._tidy, seconds=0) is TAKEN:
-                return  # the thread that has the turn does this afterwards
+                return  # the thread that holds the lock does this afterwards
         if self._ended and not self._my_turn():
             self._end(wait=wait)
         if not self._watched:
@@ -213,7 +213,7 @@ class Lifecycle(InterruptibleLock):
                 watch().look()
 
     def _is_left_behind(self) -> bool:
-        """Return whether the program has ended, except this thread, a daemon."""
+        """Return whether the program has ended, and this thread is a daemon that remains."""
         return (
             self.ending.over
             and not main_thread().is_alive()
@@ -231,7 +231,7 @@ class Lifecycle(InterruptibleLock):
         self.window.mend()
 
     def _drop(self, *, forget: bool = False) -> None:
-        """Use this engine no more; what it has finished is kept, unless to `forget`."""
+        """Stop using this engine; the items that it has finished are kept, unless `forget`."""
         if not forget:
             with suppress(WorkerStartError):
                 self._give_out()
@@ -243,7 +243,7 @@ class Lifecycle(InterruptibleLock):
         arrivals.wake()
 
     def _tidy(self) -> None:
-        """Do what others have asked for."""
+        """Handle the requests of other threads."""
         while self._closing:
             self._drop(forget=self._closing[0])
             self._closing.popleft()
@@ -264,7 +264,7 @@ class Lifecycle(InterruptibleLock):
         left = self._used + timeout - perf_counter()
         if left > 0:
             return left
-        with suppress(WorkerStartError):  # told to the next reader
+        with suppress(WorkerStartError):  # the next reader gets this error
             self._give_out()
         if self.window.jobs or self._arrivals.parts:
             return timeout
@@ -291,12 +291,12 @@ class Lifecycle(InterruptibleLock):
         return self._engine
 
     def _give_out(self) -> None:
-        """Give what has arrived to the readers that expect it.
+        """Distribute the parts that have arrived to the runs that expect them.
 
-        A part is removed from the queue after that. To give it out again does no harm.
+        A part is removed from the queue after that; distributing it again does no harm.
 
         Raises:
-            WorkerStartError: If nothing can be evaluated. The engine is given up.
+            WorkerStartError: If no worker can evaluate items. The engine is dropped.
         """
         parts, window = self._arrivals.parts, self.window
         last: Part | None = None
@@ -306,7 +306,7 @@ class Lifecycle(InterruptibleLock):
                 parts.clear()
                 self._drop()
                 raise part
-            known = self._notes and self._notes[-1] is part  # where this was interrupted
+            known = self._notes and self._notes[-1] is part  # after an interrupt here
             if part.notes and not known and window.expects(part):
                 self._notes.append(part)
             window.arrived(part)
@@ -316,7 +316,7 @@ class Lifecycle(InterruptibleLock):
             window.weighed(sample(last.outcomes))
 
     def _dispatch(self, engine: Engine) -> None:
-        """Have `engine` evaluate what comes next."""
+        """Submit the next jobs to `engine`."""
         if self._leaving:
             self._let_go()
         window, cutter = self.window, self.window.cutter

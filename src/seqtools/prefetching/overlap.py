@@ -1,16 +1,14 @@
-"""What several readers read, or a reader had before a jump, is evaluated once."""
+"""Evaluate once what several readers read, or what a reader already had before a jump."""
 
 from collections.abc import Iterable, Sequence
 
 from seqtools.prefetching.run import Run, common, first_of
 
 
-def overlapping(
-    rings: Iterable[Sequence[Run]], position: int, indices: Sequence[int]
-) -> Run | None:
-    """Return a run at `position` for the first of `indices`, `None` if there can be none.
+def shared_run(rings: Iterable[Sequence[Run]], position: int, indices: Sequence[int]) -> Run | None:
+    """Return a run at `position` for the first of `indices`, `None` if no run of `rings` has them.
 
-    It gets what has arrived in a run of `rings`, or expects it of the same job.
+    The run shares the values that have arrived in a run of `rings`, or waits for the same job.
     """
     i = int(indices[0])
     for ring in rings:
@@ -23,15 +21,15 @@ def overlapping(
                 found.job, found.start = run.job, run.start + k
                 found.job.runs = [*found.job.runs, found]  # type: ignore[union-attr]
                 return found
-            values = list(run.values)  # the first of them may be read at this moment
+            values = list(run.values)  # another thread may read the first of them now
             k -= len(run.indices) - len(values)
             if k >= 0 and not run.back:
                 return found.with_values(values[k : k + len(found.indices)], failed=run.failed)
     return None
 
 
-def alone(rings: Iterable[Sequence[Run]], indices: Sequence[int]) -> int:
-    """Return how many of the first `indices` are in no run of `rings`: the first one is in none."""
+def count_unshared(rings: Iterable[Sequence[Run]], indices: Sequence[int]) -> int:
+    """Return how many of the first `indices` are in no run of `rings`; the first one is in none."""
     n = len(indices)
     for ring in rings:
         for run in ring if n > 1 else ():

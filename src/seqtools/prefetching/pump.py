@@ -1,15 +1,16 @@
-"""Between readers, in whatever thread, the window, and an engine that evaluates.
+"""The pump connects readers in any thread, the window, and the engine.
 
-An engine delivers parts from its own threads. A reader that comes gives them out, asks for what
-comes next, and takes the run that is there, or waits for it. What holds this together:
+An engine delivers parts from its own threads. The thread of a reader that needs a run distributes
+these parts to the runs that expect them, submits the next jobs, and takes its run or waits for it.
+It does this while it holds a lock, in a *turn*. Invariants:
 
-- The rings of the readers are the truth: what is held, what is asked for, and where readers are
-  follow from them. So whatever was interrupted, the next turn mends it.
-- A part is removed from the queue after it was given out, and to give it out twice does no harm.
-  A job is marked as sent after the engine has taken it, and an engine ignores a job that it has.
-- Signal handlers and finalizers, which come in between, may do anything with the prefetch:
-  what they read by index is evaluated on the spot, iterators raise, and the interrupted thread
-  does what else they ask for.
+- The rings of the readers are the source of truth: held items, requested items and positions
+  follow from them. So the next turn repairs what an interrupt has left undone.
+- A part is removed from the queue after it was distributed; distributing it twice does no harm. A
+  job is marked as sent after the engine has received it; an engine ignores a job that it has.
+- Signal handlers and finalizers that run during a turn may use the prefetch: items that they read
+  by index are evaluated at once, iterators raise an error, and the interrupted thread does the
+  rest after its turn.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,14 +27,14 @@ from seqtools.prefetching.run import NOTHING, Run
 from seqtools.prefetching.window import Window
 
 _FIRST_LOOK = 0.002
-"""Seconds to wait for what is being evaluated before the engine is asked how far it is."""
+"""Seconds that a reader waits before it calls the engine's `look`."""
 _PAUSING_SECONDS = 0.02
-"""Time between two visits of a reader who is not quick. Arbitrary: long against the 50 µs that a
-short run costs, and against a loop that takes an item each millisecond."""
+"""Seconds between two visits of a reader from which it counts as pausing. Arbitrary: long compared
+with the 50 µs that a short run costs, and with a loop that takes an item each millisecond."""
 _WAIT: Any = object()
-"""Stands for a run that is to be waited for."""
-_ASIDE: Any = object()
-"""Says that an item is not on the cursor of a reader."""
+"""In place of a run: the reader must wait for it."""
+_ELSEWHERE: Any = object()
+"""In place of a run: the item is not on the cursor of the reader."""
 
 
 class Pump(Lifecycle):
@@ -42,8 +43,8 @@ class Pump(Lifecycle):
     Args:
         make_engine: Starts an engine.
         make_window: Returns an empty window.
-        inline: Evaluates an item here.
-        idle_timeout: Seconds after which an engine that has nothing to do is ended.
+        inline: Evaluates an item in the calling thread.
+        idle_timeout: Seconds without work after which an engine is closed.
     """
 
     def __init__(
@@ -57,20 +58,22 @@ class Pump(Lifecycle):
         self.inline = inline
 
     def open(self, reader: Reader) -> None:
-        """Begin to serve `reader`; or else that begins with its first visit."""
+        """Begin to serve `reader` now; without this call, that begins with its first visit."""
         self._serve(self.window.open, reader)
 
     def next(self, reader: Reader) -> Run | None:
-        """Return a run of `reader` with something to read; wait for it.
+        """Return a run of `reader` with unread items; wait for it.
 
-        It is `None` at the end, and `TAKEN` for code that came in between what this thread does
-        in here.
+        Returns `None` at the end, and `TAKEN` if the caller is a signal handler or a finalizer
+        that interrupted a turn of this thread.
         """
         run = self._serve(self._visit, reader)
-        return run if isinstance(run, Run) and not self._has_news() else self._await(reader, run)
+        return (
+            run if isinstance(run, Run) and not self._has_messages() else self._await(reader, run)
+        )
 
     def read(self, reader: Reader, i: int) -> Any:
-        """Return item `i`, and have what `reader` reads then evaluated.
+        """Return item `i`, and have the next items of `reader` evaluated.
 
         Raises:
             EndOfSequence: If the source, without known length, has no item `i`.
@@ -79,8 +82,8 @@ class Pump(Lifecycle):
         if getattr(here, "get", None) is self.inline:
             return self.inline(i)  # a worker must not wait for itself
         run = self._serve(self._seek, reader, i)
-        found = self._take(reader, i, run) if run is not _ASIDE else run
-        if found is not _ASIDE:
+        found = self._take(reader, i, run) if run is not _ELSEWHERE else run
+        if found is not _ELSEWHERE:
             return found
         aside = SingleReader(range(i, i + 1))
         try:
@@ -89,21 +92,21 @@ class Pump(Lifecycle):
             self.leave(aside)
 
     def aim(self, reader: RandomReader, indices: Sequence[int]) -> None:
-        """Evaluate `indices` ahead for a reader that was said to read them next."""
+        """Evaluate `indices` ahead for a reader that reads them next according to a hint."""
         self._serve(self._aim, reader, indices)  # a hint may be lost
 
     def state(self, reader: Reader) -> dict[str, Any]:
-        """Return where a reader stands."""
+        """Return the position of a reader."""
         state: dict[str, Any] = self._serve(reader.state)  # type: ignore[assignment]
         return reader.state() if state is TAKEN else state
 
     def finish(self, reader: Reader, i: int) -> None:
-        """Note that there is no item `i`, which `reader` has asked for, nor any after it."""
-        self.window.ended(i)  # even if the rest cannot be done now
+        """Note that the source ends before item `i`, which `reader` has requested."""
+        self.window.ended(i)  # even if the next line must wait for another thread
         self._serve(self.window.finish, reader, i)
 
     def throw(self, run: Run) -> None:
-        """Raise what became of the single item of a run that failed.
+        """Raise the error of the single item of a failed run.
 
         Raises:
             EndOfSequence: If there is no such item.
@@ -111,7 +114,7 @@ class Pump(Lifecycle):
         """
         values = run.values
         if not values:
-            return  # it was dropped at this moment, by another thread or a finalizer
+            return  # another thread or a finalizer has just dropped it
         outcome = values[0]
         if outcome is END:
             raise EndOfSequence
@@ -119,7 +122,7 @@ class Pump(Lifecycle):
             outcome.throw()
         except BaseException as error:
             if error is outcome.error and not isinstance(error, Exception):
-                # for all that is known it was an interrupt, there: it is evaluated again
+                # it may have been an interrupt of the worker: the item is evaluated again
                 run.job = None
                 run.values = None
             raise
@@ -127,14 +130,14 @@ class Pump(Lifecycle):
     # Between turns
 
     def _take(self, reader: Reader, i: int, run: Any) -> Any:
-        """Return item `i`, which comes next for `reader`, from `run` or one that comes.
+        """Return item `i`, the next one of `reader`, from `run` or a later run.
 
-        It is `_ASIDE` if the reader has gone elsewhere, because a signal handler has read by it.
+        Returns `_ELSEWHERE` if the reader has moved, because a signal handler has read with it.
         """
         while True:
-            if not isinstance(run, Run) or self._has_news():
+            if not isinstance(run, Run) or self._has_messages():
                 run = self._await(reader, run, i)
-            if run is _ASIDE:
+            if run is _ELSEWHERE:
                 return run
             if run is None:
                 raise EndOfSequence
@@ -148,12 +151,12 @@ class Pump(Lifecycle):
             else:
                 try:
                     return values.popleft()
-                except IndexError:  # it was dropped at this moment
+                except IndexError:  # another thread has just dropped it
                     pass
             run = _WAIT
 
     def _throw_once(self, reader: Reader, i: int, run: Run) -> None:
-        """Raise what became of item `i`, which is read then."""
+        """Raise the error of item `i`, which counts as read then."""
         try:
             self.throw(run)
         except Exception as error:
@@ -162,25 +165,25 @@ class Pump(Lifecycle):
                 self.window.ended(i)
             raise
 
-    def _has_news(self) -> bool:
-        """Return whether something is to be told before an item is given."""
+    def _has_messages(self) -> bool:
+        """Return whether there is output or a warning to show before an item is returned."""
         engine = self._engine
         return bool(said or (engine is not None and engine.news))
 
     def _await(self, reader: Reader, run: Any, i: int | None = None) -> Any:
         """Return a run of `reader`, `None` at its end, or `TAKEN`; wait for it.
 
-        If it reads by index, it is seen to that it goes on with index `i`: signal handlers that
-        come in between read by the same reader.
+        A reader by index is moved to index `i` again after each wait, because signal handlers
+        read with the same reader.
         """
         pause = _FIRST_LOOK
         while True:
-            if self._has_news():
-                self._tell()
+            if self._has_messages():
+                self._show_messages()
             if run is not _WAIT:
                 return run
             began, engine = perf_counter(), self._engine
-            if not reader.bell.wait(pause):
+            if not reader.wakeup.wait(pause):
                 pause = _FIRST_LOOK if engine is None else engine.look()
             if engine is not None:
                 engine.waited(perf_counter() - began)
@@ -189,8 +192,8 @@ class Pump(Lifecycle):
             else:
                 run = self._serve(self._seek, reader, i)
 
-    def _tell(self) -> None:
-        """Tell what workers have printed or have to say, in this thread, which reads."""
+    def _show_messages(self) -> None:
+        """Show the output and warnings of workers, in this thread, which reads."""
         if said:
             show()
         engine = self._engine
@@ -205,25 +208,25 @@ class Pump(Lifecycle):
             self._give_out()
         window, engine = self.window, self._engine
         now = perf_counter()
-        run = window.visit(reader, pausing=now - reader.left > _PAUSING_SECONDS)
+        run = window.visit(reader, pausing=now - reader.served > _PAUSING_SECONDS)
         if run is None:
             if reader.position >= len(reader.cursor.indices) and not reader.held:
                 return None
             if self._is_left_behind():
-                return _WAIT  # for ever
+                return _WAIT  # forever
             engine = self._started()
             window.starved()
         if engine is not None:
             self._dispatch(engine)
         if run is None:
-            run = reader.next_run()  # it may have been there for another reader
+            run = reader.next_run()  # another reader may have had these items
         if run is not None:
             reader.awaits = NO_JOB
-            reader.left = self._used = now
+            reader.served = self._used = now
             return run
         awaited = reader.awaited()
         if awaited is None:
-            return None  # nothing is left of it before the end that was found
+            return None  # no items are left before the end of the source
         job = awaited.job
         self._arrivals.await_(reader, job.id if reader.in_order and job is not None else None)
         return _WAIT
@@ -231,7 +234,7 @@ class Pump(Lifecycle):
     def _seek(self, reader: Reader, i: int) -> Any:
         if self._arrivals.parts:
             self._give_out()
-        return self._visit(reader) if self.window.seek(reader, i) else _ASIDE
+        return self._visit(reader) if self.window.seek(reader, i) else _ELSEWHERE
 
     def _aim(self, reader: RandomReader, indices: Sequence[int]) -> None:
         self.window.aim(reader, indices)

@@ -1,6 +1,6 @@
-"""Readers: what each of them is going to read, and where it stands.
+"""Readers: what each of them is going to read, and its position.
 
-Where a reader stands is not noted anywhere: it follows from what is left in its runs.
+The position of a reader is stored nowhere: it follows from what is left in its runs.
 """
 
 from collections import deque
@@ -13,19 +13,19 @@ from seqtools.prefetching.run import Run, first_of, marker
 from seqtools.prefetching.wakeup import Wakeup
 
 NO_JOB = -1
-"""In place of a job that a reader waits for: it does not wait."""
+"""In place of the id of a job that a reader waits for: the reader does not wait."""
 
 
 class Cursor:
-    """What a reader is going to read, and the runs in which it arrives.
+    """The indices that a reader is going to read, and the runs in which they arrive.
 
-    The ring is never empty: the last run stays when it was read, because it says how far the
-    reader has come. When a reader goes elsewhere, a single assignment replaces its cursor.
+    The ring is never empty: the last run stays after it was read, because it holds the position of
+    the reader. When a reader jumps, a single assignment replaces its cursor.
 
     Args:
-        indices: What is read, place by place.
+        indices: The indices to read, one for each place.
         position: How many of these places were read before.
-        old: Runs of the cursor before, some of which may be of use.
+        old: Runs of the previous cursor, some of which may be reused.
     """
 
     __slots__ = ("indices", "old", "ring")
@@ -37,81 +37,81 @@ class Cursor:
 
 
 class Reader:
-    """A reader who says what it is going to read."""
+    """A reader that reads given indices in order."""
 
     in_order = True
 
     def __init__(self, indices: Sequence[int]) -> None:
         self.cursor = Cursor(indices)
         self.share = 0
-        """How many items may be ahead of it."""
+        """How many items may be evaluated ahead for it."""
         self.last_read = 0
-        """When it read, on the clock of the window."""
-        self.left = 0.0
-        """When it was given a run, by the clock of the pump."""
+        """When it last read, on the clock of the window."""
+        self.served = 0.0
+        """When it last received a run, on the clock of the pump."""
         self.urgent = True
-        """Whether the item that it reads next goes before all others."""
+        """Whether its next item takes precedence over all others."""
         self.waits = False
-        """Whether it found nothing when it came last."""
+        """Whether it found no item at its last visit."""
         self.awaits: int | None = NO_JOB
-        """The job that it waits for, `None` if any will do."""
-        self.bell = Wakeup()
-        """Rung when something of that job has arrived."""
+        """The id of the job that it waits for, `None` for any job."""
+        self.wakeup = Wakeup()
+        """Set when a part of that job has arrived."""
 
     @property
     def position(self) -> int:
-        """The number of places that were read."""
+        """The number of places that it has read."""
         front = self.cursor.ring[0]
         return front.stop - front.unread
 
     @property
     def endless(self) -> bool:
-        """Whether it reads up to an end that is not known."""
+        """Whether it reads up to an unknown end."""
         indices = self.cursor.indices
         return isinstance(indices, range) and indices.stop == ENDLESS
 
     @property
     def held(self) -> int:
-        """The number of items that are planned, being evaluated or evaluated, and not read."""
+        """The number of unread items that are planned, in evaluation or evaluated."""
         return self.cursor.ring[-1].stop - self.position
 
     def evaluated(self) -> int:
-        """Return the same without items that are only planned."""
+        """Return the same number without items that are only planned."""
         return sum([run.unread for run in self.cursor.ring if not run.planned])
 
     @property
     def patient(self) -> bool:
-        """Whether nothing is to be read ahead for now."""
+        """Whether nothing should be evaluated ahead for now."""
         return False
 
     def next_run(self) -> Run | None:
-        """Return the run to be read from, `None` if nothing is there yet."""
+        """Return the run to read from, `None` if its items have not arrived."""
         run = self.front()
         return run if run.values else None
 
     def awaited(self) -> Run | None:
-        """Return the first run with something unread, `None` if there is none."""
+        """Return the first run with unread items, `None` if there is none."""
         for run in self.cursor.ring:
             if run.unread:
                 return run
         return None
 
     def front(self) -> Run:
-        """Return the first run that was not read, or else the last one; forget those before it."""
+        """Return the first run with unread items, or the last one; forget those before it."""
         ring = self.cursor.ring
         run = ring[0]
-        if run.back:  # the interrupted `drop` was to replace it
+        if run.back:  # an interrupted `drop` was going to replace it
             ring[0] = run = run.rest()
         if run.over and len(ring) > 1:
             k = 1
-            while k < len(ring) - 1 and ring[k].over:  # it is the next one, most often
+            while k < len(ring) - 1 and ring[k].over:  # usually it is the next one
                 k += 1
             del ring[:k]
             run = ring[0]
         return run
 
     def seek(self, i: int) -> bool:
-        """Go to index `i` if it lies ahead on the cursor; return whether it does."""
+        """Move to index `i` if it is ahead on the cursor; return whether it is."""
         indices, position = self.cursor.indices, self.position
         if position < len(indices) and indices[position] == i:
             return True
@@ -127,7 +127,7 @@ class Reader:
         return True
 
     def skip(self, position: int) -> None:
-        """Pass over all places before `position`."""
+        """Skip all places before `position`."""
         self.front()
         ring = self.cursor.ring
         if position >= ring[-1].stop:
@@ -140,44 +140,44 @@ class Reader:
             return
         del ring[:k]
         surplus = max(0, len(run.values) - (run.stop - position))
-        deque(map(deque.popleft, repeat(run.values, surplus)), 0)  # each of them is one step
+        deque(map(deque.popleft, repeat(run.values, surplus)), 0)  # each is one step
 
     def give_up(self, k: int) -> None:
-        """Forget all runs from the `k`-th on, of which nothing was read."""
+        """Forget all runs from the `k`-th on; none of their items was read."""
         del self.cursor.ring[k:]
 
     def drop(self) -> None:
-        """Forget what was evaluated, from any thread: the reader goes on where it is."""
+        """Forget the evaluated items; the reader keeps its position. Any thread may call this."""
         run = self.cursor.ring[0]
         run.take_back()
         self.cursor = Cursor(self.cursor.indices, run.stop - run.unread)
 
     def state(self) -> dict[str, Any]:
-        """Return where it stands."""
+        """Return its position."""
         return {"position": self.position}
 
 
 class SingleReader(Reader):
-    """A reader of one item, which nobody could have known of."""
+    """A reader of one item that could not be predicted."""
 
     @property
     def patient(self) -> bool:
-        """Whether nothing is to be read ahead: nothing follows."""
+        """Return True: no items follow, so nothing is evaluated ahead."""
         return True
 
 
 class UnorderedReader(Reader):
-    """A reader who takes what is ready first."""
+    """A reader that takes items in the order in which they become ready."""
 
     in_order = False
 
     @property
     def held(self) -> int:
-        """The number of items that are being evaluated or evaluated, and not read."""
+        """The number of unread items that are in evaluation or evaluated."""
         return self.evaluated()
 
     def next_run(self) -> Run | None:
-        """Return the run that arrived first, `None` if nothing is there yet."""
+        """Return the run that arrived first, `None` if none has arrived."""
         ring = self.cursor.ring
         if ring[-1].back or True in [bool(run.over or run.back) for run in ring[:-1]]:
             ring[:] = [
@@ -186,14 +186,14 @@ class UnorderedReader(Reader):
         return min([run for run in ring if run.values], key=_rank, default=None)
 
     def give_up(self, k: int) -> None:
-        """Plan all runs from the `k`-th on again: the ring goes on saying what was read."""
+        """Plan all runs from the `k`-th on again; the ring must still say what was read."""
         ring = self.cursor.ring
         for run in ring[k:]:
-            run.take_back()  # it may be the one that is being read from
+            run.take_back()  # the reader may be reading from this run
         ring[k:] = [run if run.over else run.rest() for run in ring[k:]]
 
     def drop(self) -> None:
-        """Forget what was evaluated: what was not read is planned again."""
+        """Forget the evaluated items; unread ones are planned again."""
         old = self.cursor
         for run in old.ring:
             run.take_back()
@@ -202,7 +202,7 @@ class UnorderedReader(Reader):
         self.cursor = cursor
 
     def state(self) -> dict[str, Any]:
-        """Return the place up to which it has asked for items, and what it has not read before."""
+        """Return the number of requested places, and the ranges that were not read."""
         ring = self.cursor.ring
         left: list[list[int]] = []
         for run in ring:
@@ -215,14 +215,14 @@ class UnorderedReader(Reader):
 
 
 class RandomReader(Reader):
-    """A reader by index, whose cursor is guessed.
+    """A reader by index, whose next indices are predicted.
 
-    The guess is that it goes on one by one, or at the distance of its last reads if that was the
-    same twice. After a long jump nothing is read ahead before the guess has come true once.
+    The prediction is the next index, or the distance of the last reads if it was the same twice.
+    After a long jump nothing is evaluated ahead until the prediction was right once.
 
     Args:
-        size: The length of what it reads, `None` if that is not known.
-        near: A jump over at most so many items is a short one.
+        size: The length of the sequence, `None` if it is unknown.
+        near: The largest number of items that a short jump skips.
     """
 
     def __init__(self, size: int | None, near: int) -> None:
@@ -231,23 +231,23 @@ class RandomReader(Reader):
         self._last: int | None = None
         self._distance = 0
         self._patient = False
-        self._aimed = False  # it was said what is read
+        self._aimed = False  # a hint has given the indices
 
     @property
     def patient(self) -> bool:
-        """Whether to wait until the guess has come true."""
+        """Whether the last prediction has not been confirmed yet."""
         return self._patient
 
     def seek(self, i: int) -> bool:
-        """Go to index `i`, wherever it is, unless it was read just before."""
+        """Move to index `i`, unless it was the last index read."""
         position, indices = self.position, self.cursor.indices
         ahead = position < len(indices) and indices[position] == i
         last, distance = self._last, self._distance
         if position and not self._aimed and indices[position - 1] != last:
-            # the window was not told of reads that went along the cursor
+            # the window did not see the reads that followed the cursor
             last, distance = indices[position - 1], indices.step  # type: ignore[attr-defined]
         if i == last:
-            return ahead  # if it was read, it is read again aside
+            return ahead  # an item that was read is read again by a reader of its own
         now = 0 if last is None else i - last
         self._last, self._distance = i, now
         if self._aimed:
@@ -262,15 +262,15 @@ class RandomReader(Reader):
             return True
         step = now if now and now == distance else 1
         self._patient = step == 1 and abs(now) > self._near
-        self._go(range(i, self._size if step > 0 else -1, step))
+        self._jump_to(range(i, self._size if step > 0 else -1, step))
         return True
 
     def aim(self, indices: Sequence[int]) -> None:
-        """Believe that `indices` come next, until something else is read."""
+        """Expect `indices` next, until another index is read."""
         self._aimed, self._patient = True, False
-        self._go(indices)
+        self._jump_to(indices)
 
-    def _go(self, indices: Sequence[int]) -> None:
+    def _jump_to(self, indices: Sequence[int]) -> None:
         cursor = Cursor(indices, 0, [*self.cursor.old, *self.cursor.ring])
         self.urgent = True
         self.cursor = cursor

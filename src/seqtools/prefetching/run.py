@@ -1,4 +1,4 @@
-"""Runs: consecutive places of what a reader reads, planned, sent or arrived together."""
+"""Runs: consecutive places of a cursor that are planned, sent or have arrived together."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -15,15 +15,15 @@ NOTHING: deque[Any] = deque()
 
 
 class Run:
-    """Consecutive places of a cursor, and what arrived for them.
+    """Consecutive places of a cursor, and the values that arrived for them.
 
-    A value lies in its run from its arrival until it is read, and nowhere else. A run does not
-    grow: when a part of it arrives, that part becomes a run of its own. So arriving is one
-    assignment and reading is one `popleft`, and an interrupt can only come before or after it.
+    From its arrival until it is read, a value is in its run and nowhere else. A run does not grow:
+    when a part of it arrives, that part becomes a separate run. So arriving is one assignment,
+    reading is one `popleft`, and an interrupt can only come before or after it.
 
     Args:
         position: The first place.
-        indices: What is read at these places.
+        indices: The index to read at each place.
     """
 
     __slots__ = ("back", "failed", "indices", "job", "position", "rank", "start", "stop", "values")
@@ -32,26 +32,26 @@ class Run:
         self.position, self.indices = position, indices
         self.stop = position + len(indices)
         self.job: Job | None = None
-        """Which job evaluates it, once one does."""
+        """The job that evaluates it, `None` if there is none yet."""
         self.start = 0
-        """Where it begins in that job."""
+        """The offset of its first item in that job."""
         self.values: deque[Any] | None = None
-        """What arrived and was not read; `None` before it arrives."""
+        """Values that have arrived and were not read; `None` before they arrive."""
         self.rank = 0
-        """The place of its arrival among those of all runs."""
+        """The number of its arrival, in the order of arrivals of all runs."""
         self.failed = False
-        """Whether it is a single item that has no value."""
+        """Whether it is a single item that failed or is the end, so that it has no value."""
         self.back: deque[Any] | None = None
-        """Values that are being dropped, in reversed order. They still count as unread."""
+        """Values that are being dropped, in reverse order. They still count as unread."""
 
     def __repr__(self) -> str:
-        """Return where it is, and how far it has come."""
+        """Return its position, indices and state."""
         state = "planned" if self.planned else "sent" if self.values is None else f"{self.unread}"
         return f"Run({self.position}, {self.indices!r}: {state})"
 
     @property
     def planned(self) -> bool:
-        """Whether it is still to be sent to an engine."""
+        """Whether it must still be sent to an engine."""
         return self.values is None and (self.job is None or not self.job.sent)
 
     @property
@@ -64,7 +64,7 @@ class Run:
 
     @property
     def over(self) -> bool:
-        """Whether all of it was read."""
+        """Whether all its items were read."""
         return self.values is not None and not self.values and not self.back
 
     def part(self, lo: int, hi: int) -> "Run":
@@ -91,9 +91,9 @@ class Run:
         return k if k >= first else -1
 
     def take_back(self) -> None:
-        """Take what was not read away from a reader, who may be reading it at this moment.
+        """Move the unread values from `values` to `back`, while a reader may be reading.
 
-        It lies in `back` then. `unread` is never more than before, and less only by what is read.
+        `unread` never increases, and decreases only by what the reader reads.
         """
         if self.values:
             if self.back is None:
@@ -102,20 +102,20 @@ class Run:
                 self.back.extend(map(deque.pop, repeat(self.values, len(self.values))))
 
     def rest(self) -> "Run":
-        """Return a new run for what was not read, which is planned again."""
+        """Return a new run for the unread places, to be planned again."""
         n = self.unread
         return Run(self.stop - n, self.indices[len(self.indices) - n :])
 
 
 def marker(position: int) -> Run:
-    """Return a run without places, which says that all places before `position` were read."""
+    """Return a run without places, which marks all places before `position` as read."""
     run = Run(position, range(0))
     run.values = NOTHING
     return run
 
 
 def common(a: Sequence[int], b: Sequence[int]) -> int:
-    """Return the number of indices that `a` and `b` both begin with."""
+    """Return the length of the common beginning of `a` and `b`."""
     n = min(len(a), len(b))
     if isinstance(a, range) and isinstance(b, range) and (a.step == b.step or n == 1):
         return n if n and a[0] == b[0] else 0
@@ -124,9 +124,9 @@ def common(a: Sequence[int], b: Sequence[int]) -> int:
 
 
 def first_of(found: Sequence[bool]) -> int:
-    """Return the first place where something was found, -1 if there is none.
+    """Return the first place that is true, -1 if there is none.
 
-    It takes a list. A generator that is not used up is ended by the garbage collector, which
-    swallows an interrupt that comes just then.
+    `found` is a list, because the garbage collector closes an unfinished generator, and swallows
+    an interrupt that comes at that moment.
     """
     return found.index(True) if True in found else -1

@@ -1,4 +1,4 @@
-"""A sequence whose items are evaluated ahead of its reader."""
+"""`Prefetch`: a sequence whose items are evaluated ahead of its reader."""
 
 import os
 import threading
@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class Prefetch(LazySequence[T]):
-    """Items of a sequence, evaluated ahead by workers."""
+    """The items of a sequence, evaluated ahead by workers."""
 
     __slots__ = ("_mark", "_options", "_sequence", "_state", "_traits")
 
@@ -34,11 +34,11 @@ class Prefetch(LazySequence[T]):
         self._sequence = sequence
         self._options = options
         self._mark = mark or os.urandom(8)
-        """The same in its copies, by which a worker process knows its own prefetch."""
+        """Identifies this prefetch and its copies, so that a worker process knows its own."""
         self._traits = Traits(
             reads_ahead=True,
             acts_on_hints=options.nworkers != 0,
-            read_once=True,  # by a cursor that goes on
+            read_once=True,  # its cursor drops items that were read
         )
         self._state = _State(self)
         lengths.refreshable = True
@@ -47,7 +47,7 @@ class Prefetch(LazySequence[T]):
         return size_of(self._sequence)
 
     def _get(self, i: int) -> T:
-        # What this thread was given is read without asking anybody; errors are not.
+        # Values in the run of this thread are read without a lock; errors are not.
         seat: _ThreadReader | None = getattr(self._state.seats, "own", None)
         if seat is not None and not seeding.used:
             run = seat.reader.cursor.ring[0]
@@ -67,18 +67,18 @@ class Prefetch(LazySequence[T]):
         return pump.read(seat.reader, i)  # type: ignore[no-any-return]
 
     def _is_within(self) -> bool:
-        """Return whether this is a function that a worker calls to evaluate an item of it.
+        """Return whether a worker of this prefetch is evaluating an item in this thread.
 
-        Such a function waits for no other worker, which may be waiting for it, and needs none.
-        Nor does one that evaluates an item with a seed: see `_is_inline`.
+        Then items are evaluated inline: another worker may be waiting for this one. The same holds
+        for an item that is evaluated with a seed: see `_is_inline`.
         """
         return self._is_inline() or getattr(here, "get", None) is self._state.pump.inline
 
     def _is_inline(self) -> bool:
-        """Return whether this process has no workers for it.
+        """Return whether this process must evaluate items inline.
 
-        It may be one of them. Or an item is being evaluated with a seed: what other threads or
-        processes draw for it would depend on what they have drawn before.
+        That is so if it is a worker of this prefetch, or if an item is being evaluated with a
+        seed: random numbers from other threads or processes would depend on earlier draws there.
         """
         return self._mark in _evaluated or (seeding.used and seeding.token() is not None)
 
@@ -94,7 +94,7 @@ class Prefetch(LazySequence[T]):
             within.discard(i)
 
     def _seat(self) -> "_ThreadReader":
-        """Return the place from which this thread reads by index."""
+        """Return the reader with which this thread reads by index."""
         seats = self._state.seats
         seat: _ThreadReader | None = getattr(seats, "own", None)
         if seat is None:
@@ -104,7 +104,7 @@ class Prefetch(LazySequence[T]):
 
     def _hint(self, owner: Any, indices: Indices) -> None:
         if not self._options.nworkers:
-            if self._options.seed is None:  # else nothing is to be drawn in the background
+            if self._options.seed is None:  # with a seed, nothing is drawn in the background
                 super()._hint(owner, indices)
         elif self._is_within():
             pass
@@ -137,7 +137,7 @@ class Prefetch(LazySequence[T]):
         return reading
 
     def __iter__(self) -> Iterator[T]:
-        """Return an iterator, which goes on behind an item that failed."""
+        """Return an iterator that continues after an item that failed."""
         if not self._options.nworkers:
             return super().__iter__()
         n = self._length()
@@ -164,7 +164,7 @@ class Prefetch(LazySequence[T]):
         return self._sequence, self._options
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """Pickle the recipe, where it was made, and its mark."""
+        """Pickle the arguments, the place where it was made, and its mark."""
         return _remade, (*self._args(), self._origin, self._mark)
 
     def _as_call(self) -> str:
@@ -172,13 +172,13 @@ class Prefetch(LazySequence[T]):
         return f"prefetch({self._options})"
 
     def _status(self) -> Status:
-        """Return how far ahead it is and who works, for instruments: see `Status`."""
+        """Return the fill of the window and the busy workers, for instruments: see `Status`."""
         return self._state.pump.load()
 
     def _remark(self) -> str:
-        """Return what workers were chosen and why, if that was left open.
+        """Return the chosen workers and the reason, if `nworkers="auto"` chose them.
 
-        And that they load nothing in the background, if they would without a seed.
+        Also return that they load nothing in the background, if a seed prevents it.
         """
         choice, remarks = self._state.choice, []
         if choice is not None:
@@ -190,13 +190,13 @@ class Prefetch(LazySequence[T]):
         return "; ".join(remarks)
 
     def refresh(self) -> None:
-        """Take the source as it is now: what was evaluated ahead of it is dropped.
+        """Use the source as it is now, and drop the items that were evaluated ahead.
 
-        Workers end, and start again with a new copy of the source when an item is
-        read. The source may have become longer or shorter. The stages that read from this
-        one, or that it reads from, take that as it is too, and prefetches among them are
-        refreshed; a slice that has become too long is a `ValueError` when it is used. What
-        a cache keeps, it keeps. Iterators go on where they are, and end where they would have.
+        Workers end, and new ones start with a new copy of the source when an item is read. The
+        source may have become longer or shorter: stages between follow, and prefetches among
+        them are refreshed; a slice that has become too long raises `ValueError` when it is used.
+        Caches keep their items. Iterators continue at their position, and end where they would
+        have ended.
         """
         lengths.refresh(self)
 
@@ -205,7 +205,7 @@ class Prefetch(LazySequence[T]):
         self._state.pump.close(forget=True)
 
     def close(self) -> None:
-        """End the workers; they start again when an item is read."""
+        """End the workers; new ones start when an item is read."""
         self._state.pump.close()
 
     def __enter__(self) -> "Prefetch[T]":
@@ -237,16 +237,16 @@ class UnorderedSlice(Slice[T]):
         return UnorderedSlice(*inner._args())  # type: ignore[misc]
 
     def __iter__(self) -> Iterator[T]:
-        """Return an iterator over the items as they come."""
+        """Return an iterator over the items in the order in which they become ready."""
         return self._sequence._run_through(self._range)  # type: ignore[no-any-return]  # noqa: SLF001
 
     def __reversed__(self) -> Iterator[T]:
-        """Return an iterator over the items as they come, the last asked for first."""
+        """Return an iterator over the items as they become ready, requested from the end."""
         return self._sequence._run_through(self._range[::-1])  # type: ignore[no-any-return]  # noqa: SLF001
 
 
 class _ThreadReader:
-    """The place of a thread that reads by index; it is given up when the thread ends."""
+    """The reader of a thread that reads by index; it ends with the thread."""
 
     __slots__ = ("pump", "reader")
 
@@ -261,7 +261,7 @@ class _ThreadReader:
 
 
 class _State:
-    """What a prefetch has while it is read: workers, and who reads it by index."""
+    """The state of a prefetch: its workers, and the readers of threads that read by index."""
 
     __slots__ = ("choice", "pump", "seats")
 
@@ -275,9 +275,9 @@ class _State:
         mark = prefetch._mark  # noqa: SLF001 -- ours
         self.choice = choice = options.choice()
         known = KnownReasons()
-        # nothing here may refer to the prefetch, or it would not end with its last user
+        # nothing here may refer to the prefetch, or it would never be garbage-collected
         self.pump = Pump(
-            # A worker process may start workers of another prefetch, which read this one.
+            # A worker process may start workers of another prefetch that reads this one.
             lambda deliver: options.engine(
                 source,
                 get,
@@ -295,11 +295,11 @@ class _State:
 
 
 _evaluated: set[bytes] = set()
-"""Marks of the prefetches for which this process evaluates items, where it is a worker."""
+"""In a worker process, the marks of the prefetches for which it evaluates items."""
 
 
 class _Marked:
-    """What evaluates items, and tells a worker process for which prefetches it does that."""
+    """Evaluates items, and tells a worker process for which prefetches it does that."""
 
     def __init__(self, get: Callable[[int], Any], marks: frozenset[bytes]) -> None:
         self._get, self._marks = get, marks
@@ -313,6 +313,6 @@ class _Marked:
 
 
 def _unmarked(get: Callable[[int], Any], marks: frozenset[bytes]) -> Callable[[int], Any]:
-    """Return `get` in a worker process, where it is called without a detour."""
+    """Return `get` in a worker process, which calls it directly."""
     _evaluated.update(marks)
     return get

@@ -1,4 +1,4 @@
-"""How large items are, roughly and quickly."""
+"""Estimates of the size of items, rough and quick."""
 
 import sys
 from collections import deque
@@ -14,18 +14,18 @@ _SCALARS = frozenset({int, float, complex, bool, NoneType})
 _PLAIN = _SCALARS | {str, bytes, bytearray, Failure, type(END)}
 _CONTAINERS = (list, tuple, set, frozenset, deque)
 _DEEPEST = 3
-"""Containers in containers that are looked into."""
+"""Depth of nested containers whose parts are counted."""
 _turns = count()
 _MOST = 8
-"""Parts of a container, and items received together, that stand for all. Arbitrary."""
+"""Parts of a container, and items received together, that are measured for all. Arbitrary."""
 
 
 def size_of_value(value: Any, depth: int = _DEEPEST) -> int | None:
-    """Return the bytes that `value` holds, `None` if it does not say.
+    """Return the bytes that `value` holds, `None` if they are unknown.
 
-    Arrays, tensors, strings and bytes say it, and so do containers of these, and
-    objects with such attributes. Of many parts, the first few stand for all. What is
-    shared with others counts in full.
+    They are known for arrays, tensors, strings and bytes, for containers of these, and for
+    objects with such attributes. Of many parts, the first few are measured. Memory shared with
+    other objects counts in full.
     """
     kind = type(value)
     if kind in _PLAIN:
@@ -42,9 +42,9 @@ def size_of_value(value: Any, depth: int = _DEEPEST) -> int | None:
 
 
 def sample(outcomes: Sequence[Any]) -> list[int | None]:
-    """Return the sizes of some outcomes, which stand for all of them.
+    """Return the sizes of some outcomes, as a sample.
 
-    Each time they are others, so that what is large at regular places is found.
+    Each call takes others, so that items that are large at regular distances are found.
     """
     step = -(-len(outcomes) // _MOST)
     some = outcomes[next(_turns) % step :: step]

@@ -1,22 +1,22 @@
-"""How far ahead a prefetch is, and who works for it: for those who look from outside."""
+"""The fill of the window and the busy workers of a prefetch, for instruments."""
 
 from typing import NamedTuple
 
 
 class Status(NamedTuple):
-    """What a prefetch has at one moment; nothing of it is exact for long.
+    """The state of a prefetch at one moment, which may change at once.
 
-    All is 0 where no engine runs: before the first read, after `close`, where workers were
-    idle for long, without workers, and in a process that was forked from the one that reads.
+    All values are 0 if no engine runs: before the first read, after `close`, after the idle
+    timeout, without workers, and in a process that was forked from the one that reads.
     """
 
     ready: int = 0
     """Items that are evaluated and not yet read."""
     pending: int = 0
-    """Items that workers were asked for and have not answered."""
+    """Items that were sent to workers and have not arrived."""
     capacity: int = 0
     """Most items of both kinds together, for now."""
     busy: int = 0
-    """Workers that evaluate something."""
+    """Workers that evaluate items."""
     nworkers: int = 0
-    """Workers that there are."""
+    """All workers."""

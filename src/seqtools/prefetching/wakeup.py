@@ -1,32 +1,32 @@
-"""Waking a thread that waits, by any thread, in one step to an interrupt."""
+"""Waking a waiting thread from any thread, in a step that no interrupt can divide."""
 
 import threading
 from contextlib import suppress
 
 
 class Wakeup:
-    """What a reader waits for.
+    """An event that a reader waits for.
 
-    It is not a `SimpleQueue`: in `get(timeout=…)`, a signal handler that takes longer than the
-    timeout has the main thread wait for ever, because Python takes the rest of the time, which
-    is negative then, for no limit.
+    It is not a `SimpleQueue`: if a signal handler takes longer than the timeout of `get`, the main
+    thread would wait forever, because Python takes the remaining time, which is negative then, for
+    no limit.
     """
 
     __slots__ = ("_lock",)
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._lock.acquire()  # it is free when the bell has rung
+        self._lock.acquire()  # it is free while the event is set
 
-    def ring(self) -> None:
-        """Have the thread that waits go on, or the next one that is going to wait."""
-        with suppress(RuntimeError):  # it rings already
+    def set(self) -> None:
+        """Wake the thread that waits, or the next one that waits."""
+        with suppress(RuntimeError):  # it is set already
             self._lock.release()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for it to ring; return False if it did not in so many seconds."""
+        """Wait until it is set, and clear it; return False if it was not set within `seconds`."""
         return self._lock.acquire(timeout=seconds)
 
-    def silence(self) -> bool:
-        """Have it ring no more; return whether it did."""
+    def clear(self) -> bool:
+        """Clear it; return whether it was set."""
         return self._lock.acquire(blocking=False)

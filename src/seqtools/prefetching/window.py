@@ -1,16 +1,16 @@
-"""What is evaluated ahead, for whom: a pure state machine.
+"""The window: which items are evaluated ahead, and for which reader. A pure state machine.
 
-It knows no engine, no thread and no clock. Events come in by its methods, and `plan` says what an
-engine should do next. All that it notes can be derived from the rings of its readers: after an
-interrupt, `mend` does that.
+It knows no engine, no thread and no clock. Its methods are the events, and `plan` returns what an
+engine should do next. All its state can be derived from the rings of its readers; `mend` does that
+after an interrupt.
 
-What it guarantees:
+Guarantees:
 
-- Items that are planned, being evaluated or evaluated, and not read, are at most `capacity`.
-  Exceptions are one item for each reader that waits, and what was there before the capacity
-  became less.
-- No index is asked for that no reader is going to read, as far as readers are known.
-- What one reader has coming, or had before a jump, is not evaluated again for another one.
+- Unread items that are planned, in evaluation or evaluated are at most `capacity`, except one item
+  for each reader that waits, and items from before the capacity shrank.
+- No index is requested that no known reader is going to read.
+- An item that is expected or held for one reader, or that a reader had before a jump, is not
+  evaluated again for another reader.
 """
 
 from bisect import bisect_left
@@ -26,15 +26,15 @@ from seqtools.prefetching.run import Run, marker
 
 
 class Window(Planner):
-    """Readers, and what is evaluated ahead of them."""
+    """The readers, and the items that are evaluated ahead of them."""
 
     def __init__(self, capacity: Budget) -> None:
         super().__init__(capacity)
         self._clock = 0
-        self._jumped = False  # the next visit is where a reader has gone to
-        self._room = capacity.items  # for which shares were given out
-        self._unwanted: list[int] = []  # jobs that nobody expects any more
-        self._idle = False  # all that was asked for was evaluated before it was read
+        self._jumped = False  # the next visit follows a jump of a reader
+        self._room = capacity.items  # the capacity for which shares were computed
+        self._unwanted: list[int] = []  # jobs from which no reader expects items
+        self._idle = False  # all requested items were evaluated before they were read
 
     # Events
 
@@ -42,24 +42,24 @@ class Window(Planner):
         """Begin to serve `reader`."""
         reader.last_read = self._clock
         for run in reader.cursor.ring:
-            if run.values is None:  # it was asked for in another window, before a fork
+            if run.values is None:  # it was requested in another window, before a fork
                 run.job = None
                 self._planned = True
         self.readers = [*self.readers, reader]
         self._review = True
 
     def close(self, reader: Reader) -> None:
-        """Serve `reader` no more."""
+        """Stop serving `reader`."""
         if reader in self.readers:
             self.readers = [other for other in self.readers if other is not reader]
             self._review = True
 
     def visit(self, reader: Reader, *, pausing: bool = False) -> Run | None:
-        """Return the run that `reader` reads from, `None` if it has to wait.
+        """Return the run that `reader` reads from, `None` if the reader must wait.
 
-        A quick reader gives back room bit by bit, which is kept until it is enough for a run that
-        is worth a message. For one that is `pausing` between its visits, or has jumped, the
-        window is filled up.
+        A quick reader frees room item by item. The window collects that room until it suffices
+        for a run that is worth a message. For a reader that is `pausing` between its visits, or
+        has jumped, the window is filled at once.
         """
         if self._bound and not self.jobs:
             self._idle = True
@@ -72,7 +72,7 @@ class Window(Planner):
         if run is None:
             awaited = reader.awaited()
             if awaited is None or awaited.planned:
-                reader.urgent = True  # whatever is there behind it
+                reader.urgent = True  # even if later runs have arrived
             if awaited is not None and awaited.planned:
                 self._planned = True
         else:
@@ -83,20 +83,20 @@ class Window(Planner):
         return run
 
     def seek(self, reader: Reader, i: int) -> bool:
-        """Have `reader` go to index `i`; return whether that is on its cursor."""
+        """Move `reader` to index `i`; return whether its cursor contains that index."""
         if reader not in self.readers:
             self.open(reader)
         cursor, position = reader.cursor, reader.position
         found = reader.seek(i)
         if cursor is not reader.cursor or position != reader.position:
-            self._sweep()  # before anything arrives: runs may have been cut
+            self._sweep()  # before a part arrives: runs may have been cut
             self._review = self._jumped = True
         if cursor is not reader.cursor:
             self._idle = False
         return found
 
     def aim(self, reader: RandomReader, indices: Sequence[int]) -> None:
-        """Have `reader` go on with `indices`, as it was said to do."""
+        """Move `reader` to `indices`, which a hint says it reads next."""
         if reader not in self.readers:
             self.open(reader)
         reader.aim(indices)
@@ -107,8 +107,8 @@ class Window(Planner):
     def starved(self) -> None:
         """Note that a reader waits.
 
-        If all that there was room for had been evaluated before, a larger window would have kept
-        it from waiting.
+        If the window was full of evaluated items before, a larger window would have prevented
+        the wait, so the window grows.
         """
         if self._idle:
             self.capacity.grow()
@@ -116,12 +116,12 @@ class Window(Planner):
         self._idle = False
 
     def weighed(self, sizes: Sequence[int | None]) -> None:
-        """Note the sizes in bytes of items that have arrived, `None` where it is not known."""
+        """Note the sizes in bytes of items that have arrived, `None` for an unknown size."""
         self.capacity.weighed(sizes)
         self._fit()
 
     def expects(self, part: Part) -> bool:
-        """Return whether anything of `part` has not arrived before, and somebody expects it."""
+        """Return whether a reader expects an item of `part` that has not arrived before."""
         job = self.jobs.get(part.job)
         stop = part.offset + len(part.outcomes)
         if job is None:
@@ -133,7 +133,7 @@ class Window(Planner):
         return False
 
     def arrived(self, part: Part) -> None:
-        """Give what came of a job to the runs that expect it, unless it has arrived before."""
+        """Give the outcomes of `part` to the runs that expect them, unless they arrived before."""
         if part.seconds and not part.failed:
             self.cutter.timed(part.seconds / len(part.outcomes), len(part.outcomes))
         job = self.jobs.get(part.job)
@@ -161,11 +161,11 @@ class Window(Planner):
             del self.jobs[job.id]
 
     def ended(self, i: int) -> None:
-        """Note that there is no item `i`."""
+        """Note that the source ends before item `i`."""
         self.end = min(self.end, i)
 
     def finish(self, reader: Reader, i: int) -> None:
-        """Forget what `reader` would read from index `i` on: there is nothing."""
+        """Forget the runs of `reader` from index `i` on, where the source has ended."""
         ring = reader.cursor.ring
         stop = ring[-1].stop
         ring[:] = [run for run in ring if len(run.indices) and run.indices[0] < i]
@@ -173,7 +173,7 @@ class Window(Planner):
         self._sweep()
 
     def reset(self, *, forget: bool = False) -> None:
-        """Note that the engine is gone; with `forget`, drop what was evaluated as well."""
+        """Note that the engine is gone; with `forget`, also drop the evaluated items."""
         if forget:
             for reader in self.readers:
                 reader.drop()
@@ -187,21 +187,21 @@ class Window(Planner):
         self._planned = self._review = True
 
     def mend(self) -> None:
-        """Derive from the rings what an interrupted turn may have left undone."""
+        """Derive from the rings the state that an interrupted turn may have left wrong."""
         self._sweep()
         self._planned = self._review = True
 
     # Actions
 
     def plan(self) -> tuple[list[int], list[Job], list[Job]]:
-        """Return the jobs not to begin, those ahead, and those needed at once.
+        """Return the ids of jobs to cancel, the jobs ahead, and the jobs needed at once.
 
-        What is returned is planned again until `sent` is called for it.
+        Jobs are returned again until `sent` is called for them.
         """
         if self._review:
             self._share_out()
         again, self._planned, self._bound = self._planned, False, False
-        columns = [self._extend(reader, again=again) for reader in self.readers]
+        columns = [self._plan_reader(reader, again=again) for reader in self.readers]
         urgent: list[Job] = []
         for reader, column in zip(self.readers, columns, strict=True):
             if reader.urgent and column:
@@ -216,7 +216,7 @@ class Window(Planner):
         return self._unwanted, [job for job in ahead if job not in urgent], urgent
 
     def sent(self, jobs: Sequence[Job]) -> None:
-        """Note that an engine has `jobs`, and was told which are not wanted."""
+        """Note that an engine has received `jobs`, and the jobs to cancel."""
         for job in jobs:
             job.sent = True
         for reader in self.readers:
@@ -224,32 +224,32 @@ class Window(Planner):
         self._unwanted = []
 
     def fill(self) -> tuple[int, int]:
-        """Return how many items are ready, and how many pending; any thread may call this."""
+        """Return the numbers of ready and of pending items; any thread may call this."""
         runs = [run for reader in self.readers for run in tuple(reader.cursor.ring)]
         ready = sum([run.unread for run in runs if run.values is not None])
         pending = sum([run.stop - run.position for run in runs if run.values is None])
         return ready, pending
 
-    # Parts
+    # Implementation
 
     def _note(self, reader: Reader) -> None:
-        """Note that `reader` reads, who is not the only one or has no share."""
+        """Note a read by `reader`, which is not the only reader or has no share."""
         if reader not in self.readers:
             self.open(reader)
         if not reader.share or True in [r.share > 0 and self._rests(r) for r in self.readers]:
             self._review = True
 
     def _rests(self, reader: Reader) -> bool:
-        # Twice the capacity is arbitrary: long enough for readers that take turns.
+        # Twice the capacity is arbitrary: long enough for readers that alternate.
         return self._clock - reader.last_read > 2 * self.capacity.items
 
     def _fit(self) -> None:
-        # What is there is not dropped for a little, because that would happen again and again.
+        # Items are not dropped for a small change, because that would happen again and again.
         if not self._room // 2 <= self.capacity.items <= self._room:
             self._review = True
 
     def _replace(self, run: Run, *parts: Run) -> list[Run]:
-        """Put `parts` in place of `run` in its ring; return those that are still to arrive."""
+        """Replace `run` by `parts` in its ring; return the parts that have not arrived."""
         found = [part for part in parts if len(part.indices)]
         for reader in self.readers:
             ring = reader.cursor.ring
@@ -266,7 +266,7 @@ class Window(Planner):
         return []
 
     def _share_out(self) -> None:
-        """Share the room among readers, and find the jobs that nobody expects any more."""
+        """Divide the capacity among readers, and find the jobs that no reader expects any more."""
         self._review = False
         self._room = capacity = self.capacity.items
         busy = [r for r in self.readers if not self._rests(r) and not r.patient]
@@ -277,7 +277,7 @@ class Window(Planner):
         self._sweep()
 
     def _sweep(self) -> None:
-        """Derive from the rings who expects something of which job."""
+        """Derive from the rings which runs expect items of which job."""
         expected: dict[int, list[Run]] = {}
         jobs: dict[int, Job] = {}
         for reader in self.readers:
@@ -291,11 +291,11 @@ class Window(Planner):
         self.jobs = jobs
 
     def _trim(self, reader: Reader) -> None:
-        """Drop what is further ahead of a reader than it may be."""
+        """Drop runs of a reader that exceed its share."""
         ring = reader.cursor.ring
         needs = reader.urgent or reader.waits or reader is self._visitor
         least = max(reader.share, int(needs))
-        surplus = reader.held - self._going(reader) - least
+        surplus = reader.held - self._just_given(reader) - least
         if surplus > 0 and not least:
             reader.drop()
             return

@@ -21,26 +21,26 @@ def check_engine(  # noqa: PLR0913 -- what there is to know of an engine, all by
 ) -> None:
     """Check that an engine keeps all promises of `seqtools.engines.base`.
 
-    `make(get, nworkers, deliver=deliver)` is called for each promise and returns a new engine. All
-    that `get` can be is picklable and found in `seqtools.testing`, so that workers may be threads,
-    processes or other machines which have seqtools. Workers connect to this process by TCP, to
+    `make(get, nworkers, deliver=deliver)` is called for each promise and returns a new engine.
+    Every `get` is picklable and defined in `seqtools.testing`, so workers may be threads,
+    processes or other machines that have seqtools. Workers connect to this process by TCP, to
     wait for each other.
 
     Args:
-        make: Returns an engine that evaluates `get(i)` in `nworkers` workers, and gives what it
-            has to `deliver`.
-        hooks: Whether `make` takes a `start_hook`, which is called in each worker.
+        make: Returns an engine that evaluates `get(i)` in `nworkers` workers, and calls `deliver`
+            with the results.
+        hooks: Whether `make` takes a `start_hook`, which each worker calls.
         timeouts: Whether `make` takes a `timeout` in seconds.
-        deaths: Whether workers are processes of their own, which items may kill.
-        resizes: Whether it decides itself how many workers it has, or always has the same number.
+        deaths: Whether workers are separate processes, which items may kill.
+        resizes: Whether the engine chooses its number of workers, or always has the same number.
         host: The address of this machine for workers.
-        only: Names of the promises to check, such as `["the end is told"]`; all if there are none.
+        only: Names of the promises to check, such as `["the end is told"]`; empty for all.
 
     Raises:
-        AssertionError: If a promise is not kept; it names the promise, what should have been and
-            what was.
+        AssertionError: If a promise is not kept; the message names the promise, and what was
+            expected and observed.
         TypeError: If `make` cannot be called.
-        ValueError: If a name in `only` is none of a promise; it tells which there are.
+        ValueError: If a name in `only` is not that of a promise; the message lists all names.
 
     Example:
         >>> from seqtools.engines.thread.engine import ThreadEngine
@@ -65,8 +65,8 @@ def check_engine(  # noqa: PLR0913 -- what there is to know of an engine, all by
     }
     if unknown := set(only) - chosen.keys():
         message = (
-            f"only= has names of promises that there are not: {sorted(unknown)}; "
-            f"there are {sorted(promised(hooks=hooks, timeouts=timeouts, deaths=deaths))}"
+            f"only must have names of promises, got {sorted(unknown)}: use some of "
+            f"{sorted(promised(hooks=hooks, timeouts=timeouts, deaths=deaths))}"
         )
         raise ValueError(message)
     for promise in chosen.values():

@@ -43,32 +43,30 @@ def check_laws(  # noqa: PLR0913 -- what there is to know of a sequence, all by 
     value_dependent: bool = False,
     picklable: bool = True,
 ) -> None:
-    """Check that a lazy sequence is what a list would be, and reads what it says.
+    """Check that a lazy sequence equals a list, and reads what its `_reads` states.
 
-    `build` is called many times, each time with new sources, of which every read is
-    recorded. What it returns is compared with the list that `expected` makes of the
-    same values: its items, all kinds of indices and slices, searching, pickled copies,
-    bulk reads, the stated reads, errors, assignment. Sequences and arrays among the
-    items are compared as lists.
+    `build` is called many times with new sources that record every read. Its result is compared
+    with the list that `expected` makes from the same values: items, all kinds of indices and
+    slices, searching, pickled copies, bulk reads, the stated reads, errors, and assignment.
+    Sequences and arrays among the items are compared as lists.
 
     Args:
-        build: Given a `Probe` for each of `sources`, returns the sequence.
-        expected: Given a list for each of `sources`, returns the items.
-        sources: The items of each source. For one without end, the function that makes
-            item `i` of `i`: `expected` is given a list of the first 64.
-        assigned: Other items for the same sources, which change nothing about which of
-            them are read. What `expected` makes of them is assigned. `None` if items
-            are computed, so that assigning one is a `TypeError`.
-        length: `"endless"` if the sequence has no end, then `expected` returns at least
-            the first 12 items; `"unknown"` if its end is not known before.
-        value_dependent: Whether what is read depends on values, so that `_reads` can
-            state a part of it only.
-        picklable: Whether the sequence can be pickled; if not, trying must be a
-            `TypeError`.
+        build: Receives a `Probe` for each of `sources`, and returns the sequence.
+        expected: Receives a list for each of `sources`, and returns the items.
+        sources: The items of each source. For an endless source, a function that returns item
+            `i` for `i`: `expected` receives a list of the first 64.
+        assigned: Other items for the same sources, which do not change which items are read. The
+            items that `expected` makes from them are assigned. `None` if items are computed, so
+            that assigning one is a `TypeError`.
+        length: `"endless"` if the sequence has no end; then `expected` returns at least the first
+            12 items. `"unknown"` if its end is not known beforehand.
+        value_dependent: Whether values decide what is read, so that `_reads` can state only a
+            part of it.
+        picklable: Whether the sequence can be pickled; if not, pickling must raise a `TypeError`.
 
     Raises:
-        AssertionError: If a law does not hold; it names the law, what should have been
-            and what was.
+        AssertionError: If a law does not hold; the message names the law, and what was expected
+            and observed.
 
     Example:
         >>> from seqtools import LazySequence

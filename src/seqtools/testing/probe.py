@@ -1,4 +1,4 @@
-"""A source that knows what was done to it."""
+"""A source that records its reads and writes."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class _Record:
-    """What was read and assigned, and whether reading is forbidden now."""
+    """Indices that were read and assigned, and whether reading is forbidden now."""
 
     __slots__ = ("forbidden", "reads", "writes")
 
@@ -24,15 +24,13 @@ class _Record:
 class Probe(LazySequence[T]):
     """A source for tests that records which of its items are read, in order.
 
-    It can stand wherever a sequence is expected. Reading through several threads is
-    recorded as it happens. A pickled copy has the items and errors as they are, and a
-    record of its own.
+    It can be used wherever a sequence is expected. Reads by several threads are recorded as
+    they happen. A pickled copy has the same items and errors, and a separate record.
 
     Args:
-        items: The items; or for a source without end, the function that makes item
-            `i` of `i`.
-        errors: By index, what is raised when that item is read. Assigning to the item
-            mends it.
+        items: The items; or, for an endless source, a function that returns item `i` for `i`.
+        errors: By index, the exception that reading the item raises. Assigning to the item
+            removes its exception.
 
     Example:
         >>> from seqtools import EvaluationError, smap
@@ -58,10 +56,10 @@ class Probe(LazySequence[T]):
         errors: Mapping[int, BaseException] | None = None,
     ) -> None:
         self._make = items if callable(items) else None
-        # what was assigned, for a source without end
+        # the assigned items, for an endless source
         self._items: Any = {} if callable(items) else list(items)
         self.errors: dict[int, BaseException] = dict(errors or {})
-        """What reading an item raises, by index; can be changed at any time."""
+        """By index, the exception that reading the item raises; can be changed at any time."""
         self._state = _Record()
 
     @property
@@ -75,30 +73,30 @@ class Probe(LazySequence[T]):
         return self._state.writes
 
     def clear(self) -> None:
-        """Start the record anew."""
+        """Clear the record."""
         self._state = _Record()
 
     def peek(self, stop: int | None = None) -> list[T]:
-        """Return the items as they are now, without a record of it.
+        """Return the current items without recording the reads.
 
         Args:
-            stop: How many at most; a source without end needs it.
+            stop: How many items at most; required for an endless source.
 
         Raises:
-            ValueError: If it is missing for a source without end.
+            ValueError: If `stop` is missing for an endless source.
         """
         if self._make is None:
             return list(self._items[:stop])
         if stop is None:
-            raise ValueError("peek() of a probe without end needs a stop")
+            raise ValueError("peek() of an endless probe needs a stop")
         return [self._item(i) for i in range(stop)]
 
     @contextmanager
     def forbid(self) -> Iterator[None]:
         """Return a context in which no item may be read.
 
-        A read fails where it is made, and again at the end of the context, so that
-        code which swallows errors is found out as well.
+        A read raises an error at once, and again at the end of the context, so that code
+        that swallows errors is detected too.
 
         Raises:
             AssertionError: If an item was read.

@@ -1,9 +1,9 @@
-"""Tasks that wait for a worker, and which worker should take which of them.
+"""Waiting tasks, and the choice of a task for a worker.
 
-Tasks with the same key share something, such as a file. One worker should evaluate all of
-them, because another one would load the file again. A worker that has begun with a key goes on
-with it, and other workers avoid it as long as there are several keys that no worker has. The
-last of these is for all workers, so that they end at the same time.
+Tasks with the same key share something, such as a file. One worker should evaluate all of them,
+because another worker would load the file again. A worker continues with the key that it began
+with, and other workers avoid that key as long as there are several keys that no worker has. The
+last of those keys is for all workers, so that they finish at the same time.
 """
 
 from collections import deque
@@ -20,11 +20,11 @@ class Task:
     """Consecutive items of a job. A worker evaluates them from the first to the last.
 
     Args:
-        job: The number of the job.
-        offset: Place of the first of these items in the job.
+        job: The id of the job.
+        offset: Offset of the first of these items in the job.
         indices: The items that are not answered yet: a range, or a list of integers.
-        key: What these items share with those of other tasks, or `None`.
-        alone: Whether nothing may be dealt to the same worker, because this may kill it.
+        key: Identifies what these items share with those of other tasks, or `None`.
+        alone: Whether its worker must get no other task, because this one may kill the worker.
     """
 
     __slots__ = ("alone", "answered", "indices", "job", "key", "number", "offset", "wanted")
@@ -41,14 +41,14 @@ class Task:
         self.job, self.offset, self.indices, self.key = job, offset, indices, key
         self.alone = alone
         self.answered = 0
-        """How many items it had before `indices` when it was dealt, and are answered."""
+        """The number of items that were answered since it was sent; `indices` are the others."""
         self.number = 0
-        """Which of all tasks dealt this is; less than 2 to the power of 32."""
+        """The number of this task among all that were sent; less than 2 to the power of 32."""
         self.wanted = True
-        """Whether it is evaluated by another worker if the one that has it dies."""
+        """Whether it is requeued if its worker dies."""
 
     def __repr__(self) -> str:
-        """Return what it asks for."""
+        """Return its fields."""
         return f"Task({self.job}, {self.offset}, {self.indices!r}, {self.key!r})"
 
     def piece(self, start: int, stop: int, *, alone: bool = False) -> "Task":
@@ -71,21 +71,21 @@ class Task:
 
 
 class WorkerQueue:
-    """What a worker has: tasks that were dealt to it, and tasks that are set aside for it."""
+    """The tasks of a worker: those that were sent to it, and those that are set aside for it."""
 
     __slots__ = ("dealt", "following", "items", "key", "own")
 
     def __init__(self) -> None:
         self.dealt: deque[Task] = deque()
-        """What it was sent and has not answered. The worker is at the first of these tasks."""
+        """Tasks that it was sent and has not answered. It evaluates the first of them."""
         self.items = 0
         """The number of items of these tasks."""
         self.own: deque[Task] = deque()
-        """What it is probably dealt next. An idle worker may take the last of these tasks."""
+        """Tasks that it probably gets next. An idle worker may take the last of them."""
         self.key: Hashable = None
-        """The key of the last task that it was given or that is set aside for it."""
+        """The key of the last task that it was sent or that is set aside for it."""
         self.following: Hashable = None
-        """The key that it goes on with, where that was decided."""
+        """Its next key, if that was decided."""
 
 
 _job = attrgetter("job")
@@ -93,11 +93,11 @@ _place = attrgetter("job", "offset")
 
 
 class TaskQueue:
-    """Tasks that no worker has, by key, in the order in which the keys came.
+    """Tasks that no worker has, by key, in the order in which the keys arrived.
 
     Args:
-        hinted: Whether workers are told what they are given next. Then the key with which a
-            worker goes on is decided early.
+        hinted: Whether workers get hints about their next tasks. Then the next key of a worker is
+            decided early.
     """
 
     def __init__(self, *, hinted: bool = False) -> None:
@@ -117,10 +117,10 @@ class TaskQueue:
         return key in self._by_key
 
     def add(self, task: Task) -> None:
-        """Take `task` on.
+        """Add `task`.
 
-        A task without a key says that items share nothing, or not as far as the window can tell.
-        Then all tasks are for all workers, in their order.
+        A task without a key means that items share nothing that the window knows of. Then all
+        tasks are for all workers, in order.
         """
         if task.key is None and self._by_key and None not in self._by_key:
             self._by_key = {None: deque(sorted(self, key=_place))}
@@ -131,9 +131,9 @@ class TaskQueue:
             queue.append(task)
 
     def put_back(self, tasks: Iterable[Task]) -> None:
-        """Take `tasks` on, which were taken from here before: they go where they were, about.
+        """Add `tasks` that were taken from this queue before, in about their former places.
 
-        Jobs that were asked for earlier have lower numbers.
+        Earlier jobs have lower ids.
         """
         returned: dict[Hashable, deque[Task]] = {}
         for task in tasks:
@@ -143,37 +143,37 @@ class TaskQueue:
             returned[key] = deque(merge(queue, queue_here, key=_place))
         self._by_key = {**returned, **self._by_key}
 
-    def take(self, hand: WorkerQueue, hands: Sequence[WorkerQueue]) -> Task:
-        """Return the next task for the worker of `hand`; there must be one."""
+    def take(self, worker: WorkerQueue, workers: Sequence[WorkerQueue]) -> Task:
+        """Remove and return the next task for `worker`; there must be a task."""
         waiting = self._by_key
-        key = hand.key
+        key = worker.key
         queue = waiting.get(key)
         if queue is None:
-            hand.key = key = self._next_key(hand, hands)
-            hand.following = None
+            worker.key = key = self._next_key(worker, workers)
+            worker.following = None
             queue = waiting[key]
         task = queue.popleft()
         if not queue:
             del waiting[key]
-        if self._hinted and waiting and hand.following not in waiting:
+        if self._hinted and waiting and worker.following not in waiting:
             # a worker that has no key yet chooses first
-            chosen = all(other.key is not None for other in hands)
-            hand.following = self._free_key(hands) if chosen else None
+            chosen = all(other.key is not None for other in workers)
+            worker.following = self._free_key(workers) if chosen else None
         return task
 
-    def coming(self, hand: WorkerQueue) -> list[int]:
-        """Return up to `AHEAD` indices that the worker of `hand` is probably given next.
+    def upcoming(self, worker: WorkerQueue) -> list[int]:
+        """Return up to `AHEAD` indices that `worker` probably gets next.
 
-        They are of both the key that it is at and the one that it goes on with, because what
-        the items of the latter share may take long to load.
+        They are of both its key and its next key, because what the items of the latter share may
+        take long to load.
         """
-        here = chain(hand.own, self._by_key.get(hand.key, ()) if hand.key is not None else ())
-        next_ones = self._by_key.get(hand.following, ()) if hand.following is not None else ()
+        here = chain(worker.own, self._by_key.get(worker.key, ()) if worker.key is not None else ())
+        next_ones = self._by_key.get(worker.following, ()) if worker.following is not None else ()
         most = AHEAD // 2 if next_ones else AHEAD
         return [*_first(here, most), *_first(next_ones, most)]
 
     def drop(self, jobs: Collection[int]) -> int:
-        """Forget all tasks of `jobs`, and return how many these are."""
+        """Remove all tasks of `jobs`, and return their number."""
         dropped = 0
         for key, queue in list(self._by_key.items()):
             dropped += drop(queue, jobs)
@@ -182,33 +182,33 @@ class TaskQueue:
         return dropped
 
     def clear(self) -> None:
-        """Forget all tasks."""
+        """Remove all tasks."""
         self._by_key.clear()
 
-    def _next_key(self, hand: WorkerQueue, hands: Sequence[WorkerQueue]) -> Hashable:
+    def _next_key(self, worker: WorkerQueue, workers: Sequence[WorkerQueue]) -> Hashable:
         waiting = self._by_key
-        if hand.following is not None and hand.following in waiting:
-            return hand.following
+        if worker.following is not None and worker.following in waiting:
+            return worker.following
         if len(waiting) == 1:
             return next(iter(waiting))
-        key = self._free_key([other for other in hands if other is not hand])
+        key = self._free_key([other for other in workers if other is not worker])
         if key is not None or None in waiting:
             return key
         return max(waiting, key=lambda key: len(waiting[key]))
 
-    def _free_key(self, hands: Sequence[WorkerQueue]) -> Hashable:
-        """Return the first key that none of `hands` has, `None` if it is the only one."""
-        held = {key for hand in hands for key in (hand.key, hand.following)}
+    def _free_key(self, workers: Sequence[WorkerQueue]) -> Hashable:
+        """Return the first key that none of `workers` has, `None` if it is the only one."""
+        held = {key for worker in workers for key in (worker.key, worker.following)}
         held.discard(None)  # items that share nothing are for all workers
         free = list(islice((key for key in self._by_key if key not in held), 2))
         return free[0] if len(free) > 1 else None
 
 
 def tasks_of(job: Job) -> list[Task]:
-    """Return the tasks that make up `job`, one unless its indices do not fit in a message."""
+    """Return the tasks of `job`: one, unless its indices do not fit in a message."""
     indices = job.indices
     if not isinstance(indices, range):
-        indices = [*map(index, indices)]  # those of an array are no plain integers
+        indices = [*map(index, indices)]  # elements of an array are not plain integers
         first = indices[0]
         run = range(first, first + len(indices))
         if indices[-1] == run[-1] and indices == [*run]:
@@ -219,7 +219,7 @@ def tasks_of(job: Job) -> list[Task]:
 
 
 def drop(tasks: deque[Task], jobs: Collection[int]) -> int:
-    """Remove all that are of `jobs` from `tasks`, and return how many these are."""
+    """Remove the tasks of `jobs` from `tasks`, and return their number."""
     found = sum(map(jobs.__contains__, map(_job, tasks)))
     if found:
         kept = [task for task in tasks if task.job not in jobs]

@@ -186,9 +186,9 @@ class KnownReasons:
         """Warn the reader, who is the caller, of what was not told yet."""
         while self._untold:
             message = (
-                f"{self._untold.popleft()}: so each worker process loads the pipeline for "
-                "itself, which takes longer and more memory; to have it loaded once, import or "
-                "make that in the function that uses it"
+                f"{self._untold.popleft()}, so each worker process loads the pipeline itself, "
+                "which takes more time and memory: to load it once, import or create that in "
+                "the function that uses it"
             )
             warnings.warn_explicit(message, RuntimeWarning, *creation_site(), registry=_warned)
 

@@ -1,4 +1,4 @@
-"""What is done when a worker has died: its work is taken back, and somebody may be to blame."""
+"""What happens when a worker dies: its items are requeued, and one may be found to be the cause."""
 
 from seqtools._core.errors import Failure, WorkerDied, WorkerStartError
 from seqtools.engines import fault_injection
@@ -8,17 +8,17 @@ from seqtools.engines.process.results import ResultReceiver
 from seqtools.engines.process.scheduler import Scheduler
 
 _MOST_DEATHS = 3
-"""Deaths for each worker, in a row and without a result, to give up after. Arbitrary."""
+"""Deaths for each worker without a result in between, after which the engine fails. Arbitrary."""
 
 
 class DeathHandler:
-    """Settles what workers leave behind that have died.
+    """Handles the death of workers.
 
     Args:
-        scheduler: Takes their work back.
-        receiver: Takes what they had finished.
-        pool: Lets go of them.
-        nworkers: How many there are at most.
+        scheduler: Requeues their items.
+        receiver: Reads their last results.
+        pool: Releases them.
+        nworkers: The largest number of workers.
     """
 
     def __init__(
@@ -28,12 +28,12 @@ class DeathHandler:
         self._most = _MOST_DEATHS * nworkers
 
     def settle(self, worker: PoolWorker, code: int) -> WorkerStartError | None:
-        """Take back what a worker that died has not answered.
+        """Requeue the unanswered items of a worker that died.
 
-        Returns an error if it makes no sense to replace it, as too many died before it.
+        Returns an error if it should not be replaced, because too many workers died before it.
         """
         if worker.attached:
-            self._receiver.read(worker)  # what it had finished
+            self._receiver.read(worker)  # its finished items
         worker.heard.end()
         self._pool.let_go(worker)
         alone = bool(worker.dealt) and worker.dealt[0].alone
@@ -41,12 +41,12 @@ class DeathHandler:
         culprit = self._scheduler.died(worker, began=began)
         fault_injection.reach("consumer-lost")
         damage = worker.reader.damage
-        how = meaning(code) if damage is None else f"what it sent was damaged, as {damage}"
+        how = meaning(code) if damage is None else f"its data was damaged: {damage}"
         if culprit is not None:
             job, offset, index = culprit
             why = f"a worker process died twice while it evaluated item {index}: {how}"
             self._receiver.fail(job, offset, Failure(WorkerDied(why), worker.path or ()))
-        self._receiver.unlucky += 1
-        if self._receiver.unlucky <= self._most:
+        self._receiver.deaths_in_a_row += 1
+        if self._receiver.deaths_in_a_row <= self._most:
             return None
-        return WorkerStartError(f"worker processes end before they evaluate anything: {how}")
+        return WorkerStartError(f"worker processes die before they evaluate anything: {how}")

@@ -4,17 +4,16 @@
                                ▲   (those of a worker that died)              │
         deliver ◀──────────────┴────────────── results ◀══ pipe of results ═══┘
 
-Every worker has a pair of pipes of its own, so that there is no lock that one could
-take with it when it dies. It is given a few tasks at a time, about 20 ms of work, and the rest
-waits with the scheduler, where it can be cancelled, and from where the worker that is free
-takes it.
+Every worker has its own pair of pipes, so a worker that dies cannot leave a lock held. A worker has
+a few tasks at a time, about 20 ms of work. Other tasks wait in the scheduler, where they can be
+cancelled, until a worker is free.
 
-When a worker dies, what it had finished is delivered, and the rest is evaluated again.
-One of the items that it had begun may be the cause, so these are given out one by one,
-and the one at which a worker dies again is an error.
+When a worker dies, its finished items are delivered, and the others are evaluated again. One of the
+items that it had begun may be the cause, so these are sent one by one, and the item at which a
+second worker dies fails.
 
-All of that is done by one thread, the `Operator`. The `ResultReceiver` takes what workers send,
-the `DeathHandler` their ends, and `Timeouts` the items that take too long.
+One thread, the `Operator`, does all this. The `ResultReceiver` handles the messages of workers, the
+`DeathHandler` their deaths, and `Timeouts` the items that take too long.
 """
 
 import os
@@ -40,10 +39,10 @@ from seqtools.engines.wire.shipment import PickledPipeline, ResultLoader
 
 
 class ProcessEngine:
-    """Worker processes, each with its pipes, forked from a template process.
+    """Worker processes, each with its own pipes.
 
-    What belongs to the user is referred to here, and not in the operator: a thread would keep it
-    for as long as it runs, and an object that has its own prefetch would never be collected.
+    References to objects of the user are here and not in the operator: its thread would keep them
+    alive, and an object that holds its own prefetch would never be garbage-collected.
     """
 
     grain = GRAIN
@@ -67,13 +66,13 @@ class ProcessEngine:
         known: KnownReasons | None = None,
     ) -> None:
         self.group_of = group_of
-        """Tells which items should be evaluated by the same worker, `None` if that is the same."""
+        """Returns which items one worker should evaluate together, `None` if it does not matter."""
         self._warned = False
         self._budget = budget = LeasedBytes(most_kept)
         self._known = known = KnownReasons() if known is None else known
         payload: int | None = None
         self._pipeline: TemplateArguments | None = None
-        if start_method != "fork":  # what cannot be pickled is known before anything starts
+        if start_method != "fork":  # pickling errors are raised before anything starts
             shipment = (pickled or PickledPipeline(source, get, start_hook, hints)).shipped()
             payload, by_value = shipment.fd, shipment.by_value
         else:
@@ -108,22 +107,22 @@ class ProcessEngine:
             raise
 
     def __del__(self) -> None:
-        """End the workers of an engine that nobody has closed."""
-        with suppress(AttributeError):  # it was never made
+        """End the workers of an engine that was not closed."""
+        with suppress(AttributeError):  # `__init__` did not get that far
             self._operator.close(wait=False)
 
-    # What an engine does
+    # The protocol of engines
 
     def submit(self, ahead: Sequence[Job], urgent: Sequence[Job] = ()) -> None:
-        """Take jobs on; those that are `urgent` before all that wait."""
+        """Accept jobs; evaluate `urgent` ones before all waiting jobs."""
         self._operator.note(Operator.submit, ahead, urgent, MODES.index(seterr()))
 
     def cancel(self, ids: Collection[int]) -> None:
-        """Do not begin items of these jobs that nobody has begun: nobody expects them."""
+        """Do not begin items of these jobs that no worker has: no reader expects them."""
         self._operator.note(Operator.cancel, frozenset(ids))
 
     def look(self) -> float:
-        """Have done what an interrupted thread has asked for."""
+        """Wake the operator, if the thread that left a note was interrupted before it did."""
         self._operator.wake()
         return PAUSE
 
@@ -132,13 +131,13 @@ class ProcessEngine:
         self._operator.close(wait=wait)
 
     def busy(self) -> int:
-        """Return how many workers are ready and have something to answer."""
+        """Return the number of workers that are ready and have tasks."""
         workers = [*self._operator.workers]
         return sum([worker.ready and bool(worker.dealt) for worker in workers])
 
     @property
     def nworkers(self) -> int:
-        """The number of workers, those included that are still to be started."""
+        """The number of workers, including those that will be started."""
         return self._operator.wanted
 
     @property
@@ -147,12 +146,12 @@ class ProcessEngine:
         return self._known.news or (self._budget.exceeded and not self._warned)
 
     def waited(self, seconds: float) -> None:
-        """Note that a reader is in need of results."""
+        """Note that a reader needs results."""
         del seconds
         self._operator.awaited = time.monotonic()
 
     def tell(self) -> None:
-        """Warn of what has to be known, in the thread of a reader."""
+        """Issue pending warnings, in the thread of a reader."""
         if self._budget.exceeded and not self._warned:
             self._warned = True
             self._warn_of_copies()
@@ -176,6 +175,6 @@ class ProcessEngine:
     def _warn_of_copies(self) -> None:
         message = (
             f"more than {self._budget.most >> 20:,} MB of values from worker processes are kept: "
-            "from here on, values are copied out of the memory of the workers"
+            "from now on, values are copied out of the shared memory"
         )
         warnings.warn(message, RuntimeWarning, stacklevel=2)

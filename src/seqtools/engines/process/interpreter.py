@@ -36,9 +36,9 @@ def executable() -> str:
     if named is not None and named != sys.executable and os.path.exists(named):
         return named
     message = (
-        f"no worker processes: {refused}; use method='thread', or start_method='fork' where "
-        "this system has it, or name a Python of the same version that has the same packages: "
-        "multiprocessing.set_executable('/path/of/python')"
+        f"worker processes cannot start: {refused}; use method='thread', or start_method='fork' "
+        "where this system has it, or name a Python of the same version that has the same "
+        "packages: multiprocessing.set_executable('/path/of/python')"
     )
     raise WorkerStartError(message)
 
@@ -50,10 +50,10 @@ def _refused() -> str | None:
     if frozen is not None:
         return f"this is a frozen program ({frozen}), and {path!r} would run it again"
     if not path:
-        return f"it is not known which interpreter this is, as sys.executable is {path!r}"
+        return f"the interpreter is unknown, because sys.executable is {path!r}"
     if _is_python(path):
         return None
-    return f"sys.executable is {path!r}, which seems to be a program with Python inside of it"
+    return f"sys.executable is {path!r}, which seems to be a program that embeds Python"
 
 
 def _frozen() -> str | None:

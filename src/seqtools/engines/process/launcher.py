@@ -199,7 +199,7 @@ def interpreter(
             **options,
         )
     except OSError as error:
-        what = f"no worker processes, as {python!r} cannot be started"
+        what = f"worker processes cannot start, because {python!r} cannot be run"
         raise WorkerStartError(f"{advised(what, error)}: {error!r}") from error
 
 
@@ -213,7 +213,7 @@ def _absolute(path: Iterable[str]) -> Iterator[str]:
 _USUALLY = {
     "SIGKILL": "usually by the system, which had no memory left",
     "SIGSEGV": "usually a bug in compiled code",
-    "SIGBUS": "usually a file that was cut off while it was mapped, or a full disk",
+    "SIGBUS": "usually a file that was truncated while it was mapped, or a full disk",
     "SIGABRT": "usually compiled code that gave up",
     "SIGFPE": "usually a division by zero in compiled code",
     "SIGILL": "usually code compiled for another processor",

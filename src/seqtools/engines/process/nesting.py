@@ -74,9 +74,9 @@ def below() -> Nesting:
         raise WorkerStartError(_advice("site", "a .pth file"))
     if current.depth >= _DEEPEST:
         message = (
-            f"no worker processes within worker processes that are {_DEEPEST} levels deep: "
-            "functions of this pipeline read a prefetch that has the same functions evaluated, "
-            "or more levels than there may be; use method='thread' or nworkers=0 in these"
+            f"worker processes must not be nested more than {_DEEPEST} levels deep: functions of "
+            "this pipeline read a prefetch that evaluates the same functions, or too many "
+            "prefetches are nested; use method='thread' or nworkers=0 in these functions"
         )
         raise WorkerStartError(message)
     return Nesting(current.depth + 1, tuple({*current.files, *modules}))
@@ -84,9 +84,10 @@ def below() -> Nesting:
 
 def _advice(name: str, file: str) -> str:
     return (
-        f"no worker processes while module {name!r} ({file}) is imported by a worker process: it "
-        "reads a prefetch at its top level, and so would each worker again, without end; read it "
-        "in a function that is not called by the import, or below `if __name__ == '__main__':`"
+        f"worker processes cannot start while a worker process imports module {name!r} ({file}): "
+        "it reads a prefetch at its top level, so each worker would start workers again, without "
+        "end; read the prefetch in a function that the import does not call, or below "
+        "`if __name__ == '__main__':`"
     )
 
 

@@ -1,12 +1,12 @@
-"""The operator: the thread that does all that a process engine has to do.
+"""The operator: the thread that does all the work of a process engine.
 
         notes ──▶ operator ──▶ tasks for workers
                      │  ▲
-        deliver ◀────┘  └───── results, deaths, what takes too long
+        deliver ◀────┘  └───── results, deaths, timeouts
 
-It alone knows workers and what they were given. Other threads leave it a note, which is a single
-step, and wake it. So no interrupt comes between two steps that belong together, no lock is held
-that the garbage collector might want, and work goes on whatever the reader does.
+Only this thread handles workers and their tasks. Other threads append a note, which is a single
+step, and wake it. So no interrupt can come between two steps that belong together, no lock is held
+that the garbage collector might need, and work continues whatever the reader does.
 """
 
 import os
@@ -34,29 +34,28 @@ from seqtools.engines.wire.arena_reader import LeasedBytes
 NO_START = "worker processes could not be started"
 
 _PATIENCE = 2.0
-"""Seconds that the garbage collector waits for the end of an engine. Arbitrary."""
+"""Seconds that `close` waits if the garbage collector may be the caller. Arbitrary."""
 _REST = 0.01
-"""Seconds for which to let results gather where a reader asks for nothing, which is slow then,
-while workers have enough to do. To wake for each of them costs 60 µs, where several at once cost
-half of that each."""
+"""Seconds in which results accumulate if no reader waits and workers have enough work. Waking for
+each result costs 60 µs; several at once cost half of that each."""
 _SOON, _LATELY = 0.0025, 0.1
-"""Seconds since something was asked for, and since a reader had to wait, within which results
-are delivered at once. Arbitrary."""
+"""Seconds after a request, and after a reader had to wait, in which results are delivered at once.
+Arbitrary."""
 _MOMENT = 0.01
-"""Seconds after which to look again whether what was printed is shown. Arbitrary."""
+"""Seconds between two checks whether the output was shown. Arbitrary."""
 
 Note = tuple[Any, ...]
 """A method of `Operator`, not bound, and its arguments."""
 
 
 class Operator(Workers):
-    """See the module. It refers to nothing that belongs to the user, except values on their way.
+    """See the module. It refers to no object of the user, except values that are being delivered.
 
     Args:
-        budget: Of what may be kept of the memory of workers.
-        payload: Descriptor to be closed at the end, if any.
+        budget: Limits how much shared memory of workers the consumer may keep.
+        payload: File descriptor to be closed at the end, if any.
 
-    All others are those of `Workers`.
+    The other arguments are those of `Workers`.
     """
 
     def __init__(  # noqa: PLR0913 -- what it works with
@@ -79,13 +78,13 @@ class Operator(Workers):
         self.budget = budget
         self._recent = RecentJobs()
         self._payload = payload
-        self._noticed = False  # that too much memory is kept
+        self._noticed = False  # a reader was notified that too much memory is kept
         self._notes: deque[Note] = deque()
-        self._waits = False  # or is about to
+        self._waits = False  # the thread waits for events, or is about to
         self.awaited = 0.0
-        """When a reader had to wait for the last time."""
-        self._waited = 0.0  # for how long, the last time
-        self._noted = 0.0  # when there was something to be done for others, the last time
+        """The last time when a reader had to wait."""
+        self._waited = 0.0  # seconds of the last wait for events
+        self._noted = 0.0  # the last time when a note was handled
         self._closing = False
         self._ended = False
         self._end: SimpleQueue[None] = SimpleQueue()
@@ -94,15 +93,15 @@ class Operator(Workers):
     # From any thread
 
     def start(self) -> None:
-        """Start the workers, in this thread, and the one that is to look after them.
+        """Start the workers, in the calling thread, and then the operator thread.
 
         Raises:
-            WorkerStartError: If there can be none.
+            WorkerStartError: If they cannot be started.
         """
         with told(NO_START):
             self._start_pool()
-        # `self` is an argument, of which a thread that has ended lets go: so there is no cycle that
-        # would keep the memory of workers until the garbage collector comes
+        # A thread that has ended drops its arguments, so passing `self` as an argument makes no
+        # cycle that would keep the memory of workers until the garbage collector runs.
         thread = threading.Thread(
             target=Operator._run, args=(self,), name="seqtools-operator", daemon=True
         )
@@ -110,16 +109,16 @@ class Operator(Workers):
         try:
             start_thread(thread)
         except WorkerStartError:
-            self._thread = None  # so that its work is left to `close`
+            self._thread = None  # so that `close` does its work
             raise
 
     def note(self, *note: Any) -> None:
-        """Have something done: a method of this class, and its arguments."""
+        """Have the operator call a method of this class: the function, and its arguments."""
         self._notes.append(note)
         self.wake()
 
     def wake(self) -> None:
-        """Have what is noted done."""
+        """Wake the operator if there are notes."""
         if self._notes and self._waits:
             self.pool.wake()
 
@@ -127,9 +126,9 @@ class Operator(Workers):
         """End the workers and the thread.
 
         Args:
-            wait: Whether to wait for that, however long it takes. The caller may be the garbage
-                collector otherwise, at a point where the thread waits for something that the
-                caller has, such as a lock: so it waits only for a while.
+            wait: Whether to wait until the thread has ended. Otherwise the caller may be the
+                garbage collector, in a thread that holds a lock for which the operator waits, so
+                this waits for a limited time.
         """
         self._closing = True
         thread = self._thread
@@ -137,11 +136,11 @@ class Operator(Workers):
             self._finish()
             return
         if serving.serves:
-            self.receiver.deliver = _nobody
+            self.receiver.deliver = _drop
         self.pool.wake()
         deadline = time.monotonic() + _PATIENCE
-        # At the end of the program, and in a child that was forked, other threads do not run;
-        # the system sees to the workers then.
+        # At the end of the program, and in a forked child, other threads do not run; the system
+        # ends the workers then.
         while (
             not self._ended
             and not serving.serves
@@ -150,12 +149,12 @@ class Operator(Workers):
             and (wait or time.monotonic() < deadline)
         ):
             try:
-                # not join(): called by the end of a thread, it would make a dummy of that one
+                # not join(): in a thread that is ending, it would create a dummy thread object
                 self._end.get(timeout=PAUSE)
             except Empty:
                 continue
-            self._end.put(None)  # for others who wait
-        self.receiver.deliver = _nobody
+            self._end.put(None)  # for other threads that wait
+        self.receiver.deliver = _drop
 
     # In the thread
 
@@ -164,20 +163,20 @@ class Operator(Workers):
         try:
             with told("worker processes cannot go on"):
                 while not self._closing:
-                    self._go_on()
-        except BaseException as error:  # noqa: BLE001 -- told to the reader
-            self._give_up(error)
+                    self._step()
+        except BaseException as error:  # noqa: BLE001 -- delivered to the reader
+            self._fail(error)
         finally:
             self._finish()
 
-    def _go_on(self) -> None:
-        """Wait until there is something to do, and do it."""
+    def _step(self) -> None:
+        """Wait for an event or a note, and handle it."""
         polled = None
-        if len(said) > MOST:  # workers wait until a reader has shown that
+        if len(said) > MOST:  # workers wait until a reader has shown the output
             time.sleep(_MOMENT)
         else:
             self._waits = True
-            if self._may_rest():
+            if self._may_wait():
                 self.pool.rest(_REST)
             began = time.monotonic()
             polled = self.pool.poll(0 if self._notes or self._closing else self._seconds())
@@ -186,53 +185,53 @@ class Operator(Workers):
         if self._closing:
             return
         if polled is not None:
-            self._look(polled)
+            self._handle_events(polled)
         if self._notes:
-            self._heed()
+            self._handle_notes()
         if len(self.workers) > self.wanted:
-            self._fit()
-        self._deal()
-        self._tell()
+            self._adjust_number()
+        self._send_tasks()
+        self._notify_reader()
 
-    def _may_rest(self) -> bool:
-        """Return whether to let results gather, because nobody is in need of them."""
+    def _may_wait(self) -> bool:
+        """Return whether results may accumulate, because no reader needs them now."""
         if self._closing or self._notes or self._waited > _REST:
             return False
         now = time.monotonic()
         if now - self._noted < _SOON or now - self.awaited < _LATELY:
             return False
-        lasts = self._scheduler.lasts
-        return bool(self.workers) and min(map(lasts, self.workers)) > 1.5 * _REST
+        seconds = self._scheduler.seconds_of_work
+        return bool(self.workers) and min(map(seconds, self.workers)) > 1.5 * _REST
 
-    def _look(self, polled: Any) -> None:
-        """See to what has happened, and to what takes too long."""
+    def _handle_events(self, polled: Any) -> None:
+        """Handle events and timeouts."""
         if fault_injection.armed:
             fault_injection.reach("consumer-polled")
         for event in self.pool.events(polled):
-            self._see_to(event)
+            self._handle(event)
         if self._timeouts is not None:
             self._timeouts.end_overdue(self.workers)
 
     def _seconds(self) -> float | None:
-        """Return for how long to wait for something to happen."""
+        """Return the longest time to wait for an event."""
         for worker in self.workers:
             if worker.dealt or not worker.ready or not worker.attached:
                 return self._patience
         return None
 
-    def _give_up(self, error: BaseException) -> None:
-        """Deliver what is wrong, because nothing can be evaluated any more."""
+    def _fail(self, error: BaseException) -> None:
+        """Deliver an error, because no more items can be evaluated."""
         failed = error
         if not isinstance(failed, WorkerStartError):
             failed = WorkerStartError(f"worker processes cannot go on: {error!r}")
             failed.__cause__ = error
         if not self._closing:
-            for worker in self.workers:  # what it has printed is shown before that
-                self.receiver.overhear(worker)
+            for worker in self.workers:  # its output is shown before the error
+                self.receiver.read_output(worker)
             self.receiver.deliver(failed)
 
     def _finish(self) -> None:
-        """End the workers, and let go of all that belongs to them."""
+        """End the workers, and release their resources."""
         if self._ended:
             return
         try:
@@ -240,47 +239,47 @@ class Operator(Workers):
             if self._payload is not None:
                 os.close(self._payload)
         finally:
-            self.receiver.deliver = _nobody
+            self.receiver.deliver = _drop
             self._notes.clear()
             self._ended = True
             self._end.put(None)
 
     # Notes
 
-    def _heed(self) -> None:
+    def _handle_notes(self) -> None:
         self._noted = time.monotonic()
         while self._notes:
             what, *arguments = self._notes.popleft()
             what(self, *arguments)
 
     def submit(self, ahead: Sequence[Job], urgent: Sequence[Job], mode: int) -> None:
-        """Take jobs on."""
+        """Accept jobs."""
         self._mode = mode
         new = self._recent.new
         self._scheduler.submit(new(ahead), new(urgent))
 
     def cancel(self, ids: Collection[int]) -> None:
-        """Forget what no worker was given of these jobs."""
+        """Forget the waiting tasks of these jobs."""
         self._scheduler.cancel(ids, self.workers)
 
     def resize(self, wanted: int) -> None:
-        """Have so many workers, or as many as the system allows."""
+        """Change the number of workers to `wanted`, or to as many as the system allows."""
         self.wanted = wanted
         try:
             with told(NO_START):
-                self._fit()
+                self._adjust_number()
         except WorkerStartError:
             self.wanted = max(1, len(self.workers))
 
-    def _tell(self) -> None:
-        """Tell the reader that there is something to be shown, or to be warned of."""
+    def _notify_reader(self) -> None:
+        """Notify the reader that there is output to show, or a warning."""
         if self.budget.exceeded and not self._noticed:
             self._noticed = True
-        elif not self.receiver.heard:
+        elif not self.receiver.has_output:
             return
-        self.receiver.heard = False
+        self.receiver.has_output = False
         self.receiver.deliver(None)
 
 
-def _nobody(_: object) -> None:
-    """Take what comes after the end."""
+def _drop(_: object) -> None:
+    """Drop parts that arrive after the end."""

@@ -84,7 +84,7 @@ class _Display:
         if self._complained:
             return
         self._complained = True  # first, as warnings may be errors
-        message = f"what workers print cannot be shown, as sys.stdout raised {summary(error)}"
+        message = f"output of workers cannot be shown, because sys.stdout raised {summary(error)}"
         warnings.warn(message, RuntimeWarning, stacklevel=2)
 
     def renew(self) -> None:

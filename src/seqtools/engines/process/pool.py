@@ -1,7 +1,7 @@
-"""What starts worker processes and tells what became of them: the side of the consumer.
+"""The protocol of pools, which start worker processes and report their ends, in the consumer.
 
-There are two ways, and the engine knows neither: `forking`, where there is a template
-process, and `spawn`, which needs nothing but subprocesses and pipes.
+There are two implementations, which the engine does not distinguish: `template`, with a template
+process, and `spawn`, which needs only subprocesses and pipes.
 """
 
 import threading
@@ -21,13 +21,12 @@ class _Serving(threading.local):
 
 
 serving = _Serving()
-"""In a thread that an engine has for its own needs, `serves` is true: such a thread waits for no
-engine to end, because that may wait for the thread. It closes engines where the garbage collector
-happens to run in it."""
+"""In a thread of an engine, `serves` is true. The garbage collector may run in such a thread and
+close an engine there; then `close` must not wait for the engine, which may wait for this thread."""
 
 
 class PoolWorker(WorkerQueue):
-    """A worker process, from outside."""
+    """A worker process, as the consumer sees it."""
 
     __slots__ = (
         "attached",
@@ -42,30 +41,30 @@ class PoolWorker(WorkerQueue):
     )
 
     keeps = False
-    """Whether what it has sent is kept, and can be read when it has ended."""
+    """Whether its messages are kept, and can be read after it has ended."""
 
     def __init__(self, number: int, reader: ResultReader, leases: ArenaReader | None) -> None:
         super().__init__()
         self.number, self.reader, self.leases = number, reader, leases
         self.heard = WorkerOutput()
-        self.ready = False  # it has loaded the pipeline
-        self.attached = True  # there may be more to read
+        self.ready = False  # whether it has loaded the pipeline
+        self.attached = True  # whether there may be more to read
         self.hired = time.monotonic()
-        # to the stage that it is at, where it tells; None if it has not begun an item since
+        # path to its current stage, if it reports stages; None until it begins an item
         self.path: tuple[Step, ...] | None = None
-        self.since = 0.0  # when it began with its first task, or answered last
+        self.since = 0.0  # when it began its first task, or last answered
 
     def send(self, task: bytes) -> None:
-        """Give it a task; nothing if it is dead, which is going to be told.
+        """Send it a task; do nothing if it is dead, which an event will report.
 
         Raises:
-            BlockingIOError: If it takes no more for now.
+            BlockingIOError: If its pipe is full.
         """
         raise NotImplementedError
 
 
 class ResultsReady(NamedTuple):
-    """There are results to be read."""
+    """A worker has sent results."""
 
     worker: Any
 
@@ -79,61 +78,61 @@ class WorkerEnded(NamedTuple):
 
 
 class PoolEnded(NamedTuple):
-    """All workers have ended, as what they depend on has; to be started again."""
+    """All workers have ended with the process that they depend on; the pool must start again."""
 
     code: int
 
 
 class LoadedByEach(NamedTuple):
-    """Each worker has to load the pipeline for itself."""
+    """Each worker must load the pipeline itself."""
 
     reason: str
-    """Why, in words."""
+    """The reason, as text."""
 
 
 Event = ResultsReady | WorkerEnded | PoolEnded | LoadedByEach
 
 
 class WorkerPool(Protocol):
-    """The worker processes of an engine; all but `wake` is called by one thread at a time."""
+    """The worker processes of an engine. One thread at a time calls each method except `wake`."""
 
     def start(self) -> None:
         """Prepare for workers, at first and after all have ended.
 
         Raises:
-            WorkerStartError: If there cannot be any.
+            WorkerStartError: If workers cannot be started.
         """
 
     def hire(self, number: int) -> PoolWorker:
         """Return a new worker."""
 
     def poll(self, seconds: float | None) -> Any:
-        """Wait for something to happen, for so long at most, and return it for `events`."""
+        """Wait at most `seconds` for events, and return a value for `events`."""
 
     def rest(self, seconds: float) -> None:
-        """Wait, whatever happens, for so long at most."""
+        """Wait at most `seconds`, ignoring events except `wake`."""
 
     def wake(self) -> None:
-        """Have `poll` return, or `rest`.
+        """Make `poll` or `rest` return.
 
-        It may be called by any thread, at any step of another call, and when all has ended.
+        Any thread may call it, during any other call, and after the end.
         """
 
     def events(self, polled: Any) -> Iterator[Event]:
-        """Yield what has happened, results of a worker before its end.
+        """Yield the events, results of a worker before its end.
 
         Raises:
-            WorkerStartError: If a worker says that it can evaluate nothing.
+            WorkerStartError: If a worker reports that it cannot evaluate items.
         """
 
     def dismiss(self, worker: Any) -> None:
-        """End a worker, which is told by an event as any end."""
+        """End a worker; an event reports it, as any end."""
 
     def let_go(self, worker: Any) -> None:
-        """Close what there is to reach a worker."""
+        """Close the pipes to a worker."""
 
     def stop(self, workers: Iterable[Any]) -> None:
-        """Have all `workers` end, and what they depend on; nothing is told any more."""
+        """Ask all `workers` to end, and the process that they depend on; no more events follow."""
 
     def wait(self) -> None:
-        """Wait for that; kill what does not end."""
+        """Wait until they have ended; kill those that do not."""

@@ -1,4 +1,7 @@
-"""What workers send: values, failures, what they print, and what they tell of themselves."""
+"""Receives messages of workers: values, failures, output, and reports about the worker itself.
+
+A message is accepted only if it fits the task that its worker was sent.
+"""
 
 import time
 import weakref
@@ -21,15 +24,15 @@ _ABOUT_NO_ITEM = frozenset({result_messages.READY, result_messages.UNABLE, resul
 
 
 class ResultReceiver:
-    """Takes messages of workers, and delivers what came of items.
+    """Receives messages of workers, and delivers the outcomes of items.
 
     Args:
-        scheduler: Is told what was answered.
-        loader: Makes values of what was sent. It refers to code of the user, which may refer to
-            the engine: so the engine has to keep it, and this does not.
-        pool: Ends workers that send what cannot be.
-        deliver: Is given the outcomes.
-        timed: Whether it is noted when a worker has answered.
+        scheduler: Gets the number of answered items.
+        loader: Unpickles values. It refers to code of the user, which may refer to the engine; so
+            the engine keeps it, and this object has only a weak reference.
+        pool: Ends workers that send invalid messages.
+        deliver: Receives the outcomes.
+        timed: Whether to record when a worker has answered.
     """
 
     def __init__(
@@ -44,51 +47,51 @@ class ResultReceiver:
         self._scheduler, self._pool, self._timed = scheduler, pool, timed
         self._loader = weakref.ref(loader)
         self.deliver = deliver
-        self.heard = False
-        """Something is printed, and nobody was told."""
+        self.has_output = False
+        """Whether there is output of which the reader was not notified."""
         self.slowest: float | None = None
-        """Start of a worker, in seconds."""
-        self.unlucky = 0
-        """Workers that died since the last result."""
+        """The longest start of a worker, in seconds."""
+        self.deaths_in_a_row = 0
+        """The number of workers that died since the last result."""
 
     def read(self, worker: PoolWorker) -> None:
-        """Take what a worker has sent; have it end if nothing of use can come any more."""
+        """Read the messages of a worker; end it if no more valid messages can come."""
         results, more = worker.reader.read()
         if fault_injection.armed:
             fault_injection.reach("consumer-read")
         try:
             for result in results:
-                self._take(worker, result)
+                self._handle(worker, result)
         except DamagedMessage as damage:
             worker.reader.damage = str(damage)
         if not more or worker.reader.damage is not None:
-            # It is dead, which is going to be told, or has closed its pipe or sent what cannot
-            # be, and is of no use.
+            # It is dead, which an event will report, or has closed its pipe or sent an invalid
+            # message.
             self._pool.dismiss(worker)
 
-    def overhear(self, worker: PoolWorker) -> None:
-        """Take what a worker has printed, and nothing else, as it is going to be let go of."""
+    def read_output(self, worker: PoolWorker) -> None:
+        """Read only the output of a worker that is about to be released."""
         with suppress(OSError, MemoryError):
             for result in worker.reader.read()[0]:
                 if result.kind == result_messages.PRINTED:
-                    self._hear(worker, result)
+                    self._store_output(worker, result)
         worker.heard.end()
 
     def fail(self, job: int, offset: int, failure: Failure) -> None:
-        """Have `failure` be what came of an item for which its worker is to blame no more."""
+        """Deliver `failure` as the outcome of an item; its worker is not to blame any more."""
         self.deliver(Part(job, offset, [failure], failed=True))
-        self.unlucky = 0
+        self.deaths_in_a_row = 0
 
-    def _take(self, worker: PoolWorker, result: result_messages.Result) -> None:
+    def _handle(self, worker: PoolWorker, result: result_messages.Result) -> None:
         if result.kind == result_messages.PRINTED:
-            self._hear(worker, result)
+            self._store_output(worker, result)
             return
         if result.kind in _ABOUT_NO_ITEM:
-            self._note(worker, result)
+            self._handle_report(worker, result)
             return
         task = worker.dealt[0] if worker.dealt else None
         if task is None or (result.block, result.done) != (task.number, task.answered):
-            raise DamagedMessage("a message answers what was not asked")
+            raise DamagedMessage("a message answers a task that was not sent")
         if self._timed:
             worker.since = time.monotonic()
         if result.kind == result_messages.REST:
@@ -97,16 +100,16 @@ class ResultReceiver:
             self._answered(worker, result)
 
     def _answered(self, worker: PoolWorker, result: result_messages.Result) -> None:
-        """Deliver what a worker answers about the next items of the task that it is at."""
+        """Deliver the answer of a worker for the next items of its current task."""
         parts = [_part(worker, part) for part in result.parts]
-        self.unlucky = 0
+        self.deaths_in_a_row = 0
         worker.path = None
         worker.heard.end()  # a text that a signal handler of the user's has cut off
         items = self._scheduler.answered(worker, result.count, result.seconds)
         try:
             outcomes, failed = self._outcomes(result, parts, items.indices)
         except Exception as error:  # noqa: BLE001 -- memory, or code of users in an error of theirs
-            if result.count > 1:  # evaluate again, so that each has a message of its own
+            if result.count > 1:  # evaluate again, so that each item has its own message
                 self._scheduler.suspect(items)
                 return
             outcomes, failed = [_unloadable(items.indices[0], error)], [0]
@@ -116,13 +119,13 @@ class ResultReceiver:
             offset = items.offset + begin
             self.deliver(Part(items.job, offset, piece, seconds, failed=begin in failed))
 
-    def _hear(self, worker: PoolWorker, result: result_messages.Result) -> None:
-        """Take what a worker has printed."""
+    def _store_output(self, worker: PoolWorker, result: result_messages.Result) -> None:
+        """Store output of a worker."""
         worker.heard.add(_part(worker, result.parts[0]))
-        self.heard = True
+        self.has_output = True
 
-    def _note(self, worker: PoolWorker, result: result_messages.Result) -> None:
-        """Take note of what a worker tells about itself."""
+    def _handle_report(self, worker: PoolWorker, result: result_messages.Result) -> None:
+        """Handle a report of a worker about itself."""
         if result.kind == result_messages.READY:
             worker.ready = True
             worker.since = time.monotonic()
@@ -135,17 +138,17 @@ class ResultReceiver:
 
     def _loads(self, data: Any, buffers: Sequence[Any] = ()) -> Any:
         loader = self._loader()
-        assert loader is not None  # noqa: S101 -- an engine that has gone has ended this first
+        assert loader is not None  # noqa: S101 -- an engine that is collected has ended this first
         return loader.loads(data, buffers)
 
     def _outcomes(
         self, result: result_messages.Result, parts: list[memoryview], indices: Sequence[int]
     ) -> tuple[list[Any], list[int]]:
-        """Return what came of items, and the places of those that failed or are the end."""
+        """Return the outcomes of items, and the places of those that failed or are the end."""
         if result.kind == result_messages.END:
             return [END], [0]
         if result.missing:
-            raise MemoryError(f"no {result.missing >> 20:,} MB for what was sent")
+            raise MemoryError(f"no memory for a value of {result.missing >> 20:,} MB")
         began = time.perf_counter_ns() if recording.active else 0
         failed: list[int] = []
         if result.kind == result_messages.FAILURE:
@@ -175,7 +178,7 @@ def _unloadable(index: int, error: Exception) -> Failure:
 
 
 def _pieces(n: int, failed: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield where pieces of `n` outcomes begin and end, such that what failed is alone."""
+    """Yield begin and end of pieces of `n` outcomes, such that each failed one is alone."""
     begin = 0
     for place in sorted(failed):
         if begin < place:

@@ -1,16 +1,16 @@
-"""Which worker is given which tasks, and which item is to blame when a worker dies.
+"""Decides which worker gets which tasks, and which item is to blame when a worker dies.
 
-A state machine without processes, clocks and locks: `process` sends what it deals, and tells it
-what became of it. Tasks are dealt whole, because the window has cut jobs to a few milliseconds
-of work. They are dealt in this order:
+A state machine without processes, clocks and locks: `Workers` sends the tasks that it deals out,
+and reports what happened to them. Tasks are not cut again, because the window has cut jobs to a
+few milliseconds of work. Workers get tasks in this order:
 
-1. Items that may have killed a worker, one by one, each to a worker that has nothing else.
-   Nothing else is dealt until all of these are, so that there are such workers.
-2. Jobs that are urgent.
-3. What was taken back from a worker.
-4. What was set aside for the worker, if workers prepare for what comes.
-5. What waits, as `affinity` says.
-6. What was set aside for another worker, if this one is idle.
+1. Items that may have killed a worker, one by one, each sent to a worker without other tasks. No
+   other task is sent before these, so that workers become free for them.
+2. Urgent jobs.
+3. Tasks that were requeued from a worker.
+4. Tasks that were set aside for the worker, if workers act on hints.
+5. Waiting tasks, in the order of `affinity`.
+6. Tasks that were set aside for another worker, if this one is idle.
 """
 
 from collections import deque
@@ -24,24 +24,24 @@ from seqtools.engines.process.affinity import Task, TaskQueue, WorkerQueue, drop
 __all__ = ["Scheduler", "Task", "WorkerQueue"]
 
 _DEALT_SECONDS = 0.02
-"""Work dealt to a worker beforehand: enough for it while the operator waits for the lock of the
-interpreter a few times, which takes 5 ms each. Arbitrary."""
+"""Seconds of work sent to a worker ahead of time: enough while the operator waits for the
+interpreter's lock a few times, 5 ms each. Arbitrary."""
 _MOST_DEALT = 16
-"""Tasks dealt to a worker beforehand: as many as the smallest pipe takes."""
+"""Most tasks sent to a worker ahead of time: as many as fit in the smallest pipe."""
 
 H = TypeVar("H", bound=WorkerQueue)
 
 
 class Scheduler:
-    """Deals tasks to workers.
+    """Distributes tasks to workers.
 
-    Every item of a job that was not cancelled is answered, given up, or named as a
-    culprit once. Until then exactly one task has it, which waits or was dealt.
+    Every item of a job that was not cancelled is answered, timed out, or named as a culprit once.
+    Until then it is in exactly one task, which waits or was sent to a worker.
 
     Args:
         grain: Seconds of work that are worth a message.
-        hinted: Whether workers prepare for what they are told to come. Then tasks are set aside
-            for each of them: if all were told of the same ones, most would prepare in vain.
+        hinted: Whether workers act on hints about their next tasks. Then tasks are set aside for
+            each worker: if all workers got the same hints, most would load items in vain.
     """
 
     def __init__(self, grain: float, *, hinted: bool = False) -> None:
@@ -49,21 +49,21 @@ class Scheduler:
         self._hinted = hinted
         self._suspects: deque[Task] = deque()
         self._urgent: deque[Task] = deque()
-        self._again: deque[Task] = deque()  # taken back
+        self._again: deque[Task] = deque()  # requeued
         self._waiting = TaskQueue(hinted=hinted)
-        self._left = 0  # tasks to be dealt, except suspects
+        self._left = 0  # tasks that wait, except suspects
         self._died_once: set[tuple[int, int]] = set()  # job and offset of items, see `died`
-        # An item takes, by a moving average. It is taken for long before one is known.
+        # Seconds of an item: a moving average, which assumes slow items before one is known.
         self._seconds = _DEALT_SECONDS
         self._numbers = 0
         self.full = False
-        """Whether no worker takes more until one has answered."""
+        """Whether no worker accepts a task until one has answered."""
 
     def __bool__(self) -> bool:
-        """Return whether something is to be dealt."""
+        """Return whether tasks wait."""
         return bool(self._left or self._suspects)
 
-    # What the engine is asked for
+    # Requests to the engine
 
     def submit(self, ahead: Sequence[Job], urgent: Sequence[Job] = ()) -> None:
         """Take jobs on; those that are `urgent` before all that wait."""
@@ -76,72 +76,72 @@ class Scheduler:
                 self._waiting.add(task)
                 self._left += 1
 
-    def cancel(self, ids: Collection[int], hands: Sequence[WorkerQueue]) -> None:
-        """Forget what was not dealt of these jobs; what was dealt is not dealt again.
+    def cancel(self, ids: Collection[int], workers: Sequence[WorkerQueue]) -> None:
+        """Forget waiting tasks of these jobs; do not requeue tasks that workers have.
 
-        `hands` are those of all workers.
+        `workers` are the queues of all workers.
         """
         jobs = frozenset(ids)
-        for queue in (self._urgent, self._again, *[hand.own for hand in hands]):
+        for queue in (self._urgent, self._again, *[worker.own for worker in workers]):
             self._left -= drop(queue, jobs)
         self._left -= self._waiting.drop(jobs)
         drop(self._suspects, jobs)
-        for task in chain.from_iterable([hand.dealt for hand in hands]):
+        for task in chain.from_iterable([worker.dealt for worker in workers]):
             if task.job in jobs:
                 task.wanted = False
         if self._died_once:
             self._died_once = {place for place in self._died_once if place[0] not in jobs}
 
-    def clear(self, hands: Sequence[WorkerQueue]) -> None:
-        """Forget all that was not dealt."""
+    def clear(self, workers: Sequence[WorkerQueue]) -> None:
+        """Forget all waiting tasks."""
         self._waiting.clear()
-        for queue in (self._urgent, self._again, *[hand.own for hand in hands]):
+        for queue in (self._urgent, self._again, *[worker.own for worker in workers]):
             queue.clear()
         self._left = 0
         self._suspects.clear()
 
-    # What workers are given
+    # Tasks for workers
 
-    def deal(self, hands: Sequence[H]) -> Iterator[tuple[H, Task]]:
-        """Yield tasks for workers that have little to do, the one with the least first."""
+    def deal(self, workers: Sequence[H]) -> Iterator[tuple[H, Task]]:
+        """Yield tasks for workers with little work, the worker with the least work first."""
         while self._suspects:
-            idle = next((hand for hand in hands if not hand.dealt), None)
+            idle = next((worker for worker in workers if not worker.dealt), None)
             self.full = idle is None
             if idle is None:
                 return
             yield idle, self._dealt(idle, self._suspects.popleft())
         self.full = False
         while self._left:
-            hand = self._receiver(hands)
-            if hand is None:
+            worker = self._receiver(workers)
+            if worker is None:
                 self.full = self._for_all()
                 return
-            task = self._next(hand, hands)
+            task = self._next(worker, workers)
             if task is not None:
                 self._left -= 1
-                yield hand, self._dealt(hand, task)
-            elif not hand.dealt:
-                return  # nothing is left but what is set aside for workers that are not here
+                yield worker, self._dealt(worker, task)
+            elif not worker.dealt:
+                return  # only tasks for workers that are not in `workers` are left
 
-    def coming(self, hand: WorkerQueue) -> list[int]:
-        """Return what a worker is probably given next, up to `AHEAD` indices."""
-        return self._waiting.coming(hand)
+    def upcoming(self, worker: WorkerQueue) -> list[int]:
+        """Return up to `AHEAD` indices that a worker probably gets next."""
+        return self._waiting.upcoming(worker)
 
-    def lasts(self, hand: WorkerQueue) -> float:
-        """Return for about how many seconds a worker has something to do."""
-        return hand.items * self._seconds
+    def seconds_of_work(self, worker: WorkerQueue) -> float:
+        """Return the estimated seconds of work that a worker has."""
+        return worker.items * self._seconds
 
-    # What became of it
+    # Events
 
-    def answered(self, hand: WorkerQueue, n: int, seconds: float) -> Task:
-        """Return the next `n` items of a worker, which has answered them after `seconds`."""
+    def answered(self, worker: WorkerQueue, n: int, seconds: float) -> Task:
+        """Return a task of the next `n` items, which a worker has answered after `seconds`."""
         if seconds:
             # Only half way, because one item may take much longer than others.
             self._seconds += 0.5 * (seconds / n - self._seconds)
-        hand.items -= n
-        task = hand.dealt[0]
+        worker.items -= n
+        task = worker.dealt[0]
         if n == len(task.indices):
-            hand.dealt.popleft()
+            worker.dealt.popleft()
         else:
             whole, task = task, task.piece(0, n)
             whole.drop(n)
@@ -150,62 +150,62 @@ class Scheduler:
         return task
 
     def suspect(self, task: Task) -> None:
-        """Have the items of `task`, which was answered, evaluated again, each alone.
+        """Requeue the items of `task`, which was answered, one by one.
 
-        For an answer of which no use can be made because of one of its items.
+        Used if one of its items makes the whole answer unusable.
         """
         if task.wanted:
             self._suspects += task.parts(1, alone=True)
 
-    def returned(self, hand: WorkerQueue) -> None:
-        """Take back the rest of the task that a worker is at, which has become slow.
+    def returned(self, worker: WorkerQueue) -> None:
+        """Requeue the rest of a worker's current task, which has become slow.
 
-        The worker goes on with the next task that it was dealt.
+        The worker continues with the next task that it was sent.
         """
-        task = hand.dealt.popleft()
-        hand.items -= len(task.indices)
+        task = worker.dealt.popleft()
+        worker.items -= len(task.indices)
         length = max(1, int(self._grain / max(self._seconds, 1e-9)))
         self._take_back(task.parts(length, alone=task.alone))
 
-    def refused(self, hand: WorkerQueue) -> None:
-        """Take back the last task that was dealt to a worker, because it cannot be sent.
+    def refused(self, worker: WorkerQueue) -> None:
+        """Requeue the last task that `deal` yielded for a worker, because it cannot be sent.
 
-        To go on with `deal` then would yield the same task again.
+        Continuing with `deal` would yield the same task again.
         """
-        task = hand.dealt.pop()
-        hand.items -= len(task.indices)
+        task = worker.dealt.pop()
+        worker.items -= len(task.indices)
         self._take_back([task])
 
-    def gave_up(self, hand: WorkerQueue, at: int = 0) -> tuple[int, int, int]:
-        """Take back all that a worker has, except the item that it is at, which takes too long.
+    def timed_out(self, worker: WorkerQueue, at: int = 0) -> tuple[int, int, int]:
+        """Requeue a worker's unanswered items, except the current one, which timed out.
 
         Args:
-            hand: What the worker has. It is given nothing more.
-            at: How many items of the first task it has evaluated after those it has answered.
+            worker: The queue of the worker, which gets no more tasks.
+            at: Offset of the current item in the unanswered part of the first task.
 
         Returns:
-            Job, offset and index of the item that takes too long.
+            Job, offset and index of the item that timed out.
         """
-        task = hand.dealt.popleft()
+        task = worker.dealt.popleft()
         culprit = task.job, task.offset + at, task.indices[at]
         self._died_once.discard(culprit[:2])
         rest = task.piece(0, at), task.piece(at + 1, len(task.indices))
-        self._take_all_back(hand, *[part for part in rest if len(part.indices)])
+        self._take_all_back(worker, *[part for part in rest if len(part.indices)])
         return culprit
 
-    def died(self, hand: WorkerQueue, *, began: bool) -> tuple[int, int, int] | None:
-        """Take back all that a worker has that died.
+    def died(self, worker: WorkerQueue, *, began: bool) -> tuple[int, int, int] | None:
+        """Requeue the unanswered items of a worker that died.
 
-        It may have died because of any item of its first task, if it `began` with it. From now
-        on, each of these is evaluated alone.
+        Any item of its first task may be the cause, if it `began` that task. From now on, each of
+        these items is evaluated alone.
 
         Returns:
-            Job, offset and index of the item because of which two workers died, if there is
-            one. A death counts only if no other item can be its cause: of several items that
-            the worker had, most were not even begun.
+            Job, offset and index of the item that killed two workers, if there is one. A death
+            counts only if no other item can be its cause: of several items that a worker had,
+            most were not begun.
         """
-        first = hand.dealt.popleft() if hand.dealt and began else None
-        self._take_all_back(hand)
+        first = worker.dealt.popleft() if worker.dealt and began else None
+        self._take_all_back(worker)
         if first is None or not first.wanted:
             return None
         place = first.job, first.offset
@@ -217,95 +217,95 @@ class Scheduler:
         self._suspects += first.parts(1, alone=True)
         return None
 
-    def let_go(self, hand: WorkerQueue) -> None:
-        """Take back what is set aside for a worker that is given nothing more."""
-        self._waiting.put_back(hand.own)
-        hand.own.clear()
-        hand.key = hand.following = None
+    def release(self, worker: WorkerQueue) -> None:
+        """Requeue the tasks that are set aside for a worker that gets no more tasks."""
+        self._waiting.put_back(worker.own)
+        worker.own.clear()
+        worker.key = worker.following = None
 
-    # Parts
+    # Implementation
 
     def _for_all(self) -> bool:
-        """Return whether there is something that may be dealt to any worker."""
+        """Return whether there are tasks for any worker."""
         return bool(self._urgent or self._again or self._waiting)
 
-    def _receiver(self, hands: Sequence[H]) -> H | None:
-        """Return the worker that has least to do, of those for which there is something."""
+    def _receiver(self, workers: Sequence[H]) -> H | None:
+        """Return the worker with the least work, of those for which there are tasks."""
         for_all = self._for_all()
-        # If less is left for each worker than this one would have, the rest is for the workers
-        # that are done first, so that all end at the same time.
-        share = self._left // len(hands) if hands else 0
+        # If fewer tasks are left for each worker than this one would have, they are kept for the
+        # workers that finish first, so that all finish at the same time.
+        share = self._left // len(workers) if workers else 0
         found = None
-        for hand in hands:
-            if found is not None and hand.items >= found.items:
+        for worker in workers:
+            if found is not None and worker.items >= found.items:
                 continue
-            dealt = hand.dealt
+            dealt = worker.dealt
             if not dealt:
-                found = hand
-            elif dealt[0].alone or not (for_all or hand.own):
+                found = worker
+            elif dealt[0].alone or not (for_all or worker.own):
                 continue
             elif len(dealt) < 2:  # noqa: PLR2004 -- one to do, one to go on with
-                found = hand
+                found = worker
             elif len(dealt) < _MOST_DEALT:
                 enough = _DEALT_SECONDS if len(dealt) < share else 2 * self._grain
-                if hand.items * self._seconds < enough:
-                    found = hand
+                if worker.items * self._seconds < enough:
+                    found = worker
         return found
 
-    def _next(self, hand: WorkerQueue, hands: Sequence[WorkerQueue]) -> Task | None:
-        """Return what a worker is given, `None` if all is set aside for other workers."""
-        if self._hinted and not hand.own:
-            self._set_aside(hands)  # also where it is given something else: it is told of this
+    def _next(self, worker: WorkerQueue, workers: Sequence[WorkerQueue]) -> Task | None:
+        """Return the next task of a worker, `None` if all are set aside for other workers."""
+        if self._hinted and not worker.own:
+            self._set_aside(workers)  # even if it gets another task: it gets hints of these
         if self._urgent:
             return self._urgent.popleft()
         if self._again:
             return self._again.popleft()
-        if hand.own:
-            task = hand.own.popleft()
-            self._set_aside(hands)  # now, because a worker is told what comes with each task
+        if worker.own:
+            task = worker.own.popleft()
+            self._set_aside(workers)  # now, because hints are sent with each task
             return task
         if self._waiting:
-            return self._waiting.take(hand, hands)
-        if not hand.dealt:
-            other = max(hands, key=lambda other: len(other.own))
+            return self._waiting.take(worker, workers)
+        if not worker.dealt:
+            other = max(workers, key=lambda other: len(other.own))
             if other.own:
-                return other.own.pop()  # the last, for which that worker has prepared least
+                return other.own.pop()  # the last one, because that worker has loaded least for it
         return None
 
-    def _set_aside(self, hands: Sequence[WorkerQueue]) -> None:
-        """Set tasks aside for the workers, for all of them together about `AHEAD` items.
+    def _set_aside(self, workers: Sequence[WorkerQueue]) -> None:
+        """Set tasks aside for the workers, about `AHEAD` items for all of them together.
 
-        Each goes to the worker that has least. So they take turns, and what a worker is given
-        lies close together.
+        Each task goes to the worker that has the fewest items. So tasks are assigned in turn,
+        and the tasks of a worker are close together.
         """
         if not self._waiting:
             return
-        share = max(1, AHEAD // len(hands))
-        held = [sum([len(task.indices) for task in hand.own]) for hand in hands]
+        share = max(1, AHEAD // len(workers))
+        held = [sum([len(task.indices) for task in worker.own]) for worker in workers]
         while self._waiting and (least := min(held)) < share:
             k = held.index(least)
-            task = self._waiting.take(hands[k], hands)
-            hands[k].own.append(task)
+            task = self._waiting.take(workers[k], workers)
+            workers[k].own.append(task)
             held[k] += len(task.indices)
 
-    def _dealt(self, hand: WorkerQueue, task: Task) -> Task:
-        # A task out of turn does not make a worker leave what it is at.
-        if not hand.own and not self._waiting.has(hand.key):
-            hand.key = task.key
+    def _dealt(self, worker: WorkerQueue, task: Task) -> Task:
+        # A task out of order does not change the key of a worker that still has tasks of its key.
+        if not worker.own and not self._waiting.has(worker.key):
+            worker.key = task.key
         self._numbers = task.number = (self._numbers + 1) & 0xFFFFFFFF
-        hand.dealt.append(task)
-        hand.items += len(task.indices)
+        worker.dealt.append(task)
+        worker.items += len(task.indices)
         return task
 
     def _take_back(self, tasks: Collection[Task]) -> None:
-        """Have `tasks` dealt again, before what was not dealt yet."""
+        """Requeue `tasks` before all waiting tasks."""
         for task in reversed([task for task in tasks if task.wanted]):
             (self._suspects if task.alone else self._again).appendleft(task)
             self._left += not task.alone
 
-    def _take_all_back(self, hand: WorkerQueue, *first: Task) -> None:
-        """Take back the tasks `first`, and after them all that a worker has."""
-        self._take_back([*first, *hand.dealt])
-        hand.dealt.clear()
-        hand.items = 0
-        self.let_go(hand)
+    def _take_all_back(self, worker: WorkerQueue, *first: Task) -> None:
+        """Requeue the tasks `first`, and after them all tasks of a worker."""
+        self._take_back([*first, *worker.dealt])
+        worker.dealt.clear()
+        worker.items = 0
+        self.release(worker)

@@ -78,5 +78,5 @@ def _forked(
     """Return a template forked from this process."""
     kept = pipelines()
     if kept is None:
-        raise WorkerStartError("worker processes are of no use any more")
+        raise WorkerStartError("worker processes cannot start, because the prefetch is gone")
     return Child(fork_template(control, kept.pipeline, kept.hook, ours, nesting))

@@ -285,4 +285,4 @@ class TemplatePool:
             with suppress(ValueError):  # it may be the status of one that goes on
                 code = os.waitstatus_to_exitcode(status)
                 return None if ended is None else WorkerEnded(ended, code)
-        raise DamagedMessage("the template process sent what it never sends")
+        raise DamagedMessage("the template process sent an invalid message")

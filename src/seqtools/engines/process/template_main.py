@@ -273,7 +273,7 @@ class Template:
                 os.kill(number, signal.SIGKILL)
             return True
         if kind != FORK:
-            raise DamagedMessage(f"the template process is asked for {kind!r}")
+            raise DamagedMessage(f"the template process received an unknown request, {kind!r}")
         if len(fds) not in _GIVEN or flags & socket.MSG_CTRUNC:
             error = OSError(errno.EMFILE, os.strerror(errno.EMFILE))  # or they would have arrived
             self.fail(advised("no worker process could be started", error), error)

@@ -9,19 +9,19 @@ from seqtools.engines.process.results import ResultReceiver
 from seqtools.engines.process.scheduler import Scheduler
 
 _START_SECONDS = 60.0
-"""How long a worker may take to start where items may take only so long. Arbitrary: to import
-large libraries from a slow disk takes half of it."""
+"""Seconds that a worker may take to start, if items have a timeout. Arbitrary: importing large
+libraries from a slow disk takes half of it."""
 _SLOWER = 10
-"""So many times as long as others, and a second, a worker may take to start. Arbitrary."""
+"""A worker may take this many times as long to start as others, plus a second. Arbitrary."""
 
 
 class Timeouts:
-    """Has workers replaced that are at something for too long.
+    """Ends workers whose item or start takes too long, so that they are replaced.
 
     Args:
         timeout: Seconds that an item may take.
-        scheduler: Takes back the work of a worker that is given up.
-        receiver: Takes what such a worker has answered, and the item that took too long.
+        scheduler: Requeues the items of such a worker.
+        receiver: Reads its last results, and delivers the error of the item that timed out.
         pool: Ends it.
     """
 
@@ -35,22 +35,22 @@ class Timeouts:
             pool,
         )
         self.patience = max(timeout / 8, 0.001)
-        """For how long not to look at a stretch, in seconds."""
+        """Seconds between two checks."""
 
     def end_overdue(self, workers: Iterable[PoolWorker]) -> None:
-        """Have those of `workers` end, to be replaced, that take too long.
+        """End those of `workers` whose item or start takes too long.
 
         Raises:
-            WorkerStartError: If one does not even start.
+            WorkerStartError: If a worker does not start.
         """
         for worker in workers:
             if not worker.ready:
-                self._hurry(worker)
-            elif self._overdue(worker) is not None:
-                self._receiver.read(worker)  # what it has answered before, or by now
-                place = self._overdue(worker)
+                self._check_start(worker)
+            elif self._timed_out_place(worker) is not None:
+                self._receiver.read(worker)  # results that it has sent before now
+                place = self._timed_out_place(worker)
                 if place is not None and worker.attached:
-                    job, offset, index = self._scheduler.gave_up(worker, place)
+                    job, offset, index = self._scheduler.timed_out(worker, place)
                     message = (
                         f"item {index} took longer than timeout={self._timeout:g} seconds in "
                         f"worker process {worker.number}, which was replaced"
@@ -58,8 +58,8 @@ class Timeouts:
                     self._receiver.fail(job, offset, Failure(ItemTimeout(message)))
                     self._pool.dismiss(worker)
 
-    def _hurry(self, worker: PoolWorker) -> None:
-        """Have a worker replaced that takes too long to start."""
+    def _check_start(self, worker: PoolWorker) -> None:
+        """End a worker whose start takes too long."""
         took = time.monotonic() - worker.hired
         if took > _START_SECONDS:
             message = (
@@ -71,8 +71,8 @@ class Timeouts:
         if slowest is not None and took > 1 + _SLOWER * slowest and worker.attached:
             self._pool.dismiss(worker)
 
-    def _overdue(self, worker: PoolWorker) -> int | None:
-        """Return the place, in what is left of its task, of an item that takes too long."""
+    def _timed_out_place(self, worker: PoolWorker) -> int | None:
+        """Return the offset, in the unanswered part of its task, of an item that timed out."""
         if not worker.dealt:
             return None
         task = worker.dealt[0]
@@ -83,4 +83,4 @@ class Timeouts:
                 place, since = at - task.answered, began
         if time.monotonic() - since <= self._timeout:
             return None
-        return min(place, len(task.indices) - 1)  # whatever that memory says
+        return min(place, len(task.indices) - 1)  # the worker may have written anything there

@@ -1,4 +1,4 @@
-"""What a worker process does: it evaluates the items that it is asked for."""
+"""A worker process: reads tasks, evaluates their items, and sends results."""
 
 import os
 import pickle
@@ -25,28 +25,28 @@ from seqtools.engines.wire.values import PLAIN, OutgoingValues
 MODES = ("wrap", "passthrough")
 
 GRAIN = 0.002
-"""Seconds of work that are worth a message: so long, a value is held back to be sent with others.
+"""Seconds of work that are worth a message: values are collected for this time and sent together.
 
-Long against the 20 µs that a message costs, short against what a reader notices."""
+Long compared with the 20 µs that a message costs, too short for a reader to notice."""
 _STUCK = 8
-"""A task that has taken so many times `GRAIN` is slower than was expected: what is left of it may
-be given to other workers. Arbitrary."""
+"""After this many times `GRAIN`, a task is slower than expected, and the worker returns the rest of
+it for other workers. Arbitrary."""
 _STRETCH = 16
-"""Items between two looks at the clock, where they take next to nothing. A look takes 50 ns, so
-that more would save nothing; and all of them may be slow, after quick ones."""
+"""Most quick items between two reads of the clock. A read takes 50 ns, so more items would save
+nothing; and slow items may follow quick ones."""
 
 _QUICK = GRAIN / 8 / _STRETCH
-"""Seconds for an item that takes next to nothing."""
+"""Seconds up to which an item counts as quick."""
 
 _IDLE_SECONDS = 5.0
-"""Time without work after which the memory of free slots is given back. Arbitrary."""
+"""Seconds without work after which the memory of free slots is released. Arbitrary."""
 _PR_SET_PDEATHSIG = 1
 _LONGEST_STORY = 30_000
-"""Characters of a traceback that are sent. Arbitrary: the exception itself may be of any size."""
+"""Most characters of a traceback that are sent. Arbitrary. The exception may have any size."""
 
 
 class Worker:
-    """Evaluates items by `get`, and answers through its outlet."""
+    """Evaluates items with `get`, and sends answers through its outlet."""
 
     def __init__(  # noqa: PLR0913, PLR0917 -- what it works with
         self,
@@ -66,7 +66,7 @@ class Worker:
         self._out = OutgoingValues(self._dumper, slots)
 
     def serve(self, tasks: TaskReader) -> None:
-        """Evaluate until there is nobody to ask any more."""
+        """Evaluate tasks until the pipe of tasks is closed."""
         self._outlet.answer((0, 0, 0, result_messages.READY, 0.0))
         here.get = self._get
         if self._hints is not None:
@@ -85,7 +85,7 @@ class Worker:
     def _evaluate(self, task: TaskMessage) -> None:
         get, clock = self._get, time.perf_counter
         if task.watched:
-            self._tell(task.block, 0, ())  # that it begins
+            self._tell(task.block, 0, ())  # the item begins
             get = watched(get, lambda path: self._tell(task.block, done, path))
         done, n = 0, len(task.indices)
         stuck = clock() + _STUCK * GRAIN
@@ -96,7 +96,7 @@ class Worker:
                 return
             try:
                 self._fill(get, task, done, began)
-            except BaseException as error:  # noqa: BLE001 -- told to the reader
+            except BaseException as error:  # noqa: BLE001 -- sent to the reader
                 took = clock() - began
                 done = self._send(task, done, took)
                 self._fail(task.block, done, error, took)
@@ -109,7 +109,7 @@ class Worker:
                     done += 1
 
     def _fill(self, get: Callable[[int], Any], task: TaskMessage, done: int, began: float) -> None:
-        """Evaluate what follows the first `done` items of a task, until values are to be sent."""
+        """Evaluate the items after the first `done` of a task, until values should be sent."""
         clock, slots, values, indices = (
             time.perf_counter,
             self._slots,
@@ -117,7 +117,7 @@ class Worker:
             task.indices,
         )
         append, plain, n = values.append, PLAIN, len(indices)
-        # without slots, what was answered last tells where it hangs
+        # without slots, only the last answer tells which item hangs
         hold = -1.0 if task.timed and slots is None else GRAIN
         tell = slots.progress.tell if task.timed and slots is not None else None
         stretch, before = 1, began
@@ -128,7 +128,7 @@ class Worker:
                 value = get(i)
                 append(value)
                 if type(value) not in plain:
-                    del value  # what nobody else refers to can be given away as it is
+                    del value  # a value without other references can be handed over without a copy
                     if self._settle():
                         return
             now = clock()
@@ -138,7 +138,7 @@ class Worker:
             before = now
 
     def _settle(self) -> bool:
-        """Have the last value taken as it is now; return whether to send it at once."""
+        """Preserve the last value as it is now; return whether to send it at once."""
         if not recording.active:
             return self._out.settle()
         began = time.perf_counter_ns()
@@ -148,18 +148,18 @@ class Worker:
             recording.note(recording.SEND, 0, 0, began)
 
     def _tell(self, block: int, done: int, path: tuple[Step, ...]) -> None:
-        """Tell which stage is going to call user code."""
+        """Report which stage is going to call user code."""
         self._outlet.send((block, done, 0, result_messages.STAGE, 0.0), pickle.dumps(path))
 
     def _send(self, task: TaskMessage, done: int, took: float) -> int:
-        """Answer with the values that wait; return how many are answered with these."""
+        """Send the collected values; return the number of items answered so far."""
         count = len(self._out.values)
         if not count:
             return done
         began = time.perf_counter_ns() if recording.active else 0
         try:
             parts = self._out.sent()
-        except Exception:  # noqa: BLE001 -- whatever it is, the items are to be answered
+        except Exception:  # noqa: BLE001 -- the items must be answered whatever it is
             self._send_singly(task, done, took / count)
             return done + count
         self._outlet.answer((task.block, done, count, result_messages.VALUES, took), *parts)
@@ -168,7 +168,7 @@ class Worker:
         return done + count
 
     def _send_singly(self, task: TaskMessage, done: int, took: float) -> None:
-        """Answer with each of the values by itself, because all of them cannot be sent."""
+        """Send each value separately, because they cannot be sent together."""
         for k, parts in enumerate(self._out.sent_singly(), done):
             if isinstance(parts, Exception):
                 self._refuse(task, k, parts, took)
@@ -176,7 +176,7 @@ class Worker:
                 self._outlet.answer((task.block, k, 1, result_messages.VALUES, took), *parts)
 
     def _refuse(self, task: TaskMessage, done: int, error: Exception, took: float) -> None:
-        """Answer that a value cannot be sent."""
+        """Send the error that a value cannot be sent."""
         self._out.refused = None
         reason = f"item {task.indices[done]} cannot be sent from a worker process: {error}"
         kind = MemoryError if isinstance(error, MemoryError) else TypeError
@@ -202,15 +202,15 @@ def _story(error: BaseException) -> str:
 
 
 def quiet() -> None:
-    """Leave Ctrl-C to the consumer, who may go on reading after it.
+    """Let Ctrl-C do nothing in this process: the consumer handles it, and may continue reading.
 
-    A program that is started from here would ignore Ctrl-C for ever if this process did. It
-    ignores it only if it would have done so in the consumer.
+    The signal gets a handler and is not ignored, because programs started from here would inherit
+    that. If the consumer ignores it, they do too.
     """
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, _do_nothing)
         if hasattr(signal, "siginterrupt"):
-            signal.siginterrupt(signal.SIGINT, False)  # noqa: FBT003 -- calls of the system go on
+            signal.siginterrupt(signal.SIGINT, False)  # noqa: FBT003 -- system calls continue
 
 
 def _do_nothing(*_: object) -> None:
@@ -218,9 +218,9 @@ def _do_nothing(*_: object) -> None:
 
 
 def end_with(parent: int) -> None:
-    """Have this process killed when the thread that started it ends, where that can be done.
+    """Have the system kill this process when the thread that started it ends, if possible.
 
-    Whatever it does then: it may be in compiled code that never comes back.
+    This works even if the process is in compiled code that never returns.
     """
     if sys.platform == "linux":
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -229,7 +229,7 @@ def end_with(parent: int) -> None:
 
 
 def prctl(option: int, argument: int) -> int:
-    """Return what the call of that name does, on Linux."""
+    """Return the result of the system call `prctl`, on Linux."""
     import ctypes
 
     result: int = ctypes.CDLL(None).prctl(option, argument, 0, 0, 0)
@@ -237,6 +237,6 @@ def prctl(option: int, argument: int) -> int:
 
 
 def leave(status: int) -> NoReturn:
-    """End this process at once, but for what was printed."""
+    """End this process at once, after its output was sent."""
     flush()
     os._exit(status)

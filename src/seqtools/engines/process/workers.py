@@ -1,4 +1,4 @@
-"""The workers of a process engine: having as many as there should be, and giving out tasks."""
+"""The workers of a process engine: keeps their number, and sends them tasks."""
 
 import time
 
@@ -21,17 +21,17 @@ from seqtools.engines.wire import task_messages
 
 
 class Workers:
-    """See the module. What it does is done by one thread, the operator, which is made of this.
+    """Starts, replaces and ends workers, and sends tasks. Base class of `Operator`, its only user.
 
     Args:
-        pool: Starts workers, and tells what became of them.
-        scheduler: Decides which worker is given what.
-        receiver: Delivers what workers send.
-        nworkers: How many workers there are at most.
-        wanted: How many there are at first.
-        timeout: Seconds that an item may take, `None` if it may take any.
-        hinted: Whether workers are told what they are given next.
-        known: Is told why workers load the pipeline for themselves.
+        pool: Starts workers, and reports their ends.
+        scheduler: Decides which worker gets which tasks.
+        receiver: Delivers the results of workers.
+        nworkers: The largest number of workers.
+        wanted: The initial number of workers.
+        timeout: Seconds that an item may take, `None` for no limit.
+        hinted: Whether workers get hints about their next tasks.
+        known: Records why each worker loads the pipeline itself.
     """
 
     def __init__(  # noqa: PLR0913 -- what it works with
@@ -54,22 +54,22 @@ class Workers:
         self._timed, self._hinted = timeout is not None, hinted
         self._timeouts = None if timeout is None else Timeouts(timeout, scheduler, receiver, pool)
         self._patience = PAUSE if self._timeouts is None else min(PAUSE, self._timeouts.patience)
-        self._mode = 0  # how errors are to be reported
+        self._mode = 0  # how errors are reported, see `seterr`
 
     def _start_pool(self) -> None:
         self.pool.start()
-        self._fit()
+        self._adjust_number()
 
-    def _fit(self) -> None:
-        """Hire workers that are missing, and let go of those that are too many and idle."""
+    def _adjust_number(self) -> None:
+        """Start missing workers, and release surplus workers that are idle."""
         while len(self.workers) < self.wanted:
             self.workers.append(self.pool.hire(len(self.workers)))
         for worker in self.workers[self.wanted :]:
-            self._scheduler.let_go(worker)  # it is given nothing more
+            self._scheduler.release(worker)  # it gets no more tasks
         while len(self.workers) > self.wanted and not self.workers[-1].dealt:
             self.pool.let_go(self.workers.pop())
 
-    def _see_to(self, event: Event) -> None:
+    def _handle(self, event: Event) -> None:
         if isinstance(event, ResultsReady):
             if event.worker.attached:
                 self.receiver.read(event.worker)
@@ -83,27 +83,27 @@ class Workers:
 
     def _replace(self, worker: PoolWorker, code: int) -> None:
         if worker in self.workers:
-            self._lost(worker, code)
+            self._settle(worker, code)
             self.workers[worker.number] = self.pool.hire(worker.number)
 
     def _replace_all(self, code: int) -> None:
-        for worker in self.workers:  # which are still there to be let go of, if this fails
-            self._lost(worker, code)
+        for worker in self.workers:  # they stay in the list, to be released if this fails
+            self._settle(worker, code)
         self.workers = []
         self._start_pool()
 
-    def _lost(self, worker: PoolWorker, code: int) -> None:
-        """Take back the work of a worker that has died.
+    def _settle(self, worker: PoolWorker, code: int) -> None:
+        """Requeue the items of a worker that died.
 
         Raises:
-            WorkerStartError: If too many have died before it.
+            WorkerStartError: If too many workers died before it.
         """
         error = self.deaths.settle(worker, code)
         if error is not None:
             raise error
 
-    def _deal(self) -> None:
-        """Give tasks to workers that have little left."""
+    def _send_tasks(self) -> None:
+        """Send tasks to workers that have little work."""
         workers = [worker for worker in self.workers[: self.wanted] if worker.attached]
         for worker, task in self._scheduler.deal(workers):
             if len(worker.dealt) == 1:
@@ -120,24 +120,24 @@ class Workers:
 
     def _message(self, worker: PoolWorker, task: Task) -> bytes:
         indices, ahead = task.indices, list[int]()
-        # an item that may do harm is not to do it in a thread that reads ahead
+        # an item that may kill the worker must not be loaded by a thread that reads ahead
         if self._hinted and not task.alone:
-            ahead = [*indices[:AHEAD], *self._scheduler.coming(worker)]
+            ahead = [*indices[:AHEAD], *self._scheduler.upcoming(worker)]
         return task_messages.task(
             task.number, indices, self._mode, ahead, timed=self._timed, watched=task.alone
         )
 
     def _end_workers(self) -> None:
-        """End all workers, and take what they have printed."""
+        """End all workers, and receive their last output."""
         fault_injection.reach("consumer-close")
         self._scheduler.clear(self.workers)
         workers, self.workers = self.workers, []
         for worker in workers:
             if worker.attached and not worker.keeps:
-                self.receiver.overhear(worker)
+                self.receiver.read_output(worker)
         self.pool.stop(workers)
         fault_injection.reach("consumer-closed")
         self.pool.wait()
         for worker in workers:
             if worker.keeps:
-                self.receiver.overhear(worker)
+                self.receiver.read_output(worker)

@@ -18,24 +18,24 @@ _PATIENCE = 0.5
 
 
 class ThreadEngine:
-    """Threads that take jobs from one queue: an idle thread takes the next.
+    """Threads that take jobs from one queue: an idle thread takes the next job.
 
-    Where there is none, it takes half of what is left of a job that takes long.
+    If there is none, it takes half of the remaining items of a job that takes long.
 
     Args:
         get: Evaluates an item.
-        nworkers: The number of threads. They are started when something is submitted.
+        nworkers: The number of threads. They start when a job is submitted.
         start_hook: Called in each thread, with its number if it takes an argument.
         hints: Called with the indices that are going to be evaluated.
         timeout: Seconds that an item may take.
-        probe: Called in place of `get`, with that and the index.
-        deliver: Takes what was evaluated.
-        close: Whether threads should be at items close to each other, because they share
-            something that passes, such as an iterator. Then they are given one at a time.
+        probe: Called instead of `get`, with `get` and the index.
+        deliver: Receives the parts.
+        close: Whether threads should evaluate items close to each other, because they share
+            something that advances, such as an iterator. Then jobs have one item.
     """
 
     group_of: GroupOf | None = None
-    """All threads see the same memory, so that it does not matter which one evaluates an item."""
+    """`None`: all threads share their memory, so it does not matter which one evaluates an item."""
     news = False
 
     def __init__(  # noqa: PLR0913, PLR0917 -- what a worker needs
@@ -53,18 +53,18 @@ class ThreadEngine:
         self.grain = 0.0 if close else GRAIN
         self._work = UserWork(get, start_hook, hints, timeout, probe, deliver)
         self._pool = Pool(self._work, nworkers)
-        self._starting = False  # threads, in whatever thread; or that was interrupted
+        self._starting = False  # a call is starting threads, or was interrupted while it did
 
     @property
     def nworkers(self) -> int:
-        """The number of threads, whether they have started or not."""
+        """The number of threads, including those that have not started."""
         return self._pool.nworkers
 
     @property
     def probe(self) -> Callable[[Callable[[int], Any], int], Any] | None:
-        """Called in place of the function that evaluates items, with that and the index.
+        """Called instead of the function that evaluates items, with that function and the index.
 
-        If it is set, that holds for what is begun from then on.
+        A new probe applies to items that begin after it was set.
         """
         return self._work.probe
 
@@ -73,7 +73,7 @@ class ThreadEngine:
         self._work.probe = probe
 
     def submit(self, ahead: Sequence[Job], urgent: Sequence[Job] = ()) -> None:
-        """Take jobs on; those that are `urgent` before all that wait."""
+        """Accept jobs; evaluate `urgent` ones before all waiting jobs."""
         pool = self._pool
         if pool.closed:
             return
@@ -81,11 +81,11 @@ class ThreadEngine:
             pool.put_first(job)
         for job in ahead:
             pool.put(job)
-        # Not before there is something to do: its owner can close this engine by now.
+        # Last, because the owner of this engine can close it from now on.
         self._start_missing_or_tell()
 
     def cancel(self, ids: Collection[int]) -> None:
-        """Do not begin items of these jobs that nobody has begun."""
+        """Do not begin items of these jobs that no thread has begun."""
         self._pool.cancel(ids if isinstance(ids, set | frozenset | dict) else set(ids))
 
     def withdraw(self) -> list[Job]:
@@ -114,7 +114,7 @@ class ThreadEngine:
                 raise
 
     def look(self) -> float:
-        """Deliver what there is of jobs that take long, and give up items that take too long."""
+        """Deliver finished items of long jobs, and abandon items that timed out."""
         pool, work = self._pool, self._work
         if pool.closed:
             return PAUSE
@@ -127,10 +127,10 @@ class ThreadEngine:
         """Do nothing: the number of workers does not depend on it."""
 
     def tell(self) -> None:
-        """Do nothing: there are no news."""
+        """Do nothing: there are no warnings."""
 
     def close(self, *, wait: bool = True) -> None:
-        """Stop all work; with `wait`, give threads a moment to end the item they are at."""
+        """Stop all work; with `wait`, give threads a moment to finish their item."""
         pool = self._pool
         pool.end()
         if self._work.hints is not None:
@@ -141,7 +141,7 @@ class ThreadEngine:
         abandoned, own = pool.abandoned, threading.get_ident()
         for slot in list(pool.slots.values()):
             for thread in slot.threads:
-                if thread.ident in {None, own}:  # it did not start, or is this one
+                if thread.ident in {None, own}:  # it did not start, or is this thread
                     continue
                 thread.join(max(0.0, deadline - perf_counter()))
                 task = slot.task
@@ -151,20 +151,20 @@ class ThreadEngine:
             if thread.is_alive():
                 message = (
                     f"thread {thread.name} is still evaluating item {i} and cannot be stopped: "
-                    "it was left to end by itself"
+                    "it was abandoned"
                 )
                 warnings.warn(message, RuntimeWarning, stacklevel=2)
         abandoned.clear()
 
     @property
     def idle(self) -> bool:
-        """Whether all is delivered that was submitted, except what was cancelled."""
+        """Whether all submitted items that were not cancelled are delivered."""
         pool = self._pool
         with pool.lock:
             return not (pool.waiting or pool.tasks())
 
     def busy(self) -> int:
-        """Return how many threads are at a job; one that was abandoned does not count."""
+        """Return the number of threads that evaluate a job; abandoned threads do not count."""
         return len(self._pool.tasks())
 
     # Threads
@@ -182,7 +182,7 @@ class ThreadEngine:
         self._starting = True
         for number in range(nworkers):
             slot = slots.setdefault(number, WorkerSlot(number))
-            if slot.free:  # if another thread starts one as well, one of them has no effect
+            if slot.free:  # if two threads start one for this slot, one of them ends at once
                 self._start(slot)
         self._starting = False
 
@@ -199,7 +199,7 @@ class ThreadEngine:
         start_thread(thread)
 
     def _expire(self, pause: float, timeout: float) -> float:
-        """Give up items that take too long; return when to look again, in seconds."""
+        """Abandon items that timed out; return the seconds until the next check."""
         pause = min(pause, timeout)
         for old in list(self._pool.slots.values()):
             for entry in old.timed[:1]:
@@ -209,9 +209,9 @@ class ThreadEngine:
                     continue
                 slot = WorkerSlot(old.number)
                 try:
-                    # which does the rest, so that no interrupt comes in between
+                    # the new thread does the rest, so that no interrupt can come in between
                     self._start(slot, (old, entry))
-                except WorkerStartError:  # told by the next look, if it fails again
+                except WorkerStartError:  # the next `look` delivers the error, if it happens again
                     self._pool.take_over(old, entry, slot)
                     self._starting = True
         return pause

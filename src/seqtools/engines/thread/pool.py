@@ -1,11 +1,10 @@
-"""What the threads of an engine share: jobs that wait, and who evaluates what.
+"""The state that the threads of an engine share: waiting jobs, and the task of each thread.
 
-The threads know this, and not the engine: while they rest, they have no reference to what the
-user has given. So an object that owns its own prefetch can be collected as garbage.
+Threads refer to the pool and not to the engine: while they are idle, they have no reference to
+objects of the user. So an object that holds its own prefetch can be garbage-collected.
 
-`lock` guards all that is said here of tasks. It is reentrant, because it is also taken in the main
-thread, where a signal handler may come in between and look as well, and by finalizers. Nobody
-waits while holding it.
+`lock` guards all fields of tasks. It is reentrant, because signal handlers in the main thread and
+finalizers may acquire it while the same thread holds it. No thread waits while it holds it.
 """
 
 import threading
@@ -23,21 +22,21 @@ from seqtools.engines.base import PAUSE, Deliver, Job, Part
 from seqtools.engines.thread.stealing import StealableTask
 
 GRAIN = 0.005
-"""Seconds of work that are worth a task: as long as a thread keeps the lock of the interpreter.
+"""Seconds of work that are worth a task: as long as a thread keeps the interpreter's lock.
 Measured: items that compute for 100 µs take 196 µs with 0.5 ms, 113 with 2 ms, 106 with this."""
 STUCK = 4 * GRAIN
-"""Seconds after which what is left of a task is shared with idle threads."""
+"""Seconds after which idle threads may take a part of a task."""
 _SOON = 0.02
-"""Seconds after which to look for tasks that take long, if some are to begin. Arbitrary."""
+"""Seconds until the next check for long tasks, if jobs are waiting. Arbitrary."""
 _REMEMBERED = 4096
-"""Jobs that are known by name after they were begun. Arbitrary: as many as a window has."""
+"""Number of begun jobs whose keys are remembered. Arbitrary: as many as a window has."""
 
 Key = tuple[int, int]
-"""The number of a job, and the offset: what is submitted again is the same job."""
+"""The id and the offset of a job: a job that is submitted again has the same key."""
 
 
 class UserWork:
-    """What the user wants to be done."""
+    """The functions of the user, and how to call them."""
 
     def __init__(  # noqa: PLR0913, PLR0917 -- what a worker needs
         self,
@@ -53,19 +52,19 @@ class UserWork:
 
 
 class WorkerSlot:
-    """The place of a worker: one thread works there."""
+    """The slot of a worker, which one thread occupies."""
 
     def __init__(self, number: int) -> None:
         self.number = number
-        self.free = [None]  # removed by the thread that takes it, if several are started
-        self.threads: list[threading.Thread] = []  # that are to take it
+        self.free = [None]  # emptied by the thread that takes the slot, if several were started
+        self.threads: list[threading.Thread] = []  # the threads that were started for it
         self.task: StealableTask | None = None
-        # With a timeout: the item that is evaluated, and when it began. Whoever removes it answers.
+        # With a timeout: the current item, and when it began. The thread that removes it answers.
         self.timed: list[tuple[int, float]] = []
-        self.bell: SimpleQueue[None] = SimpleQueue()  # for a thread that is one too many
+        self.bell: SimpleQueue[None] = SimpleQueue()  # wakes a surplus thread
 
     def answers(self) -> bool:
-        """Return whether the thread is to answer; if not, it took too long, and another does."""
+        """Return whether the thread should answer; if not, its item timed out and was answered."""
         try:
             self.timed.pop()
         except IndexError:
@@ -77,31 +76,31 @@ class Pool:
     """Threads that take jobs from one queue: an idle thread takes the next."""
 
     def __init__(self, work: UserWork, nworkers: int) -> None:
-        # without an engine, nobody has a use for threads
+        # without an engine, threads must end
         self.work = weakref.ref(work, lambda _: self.end())
         self.nworkers = nworkers
         self.closed = False
         self.lock = threading.RLock()
         self.waiting: dict[Key, Job] = {}
-        """What nobody has begun. What is in the queues only is not wanted any more."""
+        """Jobs that no thread has begun. Jobs that are only in the queues were cancelled."""
         self.urgent: deque[Job] = deque()
         self.queue: SimpleQueue[Job | None] = SimpleQueue()
-        """In which idle threads wait; `None` has one of them look around."""
+        """Idle threads wait here; `None` wakes one of them to look for a task."""
         self.slots: dict[int, WorkerSlot] = {}
         self.abandoned: list[tuple[threading.Thread, int]] = []
-        """Threads that were given up, and the items they are at."""
+        """Abandoned threads, and their items."""
         self._begun: dict[Key, None] = {}
         self._resting: list[None] = []  # one for each thread that waits
-        self._watch: list[None] = [None]  # taken by the one that waits for something to steal
+        self._watch: list[None] = [None]  # taken by the thread that waits to steal
 
-    # What an engine does
+    # Calls of the engine
 
     def put(self, job: Job) -> None:
-        """Take on `job`. To do so again has no effect."""
+        """Add `job`. Adding it again has no effect."""
         self.queue.put(self.waiting.setdefault((job.id, job.offset), job))
 
     def put_first(self, job: Job) -> None:
-        """Take on `job` before all that wait."""
+        """Add `job` before all waiting jobs."""
         self.urgent.append(self.waiting.setdefault((job.id, job.offset), job))
         self.queue.put(None)
 
@@ -121,21 +120,21 @@ class Pool:
             return [self.waiting.pop(key) for key in keys]
 
     def tasks(self) -> list[StealableTask]:
-        """Return what is being evaluated."""
+        """Return the tasks in evaluation."""
         found = [slot.task for slot in list(self.slots.values())]
         return [task for task in found if task is not None]
 
     def look(self, deliver: Deliver) -> float:
-        """Deliver what there is of tasks that go on, and return when to look again."""
+        """Deliver finished items of running tasks, and return the seconds until the next check."""
         now, stuck = perf_counter(), False
-        pause = _SOON if self.waiting else PAUSE  # a task may begin that takes long
+        pause = _SOON if self.waiting else PAUSE  # a long task may begin
         for slot in list(self.slots.values()):
             task = slot.task
             if task is None:
                 continue
             self._tell_so_far(slot, task, now, deliver)
             if not task.left:
-                continue  # the last item comes by itself
+                continue  # the thread delivers the last item
             stuck = stuck or now - task.began >= STUCK
             # for items that turned slow: some looks for each of them
             pause = min(pause, max(STUCK, (now - task.since) / 8))
@@ -148,7 +147,7 @@ class Pool:
         self.closed = True
         self.waiting.clear()
         self.urgent.clear()
-        with self.lock:  # nobody delivers something just now
+        with self.lock:  # no thread is delivering now
             for task in self.tasks():
                 task.cancel()
         for slot in list(self.slots.values()):
@@ -156,9 +155,9 @@ class Pool:
             slot.bell.put(None)
 
     def take_over(self, old: WorkerSlot, entry: tuple[int, float], slot: WorkerSlot) -> bool:
-        """Give up the item that the thread at `old` is at, and have `slot` go on with the rest.
+        """Abandon the current item of the thread in `old`; `slot` continues with the rest.
 
-        Return False if the item has come to its end just now, or if somebody else does this.
+        Return False if the item has just finished, or if another thread does the same.
         """
         work = self.work()
         if work is None:
@@ -182,14 +181,14 @@ class Pool:
                 _deliver(task, Failure(error), work.deliver, perf_counter())
         return True
 
-    # What threads do
+    # Calls of the threads
 
     def next(self, slot: WorkerSlot) -> StealableTask | None:
-        """Return what to do next, waiting for it; `None` at the end."""
+        """Return the next task, waiting for it; `None` at the end."""
         while not self.closed:
             if slot.number >= self.nworkers and slot.task is None:
                 if self.waiting:
-                    self.queue.put(None)  # this thread was woken in place of another
+                    self.queue.put(None)  # this thread was woken instead of another
                 slot.bell.get()
             elif slot.task is not None or self._found(slot):
                 return slot.task
@@ -210,7 +209,7 @@ class Pool:
         key = (job.id, job.offset)
         with self.lock:
             job = self.waiting.pop(key, None)
-            if job is None or key in self._begun:  # it was withdrawn; or submitted twice
+            if job is None or key in self._begun:  # it was withdrawn, or submitted twice
                 return False
             self._remember(key)
             slot.task = StealableTask(job, perf_counter())
@@ -224,7 +223,7 @@ class Pool:
                 del begun[old]
 
     def _wait(self, slot: WorkerSlot) -> Job | None:
-        """Return what comes next in the queue; `None` to look around again."""
+        """Return the next job of the queue; `None` to look for a task again."""
         try:
             return self.queue.get_nowait()
         except Empty:
@@ -246,14 +245,14 @@ class Pool:
                 self._watch.append(None)
 
     def _wake(self) -> None:
-        """Have an idle thread look around."""
+        """Wake an idle thread to look for a task."""
         if self._resting and self.queue.empty():
             self.queue.put(None)
 
     def _steal(self, slot: WorkerSlot) -> float | None:
-        """Take half of what is left of a task that takes long, for `slot`.
+        """Take half of the remaining items of a long task, for `slot`.
 
-        Return after how many seconds to try again, `None` if nobody has anything to take.
+        Return the seconds until the next attempt, `None` if no task has items to take.
         """
         with self.lock:
             now, pause, most = perf_counter(), None, 0
@@ -271,25 +270,25 @@ class Pool:
                     slot.task = StealableTask(job, now)
                 pause = 0.0
         if slot.task is not None:
-            self._wake()  # there may be something for another one
+            self._wake()  # another thread may take items too
         return pause
 
     def tell(self, slot: WorkerSlot, task: StealableTask, failed: Any, deliver: Deliver) -> bool:
-        """Deliver what was evaluated since the last time; return whether the task goes on."""
+        """Deliver the items finished since the last call; return whether the task continues."""
         with self.lock:
             if self.closed:
                 slot.task = None
                 return False
             goes_on = failed is not None and task.done + 1 < task.size and not task.cancelled
             if not goes_on:
-                slot.task = None  # before it is delivered: the reader may count who is busy
+                slot.task = None  # before it is delivered, because the reader may call `busy`
             _deliver(task, failed, deliver, perf_counter())
         return goes_on
 
     def _tell_so_far(
         self, slot: WorkerSlot, task: StealableTask, now: float, deliver: Deliver
     ) -> None:
-        """Deliver what there is of a task by now."""
+        """Deliver the finished items of a task."""
         with self.lock:
             outcomes, told = task.outcomes, task.told
             n = len(outcomes)
@@ -304,7 +303,7 @@ class Pool:
 
 
 def _deliver(task: StealableTask, failed: Any, deliver: Deliver, now: float) -> None:
-    """Deliver what a task has, and then what has `failed`, if that is not `None`."""
+    """Deliver the values of a task, and then the outcome `failed`, if it is not `None`."""
     job, told, outcomes = task.job, task.told, task.outcomes
     offset, done = job.offset + task.base, task.done
     if told < len(outcomes):
@@ -319,5 +318,5 @@ def _deliver(task: StealableTask, failed: Any, deliver: Deliver, now: float) -> 
 def _too_long(i: int, timeout: float, name: str) -> ItemTimeout:
     return ItemTimeout(
         f"item {i} took longer than timeout={timeout:g} seconds in thread {name}, "
-        "which cannot be stopped: another one has taken its place"
+        "which cannot be stopped and was replaced"
     )

@@ -1,4 +1,4 @@
-"""Tasks of threads: indices that one thread evaluates, and of which others may take a part.
+"""Tasks of threads: indices that one thread evaluates, and of which an idle thread may take a part.
 
         todo:   i5  i6  i7  i8  i9  STOP
                 ^ the owner takes from here, up to STOP
@@ -6,9 +6,9 @@
         todo:   i5  i6  STOP  i7  i8  i9  STOP
                 ^ as before             ^ the thief has put in the first STOP, and takes from here
 
-Each of these steps is a single call of a deque, which other threads see as a whole. So the owner
-needs no lock for an item, and no item is taken by both: what is left of the first STOP is the
-owner's, what is right of it is the thief's, wherever the owner has got to in the meantime.
+Each step is a single, atomic call of a deque. So the owner needs no lock for an item, and no item
+is taken by both: items to the left of the first STOP belong to the owner, those to the right to
+the thief, however far the owner has come.
 """
 
 from collections import deque
@@ -17,14 +17,14 @@ from typing import Any
 from seqtools.engines.base import Job
 
 STOP = -1
-"""Where the owner of a task ends. No index is negative."""
+"""Marks where the owner of a task stops. No index is negative."""
 
 
 class StealableTask:
     """Indices of a job that a thread evaluates one by one.
 
-    All fields are to be read and changed with the lock of the engine, except that the owner takes
-    from `todo` and appends to `outcomes`.
+    All fields are guarded by the lock of the pool, except that the owner takes from `todo` and
+    appends to `outcomes` without it.
     """
 
     __slots__ = ("base", "began", "cancelled", "job", "outcomes", "since", "size", "todo", "told")
@@ -32,28 +32,28 @@ class StealableTask:
     def __init__(self, job: Job, now: float) -> None:
         indices = job.indices
         self.job = job
-        """What to evaluate: the first `size` items of it, because others were taken by thieves."""
+        """The job, of which this task has the first `size` items; thieves have taken the others."""
         self.size = len(indices)
         self.todo = deque(indices if isinstance(indices, range) else map(int, indices))
         """Indices that were not begun, and STOP."""
         self.todo.append(STOP)
         self.base = 0
-        """So many items are over and told of."""
+        """The number of items that are done and delivered."""
         self.outcomes: list[Any] = []
-        """The values of those that follow."""
+        """The values of the items after these."""
         self.told = 0
-        """So many of `outcomes` were delivered, and are not kept here any more."""
+        """How many of `outcomes` were delivered; they are replaced by `None`."""
         self.began = self.since = now
         self.cancelled = False
 
     @property
     def done(self) -> int:
-        """How many items are over."""
+        """The number of items that are done."""
         return self.base + len(self.outcomes)
 
     @property
     def left(self) -> int:
-        """How many items were not begun, at most."""
+        """The largest possible number of items that were not begun."""
         return max(0, len(self.todo) - 1)
 
     @property
@@ -67,13 +67,13 @@ class StealableTask:
         self.todo.appendleft(STOP)
 
     def split(self, keep: int) -> Job | None:
-        """Return the last items that were not begun, such that about so many are kept.
+        """Remove and return the last items that were not begun, except about `keep` of them.
 
-        To be called by one thread at a time. It is `None` if the owner has begun them by now.
+        Only one thread at a time may call this. Returns `None` if the owner has begun them all.
         """
         todo = self.todo
         todo.insert(keep, STOP)
-        todo.pop()  # the STOP that was there; or the new one, if the owner is through
+        todo.pop()  # the old STOP; or the new one, if the owner has reached the end
         taken = 0
         try:
             while todo[-1] != STOP:

@@ -1,4 +1,4 @@
-"""What a thread of a thread engine does: it takes tasks from the pool, and evaluates them."""
+"""A thread of a thread engine: takes tasks from the pool, and evaluates them."""
 
 import threading
 from itertools import chain, islice
@@ -18,16 +18,16 @@ def attend(
     """Work at `slot` until the pool is closed.
 
     Args:
-        pool: Where tasks come from.
-        slot: The place to take, unless another thread has done so.
-        instead: The place of a thread to give up first, and since when it evaluates which item;
-            nothing happens if that has come to its end just now.
+        pool: The pool with the tasks.
+        slot: The slot of this thread, unless another thread has taken it.
+        instead: The slot of a thread to abandon first, with its item and when that began; if the
+            item has just finished, this thread ends at once.
     """
     try:
         if instead is None or pool.take_over(*instead, slot):
             _work(pool, slot)
-    except BaseException as error:  # noqa: BLE001 -- told to readers
-        # user code is not to blame: what it raises is an outcome
+    except BaseException as error:  # noqa: BLE001 -- delivered to readers
+        # not an error of user code, which would be an outcome
         _fail(pool, f"thread {threading.current_thread().name} failed: {error!r}", error)
 
 
@@ -42,11 +42,11 @@ def _work(pool: Pool, slot: WorkerSlot) -> None:
     while (task := pool.next(slot)) is not None:
         if not _do(pool, slot, task):
             return
-        task = None  # a thread that rests must not keep what it has done
+        task = None  # an idle thread must not keep its last task alive
 
 
 def _prepare(pool: Pool, number: int) -> bool:
-    """Call the start hook, and return whether that went well."""
+    """Call the start hook, and return whether it succeeded."""
     work = pool.work()
     if work is None:
         return False
@@ -54,7 +54,7 @@ def _prepare(pool: Pool, number: int) -> bool:
     try:
         if work.hook is not None:
             call_hook(work.hook, number)
-    except BaseException as error:  # noqa: BLE001 -- told to the reader
+    except BaseException as error:  # noqa: BLE001 -- delivered to the reader
         _fail(pool, f"start_hook failed in thread {number}: {summary(error)}", error)
         return False
     finally:
@@ -71,7 +71,7 @@ def _fail(pool: Pool, what: str, error: BaseException) -> None:
 
 
 def _do(pool: Pool, slot: WorkerSlot, task: StealableTask) -> bool:
-    """Evaluate a task; return False if another thread has taken the place of this one."""
+    """Evaluate a task; return False if another thread has replaced this one."""
     work = pool.work()
     if work is None:
         return True  # the pool is closed
@@ -105,11 +105,11 @@ def _evaluate(pool: Pool, slot: WorkerSlot, task: StealableTask, work: UserWork)
                     del value
         except EndOfSequence:
             failed = END
-        except BaseException as error:  # noqa: BLE001 -- told to the reader
+        except BaseException as error:  # noqa: BLE001 -- delivered to the reader
             failed = Failure.caught(error)
         if singly and failed is not None and not slot.answers():
             return False
-        # The reader alone decides how long a value lives; and an error refers to this frame.
+        # Drop references to values, which only the reader should keep; errors refer to this frame.
         del append
         goes_on = pool.tell(slot, task, failed, work.deliver)
         del failed
@@ -117,7 +117,7 @@ def _evaluate(pool: Pool, slot: WorkerSlot, task: StealableTask, work: UserWork)
 
 
 def _hint(pool: Pool, task: StealableTask, hints: Any) -> None:
-    """Tell of the items of `task`, and of those that come then, if these are few."""
+    """Send hints about the items of `task` and, if these are few, about the items after them."""
     indices = task.job.indices
     if len(indices) < AHEAD:
         others = [t.job.indices[t.done : t.size] for t in pool.tasks() if t is not task]

@@ -81,7 +81,7 @@ def map_place(place: FilePlace) -> memoryview:
             raise FileNotFoundError(message)
         if status.st_size < place.end:
             message = (
-                f"{file.path} was cut off while it was mapped in the pipeline: it has "
+                f"{file.path} was truncated while it was mapped in the pipeline: it has "
                 f"{status.st_size} bytes, and byte {place.end - 1} is needed"
             )
             raise EOFError(message)

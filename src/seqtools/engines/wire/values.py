@@ -192,7 +192,7 @@ def _refusal(cls: type, error: Exception) -> Exception:
     """Return the error of an item whose value, of class `cls`, cannot be sent."""
     told, advice = summary(error), ""
     if "<locals>" in told or "not found as" in told or "not the same object" in told:
-        advice = " (a class or function that was first made in the worker cannot leave it)"
+        advice = " (a class or function that was created in a worker cannot be sent)"
     kind = MemoryError if isinstance(error, MemoryError) else TypeError
     return kind(f"{cls.__qualname__}: {told}{advice}")
 

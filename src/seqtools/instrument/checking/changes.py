@@ -178,13 +178,13 @@ class Changes:
         if "changed" in self._found or not _is_kept(value):
             return
         kept, i = value.stage.name, value.i
-        what = f"it changes item {i} of {kept}, which keeps it: who reads it again gets it changed"
+        what = f"it changes item {i} of {kept}, which keeps it and returns it changed from then on"
         if not is_stage(value.stage.whose):
             what = (
                 f"it changes item {i} of its source, a {kept}: with threads your data, in worker "
-                "processes a copy of it"
+                "processes a copy"
             )
-        advice = "have it copy what it is given before it changes it"
+        advice = "copy the input before changing it"
         self._found["changed"] = Finding(what, _place(by), advice)
 
 

@@ -119,13 +119,14 @@ def _check_window(options: Options, estimate: Estimate, found: Findings) -> None
     if workers == AUTO:  # as many as the window has room for
         return
     if window < workers:
-        what = f"a window of {counted_as(window, 'item')} keeps no more of {workers} workers busy"
+        size = counted_as(window, "item")
+        what = f"a window of {size} keeps only {window} of {workers} workers busy"
         advice = f"max_cached={2 * workers}, or nworkers={window}"
         found.add(what, estimate.where, advice)
     elif estimate.window < workers and estimate.size is not None:
         what = (
             f"items of {volume(estimate.size)}: max_bytes has room for {estimate.window} of them, "
-            f"and keeps no more of {workers} workers busy"
+            f"and keeps only {estimate.window} of {workers} workers busy"
         )
         needed = float(f"{1.05 * 2 * workers * estimate.size:.1e}")
         advice = f"max_bytes={needed:.0f}, smaller items, or fewer workers"

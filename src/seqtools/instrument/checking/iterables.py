@@ -31,6 +31,6 @@ def check_iterators(source: Any, options: Options, found: Findings) -> None:
             number = "each worker process"
             if workers != AUTO:
                 number = f"each of {workers} worker processes"
-            what = f"{number} goes through all of the iterable, and passes over the items of others"
+            what = f"{number} iterates over all of the iterable, and skips the items of others"
             advice = "use method='thread', where all share one iterator, or read items by index"
             found.add(what, place, advice)

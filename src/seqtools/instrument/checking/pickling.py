@@ -120,13 +120,11 @@ def _check_part(obj: Any, name: str, where: str, found: Findings, *, pickled: bo
         refusal = _refusal(handle.obj) if pickled else None
         what = f"{handle.kind} ({handle.where})"
         if not pickled:
-            what += (
-                " is carried over to forked workers, and is not safe to use in several processes"
-            )
+            what += " is inherited by forked workers, and is not safe to use in several processes"
         elif refusal is not None:
             what += f" cannot be sent to worker processes: {reason(refusal)}"
         else:
-            what += " arrives in worker processes as a copy that is none: it is not open there"
+            what += " arrives in worker processes as a useless copy: it is not open there"
         found.add(what, where, handle.advice)
     if error is not None and not held:
         what = f"{name} cannot be sent to worker processes: {reason(error)}"

@@ -80,9 +80,9 @@ def _of_random(options: Options, *, processes: bool) -> str:
         return "is shared by the threads: which item gets which numbers depends on their timing"
     what = (
         "is copied to every worker process: each draws the same numbers, and which item gets "
-        "which depends on which worker makes it"
+        "which depends on which worker evaluates it"
     )
-    return what if options.seed is None else what + "; seed= does not reach it"
+    return what if options.seed is None else what + "; seed= does not seed it"
 
 
 def _may_draw(obj: Any) -> bool:

@@ -145,14 +145,14 @@ class WorkerCheck:
         explain = f"seqtools.explain(…, {i})"
         if isinstance(error, ItemTimeout):
             self._hangs = True
-            what = f"item {i} is not made after {duration(self._seconds)}"
+            what = f"item {i} is not ready after {duration(self._seconds)}"
             given = self._options.timeout
             if given is not None and given <= self._seconds:
                 what += f", which is an error with timeout={given:g}"
             self._add(what, f"{explain} shows in which stage; check(…, timeout=) waits longer")
         elif isinstance(error, WorkerDied):
             *_, how = str(error).split(": ", 1)
-            what = f"a worker process dies when it makes item {i}: {how}"
+            what = f"a worker process dies when it evaluates item {i}: {how}"
             self._add(what, f"{explain} shows in which stage, and dies too")
         else:
             self._add(f"item {i} fails: {reason(error)}", f"{explain} shows in which stage")

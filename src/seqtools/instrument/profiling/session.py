@@ -28,7 +28,7 @@ _LATE_SECONDS = 0.04
 
 
 class Profile:
-    """What was measured; see `profile`."""
+    """The measurements of a `profile` block."""
 
     def __init__(self, sequence: LazySequence[Any]) -> None:
         self._sequence: Any = sequence
@@ -99,7 +99,7 @@ class Profile:
         return self._recording
 
     def verdict(self) -> str:
-        """Return what the consumer waits for, why, and what to try with which effect."""
+        """Return what the consumer waits for, why, what to change, and the expected effect."""
         from seqtools.instrument.profiling.report import verdict
 
         return verdict(self._found())
@@ -111,7 +111,7 @@ class Profile:
         return report(self._found())
 
     def snapshot(self) -> dict[str, Any]:
-        """Return the figures up to now as plain numbers, texts, lists and dicts; at any time."""
+        """Return the figures up to now as numbers, strings, lists and dicts, at any time."""
         from seqtools.instrument.profiling.report import snapshot
 
         return snapshot(self._found())
@@ -146,12 +146,12 @@ class Profile:
 def profile(sequence: LazySequence[Any]) -> Profile:
     """Return a context manager that measures how `sequence` is read within it.
 
-    Measured are the reads of `sequence` itself, as a whole, of slices of it, or by index, and
-    with these all stages that it is made of, in whatever thread or process they are
-    evaluated. What reads it through another stage is not seen. A prefetch has workers of its
-    own for the time of a profile; what caches keep is shared.
+    Reads of `sequence` itself are measured, as a whole, in slices or by index, together with all
+    its stages, in any thread or process. Reads through a stage built on `sequence` are not
+    measured. For the time of the block, a prefetch has separate workers; caches share their
+    content.
 
-    Each read of a stage costs about a microsecond then, and nothing outside of it.
+    Inside the block, each read of a stage costs about a microsecond; outside, nothing.
 
     Args:
         sequence: A pipeline.
@@ -160,7 +160,7 @@ def profile(sequence: LazySequence[Any]) -> Profile:
         A `Profile`; its methods can be called within the block, and after it.
 
     Raises:
-        TypeError: If `sequence` is no pipeline of ours.
+        TypeError: If `sequence` is not a pipeline of seqtools.
 
     Example:
         >>> import seqtools
