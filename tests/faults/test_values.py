@@ -14,8 +14,8 @@ import pytest
 
 import seqtools
 from seqtools.engines.wire import arena
-from tests.engines import test_values as plain
 from tests.engines.engines import OPTIONS
+from tests.values import test_values as plain
 
 PROCESSES = [name for name in OPTIONS if OPTIONS[name].get("method") == "process"]
 CLOSE = 64
