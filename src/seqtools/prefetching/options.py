@@ -18,6 +18,7 @@ from seqtools.prefetching.budget import Budget
 from seqtools.prefetching.cores import usable_cores
 from seqtools.prefetching.hints import groups, hints
 from seqtools.prefetching.memory import usable_memory
+from seqtools.prefetching.server import keep
 from seqtools.prefetching.window import Window
 
 if TYPE_CHECKING:  # it is not needed but for "auto"
@@ -102,6 +103,15 @@ class Options(NamedTuple):
     def first(self) -> int:
         """Most items to evaluate ahead before anything is known of them."""
         return 10 if self.nworkers == AUTO else max(10, 2 * self.nworkers)
+
+    @property
+    def uses_templates(self) -> bool:
+        """Whether it is certain that workers are going to be forked from templates.
+
+        And that these may have modules before there is a pipeline, which a start hook precedes.
+        """
+        certain = self.method == "process" and self.nworkers not in {0, AUTO}
+        return certain and self.start_method == "template" and self.start_hook is None
 
     def choice(self) -> "Choice | None":
         """Return what decides about workers, if that is not said."""
@@ -209,6 +219,7 @@ class _Resources(NamedTuple):
         refuse_green(processes=True)
         occupy_standard_streams()
         options = self.options
+        keep(options.idle_timeout)
         return ProcessEngine(
             self.source,
             self.get_apart,
