@@ -39,7 +39,7 @@ _PATIENCE = 10.0
 _AT_REST = 2.0
 """Seconds to wait for a server that has nothing else to do. It takes some milliseconds."""
 _STATUS_PATIENCE = 0.2
-"""Seconds to wait for what a guard reports that has ended. It does so before."""
+"""Seconds to wait for what a guard has reported that has ended, and for the server to notice."""
 _BEGINNING = 1 << 16
 """Bytes of a pipeline in which to look for what it needs."""
 _LONGEST = 60.0
@@ -78,6 +78,11 @@ class ForkedTemplate(Child):
         code = read_status(self._report) if _readable(self._report, _STATUS_PATIENCE) else None
         # only what is killed reports nothing
         self._status = signal.SIGKILL if code is None else -code if code < 0 else code << 8
+        deadline = time.monotonic() + _STATUS_PATIENCE
+        with suppress(ProcessLookupError):  # there is no zombie left
+            while time.monotonic() < deadline:
+                self._signal(0)
+                time.sleep(0.0005)
         for fd in (self._process, self._report):
             os.close(fd)
         self._told()
