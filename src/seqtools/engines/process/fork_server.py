@@ -15,7 +15,6 @@ import select
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -111,10 +110,9 @@ class _Server:
     def __init__(self, left_out: set[str]) -> None:
         self.surroundings = surroundings()
         """What it was started in."""
-        self.busy = False
-        """Whether it has to import something."""
         self._left_out = left_out
         self._sent: set[str] = set()  # modules that it was told to import
+        self._told = self._done = 0  # messages with modules to import, and those dealt with
         self._number = 0  # of the last request
         self._heard = False  # it has started
         self._importing: str | None = None
@@ -138,6 +136,11 @@ class _Server:
         """The process."""
         return self._child._pid  # noqa: SLF001 -- ours
 
+    @property
+    def busy(self) -> bool:
+        """Whether it has to import something."""
+        return self._done < self._told
+
     def idle(self) -> float | None:
         """Return for how many seconds it has had no template, `None` if it has one."""
         return None if self._templates else time.monotonic() - self._rested
@@ -153,7 +156,7 @@ class _Server:
             if package not in self._left_out:
                 self._sent.update(new)
                 for k in range(0, len(new), _CHUNK):
-                    self.busy = True
+                    self._told += 1
                     self._order(server_main.IMPORT, {package: new[k : k + _CHUNK]})
 
     def fork(
@@ -249,7 +252,7 @@ class _Server:
         elif kind == server_main.IMPORTING:
             self._importing = body.decode()
         elif kind == server_main.RESTS:
-            self._importing, self.busy, self._slow = None, False, False
+            self._importing, self._slow, self._done = None, False, int(body)
         elif kind == server_main.OUTDATED:
             raise _GoneError(again=True)
         else:
@@ -324,8 +327,6 @@ class _Shared:
         self.server: _Server | None = None
         self.closed = 0
         """How often it was closed."""
-        self.seen = 0
-        """How many modules there were when it was told what to import."""
         self.preparing: set[threading.Thread] = set()
         """Threads that are at `prepare`."""
         self.idle_timeout = 0.0
@@ -349,7 +350,6 @@ class _Shared:
     def drop(self) -> _Server | None:
         """Use this server no more."""
         server, self.server = self.server, None
-        self.seen = 0
         if server is not None:
             server.retire()
         return server
@@ -387,7 +387,6 @@ class _Shared:
             if self.closed != closed:
                 return True
             server = self.at_hand()
-            self.seen = len(sys.modules)
             left_out = len(self._left_out)
             try:
                 server.preload(Installed().compiled())
@@ -431,15 +430,14 @@ def prepare() -> None:
     shared = _shared
     if not possible():
         return
-    if shared.server is None or shared.seen != len(sys.modules):
-        thread = threading.Thread(
-            target=shared.prepare, args=(shared.closed,), name="seqtools-preload", daemon=True
-        )
-        shared.preparing.add(thread)
-        try:
-            start_thread(thread)
-        except WorkerStartError:  # told when a template is started
-            shared.preparing.discard(thread)
+    thread = threading.Thread(
+        target=shared.prepare, args=(shared.closed,), name="seqtools-preload", daemon=True
+    )
+    shared.preparing.add(thread)
+    try:
+        start_thread(thread)
+    except WorkerStartError:  # told when a template is started
+        shared.preparing.discard(thread)
 
 
 def launch(control: socket.socket, payload: int, nesting: Nesting, *arguments: str) -> Child | None:
@@ -470,6 +468,7 @@ def rest() -> float | None:
         left = shared.idle_timeout - (idle or 0.0)
         if left > 0:
             return left
+        shared.idle_timeout = 0.0
         shared.drop()
         return None
 
@@ -479,6 +478,7 @@ def close() -> None:
     shared = _shared
     with shared.lock:
         shared.closed += 1
+        shared.idle_timeout = 0.0
         server = shared.drop()
     if server is not None:
         server.wait()

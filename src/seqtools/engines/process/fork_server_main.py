@@ -41,8 +41,8 @@ from seqtools.engines.process.template_main import LOAD_EACH, serve
 from seqtools.engines.process.worker import end_with, leave, quiet
 
 IMPORT, FORK = b"I", b"F"  # requests, with a body of JSON
-IMPORTING, RESTS = b"i", b"r"  # answers: with the name of a package; with nothing
-THREADS, OUTDATED = b"t", b"o"  # the same; it serves no more after these
+IMPORTING, RESTS = b"i", b"r"  # answers: the name of a package; how many of IMPORT were done
+THREADS, OUTDATED = b"t", b"o"  # the name of a package; nothing; it serves no more after these
 FORKED, REFUSED = b"f", b"e"  # `NUMBERS`: the request, and a process id or number of an error
 NUMBERS = struct.Struct("ii")
 LONGEST = 1 << 17
@@ -74,6 +74,7 @@ class ForkServer:
         self._orders, self._beginning = orders, beginning
         self._consumer, self._consumer_fd = consumer, consumer_fd
         self._serves = True
+        self._taken = 0  # messages with modules to import
         self._children: set[int] = set()
         self._packages: dict[str, list[str]] = {}  # that are to be imported
         self._files: dict[str, tuple[int, int] | None] = {}  # as they were when imported
@@ -90,7 +91,7 @@ class ForkServer:
         """Serve the consumer until it goes away, and wait for the end of all templates."""
         try:
             self._note_files()
-            self._tell(RESTS)
+            self._tell(RESTS, b"0")
             while self._serves or self._children:
                 busy = self._serves and self._packages
                 fds = {fd for fd, _ in self._poller.poll(0 if busy else None)}
@@ -113,6 +114,7 @@ class ForkServer:
         kind, body = message[:1], message[1:]
         try:
             if kind == IMPORT:
+                self._taken += 1
                 for package, modules in json.loads(body).items():
                     self._packages.setdefault(package, []).extend(modules)
             elif kind == FORK and len(fds) == GIVEN:
@@ -204,7 +206,7 @@ class ForkServer:
         self._note_files()
         if not self._packages:
             gc.freeze()  # what is collected never is not written to, and stays shared
-            self._tell(RESTS)
+            self._tell(RESTS, b"%d" % self._taken)
 
     def _note_files(self) -> None:
         for module in [*sys.modules.values()]:

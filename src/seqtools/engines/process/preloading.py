@@ -50,7 +50,12 @@ class Installed:
 
     def compiled(self) -> Packages:
         """Return those of packages that have compiled modules."""
-        return {name: self.packages[name] for name in self.packages if name in self._compiled}
+        return {
+            package: modules
+            for package, modules in self.packages.items()
+            # which was not imported in some way of its own, such as that of a test tool
+            if package in self._compiled and package in modules
+        }
 
     def needed(self, pickled: bytes) -> list[str]:
         """Return the packages that a pipeline refers to, itself or by modules of the user.
