@@ -18,6 +18,9 @@ from pathlib import Path
 
 import pytest
 
+from seqtools.engines.process import fork_server
+from seqtools.prefetching.server import close_server
+
 GRACE = 2.0
 """Seconds that what is on its way out may take; arbitrary, and spent only by a leak."""
 
@@ -58,6 +61,7 @@ def leaked(before: Counter[Holding], grace: float) -> list[str]:
         before: What `held` returned earlier.
         grace: Seconds to wait for what is left to vanish by itself.
     """
+    close_server()  # the one process that may stay until it is asked to end
     if not held() - before:
         return []
     gc.collect()
@@ -130,6 +134,12 @@ def descendants(parent: int | str) -> Iterator[int]:
         for child in _read(f"/proc/{parent}/task/{task}/children").split():
             yield int(child)
             yield from descendants(int(child))
+
+
+def family() -> list[int]:
+    """Return all processes below this one, except the fork server, each before its own."""
+    server = fork_server._shared.server
+    return [pid for pid in descendants("self") if server is None or pid != server.pid]
 
 
 def guarded(guard: int) -> int:

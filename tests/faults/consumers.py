@@ -127,8 +127,8 @@ wait(go)
 
 
 def number_of(start_method: str) -> int:
-    """Return how many processes there are for two workers, with those that guard them."""
-    return 2 * 2 if start_method == "spawn" else 2 + 2
+    """Return how many processes there are for two workers, with those that guard and fork them."""
+    return {"spawn": 2 * 2, "template": 1 + 2 + 2, "fork": 2 + 2}[start_method]
 
 
 class Watch:

@@ -18,7 +18,7 @@ import pytest
 import seqtools
 from tests.engines.fifo import Fifo
 from tests.faults.consumers import Watch
-from tests.leaks import descendants
+from tests.leaks import family
 from tests.scripts import LONGEST, SOURCE, environment
 
 MakeFifo = Callable[[], Fifo]
@@ -156,10 +156,10 @@ def test_programs_end_with_an_item_that_takes_too_long(start_method: str, watch:
 
 @pytest.mark.parametrize("start_method", ["template", "fork"])
 def test_programs_end_with_a_template_that_was_killed(start_method: str, watch: Watch) -> None:
-    before = set(descendants("self"))
+    before = set(family())
     p = prefetch(start_all, 2, start_method=start_method, max_cached=1)
     going_on = watch.over(p[0])
-    _, template, *_ = (pid for pid in descendants("self") if pid not in before)
+    _, template, *_ = (pid for pid in family() if pid not in before)
     os.kill(template, signal.SIGKILL)
     assert going_on(LONGEST) == 0
     p.close()

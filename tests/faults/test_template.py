@@ -13,8 +13,8 @@ import seqtools
 from seqtools._core.errors import WorkerStartError
 from seqtools.engines.process import timeouts
 from seqtools.engines.process.engine import ProcessEngine
+from tests import leaks
 from tests.engines.fifo import Fifo
-from tests.leaks import descendants
 
 MakeFifo = Callable[[], Fifo]
 Family = Callable[[], list[int]]
@@ -24,8 +24,8 @@ TEMPLATES = pytest.mark.parametrize("start_method", ["template", "fork"])
 @pytest.fixture
 def family() -> Family:
     """Return a function for the processes that were started by now, each before its own."""
-    before = set(descendants("self"))
-    return lambda: [pid for pid in descendants("self") if pid not in before]
+    before = set(leaks.family())
+    return lambda: [pid for pid in leaks.family() if pid not in before]
 
 
 def prefetch(source: Any, **options: Any) -> seqtools.Prefetch[Any]:

@@ -25,6 +25,11 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 POINTS = {
+    # the fork server
+    "server-started": "it runs, and has imported nothing",
+    "server-importing": "it is going to import a package",
+    "server-asked": "it is asked for a template",
+    "server-forked": "it has forked a template, and told nobody",
     # the guard of a template or of a spawned worker
     "guard-asked": "it is going to fork what it guards",
     # the template process

@@ -76,10 +76,12 @@ class StartMethod(NamedTuple):
     """Whether the pipeline is pickled on its way to workers."""
     loads_once: bool
     """Whether workers are forked from a process that has loaded it."""
+    uses_server: bool = False
+    """Whether that process is forked from the fork server, which all prefetches share."""
 
 
 START_METHODS = {
-    "template": StartMethod(pickles=True, loads_once=True),
+    "template": StartMethod(pickles=True, loads_once=True, uses_server=True),
     "spawn": StartMethod(pickles=True, loads_once=False),
     "fork": StartMethod(pickles=False, loads_once=False),
 }

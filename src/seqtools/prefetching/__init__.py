@@ -6,8 +6,8 @@ from typing import Literal, Never, TypeVar
 from seqtools._core.checks import check_source
 from seqtools._core.sources import Source
 from seqtools.prefetching.arguments import checked
-from seqtools.prefetching.idle import close_all
 from seqtools.prefetching.sequence import Prefetch
+from seqtools.prefetching.server import close_all, prepare
 
 T = TypeVar("T")
 
@@ -117,4 +117,6 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
         timeout=timeout,
         unknown=unknown,
     )
+    if options.uses_fork_server:
+        prepare(options.idle_timeout)
     return Prefetch(seq, options)

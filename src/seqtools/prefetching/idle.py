@@ -134,20 +134,3 @@ _watches = _Watches()
 def watch() -> IdleWatch:
     """Return the watch of this process."""
     return _watches.current
-
-
-def close_all() -> None:
-    """End the workers of all prefetches of this process.
-
-    Workers start again when an item is read, and items that were evaluated ahead are kept.
-    Use it in notebooks, where outputs and variables keep unused prefetches alive.
-
-    Example:
-        >>> import seqtools
-        >>> squares = seqtools.prefetch(seqtools.smap(lambda x: x * x, range(10)), nworkers=2)
-        >>> squares[3]
-        9
-        >>> seqtools.close_all()
-    """
-    for owner in watch():
-        owner.close()

@@ -22,6 +22,7 @@ from seqtools.prefetching.budget import Budget
 from seqtools.prefetching.cores import usable_cores
 from seqtools.prefetching.hints import groups, hints
 from seqtools.prefetching.memory import usable_memory
+from seqtools.prefetching.server import keep
 from seqtools.prefetching.window import Window
 
 if TYPE_CHECKING:  # it is needed only where the number of workers is left open
@@ -79,6 +80,15 @@ class Options(NamedTuple):
         """Whether worker processes are forked from one that has loaded the pipeline."""
         return START_METHODS[self.start_method].loads_once
 
+    @property
+    def uses_fork_server(self) -> bool:
+        """Whether workers will certainly be forked from a process that may import before.
+
+        A start hook precedes all imports.
+        """
+        certain = self.nworkers not in {0, AUTO} and all(m.has_start_method for m in self.methods)
+        return certain and self.start_hook is None and START_METHODS[self.start_method].uses_server
+
     def choice(self) -> "Choice | None":
         """Return what decides about workers, if that is not said."""
         if self.nworkers != AUTO:
@@ -122,6 +132,8 @@ class Options(NamedTuple):
         """
         # what is drawn in the background would be drawn from the generators of an item
         hinted = self.readahead and self.seed is None
+        if self.may_send:
+            keep(self.idle_timeout)
         with told("workers could not be started"):  # not even a file of ours may be opened
             arguments = EngineArguments(
                 source,

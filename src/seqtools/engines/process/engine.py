@@ -81,7 +81,15 @@ class ProcessEngine:
         self._loader = ResultLoader(by_value, importing=imports())
         try:
             with told(NO_START):
-                pool = make_pool(start_method, self._pipeline, payload, nworkers, budget, known)
+                pool = make_pool(
+                    start_method,
+                    self._pipeline,
+                    payload,
+                    nworkers,
+                    budget,
+                    known,
+                    hooked=start_hook is not None,
+                )
         except BaseException:
             if payload is not None:
                 os.close(payload)

@@ -73,6 +73,22 @@ class Launcher:
             raise raised
         return result  # type: ignore[return-value]
 
+    def finish_with(self, order: Callable[[], object]) -> None:
+        """Have `order` done, and the thread ended after it; do not wait for that.
+
+        It must not raise.
+        """
+
+        def done() -> None:
+            order()
+
+        self._orders.put(done)
+        self._orders.put(None)
+
+    def has_ended(self, seconds: float) -> bool:
+        """Return whether the thread has ended, or does within so many seconds."""
+        return self._ended.wait(seconds)
+
     def settle(self) -> None:
         """Wait until what was ordered is done, also by who was interrupted since."""
         if self._thread is not None and threading.get_ident() != self._thread.ident:
@@ -114,10 +130,10 @@ class Child:
         self._asked = self._asked or now
         with suppress(ProcessLookupError):  # the user has had it waited for elsewhere
             if now - self._asked < _PATIENCE:
-                os.kill(self._pid, signal.SIGTERM)
-                os.kill(self._pid, signal.SIGCONT)  # it may have been stopped
+                self._signal(signal.SIGTERM)
+                self._signal(signal.SIGCONT)  # it may have been stopped
             else:
-                os.kill(self._pid, signal.SIGKILL)
+                self._signal(signal.SIGKILL)
 
     def end(self, family: Iterable[int] = ()) -> int:
         """Wait for the process to end, in the end kill it; return its exit code.
@@ -132,8 +148,7 @@ class Child:
                 if time.monotonic() > deadline:
                     orphans = orphans or [fd for pid in family if (fd := watch(pid)) is not None]
                     self.kill()
-                pid, self._status = os.waitpid(self._pid, os.WNOHANG)
-                if not pid:
+                if not self.has_ended():
                     time.sleep(delay)
                     delay = min(2 * delay, 0.02)
                     continue
@@ -145,6 +160,20 @@ class Child:
             os.close(fd)
         return os.waitstatus_to_exitcode(self._status)
 
+    def has_ended(self) -> bool:
+        """Return whether the process has ended, and take note of its status.
+
+        Raises:
+            ChildProcessError: If it was waited for elsewhere.
+        """
+        assert self._pid is not None  # noqa: S101 -- for mypy
+        pid, self._status = os.waitpid(self._pid, os.WNOHANG)
+        return pid != 0
+
+    def _signal(self, signum: int) -> None:
+        assert self._pid is not None  # noqa: S101 -- for mypy
+        os.kill(self._pid, signum)
+
 
 def launch(control: socket.socket, payload: int, nesting: Nesting, *arguments: str) -> Child:
     """Return a new template process that serves `control`, with the pipeline in `payload`.
@@ -155,8 +184,7 @@ def launch(control: socket.socket, payload: int, nesting: Nesting, *arguments: s
         WorkerStartError: If there is no interpreter to run it.
     """
     process = interpreter(
-        "from seqtools.engines.process.template_main import main; "
-        f"main({control.fileno()}, {payload}, {os.getpid()})",
+        template_code(control.fileno(), payload, os.getpid()),
         nesting,
         *arguments,
         stdin=subprocess.DEVNULL,
@@ -166,12 +194,37 @@ def launch(control: socket.socket, payload: int, nesting: Nesting, *arguments: s
     return Child(process.pid)
 
 
+def template_code(control: int, payload: int, consumer: int) -> str:
+    """Return the code of a template process, given its descriptors and the consumer."""
+    return (
+        "from seqtools.engines.process.template_main import main; "
+        f"main({control}, {payload}, {consumer})"
+    )
+
+
 def watch(pid: int) -> int | None:
     """Return a descriptor that is readable when process `pid` has ended, if there can be one."""
     if hasattr(os, "pidfd_open"):
         with suppress(OSError):
             return os.pidfd_open(pid)
     return None
+
+
+def command(code: str, nesting: Nesting, *arguments: str) -> list[str]:
+    """Return the command for an interpreter that runs `code` and finds the same modules.
+
+    Raises:
+        WorkerStartError: If there is none.
+    """
+    path = list(_absolute(sys.path))
+    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined] # noqa: SLF001 -- as multiprocessing does
+    code = f"import sys; sys.path[:] = {path!r}; {code}"
+    return [executable(), *flags, "-c", code, *arguments, *nesting.arguments()]
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of an interpreter."""
+    return dict.fromkeys(_THREAD_LIMITS, "1") | os.environ | {"PYTHONHASHSEED": hash_seed()}
 
 
 def interpreter(
@@ -184,22 +237,15 @@ def interpreter(
     Raises:
         WorkerStartError: If there is none.
     """
-    path = list(_absolute(sys.path))
-    flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined] # noqa: SLF001 -- as multiprocessing does
     if os.name == "posix":
         options["process_group"] = 0
     else:
         options["creationflags"] = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-    python = executable()
-    code = f"import sys; sys.path[:] = {path!r}; {code}"
+    line = command(code, nesting, *arguments)
     try:
-        return subprocess.Popen(
-            [python, *flags, "-c", code, *arguments, *nesting.arguments()],
-            env=dict.fromkeys(_THREAD_LIMITS, "1") | os.environ | {"PYTHONHASHSEED": hash_seed()},
-            **options,
-        )
+        return subprocess.Popen(line, env=environment(), **options)
     except OSError as error:
-        what = f"worker processes cannot start, because {python!r} cannot be run"
+        what = f"worker processes cannot start, because {line[0]!r} cannot be run"
         raise WorkerStartError(f"{advised(what, error)}: {error!r}") from error
 
 

@@ -19,12 +19,13 @@ import gc
 import os
 import select
 import signal
+import struct
 import sys
 import time
 import traceback
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from seqtools.engines import fault_injection
 from seqtools.engines.process.launcher import watch
@@ -39,13 +40,23 @@ _TICK = 0.002
 _PR_SET_CHILD_SUBREAPER = 36
 _NUMBER = 4
 """Bytes of the number of a process."""
+_STATUS = struct.Struct("i")
 
 
-def guarded(consumer: int) -> int | None:
+class Above(NamedTuple):
+    """What is above a guard whose parent is not the consumer, but a fork server."""
+
+    consumer: int
+    """A descriptor that can be read when the consumer has ended."""
+    report: int
+    """Where to write how the child has ended: see `read_status`."""
+
+
+def guarded(consumer: int, above: Above | None = None) -> int | None:
     """Return in a child of a new guard, which is what this process becomes.
 
-    The guard, and with it the child, ends when `consumer` does. The child is in a process group
-    of its own.
+    The guard, and with it the child, ends when `consumer` does, or what is `above`. The child is
+    in a process group of its own.
 
     Returns:
         The descriptor for `tell_ended`; `None` in this process itself, where the system has no
@@ -56,7 +67,7 @@ def guarded(consumer: int) -> int | None:
     process = os.getpid()
     with suppress(OSError):
         os.setpgid(0, 0)  # as a fork of the consumer, it is in a group of the user's
-        guard = Reaper(consumer)
+        guard = Reaper(consumer, above)
         try:
             fault_injection.reach("guard-asked")
             child = os.fork()
@@ -83,13 +94,15 @@ def tell_ended(tell: int | None, worker: int) -> None:
 class Reaper:
     """See the module."""
 
-    def __init__(self, consumer: int) -> None:
+    def __init__(self, consumer: int, above: Above | None = None) -> None:
         self._consumer = consumer
+        self._above = above
         self._told, self.tell = os.pipe()
         self._wake, self._wakeup = os.pipe()
         for fd in (self._told, self.tell, self._wake, self._wakeup):
             os.set_blocking(fd, False)
-        self._consumer_fd = watch(consumer)
+        self._consumer_fd = watch(consumer) if above is None else above.consumer
+        self._report = None if above is None else above.report
         self._adopts = _adopts()
         self._asked = False
         self._ending: dict[int, float] = {}  # until when, by process group of an ended worker
@@ -103,7 +116,7 @@ class Reaper:
         signal.set_wakeup_fd(-1)
         for signum, handler in self._before.items():
             signal.signal(signum, signal.SIG_DFL if handler is None else handler)
-        for fd in (self._told, self._wake, self._wakeup, self._consumer_fd):
+        for fd in (self._told, self._wake, self._wakeup, self._consumer_fd, self._report):
             if fd is not None:
                 os.close(fd)
 
@@ -119,6 +132,9 @@ class Reaper:
             code = os.waitstatus_to_exitcode(status) if ended else -signal.SIGKILL
         except BaseException:  # noqa: BLE001 -- nothing may go on in the name of the consumer
             traceback.print_exc()
+        if self._report is not None:
+            with suppress(OSError):  # nobody wants to know
+                os.write(self._report, _STATUS.pack(code))
         _end_as(code)
 
     def _note(self, signum: int, _: object) -> None:
@@ -129,9 +145,8 @@ class Reaper:
         nothing = os.open(os.devnull, os.O_RDWR)
         for fd in (0, 1):
             os.dup2(nothing, fd)
-        keep = [self._told, self._wake, self._wakeup]
-        if self._consumer_fd is not None:
-            keep.append(self._consumer_fd)
+        given = (self._consumer_fd, self._report)
+        keep = [self._told, self._wake, self._wakeup, *(fd for fd in given if fd is not None)]
         first = 3
         for fd in sorted(keep):
             os.closerange(first, fd)
@@ -139,7 +154,7 @@ class Reaper:
         os.closerange(first, max(first, os.sysconf("SC_OPEN_MAX")))
         self._poller = select.poll()
         for fd in keep:
-            if fd != self._wakeup:
+            if fd not in {self._wakeup, self._report}:
                 self._poller.register(fd, select.POLLIN)
 
     def _watch(self, child: int) -> None:
@@ -148,7 +163,7 @@ class Reaper:
             waits = [] if self._consumer_fd is not None else [1000.0]
             waits += [1000 * (until - time.monotonic()) for until in self._ending.values()]
             events = {fd for fd, _ in self._poller.poll(max(0, min(waits)) if waits else None)}
-            if self._consumer_fd in events or os.getppid() != self._consumer:
+            if self._consumer_fd in events or self._is_orphan():
                 return
             with suppress(BlockingIOError):
                 os.read(self._wake, 4096)
@@ -156,6 +171,10 @@ class Reaper:
             self._end_groups(child)
             if self._told in events and not self._listen(child):
                 self._poller.unregister(self._told)  # it is about to end
+
+    def _is_orphan(self) -> bool:
+        """Return whether the consumer has ended, where it is the parent of this process."""
+        return self._above is None and os.getppid() != self._consumer
 
     def _listen(self, child: int) -> bool:
         """Ask what ended workers have left behind to end; return whether more may be told."""
@@ -213,6 +232,12 @@ class Reaper:
                         os.kill(pid, signal.SIGTERM if since <= _GRACE else signal.SIGKILL)
                     asked.add(pid)
             time.sleep(_TICK)
+
+
+def read_status(report: int) -> int | None:
+    """Return the exit code that a guard has reported, `None` if it could not."""
+    data = os.read(report, _STATUS.size)
+    return _STATUS.unpack(data)[0] if len(data) == _STATUS.size else None
 
 
 def _has_ended(child: int) -> bool:

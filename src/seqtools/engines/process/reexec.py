@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from typing import NoReturn
 
@@ -16,7 +16,8 @@ class StartState:
     """How this process was started, before code of users could change any of it."""
 
     def __init__(self) -> None:
-        self._command = [sys.executable, *sys.orig_argv[1:]]
+        self.command: Sequence[str] = [sys.executable, *sys.orig_argv[1:]]
+        """The command that starts it; in a fork, one that would start the same."""
         self._environment = dict(os.environ)
         self._folder = None
         with suppress(FileNotFoundError):  # it was deleted
@@ -35,4 +36,4 @@ class StartState:
                     os.set_inheritable(fd, fd in fds)
         if self._folder is not None:
             os.chdir(self._folder)
-        os.execve(self._command[0], [*self._command, *arguments], self._environment)  # noqa: S606 -- our own command
+        os.execve(self.command[0], [*self.command, *arguments], self._environment)  # noqa: S606 -- our own command

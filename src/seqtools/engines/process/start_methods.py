@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from seqtools._core.errors import WorkerStartError
+from seqtools.engines.process import fork_server
 from seqtools.engines.process.background_threads import KnownReasons
 from seqtools.engines.process.launcher import Child, Launcher, launch
 from seqtools.engines.process.nesting import Nesting, below
@@ -16,6 +17,29 @@ from seqtools.engines.process.template import TemplatePool
 from seqtools.engines.process.template_main import LOAD_EACH, fork_template
 from seqtools.engines.wire.arena_reader import LeasedBytes
 from seqtools.engines.wire.shipment import Pipeline
+
+
+class _Launch:
+    """Starts templates: forked from the fork server, or else by a fresh interpreter.
+
+    Args:
+        payload: A file with the pipeline.
+        nesting: Where they are.
+        known: Why workers load the pipeline for themselves, if that is known.
+        hooked: Whether a start hook is called in them, which has to precede all imports.
+    """
+
+    def __init__(
+        self, payload: int, nesting: Nesting, known: KnownReasons, *, hooked: bool
+    ) -> None:
+        self._payload, self._nesting, self._known, self._hooked = payload, nesting, known, hooked
+        self._fresh = hooked
+
+    def __call__(self, control: socket.socket, _: list[int]) -> Child | None:
+        start = launch if self._fresh else fork_server.launch
+        child = start(control, self._payload, self._nesting, *([LOAD_EACH] if self._known else []))
+        self._fresh = self._hooked or child is None
+        return child
 
 
 class TemplateArguments:
@@ -37,6 +61,8 @@ def make_pool(  # noqa: PLR0913, PLR0917 -- what a pool needs
     nworkers: int,
     budget: LeasedBytes,
     known: KnownReasons,
+    *,
+    hooked: bool = False,
 ) -> WorkerPool:
     """Return a pool without workers yet.
 
@@ -48,6 +74,7 @@ def make_pool(  # noqa: PLR0913, PLR0917 -- what a pool needs
         nworkers: How many workers there are at most.
         budget: Of what may be kept of their memory.
         known: Why workers load the pipeline for themselves, if that is known.
+        hooked: Whether there is a start hook.
 
     Raises:
         WorkerStartError: If this system lacks what it takes, or there would be no end of workers.
@@ -62,7 +89,7 @@ def make_pool(  # noqa: PLR0913, PLR0917 -- what a pool needs
     if start_method == "spawn" or not TemplatePool.possible():
         return SpawnPool(payload, nesting)
     return TemplatePool(
-        lambda control, _: launch(control, payload, nesting, *([LOAD_EACH] if known else [])),
+        _Launch(payload, nesting, known, hooked=hooked),
         nworkers,
         budget,
         Launcher(),

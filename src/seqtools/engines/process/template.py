@@ -53,16 +53,24 @@ class ForkedWorker(PoolWorker):
 
 
 class TemplatePool:
-    """See the module."""
+    """See the module.
+
+    Args:
+        launch: Starts a template that serves a socket, and must not keep some descriptors; or
+            returns `None` to be called again, with another socket.
+        nworkers: How many workers there are at most.
+        budget: Of what may be kept of their memory.
+        launcher: The thread that is to call `launch`, if it matters which one does.
+    """
 
     def __init__(
         self,
-        launch: Callable[[socket.socket, list[int]], Child],
+        launch: Callable[[socket.socket, list[int]], Child | None],
         nworkers: int,
         budget: LeasedBytes,
         launcher: Launcher | None = None,
     ) -> None:
-        self._launch = launch  # given the socket of the template, and what it must not keep
+        self._launch = launch
         self._launcher = launcher
         self._nworkers = nworkers
         self._budget = budget
@@ -91,6 +99,19 @@ class TemplatePool:
         """Start a template."""
         self._let_go_of_template()
         fault_injection.reach("consumer-start")
+        while not self._launched():
+            self._let_go_of_template()
+        assert self._control is not None  # noqa: S101 -- for mypy
+        self._poller.register(self._control.fileno())
+        # its socket does not tell, if what user code has forked there has it open
+        self._death = None if self._child is None else self._child.watch()
+        if self._death is not None:
+            _open_fds.add(self._death)
+            self._poller.register(self._death)
+        fault_injection.reach("consumer-started")
+
+    def _launched(self) -> bool:
+        """Start a template with a new socket; return whether that was done."""
         control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._control = control
         _open_fds.add(control.fileno())
@@ -104,13 +125,7 @@ class TemplatePool:
         except WorkerStartError:  # perhaps there was no thread to call it
             theirs.close()
             raise
-        self._poller.register(control.fileno())
-        # its socket does not tell, if what user code has forked there has it open
-        self._death = None if self._child is None else self._child.watch()
-        if self._death is not None:
-            _open_fds.add(self._death)
-            self._poller.register(self._death)
-        fault_injection.reach("consumer-started")
+        return self._child is not None
 
     def hire(self, number: int) -> ForkedWorker:
         """Return a new worker; nothing is left where there cannot be one."""

@@ -77,12 +77,27 @@ def main(control: int, payload: int, parent: int) -> NoReturn:
     for fd in (control, payload):
         os.set_inheritable(fd, False)
     guard = _guard(arguments, parent)
-    template = Template(socket.socket(fileno=control), guard)
     stand_in()
+    serve(control, payload, guard, beginning, load_each=LOAD_EACH in arguments)
+
+
+def serve(
+    control: int, payload: int, guard: int | None, beginning: StartState, *, load_each: bool
+) -> NoReturn:
+    """Load the pipeline in `payload`, and serve the consumer until it goes away.
+
+    Args:
+        control: The socket to the consumer.
+        payload: The file with the pipeline.
+        guard: Where to tell the guard of workers that have ended.
+        beginning: How this process was started.
+        load_each: Whether workers load the pipeline, and not this process.
+    """
+    template = Template(socket.socket(fileno=control), guard)
     try:
         fault_injection.reach("template-started")
         delivery = ReceivedPipeline(mmap.mmap(payload, 0, access=mmap.ACCESS_COPY))
-        load = template.loading(delivery) if LOAD_EACH in arguments else _loaded(delivery)
+        load = template.loading(delivery) if load_each else _loaded(delivery)
         if not forkable():
             fault_injection.reach("template-again")
             number = _NO_GUARD if guard is None else guard
