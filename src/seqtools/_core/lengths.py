@@ -71,14 +71,19 @@ def _follow(stage: Any) -> None:
 def refresh(refreshed: Any) -> None:
     """Have all stages that read through `refreshed`, and that it reads through, take it as it is.
 
-    All forget their lengths before the first is told of it by `_forget`.
+    All forget their lengths before the first is told of it by `_forget`; and again afterwards,
+    what another thread was told meanwhile.
     """
     global refreshes  # noqa: PLW0603 -- one for the process
-    refreshes += 1
     affected = [*upstream(refreshed), *_downstream(refreshed)]
+    refreshes += 1
     forget(affected)
-    for stage in affected:
-        stage._forget()
+    try:
+        for stage in affected:
+            stage._forget()
+    finally:
+        refreshes += 1
+        forget(affected)
 
 
 def since_refresh(stage: Any) -> str:
@@ -86,7 +91,7 @@ def since_refresh(stage: Any) -> str:
 
     Otherwise it is raised where the stage is made, and says so by its traceback.
     """
-    if not refreshes:
+    if not refreshes or id(stage) not in _followers:
         return ""
     file, line = stage._origin
     return f", for {stage._describe()}, made at {file}:{line}"

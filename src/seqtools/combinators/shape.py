@@ -110,13 +110,13 @@ class Concatenate(Rearrangement[T]):
     a time makes each stage in constant time, and none is read through another.
     """
 
-    __slots__ = ("_given", "_known")
+    __slots__ = ("_parts",)
 
     def __init__(self, *sequences: Any) -> None:
-        self._given: tuple[Any, ...] = sequences
-        """Concatenations among them, until they are taken apart."""
-        self._known: int | None = sum(len(sequence) for sequence in sequences[:-1])
-        """Items of all but the last of these, `None` if they may have another length by now."""
+        # Sequences, with concatenations among them until they are taken apart; and the number of
+        # items of all but the last, `None` where it is not known. One object, as threads read it.
+        before = sum(len(sequence) for sequence in sequences[:-1])
+        self._parts: tuple[tuple[Any, ...], int | None] = sequences, before
         own = summed(self._traits, sequences)
         nested = max((nesting(s) - (type(s) is Concatenate) for s in sequences), default=0)
         self._summary = own._replace(nesting=1 + nested)
@@ -126,13 +126,13 @@ class Concatenate(Rearrangement[T]):
         if name not in {"_sequences", "_getters"}:
             message = f"{type(self).__name__!r} object has no attribute {name!r}"
             raise AttributeError(message)
-        sequences = tuple(_taken_apart(self._given))
+        sequences = tuple(_taken_apart(self._parts[0]))
         super().__init__(*sequences)
-        self._known, self._given = None, sequences
+        self._parts = sequences, None
         return object.__getattribute__(self, name)
 
     def _forget(self) -> None:
-        self._known = None
+        self._parts = self._parts[0], None
 
     def _arrange(self) -> list[int]:
         """Return where each sequence begins."""
@@ -140,11 +140,14 @@ class Concatenate(Rearrangement[T]):
 
     def _size(self) -> int | None:
         total, stage = 0, self
-        while stage._known is not None:  # down to one whose length is known
-            total += stage._known
-            if not stage._given:
+        while True:  # down to one whose length is known
+            sequences, before = stage._parts
+            if before is None:
+                break
+            total += before
+            if not sequences:
                 return total
-            last = stage._given[-1]
+            last = sequences[-1]
             if type(last) is not Concatenate or is_known(last):
                 n = size_of(last)
                 return None if n is None else total + n
@@ -193,7 +196,7 @@ def _taken_apart(sequences: tuple[Any, ...]) -> Iterator[Any]:
     while left:
         for sequence in left[-1]:
             if type(sequence) is Concatenate:
-                left.append(iter(sequence._given))  # noqa: SLF001 -- of this module
+                left.append(iter(sequence._parts[0]))  # noqa: SLF001 -- of this module
                 break
             yield sequence
         else:
