@@ -12,7 +12,7 @@ from collections import Counter, deque
 from collections.abc import Sequence
 
 from tests import leaks
-from tests.faults.harness.growth import SLACK, Holding, growth, look, mappings
+from tests.faults.harness.growth import SLACK, Holding, Pages, growth, look
 from tests.faults.harness.repeating import PIPELINES, Reader
 from tests.faults.harness.watching import Diary, Watched, watched
 
@@ -36,10 +36,10 @@ _KINDS = {
 class Soak:
     """Readers, who is after their workers, and who looks at what is held."""
 
-    def __init__(self, diary: Diary, seed: int, seconds: float) -> None:
+    def __init__(self, diary: Diary, pages: Pages, seed: int, seconds: float) -> None:
         diary.lost, diary.killed = deque(maxlen=1000), deque(maxlen=1000)
         diary.templates = deque(maxlen=1)
-        self._diary, self._seconds = diary, seconds
+        self._diary, self._pages, self._seconds = diary, pages, seconds
         self._rng = random.Random(seed)
         self._stop = threading.Event()
         self._readers = [Reader(name, seed, diary, self._stop) for name in PIPELINES]
@@ -61,7 +61,7 @@ class Soak:
             now = time.monotonic()
             if now >= sample:
                 sample += 1
-                self._held.append(look())
+                self._held.append(look(self._pages))
                 self._hung += [
                     f"hang: the reader of {reader.name}, for {_HANGS:g} s"
                     for reader in self._readers
@@ -164,13 +164,14 @@ def main() -> None:
     leaks.watch_orphans()
     leaks.foreign = leaks.OTHERS
     before = leaks.held()
-    with watched() as diary:
-        soak = Soak(diary, seed, options.seconds)
+    pages = Pages()
+    with watched() as diary, pages.known():
+        soak = Soak(diary, pages, seed, options.seconds)
         soak.run()
     defects = soak.defects()
     gc.collect()
     defects += [f"left behind: {what}" for what in leaks.leaked(before, leaks.GRACE)]
-    defects += [f"{left} files of slots are still mapped"] if (left := mappings()) else []
+    defects += [f"{pages.count} files of slots are still mapped"] if pages.count else []
     soak.summary()
     print("\n".join([f"{len(defects)} defects", *defects[:50]]))
     sys.exit(bool(defects))

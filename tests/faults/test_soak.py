@@ -17,5 +17,5 @@ def test_a_moment_of_it() -> None:
 
 
 def test_growth_is_from_the_first_third_to_the_last() -> None:
-    held = [Holding(k, 10.0 * k, 0.0, 2, 5, 7, 3 + (k > 5)) for k in range(9)]
+    held = [Holding(k, 10.0 * k, 0.0, 5, 7, 3 + (k > 5)) for k in range(9)]
     assert growth(held) == dict.fromkeys(SLACK, 0) | {"memory": 60.0, "processes": 1}
