@@ -17,8 +17,9 @@ from tests.faults.children import forked
 from tests.faults.programs import SOURCE
 
 import seqtools
-from seqtools.engines.process import fork_server, nesting
+from seqtools.engines.process import fork_server, fork_server_process, nesting
 from seqtools.engines.process.preloading import Installed
+from seqtools.prefetching.idle import watch
 from tests.engines.fifo import Fifo
 from tests.leaks import guarded
 
@@ -294,7 +295,7 @@ def test_one_that_was_killed_is_replaced() -> None:
 def test_one_that_was_stopped_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     first, _ = read()
     server()
-    monkeypatch.setattr(fork_server, "_AT_REST", 0.1)
+    monkeypatch.setattr(fork_server_process, "_AT_REST", 0.1)
     os.kill(first, signal.SIGSTOP)
     assert read(early=True) == (os.getpid(), EIGHT), "started without it"
     monkeypatch.undo()
@@ -349,7 +350,7 @@ def test_an_import_that_hangs_holds_up_nobody_who_does_not_need_it(
 def test_an_import_that_hangs_holds_up_nobody_for_ever(
     install: Install, fifo: MakeFifo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fork_server, "_PATIENCE", 0.1)
+    monkeypatch.setattr(fork_server_process, "_PATIENCE", 0.1)
     begun, gate = fifo(), fifo()
     install(
         f"""
@@ -370,13 +371,13 @@ def test_an_import_that_hangs_holds_up_nobody_for_ever(
 
 def test_how_a_template_has_ended_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     codes: list[int] = []
-    end = fork_server.ForkedTemplate.end
+    end = fork_server_process.ForkedTemplate.end
 
     def noted(self: Any, family: Any = ()) -> int:
         codes.append(end(self, family))
         return codes[-1]
 
-    monkeypatch.setattr(fork_server.ForkedTemplate, "end", noted)
+    monkeypatch.setattr(fork_server_process.ForkedTemplate, "end", noted)
     for above, expected in ((0, -signal.SIGABRT), (1, -signal.SIGKILL)):
         with seqtools.prefetch(seqtools.smap(abs, range(8)), 2, "process") as p:
             server()
@@ -464,12 +465,27 @@ def test_close_all_ends_it() -> None:
 
 
 def test_idle_timeout_ends_it_the_longest_of_all() -> None:
-    first, _ = read(idle_timeout=0.05)
+    read(idle_timeout=30)
+    first, _ = read(idle_timeout=10)
+    assert fork_server._shared.idle_timeout == 30
+    assert 0 < until(fork_server.rest) <= 30
+    fork_server._shared.idle_timeout = 0.01
+    watch().look()
     until(lambda: not Path(f"/proc/{first}").exists())
     assert fork_server._shared.server is None
-    second, _ = read(idle_timeout=None)
-    assert fork_server.rest() is not None
-    assert Path(f"/proc/{second}").exists()
+    assert read()[0] != first
+
+
+def test_a_server_that_is_started_for_a_read_ends_when_it_is_idle() -> None:
+    with seqtools.prefetch(range(8), 2, "process") as p:
+        first = server()
+        seqtools.close_all()
+        assert list(p) == EIGHT
+    second = server()
+    assert second != first
+    fork_server._shared.idle_timeout = 0.01
+    watch().look()
+    until(lambda: not Path(f"/proc/{second}").exists())
 
 
 PROGRAM = f"""\
@@ -508,5 +524,5 @@ def test_it_ends_with_its_parent(at: str, install: Install, fifo: MakeFifo, tmp_
         if at == "import":
             begun.wait()
         program.kill()
-        until(lambda: fork_server._readable(process, 1))
+        until(lambda: fork_server_process.readable(process, 1))
         os.close(process)

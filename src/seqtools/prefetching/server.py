@@ -42,9 +42,8 @@ def keep(idle_timeout: float | None) -> None:
     from seqtools.engines.process import fork_server
 
     if fork_server.possible():
-        fork_server.keep(idle_timeout)
-        with suppress(WorkerStartError):  # without such a thread, it stays until all are closed
-            watch().add(_server, timed=idle_timeout is not None)
+        fork_server.keep(idle_timeout, _have_watched)
+        _have_watched()
 
 
 def close_server() -> None:
@@ -70,6 +69,11 @@ def close_all() -> None:
         if owner is not _server:
             owner.close()
     close_server()  # which ends when nothing is left that it has started
+
+
+def _have_watched() -> None:
+    with suppress(WorkerStartError):  # without such a thread, it stays until all are closed
+        watch().add(_server, timed=True)
 
 
 def _loaded() -> Any:

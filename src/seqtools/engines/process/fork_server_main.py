@@ -114,9 +114,7 @@ class ForkServer:
         kind, body = message[:1], message[1:]
         try:
             if kind == IMPORT:
-                self._taken += 1
-                for package, modules in json.loads(body).items():
-                    self._packages.setdefault(package, []).extend(modules)
+                self._take(json.loads(body))
             elif kind == FORK and len(fds) == GIVEN:
                 self._serve(json.loads(body), fds)
             else:
@@ -124,6 +122,18 @@ class ForkServer:
         finally:
             for fd in fds:
                 os.close(fd)
+
+    def _take(self, packages: dict[str, list[str]]) -> None:
+        """Take modules to be imported; if there are none, look whether all is as it was."""
+        self._taken += 1
+        if not packages and self._are_outdated():
+            self._tell(OUTDATED)
+            self._retire()
+            return
+        for package, modules in packages.items():
+            self._packages.setdefault(package, []).extend(modules)
+        if not self._packages:
+            self._tell(RESTS, b"%d" % self._taken)
 
     def _serve(self, request: dict[str, Any], fds: list[int]) -> None:
         fault_injection.reach("server-asked")
