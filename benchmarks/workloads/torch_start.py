@@ -67,9 +67,9 @@ def _ours() -> Iterable[Any]:
 def _data_loader(context: str) -> Iterable[Any]:
     from torch.utils.data import DataLoader
 
-    doubled: Any = Doubled()
     options: Any = {"num_workers": 2, "multiprocessing_context": context}
-    return DataLoader(doubled, batch_size=BATCH, collate_fn=list, **options)
+    loader: Any = DataLoader(Doubled(), batch_size=BATCH, collate_fn=list, **options)  # type: ignore[arg-type,unused-ignore]
+    return loader  # type: ignore[no-any-return,unused-ignore]
 
 
 WORKLOAD = Workload(
