@@ -73,7 +73,7 @@ class _Shared:
         return server
 
     def launch(
-        self, control: int, payload: int, nesting: Nesting, *arguments: str
+        self, control: int, payload: int, nesting: Nesting, *arguments: str, patient: bool
     ) -> ForkedTemplate | None:
         """Return a template as `launch` does."""
         installed = Installed()
@@ -82,7 +82,9 @@ class _Shared:
             try:
                 server = self.at_hand()
                 server.preload({name: installed.packages[name] for name in needed})
-                template = server.fork(control, payload, nesting, needed, *arguments)
+                template = server.fork(
+                    control, payload, nesting, needed, *arguments, patient=patient
+                )
             except GoneError as gone:
                 self.drop()
                 if not gone.again:
@@ -165,17 +167,21 @@ def prepare() -> None:
         shared.preparing.discard(thread)
 
 
-def launch(control: socket.socket, payload: int, nesting: Nesting, *arguments: str) -> Child | None:
+def launch(
+    control: socket.socket, payload: int, nesting: Nesting, *arguments: str, patient: bool
+) -> Child | None:
     """Return a new template, as `launcher.launch`, forked from the server of this process.
 
-    The result is `None` if it is faster, or safer, to start one without the server.
+    It waits for what the server has to do before only if it is `patient`. The result is `None` if
+    it is faster, or safer, to start one without the server.
     """
     shared = _shared
     if not possible() or threading.current_thread() is threading.main_thread():
         return None
     try:
         with shared.lock:
-            return shared.launch(control.fileno(), payload, nesting, *arguments)
+            fd = control.fileno()
+            return shared.launch(fd, payload, nesting, *arguments, patient=patient)
     except (WorkerStartError, OSError, MemoryError):
         return None  # told by the other way, if it fails too
 

@@ -149,15 +149,30 @@ class ServerProcess:
                     self._order(server_main.IMPORT, {package: new[k : k + _CHUNK]})
 
     def fork(
-        self, control: int, payload: int, nesting: Nesting, needed: list[str], *arguments: str
+        self,
+        control: int,
+        payload: int,
+        nesting: Nesting,
+        needed: list[str],
+        *arguments: str,
+        patient: bool,
     ) -> ForkedTemplate | None:
         """Return a new template; `None` if it is faster to start one without the server.
+
+        Args:
+            control: The socket that it serves.
+            payload: A file with the pipeline.
+            nesting: Where it is.
+            needed: Packages that the pipeline is going to need.
+            arguments: More arguments for it.
+            patient: Whether to wait for a server that starts, or imports what is needed.
 
         Raises:
             GoneError: If it serves no more.
         """
         self.listen()
-        if self._is_in_the_way(needed) or (self._slow and not self._rests()):
+        waits = not self._rests() or self.busy
+        if self._is_in_the_way(needed) or (waits and (self._slow or not patient)):
             return None
         report, theirs = os.pipe()
         process: ForkedTemplate | None = None
