@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 
 import seqtools
 from seqtools._core.errors import EvaluationError, WorkerStartError
+from seqtools.engines.process import fork_server
 
 MB = 1 << 20
 
@@ -41,7 +43,10 @@ def address_space(more: int) -> int:
 def prefetch(source: Any, start_method: str, **options: Any) -> seqtools.Prefetch[Any]:
     if start_method == "thread":
         return seqtools.prefetch(source, 2, "thread", **options)
-    return seqtools.prefetch(source, 2, "process", start_method=start_method, **options)
+    made = seqtools.prefetch(source, 2, "process", start_method=start_method, **options)
+    while fork_server._shared.preparing:  # which has descriptors, and lets go of them
+        time.sleep(0.005)
+    return made
 
 
 @contextmanager

@@ -219,7 +219,8 @@ class _Resources(NamedTuple):
         refuse_green(processes=True)
         occupy_standard_streams()
         options = self.options
-        keep(options.idle_timeout)
+        if options.start_method == "template":
+            keep(options.idle_timeout)
         return ProcessEngine(
             self.source,
             self.get_apart,

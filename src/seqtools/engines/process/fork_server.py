@@ -17,7 +17,8 @@ from contextlib import suppress
 
 from seqtools._core.errors import WorkerStartError
 from seqtools.engines.process import nesting
-from seqtools.engines.process.fork_server_process import ForkedTemplate, GoneError, ServerProcess
+from seqtools.engines.process.fork_server_process import GoneError, ServerProcess
+from seqtools.engines.process.forked_template import ForkedTemplate
 from seqtools.engines.process.launcher import Child
 from seqtools.engines.process.nesting import Nesting
 from seqtools.engines.process.preloading import Installed
@@ -202,6 +203,11 @@ def rest() -> float | None:
         shared.idle_timeout = 0.0
         shared.drop()
         return None
+
+
+def is_there() -> bool:
+    """Return whether there is a server, or soon may be."""
+    return _shared.server is not None or bool(_shared.preparing)
 
 
 def close() -> None:
