@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -168,8 +169,16 @@ def memory_for_workers(start_method: str) -> None:
 
     p = prefetch(seqtools.smap(abs, range(100)), start_method)
     items = iter(p)
+    # The system library keeps the stacks of some threads that have ended, for the next ones.
+    over = threading.Event()
+    waiting = [threading.Thread(target=over.wait) for _ in range(8)]
+    for thread in waiting:
+        thread.start()
     with limited(resource.RLIMIT_AS, address_space(3 * MB)):
         message = refused(items)
+    over.set()
+    for thread in waiting:
+        thread.join()
     assert "`ulimit -v`" in message, message
     assert list(items) == list(range(100))
     p.close()

@@ -104,30 +104,38 @@ class _Shared:
         It is to `check` whether what it has imported is outdated.
 
         Raises:
+            GoneError: If it serves no more.
             WorkerStartError: If there can be none.
         """
         with self.lock:
             if self.closed != closed:
                 return True
             server = self.at_hand()
-            left_out = len(self._left_out)
             try:
                 if check:
                     server.check()
                 server.preload(Installed().compiled())
                 server.listen()
-            except GoneError as gone:
+            except GoneError:
                 self.drop()
-                better = (gone.again and check) or len(self._left_out) > left_out
-                return not better  # than this one, another one would be
+                raise
             return not server.busy
 
     def prepare(self, closed: int) -> None:
         """Have a server that has imported what this process has; in a thread of its own."""
         try:
             deadline = time.monotonic() + _LONGEST
-            check = True
-            while not self.settle(closed, check=check) and time.monotonic() < deadline:
+            check = again = True
+            while time.monotonic() < deadline:
+                left_out = len(self._left_out)
+                try:
+                    if self.settle(closed, check=check):
+                        break
+                except GoneError as gone:
+                    if len(self._left_out) == left_out:  # else another one does better
+                        if not (gone.again and again):
+                            break
+                        again = False
                 check = False
                 time.sleep(_MOMENT)
         except (WorkerStartError, OSError, MemoryError):
