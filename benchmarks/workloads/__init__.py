@@ -12,6 +12,7 @@ NAMES = (
     "jpeg",
     "memmap",
     "start",
+    "torch-start",
     "memory",
     "pausing",
     "slow-reader",

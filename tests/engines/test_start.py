@@ -18,6 +18,7 @@ from tests.faults.programs import SOURCE
 
 import seqtools
 from seqtools.engines.process import fork_server, fork_server_process, nesting
+from seqtools.engines.process.forked_template import ForkedTemplate, readable
 from seqtools.engines.process.preloading import Installed
 from seqtools.prefetching.idle import watch
 from tests.engines.fifo import Fifo
@@ -371,13 +372,13 @@ def test_an_import_that_hangs_holds_up_nobody_for_ever(
 
 def test_how_a_template_has_ended_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
     codes: list[int] = []
-    end = fork_server_process.ForkedTemplate.end
+    end = ForkedTemplate.end
 
     def noted(self: Any, family: Any = ()) -> int:
         codes.append(end(self, family))
         return codes[-1]
 
-    monkeypatch.setattr(fork_server_process.ForkedTemplate, "end", noted)
+    monkeypatch.setattr(ForkedTemplate, "end", noted)
     for above, expected in ((0, -signal.SIGABRT), (1, -signal.SIGKILL)):
         with seqtools.prefetch(seqtools.smap(abs, range(8)), 2, "process") as p:
             server()
@@ -524,5 +525,5 @@ def test_it_ends_with_its_parent(at: str, install: Install, fifo: MakeFifo, tmp_
         if at == "import":
             begun.wait()
         program.kill()
-        until(lambda: fork_server_process.readable(process, 1))
+        until(lambda: readable(process, 1))
         os.close(process)

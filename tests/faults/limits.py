@@ -7,6 +7,8 @@ import mmap
 import os
 import resource
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +18,7 @@ import numpy as np
 
 import seqtools
 from seqtools._core.errors import EvaluationError, WorkerStartError
+from seqtools.engines.process import fork_server
 
 MB = 1 << 20
 
@@ -40,7 +43,10 @@ def address_space(more: int) -> int:
 def prefetch(source: Any, start_method: str, **options: Any) -> seqtools.Prefetch[Any]:
     if start_method == "thread":
         return seqtools.prefetch(source, 2, "thread", **options)
-    return seqtools.prefetch(source, 2, "process", start_method=start_method, **options)
+    made = seqtools.prefetch(source, 2, "process", start_method=start_method, **options)
+    while fork_server._shared.preparing:  # which has descriptors, and lets go of them
+        time.sleep(0.005)
+    return made
 
 
 @contextmanager
@@ -139,8 +145,16 @@ def memory_for_workers(start_method: str) -> None:
 
     p = prefetch(seqtools.smap(abs, range(100)), start_method)
     items = iter(p)
+    # The system library keeps the stacks of some threads that have ended, for the next ones.
+    over = threading.Event()
+    waiting = [threading.Thread(target=over.wait) for _ in range(8)]
+    for thread in waiting:
+        thread.start()
     with limited(resource.RLIMIT_AS, address_space(3 * MB)):
         message = refused(items)
+    over.set()
+    for thread in waiting:
+        thread.join()
     assert "`ulimit -v`" in message, message
     assert list(items) == list(range(100))
     p.close()

@@ -52,7 +52,9 @@ def test_workers_end_with_a_killed_reader_whatever_they_are_at(
 ) -> None:
     with Consumer(getattr(consumers, doing), start_method, fifo) as consumer:
         consumer.begun.wait(0 if doing == "WAITING" else 2)
-        assert consumer.watch() == number_of(start_method)
+        # a start hook, by which those that wait are known, does without the fork server
+        bare = doing == "WAITING" and start_method == "template"
+        assert consumer.watch() == number_of(start_method) - bare
         consumer.program.kill()
         assert consumer.gone()
 

@@ -132,7 +132,7 @@ class Options(NamedTuple):
         """
         # what is drawn in the background would be drawn from the generators of an item
         hinted = self.readahead and self.seed is None
-        if self.may_send:
+        if self.may_send and START_METHODS[self.start_method].uses_server:
             keep(self.idle_timeout)
         with told("workers could not be started"):  # not even a file of ours may be opened
             arguments = EngineArguments(

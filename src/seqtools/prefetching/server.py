@@ -20,7 +20,7 @@ class _Server:
     def close(self) -> None:
         """End it."""
         module = _loaded()
-        if module is not None:
+        if module is not None and module.is_there():
             uninterrupted(module.close)
             watch().look()
 

@@ -17,7 +17,8 @@ from contextlib import suppress
 
 from seqtools._core.errors import WorkerStartError
 from seqtools.engines.process import nesting
-from seqtools.engines.process.fork_server_process import ForkedTemplate, GoneError, ServerProcess
+from seqtools.engines.process.fork_server_process import GoneError, ServerProcess
+from seqtools.engines.process.forked_template import ForkedTemplate
 from seqtools.engines.process.launcher import Child
 from seqtools.engines.process.nesting import Nesting
 from seqtools.engines.process.preloading import Installed
@@ -73,7 +74,7 @@ class _Shared:
         return server
 
     def launch(
-        self, control: int, payload: int, nesting: Nesting, *arguments: str
+        self, control: int, payload: int, nesting: Nesting, *arguments: str, patient: bool
     ) -> ForkedTemplate | None:
         """Return a template as `launch` does."""
         installed = Installed()
@@ -82,7 +83,9 @@ class _Shared:
             try:
                 server = self.at_hand()
                 server.preload({name: installed.packages[name] for name in needed})
-                template = server.fork(control, payload, nesting, needed, *arguments)
+                template = server.fork(
+                    control, payload, nesting, needed, *arguments, patient=patient
+                )
             except GoneError as gone:
                 self.drop()
                 if not gone.again:
@@ -101,30 +104,38 @@ class _Shared:
         It is to `check` whether what it has imported is outdated.
 
         Raises:
+            GoneError: If it serves no more.
             WorkerStartError: If there can be none.
         """
         with self.lock:
             if self.closed != closed:
                 return True
             server = self.at_hand()
-            left_out = len(self._left_out)
             try:
                 if check:
                     server.check()
                 server.preload(Installed().compiled())
                 server.listen()
-            except GoneError as gone:
+            except GoneError:
                 self.drop()
-                better = (gone.again and check) or len(self._left_out) > left_out
-                return not better  # than this one, another one would be
+                raise
             return not server.busy
 
     def prepare(self, closed: int) -> None:
         """Have a server that has imported what this process has; in a thread of its own."""
         try:
             deadline = time.monotonic() + _LONGEST
-            check = True
-            while not self.settle(closed, check=check) and time.monotonic() < deadline:
+            check = again = True
+            while time.monotonic() < deadline:
+                left_out = len(self._left_out)
+                try:
+                    if self.settle(closed, check=check):
+                        break
+                except GoneError as gone:
+                    if len(self._left_out) == left_out:  # else another one does better
+                        if not (gone.again and again):
+                            break
+                        again = False
                 check = False
                 time.sleep(_MOMENT)
         except (WorkerStartError, OSError, MemoryError):
@@ -165,17 +176,21 @@ def prepare() -> None:
         shared.preparing.discard(thread)
 
 
-def launch(control: socket.socket, payload: int, nesting: Nesting, *arguments: str) -> Child | None:
+def launch(
+    control: socket.socket, payload: int, nesting: Nesting, *arguments: str, patient: bool
+) -> Child | None:
     """Return a new template, as `launcher.launch`, forked from the server of this process.
 
-    The result is `None` if it is faster, or safer, to start one without the server.
+    It waits for what the server has to do before only if it is `patient`. The result is `None` if
+    it is faster, or safer, to start one without the server.
     """
     shared = _shared
     if not possible() or threading.current_thread() is threading.main_thread():
         return None
     try:
         with shared.lock:
-            return shared.launch(control.fileno(), payload, nesting, *arguments)
+            fd = control.fileno()
+            return shared.launch(fd, payload, nesting, *arguments, patient=patient)
     except (WorkerStartError, OSError, MemoryError):
         return None  # told by the other way, if it fails too
 
@@ -196,6 +211,11 @@ def rest() -> float | None:
         shared.idle_timeout = 0.0
         shared.drop()
         return None
+
+
+def is_there() -> bool:
+    """Return whether there is a server, or soon may be."""
+    return _shared.server is not None or bool(_shared.preparing)
 
 
 def close() -> None:

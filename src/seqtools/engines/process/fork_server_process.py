@@ -4,22 +4,19 @@ import errno
 import functools
 import json
 import os
-import select
-import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from seqtools.engines.process import fork_server_main as server_main
 from seqtools.engines.process import nesting
+from seqtools.engines.process.forked_template import ForkedTemplate, readable
 from seqtools.engines.process.launcher import Child, Launcher, interpreter
 from seqtools.engines.process.nesting import Nesting
 from seqtools.engines.process.preloading import Packages
-from seqtools.engines.process.reaper import read_status
 from seqtools.engines.process.standard_streams import occupy_standard_streams
 from seqtools.engines.process.surroundings import surroundings
 
@@ -27,49 +24,8 @@ _PATIENCE = 10.0
 """Seconds to wait for a server that is starting, or imports what is needed. torch takes 2."""
 _AT_REST = 5.0
 """Seconds to wait for a server that has nothing else to do. It takes some milliseconds."""
-_STATUS_PATIENCE = 0.2
-"""Seconds to wait for what a guard has reported that has ended, and for the server to notice."""
 _CHUNK = 500
 """Modules in a message: 100 bytes each are much less than a message may have."""
-
-
-class ForkedTemplate(Child):
-    """A template with its guard, forked from a fork server, which is its parent.
-
-    Args:
-        pid: The guard.
-        process: A descriptor of that process.
-        report: Where it reports how it has ended.
-        ended: Called when it has ended.
-    """
-
-    def __init__(self, pid: int, process: int, report: int, ended: Callable[[], object]) -> None:
-        super().__init__(pid)
-        self._process, self._report, self._told = process, report, ended
-
-    def watch(self) -> int | None:
-        """Return a descriptor as `launcher.watch` does."""
-        return None if self._pid is None else os.dup(self._process)
-
-    def _signal(self, signum: int) -> None:
-        signal.pidfd_send_signal(self._process, signum)
-
-    def has_ended(self) -> bool:
-        """Return whether the guard has ended, and take note of what it has reported."""
-        if not readable(self._process, 0):
-            return False
-        code = read_status(self._report) if readable(self._report, _STATUS_PATIENCE) else None
-        # only what is killed reports nothing
-        self._status = signal.SIGKILL if code is None else -code if code < 0 else code << 8
-        deadline = time.monotonic() + _STATUS_PATIENCE
-        with suppress(ProcessLookupError):  # there is no zombie left
-            while time.monotonic() < deadline:
-                self._signal(0)
-                time.sleep(0.0005)
-        for fd in (self._process, self._report):
-            os.close(fd)
-        self._told()
-        return True
 
 
 class GoneError(Exception):
@@ -149,15 +105,30 @@ class ServerProcess:
                     self._order(server_main.IMPORT, {package: new[k : k + _CHUNK]})
 
     def fork(
-        self, control: int, payload: int, nesting: Nesting, needed: list[str], *arguments: str
+        self,
+        control: int,
+        payload: int,
+        nesting: Nesting,
+        needed: list[str],
+        *arguments: str,
+        patient: bool,
     ) -> ForkedTemplate | None:
         """Return a new template; `None` if it is faster to start one without the server.
+
+        Args:
+            control: The socket that it serves.
+            payload: A file with the pipeline.
+            nesting: Where it is.
+            needed: Packages that the pipeline is going to need.
+            arguments: More arguments for it.
+            patient: Whether to wait for a server that starts, or imports what is needed.
 
         Raises:
             GoneError: If it serves no more.
         """
         self.listen()
-        if self._is_in_the_way(needed) or (self._slow and not self._rests()):
+        waits = not self._rests() or self.busy
+        if self._is_in_the_way(needed) or (waits and (self._slow or not patient)):
             return None
         report, theirs = os.pipe()
         process: ForkedTemplate | None = None
@@ -299,10 +270,3 @@ def _started(theirs: socket.socket) -> Child:
     )
     process.returncode = 0  # from here on it is ours to wait for
     return Child(process.pid)
-
-
-def readable(fd: int, seconds: float) -> bool:
-    """Return whether there is something to read, or nothing will be, within so many seconds."""
-    poller = select.poll()
-    poller.register(fd, select.POLLIN)
-    return bool(poller.poll(1000 * seconds))

@@ -34,10 +34,18 @@ class _Launch:
     ) -> None:
         self._payload, self._nesting, self._known, self._hooked = payload, nesting, known, hooked
         self._fresh = hooked
+        self._patient = True  # who starts it again may have to close it at any time
 
     def __call__(self, control: socket.socket, _: list[int]) -> Child | None:
-        start = launch if self._fresh else fork_server.launch
-        child = start(control, self._payload, self._nesting, *([LOAD_EACH] if self._known else []))
+        payload, nesting = self._payload, self._nesting
+        more = [LOAD_EACH] if self._known else []
+        child: Child | None
+        if self._fresh:
+            child = launch(control, payload, nesting, *more)
+        else:
+            patient = self._patient
+            child = fork_server.launch(control, payload, nesting, *more, patient=patient)
+        self._patient = False
         self._fresh = self._hooked or child is None
         return child
 

@@ -7,6 +7,7 @@ from typing import Any
 from seqtools.instrument.profiling.advice import Advice
 from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.figures import Figures
+from seqtools.instrument.profiling.starting import start, with_start
 from seqtools.instrument.profiling.tracks import Recording
 from seqtools.instrument.profiling.verdict import Verdict, judge
 from seqtools.instrument.quantities import duration, share, volume
@@ -63,21 +64,21 @@ def ceiling(case: Case, seconds: float) -> str:
 
 def effect(case: Case, advice: Advice) -> str:
     """Return what an advice is estimated to do."""
-    now = case.measures.seconds
+    now, then = with_start(case, case.measures.seconds), with_start(case, advice.seconds)
     note = f"; {advice.note}" if advice.note else ""
-    times = now / max(advice.seconds, 1e-9)
+    times = now / max(then, 1e-9)
     if times < _AS_LONG:
         return f"about as long: {duration(now)}{note}"
-    instead = f"about {duration(advice.seconds)} instead of {duration(now)}"
+    instead = f"about {duration(then)} instead of {duration(now)}"
     if times < _LITTLE:
-        return f"{instead}: {share(1 - advice.seconds / now)} less, which is little{note}"
+        return f"{instead}: {share(1 - then / now)} less, which is little{note}"
     return f"{instead}: {times:.1f} times as fast{note}"
 
 
 def remarks(case: Case) -> Iterator[str]:
     """Yield what else there is to know."""
     m = case.measures
-    yield f"start: {duration(m.start)} until the first item, which is counted nowhere above"
+    yield from start(case)
     if m.size:
         yield (
             f"transfer: {volume(m.size)} an item; a worker takes {duration(m.send)} to hand it "
