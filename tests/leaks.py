@@ -27,6 +27,9 @@ GRACE = 2.0
 Holding = tuple[str, object]
 """Kind and identity of something that is held, such as `("process", 4711)`."""
 
+_MOMENT = 0.05
+"""Seconds for a program that is being started to have its environment. Arbitrary."""
+
 _MARK = f"SEQTOOLS_LEAKS_{os.getpid()}"
 _SHM = Path("/dev/shm")  # noqa: S108 -- looked at, never written
 
@@ -122,11 +125,20 @@ def _processes() -> set[int]:
     mark = _MARK.encode()
     _strangers.intersection_update(pids)  # a number may be used again
     for pid in pids - ours - _strangers:
-        if pid != os.getpid() and mark in _read(f"/proc/{pid}/environ"):
+        if pid != os.getpid() and mark in _environment(pid):
             ours.add(pid)
         else:
             _strangers.add(pid)
     return ours
+
+
+def _environment(pid: int) -> bytes:
+    """Return the environment of a process, which has none yet in the first moment of a program."""
+    deadline = time.monotonic() + _MOMENT
+    while not (found := _read(f"/proc/{pid}/environ")) and time.monotonic() < deadline:
+        if not os.path.exists(f"/proc/{pid}/exe"):  # a thread of the kernel, or it has ended
+            break
+    return found
 
 
 def descendants(parent: int | str) -> Iterator[int]:
