@@ -43,6 +43,10 @@ foreign: tuple[str, ...] = ("sem.",)
 OTHERS = ("sem.", "psm_", "torch_")
 """The same where programs of multiprocessing and torch run, of which we use nothing there."""
 
+LEFT = "seqtools-test-"
+"""How names in /dev/shm begin that a test leaves on purpose, with its process id after that: tests
+run side by side."""
+
 _strangers: set[int] = set()  # processes that were looked at and are none of ours
 
 
@@ -53,8 +57,14 @@ def held() -> Counter[Holding]:
     found: Counter[Holding] = Counter(("thread", thread) for thread in threads)
     found.update(("process", pid) for pid in _processes())
     found.update(("file descriptor", file) for file in files)
-    found.update(("shared memory", name) for name in _listed(_SHM) if not name.startswith(foreign))
+    found.update(("shared memory", name) for name in _listed(_SHM) if _may_be_ours(name))
     return found
+
+
+def _may_be_ours(name: str) -> bool:
+    """Return whether shared memory may be of this process, or of one that it has started."""
+    own, others = f"{LEFT}{os.getpid()}-", (LEFT, *foreign)
+    return name.startswith(own) or not name.startswith(others)
 
 
 def leaked(before: Counter[Holding], grace: float) -> list[str]:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.leaks import GRACE, held, leaked
+from tests.leaks import GRACE, LEFT, held, leaked
 
 linux = pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
 
@@ -99,7 +99,7 @@ def test_file_descriptor(tmp_path: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="needs /dev/shm")  # noqa: S108
 def test_shared_memory() -> None:
     before = held()
-    path = Path("/dev/shm") / f"seqtools-{uuid.uuid4()}"  # noqa: S108
+    path = Path("/dev/shm") / f"{LEFT}{os.getpid()}-{uuid.uuid4()}"  # noqa: S108
     path.touch()
     lines = leaked(before, grace=0)
     path.unlink()

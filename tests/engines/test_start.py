@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.faults.children import forked
-from tests.faults.programs import SOURCE
 
 import seqtools
 from seqtools.engines.process import fork_server, fork_server_process, nesting
 from seqtools.engines.process.forked_template import ForkedTemplate, readable
 from seqtools.engines.process.preloading import Installed
 from seqtools.prefetching.idle import watch
+from tests.children import forked
 from tests.engines.fifo import Fifo
 from tests.leaks import guarded
+from tests.scripts import SOURCE
 
 MakeFifo = Callable[[], Fifo]
 Install = Callable[..., str]

@@ -199,9 +199,9 @@ def test_what_every_interpreter_imports_at_its_start(
     code = f"import {module}; print({module}.ITEMS)"
     variables = {"PYTHONPATH": str(tmp_path)}
     done, _ = ran(tmp_path, "-c", code, start_method=start_method, variables=variables)
-    assert (
-        f"while a worker process imports module {module!r} ({tmp_path / module}.py)" in done.stderr
-    )
+    if (start_method, function) != ("template", "abs"):  # the fork server does without a word
+        file = tmp_path / f"{module}.py"
+        assert f"while a worker process imports module {module!r} ({file})" in done.stderr
     # its own function cannot be had without importing it
     assert (done.stdout, done.returncode) == (
         ("[0, 1, 2, 3, 4]\n", 0) if function == "abs" else ("", 1)

@@ -79,7 +79,7 @@ def test_one_goes_on_where_the_other_ends(make: Callable[[Any, Any], Any]) -> No
     for lengths in ((3, 5), (5, 3)):
         items = iter(make(*map(numbers, lengths)))
         assert len([next(items) for _ in range(3)]) == 3
-        with pytest.raises(EvaluationError, match="goes on after 3 items, where another one ends"):
+        with pytest.raises(EvaluationError, match="continues past 3 items, where another one ends"):
             next(items)
     assert len(list(make(numbers(4), numbers(4)))) == 4
 
@@ -99,10 +99,10 @@ def test_interleave_has_to_know() -> None:
 
 def test_in_batches_and_ahead() -> None:
     pairs = seqtools.batch(smap(max, numbers(3), numbers(5)), 2)
-    with pytest.raises(EvaluationError, match="goes on after 3 items"):
+    with pytest.raises(EvaluationError, match="continues past 3 items"):
         list(pairs)
     ahead = seqtools.prefetch(smap(max, numbers(3), numbers(5)), 1)
-    with pytest.raises(EvaluationError, match="goes on after 3 items"):
+    with pytest.raises(EvaluationError, match="continues past 3 items"):
         list(ahead)
 
 

@@ -18,6 +18,7 @@ import seqtools
 from seqtools._core.errors import WorkerStartError
 from seqtools.engines import uninterruptible
 from seqtools.engines.green_threads import refuse_green
+from seqtools.prefetching.server import close_server
 from tests.engines.engines import OPTIONS
 
 # What a worker is told comes next reaches every stage as a range or an array.
@@ -54,6 +55,7 @@ def test_an_owner_is_collected_and_its_workers_end(name: str) -> None:
     del loader
     while gone() is not None:  # a worker that has just evaluated an item may still refer to it
         gc.collect()
+    close_server()  # which stays, for other prefetches
     for thread in set(threading.enumerate()) - before:
         if thread.name != "seqtools-idle":
             thread.join(20)

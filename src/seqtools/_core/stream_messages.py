@@ -1,34 +1,34 @@
-"""What the user is told of an iterable that is read as a sequence."""
+"""Messages about an iterable that is read as a sequence."""
 
 
 def advice(again: int, given: int, back: int) -> str:
-    """Return what to do where items are made again and again.
+    """Return what to do if items are evaluated again and again.
 
     Args:
-        again: How many items were made again.
-        given: How many were given.
+        again: The number of items that were evaluated again.
+        given: The number of items that were returned for them.
         back: How far back the furthest of them was.
     """
     return (
-        f"made {again:,} items again to give {given:,}, because these were asked "
-        "for when its iterator had passed them: read them in order, or give uniter() a "
-        f"cache_size of up to {back:,}, an n_parallel of as many places as are read "
-        "side by side, or list(iterable)"
+        f"evaluated {again:,} items again to return {given:,}, because its iterator had passed "
+        f"these: read items in order, or give uniter() a cache_size of up to {back:,}, an "
+        "n_parallel as large as the number of positions that are read side by side, or "
+        "list(iterable)"
     )
 
 
 def gone(i: int, cache_size: int, failure: tuple[int, BaseException | None] | None) -> Exception:
-    """Return the error of item `i` that an iterator has passed, and that cannot be made again.
+    """Return the error of item `i` that an iterator has passed and cannot return again.
 
     Args:
         i: The item.
-        cache_size: How many items are kept.
-        failure: Where an iterator has failed, if one has, and with which error; with none, it is
-            that of the parent of this process.
+        cache_size: The number of items that are kept.
+        failure: The item at which an iterator has failed, and its error; no error means that the
+            iterator belongs to the parent process.
     """
     if failure is None:
         message = (
-            f"the iterator is past item {i} and cannot be started anew: give uniter() a "
+            f"the iterator is past item {i} and cannot start again: give uniter() a "
             f"larger cache_size than {cache_size}, or an iterable that is not an iterator"
         )
         return RuntimeError(message)
@@ -36,9 +36,9 @@ def gone(i: int, cache_size: int, failure: tuple[int, BaseException | None] | No
     if error is None:
         message = (
             "an iterator cannot be read in a forked process, because it may share a file with "
-            "the process that it comes from: give uniter() an iterable that is not an iterator"
+            "its parent process: give uniter() an iterable that is not an iterator"
         )
         return RuntimeError(message)
-    failed = RuntimeError(f"the iterator failed at item {k} and cannot be started anew")
+    failed = RuntimeError(f"the iterator failed at item {k} and cannot start again")
     failed.__cause__ = error
     return failed

@@ -61,9 +61,9 @@ class Blaming(Scheduler):
         super().__init__(*args, **options)
         self.held: Sequence[int] = ()
 
-    def died(self, hand: Any, *, began: bool) -> Any:
-        self.held = hand.dealt[0].indices if hand.dealt else ()
-        return super().died(hand, began=began)
+    def died(self, worker: Any, *, began: bool) -> Any:
+        self.held = worker.dealt[0].indices if worker.dealt else ()
+        return super().died(worker, began=began)
 
 
 class Losing(Operator):
@@ -73,12 +73,12 @@ class Losing(Operator):
         self._diary = _diary
         super().__init__(*args, **options)
 
-    def _lost(self, worker: Any, code: int) -> None:
+    def _settle(self, worker: Any, code: int) -> None:
         when, pid = time.monotonic(), pid_of(worker)
         scheduler = self._scheduler
         assert isinstance(scheduler, Blaming)
         try:
-            super()._lost(worker, code)
+            super()._settle(worker, code)
         finally:
             lost = Lost(when, pid, worker.number, id(self), scheduler.held)
             self._diary.lost.append(lost)

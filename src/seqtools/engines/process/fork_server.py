@@ -138,8 +138,8 @@ class _Shared:
                         again = False
                 check = False
                 time.sleep(_MOMENT)
-        except (WorkerStartError, OSError, MemoryError):
-            pass  # told when a template is started
+        except Exception:  # noqa: BLE001, S110 -- told when a template is started, if it matters
+            pass
         finally:
             self.preparing.discard(threading.current_thread())
 

@@ -168,10 +168,10 @@ class Changes:
     def _refills(self, value: _Value) -> None:
         if (self._shares or value.item == self._item) and not self._found:
             what = (
-                f"it returns the same object again and fills it anew: item {value.i} changed when "
-                "the next one was made, and with it all that has kept it"
+                f"it refills and returns the same object: item {value.i} changed when the next "
+                "item was evaluated, wherever it is kept"
             )
-            advice = "return a copy, or make a new object for each item"
+            advice = "return a copy, or create a new object for each item"
             self._found["refilled"] = Finding(what, _place(value.stage), advice)
 
     def _changes(self, by: Watched, value: _Value) -> None:

@@ -92,8 +92,8 @@ class ItemReports:
         if again == before:
             return []
         what = (
-            f"item {i} is another one when it is made again, in spite of seed={self._seed}: it "
-            "depends on a generator that seed= does not reach, on the time, or on what a function "
+            f"item {i} differs when it is evaluated again, despite seed={self._seed}: it depends "
+            "on a generator that seed= does not seed, on the time, or on state that a function "
             "keeps between items"
         )
         advice = "draw from the global generators of random, numpy and torch, and keep no state"
