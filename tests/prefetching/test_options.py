@@ -1,5 +1,6 @@
 """The arguments of `prefetch`: what is accepted, and what is answered to the rest."""
 
+import ast
 import itertools
 import threading
 from pathlib import Path
@@ -131,6 +132,23 @@ def test_what_auto_begins_with(
     assert choice is not None
     assert (choice.method, choice.either) == (method, either)
     assert choice.nworkers == (1 if method == "thread" else 6)
+
+
+def compared(file: Path) -> set[object]:
+    """Return the constants that `file` compares something with."""
+    found: set[object] = set()
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Compare):
+            parts = [each for part in (node.left, *node.comparators) for each in ast.walk(part)]
+            found.update(each.value for each in parts if isinstance(each, ast.Constant))
+    return found
+
+
+def test_nothing_outside_of_engines_compares_the_name_of_a_method() -> None:
+    package = Path(seqtools.__file__).parent
+    files = [f for f in package.rglob("*.py") if "engines" not in f.relative_to(package).parts]
+    names = {*methods.METHODS, *methods.START_METHODS}
+    assert {str(f): found for f in files if (found := compared(f) & names)} == {}
 
 
 def test_a_method_is_added_by_an_entry(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,11 +52,10 @@ def close_server() -> None:
 
 
 def close_all() -> None:
-    """End the workers of all prefetches of this process, and what they are started from.
+    """End the workers of all prefetches of this process, and the process they are forked from.
 
-    They start again when an item is read, and what was evaluated ahead is kept. This is
-    for notebooks, where outputs and variables keep prefetches alive that are not used
-    any more.
+    Workers start again when an item is read, and items that were evaluated ahead are kept.
+    Use it in notebooks, where outputs and variables keep unused prefetches alive.
 
     Example:
         >>> import seqtools

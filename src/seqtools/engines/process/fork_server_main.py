@@ -26,7 +26,6 @@ import socket
 import struct
 import sys
 import traceback
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NoReturn
 
@@ -261,12 +260,3 @@ def _nobody_reads(pipe: int) -> bool:
     poller = select.poll()
     poller.register(pipe, 0)
     return bool(poller.poll(0))
-
-
-def answer(message: bytes) -> tuple[bytes, Sequence[int]]:
-    """Return the kind and the numbers of an answer that has some.
-
-    Raises:
-        struct.error: If it has none.
-    """
-    return message[:1], NUMBERS.unpack(message[1:])

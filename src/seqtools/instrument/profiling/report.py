@@ -7,7 +7,7 @@ from typing import Any
 from seqtools.instrument.profiling.advice import Advice
 from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.figures import Figures
-from seqtools.instrument.profiling.starting import start, with_start
+from seqtools.instrument.profiling.starting import start
 from seqtools.instrument.profiling.tracks import Recording
 from seqtools.instrument.profiling.verdict import Verdict, judge
 from seqtools.instrument.quantities import duration, share, volume
@@ -64,7 +64,7 @@ def ceiling(case: Case, seconds: float) -> str:
 
 def effect(case: Case, advice: Advice) -> str:
     """Return what an advice is estimated to do."""
-    now, then = with_start(case, case.measures.seconds), with_start(case, advice.seconds)
+    now, then = (case.measures.start + each for each in (case.measures.seconds, advice.seconds))
     note = f"; {advice.note}" if advice.note else ""
     times = now / max(then, 1e-9)
     if times < _AS_LONG:

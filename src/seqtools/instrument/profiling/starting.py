@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from seqtools.engines.methods import METHODS
 from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.quantities import duration
 
@@ -14,8 +15,8 @@ def start(case: Case) -> Iterator[str]:
     """Yield how long the start took, and what to do about it if that is long."""
     seconds = case.measures.start
     yield (
-        f"start: {duration(seconds)} until the first item was there, which all times that are "
-        "expected above include"
+        f"start: {duration(seconds)} until the first item was there, which all expected times "
+        "above include"
     )
     if seconds >= _LONG and _uses_processes(case):
         yield (
@@ -24,10 +25,6 @@ def start(case: Case) -> Iterator[str]:
         )
 
 
-def with_start(case: Case, seconds: float) -> float:
-    """Return `seconds` of reading, and those of the start before it."""
-    return seconds + case.measures.start
-
-
 def _uses_processes(case: Case) -> bool:
-    return "process" in [stage.options["method"] for stage in case.recording.prefetches()]
+    named = [METHODS.get(stage.options["method"]) for stage in case.recording.prefetches()]
+    return any(method is not None and method.has_start_method for method in named)
