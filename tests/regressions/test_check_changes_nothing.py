@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from seqtools import add_cache, prefetch, smap, uniter
+from seqtools.engines.process import fork_server
 from seqtools.instrument import check
 from seqtools.prefetching.server import close_server
 from tests.leaks import descendants
@@ -136,6 +137,8 @@ STAYS = {"seqtools-idle"}
 def test_nothing_runs_any_more(method: str) -> None:
     def running() -> tuple[set[str], list[int]]:
         close_server()  # which stays for other prefetches, and so does what looks after it
+        for thread in list(fork_server._shared.preparing):  # it ends when it sees that
+            thread.join()
         return {t.name for t in threading.enumerate()} - STAYS, list(descendants(os.getpid()))
 
     before = running()
