@@ -1,6 +1,7 @@
 """What holds for every test: it is the same in every run, and it leaves nothing behind."""
 
 import compileall
+import os
 import signal
 import sys
 from pathlib import Path
@@ -43,3 +44,14 @@ def pytest_configure(config: pytest.Config) -> None:
         compileall.compile_dir(Path(seqtools.__file__).parent, quiet=2)
     leaks.watch_orphans()
     config.pluginmanager.register(leaks, "leaks")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call() -> None:
+    """Take away the name of the test, with which each would need a fork server of its own."""
+    os.environ.pop("PYTEST_CURRENT_TEST", None)
+
+
+def pytest_sessionfinish() -> None:
+    """End the fork server that the tests have used."""
+    seqtools.close_all()

@@ -13,6 +13,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from multiprocessing import resource_tracker
 from pathlib import Path
 
@@ -52,12 +53,29 @@ _strangers: set[int] = set()  # processes that were looked at and are none of ou
 
 def held() -> Counter[Holding]:
     """Return how many of each thing this process and those it started hold."""
+    of_the_server = _of_the_fork_server()
     threads = (t for t in threading.enumerate() if type(t).__name__ not in _HARMLESS_THREADS)
     files = (f for f in _descriptors() if f not in _HARMLESS_FILES)
     found: Counter[Holding] = Counter(("thread", thread) for thread in threads)
     found.update(("process", pid) for pid in _processes())
     found.update(("file descriptor", file) for file in files)
     found.update(("shared memory", name) for name in _listed(_SHM) if _may_be_ours(name))
+    return found - of_the_server
+
+
+def _of_the_fork_server() -> Counter[Holding]:
+    """Return what the fork server takes, which stays from one test to the next, as for users."""
+    found: Counter[Holding] = Counter()
+    for thread in tuple(fork_server._shared.preparing):
+        thread.join(GRACE)
+    server = fork_server._shared.server
+    if server is not None:
+        found["process", server.pid] = 1
+        found["thread", server._launcher._thread] = 1
+        idle = (t for t in threading.enumerate() if t.name == "seqtools-idle")
+        found.update(("thread", thread) for thread in idle)
+        with suppress(OSError):  # it is being closed
+            found["file descriptor", os.readlink(f"/proc/self/fd/{server.socket.fileno()}")] = 1
     return found
 
 
@@ -74,7 +92,6 @@ def leaked(before: Counter[Holding], grace: float) -> list[str]:
         before: What `held` returned earlier.
         grace: Seconds to wait for what is left to vanish by itself.
     """
-    close_server()  # the one process that may stay until it is asked to end
     if not held() - before:
         return []
     gc.collect()
@@ -92,6 +109,14 @@ def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
     # The traceback of a failed test keeps its variables alive, so nothing can be said about it.
     if request.session.testsfailed == failures and (left := leaked(before, GRACE)):
         pytest.fail("left behind: " + "; ".join(left), pytrace=False)
+
+
+@pytest.fixture
+def no_fork_server() -> Iterator[None]:
+    """End the fork server that tests before this one have used, and that of this one."""
+    close_server()
+    yield
+    close_server()
 
 
 def watch_orphans() -> None:

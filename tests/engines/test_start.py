@@ -27,7 +27,10 @@ from tests.scripts import SOURCE
 MakeFifo = Callable[[], Fifo]
 Install = Callable[..., str]
 
-pytestmark = pytest.mark.skipif(not fork_server.possible(), reason="needs pidfds")
+pytestmark = [
+    pytest.mark.skipif(not fork_server.possible(), reason="needs pidfds"),
+    pytest.mark.usefixtures("no_fork_server"),
+]
 
 REPORT = """\
 import os

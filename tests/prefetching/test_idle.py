@@ -13,6 +13,9 @@ import seqtools
 from seqtools.prefetching.idle import watch
 from seqtools.prefetching.pump import Pump
 
+# the thread that looks after idle workers would look after the fork server too
+pytestmark = pytest.mark.usefixtures("no_fork_server")
+
 
 @pytest.fixture
 def ended(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
