@@ -118,9 +118,14 @@ class Intruder:
         where = f"{Path(code.co_filename).name}:{lines[0] if lines else '?'}"
         return f"interrupted at {where} {code.co_qualname}+{offset}, at time {self._n}"
 
+    def _looks_at(self, code: CodeType) -> bool:
+        if self._place is not None:
+            return code is self._place[0] and not self.came
+        return code.co_filename.startswith(self._where)
+
     def _enter(self, frame: FrameType, event: str, _: Any) -> Any:
         del event
-        if not frame.f_code.co_filename.startswith(self._where):
+        if not self._looks_at(frame.f_code):
             return None
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
         return self._step
@@ -128,17 +133,20 @@ class Intruder:
     def _step(self, frame: FrameType, event: str, _: Any) -> Any:
         if event == "opcode":
             self._before_instruction(frame, frame.f_lasti)
+        if self.came:
+            frame.f_trace_opcodes = False
+            return None
         return self._step
 
     def _instruction(self, code: CodeType, offset: int) -> Any:
-        if not code.co_filename.startswith(self._where):
+        if not self._looks_at(code):
             return _monitoring.DISABLE
         if threading.get_ident() == self._thread:
             self._before_instruction(sys._getframe(1), offset)
         return None
 
     def _before_instruction(self, frame: FrameType, here: int) -> None:
-        if self.came:
+        if self.came:  # the last step may have been it
             return
         code = frame.f_code
         last, self._last[frame] = self._last.get(frame), here
