@@ -307,8 +307,15 @@ def test_one_that_was_stopped_is_replaced(monkeypatch: pytest.MonkeyPatch) -> No
     assert (found, second == server(), second != first) == (EIGHT, True, True)
 
 
-@pytest.mark.parametrize("kind", ["SIGKILL", "exit", "raise", "segfault"])
-@pytest.mark.parametrize("point", ["started", "importing", "asked", "forked"])
+@pytest.mark.parametrize(
+    ("point", "kind"),
+    [
+        *[(point, "SIGKILL") for point in ("started", "importing", "asked", "forked")],
+        *[("importing", kind) for kind in ("exit", "raise", "segfault")],
+        ("asked", "raise"),
+        ("forked", "exit"),
+    ],
+)
 def test_one_that_dies_anywhere_costs_nothing(
     point: str, kind: str, install: Install, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
