@@ -8,7 +8,7 @@ from typing import Any
 
 from seqtools._core.errors import summary
 from seqtools.engines.adaptive.measurements import ItemTime, TransferCost
-from seqtools.engines.wire.shipment import ResultDumper, ResultLoader
+from seqtools.engines.wire.result_pickling import ResultDumper, ResultLoader
 
 _WEIGHED = 3
 """Values that are pickled to see how long that takes: those of items that are not counted."""

@@ -35,7 +35,8 @@ from seqtools.engines.resource_errors import told
 from seqtools.engines.uninterruptible import imports
 from seqtools.engines.wire.arena_reader import LeasedBytes
 from seqtools.engines.wire.classes import classes_by_value
-from seqtools.engines.wire.shipment import PickledPipeline, ResultLoader
+from seqtools.engines.wire.result_pickling import ResultLoader
+from seqtools.engines.wire.shipment import PickledPipeline
 
 
 class ProcessEngine:

@@ -16,7 +16,7 @@ MUCH_SHARED = 1 << 30
 _warned: dict[Any, Any] = {}  # what `warnings` needs to warn once where it is told to
 
 
-def warn_if_much(source: Any, pickled: int, shared: int) -> None:
+def warn_if_large(source: Any, pickled: int, shared: int) -> None:
     """Warn if the pipeline that ends with `source` sends a lot, and name the stage with most of it.
 
     Args:
