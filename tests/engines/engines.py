@@ -37,7 +37,7 @@ class Moves:
         *steps: Numbers of workers: of processes if they are negative.
     """
 
-    measuring = either = open = True
+    measuring = both_possible = undecided = True
 
     def __init__(self, *steps: int) -> None:
         self.left = list(steps)
@@ -45,11 +45,11 @@ class Moves:
         self.refused = ""
         self._step()
 
-    def next_look(self) -> float:
+    def period(self) -> float:
         """Look each time."""
         return 0.0
 
-    def look(self, seen: Any) -> bool:
+    def decide(self, seen: Any) -> bool:
         """Go on to the next step."""
         if self.left and seen.delivered:
             self._step()

@@ -10,7 +10,8 @@ from typing import Any
 from seqtools._core.errors import WorkerStartError
 from seqtools.engines.base import PAUSE, Deliver, GroupOf, Job
 from seqtools.engines.resource_errors import start_thread
-from seqtools.engines.thread.pool import GRAIN, Pool, UserWork, WorkerSlot
+from seqtools.engines.thread.pool import GRAIN, Pool
+from seqtools.engines.thread.slot import UserWork, WorkerSlot
 from seqtools.engines.thread.worker import attend
 
 _PATIENCE = 0.5
@@ -166,6 +167,11 @@ class ThreadEngine:
     def busy(self) -> int:
         """Return the number of threads that evaluate a job; abandoned threads do not count."""
         return len(self._pool.tasks())
+
+    def native_ids(self) -> list[int | None]:
+        """Return the ids of the threads, as the system knows them."""
+        slots = list(self._pool.slots.values())
+        return [thread.native_id for slot in slots for thread in slot.threads]
 
     # Threads
 

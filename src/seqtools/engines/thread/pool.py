@@ -10,7 +10,7 @@ finalizers may acquire it while the same thread holds it. No thread waits while 
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import suppress
 from itertools import islice
 from queue import Empty, SimpleQueue
@@ -19,6 +19,7 @@ from typing import Any
 
 from seqtools._core.errors import Failure, ItemTimeout
 from seqtools.engines.base import PAUSE, Deliver, Job, Part
+from seqtools.engines.thread.slot import UserWork, WorkerSlot
 from seqtools.engines.thread.stealing import StealableTask
 
 GRAIN = 0.005
@@ -33,43 +34,6 @@ _REMEMBERED = 4096
 
 Key = tuple[int, int]
 """The id and the offset of a job: a job that is submitted again has the same key."""
-
-
-class UserWork:
-    """The functions of the user, and how to call them."""
-
-    def __init__(  # noqa: PLR0913, PLR0917 -- what a worker needs
-        self,
-        get: Callable[[int], Any],
-        hook: Callable[..., object] | None,
-        hints: Any,
-        timeout: float | None,
-        probe: Callable[[Callable[[int], Any], int], Any] | None,
-        deliver: Deliver,
-    ) -> None:
-        self.get, self.hook, self.hints = get, hook, hints
-        self.timeout, self.probe, self.deliver = timeout, probe, deliver
-
-
-class WorkerSlot:
-    """The slot of a worker, which one thread occupies."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.free = [None]  # emptied by the thread that takes the slot, if several were started
-        self.threads: list[threading.Thread] = []  # the threads that were started for it
-        self.task: StealableTask | None = None
-        # With a timeout: the current item, and when it began. The thread that removes it answers.
-        self.timed: list[tuple[int, float]] = []
-        self.bell: SimpleQueue[None] = SimpleQueue()  # wakes a surplus thread
-
-    def answers(self) -> bool:
-        """Return whether the thread should answer; if not, its item timed out and was answered."""
-        try:
-            self.timed.pop()
-        except IndexError:
-            return False
-        return True
 
 
 class Pool:

@@ -8,7 +8,8 @@ from typing import Any
 from seqtools._core.errors import EndOfSequence, Failure, WorkerStartError, summary
 from seqtools.engines.base import AHEAD, END, here
 from seqtools.engines.start_hook import call_hook
-from seqtools.engines.thread.pool import Pool, UserWork, WorkerSlot
+from seqtools.engines.thread.pool import Pool
+from seqtools.engines.thread.slot import UserWork, WorkerSlot
 from seqtools.engines.thread.stealing import STOP, StealableTask
 
 
