@@ -13,23 +13,20 @@ them is ready, they get all items that the thread has not begun, and the thread 
 when it has delivered the rest.
 """
 
-import contextvars
 import threading
-import weakref
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from queue import SimpleQueue
 from time import perf_counter
 from typing import Any, TypeAlias
 
-from seqtools._core.errors import WorkerStartError, creation_site, reader
+from seqtools._core.errors import WorkerStartError
 from seqtools.engines.adaptive.choice import Choice
 from seqtools.engines.adaptive.deliveries import LOOK, Deliveries
 from seqtools.engines.adaptive.measurements import Observation
 from seqtools.engines.adaptive.probe import ThreadMeter, delay
+from seqtools.engines.adaptive.supervisor import start_supervisor
 from seqtools.engines.base import Deliver, GroupOf, Job
 from seqtools.engines.process.engine import ProcessEngine
-from seqtools.engines.resource_errors import start_thread
 from seqtools.engines.thread.engine import ThreadEngine
 from seqtools.engines.wire.shipment import PickledPipeline
 
@@ -94,7 +91,12 @@ class AdaptiveEngine:
         self._current: ThreadEngine | ProcessEngine = self._thread or self._process  # type: ignore[assignment]
         self._begin_period()
         self._resize()
-        self._supervisor = self._start_supervisor()
+        try:
+            self._supervisor = start_supervisor(self._handle, self._deliveries.notes)
+        except WorkerStartError:
+            for engine in self._engines():
+                engine.close()
+            raise
 
     def __del__(self) -> None:
         """End the workers of an engine that nobody has closed."""
@@ -170,24 +172,6 @@ class AdaptiveEngine:
 
     # The supervisor
 
-    def _start_supervisor(self) -> threading.Thread:
-        context = contextvars.copy_context()
-        context.run(reader.set, creation_site())
-        thread = threading.Thread(
-            target=context.run,
-            # While it waits, it has no reference to the engine, so that this can be collected.
-            args=(_supervise, weakref.ref(self), self._deliveries.notes),
-            name="seqtools-supervisor",
-            daemon=True,
-        )
-        try:
-            start_thread(thread)
-        except WorkerStartError:
-            for engine in self._engines():
-                engine.close()
-            raise
-        return thread
-
     def _handle(self, note: Any) -> None:
         """Handle a note: `LOOK`, or the error of processes that could not start."""
         if self._closed:
@@ -255,7 +239,7 @@ class AdaptiveEngine:
             return
         if not choice.undecided:
             self._pickled = None  # it can be large
-        thread.probe = self._probe if choice.measuring else None
+        thread.work.probe = self._probe if choice.measuring else None
         with suppress(WorkerStartError):  # then there are fewer
             thread.resize(choice.nworkers)
 
@@ -312,10 +296,3 @@ class AdaptiveEngine:
         thread.close()
         process.resize(self._choice.nworkers)
         self._begin_period()
-
-
-def _supervise(ref: "weakref.ref[AdaptiveEngine]", notes: SimpleQueue[Any]) -> None:
-    """Have an engine handle notes, until the note is `None`."""
-    while (note := notes.get()) is not None and (engine := ref()) is not None:
-        engine._handle(note)  # noqa: SLF001 -- ours
-        del note, engine  # they refer to objects of the user

@@ -52,26 +52,15 @@ class ThreadEngine:
         close: bool = False,
     ) -> None:
         self.grain = 0.0 if close else GRAIN
-        self._work = UserWork(get, start_hook, hints, timeout, probe, deliver)
-        self._pool = Pool(self._work, nworkers)
+        self.work = UserWork(get, start_hook, hints, timeout, probe, deliver)
+        """A new `probe` of it applies to items that begin after it was set."""
+        self._pool = Pool(self.work, nworkers)
         self._starting = False  # a call is starting threads, or was interrupted while it did
 
     @property
     def nworkers(self) -> int:
         """The number of threads, including those that have not started."""
         return self._pool.nworkers
-
-    @property
-    def probe(self) -> Callable[[Callable[[int], Any], int], Any] | None:
-        """Called instead of the function that evaluates items, with that function and the index.
-
-        A new probe applies to items that begin after it was set.
-        """
-        return self._work.probe
-
-    @probe.setter
-    def probe(self, probe: Callable[[Callable[[int], Any], int], Any] | None) -> None:
-        self._work.probe = probe
 
     def submit(self, ahead: Sequence[Job], urgent: Sequence[Job] = ()) -> None:
         """Accept jobs; evaluate `urgent` ones before all waiting jobs."""
@@ -83,11 +72,11 @@ class ThreadEngine:
         for job in ahead:
             pool.put(job)
         # Last, because the owner of this engine can close it from now on.
-        self._start_missing_or_tell()
+        self._start_missing_or_report()
 
     def cancel(self, ids: Collection[int]) -> None:
         """Do not begin items of these jobs that no thread has begun."""
-        self._pool.cancel(ids if isinstance(ids, set | frozenset | dict) else set(ids))
+        self._pool.cancel(set(ids))
 
     def withdraw(self) -> list[Job]:
         """Return all that no thread has begun, which is not going to be delivered.
@@ -116,11 +105,11 @@ class ThreadEngine:
 
     def look(self) -> float:
         """Deliver finished items of long jobs, and abandon items that timed out."""
-        pool, work = self._pool, self._work
+        pool, work = self._pool, self.work
         if pool.closed:
             return PAUSE
         if pool.waiting or pool.tasks():
-            self._start_missing_or_tell()
+            self._start_missing_or_report()
         pause = pool.look(work.deliver)
         return pause if work.timeout is None else self._expire(pause, work.timeout)
 
@@ -134,8 +123,8 @@ class ThreadEngine:
         """Stop all work; with `wait`, give threads a moment to finish their item."""
         pool = self._pool
         pool.end()
-        if self._work.hints is not None:
-            self._work.hints.end()
+        if self.work.hints is not None:
+            self.work.hints.end()
         if not wait:
             return
         deadline = perf_counter() + _PATIENCE
@@ -175,11 +164,11 @@ class ThreadEngine:
 
     # Threads
 
-    def _start_missing_or_tell(self) -> None:
+    def _start_missing_or_report(self) -> None:
         try:
             self._start_missing()
         except WorkerStartError as error:
-            self._work.deliver(error)
+            self.work.deliver(error)
 
     def _start_missing(self) -> None:
         slots, nworkers = self._pool.slots, self._pool.nworkers

@@ -96,7 +96,7 @@ class Pool:
             task = slot.task
             if task is None:
                 continue
-            self._tell_so_far(slot, task, now, deliver)
+            self._deliver_so_far(slot, task, now, deliver)
             if not task.left:
                 continue  # the thread delivers the last item
             stuck = stuck or now - task.began >= STUCK
@@ -237,7 +237,7 @@ class Pool:
             self._wake()  # another thread may take items too
         return pause
 
-    def tell(self, slot: WorkerSlot, task: StealableTask, failed: Any, deliver: Deliver) -> bool:
+    def deliver(self, slot: WorkerSlot, task: StealableTask, failed: Any, deliver: Deliver) -> bool:
         """Deliver the items finished since the last call; return whether the task continues."""
         with self.lock:
             if self.closed:
@@ -249,34 +249,34 @@ class Pool:
             _deliver(task, failed, deliver, perf_counter())
         return goes_on
 
-    def _tell_so_far(
+    def _deliver_so_far(
         self, slot: WorkerSlot, task: StealableTask, now: float, deliver: Deliver
     ) -> None:
-        """Deliver the finished items of a task."""
+        """Deliver the finished items of a running task."""
         with self.lock:
-            outcomes, told = task.outcomes, task.told
-            n = len(outcomes)
-            if n <= told or slot.task is not task or self.closed:
-                return
-            offset = task.job.offset + task.base + told
-            # If this is interrupted, these are delivered again with the others, and ignored.
-            deliver(Part(task.job.id, offset, outcomes[told:n], now - task.since))
-            task.told = n
-            task.since = now
-            outcomes[told:n] = [None] * (n - told)
+            if slot.task is task and not self.closed:
+                first = task.delivered
+                # If this is interrupted, the items are delivered again, and ignored.
+                _deliver_values(task, deliver, now)
+                task.outcomes[first : task.delivered] = [None] * (task.delivered - first)
 
 
 def _deliver(task: StealableTask, failed: Any, deliver: Deliver, now: float) -> None:
     """Deliver the values of a task, and then the outcome `failed`, if it is not `None`."""
-    job, told, outcomes = task.job, task.told, task.outcomes
-    offset, done = job.offset + task.base, task.done
-    if told < len(outcomes):
-        values = outcomes[told:] if told else outcomes
-        deliver(Part(job.id, offset + told, values, now - task.since))
+    _deliver_values(task, deliver, now)
+    done = task.done
     if failed is not None:
-        deliver(Part(job.id, job.offset + done, [failed], failed=True))
+        deliver(Part(task.job.id, task.job.offset + done, [failed], failed=True))
         done += 1
-    task.base, task.outcomes, task.told, task.since = done, [], 0, now
+    task.base, task.outcomes, task.delivered, task.since = done, [], 0, now
+
+
+def _deliver_values(task: StealableTask, deliver: Deliver, now: float) -> None:
+    first, n = task.delivered, len(task.outcomes)
+    if first < n:
+        offset = task.job.offset + task.base + first
+        deliver(Part(task.job.id, offset, task.outcomes[first:n], now - task.since))
+        task.delivered, task.since = n, now
 
 
 def _too_long(i: int, timeout: float, name: str) -> ItemTimeout:

@@ -17,7 +17,7 @@ import struct
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, NamedTuple, TypeAlias
+from typing import Any, BinaryIO, TypeAlias
 
 from seqtools.engines.resource_errors import for_now, told
 from seqtools.engines.wire.mapped_files import Found, find_in_files, map_place
@@ -27,15 +27,6 @@ from seqtools.engines.wire.size_warning import warn_if_large
 _ALIGNMENT = 64
 _HEAD = struct.Struct("<QQQ")  # lengths of the two pickles and of files, number of buffers
 _BUFFER = struct.Struct("<qQQ")  # number of the file, -1 for the shipment itself, begin, end
-
-
-class Shipment(NamedTuple):
-    """A pipeline ready to be sent."""
-
-    fd: int
-    """An anonymous file, which the engine closes."""
-    by_value: list[Any]
-    """The objects that a value refers to by number."""
 
 
 class PickledPipeline:
@@ -69,13 +60,8 @@ class PickledPipeline:
         self.by_value: list[Any] = pickler.by_value
         """The objects that a value refers to by number."""
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes that this holds."""
-        return len(self._pickles)
-
-    def shipped(self) -> Shipment:
-        """Return the pipeline in an anonymous file.
+    def write(self) -> int:
+        """Write the pipeline to an anonymous file; return its descriptor, which the caller closes.
 
         Raises:
             WorkerStartError: If there can be no file.
@@ -83,7 +69,7 @@ class PickledPipeline:
         raws = self._raws
         files, places = find_in_files(raws)
         shared = sum(raw.nbytes for k, raw in enumerate(raws) if k not in places)
-        warn_if_large(self._source, self.nbytes, shared)
+        warn_if_large(self._source, len(self._pickles), shared)
         parts = [self._pickles, memoryview(pickle.dumps(files))]
         size = sum(map(len, parts)) + shared
         with told(f"no file for the {size / 1e6:,.1f} MB of the pipeline could be written"):
@@ -94,7 +80,7 @@ class PickledPipeline:
             except BaseException:
                 os.close(fd)
                 raise
-        return Shipment(fd, self.by_value)
+        return fd
 
 
 def _write(
