@@ -41,7 +41,7 @@ class Moves:
 
     def __init__(self, *steps: int) -> None:
         self.left = list(steps)
-        self.most = max(2, *map(abs, steps))
+        self.most_processes = max(2, *map(abs, steps))
         self.refused = ""
         self._step()
 

@@ -91,13 +91,14 @@ class Choice:
             max_cached: The number of items that may be evaluated ahead, if it is limited.
         """
         ahead = MOST_THREADS if max_cached is None else max_cached
-        self._threads, self._processes = min(MOST_THREADS, ahead), min(cores, max(1, ahead))
-        self._cores = cores
-        self.both_possible = method is None and self._processes > 1
+        self._threads, self._cores = min(MOST_THREADS, ahead), cores
+        self.most_processes = min(cores, max(1, ahead))
+        """The largest number of processes."""
+        self.both_possible = method is None and self.most_processes > 1
         """Whether workers may be threads or processes."""
         self.method: Name = method or "thread"
         """The current kind of workers."""
-        self.nworkers = self._processes if self.method == "process" else 1
+        self.nworkers = self.most_processes if self.method == "process" else 1
         self.phase = Phase.CHOSEN if self.method == "process" else Phase.WARM_UP
         self._wall = self._cpu = 0.0  # of an item
         self._cap = self._threads
@@ -106,11 +107,6 @@ class Choice:
         self._rate_of_one = 0.0  # items per second of one thread
         self._reason = f"{_number(self.nworkers, 'core')} may be used"
         self._refusal = ""
-
-    @property
-    def most(self) -> int:
-        """The largest number of workers, of the current kind."""
-        return self._processes if self.method == "process" else self._threads
 
     @property
     def undecided(self) -> bool:
@@ -234,7 +230,7 @@ class Choice:
 
     def _choose_processes(self) -> None:
         self.method, self.phase = "process", Phase.CHOSEN
-        self.nworkers = self._processes
+        self.nworkers = self.most_processes
 
     def _limit(self, cores: int) -> int:
         """Return how many threads use so many `cores`."""
@@ -251,7 +247,9 @@ class Choice:
             return 0.0
         dump, load = sending(self._costs)
         return min(
-            self._processes / (self._wall + dump), self._cores / (self._cpu + dump + load), 1 / load
+            self.most_processes / (self._wall + dump),
+            self._cores / (self._cpu + dump + load),
+            1 / load,
         )
 
     def _description(self, costs: Sequence[TransferCost] = ()) -> str:
@@ -264,7 +262,10 @@ class Choice:
 
     def _adjust_number(self, seen: Observation) -> None:
         """Have as many workers as the readers need."""
-        least, most = min(2, self._processes), self._processes  # so that no item delays all others
+        least, most = (
+            min(2, self.most_processes),
+            self.most_processes,
+        )  # so that no item delays all others
         if self.method == "thread":
             _, cores = seen.undisturbed(self.nworkers)
             idle = self.measuring and cores < _UNUSED

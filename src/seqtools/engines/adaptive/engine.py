@@ -247,9 +247,8 @@ class AdaptiveEngine:
 
     def _made_processes(self, nworkers: int) -> ProcessEngine:
         pickled, self._pickled = self._pickled, None
-        return self._make_processes(
-            self._choice.most, nworkers, pickled, self._deliveries.from_processes
-        )
+        deliver = self._deliveries.from_processes
+        return self._make_processes(self._choice.most_processes, nworkers, pickled, deliver)
 
     def _begin_processes(self, thread: ThreadEngine) -> None:
         """Start processes as soon as only one thread is busy."""
