@@ -17,6 +17,10 @@ from seqtools._core.errors import summary
 from seqtools.engines.wire.arrays import Reducer, result_reducer
 from seqtools.engines.wire.special_objects import with_singletons
 
+_SMALL = 1 << 10
+"""Bytes of a pickle after which the pickler is used again. After a larger one, its memo is large,
+and clearing it would take long each time. Arbitrary."""
+
 
 def _number(number: int) -> Any:
     """Stand for an object of the table; `_ResultUnpickler` puts the object in its place."""
@@ -91,12 +95,14 @@ class ResultDumper:
             if isinstance(error, Exception):
                 raise
             raise pickle.PicklingError(summary(error)) from error
-        finally:
-            self._buffer_callback = None
-        pickler.clear_memo()  # it refers to what was pickled
+        self._buffer_callback = None
         data = file.getvalue()
-        file.seek(0)
-        file.truncate()
+        if len(data) > _SMALL:
+            self._renew()
+        else:
+            pickler.clear_memo()  # it refers to what was pickled
+            file.seek(0)
+            file.truncate()
         return data
 
     def _renew(self) -> None:
