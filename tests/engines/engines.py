@@ -37,19 +37,19 @@ class Moves:
         *steps: Numbers of workers: of processes if they are negative.
     """
 
-    measuring = either = open = True
+    measuring = both_possible = undecided = True
 
     def __init__(self, *steps: int) -> None:
         self.left = list(steps)
-        self.most = max(2, *map(abs, steps))
+        self.most_processes = max(2, *map(abs, steps))
         self.refused = ""
         self._step()
 
-    def next_look(self) -> float:
+    def period(self) -> float:
         """Look each time."""
         return 0.0
 
-    def look(self, seen: Any) -> bool:
+    def decide(self, seen: Any) -> bool:
         """Go on to the next step."""
         if self.left and seen.delivered:
             self._step()

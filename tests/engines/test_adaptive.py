@@ -268,14 +268,14 @@ def test_closing_at_any_time_leaves_nothing(make: Make, steps: tuple[int, ...], 
 def test_a_choice_is_told_of_readers_that_wait_until_it_decides(make: Make) -> None:
     seen: list[Any] = []
     engine = make(abs, 1, 1)
-    engine.choice.look = lambda each: bool(seen.append(each))  # type: ignore[method-assign]
+    engine.choice.decide = lambda each: bool(seen.append(each))  # type: ignore[method-assign]
     engine.engine.waited(7.0)
     while not seen or seen[-1].delivered < 20:
         engine.submit(range(5))
         engine.collect(5)
     assert seen[0].waited == seen[-1].waited == 7.0
     assert len(seen[-1].times) >= seen[-1].delivered
-    engine.choice.look = lambda each: seen.append(each) or True  # type: ignore[method-assign,func-returns-value]
+    engine.choice.decide = lambda each: seen.append(each) or True  # type: ignore[method-assign,func-returns-value]
     while seen[-1].waited:
         engine.submit(range(5))
         engine.collect(5)
@@ -354,7 +354,7 @@ def test_a_system_that_does_not_tell_of_delays(monkeypatch: pytest.MonkeyPatch) 
         raise FileNotFoundError
 
     monkeypatch.setattr(probe, "open", refused, raising=False)
-    assert probe._delay() == 0
+    assert probe.delay([threading.get_native_id()]) == 0
 
 
 # As readers see it
@@ -402,7 +402,7 @@ def test_a_pipeline_that_cannot_be_sent_is_for_threads(monkeypatch: pytest.Monke
 
     with seqtools.prefetch(seqtools.smap(get, range(40)), "auto") as p:
         assert list(p) == list(range(40))
-        assert "; no processes, as smap(get) cannot be sent to worker processes" in p._remark()
+        assert "; no processes, because smap(get) cannot be sent to worker processes" in p._remark()
     with (
         seqtools.prefetch(seqtools.smap(get, range(40)), "auto", "process") as p,
         pytest.raises(seqtools.WorkerStartError, match="cannot be sent"),

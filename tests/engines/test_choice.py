@@ -14,7 +14,7 @@ CHEAP = TransferCost(1e-6, 1e-6, 0)
 def begun(*arguments: Any, **more: Any) -> Choice:
     """Return a choice that has seen the first item."""
     choice = Choice(*arguments, **more)
-    assert choice.look(first(7.0, 7.0, n=1))
+    assert choice.decide(first(7.0, 7.0, n=1))
     return choice
 
 
@@ -47,9 +47,9 @@ def chosen(choice: Choice) -> tuple[str, int]:
 def computing(wall: float = 0.003, cpu: float = 0.003, cores: int = 4) -> Choice:
     """Return a choice while it tries several threads."""
     choice = begun(None, cores)
-    assert choice.look(first(wall, cpu))
+    assert choice.decide(first(wall, cpu))
     assert choice.nworkers == round(2 * wall / cpu)
-    assert choice.open
+    assert choice.undecided
     return choice
 
 
@@ -57,58 +57,58 @@ def test_it_begins_with_one_thread_and_says_so() -> None:
     choice = Choice(None, 4)
     assert chosen(choice) == ("thread", 1)
     assert choice.remark() == "not yet chosen"
-    assert choice.next_look() == 0
+    assert choice.period() == 0
     assert choice.measuring
 
 
 def test_ten_items_are_enough_if_they_take_a_while_and_so_are_fewer_that_take_long() -> None:
     choice = begun(None, 4)
-    assert not choice.look(first(0.01, 0, n=9))
-    assert not choice.look(first(0.001, 0, n=90))
+    assert not choice.decide(first(0.01, 0, n=9))
+    assert not choice.decide(first(0.001, 0, n=90))
     assert choice.remark() == "not yet chosen"
-    assert choice.look(first(0.011, 0, n=10))
+    assert choice.decide(first(0.011, 0, n=10))
     assert choice.remark() != "not yet chosen"
     choice = begun(None, 4)
-    assert choice.look(first(0.3, 0, n=1))
+    assert choice.decide(first(0.3, 0, n=1))
     assert choice.remark() != "not yet chosen"
 
 
 def test_items_that_wait_get_many_threads() -> None:
     choice = begun(None, 2)
-    choice.look(first(0.01, 0.0001))
+    choice.decide(first(0.01, 0.0001))
     assert chosen(choice) == ("thread", MOST_THREADS)
     assert choice.remark() == "chose 32 threads: items wait 99 % of 10 ms"
-    assert not choice.open
+    assert not choice.undecided
 
 
 def test_no_more_threads_than_use_the_cores() -> None:
     choice = begun(None, 2)
-    choice.look(first(0.006, 0.002))
+    choice.decide(first(0.006, 0.002))
     assert chosen(choice) == ("thread", 6)
 
 
 def test_no_more_workers_than_items_may_be_ahead() -> None:
     choice = begun(None, 8, max_cached=3)
-    choice.look(first(0.01, 0.0001))
+    choice.decide(first(0.01, 0.0001))
     assert chosen(choice) == ("thread", 3)
     assert Choice("process", 8, max_cached=3).nworkers == 3
     assert Choice("process", 8, max_cached=1).nworkers == 1
-    assert not Choice(None, 8, max_cached=1).either
+    assert not Choice(None, 8, max_cached=1).both_possible
 
 
 def test_the_first_item_does_not_count() -> None:
     choice = Choice(None, 2)
-    assert not choice.look(Observation(1.0, 1.0))
-    assert not choice.look(first(0.01, 0.01, n=2))
-    assert choice.look(first(9.0, 9.0, n=1))
+    assert not choice.decide(Observation(1.0, 1.0))
+    assert not choice.decide(first(0.01, 0.01, n=2))
+    assert choice.decide(first(9.0, 9.0, n=1))
     assert choice.remark() == "not yet chosen"
-    choice.look(first(0.02, 0))
+    choice.decide(first(0.02, 0))
     assert chosen(choice) == ("thread", MOST_THREADS)
 
 
 def test_items_that_hold_the_lock_get_processes() -> None:
     choice = computing()
-    choice.look(threads(choice, 0.006, 0.003))
+    choice.decide(threads(choice, 0.006, 0.003))
     assert chosen(choice) == ("process", 4)
     assert choice.remark() == (
         "chose 4 processes: items compute for 3 ms and hold the lock of the interpreter"
@@ -117,7 +117,7 @@ def test_items_that_hold_the_lock_get_processes() -> None:
 
 def test_items_that_release_the_lock_get_threads() -> None:
     choice = computing()
-    choice.look(threads(choice, 0.003, 0.003))
+    choice.decide(threads(choice, 0.003, 0.003))
     assert chosen(choice) == ("thread", 4)
     assert choice.remark() == (
         "chose 4 threads: items compute for 3 ms and release the lock of the interpreter"
@@ -127,17 +127,17 @@ def test_items_that_release_the_lock_get_threads() -> None:
 def test_items_that_wait_and_hold_the_lock_get_processes_where_there_are_many_cores() -> None:
     choice = computing(0.006, 0.002, cores=16)
     assert choice.nworkers == 6  # as many as would compute on two cores
-    choice.look(threads(choice, 0.012, 0.002))
+    choice.decide(threads(choice, 0.012, 0.002))
     assert chosen(choice) == ("process", 16)
     choice = computing(0.006, 0.002, cores=16)
-    choice.look(threads(choice, 0.006, 0.002))
+    choice.decide(threads(choice, 0.006, 0.002))
     assert chosen(choice) == ("thread", 32)
 
 
 def test_nothing_is_tried_further_while_one_thread_does() -> None:
     choice = begun(None, 4)
     for _ in range(9):
-        assert choice.look(threads(choice, 0.003, 0.003, waited=0.0))
+        assert choice.decide(threads(choice, 0.003, 0.003, waited=0.0))
         assert chosen(choice) == ("thread", 1)
     assert choice.remark().startswith("not yet chosen: 1 thread: items compute for 3 ms")
 
@@ -145,15 +145,15 @@ def test_nothing_is_tried_further_while_one_thread_does() -> None:
 def test_other_programs_are_not_taken_for_the_lock() -> None:
     choice = computing()
     # for half of the time, no core was free for them
-    times = (ItemTime(0.003, 0.003, 0.003),) * 333
-    choice.look(Observation(1.0, 1.0, 333, 1.0, times=times, costs=(CHEAP,)))
+    times = (ItemTime(0.003, 0.003),) * 333
+    choice.decide(Observation(1.0, 1.0, 333, 1.0, delay=1.0, times=times, costs=(CHEAP,)))
     assert chosen(choice) == ("thread", 4)
 
 
 def test_threads_that_hinder_each_other_are_one() -> None:
     choice = computing()
-    choice.either = False
-    choice.look(threads(choice, 0.007, 0.007))
+    choice.both_possible = False
+    choice.decide(threads(choice, 0.007, 0.007))
     assert chosen(choice) == ("thread", 1)
 
 
@@ -163,40 +163,34 @@ def test_values_that_take_long_to_send_stay_with_threads() -> None:
         (0.001, TransferCost(0, 0, 1 << 26)),
     ):
         choice = begun(None, 4)
-        choice.look(first(wall, wall, cost))
+        choice.decide(first(wall, wall, cost))
         assert choice.nworkers == 2
-        choice.look(threads(choice, 2 * wall, wall, cost))
+        choice.decide(threads(choice, 2 * wall, wall, cost))
         assert chosen(choice) == ("thread", 1)
-
-
-def test_what_the_reader_computes_counts() -> None:
-    choice = computing()
-    choice.look(threads(choice, 0.006, 0.003, read=0.9))
-    assert choice.method == "thread"
 
 
 def test_trivial_items_get_one_thread() -> None:
     choice = begun(None, 2)
-    choice.look(first(3e-7, 3e-7))
+    choice.decide(first(3e-7, 3e-7))
     assert chosen(choice) == ("thread", 1)
     assert not choice.measuring
-    choice.look(Observation(1.0, 1.0, 500_000, 0.5, times=(ItemTime(3e-7, 3e-7),)))
+    choice.decide(Observation(1.0, 1.0, 500_000, 0.5, times=(ItemTime(3e-7, 3e-7),)))
     assert chosen(choice) == ("thread", 1)
     assert choice.remark() == ("chose 1 thread: items compute for 0.3 µs, sending them takes 6 µs")
 
 
 def test_trivial_items_get_one_thread_on_a_busy_machine_too() -> None:
     choice = begun(None, 2)
-    choice.look(first(3e-7, 3e-7)._replace(seconds=9.0, waited=9.0))
+    choice.decide(first(3e-7, 3e-7)._replace(seconds=9.0, waited=9.0))
     assert chosen(choice) == ("thread", 1)
-    assert not choice.open
+    assert not choice.undecided
 
 
 def test_small_items_get_processes_if_one_thread_does_not_do() -> None:
     choice = begun(None, 4)
-    choice.look(threads(choice, 2e-5, 2e-5, waited=0.0))
+    choice.decide(threads(choice, 2e-5, 2e-5, waited=0.0))
     assert chosen(choice) == ("thread", 1)
-    choice.look(threads(choice, 2e-5, 2e-5))
+    choice.decide(threads(choice, 2e-5, 2e-5))
     assert chosen(choice) == ("process", 4)
     assert choice.remark() == (
         "chose 4 processes: items compute for 20 µs, sending them takes 6 µs"
@@ -205,52 +199,52 @@ def test_small_items_get_processes_if_one_thread_does_not_do() -> None:
 
 def test_what_was_chosen_once_stays() -> None:
     choice = computing()
-    choice.look(threads(choice, 0.006, 0.003))
+    choice.decide(threads(choice, 0.006, 0.003))
     for _ in range(9):
-        choice.look(processes(2))
+        choice.decide(processes(2))
         assert chosen(choice) == ("process", 4)
     choice = waiting()
     for _ in range(9):  # by now, they hold the lock
-        choice.look(threads(choice, 0.1, 0.1 / choice.nworkers))
+        choice.decide(threads(choice, 0.1, 0.1 / choice.nworkers))
         assert choice.method == "thread"
 
 
 def test_a_method_that_is_given_is_kept() -> None:
     choice = begun("thread", 4)
     for _ in range(9):
-        choice.look(threads(choice, 0.006, 0.003))
+        choice.decide(threads(choice, 0.006, 0.003))
         assert choice.method == "thread"
-        assert not choice.open
+        assert not choice.undecided
     choice = Choice("process", 4)
     assert chosen(choice) == ("process", 4)
     assert not choice.measuring
     assert choice.remark() == "chose 4 processes: 4 cores may be used"
     for _ in range(9):
-        choice.look(processes(100, waited=0.0, seconds=0.001))
+        choice.decide(processes(100, waited=0.0, seconds=0.001))
     assert chosen(choice) == ("process", 2)
 
 
 def test_one_core_has_no_use_for_processes() -> None:
     choice = begun(None, 1)
-    choice.look(first(0.003, 0.003))
+    choice.decide(first(0.003, 0.003))
     assert chosen(choice) == ("thread", 1)
-    assert not choice.open
+    assert not choice.undecided
     assert Choice("process", 1).nworkers == 1
 
 
 def test_where_there_can_be_no_processes_there_are_threads() -> None:
     choice = begun(None, 4)
     choice.refuse("the pipeline cannot be pickled")
-    choice.look(first(0.003, 0.003))
-    choice.look(threads(choice, 0.006, 0.003))
+    choice.decide(first(0.003, 0.003))
+    choice.decide(threads(choice, 0.006, 0.003))
     assert chosen(choice) == ("thread", 1)
-    assert choice.remark().endswith("; no processes, as the pipeline cannot be pickled")
+    assert choice.remark().endswith("; no processes, because the pipeline cannot be pickled")
     choice = computing()
-    choice.look(threads(choice, 0.006, 0.003))
+    choice.decide(threads(choice, 0.006, 0.003))
     assert choice.method == "process"
     choice.refuse("it fails there")
     assert chosen(choice) == ("thread", 1)
-    assert choice.remark().endswith("; no processes, as it fails there")
+    assert choice.remark().endswith("; no processes, because it fails there")
 
 
 # What readers take
@@ -259,13 +253,13 @@ def test_where_there_can_be_no_processes_there_are_threads() -> None:
 def waiting() -> Choice:
     """Return a choice for items that wait for 100 ms, with 32 threads."""
     choice = begun(None, 2)
-    choice.look(first(0.1, 0.0001))
+    choice.decide(first(0.1, 0.0001))
     return choice
 
 
 def taken(choice: Choice, rate: int, waited: float, seconds: float = 0.1) -> None:
     times = (ItemTime(seconds, 0.0001),) * rate
-    choice.look(Observation(1.0, waited, rate, rate * seconds, times=times))
+    choice.decide(Observation(1.0, waited, rate, rate * seconds, times=times))
 
 
 def test_workers_that_are_not_needed_are_let_go() -> None:
@@ -298,15 +292,15 @@ def test_workers_come_back_where_readers_wait() -> None:
 
 def test_a_few_items_say_nothing() -> None:
     choice = waiting()
-    assert not choice.look(Observation(1.0, 1.0, 3, 0.3, times=(ItemTime(0.1, 0.0001),) * 3))
+    assert not choice.decide(Observation(1.0, 1.0, 3, 0.3, times=(ItemTime(0.1, 0.0001),) * 3))
 
 
 def test_there_are_more_threads_where_items_have_turned_to_waiting() -> None:
     choice = computing()
-    choice.look(threads(choice, 0.003, 0.003))
+    choice.decide(threads(choice, 0.003, 0.003))
     assert chosen(choice) == ("thread", 4)
     for expected in (8, 16, 32, 32):
-        choice.look(threads(choice, 0.1, 0.0001))
+        choice.decide(threads(choice, 0.1, 0.0001))
         assert chosen(choice) == ("thread", expected)
 
 
@@ -334,13 +328,13 @@ def test_slow_items_for_which_a_second_thread_has_come_are_tried_too(
 ) -> None:
     choice = begun(None, 4)
     choice.stuck()
-    assert choice.look(first(wall, cpu, n=1))
+    assert choice.decide(first(wall, cpu, n=1))
     n = 10 * rate
     spent = 10.0 * choice.nworkers
     times = (ItemTime(spent / n, cpu),) * n
-    choice.look(Observation(10.0, 10.0, n, spent, times=times, costs=(CHEAP,)))
+    choice.decide(Observation(10.0, 10.0, n, spent, times=times, costs=(CHEAP,)))
     assert choice.method == method
-    assert not choice.open
+    assert not choice.undecided
 
 
 @pytest.mark.parametrize("cores", [1, 2, 8])
@@ -350,23 +344,25 @@ def test_slow_items_for_which_a_second_thread_has_come_are_tried_too(
 def test_never_more_than_is_allowed(cores: int, cpu: float, waits: float, waited: float) -> None:
     wall = cpu * (1 + waits)
     choice = begun(None, cores)
-    choice.look(first(wall, cpu))
+    choice.decide(first(wall, cpu))
     for _ in range(20):
         if choice.method == "thread":
             assert choice.nworkers <= min(MOST_THREADS, max(2, cores) * (1 + waits) + 1e-6)
             seconds = 40 * wall / choice.nworkers  # all of them are busy
             times = (ItemTime(wall, cpu),) * 40
-            choice.look(Observation(seconds, waited * seconds, 40, 40 * wall, 0.0, times, (CHEAP,)))
+            choice.decide(
+                Observation(seconds, waited * seconds, 40, 40 * wall, 0.0, times, (CHEAP,))
+            )
         else:
             assert choice.nworkers <= cores
-            choice.look(processes(min(1000, cores / wall), waited=waited, seconds=wall))
+            choice.decide(processes(min(1000, cores / wall), waited=waited, seconds=wall))
 
 
 def test_room_for_all_workers_and_more_for_small_items() -> None:
     choice = begun(None, 2)
     assert choice.room() == (2, 0)
-    choice.look(first(0.01, 0.0001))
+    choice.decide(first(0.01, 0.0001))
     assert choice.room() == (64, 0)
     choice = begun(None, 4)
-    choice.look(threads(choice, 2e-5, 2e-5))
+    choice.decide(threads(choice, 2e-5, 2e-5))
     assert choice.room() == (8, 3999)

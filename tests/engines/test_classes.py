@@ -1,8 +1,6 @@
 """Classes and functions that travel by value come back as the consumer's own."""
 
 import dataclasses
-import enum
-import functools
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -36,24 +34,12 @@ class Record:
     label = "as shipped"
 
 
-class Colour(enum.Enum):
-    RED = 0
-    BLUE = 1
-
-
 class Unusual(Exception):  # noqa: N818 -- as users name them
     """An exception that cannot be made again from its `args`."""
 
     def __init__(self, code: int, detail: str) -> None:
         super().__init__(f"{code}: {detail}")
         self.code = code
-
-
-class Slotted:
-    __slots__ = ("x",)
-
-    def __init__(self, x: int) -> None:
-        self.x = x
 
 
 def local_class() -> type:
@@ -66,19 +52,7 @@ def local_class() -> type:
     return Local
 
 
-Old = local_class()
 Redefined = local_class()
-
-
-@pytest.mark.parametrize(
-    "cls",
-    [Plain, Record, Slotted, Old, Redefined],
-    ids=["plain", "dataclass", "slots", "local", "redefined"],
-)
-def test_instances(cls: Callable[[int], Any]) -> None:
-    for i, value in enumerate(prefetch(seqtools.smap(cls, range(5)))):
-        assert type(value) is cls
-        assert value.x == i
 
 
 @pytest.mark.parametrize("cls", [Plain, Record, Redefined])
@@ -94,11 +68,6 @@ def test_a_class_that_changed_after_it_was_shipped_stays_as_it_is(cls: Any) -> N
         cls.label = "as shipped"
 
 
-def test_members_of_enumerations_are_the_same() -> None:
-    for i, value in enumerate(prefetch(seqtools.smap(Colour, [0, 1, 0]))):
-        assert value is list(Colour)[i % 2]
-
-
 def test_classes_and_functions_themselves() -> None:
     def function() -> None:
         pass
@@ -108,23 +77,6 @@ def test_classes_and_functions_themselves() -> None:
         assert a is Plain
         assert b is function
         assert c["key"] is Record
-
-
-def test_bound_methods_and_closures_over_instances() -> None:
-    plain = Plain(3)
-    add = lambda x: Plain(x + plain.x)  # noqa: E731 -- a closure over an instance
-    assert [value.x for value in prefetch(seqtools.smap(add, range(3)))] == [3, 4, 5]
-
-
-@functools.cache
-def table() -> dict[int, int]:
-    return {1: 2}
-
-
-def test_functions_with_a_cache() -> None:
-    assert list(prefetch(seqtools.smap(lambda key: table()[key], [1, 1]))) == [2, 2]
-    double = functools.lru_cache(maxsize=1)(lambda x: 2 * x)
-    assert list(prefetch(seqtools.smap(double, [1, 1]))) == [2, 2]
 
 
 def test_exceptions() -> None:

@@ -583,7 +583,7 @@ def test_a_probe_is_called_in_place_of_the_function(make: MakeEngine) -> None:
     subject = make(lambda i: i, 1, probe=lambda get, i: -get(i))
     subject.engine.submit([Job(0, range(3))])
     assert subject.until(3) == {(0, 0): 0, (0, 1): -1, (0, 2): -2}
-    subject.engine.probe = None
+    subject.engine.work.probe = None
     subject.engine.submit([Job(1, [3])])
     assert subject.until(4)[1, 0] == 3
 

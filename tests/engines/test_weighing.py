@@ -16,8 +16,8 @@ prefetch = seqtools.prefetch
 
 @pytest.fixture(autouse=True)
 def _less_is_much(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(size_warning, "MUCH_PICKLED", 1_000_000)
-    monkeypatch.setattr(size_warning, "MUCH_SHARED", 2_000_000)
+    monkeypatch.setattr(size_warning, "LARGE_PICKLE", 1_000_000)
+    monkeypatch.setattr(size_warning, "LARGE_ARRAYS", 2_000_000)
     monkeypatch.setattr(size_warning, "_warned", {})
 
 

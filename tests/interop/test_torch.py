@@ -11,7 +11,7 @@ import pytest
 import seqtools
 from seqtools import collate_arrays
 from seqtools._core import allocator
-from seqtools.engines.wire.shipment import ResultDumper, ResultLoader
+from seqtools.engines.wire.result_pickling import ResultDumper, ResultLoader
 
 torch = pytest.importorskip("torch", reason="torch is not installed: see `make interop`")
 

@@ -130,7 +130,7 @@ def test_what_auto_begins_with(
     monkeypatch.setattr(options, "usable_cores", lambda: 6)
     choice = made(nworkers="auto", **arguments).choice()
     assert choice is not None
-    assert (choice.method, choice.either) == (method, either)
+    assert (choice.method, choice.both_possible) == (method, either)
     assert choice.nworkers == (1 if method == "thread" else 6)
 
 

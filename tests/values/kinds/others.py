@@ -7,7 +7,6 @@ Run as a program, and in a function: see `tests/values/test_kinds.py`.
 
 import array
 import collections
-import ctypes
 import datetime
 import decimal
 import enum
@@ -161,23 +160,6 @@ class Weak(Base):
         Weak.alive.add(self)
 
 
-class Ctype(ctypes.Structure):
-    _fields_ = [("a", ctypes.c_int), ("b", ctypes.c_double * 2)]
-
-
-class CUnion(ctypes.Union):
-    _fields_ = [("a", ctypes.c_int), ("b", ctypes.c_float)]
-
-
-class CPacked(ctypes.BigEndianStructure):
-    _pack_ = 1
-    _fields_ = [("a", ctypes.c_int, 4), ("b", ctypes.c_int, 12)]
-
-
-class CNested(ctypes.Structure):
-    _fields_ = [("inner", Ctype), ("n", ctypes.c_uint8)]
-
-
 class Pixels(np.ndarray):
     pass
 
@@ -233,8 +215,6 @@ ROWS["redefined"] = lambda: (Again(3), OldAgain(3), Again.version, OldAgain.vers
 ROWS["cyclic"] = lambda: (Cyclic.make(), cyclic())
 ROWS["tree"] = tree
 ROWS["weak"] = lambda: (Weak(), len(Weak.alive) > 0)
-ROWS["ctypes"] = lambda: (Ctype(1, (2.0, 3.0)), CUnion(4), CPacked(3, 5), CNested(Ctype(1), 2))
-ROWS["ctypes array"] = lambda: ((Ctype * 2)(Ctype(1), Ctype(2)), (ctypes.c_int * 3)(1, 2, 3))
 ROWS["array"] = lambda: array.array("d", [1, 2])
 ROWS["ndarray derived"] = lambda: np.arange(6.0).reshape(2, 3).T.view(Pixels)
 ROWS["ndarray with unit"] = lambda: (Unit([1, 2], "m"), Unit([1, 2], "m").unit)

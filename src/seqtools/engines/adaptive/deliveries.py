@@ -1,4 +1,4 @@
-"""What engines deliver, on its way to readers: it is counted, and somebody may look at that."""
+"""Counts what engines deliver on its way to readers, and wakes the supervisor to look at it."""
 
 from queue import SimpleQueue
 from time import perf_counter
@@ -8,13 +8,15 @@ from seqtools._core.errors import WorkerStartError
 from seqtools.engines.base import Deliver, Part
 
 LOOK: Any = type("Look", (), {"__repr__": lambda _: "LOOK"})()
-"""Says that it is time to look at what was counted."""
+"""Tells the supervisor to look at what was counted."""
+_REPEAT = 1.0
+"""Seconds after which the supervisor is woken again, if an interrupt prevented that. Arbitrary."""
 
 
 class Deliveries:
     """Passes on what a thread engine and a process engine deliver.
 
-    It refers to nothing that belongs to the user, because threads refer to it.
+    It has no reference to objects of the user, because threads refer to it.
 
     Args:
         deliver: Takes it.
@@ -23,29 +25,24 @@ class Deliveries:
     def __init__(self, deliver: Deliver) -> None:
         self.deliver = deliver
         self.notes: SimpleQueue[Any] = SimpleQueue()
-        """Where it is said that it is time to look, and what went wrong."""
+        """What the supervisor reads: `LOOK`, errors, and `None` at the end."""
         self.due = 0.0
-        """When to look, by the clock `perf_counter`."""
+        """When the supervisor should look, by the clock `perf_counter`; it sets the next time."""
         self.last = 0.0
         """When something was delivered."""
         self.starting = False
-        """Whether processes start that nobody has to wait for: an error of theirs is a note."""
-        # An engine delivers one part at a time. Where there are two, nobody asks for these.
+        """Whether processes start that no reader needs yet: their errors are for the supervisor."""
+        # Each engine delivers one part at a time. While there are two, nobody reads these numbers.
         self.items = 0
-        """How many items were delivered."""
+        """The number of delivered items."""
         self.spent = 0.0
-        """Seconds that workers were at them."""
-        self._asked = False
+        """Seconds that workers needed for them."""
 
-    def ask(self, now: float) -> None:
-        """Have somebody look if it is time, unless this was said already."""
-        if now >= self.due and not self._asked:
-            self._asked = True
+    def wake_if_due(self, now: float) -> None:
+        """Wake the supervisor if it is time to look."""
+        if now >= self.due:
+            self.due = now + _REPEAT
             self.notes.put(LOOK)
-
-    def looked(self) -> None:
-        """Note that somebody looks."""
-        self._asked = False
 
     def from_threads(self, part: Part | WorkerStartError | None) -> None:
         """Take what the thread engine delivers."""
@@ -54,7 +51,7 @@ class Deliveries:
             self.spent += part.seconds
         self.deliver(part)
         self.last = perf_counter()
-        self.ask(self.last)
+        self.wake_if_due(self.last)
 
     def from_processes(self, part: Part | WorkerStartError | None) -> None:
         """Take what the process engine delivers."""

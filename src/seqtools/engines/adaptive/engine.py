@@ -1,36 +1,32 @@
-"""Items evaluated by one thread first, and then by the workers that were chosen.
+"""Items are evaluated by one thread first, and then by the workers that were chosen.
 
-        submit ──▶ one thread ──▶ deliver          measured: wall and processor time, pickles
+        submit ──▶ one thread ──▶ deliver          measured: wall and processor time, pickling
                        │ the choice, once
                        ▼
-        submit ──▶ threads, or processes ──▶ deliver     only their number changes from here on
+        submit ──▶ threads, or processes ──▶ deliver     from now on, only their number changes
 
-A `Choice` decides, which knows nothing of threads and processes except their number. A thread of
-this engine, the supervisor, tells it what was seen, and does what it says. So no interrupt comes
-in between, and no reader waits.
+A `Choice` decides; it knows only numbers. A thread of this engine, the supervisor, gives it
+observations, and does what it says. So no interrupt can come in between, and no reader has to wait.
 
-While processes start, the thread goes on, so that nobody waits for them. When one of them has
-begun, they get all that the thread has not begun, and the thread engine is closed when it has
-delivered the rest.
+While processes start, the thread continues, so that no reader waits for their start. When one of
+them is ready, they get all items that the thread has not begun, and the thread engine is closed
+when it has delivered the rest.
 """
 
-import contextvars
 import threading
-import weakref
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from queue import SimpleQueue
-from time import perf_counter, thread_time
+from time import perf_counter
 from typing import Any, TypeAlias
 
-from seqtools._core.errors import WorkerStartError, creation_site, reader
+from seqtools._core.errors import WorkerStartError
 from seqtools.engines.adaptive.choice import Choice
 from seqtools.engines.adaptive.deliveries import LOOK, Deliveries
 from seqtools.engines.adaptive.measurements import Observation
-from seqtools.engines.adaptive.probe import OFTEN_ENOUGH, ThreadMeter
+from seqtools.engines.adaptive.probe import ThreadMeter, delay
+from seqtools.engines.adaptive.supervisor import start_supervisor
 from seqtools.engines.base import Deliver, GroupOf, Job
 from seqtools.engines.process.engine import ProcessEngine
-from seqtools.engines.resource_errors import start_thread
 from seqtools.engines.thread.engine import ThreadEngine
 from seqtools.engines.wire.shipment import PickledPipeline
 
@@ -38,13 +34,11 @@ MakeThreads: TypeAlias = Callable[[int, ThreadMeter, Deliver], ThreadEngine]
 MakeProcesses: TypeAlias = Callable[[int, int, PickledPipeline | None, Deliver], ProcessEngine]
 
 _LONG = 0.2
-"""Seconds without an item after which one of those at work is taken for slow. Arbitrary."""
+"""Seconds without an item after which a second thread starts. Arbitrary."""
 _NOTICE = 0.01
-"""Seconds after which to look whether processes have begun, at most. Arbitrary."""
-_PARTS = 5
-"""How often threads look in the time between two decisions for how long no core was free."""
+"""Seconds between checks whether processes are ready. Arbitrary."""
 _PATIENCE = 2.0
-"""Seconds to wait for the start of processes that nobody needs any more. Arbitrary."""
+"""Seconds that `close` waits for processes that are just starting. Arbitrary."""
 
 
 class AdaptiveEngine:
@@ -52,9 +46,9 @@ class AdaptiveEngine:
 
     Args:
         choice: Decides.
-        threads: Makes an engine of so many threads, which call a probe.
-        processes: Makes an engine of so many processes at most, which begins with so many,
-            for a pipeline that is pickled, or is not because it need not be.
+        threads: Makes a thread engine, given a number of threads and a probe.
+        processes: Makes a process engine, given the largest number and the first number of
+            processes, and the pickled pipeline; with `None`, the engine pickles it itself.
         pickled: Pickles the pipeline, before anything of it is used here.
         deliver: Takes what was evaluated.
 
@@ -73,55 +67,58 @@ class AdaptiveEngine:
     ) -> None:
         self._choice, self._make_processes = choice, processes
         self._deliveries = Deliveries(deliver)
-        self._lock = threading.RLock()  # with it, the engine at work stays the same
+        self._lock = threading.RLock()  # who holds it knows that `_current` stays the same
         self._closed = False
         self._thread: ThreadEngine | None = None
         self._process: ProcessEngine | None = None
         self._pickled: PickledPipeline | None = None
-        self._waited = 0.0  # for which readers have
-        self._submitted = 0.0  # when that was done last
-        self._stuck = False  # it is to be told
-        self._reader_at = (0, 0.0)  # a thread that reads, and its processor time at that moment
+        self._waited = 0.0  # seconds that readers waited
+        self._submitted = 0.0  # when items were submitted last
         try:
             if choice.method == "process":
                 self._process = self._made_processes(choice.nworkers)
-            elif choice.open:
+            elif choice.undecided:
                 self._pickled = pickled()
         except WorkerStartError as error:
-            if not choice.either:
+            if not choice.both_possible:
                 raise
             choice.refuse(str(error))
         self._probe = ThreadMeter([] if self._pickled is None else self._pickled.by_value)
-        if not choice.open:
-            self._probe.weighs = 0
+        if not choice.undecided:
+            self._probe.to_pickle = 0
         if self._process is None:
             self._thread = threads(choice.nworkers, self._probe, self._deliveries.from_threads)
-        self._work: ThreadEngine | ProcessEngine = self._thread or self._process  # type: ignore[assignment]
-        self._begin_looking()
+        self._current: ThreadEngine | ProcessEngine = self._thread or self._process  # type: ignore[assignment]
+        self._begin_period()
         self._resize()
-        self._supervisor = self._started()
+        try:
+            self._supervisor = start_supervisor(self._handle, self._deliveries.notes)
+        except WorkerStartError:
+            for engine in self._engines():
+                engine.close()
+            raise
 
     def __del__(self) -> None:
         """End the workers of an engine that nobody has closed."""
-        if hasattr(self, "_supervisor"):  # or else it was never made
+        if hasattr(self, "_supervisor"):  # otherwise, `__init__` has failed
             self.close(wait=False)
 
-    # What an engine does
+    # The methods of an engine
 
     @property
     def grain(self) -> float:
         """Seconds of work that are worth a message."""
-        return self._work.grain
+        return self._current.grain
 
     @property
     def group_of(self) -> GroupOf | None:
-        """Tells which items should be evaluated by the same worker, `None` if that is the same."""
-        return self._work.group_of
+        """Tells which items the same worker should evaluate, `None` if that does not matter."""
+        return self._current.group_of
 
     @property
     def nworkers(self) -> int:
-        """The number of workers by now."""
-        return self._work.nworkers
+        """The current number of workers."""
+        return self._current.nworkers
 
     @property
     def news(self) -> bool:
@@ -129,143 +126,120 @@ class AdaptiveEngine:
         return True in [engine.news for engine in self._engines()]
 
     def submit(self, ahead: Sequence[Job], urgent: Sequence[Job] = ()) -> None:
-        """Take jobs on; those that are `urgent` before all that wait."""
+        """Accept jobs; evaluate `urgent` ones before all waiting jobs."""
         if self._closed:
             return
-        with self._lock:  # or else they could come to an engine that is closed just now
-            self._work.submit(ahead, urgent)
-        self._reader_at = threading.get_ident(), thread_time()
+        with self._lock:  # otherwise, the supervisor could close the engine that gets them
+            self._current.submit(ahead, urgent)
         self._submitted = perf_counter()
 
     def cancel(self, ids: Collection[int]) -> None:
-        """Do not begin items of these jobs that nobody has begun."""
+        """Do not begin items of these jobs that no worker has begun."""
         for engine in self._engines():
             engine.cancel(ids)
 
     def look(self) -> float:
-        """Attend to what needs a reader that waits."""
+        """Do what has to be done while a reader waits; return the seconds until the next call."""
         pause = min([_LONG, *[engine.look() for engine in self._engines()]])
-        now, thread = perf_counter(), self._thread
-        if thread is not None and thread is self._work and thread.nworkers == 1:
-            quiet = now - max(self._deliveries.last, self._submitted)
-            if quiet >= _LONG and not self._stuck:
-                self._stuck = True
-                self._deliveries.notes.put(LOOK)
-        self._deliveries.ask(now)
+        self._deliveries.wake_if_due(perf_counter())
         return pause
 
     def waited(self, seconds: float) -> None:
-        """Note that a reader has waited for so long."""
+        """Note that a reader has waited for `seconds`."""
         self._waited += seconds
-        self._work.waited(seconds)
+        self._current.waited(seconds)
 
     def tell(self) -> None:
-        """Warn of what has to be known, in the thread of a reader."""
+        """Show warnings, in the thread of a reader."""
         for engine in self._engines():
             engine.tell()
 
     def close(self, *, wait: bool = True) -> None:
-        """Stop all work; with `wait`, see to it that workers have gone."""
+        """Stop all work; with `wait`, wait until workers have ended."""
         self._closed = True
         self._deliveries.notes.put(None)
         for engine in self._engines():
             engine.close(wait=wait)
         if wait and self._supervisor is not threading.current_thread():
-            self._supervisor.join(_PATIENCE)  # it closes what it has just made
+            self._supervisor.join(_PATIENCE)  # it closes processes that it is just starting
 
     def busy(self) -> int:
-        """Return how many workers are evaluating something, as far as is known by now."""
+        """Return how many workers evaluate something, as far as this process knows."""
         return sum([engine.busy() for engine in self._engines()])
 
     def _engines(self) -> list[ThreadEngine | ProcessEngine]:
-        """Return the engines that there are."""
         return [engine for engine in (self._thread, self._process) if engine is not None]
 
     # The supervisor
 
-    def _started(self) -> threading.Thread:
-        """Start the thread that does what is below, and return it."""
-        context = contextvars.copy_context()
-        context.run(reader.set, creation_site())
-        thread = threading.Thread(
-            target=context.run,
-            # it does not refer to the engine while it waits, so that this can be collected
-            args=(_supervise, weakref.ref(self), self._deliveries.notes),
-            name="seqtools-supervisor",
-            daemon=True,
-        )
-        try:
-            start_thread(thread)
-        except WorkerStartError:
-            for engine in self._engines():
-                engine.close()
-            raise
-        return thread
-
-    def _heed(self, note: Any) -> None:
-        """Deal with a note: `LOOK`, or why processes could not start."""
+    def _handle(self, note: Any) -> None:
+        """Handle a note: `LOOK`, or the error of processes that could not start."""
         if self._closed:
             return
-        self._deliveries.looked()
         if note is not LOOK:
             self._refused(note)
             return
         now, thread, process, choice = perf_counter(), self._thread, self._process, self._choice
+        moving = thread is not None and choice.method == "process"
+        self._deliveries.due = now + (_NOTICE if moving else choice.period())
         if thread is not None and process is not None:
-            if self._work is process:
+            if self._current is process:
                 self._end_threads(thread, process)
             elif process.begun:
                 self._hand_over(thread, process)
-            self._deliveries.due = now + _NOTICE
-        elif thread is not None and choice.method == "process":
+        elif thread is not None and moving:
             self._begin_processes(thread)
-        elif self._stuck:
-            self._stuck = False
+        elif self._is_stuck(now):
             choice.stuck()
             self._resize()
-        elif now >= self._deliveries.due:
-            self._deliveries.due = now + choice.next_look()
-            if choice.look(self._seen(now)):
-                self._begin_looking()
-                self._resize()
+        elif choice.decide(self._observation(now)):
+            self._begin_period()
+            self._resize()
 
-    def _begin_looking(self) -> None:
+    def _is_stuck(self, now: float) -> bool:
+        """Return whether the only thread has delivered nothing for long."""
+        quiet = now - max(self._deliveries.last, self._submitted)
+        thread = self._thread
+        return thread is not None and thread.nworkers == 1 and thread.busy() > 0 and quiet >= _LONG
+
+    def _begin_period(self) -> None:
         deliveries, now = self._deliveries, perf_counter()
-        self._before = now, self._waited, deliveries.items, deliveries.spent, self._reader_at
+        self._before = now, self._waited, deliveries.items, deliveries.spent, self._delay()
         self._probe.times.clear()
-        deliveries.due = now + self._choice.next_look()
+        deliveries.due = now + self._choice.period()
 
-    def _seen(self, now: float) -> Observation:
-        """Return what was seen since that began."""
-        began, waited, items, spent, (reader_then, read) = self._before
-        reader_now, read_now = self._reader_at
+    def _observation(self, now: float) -> Observation:
+        """Return what was measured in this period."""
+        began, waited, items, spent, delayed = self._before
         deliveries, probe = self._deliveries, self._probe
-        if probe.refused is not None and self._choice.open:
+        if probe.refused is not None and self._choice.undecided:
             self._choice.refuse(probe.refused)
         return Observation(
             max(now - began, 1e-9),
             self._waited - waited,
             deliveries.items - items,
             deliveries.spent - spent,
-            read_now - read if reader_now == reader_then else 0.0,
-            tuple(probe.times.copy()),  # in one step: threads go on adding
+            max(0.0, self._delay() - delayed),
+            tuple(probe.times.copy()),  # in one step, because threads append to it
             tuple(probe.costs),
         )
+
+    def _delay(self) -> float:
+        """Return the seconds for which no core was free for threads that exist now."""
+        return 0.0 if self._thread is None else delay(self._thread.native_ids())
 
     def _resize(self) -> None:
         """Have as many workers as were chosen."""
         choice, thread = self._choice, self._thread
         if thread is None:
-            self._work.resize(choice.nworkers)
+            self._current.resize(choice.nworkers)
             return
         if choice.method == "process":
             self._begin_processes(thread)
             return
-        if not choice.open:
+        if not choice.undecided:
             self._pickled = None  # it can be large
-        alone = choice.nworkers == 1
-        self._probe.interval = OFTEN_ENOUGH if alone else choice.next_look() / _PARTS
-        thread.probe = self._probe if choice.measuring else None
+        thread.work.probe = self._probe if choice.measuring else None
         with suppress(WorkerStartError):  # then there are fewer
             thread.resize(choice.nworkers)
 
@@ -273,20 +247,19 @@ class AdaptiveEngine:
 
     def _made_processes(self, nworkers: int) -> ProcessEngine:
         pickled, self._pickled = self._pickled, None
-        return self._make_processes(
-            self._choice.most, nworkers, pickled, self._deliveries.from_processes
-        )
+        deliver = self._deliveries.from_processes
+        return self._make_processes(self._choice.most_processes, nworkers, pickled, deliver)
 
     def _begin_processes(self, thread: ThreadEngine) -> None:
-        """Start processes, as soon as there is one thread beside them."""
-        with suppress(WorkerStartError):  # told by the engine, if it is needed
+        """Start processes as soon as only one thread is busy."""
+        self._deliveries.due = perf_counter() + _NOTICE
+        with suppress(WorkerStartError):  # the engine reports it if it matters
             thread.resize(1)
         if thread.busy() > 1:
-            self._deliveries.due = perf_counter() + _NOTICE
             return
         self._deliveries.starting = True
         try:
-            # with that thread, no more at a time than there may be
+            # Together with that thread, there are no more workers than allowed.
             process = self._process = self._made_processes(max(1, self._choice.nworkers - 1))
         except WorkerStartError as error:
             self._refused(error)
@@ -295,23 +268,23 @@ class AdaptiveEngine:
             process.close()
 
     def _refused(self, error: WorkerStartError) -> None:
-        """Go on with threads, if there still are some."""
+        """Continue with threads, if the thread engine still exists."""
         process, self._deliveries.starting = self._process, False
-        if self._work is process:
+        if self._current is process:
             self._deliveries.deliver(error)
             return
         self._process = None
         if process is not None:
             process.close()
         self._choice.refuse(str(error))
-        self._begin_looking()
+        self._begin_period()
         self._resize()
 
     def _hand_over(self, thread: ThreadEngine, process: ProcessEngine) -> None:
-        """Have processes do what the thread has not begun."""
+        """Give processes what the thread has not begun."""
         self._deliveries.starting = False
-        with self._lock:  # nobody submits anything to the thread from now on
-            self._work = process
+        with self._lock:  # from now on, nobody submits anything to the thread
+            self._current = process
         process.submit(thread.withdraw())
 
     def _end_threads(self, thread: ThreadEngine, process: ProcessEngine) -> None:
@@ -321,11 +294,4 @@ class AdaptiveEngine:
         self._thread = None
         thread.close()
         process.resize(self._choice.nworkers)
-        self._begin_looking()
-
-
-def _supervise(ref: "weakref.ref[AdaptiveEngine]", notes: SimpleQueue[Any]) -> None:
-    """Have an engine deal with notes, until the note is `None`."""
-    while (note := notes.get()) is not None and (engine := ref()) is not None:
-        engine._heed(note)  # noqa: SLF001 -- ours
-        del note, engine  # they refer to what belongs to the user
+        self._begin_period()

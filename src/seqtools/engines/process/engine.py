@@ -35,7 +35,8 @@ from seqtools.engines.resource_errors import told
 from seqtools.engines.uninterruptible import imports
 from seqtools.engines.wire.arena_reader import LeasedBytes
 from seqtools.engines.wire.classes import classes_by_value
-from seqtools.engines.wire.shipment import PickledPipeline, ResultLoader
+from seqtools.engines.wire.result_pickling import ResultLoader
+from seqtools.engines.wire.shipment import PickledPipeline
 
 
 class ProcessEngine:
@@ -73,8 +74,8 @@ class ProcessEngine:
         payload: int | None = None
         self._pipeline: TemplateArguments | None = None
         if start_method != "fork":  # pickling errors are raised before anything starts
-            shipment = (pickled or PickledPipeline(source, get, start_hook, hints)).shipped()
-            payload, by_value = shipment.fd, shipment.by_value
+            pickled = pickled or PickledPipeline(source, get, start_hook, hints)
+            payload, by_value = pickled.write(), pickled.by_value
         else:
             by_value = [*classes_by_value()]
             self._pipeline = TemplateArguments((get, hints, by_value), start_hook)

@@ -18,7 +18,7 @@ from seqtools.engines.process.scheduler import Scheduler
 from seqtools.engines.wire import exceptions, result_messages, values
 from seqtools.engines.wire.arena import SlotPlace
 from seqtools.engines.wire.headers import DamagedMessage
-from seqtools.engines.wire.shipment import ResultLoader
+from seqtools.engines.wire.result_pickling import ResultLoader
 
 _ABOUT_NO_ITEM = frozenset({result_messages.READY, result_messages.UNABLE, result_messages.STAGE})
 

@@ -18,9 +18,9 @@ from seqtools.engines.process.stage_reports import watched
 from seqtools.engines.wire import result_messages
 from seqtools.engines.wire.arena import Arena
 from seqtools.engines.wire.exceptions import pickled
-from seqtools.engines.wire.shipment import ResultDumper
+from seqtools.engines.wire.result_pickling import ResultDumper
 from seqtools.engines.wire.task_messages import TaskMessage, TaskReader
-from seqtools.engines.wire.values import PLAIN, OutgoingValues
+from seqtools.engines.wire.values import IMMUTABLE, OutgoingValues
 
 MODES = ("wrap", "passthrough")
 
@@ -116,7 +116,7 @@ class Worker:
             self._out.values,
             task.indices,
         )
-        append, plain, n = values.append, PLAIN, len(indices)
+        append, plain, n = values.append, IMMUTABLE, len(indices)
         # without slots, only the last answer tells which item hangs
         hold = -1.0 if task.timed and slots is None else GRAIN
         tell = slots.progress.tell if task.timed and slots is not None else None

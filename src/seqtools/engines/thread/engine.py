@@ -10,7 +10,8 @@ from typing import Any
 from seqtools._core.errors import WorkerStartError
 from seqtools.engines.base import PAUSE, Deliver, GroupOf, Job
 from seqtools.engines.resource_errors import start_thread
-from seqtools.engines.thread.pool import GRAIN, Pool, UserWork, WorkerSlot
+from seqtools.engines.thread.pool import GRAIN, Pool
+from seqtools.engines.thread.slot import UserWork, WorkerSlot
 from seqtools.engines.thread.worker import attend
 
 _PATIENCE = 0.5
@@ -51,26 +52,15 @@ class ThreadEngine:
         close: bool = False,
     ) -> None:
         self.grain = 0.0 if close else GRAIN
-        self._work = UserWork(get, start_hook, hints, timeout, probe, deliver)
-        self._pool = Pool(self._work, nworkers)
+        self.work = UserWork(get, start_hook, hints, timeout, probe, deliver)
+        """A new `probe` of it applies to items that begin after it was set."""
+        self._pool = Pool(self.work, nworkers)
         self._starting = False  # a call is starting threads, or was interrupted while it did
 
     @property
     def nworkers(self) -> int:
         """The number of threads, including those that have not started."""
         return self._pool.nworkers
-
-    @property
-    def probe(self) -> Callable[[Callable[[int], Any], int], Any] | None:
-        """Called instead of the function that evaluates items, with that function and the index.
-
-        A new probe applies to items that begin after it was set.
-        """
-        return self._work.probe
-
-    @probe.setter
-    def probe(self, probe: Callable[[Callable[[int], Any], int], Any] | None) -> None:
-        self._work.probe = probe
 
     def submit(self, ahead: Sequence[Job], urgent: Sequence[Job] = ()) -> None:
         """Accept jobs; evaluate `urgent` ones before all waiting jobs."""
@@ -82,11 +72,11 @@ class ThreadEngine:
         for job in ahead:
             pool.put(job)
         # Last, because the owner of this engine can close it from now on.
-        self._start_missing_or_tell()
+        self._start_missing_or_report()
 
     def cancel(self, ids: Collection[int]) -> None:
         """Do not begin items of these jobs that no thread has begun."""
-        self._pool.cancel(ids if isinstance(ids, set | frozenset | dict) else set(ids))
+        self._pool.cancel(set(ids))
 
     def withdraw(self) -> list[Job]:
         """Return all that no thread has begun, which is not going to be delivered.
@@ -115,11 +105,11 @@ class ThreadEngine:
 
     def look(self) -> float:
         """Deliver finished items of long jobs, and abandon items that timed out."""
-        pool, work = self._pool, self._work
+        pool, work = self._pool, self.work
         if pool.closed:
             return PAUSE
         if pool.waiting or pool.tasks():
-            self._start_missing_or_tell()
+            self._start_missing_or_report()
         pause = pool.look(work.deliver)
         return pause if work.timeout is None else self._expire(pause, work.timeout)
 
@@ -133,8 +123,8 @@ class ThreadEngine:
         """Stop all work; with `wait`, give threads a moment to finish their item."""
         pool = self._pool
         pool.end()
-        if self._work.hints is not None:
-            self._work.hints.end()
+        if self.work.hints is not None:
+            self.work.hints.end()
         if not wait:
             return
         deadline = perf_counter() + _PATIENCE
@@ -167,13 +157,18 @@ class ThreadEngine:
         """Return the number of threads that evaluate a job; abandoned threads do not count."""
         return len(self._pool.tasks())
 
+    def native_ids(self) -> list[int | None]:
+        """Return the ids of the threads, as the system knows them."""
+        slots = list(self._pool.slots.values())
+        return [thread.native_id for slot in slots for thread in slot.threads]
+
     # Threads
 
-    def _start_missing_or_tell(self) -> None:
+    def _start_missing_or_report(self) -> None:
         try:
             self._start_missing()
         except WorkerStartError as error:
-            self._work.deliver(error)
+            self.work.deliver(error)
 
     def _start_missing(self) -> None:
         slots, nworkers = self._pool.slots, self._pool.nworkers

@@ -10,7 +10,7 @@ finalizers may acquire it while the same thread holds it. No thread waits while 
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import suppress
 from itertools import islice
 from queue import Empty, SimpleQueue
@@ -19,6 +19,7 @@ from typing import Any
 
 from seqtools._core.errors import Failure, ItemTimeout
 from seqtools.engines.base import PAUSE, Deliver, Job, Part
+from seqtools.engines.thread.slot import UserWork, WorkerSlot
 from seqtools.engines.thread.stealing import StealableTask
 
 GRAIN = 0.005
@@ -33,43 +34,6 @@ _REMEMBERED = 4096
 
 Key = tuple[int, int]
 """The id and the offset of a job: a job that is submitted again has the same key."""
-
-
-class UserWork:
-    """The functions of the user, and how to call them."""
-
-    def __init__(  # noqa: PLR0913, PLR0917 -- what a worker needs
-        self,
-        get: Callable[[int], Any],
-        hook: Callable[..., object] | None,
-        hints: Any,
-        timeout: float | None,
-        probe: Callable[[Callable[[int], Any], int], Any] | None,
-        deliver: Deliver,
-    ) -> None:
-        self.get, self.hook, self.hints = get, hook, hints
-        self.timeout, self.probe, self.deliver = timeout, probe, deliver
-
-
-class WorkerSlot:
-    """The slot of a worker, which one thread occupies."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.free = [None]  # emptied by the thread that takes the slot, if several were started
-        self.threads: list[threading.Thread] = []  # the threads that were started for it
-        self.task: StealableTask | None = None
-        # With a timeout: the current item, and when it began. The thread that removes it answers.
-        self.timed: list[tuple[int, float]] = []
-        self.bell: SimpleQueue[None] = SimpleQueue()  # wakes a surplus thread
-
-    def answers(self) -> bool:
-        """Return whether the thread should answer; if not, its item timed out and was answered."""
-        try:
-            self.timed.pop()
-        except IndexError:
-            return False
-        return True
 
 
 class Pool:
@@ -132,7 +96,7 @@ class Pool:
             task = slot.task
             if task is None:
                 continue
-            self._tell_so_far(slot, task, now, deliver)
+            self._deliver_so_far(slot, task, now, deliver)
             if not task.left:
                 continue  # the thread delivers the last item
             stuck = stuck or now - task.began >= STUCK
@@ -273,7 +237,7 @@ class Pool:
             self._wake()  # another thread may take items too
         return pause
 
-    def tell(self, slot: WorkerSlot, task: StealableTask, failed: Any, deliver: Deliver) -> bool:
+    def deliver(self, slot: WorkerSlot, task: StealableTask, failed: Any, deliver: Deliver) -> bool:
         """Deliver the items finished since the last call; return whether the task continues."""
         with self.lock:
             if self.closed:
@@ -285,34 +249,34 @@ class Pool:
             _deliver(task, failed, deliver, perf_counter())
         return goes_on
 
-    def _tell_so_far(
+    def _deliver_so_far(
         self, slot: WorkerSlot, task: StealableTask, now: float, deliver: Deliver
     ) -> None:
-        """Deliver the finished items of a task."""
+        """Deliver the finished items of a running task."""
         with self.lock:
-            outcomes, told = task.outcomes, task.told
-            n = len(outcomes)
-            if n <= told or slot.task is not task or self.closed:
-                return
-            offset = task.job.offset + task.base + told
-            # If this is interrupted, these are delivered again with the others, and ignored.
-            deliver(Part(task.job.id, offset, outcomes[told:n], now - task.since))
-            task.told = n
-            task.since = now
-            outcomes[told:n] = [None] * (n - told)
+            if slot.task is task and not self.closed:
+                first = task.delivered
+                # If this is interrupted, the items are delivered again, and ignored.
+                _deliver_values(task, deliver, now)
+                task.outcomes[first : task.delivered] = [None] * (task.delivered - first)
 
 
 def _deliver(task: StealableTask, failed: Any, deliver: Deliver, now: float) -> None:
     """Deliver the values of a task, and then the outcome `failed`, if it is not `None`."""
-    job, told, outcomes = task.job, task.told, task.outcomes
-    offset, done = job.offset + task.base, task.done
-    if told < len(outcomes):
-        values = outcomes[told:] if told else outcomes
-        deliver(Part(job.id, offset + told, values, now - task.since))
+    _deliver_values(task, deliver, now)
+    done = task.done
     if failed is not None:
-        deliver(Part(job.id, job.offset + done, [failed], failed=True))
+        deliver(Part(task.job.id, task.job.offset + done, [failed], failed=True))
         done += 1
-    task.base, task.outcomes, task.told, task.since = done, [], 0, now
+    task.base, task.outcomes, task.delivered, task.since = done, [], 0, now
+
+
+def _deliver_values(task: StealableTask, deliver: Deliver, now: float) -> None:
+    first, n = task.delivered, len(task.outcomes)
+    if first < n:
+        offset = task.job.offset + task.base + first
+        deliver(Part(task.job.id, offset, task.outcomes[first:n], now - task.since))
+        task.delivered, task.since = n, now
 
 
 def _too_long(i: int, timeout: float, name: str) -> ItemTimeout:

@@ -27,8 +27,6 @@ class StealableTask:
     appends to `outcomes` without it.
     """
 
-    __slots__ = ("base", "began", "cancelled", "job", "outcomes", "since", "size", "todo", "told")
-
     def __init__(self, job: Job, now: float) -> None:
         indices = job.indices
         self.job = job
@@ -41,8 +39,8 @@ class StealableTask:
         """The number of items that are done and delivered."""
         self.outcomes: list[Any] = []
         """The values of the items after these."""
-        self.told = 0
-        """How many of `outcomes` were delivered; they are replaced by `None`."""
+        self.delivered = 0
+        """The number of `outcomes` that were delivered, and are replaced by `None`."""
         self.began = self.since = now
         self.cancelled = False
 

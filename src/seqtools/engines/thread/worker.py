@@ -8,7 +8,8 @@ from typing import Any
 from seqtools._core.errors import EndOfSequence, Failure, WorkerStartError, summary
 from seqtools.engines.base import AHEAD, END, here
 from seqtools.engines.start_hook import call_hook
-from seqtools.engines.thread.pool import Pool, UserWork, WorkerSlot
+from seqtools.engines.thread.pool import Pool
+from seqtools.engines.thread.slot import UserWork, WorkerSlot
 from seqtools.engines.thread.stealing import STOP, StealableTask
 
 
@@ -65,9 +66,9 @@ def _prepare(pool: Pool, number: int) -> bool:
 def _fail(pool: Pool, what: str, error: BaseException) -> None:
     work = pool.work()
     if work is not None and not pool.closed:
-        told = WorkerStartError(what)
-        told.__cause__ = error
-        work.deliver(told)
+        start_error = WorkerStartError(what)
+        start_error.__cause__ = error
+        work.deliver(start_error)
 
 
 def _do(pool: Pool, slot: WorkerSlot, task: StealableTask) -> bool:
@@ -111,7 +112,7 @@ def _evaluate(pool: Pool, slot: WorkerSlot, task: StealableTask, work: UserWork)
             return False
         # Drop references to values, which only the reader should keep; errors refer to this frame.
         del append
-        goes_on = pool.tell(slot, task, failed, work.deliver)
+        goes_on = pool.deliver(slot, task, failed, work.deliver)
         del failed
     return True
 

@@ -1,18 +1,17 @@
-"""Memory of a worker in which large values are delivered without a copy.
+"""Shared memory in which a worker delivers large values without a copy.
 
-        flags, a byte a slot: 0 free, 1 taken │ slot │ slot │ …
+        flags, one byte for each slot: 0 free, 1 taken │ slot │ slot │ …
 
-It is an anonymous file that a worker and the consumer both map. The worker takes a free
-slot and writes into it; the consumer makes arrays that are views of it, and when the
-last of them is dropped, stores a zero for its flag: no lock, no message, and safe in any
-thread and in the garbage collector. So a view that is kept stays intact, and a slot that
-is free has warm pages, which are twelve times as fast to write to as fresh ones.
+It is an anonymous file that a worker and the consumer map. The worker takes a free slot and writes
+into it. The consumer makes arrays that are views of the slot; when the last view is dropped, it
+sets the flag to zero. That needs no lock and no message, and works in any thread and in the garbage
+collector. So a view that is kept is not overwritten. Free slots have pages already, which are
+twelve times as fast to write to as new ones.
 
-The file is as large as the memory of the machine, but has no more pages than were
-written to, so there is no size to be guessed. It has no name, and nothing is left of it
-when nobody maps it any more.
+The file is as large as the memory of the machine, but has only the pages that were written to, so
+nobody has to guess a size. It has no name, and disappears when no process maps it any more.
 
-Here is how it is laid out, and the side of the worker; that of the consumer is in `arena_reader`.
+This module has the layout and the side of the worker; `arena_reader` has the side of the consumer.
 """
 
 import ctypes
@@ -29,28 +28,28 @@ from seqtools.engines import fault_injection
 from seqtools.engines.wire.progress import NBYTES, ProgressMark
 
 if sys.platform != "win32":
-    import resource  # now: later, there may be no descriptor to load it with
+    import resource  # at once, because later there may be no descriptor left to load it
 
 FLAGS = 1 << 20
 """Bytes for flags: a slot of 32 KB for each would be 32 GB."""
-MOST_SLOTS = FLAGS - NBYTES  # in place of the last flags is what a worker is at
+MOST_SLOTS = FLAGS - NBYTES  # the progress of the worker is in place of the last flags
 TAKEN = 1  # of a flag
 _RUN = 1024
-"""Flags that slots of one size have side by side, to be searched together."""
+"""Slots of one size that have consecutive flags, so that they are searched together."""
 PAGE = mmap.PAGESIZE
 _ADDRESSES = 1 << 44
 """Bytes of address space for all workers, of the 47 bits that a process has."""
 _LEAST = 1 << 26
-"""Bytes below which it is not worth having."""
+"""Bytes below which there is no arena."""
 
 forks = [0]
-"""One longer with each fork of this process: what it had then, it shares with a child."""
+"""Its length grows with each fork of this process, because a child has the same views."""
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(before=lambda: forks.append(0))
 
 
 class SlotPlace(NamedTuple):
-    """Where bytes of a value are."""
+    """The place of bytes of a value."""
 
     nbytes: int
     offset: int
@@ -58,15 +57,15 @@ class SlotPlace(NamedTuple):
 
 
 def create(nworkers: int) -> tuple[int, int] | None:
-    """Return the descriptor and size of a new file for one of `nworkers`, if there can be one.
+    """Return the descriptor and size of a new file for one of `nworkers`, `None` if impossible.
 
-    The size is only a limit: memory is used when it is written to.
+    The size is only a limit, because memory is used when it is written to.
     """
     if not hasattr(os, "memfd_create"):
         return None
     try:
         fd = os.memfd_create("seqtools", os.MFD_CLOEXEC)
-    except OSError:  # not allowed here
+    except OSError:  # the system does not allow it
         return None
     size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     size = min(size, _ADDRESSES // nworkers)
@@ -87,14 +86,14 @@ def create(nworkers: int) -> tuple[int, int] | None:
 
 
 def mapped(fd: int, size: int) -> mmap.mmap:
-    """Return the file mapped, without a descriptor that lives as long where Python can do that."""
+    """Return the file mapped; Python 3.13 can do that without keeping a descriptor."""
     if sys.version_info >= (3, 13):
         return mmap.mmap(fd, size, trackfd=False)
     return mmap.mmap(fd, size)
 
 
 class Lease(weakref.ref[Any]):
-    """Knows which slot a view is of, for when it is dropped."""
+    """A weak reference to a view, which knows the slot of the view."""
 
     __slots__ = ("address", "forks", "given", "memory", "place")
 
@@ -105,16 +104,16 @@ class Lease(weakref.ref[Any]):
     given: bool
 
 
-_kinds: dict[int, Any] = {}  # an array type for each size: to make one takes 20 µs
+_array_types: dict[int, Any] = {}  # by size, because it takes 20 µs to make one
 
 
 def viewed(memory: mmap.mmap, place: SlotPlace, dropped: Any) -> tuple[memoryview, Lease]:
-    """Return the bytes at `place`, and what calls `dropped` at the end of their last view."""
+    """Return the bytes at `place`, and a reference that calls `dropped` after their last view."""
     size = rounded(place.nbytes)
-    kind = _kinds.get(size)
-    if kind is None:
-        kind = _kinds[size] = ctypes.c_char * size
-    lease = kind.from_buffer(memory, place.offset)
+    array_type = _array_types.get(size)
+    if array_type is None:
+        array_type = _array_types[size] = ctypes.c_char * size
+    lease = array_type.from_buffer(memory, place.offset)
     ref = Lease(lease, dropped)
     ref.memory, ref.place, ref.forks, ref.given = memory, place, len(forks), False
     ref.address = ctypes.addressof(lease)
@@ -128,7 +127,7 @@ class Arena:
         self._memory = memory
         self._view = memoryview(memory)
         self.progress = ProgressMark(self._view[MOST_SLOTS:FLAGS])
-        self._lock = threading.RLock()  # threads of user code may borrow, and the garbage collector
+        self._lock = threading.RLock()  # threads of the user and finalizers may borrow
         self._used = FLAGS  # bytes of the file that belong to some slot
         self._runs: dict[int, list[list[int]]] = {}  # by size: first flag, number of slots
         self._next_run = 0
@@ -140,7 +139,7 @@ class Arena:
 
     @classmethod
     def at(cls, fd: int) -> "Arena | None":
-        """Return the slots in the file `fd`, which is closed; `None` if it cannot be mapped."""
+        """Return the arena in the file `fd`, which is closed; `None` if it cannot be mapped."""
         try:
             return cls(mapped(fd, os.fstat(fd).st_size))
         except (OSError, ValueError, OverflowError):  # a limit on address space
@@ -149,7 +148,7 @@ class Arena:
             os.close(fd)
 
     def take(self, nbytes: int) -> SlotPlace | None:
-        """Return a free slot for so many bytes, taken; `None` if there is no room."""
+        """Take a free slot for so many bytes, and return it; `None` if there is no room."""
         with self._lock:
             size = rounded(nbytes)
             slot = self._free(size)
@@ -179,8 +178,8 @@ class Arena:
         return place
 
     def borrow(self, nbytes: int) -> memoryview | None:
-        """Return a buffer in a slot, to be filled and sent; `None` if there is no room."""
-        if os.getpid() != self._pid:  # a child that user code has forked
+        """Return a buffer in a slot, for a value; `None` if there is no room."""
+        if os.getpid() != self._pid:  # code of the user has forked this process
             return None
         place = self.take(nbytes)
         if place is None:
@@ -190,7 +189,7 @@ class Arena:
         return lease
 
     def find(self, data: memoryview) -> Lease | None:
-        """Return what was borrowed for `data`, if anything, to be given away with `give`."""
+        """Return the borrowed buffer that `data` is in, `None` if it is elsewhere; see `give`."""
         if not self._borrowed:
             return None
         import numpy as np  # ctypes has no address of what is read-only
@@ -204,9 +203,9 @@ class Arena:
         return found
 
     def give(self, found: Lease) -> SlotPlace | memoryview:
-        """Return the place of what was borrowed, which belongs to the consumer from now on.
+        """Return the place of a borrowed buffer, which belongs to the consumer from now on.
 
-        If somebody here still refers to it, the consumer gets a copy.
+        If something here still refers to it, the consumer gets a copy.
         """
         place = found.place
         if found() is None:
@@ -216,7 +215,7 @@ class Arena:
         return self.put(data) or data
 
     def trim(self) -> None:
-        """Give the memory of free slots back to the system."""
+        """Return the memory of free slots to the system."""
         if not hasattr(mmap, "MADV_REMOVE"):
             return
         with self._lock:
@@ -232,7 +231,7 @@ class Arena:
             self._memory[ref.place.slot] = 0
 
     def _free(self, size: int) -> int | None:
-        """Return the flag of a free slot of `size`, or of a size that wastes less than half."""
+        """Return the number of a free slot of at least `size`, less than half of it wasted."""
         largest = 2 * size
         while size < largest:
             for first, count in self._runs.get(size, ()):
@@ -260,7 +259,7 @@ class Arena:
 
 
 def rounded(nbytes: int) -> int:
-    """Return the size of the slot: whole pages, and steps of an eighth of a power of two."""
+    """Return the size of a slot: whole pages, in steps of an eighth of a power of two."""
     nbytes = max(nbytes, PAGE)
     step = max(PAGE, 1 << (nbytes.bit_length() - 4))
     return -(-nbytes // step) * step

@@ -1,7 +1,4 @@
-"""Views of values in the memory of workers: the side of the consumer.
-
-How that memory is laid out, and what the worker does, is in `arena`.
-"""
+"""The consumer's views of values in the memory of workers; `arena` has the layout."""
 
 import mmap
 import os
@@ -25,7 +22,7 @@ from seqtools.engines.wire.progress import ProgressMark
 
 
 class LeasedBytes:
-    """Bytes that the consumer of an engine keeps in slots, and how many it may."""
+    """Counts the bytes that the consumer of an engine keeps in slots, and limits them."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -35,7 +32,7 @@ class LeasedBytes:
         self._refs: dict[int, Lease] = {}
 
     def allows(self, nbytes: int) -> bool:
-        """Return whether so many bytes more may be kept."""
+        """Return whether the consumer may keep so many bytes more."""
         while self._dropped:
             self._leased -= self._dropped.popleft()
         if self._leased + nbytes <= self.most:
@@ -44,7 +41,7 @@ class LeasedBytes:
         return False
 
     def note(self, ref: Lease) -> None:
-        """Take account of a view, until it is dropped."""
+        """Count a view, until it is dropped."""
         self._leased += ref.place.nbytes
         self._refs[id(ref)] = ref
 
@@ -54,13 +51,13 @@ class LeasedBytes:
         return sorted(held, key=lambda place: place.offset)
 
     def forget(self, ref: Lease) -> None:
-        """Note that a view was dropped; at any time, in any thread."""
+        """Note that a view was dropped; may be called at any time, in any thread."""
         self._refs.pop(id(ref), None)
         self._dropped.append(ref.place.nbytes)
 
 
 class ArenaReader:
-    """The side of the consumer, who has views of slots."""
+    """Makes views of slots, in the consumer."""
 
     def __init__(self, fd: int, size: int, budget: LeasedBytes) -> None:
         self._memory = mapped(fd, size)
@@ -70,9 +67,9 @@ class ArenaReader:
         self._forks = len(forks)
 
     def lease(self, place: SlotPlace) -> memoryview:
-        """Return the bytes at `place`, a copy if too much is kept and there is room for one.
+        """Return the bytes at `place`; a copy if the limit is exceeded and memory allows it.
 
-        The slot is free when the last view of them is dropped.
+        The slot is free when the last view is dropped.
         """
         if not self._budget.allows(place.nbytes):
             with suppress(OSError, MemoryError):
@@ -85,10 +82,10 @@ class ArenaReader:
         return lease
 
     def retire(self) -> None:
-        """Give back the memory of which there are no views, as no more values come."""
+        """Return memory without views to the system, because no more values come."""
         if self._forks != len(forks) or not hasattr(mmap, "MADV_REMOVE"):
             return  # a forked process may have views
-        begin = FLAGS  # which a worker that is still there must not take for free
+        begin = FLAGS  # not before it: a worker that still runs must not find free slots
         for place in [*self._budget.held_in(self._memory), SlotPlace(0, len(self._memory), 0)]:
             end = place.offset - place.offset % PAGE
             if end > begin:
@@ -99,16 +96,16 @@ class ArenaReader:
     def _dropped(self, ref: weakref.ref[Any]) -> None:
         assert isinstance(ref, Lease)  # noqa: S101 -- for mypy
         self._budget.forget(ref)
-        # Had the process been forked meanwhile, the child would have the same view.
+        # A child that was forked meanwhile has the same view.
         if ref.forks == len(forks):
             self._memory[ref.place.slot] = 0
 
 
 def share(nworkers: int, budget: LeasedBytes) -> tuple[int, ArenaReader] | tuple[None, None]:
-    """Return a descriptor for one of `nworkers` to have, and our side of the same memory.
+    """Return a descriptor for one of `nworkers`, and the consumer's reader of the same memory.
 
-    Where there is no such memory, or too little of something that it takes, there is neither,
-    and values come through the pipe.
+    Both are `None` if the system has no such memory or lacks a resource for it. Then all values
+    are sent through the pipe.
     """
     made = arena.create(nworkers)
     if made is None:

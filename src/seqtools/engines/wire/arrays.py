@@ -1,12 +1,12 @@
-"""How values that hold memory are pickled, such that it lies outside of the pickle.
+"""How values that hold memory are pickled, with the memory outside of the pickle.
 
-`pickle` does that for contiguous arrays. Here are those that it copies into the pickle,
-because of their strides, dtype or class; views of memory, which it refuses; and tensors
-of torch, which it sends with all of the storage that they lie in.
+`pickle` does that for contiguous arrays. This module does it for arrays that `pickle` would copy
+into the pickle because of their strides, dtype or class; for views of memory, which `pickle`
+refuses; and for tensors of torch, which torch sends with the whole storage that they are in.
 
-What arrives is what a plain pickle gives, but for these: arrays keep whether they are
-read-only and their byte order, whatever their strides and class, and tensors that share
-memory arrive apart, as arrays do.
+The result is what a plain pickle gives, with two exceptions: arrays stay read-only and keep their
+byte order, whatever their strides and class, and tensors that share memory become independent, as
+arrays do.
 """
 
 import copyreg
@@ -19,7 +19,7 @@ from seqtools._core import allocator
 from seqtools.engines.wire.instances import instance_reducer
 
 _SMALL = 1 << 11
-"""Bytes of an array for which the time to describe it counts more than that to copy it."""
+"""Bytes of an array below which its description costs more than its copy."""
 
 Reducer: TypeAlias = Callable[[Any], Any]
 """Returns for an object what the `reducer_override` of a pickler has to return."""
@@ -43,9 +43,9 @@ def reducer(cls: type) -> Reducer | None:
 
 
 def result_reducer(cls: type) -> Reducer | None:
-    """Return the same for a result, of which a small array is described in fewer words.
+    """Return the same for a result, in which a small array has a short description.
 
-    In a pipeline, small arrays are buffers too: they may lie in memory that others change.
+    In a pipeline, small arrays are buffers too, because they may be in a mapped file.
     """
     reduce = reducer(cls)
     return _reduce_ndarray_of_result if reduce is _reduce_ndarray else reduce
@@ -66,7 +66,7 @@ def _is_plain(cls: Any) -> bool:
 
 def _reduce_ndarray(array: Any) -> Any:
     flags = array.flags
-    # buffers know no datetimes, and structures may contain some
+    # The buffer protocol has no datetimes, which structures may contain.
     if (flags.c_contiguous or flags.f_contiguous) and array.dtype.kind not in "mMV":
         return NotImplemented
     return _reduce_array(array)
@@ -81,7 +81,7 @@ def _reduce_ndarray_of_result(array: Any) -> Any:
         and dtype.isnative
         and dtype.metadata is None
     ):
-        # half the time of what numpy does, which pickles the dtype as an object
+        # numpy takes twice as long, because it pickles the dtype as an object.
         return _small_array, (dtype.char, array.shape, array.tobytes(), flags.writeable)
     return _reduce_ndarray(array)
 
@@ -126,24 +126,12 @@ def _reduce_memoryview(view: Any) -> Any:
     data = view
     if not view.c_contiguous:
         data = memoryview(view.tobytes() if view.readonly else bytearray(view.tobytes()))
-    buffer = pickle.PickleBuffer(data)
-    if len(view.format) == 1 and 0 not in view.shape:
-        return _cast, (buffer, view.format, view.shape)
-    import numpy as np
-
-    # cast() takes a single letter, and no shape without items
-    return _view, (buffer, np.asarray(view).dtype, view.shape)
+    return _memoryview, (pickle.PickleBuffer(data), view.format, view.shape)
 
 
-def _cast(data: Any, form: Any, shape: tuple[int, ...]) -> memoryview:
-    return memoryview(data).cast("B").cast(form, shape)
-
-
-def _view(data: Any, dtype: Any, shape: tuple[int, ...]) -> memoryview:
-    import numpy as np
-
-    array: Any = np.ndarray(shape, dtype, data)
-    return memoryview(array)
+def _memoryview(data: Any, form: Any, shape: tuple[int, ...]) -> memoryview:
+    view = memoryview(data).cast("B")
+    return view.cast(form) if len(shape) == 1 else view.cast(form, shape)
 
 
 # Tensors
@@ -180,7 +168,7 @@ def _reduce_tensor(tensor: Any) -> Any:
 
 
 def _tensor(data: Any, dtype: Any, shape: tuple[int, ...], strides: tuple[int, ...]) -> Any:
-    import torch  # type: ignore[import-not-found, unused-ignore] # the user's, if there is any
+    import torch  # type: ignore[import-not-found, unused-ignore] # the user has installed it
 
     if 0 in shape:
         return torch.empty_strided(shape, strides, dtype=dtype)

@@ -1,16 +1,14 @@
-"""Classes that are sent by value are made again as they are, without calling code of users.
+"""Classes that are sent by value are made again without calling code of the user.
 
-What made a class has been done already: its metaclass, `__init_subclass__` and `__set_name__`
-have registered it, changed it, or set attributes, and all of that is state which travels. To
-call them again would register the class twice, or fail, because nobody knows with which keywords
-a class was made. So a class is made bare, with its slots and nothing else. Then its methods are
-set; only then its other attributes and the variables of its methods, among which may be
-instances of it.
+When a class was made here, its metaclass, `__init_subclass__` and `__set_name__` have registered
+it, changed it, or set attributes, and the results are sent as attributes. To call them again would
+register the class twice, or fail, because nobody knows the keywords of the class statement. So a
+worker makes a bare class, which has only its slots. Then it sets the methods; only then the other
+attributes and the variables of the methods, which may be instances of the class.
 """
 
 import abc
 import copyreg
-import ctypes
 import enum
 import operator
 import sys
@@ -30,9 +28,8 @@ from seqtools.engines.wire.instances import (
     set_attributes_of,
 )
 
-_EARLY = ("_align_", "_anonymous_", "_fields_", "_layout_", "_length_", "_pack_", "_type_")
-"""Attributes of a class of ctypes that give it its layout."""
-_C_TYPES = (ctypes.Structure, ctypes.Union, ctypes.Array, ctypes._SimpleCData)  # noqa: SLF001 -- it has no other name
+_NOT_SENT = {"_abc_impl", "__annotate_func__", "__annotations_cache__"}
+"""Attributes that Python makes for each class."""
 _patching = threading.Lock()
 
 
@@ -42,16 +39,16 @@ class Classes:
     def __init__(self, functions: Functions) -> None:
         self._functions = functions
         self._places: dict[int, list[type]] = {}
-        self._begun: set[type] = set()
+        self._incomplete: set[type] = set()
 
     def reduce(self, cls: type) -> tuple[Any, ...]:
         """Return how to make `cls` again, as `pickle` asks."""
-        # is empty here; where it is loaded, it holds the class, which is loaded more than once
-        # if it refers to itself
+        # The list is empty here. Where it is loaded, it holds the class, because a class that
+        # refers to itself is loaded more than once.
         place = self._places.setdefault(id(cls), [])
-        kind = None if type(cls) is _kind(cls.__bases__) else type(cls)
-        bare = place, kind, cls.__name__, cls.__bases__, _layout(cls)
-        self._begun.add(cls)
+        metaclass = None if type(cls) is _metaclass(cls.__bases__) else type(cls)
+        bare = place, metaclass, cls.__name__, cls.__bases__, _layout(cls)
+        self._incomplete.add(cls)
         attributes = _attributes(cls)
         methods = {name: value for name, value in attributes.items() if _is_method(value)}
         others = {name: value for name, value in attributes.items() if name not in methods}
@@ -60,22 +57,22 @@ class Classes:
             Call(lambda: (_set_attributes, (cls, methods))),
             self._functions.variables(),
             Call(lambda: (_set_attributes, (cls, others))),
-            Call(lambda: self._ended(cls)),
+            Call(lambda: self._completed(cls)),
         )
         return _bare_class, bare, steps, None, None, _register
 
-    def _ended(self, cls: type) -> tuple[Any, ...]:
-        self._begun.discard(cls)
+    def _completed(self, cls: type) -> tuple[Any, ...]:
+        self._incomplete.discard(cls)
         return tuple, (_registered(cls),)
 
     def reduce_instance(self, obj: Any) -> Any:
-        """Return how to make an instance of a class that has a way of its own to make them.
+        """Return how to make an instance of a class or metaclass with its own way to make them.
 
-        It does not come into play for an instance that is part of the state of its class or
-        metaclass, as a singleton is, because that state is not there by then.
+        It is not called for an instance that is pickled with its class, such as a singleton,
+        because it may need attributes that the class does not have yet.
         """
         cls = type(obj)
-        if self._begun.isdisjoint((cls, type(cls))) or not makes_its_own(cls):
+        if self._incomplete.isdisjoint((cls, type(cls))) or not makes_its_own(cls):
             return NotImplemented
         base = builtin_base(cls)
         arguments = base.__getnewargs__(obj) if hasattr(base, "__getnewargs__") else ()
@@ -90,15 +87,10 @@ def makes_its_own(cls: type) -> bool:
 def _layout(cls: type) -> dict[str, Any]:
     """Return what a class must have when it is made."""
     attributes = vars(cls)
-    names = [name for name in _EARLY if name in attributes] if issubclass(cls, _C_TYPES) else []
-    layout = {name: attributes[name] for name in ("__module__", *names) if name in attributes}
-    layout["__qualname__"] = cls.__qualname__
+    layout = {"__module__": attributes.get("__module__"), "__qualname__": cls.__qualname__}
     if "__slots__" in attributes:
-        # as they are, whatever `__slots__` is: it may be used up
         slots = [name for name, value in attributes.items() if _is_slot(cls, value)]
         layout["__slots__"] = tuple(slots)
-    elif isinstance(attributes.get("__dict__"), property):
-        layout["__dict__"] = attributes["__dict__"]
     return layout
 
 
@@ -110,26 +102,20 @@ def _is_slot(cls: type, value: Any) -> bool:
 
 
 def _is_method(value: Any) -> bool:
-    if isinstance(value, property):
+    if type(value) is property:
         parts = value.fget, value.fset, value.fdel
-        return type(value) is property and all(
-            isinstance(part, types.FunctionType | None) for part in parts
-        )
+        return all(isinstance(part, types.FunctionType | None) for part in parts)
     function = value.__func__ if type(value) in {classmethod, staticmethod} else value
     return isinstance(function, types.FunctionType)
 
 
 def _attributes(cls: type) -> dict[str, Any]:
     """Return the attributes to be set on a class that was made bare."""
-    left_out = {*_layout(cls), "_abc_impl", "__annotate_func__", "__annotations_cache__"}
-    left_out -= {"__slots__"}
+    left_out = {"__module__", "__qualname__", *_NOT_SENT}
     return {
         name: value
         for name, value in vars(cls).items()
-        if name not in left_out
-        and not _is_slot(cls, value)
-        and type(value).__name__ != "CField"  # as the fields say
-        and not (name == "__slots__" and isinstance(value, Iterator))
+        if name not in left_out and not _is_slot(cls, value)
     }
 
 
@@ -142,10 +128,10 @@ def _registered(cls: type) -> tuple[list[type], Any]:
     return others, copyreg.dispatch_table.get(cls)
 
 
-def _kind(bases: tuple[type, ...]) -> type:
-    """Return the metaclass of what derives from `bases`, unless another one is asked for."""
-    kinds = [type(base) for base in bases]
-    return next(kind for kind in kinds if all(issubclass(kind, other) for other in kinds))
+def _metaclass(bases: tuple[type, ...]) -> type:
+    """Return the metaclass of a class that derives from `bases` and names none."""
+    found = [type(base) for base in bases]
+    return next(each for each in found if all(issubclass(each, other) for other in found))
 
 
 def classes_by_value() -> list[type]:
@@ -174,21 +160,21 @@ def found_by_name(obj: Any, name: str | None = None) -> bool:
         return False
 
 
-# Where they are loaded
+# Functions that are called where a class is loaded
 
 
 def _bare_class(
     place: list[type],
-    kind: type | None,
+    metaclass: type | None,
     name: str,
     bases: tuple[type, ...],
     layout: dict[str, Any],
 ) -> type:
     if not place:
-        kind = kind or _kind(bases)
-        with _quiet(bases):
-            cls = _builtin(kind, "__new__")(kind, name, bases, layout)
-        if issubclass(kind, abc.ABCMeta):
+        metaclass = metaclass or _metaclass(bases)
+        with _without_init_subclass(bases):
+            cls = _builtin(metaclass, "__new__")(metaclass, name, bases, layout)
+        if issubclass(metaclass, abc.ABCMeta):
             abc._abc_init(cls)  # type: ignore[attr-defined]  # noqa: SLF001
         place.append(cls)
     return place[0]
@@ -201,8 +187,8 @@ def _builtin(cls: type, name: str) -> Any:
 
 
 @contextmanager
-def _quiet(bases: tuple[type, ...]) -> Iterator[None]:
-    """Have no `__init_subclass__` of `bases` called."""
+def _without_init_subclass(bases: tuple[type, ...]) -> Iterator[None]:
+    """Replace each `__init_subclass__` of `bases` by one that does nothing."""
     hooks = {
         cls: vars(cls)["__init_subclass__"]
         for base in bases
@@ -237,20 +223,17 @@ def _register(cls: Any, steps: tuple[Any, ...]) -> None:
         copyreg.pickle(cls, reduce)
 
 
-# Members of enumerations
-
-
 def reduce_member(member: enum.Enum) -> tuple[Any, ...]:
     """Return how to make a member of an enumeration that is sent by value.
 
-    It is part of its class, so it cannot be looked up there.
+    A member is part of its class, so it cannot be looked up there.
     """
     cls: Any = type(member)
-    owner = builtin_base(cls._member_type_)
+    base = builtin_base(cls._member_type_)
     arguments: tuple[Any, ...] = ()
-    if hasattr(owner, "__getnewargs__"):
-        arguments = owner.__getnewargs__(member)
-    elif owner is not object:
-        arguments = owner.__reduce_ex__(member, 4)[1]
+    if hasattr(base, "__getnewargs__"):
+        arguments = base.__getnewargs__(member)
+    elif base is not object:
+        arguments = base.__reduce_ex__(member, 4)[1]
     state = attributes_of(member)
-    return owner.__new__, (cls, *arguments), state, None, None, set_attributes_of
+    return base.__new__, (cls, *arguments), state, None, None, set_attributes_of

@@ -1,8 +1,9 @@
-"""Exceptions on their way back from a worker, with their causes and contexts.
+"""Exceptions on their way from a worker, with their causes and contexts.
 
-`pickle` leaves causes and contexts out. So an exception is sent as a list: itself, and all causes
-and contexts that are reached from it, each pickled by itself and with the places of its own cause
-and context in the list. One that cannot be pickled, or not be loaded, is replaced by its text.
+`pickle` leaves out causes and contexts. So an exception is sent as a list of itself and of all
+causes and contexts that can be reached from it. Each is pickled separately, with the places of its
+own cause and context in the list. An exception that cannot be pickled or loaded is replaced by its
+text.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,30 +12,30 @@ from typing import Any, NamedTuple
 from seqtools._core.errors import summary
 
 MOST = 1000
-"""Causes and contexts that travel with an exception, those that are nearest to it.
+"""Causes and contexts that are sent with an exception, the nearest ones.
 
-Arbitrary: a loop that chains an exception at every turn must not send all of them."""
+Arbitrary: if a loop chains an exception at every turn, not all of them must be sent."""
 
 
 class PickledException(NamedTuple):
     """One exception of the list."""
 
     body: bytes | None
-    """The exception pickled, `None` if it cannot be."""
+    """The pickled exception, `None` if it cannot be pickled."""
     text: str
-    """What is shown instead of an exception that does not arrive."""
+    """What is shown if the exception cannot be sent."""
     cause: int | None
     """Place of the cause in the list."""
     context: int | None
     """Place of the context in the list."""
     suppressed: bool
-    """Whether the context is not to be shown."""
+    """Whether tracebacks do not show the context."""
 
 
-def pickled(error: BaseException, dumps: Callable[[Any], Any]) -> list[PickledException]:
+def pickled(error: BaseException, dumps: Callable[[Any], bytes]) -> list[PickledException]:
     """Return `error` and its causes and contexts, the nearest first."""
     errors, places = [error], {id(error): 0}
-    for each in errors:  # it grows meanwhile
+    for each in errors:  # the loop appends to it
         for other in (each.__cause__, each.__context__):
             if other is not None and id(other) not in places and len(errors) <= MOST:
                 places[id(other)] = len(errors)
@@ -51,9 +52,9 @@ def pickled(error: BaseException, dumps: Callable[[Any], Any]) -> list[PickledEx
     ]
 
 
-def _body(error: BaseException, dumps: Callable[[Any], Any]) -> bytes | None:
+def _body(error: BaseException, dumps: Callable[[Any], bytes]) -> bytes | None:
     try:
-        return bytes(dumps(error))
+        return dumps(error)
     except Exception:  # noqa: BLE001 -- code of users may raise anything
         return None
 
@@ -62,7 +63,7 @@ def loaded(sent: Sequence[PickledException], loads: Callable[[Any], Any]) -> Bas
     """Return the exception that `pickled` was given, with its causes and contexts."""
     errors = [_loaded(each, loads) for each in sent]
     for error, each in zip(errors, sent, strict=True):
-        # past what a class says of setting attributes, which may be that it is frozen
+        # A class may forbid to set attributes, as a frozen dataclass does.
         if each.cause is not None:
             object.__setattr__(error, "__cause__", errors[each.cause])
         if each.context is not None:

@@ -1,8 +1,8 @@
-"""How messages begin, so that noise is not taken for one.
+"""The begin of messages, by which a reader detects bytes that are no message.
 
-Nobody but us has our pipes, except user code that writes to a descriptor which it does not know.
-So each message begins with a few bytes that such code does not write by chance. Where they are
-missing it is a `DamagedMessage`: nothing after it can be trusted, and its sender is replaced.
+Only this package uses its pipes, but user code may write to a wrong descriptor. So each message
+begins with bytes that are unlikely otherwise. If they are missing, the reader raises
+`DamagedMessage`: it cannot trust anything after that, and the sender is replaced.
 """
 
 import struct
@@ -13,25 +13,25 @@ MAGIC = b"\x93SqT"
 
 
 class DamagedMessage(Exception):  # noqa: N818 -- the name says what is wrong
-    """What was sent is no message."""
+    """Received bytes are no message."""
 
 
 class Header:
-    """The layout of the begin of a message: `MAGIC`, then fields as of `struct`."""
+    """The layout of a header: `MAGIC`, then the fields of a `struct`."""
 
     def __init__(self, layout: str) -> None:
         self._struct = struct.Struct("<4s" + layout)
         self.size = self._struct.size
 
     def pack(self, *fields: Any) -> bytes:
-        """Return the header with `fields`."""
+        """Return a header with `fields`."""
         return self._struct.pack(MAGIC, *fields)
 
     def unpack(self, data: Any, at: int = 0) -> tuple[Any, ...]:
         """Return the fields of the header in `data`.
 
         Raises:
-            DamagedMessage: If there is none.
+            DamagedMessage: If there is no header.
         """
         try:
             magic, *fields = self._struct.unpack_from(data, at)
@@ -42,7 +42,7 @@ class Header:
         return tuple(fields)
 
     def whole(self, data: Any) -> tuple[Any, ...]:
-        """Return the fields of the header that `data` is, with nothing after it; as `unpack`."""
+        """Return the fields of `data`, which must be a header and nothing else; as `unpack`."""
         if len(data) > self.size:
             raise DamagedMessage("there is more than a message")
         return self.unpack(data)

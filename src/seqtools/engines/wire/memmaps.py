@@ -1,7 +1,7 @@
-"""Views of memory-mapped arrays, whatever their strides, as the memory in which they lie.
+"""Views of memory-mapped arrays, with any strides, are pickled as the memory that they are in.
 
-It is sent as a buffer, and `mappings` says then of which file it is. The name that an array knows
-of does not tell: there may be another file of that name by now.
+That memory is a buffer, and `mapped_files` finds the file of a buffer. The file name that an array
+has is not reliable, because another file may have that name by now.
 """
 
 import mmap
@@ -13,9 +13,9 @@ from seqtools.engines.wire.mapped_files import find_in_files
 
 
 def reduce_memmap(obj: Any) -> tuple[Any, ...] | None:
-    """Return how to make `obj` of its memory elsewhere, `None` if it is not such an array.
+    """Return how to make `obj` from its memory, `None` if it is not such an array.
 
-    Or if it is one with gaps that would have to be copied too.
+    Also `None` if the memory has to be copied, and is larger than the array.
     """
     numpy = sys.modules.get("numpy")
     if numpy is None or not isinstance(obj, numpy.ndarray):
@@ -26,14 +26,14 @@ def reduce_memmap(obj: Any) -> tuple[Any, ...] | None:
     if not isinstance(root, numpy.memmap) or not isinstance(root.base, mmap.mmap):
         return None
     if type(obj) not in {numpy.ndarray, numpy.memmap, numpy.recarray, numpy.matrix}:
-        return None  # a class of the user's knows better
+        return None  # a class of the user may pickle itself
     if obj.dtype.hasobject or not obj.size:
         return None
     memory, first = _memory(obj, root.base)
     if memory.nbytes > obj.nbytes and not find_in_files([memoryview(memory)])[1]:
         return None
-    told = {name: getattr(obj, name, None) for name in ("filename", "offset", "mode")}
-    attributes = told if isinstance(obj, numpy.memmap) else {}
+    known = {name: getattr(obj, name, None) for name in ("filename", "offset", "mode")}
+    attributes = known if isinstance(obj, numpy.memmap) else {}
     data = pickle.PickleBuffer(memory)
     return _view, (type(obj), data, obj.dtype, obj.shape, obj.strides, first, attributes)
 
@@ -65,7 +65,7 @@ def _view(  # noqa: PLR0913, PLR0917 -- called by pickle
 
     array = np.ndarray.__new__(cls, shape, dtype, data, first, strides)
     if attributes:
-        array._mmap = data  # noqa: SLF001 -- without it, parts of it would be plain arrays
+        array._mmap = data  # noqa: SLF001 -- otherwise, its parts would be plain arrays
     for name, value in attributes.items():
         setattr(array, name, value)
     return array

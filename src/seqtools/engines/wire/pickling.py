@@ -1,4 +1,4 @@
-"""Pickling a pipeline, and saying what of it cannot be pickled."""
+"""Pickling a pipeline, and naming what cannot be pickled."""
 
 import enum
 import functools
@@ -23,15 +23,15 @@ from seqtools.engines.wire.instances import MADE_BY_PYTHON, is_default
 from seqtools.engines.wire.memmaps import reduce_memmap
 from seqtools.engines.wire.special_objects import (
     VARIABLES,
-    odd_reducer,
-    reduce_cached,
     reduce_global,
-    with_singles,
+    reduce_lru_cache,
+    standard_library_reducer,
+    with_singletons,
 )
 
 
 class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle has no types
-    """Pickles a pipeline, and notes what goes by value."""
+    """Pickles a pipeline, and lists the objects that it sends by value."""
 
     def __init__(self, file: Any, buffers: list[pickle.PickleBuffer]) -> None:
         main = sys.modules.get("__mp_main__")
@@ -49,18 +49,15 @@ class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle 
         try:
             reduce = self._reducers[cls]
         except KeyError:
-            reduce = self._reducers[cls] = self._found(cls)
+            reduce = self._reducers[cls] = with_singletons(cls, self._reducer(cls))
         return NotImplemented if reduce is None else reduce(obj)
 
-    def _found(self, cls: type) -> Reducer | None:
+    def _reducer(self, cls: type) -> Reducer | None:  # noqa: PLR0911 -- one for each kind
         """Return how to pickle objects of exactly this class, `None` if `pickle` does it well."""
-        return with_singles(cls, self._usual(cls))
-
-    def _usual(self, cls: type) -> Reducer | None:  # noqa: PLR0911 -- one for each
         if cls is types.CodeType:
             return self._reduce_code
         if issubclass(cls, io.TextIOWrapper):
-            return self._reduce_text_file
+            return _refuse_text_file
         if issubclass(cls, type):
             return self._reduce_class
         if cls is types.FunctionType:
@@ -68,12 +65,13 @@ class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle 
         if issubclass(cls, types.ModuleType):
             return self._reduce_module
         if cls is functools._lru_cache_wrapper:  # noqa: SLF001 -- it has no other name
-            return self._reduce_cached
+            return self._reduce_lru_cache
         if issubclass(cls, enum.Enum) and not _should_pickle_by_reference(cls):
             return reduce_member
-        return odd_reducer(cls) or _mapped(cls, reducer(cls)) or self._own(cls)
+        found = standard_library_reducer(cls) or _with_mapped_files(cls, reducer(cls))
+        return found or self._reducer_of_instances(cls)
 
-    def _own(self, cls: type) -> Reducer | None:
+    def _reducer_of_instances(self, cls: type) -> Reducer | None:
         if cls in VARIABLES:
             return self._reduce_named
         if not cls.__flags__ & MADE_BY_PYTHON or cls in self.dispatch_table:
@@ -85,37 +83,44 @@ class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle 
         return self._classes.reduce_instance
 
     def _reduce_code(self, code: types.CodeType) -> Any:
-        """Return how to make `code`, with the file that it is from, which tracebacks show."""
+        """Return how to make `code`, with the name of its file, which tracebacks show."""
         make, arguments, *rest = self.dispatch_table[types.CodeType](code)
         named = [code.co_filename if a == "<dynamic-code>" else a for a in arguments]
         return make, tuple(named), *rest
-
-    def _reduce_text_file(self, file: Any) -> Any:
-        """Return how to find a standard stream, and refuse what cloudpickle would read and copy.
-
-        Raises:
-            PicklingError: If `file` is another one.
-        """
-        if any(file is each for each in (sys.stdin, sys.stdout, sys.stderr)):
-            return NotImplemented
-        message = f"cannot pickle an open file, {file.name!r}: its position would not be shared"
-        raise pickle.PicklingError(message)
 
     def _reduce_class(self, cls: type) -> Any:
         if _should_pickle_by_reference(cls):
             return NotImplemented
         if not cls.__flags__ & MADE_BY_PYTHON:
             return super().reducer_override(cls)
-        other = reducer(type(cls))
-        if other is not None and (reduced := other(cls)) is not NotImplemented:
-            return reduced
-        return self._noted(cls, self._classes.reduce(cls))
+        return self._listed(cls, self._classes.reduce(cls))
 
     def _reduce_function(self, function: types.FunctionType) -> Any:
         reduced = super().reducer_override(function)
         if reduced is NotImplemented:
             return reduced
-        return self._noted(function, self._functions.shared(function, reduced))
+        return self._listed(function, self._functions.shared(function, reduced))
+
+    def _reduce_module(self, module: types.ModuleType) -> Any:
+        by_name = _should_pickle_by_reference(module)
+        return NotImplemented if by_name else self._functions.module(module)
+
+    def _reduce_lru_cache(self, function: Any) -> Any:
+        reduced = reduce_lru_cache(function)
+        return reduced if reduced is NotImplemented else self._listed(function, reduced)
+
+    def _reduce_named(self, obj: Any) -> Any:
+        """Return how to make an object that may say that it is found by a name."""
+        reduced = self._classes.reduce_instance(obj)
+        if reduced is NotImplemented:
+            reduced = obj.__reduce_ex__(5)
+        if not isinstance(reduced, str) or found_by_name(obj, reduced):
+            return reduced
+        return self._listed(obj, reduce_global(obj))
+
+    def _listed(self, obj: Any, reduced: Any) -> Any:
+        self.by_value.append(obj)
+        return reduced
 
     def derived(self) -> list[type]:
         """Return classes that the pipeline finds by `__subclasses__` only, if it calls that."""
@@ -130,39 +135,37 @@ class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle 
             left += new
         return list(found)
 
-    def _reduce_module(self, module: types.ModuleType) -> Any:
-        by_name = _should_pickle_by_reference(module)
-        return NotImplemented if by_name else self._functions.module(module)
-
-    def _reduce_cached(self, function: Any) -> Any:
-        reduced = reduce_cached(function)
-        return reduced if reduced is NotImplemented else self._noted(function, reduced)
-
-    def _reduce_named(self, obj: Any) -> Any:
-        """Return how to make what says that it is found by its name, which it is not there."""
-        reduced = self._classes.reduce_instance(obj)
-        if reduced is NotImplemented:
-            reduced = obj.__reduce_ex__(5)
-        if not isinstance(reduced, str) or found_by_name(obj, reduced):
-            return reduced
-        return self._noted(obj, reduce_global(obj))
-
-    def _noted(self, obj: Any, reduced: Any) -> Any:
-        self.by_value.append(obj)
-        return reduced
-
 
 def _has_name(code: types.CodeType, name: str) -> bool:
     inner = (each for each in code.co_consts if isinstance(each, types.CodeType))
     return name in code.co_names or any(_has_name(each, name) for each in inner)
 
 
-def _mapped(cls: type, found: Reducer | None) -> Reducer | None:
-    """Return how to map arrays of files, and to pickle others as `found` does."""
+def _refuse_text_file(file: Any) -> Any:
+    """Have a standard stream found by its name; refuse what cloudpickle would read and copy.
+
+    Raises:
+        PicklingError: If `file` is another one.
+    """
+    if any(file is each for each in (sys.stdin, sys.stdout, sys.stderr)):
+        return NotImplemented
+    message = f"cannot pickle an open file, {file.name!r}: its position would not be shared"
+    raise pickle.PicklingError(message)
+
+
+def _with_mapped_files(cls: type, otherwise: Reducer | None) -> Reducer | None:
+    """Return how to map arrays of mapped files, and to pickle others as `otherwise` does."""
     ndarray = getattr(sys.modules.get("numpy"), "ndarray", None)
     if ndarray is None or not issubclass(cls, ndarray):
-        return found
-    return lambda array: reduce_memmap(array) or (NotImplemented if found is None else found(array))
+        return otherwise
+
+    def reduce(array: Any) -> Any:
+        mapped = reduce_memmap(array)
+        if mapped is not None:
+            return mapped
+        return NotImplemented if otherwise is None else otherwise(array)
+
+    return reduce
 
 
 def unpicklable(sequence: Any, hook: Any, error: Exception) -> WorkerStartError:
@@ -189,12 +192,12 @@ def unpicklable(sequence: Any, hook: Any, error: Exception) -> WorkerStartError:
 
 
 def _where(obj: Any) -> str:
-    """Return which attribute of a class or variable of a function cannot be pickled, if known."""
+    """Name the attribute of a class or variable of a function that cannot be pickled, if known."""
     pickler = PipelinePickler(io.BytesIO(), [])
     with suppress(Exception):
         pickler.dump(obj)
     for each in pickler.by_value:
-        with suppress(Exception):  # of a function that is not complete, or a class
+        with suppress(Exception):  # an incomplete function or class
             for name, value in _parts_of(each):
                 if not _picklable(value):
                     return f" (in {each.__qualname__}: {name})"
@@ -202,7 +205,7 @@ def _where(obj: Any) -> str:
 
 
 def _parts_of(obj: Any) -> Iterator[tuple[str, Any]]:
-    """Yield what a class or function refers to by a name, except other classes and functions."""
+    """Yield what a class or function refers to by names, except other classes and functions."""
     if isinstance(obj, types.FunctionType):
         variables = inspect.getclosurevars(obj)
         parts = {**variables.globals, **variables.nonlocals}

@@ -1,9 +1,9 @@
 """Results, the messages from a worker to the consumer, byte by byte.
 
-A result is a header, and the place of the pickle and of each buffer. A place is in a slot, or
-if its offset is 0 in the message itself: those follow, in the same order, each on a multiple
-of 64 bytes from the end of the header. Then `MAGIC` stands again, which is where it has to be
-only if nobody else wrote in between. Tasks are in `task_messages`.
+A result is a header, then the places of the pickle and of each buffer. A place is in a slot or, if
+its offset is 0, in the message itself. The parts in the message follow in the same order, each at a
+multiple of 64 bytes from the end of the header. At the end comes `MAGIC` again; other bytes there
+show that something else wrote in between. Tasks are in `task_messages`.
 """
 
 import mmap
@@ -21,29 +21,29 @@ RESULT = Header("IIIBdIQ")  # block, done before, count, kind, seconds, places, 
 _PLACE = struct.Struct("<QQI")  # length, offset, slot
 
 VALUES, FAILURE, END, READY, UNABLE, STAGE, PRINTED, REST = range(8)
-"""Kinds of results. With the last one, a worker returns what is left of a task."""
+"""Kinds of results. With `REST`, a worker returns the items of a task that it has not begun."""
 
 _CHUNK = 1 << 16
-"""Bytes to read at once: of more, most is in vain, as memory is taken for all of them."""
+"""Bytes to read at once. Python allocates all of them, even if fewer come."""
 _ALIGNMENT = 64
 _LARGE = 1 << 16
-_STRETCH = 1 << 22
-"""Bytes to read at a stretch: a worker that prints for ever must not keep who reads from others.
+_MOST_READ = 1 << 22
+"""Bytes to read from one worker before others have their turn, even if it prints without end.
 Arbitrary, and more than a pipe holds."""
 
 
 def length(part: Any) -> int:
-    """Return the bytes of a part of a result, wherever they are."""
+    """Return the number of bytes of a part of a result."""
     return part[0] if isinstance(part, SlotPlace) else memoryview(part).nbytes
 
 
 def write_result(fd: int, head: tuple[Any, ...], *parts: Any) -> None:
-    """Write a result, waiting until all of it is taken.
+    """Write a result, and wait until the pipe has taken all of it.
 
     Args:
         fd: The pipe.
-        head: Of `RESULT`, block to seconds.
-        parts: The pickle, and the buffers: bytes, or their places.
+        head: The fields of `RESULT` from block to seconds.
+        parts: The pickle and the buffers, as bytes or as their places.
     """
     table = []
     pieces: list[bytes | memoryview] = []
@@ -59,7 +59,7 @@ def write_result(fd: int, head: tuple[Any, ...], *parts: Any) -> None:
         at += padding + data.nbytes
     begin = RESULT.pack(*head, len(parts), at + len(MAGIC))
     message = [begin, *table, *pieces, MAGIC]
-    if fault_injection.armed and head[2]:  # it answers for items
+    if fault_injection.armed and head[2]:  # it contains items
         _write_in_steps(fd, message[0], b"".join(message[1:]))
         return
     if at < _LARGE:
@@ -87,63 +87,63 @@ def _write_all(fd: int, data: Any) -> None:
 
 
 def refusal(data: Any) -> WorkerStartError:
-    """Return the error by which a worker, or a template, says that it cannot work.
+    """Return the error of a worker, or a template, that cannot work.
 
     Args:
-        data: What is wrong, and the traceback, pickled.
+        data: The message and the traceback, pickled.
     """
-    told, story = pickle.loads(data)
-    refused = WorkerStartError(told)
-    refused.add_note(story)
-    return refused
+    message, trace = pickle.loads(data)
+    error = WorkerStartError(message)
+    error.add_note(trace)
+    return error
 
 
 class Result(NamedTuple):
-    """What a worker answers."""
+    """A result, in the consumer."""
 
     block: int
     done: int
-    """Number of items of the block that were answered before."""
+    """The number of items of the block that were delivered before."""
     count: int  # type: ignore[assignment]  # a tuple has a method of this name
     kind: int
     seconds: float
-    """Time spent on these items."""
+    """Time that the worker needed for these items."""
     parts: list[memoryview | SlotPlace]
-    """The pickle, and the buffers."""
+    """The pickle and the buffers."""
     missing: int = 0
-    """Bytes of the message, if there was no memory for them: there are no parts then."""
+    """The length of a message for which there was no memory, so that it has no parts."""
 
 
 class Source(Protocol):
-    """Where results are read from."""
+    """Something that results are read from."""
 
     def read(self, n: int, /) -> bytes:
-        """Return `n` bytes, or as many as there are by now; none at the end.
+        """Return up to `n` bytes; none at the end.
 
         Raises:
-            BlockingIOError: If none are there yet.
+            BlockingIOError: If there is nothing to read yet.
         """
 
     def readinto(self, view: memoryview, /) -> int:
-        """Read into `view`, and return how much; as `read`."""
+        """Read into `view`, and return the number of bytes; as `read`."""
 
 
 class ResultReader:
-    """Puts results together from whatever has arrived of them; never waits."""
+    """Assembles results from the bytes that have arrived; never waits."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self._buffer = bytearray()
         self._large: tuple[_Opening, Any] | None = None  # a message too large for chunks
         self._filled = 0
-        self._unwanted = 0  # bytes still to come of a message for which there is no memory
+        self._skipped = 0  # bytes still to come of a message for which there is no memory
         self.damage: str | None = None
-        """What is wrong with what was sent; nothing is read from then on."""
+        """What is wrong with the received bytes; then nothing is read any more."""
 
     def read(self) -> tuple[list[Result], bool]:
-        """Return the results that are complete, and whether the worker can send more."""
+        """Return the complete results, and whether the worker can send more."""
         results: list[Result] = []
-        left = _STRETCH
+        left = _MOST_READ
         try:
             while left > 0:
                 n, most = (0, 0) if self.damage is not None else self._read_once()
@@ -152,7 +152,7 @@ class ResultReader:
                 left -= n
                 self._parse(results)
                 if n < most:
-                    break  # there is nothing more yet
+                    break  # nothing more has arrived
         except BlockingIOError:
             pass
         except DamagedMessage as damage:
@@ -161,17 +161,17 @@ class ResultReader:
         return results, True
 
     def _read_once(self) -> tuple[int, int]:
-        """Read, and return how many bytes, and how many these could have been."""
+        """Read, and return the number of bytes, and the number that was asked for."""
         if self._large is not None:
             most = len(self._large[1]) - self._filled
             with memoryview(self._large[1]) as view:
                 n = self._source.readinto(view[self._filled :])
             self._filled += n
             return n, most
-        if self._unwanted:
-            most = min(self._unwanted, _CHUNK)
+        if self._skipped:
+            most = min(self._skipped, _CHUNK)
             n = len(self._source.read(most))
-            self._unwanted -= n
+            self._skipped -= n
             return n, most
         data = self._source.read(_CHUNK)
         self._buffer += data
@@ -196,8 +196,8 @@ class ResultReader:
                 try:
                     message = mmap.mmap(-1, length)  # aligned, as parts of it become arrays
                 except (OSError, OverflowError, MemoryError, ValueError):
-                    # its items fail, and what follows is read as ever
-                    self._unwanted = missing
+                    # Its items fail; messages after it are read as usual.
+                    self._skipped = missing
                     block, done, count, kind, seconds = opening.head
                     results.append(Result(block, done, count, kind, seconds, [], length))
                     continue
@@ -210,19 +210,19 @@ class ResultReader:
 
 
 class _Opening(NamedTuple):
-    """The header of a result and the places of its parts, by which all the rest is known."""
+    """The header of a result, and the places of its parts."""
 
     head: list[Any]
     parts: list[Any]
-    """Places, and slices of what follows the header."""
+    """Places in slots, and slices of the bytes after the header."""
     inside: int
-    """Number of the slices: if there are more than one, some become arrays."""
+    """The number of slices. If there is more than one, some become arrays."""
     length: int
     """Bytes that follow the header."""
 
 
 def _opening(data: bytearray, at: int) -> _Opening | None:
-    """Return how the result begins that begins `at`, `None` if that has not arrived yet."""
+    """Return the beginning of the result that begins `at`, `None` if it has not arrived yet."""
     if len(data) - at < RESULT.size:
         return None
     *head, places, length = RESULT.unpack(data, at)
@@ -239,13 +239,13 @@ def _opening(data: bytearray, at: int) -> _Opening | None:
         parts.append(slice(filled, filled + place[0]))
         filled += place[0]
         inside += 1
-    if filled + len(MAGIC) != length:  # before memory is taken for it
+    if filled + len(MAGIC) != length:  # before memory is allocated for it
         raise DamagedMessage(f"a message of {length} bytes has parts of {filled}")
     return _Opening(head, parts, inside, length)
 
 
 def _result(opening: _Opening, message: Any) -> Result:
-    """Return the result, from all that follows its header."""
+    """Return the result, given the bytes after its header."""
     if message[-len(MAGIC) :] != MAGIC:
         raise DamagedMessage("a message has no end where it has to be")
     view = memoryview(message)

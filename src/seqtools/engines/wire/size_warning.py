@@ -1,4 +1,4 @@
-"""The warning that a pipeline sends much by value, and which stage does."""
+"""The warning that a large pipeline is sent by value, which names its largest stage."""
 
 import warnings
 from typing import Any
@@ -8,23 +8,23 @@ from seqtools._core.walk import upstream
 from seqtools.engines.wire.mapped_files import find_in_files
 from seqtools.engines.wire.pickling import PipelinePickler
 
-MUCH_PICKLED = 1 << 28
-"""Bytes of pickled Python objects to warn of: each worker makes its own of them. Arbitrary."""
-MUCH_SHARED = 1 << 30
-"""Bytes of arrays to warn of: there is one copy more for all workers. Arbitrary."""
+LARGE_PICKLE = 1 << 28
+"""Bytes of pickled Python objects from which to warn: each worker has a copy. Arbitrary."""
+LARGE_ARRAYS = 1 << 30
+"""Bytes of arrays from which to warn: all workers share a copy. Arbitrary."""
 
-_warned: dict[Any, Any] = {}  # what `warnings` needs to warn once where it is told to
+_warned: dict[Any, Any] = {}  # `warnings` needs it to warn once for each line
 
 
-def warn_if_much(source: Any, pickled: int, shared: int) -> None:
-    """Warn if the pipeline that ends with `source` sends a lot, and name the stage with most of it.
+def warn_if_large(source: Any, pickled: int, shared: int) -> None:
+    """Warn if the pipeline that ends with `source` is large, and name the largest stage.
 
     Args:
-        source: What is read from, `None` if it is not known.
+        source: The last stage, `None` if it is not known.
         pickled: Bytes of the pickle.
-        shared: Bytes of buffers that lie in no file.
+        shared: Bytes of buffers that are in no mapped file.
     """
-    if pickled < MUCH_PICKLED and shared < MUCH_SHARED:
+    if pickled < LARGE_PICKLE and shared < LARGE_ARRAYS:
         return
     message = (
         f"worker processes are sent {pickled / 1e6:,.0f} MB of pickled Python objects, of which "
@@ -33,7 +33,7 @@ def warn_if_much(source: Any, pickled: int, shared: int) -> None:
     )
     stages = list(upstream(source))
     if stages:
-        nbytes, k = max((_weight(stage, stages), k) for k, stage in enumerate(stages))
+        nbytes, k = max((_size(stage, stages), k) for k, stage in enumerate(stages))
         place = "{}, made at {}:{}".format(stages[k]._describe(), *stages[k]._origin)
         message += f"; {nbytes / 1e6:,.0f} MB are for {place}"
     warnings.warn_explicit(
@@ -59,8 +59,8 @@ class _StagePickler(PipelinePickler):
         return (int, ()) if id(obj) in self.others else super().reducer_override(obj)
 
 
-def _weight(stage: Any, stages: list[Any]) -> int:
-    """Return the bytes that `stage` is sent as, with sources such as lists, without `stages`."""
+def _size(stage: Any, stages: list[Any]) -> int:
+    """Return the bytes of `stage` when it is sent, with sources such as lists, without `stages`."""
     file = _ByteCounter()
     buffers: list[Any] = []
     pickler = _StagePickler(file, buffers)

@@ -7,22 +7,23 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-_alive: list[Any] = []
-"""What weak references of the pipeline refer to, in a worker.
+import cloudpickle
 
-In the consumer something else keeps it, which may not be part of the pipeline.
-"""
+_kept: list[Any] = []
+"""The items of weak collections, in a worker. Nothing else may refer to them there."""
 
 VARIABLES = (typing.TypeVar, typing.ParamSpec, typing.TypeVarTuple, typing.NewType)
-"""Classes of what stands for a type, and pickles as a name."""
+"""Classes of objects that stand for types, and are pickled by their names."""
 
 
-def with_singles(cls: type, otherwise: Callable[[Any], Any] | None) -> Callable[[Any], Any] | None:
-    """Return how to pickle objects of this class, those by name that stand for themselves.
+def with_singletons(
+    cls: type, otherwise: Callable[[Any], Any] | None
+) -> Callable[[Any], Any] | None:
+    """Return how to pickle objects of this class; those of an imported module by their names.
 
     These are objects of the standard library and of numpy that are variables of the module of
-    their class, such as `dataclasses.MISSING`, `os.environ`, and the generators behind the
-    functions of `random` and `numpy.random`. A copy would not be what workers have themselves.
+    their class, such as `dataclasses.MISSING`, `os.environ`, and the generators that the functions
+    of `random` and `numpy.random` use. A worker has its own, which a copy would not be.
     """
     package = cls.__module__.partition(".")[0] if isinstance(cls.__module__, str) else ""
     if package != "numpy" and (package not in sys.stdlib_module_names or package == "builtins"):
@@ -42,17 +43,17 @@ def with_singles(cls: type, otherwise: Callable[[Any], Any] | None) -> Callable[
     return reduce
 
 
-def odd_reducer(cls: type) -> Callable[[Any], Any] | None:
-    """Return how to pickle objects of this class, if it is one of the standard library here."""
+def standard_library_reducer(cls: type) -> Callable[[Any], Any] | None:
+    """Return how to pickle objects of this class of the standard library, `None` as usual."""
     if issubclass(cls, functools.cached_property):
         return _reduce_cached_property
     if cls is getattr(sys.modules.get("random"), "SystemRandom", None):
         return lambda _: (cls, ())  # it has no state
-    weak = weakref.ref, weakref.WeakSet, weakref.WeakKeyDictionary, weakref.WeakValueDictionary
-    return _reduce_weak if issubclass(cls, weak) else None
+    weak = weakref.WeakSet, weakref.WeakKeyDictionary, weakref.WeakValueDictionary
+    return _reduce_weak_collection if issubclass(cls, weak) else None
 
 
-def reduce_cached(function: Any) -> Any:
+def reduce_lru_cache(function: Any) -> Any:
     """Return how to cache the same function anew, if it cannot be imported by its name."""
     module = sys.modules.get(function.__module__)
     if (
@@ -62,72 +63,43 @@ def reduce_cached(function: Any) -> Any:
         return NotImplemented
     parameters = function.cache_parameters()
     arguments = function.__wrapped__, parameters["maxsize"], parameters["typed"]
-    return _cached, arguments, vars(function)
+    return _lru_cache, arguments, vars(function)
 
 
-def _cached(function: Any, maxsize: int | None, typed: bool) -> Any:  # noqa: FBT001 -- called by pickle
+def _lru_cache(function: Any, maxsize: int | None, typed: bool) -> Any:  # noqa: FBT001 -- called by pickle
     return functools.lru_cache(maxsize, typed)(function)
 
 
 def _reduce_cached_property(prop: Any) -> Any:
-    """Return how to make a cached property again, with a lock of its own where it has one."""
+    """Return how to make a cached property again, without its lock, which Python 3.11 has."""
     state = {name: value for name, value in vars(prop).items() if name != "lock"}
-    return _cached_property, (type(prop),), state
+    return type(prop), (_cached_property,), state
 
 
-def _cached_property(cls: type) -> Any:
-    made: Any = object.__new__(cls)
-    functools.cached_property.__init__(made, _cached_property)
-    return made
+def _cached_property(_: Any) -> None:
+    """Stand for the function of a cached property until its state is set."""
 
 
-def _reduce_weak(obj: Any) -> Any:
-    """Return how to make a weak reference, or a collection of such, to the same objects."""
-    if isinstance(obj, weakref.ref):
-        return _reference, (type(obj), obj())
-    if isinstance(obj, weakref.WeakSet):
-        return _collection, (type(obj), list(obj))
-    return _collection, (type(obj), dict(obj))
+def _reduce_weak_collection(obj: Any) -> Any:
+    items: Any = list(obj) if isinstance(obj, weakref.WeakSet) else dict(obj)
+    return _weak_collection, (type(obj), items)
 
 
-def _reference(cls: type, target: Any) -> Any:
-    if target is None:
-        target = _Dead()
-    else:
-        _alive.append(target)
-    return cls(target)
-
-
-class _Dead:
-    """What a dead reference has referred to."""
-
-
-def _collection(cls: type, items: Any) -> Any:
-    _alive.append(items)
+def _weak_collection(cls: type, items: Any) -> Any:
+    _kept.append(items)
     return cls(items)
 
 
 def reduce_global(obj: Any) -> Any:
-    """Return how to make an object that is found by its name where the pipeline was made."""
+    """Return how to make an object that pickles as a name which a worker does not have."""
     if isinstance(obj, typing.TypeVar):
-        options = {"covariant": obj.__covariant__, "contravariant": obj.__contravariant__}
-        arguments = obj.__name__, *obj.__constraints__
-        return (
-            _variable,
-            (typing.TypeVar, arguments, options | {"bound": obj.__bound__}),
-            _module(obj),
-        )
-    if isinstance(obj, typing.ParamSpec | typing.TypeVarTuple):
-        return _variable, (type(obj), (obj.__name__,), {}), _module(obj)
+        return cloudpickle.Pickler.dispatch_table[typing.TypeVar](obj)
     if isinstance(obj, typing.NewType):
-        arguments = obj.__name__, obj.__supertype__
-        return _variable, (typing.NewType, arguments, {}), _module(obj)
+        return typing.NewType, (obj.__name__, obj.__supertype__), _module_of(obj)
+    if isinstance(obj, VARIABLES):
+        return type(obj), (obj.__name__,), _module_of(obj)
     return object.__new__, (type(obj),), obj.__getstate__()
 
 
-def _variable(kind: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    return kind(*arguments, **options)
-
-
-def _module(variable: Any) -> dict[str, Any]:
+def _module_of(variable: Any) -> dict[str, Any]:
     return {"__module__": variable.__module__}

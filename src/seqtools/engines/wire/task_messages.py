@@ -1,7 +1,7 @@
-"""Tasks, the messages by which a worker is asked for items, byte by byte.
+"""Tasks, the messages from the consumer to a worker, byte by byte.
 
-A task is a header, then unless it is a range one integer an index, and the same for what comes
-next. Results are in `result_messages`.
+A task is a header; then, unless its indices are a range, an integer for each index; and the same
+for the indices that come next. Results are in `result_messages`.
 """
 
 import os
@@ -14,11 +14,11 @@ from seqtools.engines import fault_injection
 from seqtools.engines.wire.headers import Header
 
 TASK = Header("IqqqB??qqq")  # block, indices, mode, timed, watched; what comes next
-# Indices are a start, stop and step;
-# where the step is 0, a list of so many as the start says follows.
+# Indices are a start, stop and step. If the step is 0, the start is the length of a list that
+# follows the header.
 
 LONGEST_LIST = 400
-"""Indices in a list, so that a task is written in one piece: less than PIPE_BUF bytes."""
+"""Most indices of a list. A task is shorter than PIPE_BUF bytes, so it is written in one piece."""
 
 
 def task(  # noqa: PLR0913 -- what a task consists of
@@ -30,9 +30,9 @@ def task(  # noqa: PLR0913 -- what a task consists of
     timed: bool = False,
     watched: bool = False,
 ) -> bytes:
-    """Return the message that asks for `indices`, and tells of those that come next.
+    """Return the message that asks for `indices`; those of `ahead` come next.
 
-    Both are ranges, or lists of `LONGEST_LIST` and 64 indices at most.
+    Both are ranges, or lists of at most `LONGEST_LIST` and 64 indices.
     """
     head = TASK.pack(block, *_place(indices), mode, timed, watched, *_place(ahead))
     if not ahead and isinstance(indices, range):
@@ -51,33 +51,33 @@ def _place(indices: Sequence[int]) -> tuple[int, int, int]:
 
 
 class TaskMessage(NamedTuple):
-    """What a worker is asked for."""
+    """A task, in a worker."""
 
     block: int
     indices: Sequence[int]
     mode: int
     timed: bool
-    """Whether it is to be known which item is being evaluated."""
+    """Whether the worker notes which item it evaluates."""
     watched: bool
-    """Whether it is to be told which stage is."""
+    """Whether the worker reports which stage it evaluates."""
     ahead: Sequence[int]
-    """What comes next, in order of need, for whichever worker."""
+    """The indices that come next, in order, for any worker."""
 
 
 class TaskReader:
-    """Reads tasks in a worker, waiting for them."""
+    """Reads tasks in a worker, and waits for them."""
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._buffer = b""
         self.while_idle: tuple[float, Callable[[], None]] | None = None
-        """What to call each time that so many seconds were without a task."""
+        """Seconds, and what to call each time that no task came for so long."""
 
     def read(self) -> TaskMessage | None:
-        """Return the next task, `None` when there is nobody to ask any more.
+        """Wait for the next task, and return it; `None` when the consumer has closed the pipe.
 
         Raises:
-            DamagedMessage: If what comes is no task.
+            DamagedMessage: If the bytes are no task.
         """
         if fault_injection.armed:
             fault_injection.reach("idle")
@@ -93,11 +93,11 @@ class TaskReader:
             return range(start, stop, step)
         if not start:
             return ()
-        # written in one piece with its header, so it is there
+        # It was written in one piece with its header, so `take` does not have to wait.
         return struct.unpack(f"<{start}q", self.take(8 * start) or b"")
 
     def take(self, n: int) -> bytes | None:
-        """Return the next `n` bytes, waiting for them; `None` at the end."""
+        """Wait for the next `n` bytes, and return them; `None` at the end."""
         while len(self._buffer) < n:
             more = self._more()
             if not more:
@@ -107,9 +107,9 @@ class TaskReader:
         return taken
 
     def _more(self) -> bytes:
-        """Wait for something to be read, and return it; nothing at the end."""
+        """Wait for bytes, and return them; none at the end."""
         if self.while_idle is not None:
             seconds, call = self.while_idle
             while not select.select([self._fd], [], [], seconds)[0]:
-                call()  # again and again: values are dropped meanwhile
+                call()  # repeatedly, because the consumer drops values meanwhile
         return os.read(self._fd, 1 << 16)

@@ -1,16 +1,16 @@
-"""Values on their way from a worker: each is taken as it is when its function returns it.
+"""Values on their way from a worker, each as it is when the function returns it.
 
-Several values travel in one message, because a message costs as much as ten small values. But
-the function may change its object before the message is written, or return it again; so none
-of the objects that it returned waits for that:
+Several values travel in one message, because a message costs as much as ten small values. But the
+function may change its object before the message is sent, or return it again. So no object that it
+returned waits for the message:
 
-- what cannot be changed is kept as it is;
-- a small container of such, or a small array, is copied, because a pickle of its own takes the
-  consumer three times as long to load;
-- all else is pickled at once, and its large buffers are copied into slots.
+- an immutable value is kept as it is;
+- a small container of such values, or a small array, is copied, because the consumer needs three
+  times as long to load a separate pickle;
+- everything else is pickled at once, and its large buffers are copied into slots.
 
-What waits then belongs to the message alone, and is pickled as one list. Values that a reader
-gets share nothing with each other that can be changed.
+The message alone owns what waits for it, and is pickled as one list. Values that a reader gets
+share nothing mutable with each other.
 
     body: ([value, value, pickle, …], [(place of a pickle, number of its buffers), …])
 """
@@ -24,18 +24,18 @@ from seqtools._core import allocator
 from seqtools._core.errors import summary
 from seqtools.engines import fault_injection
 from seqtools.engines.wire.arena import Arena, Lease, SlotPlace
-from seqtools.engines.wire.shipment import ResultDumper
+from seqtools.engines.wire.result_pickling import ResultDumper
 
 LARGE_PICKLE = 1 << 16
-"""Bytes from which a pickle is sent through a slot: as many as a pipe may take."""
+"""Bytes from which a pickle is sent through a slot: as many as a pipe holds."""
 
 _MOST_COPIED = 50
-"""Items of a container that is copied; a longer one is pickled, which costs less then."""
+"""Items of a container that is copied. To pickle a longer one costs less."""
 _MOST_NESTED = 16
 """Containers in a container that is copied. Arbitrary."""
 
-PLAIN: set[type] = {int, float, complex, bool, str, bytes, type(None)}
-"""Classes of values that cannot be changed. Scalars of numpy are added when there is the first."""
+IMMUTABLE: set[type] = {int, float, complex, bool, str, bytes, type(None)}
+"""Classes of immutable values. Classes of numpy's scalars are added when the first one comes."""
 
 Sent: TypeAlias = "list[Any | SlotPlace]"
 
@@ -50,31 +50,30 @@ class OutgoingValues:
 
     def __init__(self, dumper: ResultDumper, slots: Arena | None) -> None:
         self.values: list[Any] = []
-        """What was returned is appended here; `settle` is called if it is not of `PLAIN`."""
+        """The worker appends each value, and calls `settle` unless its class is `IMMUTABLE`."""
         self.refused: Exception | None = None
         """Why a value, which followed `values`, cannot be sent."""
-        self._pickler = dumper.keep()
         self._dumper, self._slots = dumper, slots
         self._pickled: list[tuple[int, int]] = []
         self._parts: Sent = []  # of values that are pickled already
-        self._never_copied: set[type] = set()  # classes of which no value can be copied
+        self._never_copied: set[type] = set()
 
     def settle(self) -> bool:
-        """Take the last of `values` as it is now; return whether all must be sent at once."""
+        """Copy or pickle the last of `values`; return whether all must be sent at once."""
         value = self.values.pop()
         kind = type(value)
         if kind not in self._never_copied:
             try:
                 self.values.append(copied(value, set()))
-            except _NotPlainError:
+            except _NotCopiedError:
                 if kind.__name__ not in _COPIED:
                     self._never_copied.add(kind)
             else:
                 return False
         own, body = Buffers(self._slots), None
         try:
-            body = self._pickler.dumps(value, own.add)
-            del value  # what nobody refers to any more can be given away as it is
+            body = self._dumper.dumps(value, own.add)
+            del value  # memory that nobody refers to any more is given away without a copy
             parts = own.settled()
             if len(body) >= LARGE_PICKLE:
                 parts.insert(0, _put(self._slots, body))
@@ -86,21 +85,21 @@ class OutgoingValues:
         self._pickled.append((len(self.values), len(parts)))
         self.values.append(body)
         self._parts += parts
-        # what found no slot is still memory of the value, or too large to wait for others
+        # A part outside of a slot is still memory of the value, or too large to wait for others.
         return any(not isinstance(part, SlotPlace) for part in parts)
 
     def sent(self) -> Sent:
         """Return the parts of a message with all values, which wait no longer.
 
         Raises:
-            MemoryError: If there is none for it. Then the values wait for `sent_singly`.
+            MemoryError: If there is no memory for it. Then the values wait for `sent_singly`.
         """
         message = self._message(self.values, self._pickled, self._parts)
         self._forget()
         return message
 
     def sent_singly(self) -> "Iterator[Sent | Exception]":
-        """Yield for each value a message of its own, or why there is none; then none waits."""
+        """Yield a message for each value, or why there is none; then no value waits."""
         values, counts, parts = self.values, dict(self._pickled), self._parts
         self._forget()
         for k, value in enumerate(values):
@@ -108,7 +107,7 @@ class OutgoingValues:
             own, parts = parts[:n], parts[n:]
             try:
                 yield self._message([value], [(0, n)] if k in counts else [], own)
-            except Exception as error:  # noqa: BLE001 -- told to the reader
+            except Exception as error:  # noqa: BLE001 -- the reader gets it
                 yield error
 
     def _forget(self) -> None:
@@ -131,8 +130,8 @@ def loaded(
     """Return the values of a message.
 
     Args:
-        parts: Of the message.
-        loads: Returns what was pickled, given that and its buffers; see `ResultLoader`.
+        parts: The parts of the message.
+        loads: Loads a pickle, given the pickle and its buffers; see `ResultLoader`.
         failed: Returns what stands for a value that cannot be loaded, given its place and why.
     """
     values: list[Any]
@@ -151,14 +150,14 @@ def loaded(
 
 
 class Buffers:
-    """The large buffers of a pickle, in slots where there is room."""
+    """The large buffers of a pickle, in slots as long as there is room."""
 
     def __init__(self, slots: Arena | None) -> None:
         self._slots = slots
         self._found: list[Any] = []
 
     def add(self, buffer: pickle.PickleBuffer) -> bool:
-        """Take a buffer; return whether it is so small that it belongs into the pickle."""
+        """Add a buffer; return whether it is so small that it belongs into the pickle."""
         raw = buffer.raw()
         if raw.nbytes < allocator.SMALL:
             return True
@@ -167,17 +166,17 @@ class Buffers:
         return False
 
     def cancel(self) -> None:
-        """Send nothing."""
+        """Send no buffer."""
         for buffer in self._found:
             if isinstance(buffer, Lease):
                 buffer.given = False
 
     def settled(self) -> Sent:
-        """Return the buffers as they are now; one for which there is no slot as it is."""
+        """Return the buffers in slots; without room for a slot, the buffer itself."""
         slots, parts = self._slots, self._found
         if slots is None:
             return parts
-        # copies come first, because they may be of parts of what is given away
+        # Copies come first, because they may contain parts of buffers that are given away.
         for k, part in enumerate(parts):
             if not isinstance(part, Lease):
                 parts[k] = _put(slots, part)
@@ -201,69 +200,69 @@ def _refusal(cls: type, error: Exception) -> Exception:
 
 
 _COPIED = {"list", "dict", "tuple", "ndarray"}
-"""Names of classes of which some values are copied, such as small ones."""
+"""Names of classes of which some values, such as small ones, are copied."""
 
 
-class _NotPlainError(Exception):
-    """A value cannot be copied here."""
+class _NotCopiedError(Exception):
+    """A value is not copied here."""
 
 
 def copied(value: Any, seen: set[int]) -> Any:
-    """Return a copy of `value`, such as it is now.
+    """Return a copy of `value`.
 
     Args:
-        value: A container of what cannot be changed, of containers, and of small arrays.
-        seen: Ids of the containers and arrays around it and before it. One that is there
-            twice has to arrive as one, which only `pickle` does.
+        value: A container of immutable values, of containers, and of small arrays.
+        seen: Ids of the containers and arrays around it and before it. An object that is in an
+            item twice has to arrive as one object, which only `pickle` does.
 
     Raises:
-        _NotPlainError: If it is something else.
+        _NotCopiedError: If it is something else.
     """
     kind = type(value)
     if id(value) in seen or len(seen) == _MOST_NESTED:
-        raise _NotPlainError
+        raise _NotCopiedError
     seen.add(id(value))
     if kind is list:
-        return value.copy() if _flat(value) else [_inside(each, seen) for each in value]
+        return value.copy() if _is_flat(value) else [_inside(each, seen) for each in value]
     if kind is dict:
-        if not _flat(value):  # keys
-            raise _NotPlainError
-        if _flat(value.values()):
+        if not _is_flat(value):  # keys
+            raise _NotCopiedError
+        if _is_flat(value.values()):
             return value.copy()
         return {key: _inside(each, seen) for key, each in value.items()}
     if kind is tuple:
-        return value if _flat(value) else tuple([_inside(each, seen) for each in value])
+        return value if _is_flat(value) else tuple([_inside(each, seen) for each in value])
     return _copied_numpy(value)
 
 
 def _inside(value: Any, seen: set[int]) -> Any:
-    return value if type(value) in PLAIN else copied(value, seen)
+    return value if type(value) in IMMUTABLE else copied(value, seen)
 
 
-def _flat(values: Any) -> bool:
-    """Return whether `values` are few, and cannot be changed."""
+def _is_flat(values: Any) -> bool:
+    """Return whether all of `values`, which are few, are immutable."""
     if len(values) > _MOST_COPIED:
-        raise _NotPlainError
-    return PLAIN.issuperset(map(type, values))
+        raise _NotCopiedError
+    return IMMUTABLE.issuperset(map(type, values))
 
 
 def _copied_numpy(value: Any) -> Any:
     numpy = sys.modules.get("numpy")
     if numpy is None:
-        raise _NotPlainError
+        raise _NotCopiedError
     kind = type(value)
     if kind is numpy.ndarray:
         if value.nbytes >= allocator.SMALL or value.dtype.kind not in "biufcmMSU":
-            raise _NotPlainError
+            raise _NotCopiedError
         copy = value.copy("K")
         if not value.flags.writeable:
             copy.flags.writeable = False
         return copy
     if (
         issubclass(kind, numpy.generic)
-        and kind.__module__ == "numpy"  # its own scalars, none of which can be changed, but these
+        and kind.__module__ == "numpy"  # all scalars of numpy are immutable, except these:
         and not issubclass(kind, numpy.void | numpy.object_)
     ):
-        PLAIN.add(kind)
+        IMMUTABLE.add(kind)
         return value
-    raise _NotPlainError
+    raise _NotCopiedError

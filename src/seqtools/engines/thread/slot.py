@@ -1,0 +1,43 @@
+"""The slot of one worker, and the functions of the user that workers call."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from queue import SimpleQueue
+from typing import Any
+
+from seqtools.engines.base import Deliver
+from seqtools.engines.thread.stealing import StealableTask
+
+
+@dataclass(eq=False)
+class UserWork:
+    """The functions of the user, and how to call them."""
+
+    get: Callable[[int], Any]
+    hook: Callable[..., object] | None
+    hints: Any
+    timeout: float | None
+    probe: Callable[[Callable[[int], Any], int], Any] | None
+    deliver: Deliver
+
+
+class WorkerSlot:
+    """The slot of a worker, which one thread occupies."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.free = [None]  # emptied by the thread that takes the slot, if several were started
+        self.threads: list[threading.Thread] = []  # the threads that were started for it
+        self.task: StealableTask | None = None
+        # With a timeout: the current item, and when it began. The thread that removes it answers.
+        self.timed: list[tuple[int, float]] = []
+        self.bell: SimpleQueue[None] = SimpleQueue()  # wakes a surplus thread
+
+    def answers(self) -> bool:
+        """Return whether the thread should answer; if not, its item timed out and was answered."""
+        try:
+            self.timed.pop()
+        except IndexError:
+            return False
+        return True
