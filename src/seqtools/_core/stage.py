@@ -12,11 +12,7 @@ from seqtools._core.display.short import called
 from seqtools._core.errors import creation_site
 from seqtools._core.indices import ENDLESS, Indices, as_list
 from seqtools._core.traits import NONE, Traits
-from seqtools._core.walk import Summary, is_stage, nesting, upstream
-
-_STRIDE = 30
-"""Stages that are pickled within each other. Arbitrary: each takes four calls of up to 1,000."""
-
+from seqtools._core.walk import Summary, is_stage
 
 class Stage:
     """A part of a pipeline, as other parts see it: see `LazySequence`."""
@@ -184,27 +180,10 @@ class Stage:
         arguments = self._args()
         if arguments is None:
             return super().__reduce_ex__(protocol)
-        return _remade, (_milestones(self), type(self), arguments, self._origin)
+        return _remade, (type(self), arguments, self._origin)
 
 
-def _milestones(stage: Stage) -> tuple[Any, ...]:
-    """Return stages that `stage` is read through, no two of them far apart, the first ones first.
-
-    They are pickled before it, so that pickling does not go into all of them at once.
-    """
-    if nesting(stage) <= _STRIDE:
-        return ()
-    before = upstream(stage)
-    return tuple(each for each in before if not nesting(each) % _STRIDE and each is not stage)
-
-
-def _remade(
-    milestones: tuple[Any, ...],
-    cls: type[Stage],
-    arguments: tuple[Any, ...],
-    origin: tuple[str, int],
-) -> Any:
-    del milestones
+def _remade(cls: type[Stage], arguments: tuple[Any, ...], origin: tuple[str, int]) -> Any:
     stage = cls(*arguments)
     stage._origin = origin
     return stage

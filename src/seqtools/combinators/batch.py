@@ -118,8 +118,8 @@ def batch(
     `__getitems__`, also through `smap`, slices, `gather` and `concatenate`. `collate_fn`
     receives what that call returns. If the call fails, the items are read one by one to find
     the item that fails. If no item fails then, or `__getitems__` does not return a list with
-    an item for each index, a `RuntimeWarning` says so, and the dataset is read one by one from
-    then on. Assigning a batch assigns its items; values in place of padding are dropped.
+    an item for each index, a `RuntimeWarning` says so, and the batch has the items that were
+    read one by one. Assigning a batch assigns its items; values in place of padding are dropped.
 
     Args:
         sequence: The sequence to take items from.
