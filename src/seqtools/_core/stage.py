@@ -14,6 +14,7 @@ from seqtools._core.indices import ENDLESS, Indices, as_list
 from seqtools._core.traits import NONE, Traits
 from seqtools._core.walk import Summary, is_stage
 
+
 class Stage:
     """A part of a pipeline, as other parts see it: see `LazySequence`."""
 

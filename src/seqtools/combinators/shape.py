@@ -112,11 +112,14 @@ class Concatenate(Rearrangement[T]):
         parts: list[Any] = []
         getters: list[Any] = []
         for sequence in sequences:
-            nested = type(sequence) is Concatenate
-            parts.extend(sequence._sequences if nested else [sequence])
-            getters.extend(sequence._getters if nested else [getter(sequence)])
+            if type(sequence) is Concatenate:
+                parts += sequence._sequences  # noqa: SLF001 -- of this module
+                getters += sequence._getters  # noqa: SLF001
+            else:
+                parts.append(sequence)
+                getters.append(getter(sequence))
         self._sequences, self._getters = tuple(parts), tuple(getters)
-        # From the arguments, because a loop that appends sequences must not visit all of them again
+        # Of the arguments: a loop that appends sequences must not visit all of them again
         depth = max((nesting(s) - (type(s) is Concatenate) for s in sequences), default=0)
         self._summary = summed(self._traits, sequences)._replace(nesting=1 + depth)
 
@@ -179,9 +182,10 @@ def concatenate(sequences: Sequence[Source[T]]) -> LazySequence[T]:
     check_source(sequences, "sequences")
     for k, sequence in enumerate(sequences):
         check_source(sequence, f"sequences[{k}]")
-        if type(sequence) is Concatenate:  # the only one without length would be its last one
-            sequence = (sequence._sequences or (sequence,))[-1]  # noqa: PLW2901, SLF001 -- ours
-        if k < len(sequences) - 1 and size_of(sequence) is None:
+        last: Any = sequence
+        if type(last) is Concatenate and last._sequences:  # noqa: SLF001 -- of this module
+            last = last._sequences[-1]  # noqa: SLF001 -- the only one that may have no length
+        if k < len(sequences) - 1 and size_of(last) is None:
             message = f"only the last sequence may be without length, got one as sequences[{k}]"
             raise ValueError(message)
     return Concatenate(*sequences)
