@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
+from textwrap import wrap
 from typing import Any
 
 from seqtools._core.display.lengths import is_plain, length_of, lengths
@@ -78,19 +79,19 @@ def tree(stage: Any) -> str:
 
 
 def _wrapped(entries: list[Entry], number: int, longest: int) -> list[str]:
-    """Return what stands at the left of a line, and where that is too long below it."""
+    """Return the left side of a line of the tree, wrapped if it is too long."""
     entry = entries[number]
-    read = number + 1 < len(entries) and entries[number + 1].parent == number
-    below = entry.prefix.replace("├─", "│ ").replace("└─", "  ") + ("│    " if read else "     ")
-    text, line = entry.label, entry.prefix
-    lines: list[str] = []
-    while len(line) + len(text) > longest and len(lines) < _MOST_WRAPPED:
-        room = longest - len(line)
-        end = text.rfind(" ", room // 2, room + 1)
-        end = room if end < 0 else end
-        lines.append(line + text[:end])
-        line, text = below, text[end:].lstrip()
-    return [*lines, cut(line + text, longest)]
+    has_sources = number + 1 < len(entries) and entries[number + 1].parent == number
+    below = "│    " if has_sources else "     "
+    return wrap(
+        entry.label,
+        longest,
+        initial_indent=entry.prefix,
+        subsequent_indent=entry.prefix.replace("├─", "│ ").replace("└─", "  ") + below,
+        max_lines=1 + _MOST_WRAPPED,
+        placeholder="…",
+        break_on_hyphens=False,
+    )
 
 
 def printable(text: str) -> str:
