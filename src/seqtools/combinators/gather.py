@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any, TypeAlias, TypeVar
 
-from seqtools._core import rows
 from seqtools._core.checks import WHERE, as_index, check_count, check_integers, check_source
 from seqtools._core.errors import EndOfSequence
 from seqtools._core.indices import (
@@ -129,8 +128,7 @@ def gather(sequence: Source[T], indexes: Source[int]) -> LazySequence[T]:
         ['f', 'a', 'e', 'a']
     """
     check_source(sequence)
-    if not rows.widened(indexes, "indexes"):  # whose items are used as integers only
-        check_source(indexes, "indexes")
+    check_source(indexes, "indexes")
     check_integers(indexes, "indexes")
     result = Gather[T](sequence, indexes)
     if isinstance(indexes, range) and indexes:
