@@ -1,4 +1,4 @@
-"""Items of sequences in another order: index arithmetic, nothing is computed or copied."""
+"""Items of sequences in another order, by index arithmetic."""
 
 import operator
 from bisect import bisect_right
@@ -35,7 +35,7 @@ class Gather(Rearrangement[T]):
         super().__init__(sequence)
         self._indexes = indexes
         self._index_at = getter(indexes)
-        self._below = 0  # what indices are certain to be below, once that was found out
+        self._below = 0  # all valid indices are below this; 0 until the length is known
 
     def _forget(self) -> None:
         self._below = 0
@@ -51,7 +51,7 @@ class Gather(Rearrangement[T]):
             except TypeError:
                 j = None
             if j is None:
-                j = as_index(given, f"indexes[{i}]", WHERE)  # which says what is wrong
+                j = as_index(given, f"indexes[{i}]", WHERE)  # raises the error
         if not 0 <= j < self._below:
             j = self._found(i, j)
         return self._getters[0](j)  # type: ignore[no-any-return]
@@ -60,7 +60,7 @@ class Gather(Rearrangement[T]):
         return 0, self._found(i, as_index(self._index_at(i), f"indexes[{i}]", WHERE))
 
     def _found(self, i: int, given: int) -> int:
-        """Return index number `i`, which is `given`, counted from 0."""
+        """Return the index `given` at place `i`, counted from the beginning."""
         n = size_of(self._sequences[0])
         self._below = ENDLESS if n is None else n
         j = given
@@ -90,11 +90,11 @@ class Gather(Rearrangement[T]):
 
     def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
         plain = isinstance(self._indexes, range | list | tuple) or hasattr(self._indexes, "dtype")
-        if not plain or is_stage(self._indexes):  # which items are read depends on its values
+        if not plain or is_stage(self._indexes):  # the reads depend on its values
             return [(self._indexes, indices)]
         try:
             return [(self._sequences[0], self._runs(indices)[0][1]), (self._indexes, indices)]
-        except (IndexError, OverflowError, TypeError):  # who reads the wrong index is told
+        except (IndexError, OverflowError, TypeError):  # its reader gets the error
             return [(self._indexes, indices)]
 
     def _rebuild(self, *sources: Any) -> "Gather[T]":
@@ -151,11 +151,7 @@ class Cycle(Rearrangement[T]):
         self._arranged()
 
     def _arrange(self) -> tuple[int | None]:
-        """Return the length of the source.
-
-        Raises:
-            ValueError: If it has no items that could be repeated.
-        """
+        """Return the length of the source; raise `ValueError` if it is empty."""
         n = size_of(self._sequences[0])
         if n == 0 and self._limit != 0:
             message = "cycle() of an empty sequence has no items to repeat: give it limit=0"
@@ -211,7 +207,7 @@ def cycle(sequence: Source[T], limit: int | None = None) -> LazySequence[T]:
 
 
 _Phases: TypeAlias = tuple[list[int], list[int], list[list[int]]]
-"""Between two ends of sources, every round takes one item of each source that is left.
+"""Phases between two ends of sources: each round takes one item of each source that is left.
 
 Phase p begins at item `starts[p]`, in round `before[p]`, with the sources `active[p]`.
 """
@@ -248,7 +244,7 @@ class Interleave(Rearrangement[T]):
         return active[p][place], before[p] + turn
 
     def _get_many(self, indices: Indices) -> Sequence[T]:
-        return [self._get(i) for i in as_list(indices)]  # blocks of one gain nothing
+        return [self._get(i) for i in as_list(indices)]  # all blocks have one item
 
     def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
         import numpy as np
@@ -256,7 +252,7 @@ class Interleave(Rearrangement[T]):
         starts, before, actives = self._phases()
         flat = as_array(indices)
         phase = np.searchsorted(starts, flat, side="right") - 1
-        # the order of need is kept within each source, as it is in each phase
+        # each source keeps the order of need
         parts: dict[int, list[Indices]] = {}
         cuts = np.flatnonzero(np.diff(phase)) + 1
         for block in np.split(flat, cuts) if flat.size else []:
@@ -305,7 +301,7 @@ def interleave(*sequences: Source[T]) -> LazySequence[T]:
 
 
 def _integers(given: Any) -> Any:
-    """Return `given` as an array; what is not an integer is not made one silently."""
+    """Return `given` as an array of integers; raise `TypeError` if an item is no integer."""
     import numpy as np
 
     if getattr(getattr(given, "dtype", None), "kind", "") in ("i", "u"):

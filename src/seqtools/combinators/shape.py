@@ -200,12 +200,7 @@ class Split(LazySequence[LazySequence[T]]):
         self._sequence, self._edges = sequence, edges
 
     def _arrange(self) -> tuple[tuple[tuple[int, int], ...]]:
-        """Return where each part begins and ends.
-
-        Raises:
-            ValueError: If the source has not the right length for that.
-            TypeError: If it has none, or the edges are none.
-        """
+        """Return start and stop of each part; raise an error if the length does not fit."""
         n = size_of(self._sequence)
         if n is None:
             message = "split() needs a sequence with a length: slice it first"
@@ -219,7 +214,7 @@ class Split(LazySequence[LazySequence[T]]):
     def _get(self, i: int) -> LazySequence[T]:
         (parts,) = self._layout or self._arranged()
         part = Slice[T](self._sequence, range(*parts[i]))
-        part._origin = self._origin  # where it is read says nothing
+        part._origin = self._origin  # not the place where the part is read
         return part
 
     def _set(self, i: int, value: Any) -> None:
@@ -269,7 +264,7 @@ def split(
     else:
         given = tuple(given)
     result = Split[T](sequence, given)
-    len(result)  # which says what is wrong
+    len(result)  # raises errors for `edges`
     return result
 
 
