@@ -254,7 +254,7 @@ def unbatch(
 
 
 def _padded(items: Any, pad: Any, missing: int) -> Any:
-    """Return `items` and `missing` times `pad`, as an array if `items` is one and can hold `pad`."""
+    """Return `items` and `missing` times `pad`; an array stays one if it can hold `pad`."""
     numpy = sys.modules.get("numpy")
     if numpy is None or not isinstance(items, numpy.ndarray):
         return [*items, *[pad] * missing]

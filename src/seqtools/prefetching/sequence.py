@@ -67,20 +67,16 @@ class Prefetch(LazySequence[T]):
         return pump.read(seat.reader, i)  # type: ignore[no-any-return]
 
     def _is_within(self) -> bool:
-        """Return whether a worker of this prefetch is evaluating an item in this thread.
+        """Return whether this thread is evaluating an item of this prefetch, or one with a seed.
 
-        Then items are evaluated inline: another worker may be waiting for this one. The same holds
-        for an item that is evaluated with a seed: see `_is_inline`.
+        Then items are evaluated inline: another worker may be waiting for this one, and in another
+        thread or process, random numbers would depend on earlier draws there.
         """
-        return self._is_inline() or getattr(here, "get", None) is self._state.pump.inline
-
-    def _is_inline(self) -> bool:
-        """Return whether this process must evaluate items inline.
-
-        That is so if it is a worker of this prefetch, or if an item is being evaluated with a
-        seed: random numbers from other threads or processes would depend on earlier draws there.
-        """
-        return self._mark in _evaluated or (seeding.used and seeding.token() is not None)
+        return (
+            self._mark in _evaluated
+            or (seeding.used and seeding.token() is not None)
+            or getattr(here, "get", None) is self._state.pump.inline
+        )
 
     def _get_within(self, i: int) -> T:
         within: set[int] = self._state.seats.__dict__.setdefault("within", set())
@@ -172,7 +168,7 @@ class Prefetch(LazySequence[T]):
         return f"prefetch({self._options})"
 
     def _status(self) -> Status:
-        """Return the fill of the window and the busy workers, for instruments: see `Status`."""
+        """Return the state of the workers and of the window."""
         return self._state.pump.load()
 
     def _remark(self) -> str:
