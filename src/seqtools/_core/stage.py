@@ -180,10 +180,11 @@ class Stage:
         arguments = self._args()
         if arguments is None:
             return super().__reduce_ex__(protocol)
-        return _remade, (type(self), arguments, self._origin)
+        return remade, (type(self), arguments, self._origin)
 
 
-def _remade(cls: type[Stage], arguments: tuple[Any, ...], origin: tuple[str, int]) -> Any:
+def remade(cls: type[Stage], arguments: tuple[Any, ...], origin: tuple[str, int]) -> Any:
+    """Return the stage of a pickle."""
     stage = cls(*arguments)
     stage._origin = origin
     return stage

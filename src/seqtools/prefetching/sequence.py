@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 from seqtools._core import lengths, seeding
 from seqtools._core.display.short import short
 from seqtools._core.indices import ENDLESS, Indices
+from seqtools._core.iteration import iterate
 from seqtools._core.sequence import LazySequence, Slice
 from seqtools._core.sources import Source, getter, size_of
+from seqtools._core.stage import remade
 from seqtools._core.traits import Traits
 from seqtools._core.walk import drawing_apart, traits_upstream
 from seqtools.engines.base import here
@@ -134,20 +136,16 @@ class Prefetch(LazySequence[T]):
 
     def __iter__(self) -> Iterator[T]:
         """Return an iterator that continues after an item that failed."""
-        if not self._options.nworkers:
-            return super().__iter__()
         n = self._length()
         return self._run_through(range(ENDLESS if n is None else n))
 
     def __reversed__(self) -> Iterator[T]:
         """Return an iterator over the items from the last to the first."""
-        if not self._options.nworkers:
-            return super().__reversed__()
         return self._run_through(range(len(self) - 1, -1, -1))
 
     def _run_through(self, indices: range) -> Iterator[T]:
-        if self._is_within():
-            return iter(Slice(self, indices))
+        if not self._options.nworkers or self._is_within():
+            return iterate(self, indices)
         kind: type[Ordered[T]] = Ordered if self._options.ordered else Unordered
         return iter(kind(self, self._state.pump, indices))
 
@@ -161,7 +159,7 @@ class Prefetch(LazySequence[T]):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Pickle the arguments, the place where it was made, and its mark."""
-        return _remade, (*self._args(), self._origin, self._mark)
+        return remade, (Prefetch, (*self._args(), self._mark), self._origin)
 
     def _as_call(self) -> str:
         """Return the call that makes this sequence, without its source."""
@@ -211,14 +209,6 @@ class Prefetch(LazySequence[T]):
     def __exit__(self, *_: object) -> None:
         """End the workers."""
         self.close()
-
-
-def _remade(
-    sequence: Source[T], options: Options, origin: tuple[str, int], mark: bytes
-) -> Prefetch[T]:
-    copy = Prefetch(sequence, options, mark)
-    copy._origin = origin
-    return copy
 
 
 class UnorderedSlice(Slice[T]):
