@@ -70,18 +70,18 @@ def fail(indices: list[int]) -> Any:
 
 
 WRONG: dict[str, tuple[Callable[[list[int]], Any], str]] = {
-    "dict": (lambda js: {"x": X[js], "y": Y[js]}, "a list with an item for each index, got a dict"),
-    "mapping": (Columns, "got a Columns"),
-    "named tuple": (lambda js: Pair(X[js], Y[js]), "got a Pair"),
+    "dict": (lambda js: {"x": X[js], "y": Y[js]}, "a list with an item for each index, got dict"),
+    "mapping": (Columns, "got Columns"),
+    "named tuple": (lambda js: Pair(X[js], Y[js]), "got Pair"),
     "tuple of columns": (lambda js: (X[js], Y[js]), "an item for each index, got 2 for 1"),
     "list of columns": (lambda js: [X[js], Y[js]], "an item for each index, got 2 for 1"),
     "array of columns": (lambda js: np.stack([X[js], Y[js]]), "got 2 for 1"),
-    "str": (lambda _: "ab", "got a str"),
-    "bytes": (lambda _: b"ab", "got a bytes"),
-    "set": (set, "got a set"),
-    "table": (lambda _: Table(), "got a Table"),
-    "iterator": (iter, "got a list_iterator"),
-    "None": (lambda _: None, "got a NoneType"),
+    "str": (lambda _: "ab", "got str"),
+    "bytes": (lambda _: b"ab", "got bytes"),
+    "set": (set, "got set"),
+    "table": (lambda _: Table(), "got Table"),
+    "iterator": (iter, "got list_iterator"),
+    "None": (lambda _: None, "got NoneType"),
     "too few": (lambda js: [(int(X[j]), int(Y[j])) for j in js[1:]], "got 1 for 2"),
     "error": (fail, r"failed with LookupError: no \[0, 1\], but its items can be read"),
 }
@@ -122,7 +122,7 @@ def test_items_are_right_and_a_warning_says_why_it_takes_longer(kind: str, route
 
 def test_the_last_batch_of_two_rows_alone() -> None:
     batches = st.batch(Dataset(WRONG["dict"][0]), 9)
-    with pytest.warns(RuntimeWarning, match="got a dict"):
+    with pytest.warns(RuntimeWarning, match="got dict"):
         assert batches[2] == [(18, 180), (19, 190)]
 
 

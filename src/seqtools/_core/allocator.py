@@ -18,10 +18,8 @@ A slot is free again when its last view is gone."""
 def empty(nbytes: int) -> Any:
     """Return a writable, aligned buffer of at least `nbytes` bytes with arbitrary content."""
     slot = allocate(nbytes) if allocate is not None and nbytes >= SMALL else None
-    return _plain(nbytes) if slot is None else slot
-
-
-def _plain(nbytes: int) -> Any:
+    if slot is not None:
+        return slot
     import numpy as np
 
     memory = np.empty(nbytes + ALIGNMENT - 1, np.uint8)  # unlike bytearray, it writes nothing

@@ -58,16 +58,11 @@ def checked(items: Any, n: int, who: str) -> Any:
         record = kind is not tuple and isinstance(items, tuple)
         if record or isinstance(items, str | bytes) or rows.why_not(items, "it"):
             raise NotByRow(
-                f"{who} must return a list with an item for each index, got {_article(kind)}"
+                f"{who} must return a list with an item for each index, got {kind.__name__}"
             )
     if len(items) != n:
         raise NotByRow(f"{who} must return an item for each index, got {len(items)} for {n}")
     return items
-
-
-def _article(kind: type) -> str:
-    name = kind.__name__
-    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
 
 def _may_be_columns(items: Sequence[Any]) -> bool:

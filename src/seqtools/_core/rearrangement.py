@@ -1,6 +1,6 @@
 """Stages that only reorder items."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from seqtools._core.indices import Indices, as_list, concatenated
@@ -42,7 +42,7 @@ class Rearrangement(LazySequence[T]):
 
     def _get_many(self, indices: Indices) -> Sequence[T]:
         parts = [read_many(self._sequences[k], js) for k, js in self._runs(indices)]
-        return parts[0] if len(parts) == 1 else _joined(parts)
+        return parts[0] if len(parts) == 1 else [item for part in parts for item in part]
 
     def _set(self, i: int, value: Any) -> None:
         k, j = self._locate(i)
@@ -56,7 +56,3 @@ class Rearrangement(LazySequence[T]):
         for k, js in self._runs(indices):
             parts.setdefault(k, []).append(js)
         return [(self._sequences[k], concatenated(parts[k])) for k in sorted(parts)]
-
-
-def _joined(parts: Iterable[Any]) -> list[Any]:
-    return [item for part in parts for item in part]

@@ -63,7 +63,8 @@ class Gather(Rearrangement[T]):
         if j < 0 and n is not None:
             j += n
         if j < 0 or (n is not None and j >= n):
-            message = f"indexes[{i}] is {given}, out of range for a sequence of {_long(n)}"
+            length = "unknown length" if n is None else f"length {n}"
+            message = f"indexes[{i}] is {given}, out of range for a sequence of {length}"
             raise IndexError(message)
         return j
 
@@ -215,7 +216,3 @@ def _integers(given: Any) -> Any:
     if classes == {int}:
         return np.array(given, np.int64)
     return np.fromiter(map(operator.index, given), np.int64, len(given))
-
-
-def _long(n: int | None) -> str:
-    return "unknown length" if n is None else f"length {n}"

@@ -36,12 +36,8 @@ class Interleave(Rearrangement[T]):
         counts = [r * len(a) for r, a in zip(rounds, active, strict=False)]
         return [0, *accumulate(counts)], before, active
 
-    def _phases(self) -> _Phases:
-        phases: _Phases = self._layout or self._arranged()
-        return phases
-
     def _size(self) -> int | None:
-        starts, _, active = self._phases()
+        starts, _, active = self._layout or self._arranged()
         return None if active[-1] else starts[-1]
 
     def _locate(self, i: int) -> tuple[int, int]:
@@ -56,7 +52,7 @@ class Interleave(Rearrangement[T]):
     def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
         import numpy as np
 
-        starts, before, actives = self._phases()
+        starts, before, actives = self._layout or self._arranged()
         flat = as_array(indices)
         phase = np.searchsorted(starts, flat, side="right") - 1
         # each source keeps the order of need

@@ -107,7 +107,7 @@ def survey(stage: Any) -> list[Entry]:
     sizes = lengths(stage)
     entries: list[Entry] = []
     seen: dict[int, int] = {}
-    # the entries to show: object or `_More`, role, number of the reader, branches, whether the last
+    # still to show: an object or a number of hidden ones, role, reader, branches, whether the last
     left: list[tuple[Any, str, int, str, bool]] = [(stage, "", 0, "", True)]
     while left:
         if len(entries) == MOST_LINES - 1 and (len(left) > 1 or is_stage(left[0][0])):
@@ -116,8 +116,8 @@ def survey(stage: Any) -> list[Entry]:
             break
         obj, role, parent, bars, last = left.pop()
         number = len(entries)
-        if isinstance(obj, _More):
-            entry = Entry("more", f"… {obj.count:,} more", parent)
+        if isinstance(obj, int):
+            entry = Entry("more", f"… {obj:,} more", parent)
         elif not is_stage(obj):
             entry = Entry("source", _source(obj), parent, role, length_of(obj))
         elif id(obj) in seen:
@@ -145,13 +145,6 @@ def survey(stage: Any) -> list[Entry]:
     return entries
 
 
-class _More:
-    """Sources that are not shown."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-
 def _shortened(bars: str, *, last: bool) -> str:
     prefix = bars + ("└─ " if last else "├─ ")
     return prefix if len(prefix) <= _LONGEST_PREFIX else "…" + prefix[1 - _LONGEST_PREFIX :]
@@ -163,10 +156,7 @@ def _shown_sources(stage: Any) -> list[tuple[str, Any]]:
     if len(sources) <= MOST_SOURCES:
         return list(zip(roles(stage, sources), sources, strict=True))
     first = sources[:_FIRST_SOURCES]
-    return [
-        *zip(roles(stage, first), first, strict=True),
-        ("", _More(len(sources) - _FIRST_SOURCES)),
-    ]
+    return [*zip(roles(stage, first), first, strict=True), ("", len(sources) - _FIRST_SOURCES)]
 
 
 # Parts of a line
