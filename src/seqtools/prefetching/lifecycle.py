@@ -103,6 +103,8 @@ class Lifecycle(InterruptibleLock):
 
     def renew(self) -> None:
         """Begin without workers; a forked child cannot use the workers and locks of its parent."""
+        # kept, because finalizers of engines and values of the parent must not run in a child
+        self._of_parent = dict(self.__dict__)
         super().__init__()
         self.window = self._make_window()
         self._arrivals = Arrivals()
