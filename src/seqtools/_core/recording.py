@@ -38,10 +38,9 @@ _MOST_CHUNKS = 128
 _HEADER = 8
 """Size of the header in records."""
 _NS = 1e-9
-_FIRST_PAUSE, _PAUSE, _GROWTH = 0.0004, 0.004, 1.06
-"""Seconds between two measurements of processor time, at first and at last, and the growth of this
-pause. The system call takes 0.6 µs in a loop, but 8 µs after 100 µs of other work, which is 0.2 %
-of the longest pause. Short profiles have samples too: there are 40 in the first 0.1 s."""
+_PAUSE = 0.004
+"""Seconds between two measurements of processor time. The system call takes 0.6 µs in a loop, but
+8 µs after 100 µs of other work, which is 0.2 % of this."""
 _EACH = 0.0004
 """Seconds added to the pause for each measured read, which costs 1 µs."""
 
@@ -71,12 +70,11 @@ class Record(NamedTuple):
 class Recorder:
     """Writes the records of one thread."""
 
-    __slots__ = ("_chunks", "_path", "_pause", "at", "due", "last", "left", "sampling", "view")
+    __slots__ = ("_chunks", "_path", "at", "due", "last", "left", "sampling", "view")
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._chunks = 0
-        self._pause = _FIRST_PAUSE
         self.view: mmap.mmap | bytearray
         self.at = self.last = 0  # the position of the next record, and of the last one in the view
         self.due = 0.0  # the time of the next measurement of processor time; 0 during one
@@ -129,9 +127,8 @@ class Recorder:
 
     def rest(self, since: float, times: int = 1) -> None:
         """Measure no processor time for a while, because it was measured so many `times`."""
-        self.due = since + times * self._pause + self.sampling * _EACH
+        self.due = since + times * _PAUSE + self.sampling * _EACH
         self.sampling = 0
-        self._pause = min(self._pause * _GROWTH, _PAUSE)
 
     def extend(self) -> None:
         """Enlarge the file; if that fails, all further records are lost."""
