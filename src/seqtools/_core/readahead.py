@@ -3,7 +3,7 @@
 import contextvars
 import threading
 import weakref
-from collections.abc import Callable, Container, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -50,35 +50,24 @@ class Wanted:
 
 
 class ReadAheadThread:
-    """A thread that reads the items that one owner wants of one stage, while there is room.
+    """A thread that reads the items that one owner wants of one cache, while there is room.
 
     It refers weakly to the stage, and ends with the stage or with the owner. An error of a read is
     dropped, because the reader of the item gets it.
     """
 
-    def __init__(
-        self,
-        stage: Any,
-        choose: Callable[[Any, Container[int]], int | None],
-        read: Callable[[Any, int], Any],
-    ) -> None:
+    def __init__(self, stage: Any) -> None:
         self._stage = weakref.ref(stage, self._gone)
-        self._choose, self._read = choose, read
         self._changed = threading.Condition()
         self._ended = False
         self._failed: set[int] = set()  # since the last hint
-        self.failures = 0  # in a row
+        self._failures = 0  # in a row
         # for example the context of `decimal` that a start hook has set for its thread
         run = contextvars.copy_context().run
         thread = threading.Thread(
             target=run, args=(self._run,), name="seqtools-reader", daemon=True
         )
         thread.start()
-
-    @property
-    def serves(self) -> bool:
-        """Whether it has not failed too often."""
-        return self.failures < _MOST_FAILURES
 
     def begin(self) -> None:
         """Begin with a new hint."""
@@ -106,9 +95,9 @@ class ReadAheadThread:
                 self._changed.release()
 
     def _run(self) -> None:
-        while not self._ended and self.serves:
-            stage = self._stage()
-            i = None if stage is None else self._choose(stage, self._failed)
+        while not self._ended and self._failures < _MOST_FAILURES:
+            stage: Any = self._stage()
+            i = None if stage is None else stage._next_ahead(self._failed)  # noqa: SLF001 -- a cache
             if i is None:
                 del stage
                 with self._changed:
@@ -116,12 +105,12 @@ class ReadAheadThread:
                         self._changed.wait(PAUSE)
                 continue
             try:
-                self._read(stage, i)
+                stage._read_alone(i)  # noqa: SLF001
             except BaseException:  # noqa: BLE001 -- the reader of the item gets the error
-                self.failures += 1
+                self._failures += 1
                 self._failed.add(i)
             else:
-                self.failures = 0
+                self._failures = 0
             del stage
 
 
@@ -144,14 +133,7 @@ class ReadAhead:
         """Return whether anything is wanted."""
         return bool(self._wanted)
 
-    def want(
-        self,
-        owner: Hashable,
-        indices: Sequence[int],
-        stage: Any,
-        choose: Callable[[Any, Container[int]], int | None],
-        read: Callable[[Any, int], Any],
-    ) -> None:
+    def want(self, owner: Hashable, indices: Sequence[int], stage: Any) -> None:
         """Replace the indices that `owner` wants; without indices, end its thread."""
         if not self.room or _excluded.get(id(stage)) is stage:
             return
@@ -164,7 +146,7 @@ class ReadAhead:
                 self._wanted[owner] = Wanted(indices)
                 if reader is None:
                     with suppress(RuntimeError):  # if no thread can start, nothing is read ahead
-                        self._readers[owner] = ReadAheadThread(stage, choose, read)
+                        self._readers[owner] = ReadAheadThread(stage)
         if reader is not None:
             reader.begin() if len(indices) else reader.end()
 

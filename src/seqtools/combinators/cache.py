@@ -180,6 +180,10 @@ class AddCache(LazySequence[T]):
             i, lambda: self._load(i, state), lambda value, valid: _keep(state, i, value, valid)
         )
 
+    def _next_ahead(self, failed: Container[int]) -> int | None:
+        store, flights, _ = self._state
+        return store.next_wanted(flights, failed)  # type: ignore[no-any-return]
+
     def _load(self, i: int, state: _State) -> T:
         if single_flight.in_turns:
             return state[1].in_turn(lambda: self._loaded(i, state))
@@ -211,7 +215,7 @@ class AddCache(LazySequence[T]):
     def _hint(self, owner: Any, indices: Indices) -> None:
         if self._traits.acts_on_hints:
             store = self._state[0]
-            store.ahead.want(owner, indices, self, _next_wanted, AddCache._read_alone)
+            store.ahead.want(owner, indices, self)
             if len(indices) and traits_upstream(self._sequence).acts_on_hints:
                 indices = store.missing(indices)  # what is kept is not going to be read from there
         super()._hint(owner, indices)
@@ -235,12 +239,6 @@ def _keep(state: _State, i: int, value: Any, valid: Callable[[], bool]) -> None:
     with state[2].lock:
         if valid():
             state[0].put(i, value)
-
-
-def _next_wanted(stage: AddCache[Any], failed: Container[int]) -> int | None:
-    store, flights, _ = stage._state  # noqa: SLF001 -- of this module
-    i: int | None = store.next_wanted(flights, failed)
-    return i
 
 
 def add_cache(
