@@ -13,8 +13,6 @@ import seqtools as st
 from seqtools import LazySequence, add_cache, batch, smap
 from seqtools._core.walk import nesting
 
-# Pipelines that a loop has made are read, sent and shown, or it is said when they are made.
-
 MANY = 5_000
 
 

@@ -4,6 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Container, MutableMapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from seqtools._core import seeding, single_flight
@@ -175,24 +176,22 @@ class AddCache(LazySequence[T]):
         return self._read_alone(i)
 
     def _read_alone(self, i: int) -> T:
+        """Return item `i`, which was not kept; other threads that need it wait for this one."""
         state = self._here()
-        return state[1].get(  # type: ignore[no-any-return]
-            i, lambda: self._load(i, state), lambda value, valid: _keep(state, i, value, valid)
-        )
-
-    def _next_ahead(self, failed: Container[int]) -> int | None:
-        store, flights, _ = self._state
-        return store.next_wanted(flights, failed)  # type: ignore[no-any-return]
+        flights = state[1]
+        load = partial(self._load, i, state)
+        make = partial(flights.in_turn, load) if single_flight.in_turns else load
+        return flights.get(i, make, partial(_keep, state, i))  # type: ignore[no-any-return]
 
     def _load(self, i: int, state: _State) -> T:
-        if single_flight.in_turns:
-            return state[1].in_turn(lambda: self._loaded(i, state))
-        return self._loaded(i, state)
-
-    def _loaded(self, i: int, state: _State) -> T:
         # another thread may have loaded it since this one looked
         value = state[0].get(i, _MISSING)
         return seeding.apart(self, i, self._read, i) if value is _MISSING else value  # type: ignore[no-any-return]
+
+    def _next_ahead(self, failed: Container[int]) -> int | None:
+        """Return the index to read ahead next, `None` if there is none."""
+        store, flights, _ = self._state
+        return store.next_wanted(flights, failed)  # type: ignore[no-any-return]
 
     def _set(self, i: int, value: Any) -> None:
         try:
