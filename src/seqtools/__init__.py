@@ -9,8 +9,9 @@ from seqtools._core.sequence import LazySequence
 from seqtools.combinators.batch import batch, unbatch
 from seqtools.combinators.cache import add_cache
 from seqtools.combinators.collate import collate_arrays
-from seqtools.combinators.gather import cycle, gather, interleave, take
+from seqtools.combinators.gather import cycle, gather, take
 from seqtools.combinators.generate import arange, repeat
+from seqtools.combinators.interleave import interleave
 from seqtools.combinators.iterables import uniter
 from seqtools.combinators.map import smap, starmap
 from seqtools.combinators.select import case, switch

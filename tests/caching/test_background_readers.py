@@ -73,15 +73,12 @@ def test_where_no_thread_can_be_started_nothing_is_read_ahead(
 
 def test_an_owner_that_is_collected_while_another_is_noted() -> None:
     ahead = add_cache(range(5), 3)._state[0].ahead
-    read: list[Any] = []
 
     class Collecting(list[int]):
         """Indices at whose length the garbage is collected, and an owner with it."""
 
         def __len__(self) -> int:
-            ahead.want("other", range(0), None, read.append, read.append)
+            ahead.want("other", range(0), None)
             return 0
 
-    assert (
-        elsewhere(lambda: ahead.want("one", Collecting(), None, read.append, read.append)) is None
-    )
+    assert elsewhere(lambda: ahead.want("one", Collecting(), None)) is None

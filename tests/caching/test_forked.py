@@ -98,7 +98,7 @@ def test_while_a_thread_holds_the_locks(held: Any, given: bool) -> None:
     cached: Any = add_cache(range(5), 2, {} if given else None)
     assert list(cached) == list(range(5))
     store = cached._state[0]
-    locks = [single_flight._waits.lock, store.lock]
+    locks = [single_flight._waits.lock, cached._state[2].lock]
     if not given:
         store.ahead._wanted["somebody"] = Wanted(range(5))  # so that every read looks at it
         locks.append(store.ahead._lock)

@@ -269,7 +269,7 @@ def torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     (tmp_path / "torch.py").write_text(TORCH)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "torch", raising=False)
-    monkeypatch.setattr(seeding, "_late", [])
+    monkeypatch.setattr(seeding, "_torch_seeders", [])
     before = list(sys.meta_path)
     yield
     sys.modules.pop("torch", None)

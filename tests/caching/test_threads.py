@@ -65,11 +65,11 @@ def test_loaded_by_another_between_the_look_and_the_flight() -> None:
         """Begins a flight when that of another thread has just ended."""
 
         def get(self, *arguments: Any) -> Any:
-            cached._state = cached._state[0], flights
+            cached._state = cached._state[0], flights, cached._state[2]
             elsewhere(lambda: cached[1])
             return flights.get(*arguments)
 
-    cached._state = cached._state[0], Late()
+    cached._state = cached._state[0], Late(), cached._state[2]
     assert cached[1] is None
     assert evaluated == [1]
 
@@ -192,7 +192,7 @@ class Reader(int):
     store: _Recent
 
     def __ne__(self, other: object) -> bool:
-        self.store.get(0)
+        self.store.get(0, None)
         return int(self) != other
 
     __hash__ = int.__hash__
@@ -203,6 +203,6 @@ def test_a_hit_while_another_thread_looks_for_what_to_drop() -> None:
     for key in range(3):
         store.put(key, str(key))
     store.put(Reader(3), "3")
-    kept = [key for key in range(4) if store.get(key) == str(key)]
+    kept = [key for key in range(4) if store.get(key, None) == str(key)]
     assert len(kept) == 3
     assert 3 in kept

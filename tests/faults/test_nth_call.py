@@ -256,7 +256,7 @@ def test_without_a_thread_that_ends_idle_workers_nothing_begins(
         start(thread)
 
     monkeypatch.setattr(threading.Thread, "start", refuse)
-    monkeypatch.setattr(idle._watches, "current", idle.IdleWatch())
+    monkeypatch.setattr(idle, "_watch", idle.IdleWatch())
     p = seqtools.prefetch(seqtools.smap(abs, range(20)), 2, idle_timeout=30)
     reading = Reading(iter(p), int)
     reading.read_to(20)

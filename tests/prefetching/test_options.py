@@ -42,7 +42,7 @@ def test_as_in_the_seed_and_in_1_x() -> None:
 
 
 def test_shm_size_is_ignored_and_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checking, "_said", set())
+    monkeypatch.setattr(checking, "_warned", set())
     with pytest.warns(DeprecationWarning, match="shm_size is not used") as caught:
         seqtools.prefetch([1, 2, 3], shm_size=1000)
     assert caught[0].filename == __file__

@@ -241,21 +241,6 @@ def test_runs_end_with_their_group() -> None:
         assert {i // 10 for i in job.indices} == {job.key}
 
 
-def test_groups_smaller_than_runs_are_no_groups() -> None:
-    bench = Bench(200, seconds=1e-6)
-    asked: list[int] = []
-
-    def group_of(i: int) -> tuple[int, range]:
-        asked.append(i)
-        return i, range(i, i + 1)
-
-    bench.window.cutter.use(group_of)
-    reader = bench.open(range(10_000))
-    bench.run_for(reader, 2000, 100)
-    assert max(len(job.indices) for job, _ in bench.jobs) > 10
-    assert len(asked) < 100
-
-
 def test_a_short_jump_keeps_the_overlap() -> None:
     bench = Bench(10)
     reader = bench.open(RandomReader(100, 10))

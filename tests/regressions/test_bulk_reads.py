@@ -1,4 +1,4 @@
-"""A `__getitems__` that is wrong is told of once, and never gives wrong items."""
+"""A `__getitems__` that is wrong causes a warning, and never gives wrong items."""
 
 import re
 import warnings
@@ -70,18 +70,18 @@ def fail(indices: list[int]) -> Any:
 
 
 WRONG: dict[str, tuple[Callable[[list[int]], Any], str]] = {
-    "dict": (lambda js: {"x": X[js], "y": Y[js]}, "a list with an item for each index, got a dict"),
-    "mapping": (Columns, "got a Columns"),
-    "named tuple": (lambda js: Pair(X[js], Y[js]), "got a Pair"),
+    "dict": (lambda js: {"x": X[js], "y": Y[js]}, "a list with an item for each index, got dict"),
+    "mapping": (Columns, "got Columns"),
+    "named tuple": (lambda js: Pair(X[js], Y[js]), "got Pair"),
     "tuple of columns": (lambda js: (X[js], Y[js]), "an item for each index, got 2 for 1"),
     "list of columns": (lambda js: [X[js], Y[js]], "an item for each index, got 2 for 1"),
     "array of columns": (lambda js: np.stack([X[js], Y[js]]), "got 2 for 1"),
-    "str": (lambda _: "ab", "got a str"),
-    "bytes": (lambda _: b"ab", "got a bytes"),
-    "set": (set, "got a set"),
-    "table": (lambda _: Table(), "got a Table"),
-    "iterator": (iter, "got a list_iterator"),
-    "None": (lambda _: None, "got a NoneType"),
+    "str": (lambda _: "ab", "got str"),
+    "bytes": (lambda _: b"ab", "got bytes"),
+    "set": (set, "got set"),
+    "table": (lambda _: Table(), "got Table"),
+    "iterator": (iter, "got list_iterator"),
+    "None": (lambda _: None, "got NoneType"),
     "too few": (lambda js: [(int(X[j]), int(Y[j])) for j in js[1:]], "got 1 for 2"),
     "error": (fail, r"failed with LookupError: no \[0, 1\], but its items can be read"),
 }
@@ -103,21 +103,17 @@ ROUTES: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
 
 @pytest.mark.parametrize("route", ROUTES)
 @pytest.mark.parametrize("kind", WRONG)
-def test_items_are_right_and_it_is_told_once(kind: str, route: str) -> None:
+def test_items_are_right_and_a_warning_says_why_it_takes_longer(kind: str, route: str) -> None:
     bulk, message = WRONG[kind]
     through, of_row = ROUTES[route]
     dataset = Dataset(bulk)
     batches = st.batch(through(dataset), 2)
-    calls: list[int] = []
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
-        for k in (0, 1, 2):
-            rows = [dataset[2 * k], dataset[2 * k + 1]]
-            assert batches[k] == [of_row(row) for row in rows]
-            calls.append(dataset.calls)
-    assert calls[0] == calls[1] == calls[2] > 0
-    assert [warning.category.__mro__[1] for warning in told] == [RuntimeWarning]
-    text = str(told[0].message)
+        assert batches[0] == [of_row(row) for row in (dataset[0], dataset[1])]
+        text = str(told[0].message)
+        assert batches[1] == [of_row(row) for row in (dataset[2], dataset[3])]
+    assert {warning.category.__mro__[1] for warning in told} == {RuntimeWarning}
     assert text.startswith("Dataset.__getitems__ ")
     assert text.endswith("return [self[i] for i in indices] from it, or remove it")
     assert re.search(message, text)
@@ -126,7 +122,7 @@ def test_items_are_right_and_it_is_told_once(kind: str, route: str) -> None:
 
 def test_the_last_batch_of_two_rows_alone() -> None:
     batches = st.batch(Dataset(WRONG["dict"][0]), 9)
-    with pytest.warns(RuntimeWarning, match="got a dict"):
+    with pytest.warns(RuntimeWarning, match="got dict"):
         assert batches[2] == [(18, 180), (19, 190)]
 
 
@@ -135,10 +131,10 @@ def test_one_row_of_one_column() -> None:
         assert st.batch(Dataset(lambda js: [X[js]]), 1)[3] == [(3, 30)]
 
 
-def test_rows_that_look_like_columns_are_asked_for_again_once() -> None:
+def test_rows_that_look_like_columns_are_compared_with_one_row() -> None:
     dataset = Dataset(lambda js: [(int(X[j]), int(Y[j])) for j in js])
-    assert list(st.batch(dataset, 2))[3] == [(6, 60), (7, 70)]
-    assert dataset.calls == 10 + 1
+    assert st.batch(dataset, 2)[3] == [(6, 60), (7, 70)]
+    assert dataset.calls == 2
     flat = Dataset(lambda js: [int(X[j]) for j in js])
     assert st.batch(flat, 2)[3] == [6, 7]
     assert flat.calls == 1
@@ -168,41 +164,6 @@ def test_where_warnings_are_errors() -> None:
         warnings.simplefilter("error")
         with pytest.raises(EvaluationError, match=r"BulkReadWarning: Dataset\.__getitems__ failed"):
             batches[0]
-        assert batches[0] == [0, 11]
-
-
-def test_one_dataset_says_nothing_of_another() -> None:
-    good = Dataset(lambda js: [dataset[j] for j in js])
-    dataset = Dataset(fail)
-    with pytest.warns(RuntimeWarning, match="LookupError"):
-        st.batch(dataset, 2)[0]
-    st.batch(good, 2)[0]
-    calls = good.calls
-    assert st.batch(good, 2)[1] == [(2, 20), (3, 30)]
-    assert good.calls == calls + 1
-
-
-def test_a_class_without_weak_references() -> None:
-    class Slotted:
-        __slots__ = ("calls",)
-
-        def __init__(self) -> None:
-            self.calls = 0
-
-        def __len__(self) -> int:
-            return 4
-
-        def __getitem__(self, i: int) -> int:
-            return i
-
-        def __getitems__(self, indices: list[int]) -> Any:
-            self.calls += 1
-            raise LookupError(indices)
-
-    dataset = Slotted()
-    with pytest.warns(RuntimeWarning, match=r"Slotted.__getitems__ failed"):
-        assert list(st.batch(dataset, 2)) == [[0, 1], [2, 3]]
-    assert dataset.calls == 1
 
 
 @pytest.mark.parametrize("wrong", [dict, lambda items: items[1:], set], ids=["dict", "few", "set"])

@@ -2,7 +2,6 @@
 
 import gc
 import weakref
-from collections import UserList
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -244,34 +243,3 @@ def test_what_is_assigned(kind: str) -> None:
 def test_a_loop_over_a_table(table: Any) -> None:
     with pytest.raises(TypeError, match=r"iterable must yield rows, got .*: use "):
         st.uniter(table)
-
-
-class PolarsColumn(UserList[Any]):
-    """Items are numbers of Python, whatever the dtype is."""
-
-    __module__ = "polars.series.series"
-
-    def __init__(self, values: list[Any], dtype: str) -> None:
-        super().__init__(values)
-        self.dtype = dtype
-
-    def to_numpy(self) -> Any:
-        return np.array(self.data, self.dtype.lower())
-
-
-def test_columns_of_polars_that_would_be_widened() -> None:
-    for dtype in ("Float32", "Int8", "UInt64"):
-        column = PolarsColumn([1, 2], dtype)
-        with pytest.raises(TypeError, match=rf"lose their type, {dtype}: use sequence.to_numpy"):
-            st.batch(column, 2)
-        kept = st.batch(column.to_numpy(), 2, collate_fn=st.collate_arrays)
-        assert kept[0].dtype == dtype.lower()
-        with pytest.raises(EvaluationError, match=r"use batch.to_numpy\(\)"):
-            st.unbatch([column], 2)[0]
-        with pytest.raises(TypeError, match=r"use iterable.to_numpy\(\)"):
-            st.uniter(column)
-        with pytest.raises(TypeError, match=r"use items.to_numpy\(\)"):
-            st.collate_arrays(column)
-    for dtype in ("Float64", "Int64", "String"):
-        assert list(st.smap(str, PolarsColumn([1, 2], dtype))) == ["1", "2"]
-    assert list(st.gather("abc", PolarsColumn([2, 0], "UInt32"))) == ["c", "a"]

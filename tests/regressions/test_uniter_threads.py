@@ -192,7 +192,7 @@ def test_reading_again_too_often_is_told_once() -> None:
     numbers = uniter(Counted(2000))
     pairs = smap(lambda a, b: (a, b), numbers[:1999], numbers[1:2000])
     with pytest.warns(
-        RuntimeWarning, match=r"uniter \(.*\.py:\d+\) evaluated .* a cache_size of up to 1"
+        RuntimeWarning, match=r"uniter \(.*\.py:\d+\) evaluated .* a cache_size of 1 or more"
     ) as told:
         assert [pairs[i] for i in range(200)] == [(i, i + 1) for i in range(200)]
     assert len(told) == 1

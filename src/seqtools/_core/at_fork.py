@@ -1,4 +1,4 @@
-"""What a forked child must have anew: a lock may be held by a thread that it does not have."""
+"""Renewal in forked children: a thread that the child does not have may hold a lock."""
 
 import os
 import weakref
@@ -6,17 +6,17 @@ from typing import Protocol
 
 
 class Renewable(Protocol):
-    """What has locks, or notes of what threads are at."""
+    """An object with locks, or with state about threads."""
 
     def renew(self) -> None:
-        """Have new locks, and no note of any thread but this one."""
+        """Create new locks, and forget all threads except this one."""
 
 
 _all: weakref.WeakSet[Renewable] = weakref.WeakSet()
 
 
 def renew_in_children(thing: Renewable) -> None:
-    """Have `thing` renewed in every process that is forked from here on, as long as it lives."""
+    """Call `thing.renew()` in every process that is forked while `thing` exists."""
     _all.add(thing)
 
 

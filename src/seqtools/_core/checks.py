@@ -1,4 +1,4 @@
-"""Bad arguments are refused at once, with what was given and what to do."""
+"""Errors for bad arguments, which say what was given and what to write instead."""
 
 import operator
 import sys
@@ -13,23 +13,19 @@ from seqtools._core.store import is_store
 from seqtools._core.walk import is_stage, nesting
 
 _CALLS = 10
-"""Calls within each other that reading one stage takes at most, and some to spare. A cache takes
-six; eight stages of `smap` take two."""
+"""Nested calls for each stage, with some in reserve: a cache takes six, eight stages of `smap` take
+two."""
 
-_told: dict[Any, Any] = {}  # what `warnings` needs to warn once of a line
+_shown: dict[Any, Any] = {}  # what `warnings` needs to warn once for a line
 
 _PLAIN = (list, tuple, range, str, bytes)
 
 WHERE = "use numpy.flatnonzero(mask)"
-"""What to write instead of a boolean for each item, where the indexes of some are needed."""
+"""What to write instead of a boolean mask."""
 
 
 def check_source(source: object, name: str = "sequence") -> None:
-    """Refuse what is not a sequence, with the line to write instead.
-
-    Raises:
-        TypeError: If `source` cannot be indexed from 0 to its length.
-    """
+    """Raise `TypeError` if `source` cannot be indexed from 0 to its length."""
     if isinstance(source, _PLAIN):
         return
     if is_stage(source):
@@ -42,7 +38,7 @@ def check_source(source: object, name: str = "sequence") -> None:
 
 
 def _check_nesting(source: object) -> None:
-    """Warn of more stages within each other than are certain to be read."""
+    """Warn if there are so many nested stages that reading them may exceed the recursion limit."""
     most = sys.getrecursionlimit() // _CALLS
     if nesting(source) >= most:
         message = (
@@ -50,21 +46,13 @@ def _check_nesting(source: object) -> None:
             f"limit of {sys.getrecursionlimit()}: do the work of several stages in one function, "
             f"pass lists of sequences to one stage, or raise the limit by sys.setrecursionlimit()"
         )
-        warnings.warn_explicit(message, RuntimeWarning, *creation_site(), registry=_told)
+        warnings.warn_explicit(message, RuntimeWarning, *creation_site(), registry=_shown)
 
 
 def check_integers(indexes: object, name: str, advice: str = WHERE) -> None:
-    """Refuse an array of something else than integers, and booleans in a list.
+    """Raise `TypeError` if `indexes` are no integers, or have several dimensions.
 
-    Of a list, only the first item is looked at: see `as_index` for the others.
-
-    Args:
-        indexes: What was given.
-        name: What it is called in the message.
-        advice: What to do with booleans.
-
-    Raises:
-        TypeError: If that is its type, or it has several dimensions.
+    Only the first item of a list is checked: see `as_index` for the others.
     """
     shape: tuple[int, ...] = getattr(indexes, "shape", (0,))
     if len(shape) != 1:
@@ -72,7 +60,7 @@ def check_integers(indexes: object, name: str, advice: str = WHERE) -> None:
         raise TypeError(message)
     dtype = getattr(indexes, "dtype", None)
     mask = "bool" in str(dtype).lower()
-    # an empty array is one of floats unless something else was asked for
+    # the dtype of an empty array is float by default
     if mask or (getattr(dtype, "kind", "i") not in "iuO" and shape[0]):
         what_to_do = f": {advice}" if mask else ""
         message = f"{name} must be integers, got an array of {dtype}{what_to_do}"
@@ -92,15 +80,12 @@ def is_bool(value: object) -> bool:
 
 
 def as_index(value: object, name: str, advice: str = "") -> int:
-    """Return `value` as an `int`; a boolean is refused, because it is meant for a choice.
+    """Return `value` as an `int`; raise `TypeError` if it is no integer or a boolean.
 
     Args:
-        value: What was given.
-        name: What it is, such as `indexes[3]`.
-        advice: What to do if it is a boolean.
-
-    Raises:
-        TypeError: If `value` is a boolean, or no integer.
+        value: The argument.
+        name: Its name in the message, such as `indexes[3]`.
+        advice: What to write instead of a boolean.
     """
     if is_bool(value):
         advice = advice and f": {advice}"
@@ -114,24 +99,16 @@ def as_index(value: object, name: str, advice: str = "") -> int:
 
 
 def check_function(f: object, name: str) -> None:
-    """Refuse what cannot be called.
-
-    Raises:
-        TypeError: If `f` is not callable.
-    """
+    """Raise `TypeError` if `f` is not callable."""
     if not callable(f):
         message = f"{name} must be a function, got {short(f)}"
         raise TypeError(message)
 
 
 def check_iterable(value: object, name: str) -> None:
-    """Refuse what cannot be iterated, and a table, over which a loop yields columns.
-
-    Raises:
-        TypeError: If there is no iterator over `value`, or it is a table.
-    """
-    advice = rows.of_table(value, name) if rows.is_table(value) else rows.widened(value, name)
-    if advice:
+    """Raise `TypeError` if there is no iterator over `value`, or it is a table."""
+    if rows.is_table(value):
+        advice = rows.of_table(value, name)
         message = f"{name} must yield rows, got {type(value).__name__}: {advice}"
         raise TypeError(message)
     if not isinstance(value, Iterable) and not hasattr(value, "__getitem__"):
@@ -140,11 +117,7 @@ def check_iterable(value: object, name: str) -> None:
 
 
 def check_store(value: object, name: str) -> None:
-    """Refuse what values cannot be kept in by key.
-
-    Raises:
-        TypeError: If `value` is no store, and lacks a method of a mutable mapping that is needed.
-    """
+    """Raise `TypeError` if `value` is neither a store nor a mutable mapping."""
     if is_store(value):
         return
     needed = ("__getitem__", "__setitem__", "pop")
@@ -157,12 +130,7 @@ def check_store(value: object, name: str) -> None:
 
 
 def check_count(value: object, least: int, name: str) -> int:
-    """Return `value` as an `int` that is at least `least`.
-
-    Raises:
-        TypeError: If `value` is not an integer, or is a boolean.
-        ValueError: If it is less.
-    """
+    """Return `value` as an `int`; raise an error if it is none, or less than `least`."""
     n = as_index(value, name)
     if n < least:
         message = f"{name} must be at least {least}, got {n}"

@@ -1,9 +1,9 @@
-"""The error that the reader of a pipeline gets when one of its items cannot be evaluated.
+"""Errors of items, with the path through the stages.
 
 An error in user code is caught once, where the reader entered the pipeline. Its traceback then
-holds the `_get` frame of every stage, with the stage and the index in it, or the frame of a
-function compiled for several stages. The path is read from these frames, so that a pipeline
-without errors pays nothing for it.
+contains the `_get` frame of every stage, with the stage and the index, or the frame of a function
+compiled for several stages. The path comes from these frames, so a pipeline without errors pays
+nothing for it.
 """
 
 import os
@@ -17,21 +17,20 @@ from typing import Any, NamedTuple, NoReturn
 from seqtools._core import fusing
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-# The demo is a user of the library that happens to live inside it.
+# The demo counts as user code.
 _DEMO = os.path.join(_PACKAGE, "demo")
 _MODES = ("wrap", "passthrough")
 _ENTRANCES = frozenset({"__getitem__", "attempt", "_work", "_evaluate"})
-"""Names of the functions in which a reader, or a worker for it, enters a pipeline."""
+"""Names of functions in which a reader, or a worker, enters a pipeline."""
 
 singly = False
-"""Whether items are read one by one instead of in bulk, so that it is always known which one is
-being read."""
+"""Whether to read items one by one instead of in bulk, so that the current one is always known."""
 
 _LONGEST_TEXT = 10_000
-"""Characters of an exception's text that a message repeats. Arbitrary."""
+"""Most characters of an exception's text in a message. Arbitrary."""
 
 reader: ContextVar[tuple[str, int] | None] = ContextVar("seqtools_reader", default=None)
-"""In a thread that acts for a reader: file and line of that reader."""
+"""File and line of the reader for which this thread works."""
 
 _mode: ContextVar[str] = ContextVar("seqtools_seterr", default="wrap")
 
@@ -89,7 +88,7 @@ class EvaluationError(Exception):
         return self.path[-1].stage if self.path else None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the path along with the message; a cause is left out, as of any exception."""
+        """Pickle the message and the path, without the cause, as for any exception."""
         own = ("path", "_tells_of_cause")
         state = {name: value for name, value in self.__dict__.items() if name not in own}
         return type(self), (self.args[0] if self.args else "", self.path), state or None
@@ -160,36 +159,36 @@ def creation_site() -> tuple[str, int]:
 
 
 def is_ours(file: str) -> bool:
-    """Return whether code in `file` is of this package, and not of a user of it."""
+    """Return whether `file` belongs to this package, and is no user code."""
     return file == fusing.FILE or (file.startswith(_PACKAGE) and not file.startswith(_DEMO))
 
 
 def path_of(error: BaseException) -> tuple[Step, ...]:
-    """Return the stages that `error` came through, the outermost first."""
-    told: list[tuple[Any, int]] = []
+    """Return the stages that `error` passed, the outermost first."""
+    passed: list[tuple[Any, int]] = []
     entrances = 0
     for link in _links(error):
         code = link.tb_frame.f_code
         if is_ours(code.co_filename):
             entrances += code.co_name in _ENTRANCES
             if entrances > 1:
-                # where a function reads another pipeline, that one told its own path
+                # a function reads another pipeline, whose error has its own path
                 break
-        for stage, i in _told_by(link):
-            # `_get` hands on to what is compiled for it
-            if not told or told[-1][0] is not stage or told[-1][1] != i:
-                told.append((stage, i))
-    steps = [Step(described(stage), i, *stage._origin) for stage, i in told]
+        for stage, i in _stages_in(link):
+            # `_get` calls the function that is compiled for it
+            if not passed or passed[-1][0] is not stage or passed[-1][1] != i:
+                passed.append((stage, i))
+    steps = [Step(described(stage), i, *stage._origin) for stage, i in passed]
     if isinstance(error, EvaluationError):
         steps.extend(error.path)
     return tuple(steps)
 
 
 def path_to(frame: FrameType, end: CodeType, *, calling: bool = False) -> tuple[Step, ...]:
-    """Return the stages that are waiting for a call of user code, the outermost first.
+    """Return the stages that wait for a call of user code, the outermost first.
 
-    There are none if it is no stage that calls. `frame` is that of the call, or if it has
-    none, of who is `calling`; `end` is the code of a function around all of them.
+    There are none if no stage called. `frame` is the frame of the call, or with `calling` the frame
+    of its caller; `end` is the code of a function around all stages.
     """
     caller = frame if calling else frame.f_back
     if caller is None or not is_ours(caller.f_code.co_filename):
@@ -205,10 +204,10 @@ def path_to(frame: FrameType, end: CodeType, *, calling: bool = False) -> tuple[
 
 
 def _links(error: BaseException) -> Iterator[TracebackType]:
-    """Yield the part of the traceback of `error` that tells how it came here.
+    """Yield the part of the traceback of `error` that leads to this call.
 
-    One exception object raised again has the frames of its first time at the end; and if
-    another thread raises it now, anything of what that does in place of ours.
+    An exception object that is raised again also has the frames of earlier times, and if several
+    threads raise it, frames of other threads.
     """
     here: set[int] = set()
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 -- see `creation_site`
@@ -220,15 +219,15 @@ def _links(error: BaseException) -> Iterator[TracebackType]:
         link = link.tb_next
     while link is not None:
         frame = link.tb_frame
-        # that of a generator which has ended may not tell who called it
+        # the frame of a generator that has ended may have no caller
         if last is not None and frame.f_back not in {None, last}:
             return
         yield link
         last, link = frame, link.tb_next
 
 
-def _told_by(link: TracebackType) -> list[tuple[Any, int]]:
-    """Return the stages that a frame was reading, and which item of each."""
+def _stages_in(link: TracebackType) -> list[tuple[Any, int]]:
+    """Return the stages that a frame was reading, and the item of each."""
     code = link.tb_frame.f_code
     if code.co_filename == fusing.FILE:
         return fusing.waiting(link)
@@ -248,15 +247,15 @@ def described(stage: Any) -> str:
 
 
 def original_of(error: BaseException) -> BaseException:
-    """Return the error that user code raised, of which `error` may be the wrapping."""
+    """Return the error of user code that `error` is, or that it wraps."""
     if isinstance(error, EvaluationError) and error._tells_of_cause:  # noqa: SLF001 -- of this module
-        return error if error.__cause__ is None else error.__cause__  # which may be false
+        return error if error.__cause__ is None else error.__cause__  # it may be falsy
     return error
 
 
 def reraise(error: Exception) -> NoReturn:
-    """Raise what the reader is to see in place of `error`, caught at the entrance."""
-    if isinstance(error, WorkerStartError):  # not about this item
+    """Raise `error`, caught where a reader entered a pipeline, as `seterr` says."""
+    if isinstance(error, WorkerStartError):  # it is not about this item
         raise error
     original = original_of(error)
     if _mode.get() == "passthrough" and not isinstance(original, StopIteration):
@@ -265,7 +264,7 @@ def reraise(error: Exception) -> NoReturn:
 
 
 def wrapping(original: BaseException, path: tuple[Step, ...]) -> EvaluationError:
-    """Return the `EvaluationError` that tells of `original` on `path`."""
+    """Return an `EvaluationError` for `original` with `path`."""
     cause = summary(original)
     lines = [f"item {path[0].index} of {path[0].stage} failed: {cause}"] if path else [cause]
     lines += [f"  {step}" for step in path]
@@ -275,7 +274,7 @@ def wrapping(original: BaseException, path: tuple[Step, ...]) -> EvaluationError
 
 
 def summary(error: BaseException) -> str:
-    """Return class and text of `error`, where it has a text that can be shown."""
+    """Return the class and the text of `error`."""
     try:
         text = shortened(str(error), _LONGEST_TEXT)
     except Exception:  # noqa: BLE001 -- an exception class of the user's
@@ -285,7 +284,7 @@ def summary(error: BaseException) -> str:
 
 
 def shortened(text: str, most: int) -> str:
-    """Return `text`, or if it is longer than `most` characters its beginning and its end."""
+    """Return `text`, or only its beginning and end if it is longer than `most` characters."""
     left_out = len(text) - most
     if left_out <= 0:
         return text
@@ -294,7 +293,7 @@ def shortened(text: str, most: int) -> str:
 
 
 class Failure:
-    """An error on its way from where an item was evaluated to who reads it."""
+    """An error on its way from a worker to the reader."""
 
     __slots__ = ("error", "path", "trace")
 
@@ -302,20 +301,20 @@ class Failure:
         self.error = error
         self.path = path
         self.trace = trace
-        """The traceback in words, for an error that comes from another process."""
+        """The traceback as text, for an error from another process."""
 
     @classmethod
     def caught(cls, error: BaseException) -> "Failure":
-        """Return `error`, just caught, as something that can be handed over."""
+        """Return a failure for `error`, which was just caught."""
         try:
             return cls(original_of(error), path_of(error))
         except Exception:  # noqa: BLE001 -- code of users, in an exception that is no plain one
             return cls(error)
 
     def throw(self) -> NoReturn:
-        """Raise the error in the reader; what is no `Exception` is raised as it is."""
+        """Raise the error in the reader, wrapped if it is an `Exception`."""
         if self.trace:
-            with suppress(Exception):  # notes are what a class of the user's makes of them
+            with suppress(Exception):  # a class of the user may change what notes are
                 notes = self.error.__dict__.setdefault("__notes__", [])
                 if self.trace not in notes:
                     notes.append(self.trace)

@@ -1,4 +1,4 @@
-"""Functions that plain pickle can take along."""
+"""Functions that plain pickle can pickle."""
 
 import functools
 from collections.abc import Callable

@@ -1,9 +1,8 @@
-"""Stages that read one item of one source, compiled into one function of Python.
+"""Consecutive stages that read one item of one source each, compiled into one Python function.
 
-A call of Python costs more than the work of many stages. Where an item of a stage is one of its
-source with a function applied, or at another place, and that source is such a stage too, all of
-them are read by a single function, and iterated by a generator of the same form. For
-`smap(f, smap(g, source)[::2])` it is
+A call in Python costs more than the work of many stages. So a single function reads stages that
+apply a function to one item of their source, or take it from another index, and a generator of the
+same form iterates over them. For `smap(f, smap(g, source)[::2])` the function is
 
     def _get(self, i):
         return (
@@ -15,9 +14,7 @@ them are read by a single function, and iterated by a generator of the same form
         )
 
 where `self` is the last of these stages, `a0` is `f`, `a1` the range of the slice, and `a2` is
-`g`. An error leaves the frame at the line of the call that raised it. There is a line for each
-stage, the last one first, so that the line tells which stages were waiting. Who raises nothing
-pays nothing for that.
+`g`. Each stage has its own line, so the line of an error tells which stages were waiting.
 """
 
 from collections.abc import Callable, Generator
@@ -28,16 +25,16 @@ from typing import Any, TypeAlias
 from seqtools._core import rows
 
 FILE = "<fused by seqtools>"
-"""What stands for a file name in the frames of compiled functions."""
+"""The file name in the frames of compiled functions."""
 
 _MOST = 8
-"""Stages in one function, so that there are few functions to compile. Arbitrary."""
+"""Most stages in one function, so that few functions are compiled. Arbitrary."""
 
 APPLIED, UNPACKED, PLACED = "{}(", "{}(*(listed(v) if (v := (", "("
 """A function of the item; of the parts of the item; the item at another index."""
 
 _ENDS = {APPLIED: ")", UNPACKED: ")).__class__ is not tuple else v))", PLACED: ")"}
-"""What stands behind the item, by what stands before it."""
+"""The text after the item, by the text before it."""
 
 _READER = """\
 def make({names}):
@@ -65,7 +62,7 @@ def make({names}):
 """
 
 _ITEM_AT = {"_get": 2, "attempt": 5}
-"""Lines from the head of a compiled function to the one where an item begins."""
+"""Number of the line of a compiled function where an item begins."""
 
 Reader: TypeAlias = Callable[[Any, int], Any]
 Loop: TypeAlias = Callable[[Any, Any], Generator[Any, None, None]]
@@ -79,11 +76,7 @@ whose item `i` is the index in the source. (A named tuple takes ten times as lon
 
 
 def reader(stage: Any) -> Reader:
-    """Return a function that reads an item, given `stage` and an index known to be valid.
-
-    Raises:
-        NotImplementedError: If `stage` does not say how an item is made.
-    """
+    """Return a function that reads an item of `stage`, given the stage and a valid index."""
     if stage._link() is None:
         raise NotImplementedError
     made: Reader = _made(_READER, stage)
@@ -91,22 +84,18 @@ def reader(stage: Any) -> Reader:
 
 
 def anew(stage: Any) -> None:
-    """Have `stage`, whose class has changed, be compiled again."""
+    """Let `stage`, whose class has changed, be compiled again."""
     stage._fused = None
 
 
 def loop(stage: Any) -> Loop:
-    """Return a generator function that reads items one by one.
-
-    It is given `stage` and a walk, which has the `positions` to read, has no `step` to take when
-    all were, and says by `over(error, i)` whether an error at `i` is an end, or is to be raised.
-    """
+    """Return a generator function that reads items of `stage`, given the stage and a `Walk`."""
     made: Loop = _made(_LOOP, stage)
     return made
 
 
 def _made(template: str, stage: Any) -> Any:
-    """Return `template` for `stage`, and the stages before it that can be read along."""
+    """Return `template` compiled for `stage` and the stages upstream that it can include."""
     forms: list[str] = []
     arguments: list[Any] = []
     source = stage
@@ -135,21 +124,18 @@ def _compiled(
     item = [form.format(name) for name, form in zip(names, forms, strict=True)]
     ends = "".join(_ENDS[form] for form in reversed(forms))
     item += [f"source({i})" if called else f"source[{i}]", ends]
-    # a generator that waits must not keep the arguments of the item that it has given
+    # a generator that waits must not keep the arguments of the item that it has yielded
     begin, end = ("(", ", v := None)[0]") if UNPACKED in forms else ("", "")
     text = template.format(
         names=", ".join(["source", *names]), item="\n".join(item), begin=begin, end=end
     )
     made: dict[str, Any] = {"listed": rows.listed}
-    exec(compile(text, FILE, "exec"), made)  # noqa: S102 -- the text stands above
+    exec(compile(text, FILE, "exec"), made)  # noqa: S102 -- the text is ours
     return made["make"]  # type: ignore[no-any-return]
 
 
 def waiting(link: TracebackType) -> list[tuple[Any, int]]:
-    """Return stages of a compiled function that were waiting, and for which item.
-
-    The last stage comes first.
-    """
+    """Return the waiting stages of a compiled function with their items, the last one first."""
     here = link.tb_frame.f_locals
     stage, i = here["self"], here["i"]
     found: list[tuple[Any, int]] = []
@@ -161,13 +147,13 @@ def waiting(link: TracebackType) -> list[tuple[Any, int]]:
 
 
 def was_reading(error: BaseException) -> bool:
-    """Return whether `error`, caught by a loop, came before the item was there to be given."""
+    """Return whether `error`, caught by a loop, came before the item was evaluated."""
     link = error.__traceback__
     return link is not None and 0 < _line(link) <= _depth(link) + 1
 
 
 def _line(link: TracebackType) -> int:
-    """Return the line of an item at which an error came, 1 is that of the last stage."""
+    """Return the line of an item at which an error came; 1 is the line of the last stage."""
     code = link.tb_frame.f_code
     return link.tb_lineno - code.co_firstlineno - _ITEM_AT[code.co_name] + 1
 

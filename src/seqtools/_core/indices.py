@@ -1,8 +1,7 @@
 """Arithmetic on many indices at once.
 
-Indices travel through a pipeline as a `range` or as an array of integers, never as
-a list of Python integers: what is to be read next can be thousands of items, and is
-restated every time that the reader moves.
+Indices travel through a pipeline as a `range` or as an array of integers, never as a list of
+Python integers: a hint can contain thousands of indices, and is repeated whenever the reader moves.
 """
 
 import sys
@@ -16,24 +15,20 @@ ENDLESS = sys.maxsize
 """Stop of a range over a sequence without length."""
 
 LIMIT = 1 << 22
-"""Most indices that are ever written out as an array. Arbitrary: 32 MB, a few ms."""
+"""Most indices in an array. Arbitrary: 32 MB, a few ms."""
 
 
-class TooManyIndices(ValueError):  # noqa: N818 -- a signal to do without, never seen by users
-    """A range, perhaps an endless one, cannot be written out."""
+class TooManyIndices(ValueError):  # noqa: N818 -- a signal that never reaches users
+    """A range, perhaps an endless one, is too long for an array."""
 
 
 def as_list(indices: Indices) -> Sequence[int]:
-    """Return `indices` to be iterated as Python integers, for code that is not ours."""
+    """Return `indices` such that iterating yields Python integers, as code of users expects."""
     return indices if isinstance(indices, range | list) else indices.tolist()  # type: ignore[attr-defined]
 
 
 def as_array(indices: Indices) -> Any:
-    """Return `indices` written out as an array.
-
-    Raises:
-        TooManyIndices: If they are more than `LIMIT`.
-    """
+    """Return `indices` as an array; raise `TooManyIndices` if they are more than `LIMIT`."""
     import numpy as np
 
     if isinstance(indices, range):
@@ -48,17 +43,17 @@ def all_below(indices: Any, n: int) -> bool:
     """Return whether all of an array of `indices` are from 0 to below `n`."""
     import numpy as np
 
-    # as unsigned numbers the negative ones are the largest, so that it takes one look at each
+    # as unsigned numbers the negative ones are the largest, so one comparison suffices
     return not indices.size or int(np.maximum.reduce(indices.view(np.uint64))) < n
 
 
 def is_run(indices: Indices) -> bool:
-    """Return whether `indices` follow each other one by one."""
+    """Return whether `indices` are a range of consecutive integers."""
     return isinstance(indices, range) and indices.step == 1
 
 
 def runs(indices: Indices) -> Iterator[range]:
-    """Yield `indices`, which ascend, as ranges of those that follow each other."""
+    """Yield `indices`, which ascend, as ranges of consecutive ones."""
     if is_run(indices):
         yield range(indices[0], indices[-1] + 1)
         return
@@ -90,7 +85,7 @@ def modulo(indices: Indices, n: int) -> Indices:
 
 
 def quotients(indices: Indices, k: int) -> Indices:
-    """Return `i // k` for each of `indices`, without repeating the one before."""
+    """Return `i // k` for each of `indices`, without consecutive repetitions."""
     if is_run(indices):
         return range(indices[0] // k, indices[-1] // k + 1) if indices else range(0)
     import numpy as np
@@ -114,7 +109,7 @@ def spans(indices: Indices, k: int, n: int | None) -> Indices:
 
 
 def concatenated(parts: Sequence[Indices]) -> Indices:
-    """Return `parts` one behind the other."""
+    """Return `parts` end to end."""
     if len(parts) == 1 and isinstance(parts[0], range):
         return parts[0]
     import numpy as np

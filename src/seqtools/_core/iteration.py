@@ -1,4 +1,4 @@
-"""Iterating over a stage: each iterator is a reader of its own, and goes on after an error."""
+"""Iterators over stages: each is a separate reader, and continues after an error."""
 
 import operator
 from collections.abc import Callable, Iterator
@@ -13,24 +13,24 @@ from seqtools._core.positions import ended_early
 from seqtools._core.walk import is_stage, summary
 
 _MOST_CURSORS = 64
-"""Cursors for one reader. Arbitrary; ways that double at every stage would be too many."""
+"""Most cursors for one reader. Arbitrary: the paths upstream may double at every stage."""
 
 
 def iterate(stage: Any, indices: range) -> Iterator[Any]:
-    """Return an iterator over the items at `indices`, read by a reader of their own.
+    """Return an iterator over the items at `indices`, for a separate reader.
 
-    A generator that raised is finished, so there is one after the other, and `chain`
-    goes from one to the next without a step of Python for each item.
+    A generator that raised is finished, so `chain` continues with another one. This needs no step
+    of Python for each item.
     """
     walk = Walk(stage, indices)
-    # An interrupt between two generators would end it: there is no step of Python there.
+    # Python code between two generators could be interrupted, which would end the iterator.
     return chain.from_iterable(
         map(operator.call, iter(partial(getattr, walk, "step"), None), repeat(walk))
     )
 
 
 class Walk:
-    """How far an iterator has come, and what it does about errors."""
+    """The position of an iterator, and its handling of errors."""
 
     __slots__ = ("_indices", "_stage", "positions", "step")
 
@@ -38,7 +38,7 @@ class Walk:
         self._stage = stage
         self._indices = indices
         self.positions: Iterator[int] = iter(indices)
-        # What reads on, given this; it does not refer to it, or it would be garbage.
+        # Called with this object for the next generator; a bound method would be a cycle.
         self.step: Callable[[Any], Iterator[Any]] | None = Walk.begin
 
     def begin(self) -> Iterator[Any]:
@@ -55,23 +55,23 @@ class Walk:
         raise TypeError(message)
 
     def over(self, error: BaseException, i: int) -> bool:
-        """Return whether `error` at `i` is the end; if not, it is to be raised as it is."""
+        """Return whether `error` at `i` is the end; otherwise the caller raises it again."""
         if isinstance(error, EndOfSequence):
             if self._indices.stop != ENDLESS:
                 ended_early(self._stage, i)
             self.step = None
-        elif isinstance(error, WorkerStartError):  # not about this item, which is still to be read
+        elif isinstance(error, WorkerStartError):  # it is not about this item, which is read again
             self.positions = chain((i,), self.positions)
         elif isinstance(error, Exception):
             reraise(error)
         elif fusing.was_reading(error):
-            # an interrupt is nobody's error: the item is still to be read
+            # an interrupt is not about this item, which is read again
             self.positions = chain((i,), self.positions)
         return self.step is None
 
 
 def opened(stage: Any, indices: Indices) -> Any:
-    """Return `stage` as one reader of `indices` reads it: see `LazySequence._opened`."""
+    """Return `stage` for one reader of `indices`: see `LazySequence._opened`."""
     if not 0 < summary(stage).cursors <= _MOST_CURSORS:
         return stage
     try:

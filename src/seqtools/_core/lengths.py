@@ -1,49 +1,48 @@
-"""The lengths of stages: asked for once, and again when a stage is refreshed.
+"""The lengths of stages: each is read once, and again after a stage was refreshed.
 
-A stage keeps its length, and what follows from the lengths of its sources, so that an index is
-checked by one comparison. `Prefetch.refresh` says that sources may have changed. Then all of that
-is forgotten, in the stages upstream of the prefetch and in those downstream: each stage that reads
-through a stage which reads ahead is noted here, by a weak reference, when it is first asked for
-its length. A program without such a stage pays nothing for it.
+A stage keeps its length, and what follows from the lengths of its sources, so that one comparison
+checks an index. `Prefetch.refresh` says that sources may have changed: then the stages upstream and
+downstream of the prefetch forget their lengths. Each stage with a stage upstream that reads ahead
+is noted here when it first reads a length. A program without such a stage pays nothing for it.
 """
 
-import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakValueDictionary
 
 from seqtools._core.walk import is_stage, sources_of, summary, upstream
 
 UNREAD = -1
-"""The length of a stage that was not asked for it."""
+"""The length of a stage whose length was not read."""
 
 refreshable = False
 """Whether there is, or was, a stage in this process that can be refreshed."""
 
 refreshes = 0
-"""How often one was refreshed."""
+"""A number that changes with each refresh."""
 
-_followers: dict[int, weakref.ref[Any]] = {}
-"""Stages with a stage upstream that can be refreshed, and that have asked for a length."""
+_followers: WeakValueDictionary[int, Any] = WeakValueDictionary()
+"""Stages, by identity, that have read a length and have a stage upstream that can be refreshed."""
 
 
 def asked(stage: Any) -> int:
-    """Note that `stage` is about to keep what it is told of lengths; return `refreshes`.
+    """Note that `stage` is about to read and keep lengths; return `refreshes`.
 
-    If that is another number afterwards, what it was told may be wrong by now.
+    If that number has changed afterwards, these lengths may be out of date.
     """
-    if refreshable:
-        _follow(stage)
+    if refreshable and summary(stage).traits.reads_ahead:
+        _followers[id(stage)] = stage
     return refreshes
 
 
 def is_known(stage: Any) -> bool:
-    """Return whether `stage` was asked for its length."""
-    return bool(stage._known_size != UNREAD)
+    """Return whether the length of `stage` was read."""
+    return bool(getattr(stage, "_known_size", UNREAD) != UNREAD)
 
 
 def forget(stages: Iterable[Any]) -> None:
-    """Have `stages` be asked for their lengths again, as if they had never been."""
+    """Let the lengths of `stages` be read again, as if they had never been."""
     for stage in stages:
         stage._known_size = UNREAD
         stage._bound = 0
@@ -52,27 +51,19 @@ def forget(stages: Iterable[Any]) -> None:
 
 @contextmanager
 def unread(stages: Iterable[Any]) -> Iterator[None]:
-    """Return a context after which lengths that were first asked for in it are not known."""
-    asked = [stage for stage in stages if not is_known(stage)]
+    """Return a context after which lengths that were first read in it are not known."""
+    unknown = [stage for stage in stages if not is_known(stage)]
     try:
         yield
     finally:
-        forget(asked)
-
-
-def _follow(stage: Any) -> None:
-    """Note that `stage` keeps lengths, if a stage upstream can be refreshed."""
-    key = id(stage)
-    if key not in _followers and summary(stage).traits.reads_ahead:
-        remove = _followers.pop  # bound now: when the program ends, modules may be gone
-        _followers[key] = weakref.ref(stage, lambda _: remove(key, None))
+        forget(unknown)
 
 
 def refresh(refreshed: Any) -> None:
-    """Have all stages that read through `refreshed`, and that it reads through, take it as it is.
+    """Adapt all stages upstream and downstream of `refreshed` to sources that have changed.
 
-    All forget their lengths before the first is told of it by `_forget`; and again afterwards,
-    what another thread was told meanwhile.
+    All forget their lengths before `_forget` of the first one is called, and again afterwards,
+    because another thread may have read lengths in between.
     """
     global refreshes  # noqa: PLW0603 -- one for the process
     affected = [*upstream(refreshed), *_downstream(refreshed)]
@@ -87,9 +78,9 @@ def refresh(refreshed: Any) -> None:
 
 
 def since_refresh(stage: Any) -> str:
-    """Return which stage an error about a length is about, if it may have been right before.
+    """Return the name and place of `stage` for an error that a refresh may have caused, else "".
 
-    Otherwise it is raised where the stage is made, and says so by its traceback.
+    Other errors are raised where the stage is made, so that their traceback tells the place.
     """
     if not refreshes or id(stage) not in _followers:
         return ""
@@ -98,15 +89,13 @@ def since_refresh(stage: Any) -> str:
 
 
 def _downstream(refreshed: Any) -> list[Any]:
-    """Return the stages noted that read through `refreshed`, itself not included."""
-    followers = [each for ref in list(_followers.values()) if (each := ref()) is not None]
-    reads: dict[int, bool] = {id(refreshed): True}
+    """Return the noted stages that read through `refreshed`, and those between, without itself."""
+    affected = {id(refreshed)}
     found = []
-    for follower in followers:
-        for stage in upstream(follower, past=lambda stage: id(stage) not in reads):
-            if id(stage) not in reads:
-                sources = (source for source in sources_of(stage) if is_stage(source))
-                reads[id(stage)] = any(reads[id(source)] for source in sources)
-                if reads[id(stage)]:
-                    found.append(stage)
+    for follower in list(_followers.values()):
+        for stage in upstream(follower):
+            sources = (source for source in sources_of(stage) if is_stage(source))
+            if id(stage) not in affected and any(id(source) in affected for source in sources):
+                affected.add(id(stage))
+                found.append(stage)
     return found

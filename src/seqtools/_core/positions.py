@@ -1,4 +1,4 @@
-"""Indices as users give them to a stage, and what they are told of those that do not exist."""
+"""Conversion of the indices and slices of users, and errors for those that do not exist."""
 
 import operator
 from typing import Any, NoReturn
@@ -9,11 +9,7 @@ from seqtools._core.indices import ENDLESS
 
 
 def as_int(key: Any) -> int:
-    """Return `key` as an integer.
-
-    Raises:
-        TypeError: If it is none.
-    """
+    """Return `key` as an `int`; raise `TypeError` if it is no integer."""
     try:
         return int(operator.index(key))  # a bool is its own index
     except TypeError:
@@ -22,12 +18,7 @@ def as_int(key: Any) -> int:
 
 
 def position(stage: Any, key: Any) -> int:
-    """Return `key` as an index from 0 on.
-
-    Raises:
-        IndexError: If `stage` has no such item.
-        TypeError: If `key` is no integer.
-    """
+    """Return `key` as an index from 0; raise `IndexError` if `stage` has no such item."""
     n = stage._length()
     i = given = as_int(key)
     if i < 0 and n is not None:
@@ -38,12 +29,7 @@ def position(stage: Any, key: Any) -> int:
 
 
 def positions(stage: Any, key: slice) -> range:
-    """Return the indices that `key` selects.
-
-    Raises:
-        ValueError: If `stage` has no length, and `key` needs one.
-        TypeError: If a part of it is no integer.
-    """
+    """Return the indices that `key` selects; raise `ValueError` if `stage` lacks the length."""
     n = stage._length()
     if n is not None:
         return range(n)[key]
@@ -58,11 +44,9 @@ def positions(stage: Any, key: slice) -> range:
 
 
 def ended(stage: Any, key: Any, i: int) -> NoReturn:
-    """Say that there is no item `i`, which was asked for as `key`: a source has ended.
+    """Raise an error because a source has ended before item `i`, which was requested as `key`.
 
-    Raises:
-        IndexError: If `stage` has no length, so that it may end.
-        EvaluationError: If it has one.
+    It is an `IndexError` if `stage` has no length, so that it may end, else an `EvaluationError`.
     """
     if stage._length() is None:
         raise IndexError(_outside(stage, key)) from None
@@ -70,11 +54,7 @@ def ended(stage: Any, key: Any, i: int) -> NoReturn:
 
 
 def ended_early(stage: Any, i: int) -> NoReturn:
-    """Say that `stage` should have item `i`, but a source has ended.
-
-    Raises:
-        EvaluationError: Always.
-    """
+    """Raise `EvaluationError` because a source of `stage` has ended before item `i`."""
     message = (
         f"{stage._describe()} should have {stage._length()} items, but a source without "
         f"known length ended before item {i}: give that source its size"

@@ -1,9 +1,8 @@
-"""What scalars and arrays of several types become in one array: what holds all of them exactly.
+"""The dtype of an array of scalars or arrays of several types: one that holds all values exactly.
 
-numpy finds a dtype for nearly everything. int64 and uint64 become float64, and large ids lose their
-digits; integers beside a string become text, and beside a duration durations; a date may leave the
-range of a finer unit. Here, that is an error which names the item. A dtype that holds all values
-exactly is no loss: int8 and float32 become float32, strings become as wide as the widest.
+numpy finds a dtype for nearly everything: int64 and uint64 become float64, which drops digits of
+large ids, and integers next to a string become text. Here, that is an error which names the item.
+int8 and float32 become float32, and strings become as wide as the widest, because that is exact.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,23 +11,23 @@ from typing import Any
 _REMEDY = "convert them to one dtype first"
 
 _LARGEST = 1 << 53
-"""A `float` can be each `int` up to this one."""
+"""A `float` holds each `int` up to this one exactly."""
 
 _ALONE: set[type] = {bool, float, complex}
-"""Classes whose objects `numpy.asarray` keeps as they are, if there are no others."""
+"""Classes for which `numpy.asarray` is exact if all objects are of the class."""
 
 
 def numbers(items: Sequence[Any], place: str, classes: set[type]) -> Any:
-    """Return an array of `items`: numbers, or other scalars of numpy.
+    """Return an array of `items`, which are numbers or other scalars of numpy.
 
     Args:
         items: At least one.
-        place: Where in the items of the user they lie.
+        place: Their place in the items of the user, for messages.
         classes: The types of all of them.
 
     Raises:
-        TypeError: If they do not go together.
-        ValueError: If one of them does not fit.
+        TypeError: If no common dtype keeps their meaning.
+        ValueError: If an item is not exact in the common dtype.
     """
     import numpy as np
 
@@ -50,14 +49,14 @@ def numbers(items: Sequence[Any], place: str, classes: set[type]) -> Any:
 
 
 def _few_digits(items: Iterable[Any]) -> bool:
-    """Return whether each `int` of `items` is one that a `float` can be."""
+    """Return whether a `float` holds each `int` of `items` exactly."""
     return all(-_LARGEST <= item <= _LARGEST for item in items if type(item) is int)
 
 
 def _scalars(items: Sequence[Any], place: str) -> list[Any]:
-    """Return an array without dimensions of each of `items`.
+    """Return an array without dimensions for each of `items`.
 
-    One of an `int` is of int64 if it can be; but of uint64, if it can be, beside another of that.
+    Its dtype for an `int` is int64 if possible, but uint64 if possible and another item has that.
     """
     import numpy as np
 
@@ -79,13 +78,9 @@ def _scalars(items: Sequence[Any], place: str) -> list[Any]:
 def common(arrays: Sequence[Any], place: str) -> Any:
     """Return a dtype that holds the values of all `arrays` exactly.
 
-    Args:
-        arrays: At least one, of any shapes.
-        place: Where in the items of the user they lie.
-
     Raises:
-        TypeError: If there is none.
-        ValueError: If there is none for these values.
+        TypeError: If no dtype holds all values of their dtypes.
+        ValueError: If the common dtype does not hold one of these values.
     """
     import numpy as np
 
@@ -106,7 +101,7 @@ def common(arrays: Sequence[Any], place: str) -> Any:
 
 
 def _go_together(dtypes: Iterable[Any], dtype: Any) -> bool:
-    """Return whether values of `dtypes` mean the same in `dtype`."""
+    """Return whether values of `dtypes` keep their meaning in `dtype`."""
     if dtype.kind == "V":  # a record, each of whose fields is promoted
         return len({each.newbyteorder("=") for each in dtypes}) == 1
     kinds = {each.kind for each in dtypes}

@@ -1,9 +1,9 @@
-"""Reading items before they are needed, in a thread beside the one that is going to need them."""
+"""Reads items in background threads before their readers need them."""
 
 import contextvars
 import threading
 import weakref
-from collections.abc import Callable, Container, Hashable, Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any
@@ -11,23 +11,23 @@ from typing import Any
 from seqtools._core.at_fork import renew_in_children
 
 _MOST_FAILURES = 3
-"""Hinted reads that fail in a row, after which a stage is not read ahead any more. Arbitrary."""
+"""Consecutive failures after which a thread ends. Arbitrary."""
 
 PAUSE = 0.5
-"""Longest wait at a stretch, in seconds: see `seqtools.engines.base.PAUSE`."""
+"""Longest wait without a break, in seconds: see `seqtools.engines.base.PAUSE`."""
 
 
 _excluded: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()
-"""Stages that are not read ahead, by identity."""
+"""Stages, by identity, of which nothing is read ahead."""
 
 
 def exclude(stage: Any) -> None:
-    """Have nothing read ahead of `stage` in this process from now on."""
+    """Read nothing ahead of `stage` in this process from now on."""
     _excluded[id(stage)] = stage
 
 
 class Wanted:
-    """What an owner is going to read, in that order, and how far it has come."""
+    """The indices that an owner is going to read, and its position among them."""
 
     __slots__ = ("_at", "_indices")
 
@@ -41,7 +41,7 @@ class Wanted:
         return part if isinstance(part, range) else [int(i) for i in part]
 
     def reached(self, i: int, within: int) -> bool:
-        """Note that `i` is being read: those before it are not needed any more."""
+        """Skip the indices before `i`, which is being read; return whether there were any."""
         for k, j in enumerate(islice(self.first(within), within)):
             if j == i:
                 self._at += k
@@ -50,55 +50,44 @@ class Wanted:
 
 
 class ReadAheadThread:
-    """A thread that reads what one owner wants of one stage, while there is room for it.
+    """A thread that reads the items that one owner wants of one cache, while there is room.
 
-    It holds the stage weakly, and ends with it or with its owner. A read that fails is
-    forgotten: who needs the item reads it again, in a thread of its own.
+    It refers weakly to the stage, and ends with the stage or with the owner. An error of a read is
+    dropped, because the reader of the item gets it.
     """
 
-    def __init__(
-        self,
-        stage: Any,
-        choose: Callable[[Any, Container[int]], int | None],
-        read: Callable[[Any, int], Any],
-    ) -> None:
+    def __init__(self, stage: Any) -> None:
         self._stage = weakref.ref(stage, self._gone)
-        self._choose, self._read = choose, read
         self._changed = threading.Condition()
         self._ended = False
         self._failed: set[int] = set()  # since the last hint
-        self.failures = 0  # in a row
-        # what a start hook has set for its thread, such as the context of `decimal`, holds here too
+        self._failures = 0  # in a row
+        # for example the context of `decimal` that a start hook has set for its thread
         run = contextvars.copy_context().run
         thread = threading.Thread(
             target=run, args=(self._run,), name="seqtools-reader", daemon=True
         )
         thread.start()
 
-    @property
-    def serves(self) -> bool:
-        """Whether it has not failed too often."""
-        return self.failures < _MOST_FAILURES
-
     def begin(self) -> None:
-        """Look at a new hint."""
+        """Begin with a new hint."""
         self._failed.clear()
         self.wake()
 
     def wake(self) -> None:
-        """Look again for something to read."""
+        """Search again for an item to read."""
         with self._changed:
             self._changed.notify_all()
 
     def end(self) -> None:
-        """End the thread, after what it reads now."""
+        """End the thread after its current read."""
         self._ended = True
         self.wake()
 
     def _gone(self, _: object) -> None:
         self._ended = True
-        # The garbage collector may call from a thread that holds the lock: then the thread
-        # finds out when it wakes next.
+        # The garbage collector may call this in a thread that holds the lock. Then the reading
+        # thread ends after its next wait.
         if self._changed.acquire(blocking=False):
             try:
                 self._changed.notify_all()
@@ -106,9 +95,9 @@ class ReadAheadThread:
                 self._changed.release()
 
     def _run(self) -> None:
-        while not self._ended and self.serves:
-            stage = self._stage()
-            i = None if stage is None else self._choose(stage, self._failed)
+        while not self._ended and self._failures < _MOST_FAILURES:
+            stage: Any = self._stage()
+            i = None if stage is None else stage._next_ahead(self._failed)  # noqa: SLF001 -- a cache
             if i is None:
                 del stage
                 with self._changed:
@@ -116,17 +105,17 @@ class ReadAheadThread:
                         self._changed.wait(PAUSE)
                 continue
             try:
-                self._read(stage, i)
-            except BaseException:  # noqa: BLE001 -- who needs the item is told
-                self.failures += 1
+                stage._read_alone(i)  # noqa: SLF001
+            except BaseException:  # noqa: BLE001 -- the reader of the item gets the error
+                self._failures += 1
                 self._failed.add(i)
             else:
-                self.failures = 0
+                self._failures = 0
             del stage
 
 
 class ReadAhead:
-    """What owners want of a stage, and the threads that read it for them."""
+    """The indices that owners want of a stage, and the threads that read them."""
 
     def __init__(self, room: int) -> None:
         self.room = room
@@ -134,8 +123,8 @@ class ReadAhead:
         renew_in_children(self)
 
     def renew(self) -> None:
-        """See `at_fork`: a child has no threads; owners say again what they want."""
-        # The garbage collector may come back here, by the end of an owner.
+        """See `at_fork`: a child has no threads, and owners repeat their hints."""
+        # The garbage collector may end an owner here, which needs the lock in the same thread.
         self._lock = threading.RLock()
         self._wanted: dict[Hashable, Wanted] = {}
         self._readers: dict[Hashable, ReadAheadThread] = {}
@@ -144,15 +133,8 @@ class ReadAhead:
         """Return whether anything is wanted."""
         return bool(self._wanted)
 
-    def want(
-        self,
-        owner: Hashable,
-        indices: Sequence[int],
-        stage: Any,
-        choose: Callable[[Any, Container[int]], int | None],
-        read: Callable[[Any, int], Any],
-    ) -> None:
-        """Replace what `owner` wants by `indices`; nothing ends its thread."""
+    def want(self, owner: Hashable, indices: Sequence[int], stage: Any) -> None:
+        """Replace the indices that `owner` wants; without indices, end its thread."""
         if not self.room or _excluded.get(id(stage)) is stage:
             return
         with self._lock:
@@ -163,13 +145,13 @@ class ReadAhead:
             else:
                 self._wanted[owner] = Wanted(indices)
                 if reader is None:
-                    with suppress(RuntimeError):  # no thread is to be had: nothing is read ahead
-                        self._readers[owner] = ReadAheadThread(stage, choose, read)
+                    with suppress(RuntimeError):  # if no thread can start, nothing is read ahead
+                        self._readers[owner] = ReadAheadThread(stage)
         if reader is not None:
             reader.begin() if len(indices) else reader.end()
 
     def soon(self) -> list[int]:
-        """Return the indices for which there is room, those needed first before the others."""
+        """Return the indices for which there is room, in the order in which they are needed."""
         with self._lock:
             wanted = list(self._wanted.values())
         share = max(1, self.room // max(1, len(wanted)))
@@ -177,7 +159,7 @@ class ReadAhead:
         return list(dict.fromkeys(i for column in columns for i in column))
 
     def reached(self, i: int) -> None:
-        """Note that `i` is being read."""
+        """Note that `i` is being read, and wake threads for which this makes room."""
         with self._lock:
             moved = [each.reached(i, self.room) for each in list(self._wanted.values())]
             readers = list(self._readers.values()) if any(moved) else []

@@ -1,6 +1,6 @@
-"""Stages that move items around, and compute nothing."""
+"""Stages that only reorder items."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 from seqtools._core.indices import Indices, as_list, concatenated
@@ -13,7 +13,7 @@ T = TypeVar("T")
 class Rearrangement(LazySequence[T]):
     """A stage whose items are items of its sources, in another order.
 
-    A subclass writes `_locate`, and `_runs` where whole blocks can be located at once.
+    A subclass implements `_locate`, and `_runs` if it can locate whole blocks at once.
     """
 
     __slots__ = ("_getters", "_sequences")
@@ -23,11 +23,11 @@ class Rearrangement(LazySequence[T]):
         self._getters = tuple([getter(sequence) for sequence in sequences])
 
     def _locate(self, i: int) -> tuple[int, int]:
-        """Return the number of the source that has item `i`, and the index there."""
+        """Return the number of the source of item `i`, and the index there."""
         raise NotImplementedError
 
     def _runs(self, indices: Indices) -> list[tuple[int, Indices]]:
-        """Return `indices` located, those that follow each other in a source together."""
+        """Return `indices` as source numbers and indices there, joined while the source stays."""
         runs: list[tuple[int, list[int]]] = []
         for i in as_list(indices):
             k, j = self._locate(i)
@@ -42,7 +42,7 @@ class Rearrangement(LazySequence[T]):
 
     def _get_many(self, indices: Indices) -> Sequence[T]:
         parts = [read_many(self._sequences[k], js) for k, js in self._runs(indices)]
-        return parts[0] if len(parts) == 1 else _joined(parts)
+        return parts[0] if len(parts) == 1 else [item for part in parts for item in part]
 
     def _set(self, i: int, value: Any) -> None:
         k, j = self._locate(i)
@@ -56,7 +56,3 @@ class Rearrangement(LazySequence[T]):
         for k, js in self._runs(indices):
             parts.setdefault(k, []).append(js)
         return [(self._sequences[k], concatenated(parts[k])) for k in sorted(parts)]
-
-
-def _joined(parts: Iterable[Any]) -> list[Any]:
-    return [item for part in parts for item in part]

@@ -1,11 +1,11 @@
-"""What happened when in a pipeline, written down by each thread and process that reads it.
+"""Records of what each thread and process of a pipeline did, and when.
 
-Every thread writes into a file of its own, which is mapped: a record costs no system call, is
-there as soon as it is written, and survives whoever wrote it, however that ended. Times are
-of `time.perf_counter`, which is one clock for all processes of a machine.
+Each thread writes into its own mapped file: a record costs no system call, can be read at once, and
+outlives its thread and its process. Times come from `time.perf_counter`, which is one clock for all
+processes of a machine.
 
-Few steps are made for each item: behind the work of an item, the caches of the processor hold none
-of this code any more, and it takes several times as long as in a loop of its own.
+The code for each item is short, because after the work of an item it is in no cache of the
+processor, and runs several times slower than in a loop.
 """
 
 import json
@@ -23,72 +23,68 @@ A = TypeVar("A")
 R = TypeVar("R")
 
 _RECORD = struct.Struct("@qiiqdd")
-"""Processor time, which is 0 if it was not asked for and else 1 ns more; then as `Record`, but in
-seconds: floats are compared and packed in half the steps of such large integers. The end of what
-is written is never 0, and comes last, at one go: in native order ("@"), floats are not written
-byte by byte."""
-_SHORT = struct.Struct("@iiqdd")  # what is written if processor time was not asked for
+"""The processor time plus 1 ns, or 0 if it was not measured; then as `Record`, but in seconds:
+floats are compared and packed in half the time. The end is never 0, and is written last and in one
+step: in native order ("@"), floats are not written byte by byte."""
+_SHORT = struct.Struct("@iiqdd")  # without the processor time
 _PROCESSOR = struct.Struct("=q")
 SIZE = _RECORD.size
 pack = _SHORT.pack_into
 """Write a record at `Recorder.at`."""
 _CHUNK = 1 << 13
-"""Records for which room is made at once. Files are mapped in multiples of 64 kB, which this is."""
+"""Records by which a file grows. Files are mapped in multiples of 64 kB, as this is."""
 _MOST_CHUNKS = 128
-"""Room in one file: a million records, 42 MB. Arbitrary."""
+"""Largest file: a million records, 42 MB. Arbitrary."""
 _HEADER = 8
-"""Records whose place the header takes."""
+"""Size of the header in records."""
 _NS = 1e-9
-_FIRST_PAUSE, _PAUSE, _GROWTH = 0.0004, 0.004, 1.06
-"""Seconds without processor times behind each time that they were asked for, at first and at last,
-and how these grow. It is a system call, which takes 0.6 µs in a loop: but behind 100 µs of other
-work, a read cost 8 µs more for which they were asked, which is 0.2 % of the longest pause. It is
-reached within 0.1 s and 40 samples, so that short profiles have some too."""
+_PAUSE = 0.004
+"""Seconds between two measurements of processor time. The system call takes 0.6 µs in a loop, but
+8 µs after 100 µs of other work, which is 0.2 % of this."""
 _EACH = 0.0004
-"""Seconds that the pause is longer for each read that was sampled, which costs 1 µs."""
+"""Seconds added to the pause for each measured read, which costs 1 µs."""
 
 SEND, LOAD, WAIT, USE, OVER, FILL, LATE = range(-1, -8, -1)
-"""What there is besides the numbers of stages: a worker hands `many` values over, in `which` bytes;
-who reads takes them; the consumer waits for an item, and uses it, which is written if its
-processor time is known; there was none, at the end; the window has `many` items ready, of `which`
-at most; a thread waited for the interpreter's lock."""
+"""Kinds of records besides the numbers of stages: a worker sends `many` values in `which` bytes;
+the consumer receives them; it waits for an item; it uses the item, if the processor time is known;
+it finds the end; the window has `many` items ready, of at most `which`; a thread waited for the
+lock of the interpreter."""
 
 
 class Record(NamedTuple):
-    """Something that a thread did."""
+    """An action of a thread."""
 
     what: int
-    """Number of a stage, or one of the above."""
+    """The number of a stage, or one of the kinds above."""
     many: int
-    """Number of items."""
+    """The number of items."""
     which: int
-    """Index of the first of them."""
+    """The index of the first item."""
     begin: int
-    """When, in nanoseconds."""
+    """Time in nanoseconds."""
     end: int
     processor: int
-    """Time of the processor, in nanoseconds; -1 if it was not asked for."""
+    """Processor time in nanoseconds, -1 if it was not measured."""
 
 
 class Recorder:
-    """Writes for one thread."""
+    """Writes the records of one thread."""
 
-    __slots__ = ("_chunks", "_path", "_pause", "at", "due", "last", "left", "sampling", "view")
+    __slots__ = ("_chunks", "_path", "at", "due", "last", "left", "sampling", "view")
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._chunks = 0
-        self._pause = _FIRST_PAUSE
         self.view: mmap.mmap | bytearray
-        self.at = self.last = 0  # where the next record goes, and the end of the view
-        self.due = 0.0  # from when on processor times are asked for; at once within a sample
-        self.sampling = 0  # how often they were, for what is being read now
+        self.at = self.last = 0  # the position of the next record, and of the last one in the view
+        self.due = 0.0  # the time of the next measurement of processor time; 0 during one
+        self.sampling = 0  # the number of measurements for the current read
         self.left: tuple[float, int] | None = None
-        """When the consumer was given an item, and the processor time then, if that is known."""
+        """When the consumer received an item, and the processor time then, if it was measured."""
         self.extend()
         if self.last > SIZE:
             name = threading.current_thread().name[:100]
-            # what the thread itself knows may be of the process that this one was forked from
+            # not `Thread.native_id`: in a forked child it can be that of the parent
             ident = threading.get_native_id()
             data = json.dumps({"pid": os.getpid(), "thread": name, "ident": ident}).encode()
             self.view[: len(data)] = data
@@ -97,7 +93,7 @@ class Recorder:
     def note(  # noqa: PLR0913, PLR0917 -- a record
         self, what: int, many: int, which: int, begin: float, end: float, took: int = -1
     ) -> None:
-        """Write a record; `took` is processor time in nanoseconds, -1 if it is not known."""
+        """Write a record; `took` is the processor time in nanoseconds, -1 if it is unknown."""
         at = self.at
         if took >= 0:
             _PROCESSOR.pack_into(self.view, at - _PROCESSOR.size, took + 1)
@@ -107,9 +103,9 @@ class Recorder:
             self.extend()
 
     def timed(self, what: int, many: int, which: int, act: Callable[[A], R], argument: A) -> R:
-        """Return `act(argument)`, and write how long that took.
+        """Return `act(argument)`, and record it.
 
-        Processor times are asked for now and then, and then also of all that happens within.
+        Processor times are measured now and then, and then also of all actions within this one.
         """
         began = perf_counter()
         if began < self.due:
@@ -130,20 +126,19 @@ class Recorder:
                 self.rest(ended)
 
     def rest(self, since: float, times: int = 1) -> None:
-        """Ask for no processor times for a while, as they were asked for so many `times`."""
-        self.due = since + times * self._pause + self.sampling * _EACH
+        """Measure no processor time for a while, because it was measured so many `times`."""
+        self.due = since + times * _PAUSE + self.sampling * _EACH
         self.sampling = 0
-        self._pause = min(self._pause * _GROWTH, _PAUSE)
 
     def extend(self) -> None:
-        """Make room; without it, nothing more is kept of what is written."""
-        self.view = bytearray(SIZE)  # where the same record is written over and over
+        """Enlarge the file; if that fails, all further records are lost."""
+        self.view = bytearray(SIZE)  # each record overwrites the last one
         self.at, self.last = _PROCESSOR.size, SIZE
         if self._chunks == _MOST_CHUNKS:
             return
         size = _CHUNK * SIZE
         try:
-            # zeros are written, as a mapped file must not run out of disk later
+            # written zeros, because a mapped file must not run out of disk space later
             with open(self._path, "ab") as file:
                 file.write(bytes(size))
             with open(self._path, "r+b") as file:
@@ -156,7 +151,7 @@ class Recorder:
 
 
 class RecordFolder:
-    """A folder with a file for each thread; what is pickled of it is the path."""
+    """A folder with a file for each thread; it is pickled as its path."""
 
     __slots__ = ("__weakref__", "folder", "local")
 
@@ -170,7 +165,7 @@ class RecordFolder:
         self.local = threading.local()  # `recorder`, of threads that have one
 
     def recorder(self) -> Recorder:
-        """Return what this thread writes with."""
+        """Return the recorder of this thread."""
         try:
             return self.local.recorder  # type: ignore[no-any-return]
         except AttributeError:
@@ -183,11 +178,11 @@ class RecordFolder:
 
 
 active: tuple[RecordFolder, ...] = ()
-"""Where engines write what they do; empty unless somebody measures."""
+"""The folders into which engines write; empty unless there is a profile."""
 
 
 def opened(folder: str) -> RecordFolder:
-    """Return the records in `folder`, the same object whenever this process asks for it."""
+    """Return the object for `folder`, always the same one in this process."""
     global active  # noqa: PLW0603 -- one for each process
     for records in active:
         if records.folder == folder:
@@ -198,14 +193,14 @@ def opened(folder: str) -> RecordFolder:
 
 
 def close(records: RecordFolder) -> None:
-    """Have engines of this process write nothing more into `records`, and close its files."""
+    """Stop writing into `records` in this process, and close its files."""
     global active  # noqa: PLW0603
     active = tuple(other for other in active if other is not records)
-    records.renew()  # who writes just now has the file until that is done
+    records.renew()  # a thread that is writing keeps the file until then
 
 
 def note(what: int, many: int, which: int, began: int) -> None:
-    """Write into all of `active` what began at `began`, in nanoseconds, and ends now."""
+    """Record in all `active` folders an action from `began`, in nanoseconds, until now."""
     now = perf_counter()
     for records in active:
         records.recorder().note(what, many, which, began * _NS, now)
@@ -221,14 +216,15 @@ class RecordFile:
         self.thread = ""
 
     def read(self) -> Iterator[Record]:
-        """Yield what was written since the last call."""
+        """Yield the records since the last call."""
         with open(self._path, "rb") as file:
             if not self.pid:
                 head = file.read(_HEADER * SIZE).rstrip(b"\0")
                 if not head.endswith(b"}"):
-                    return  # it has not begun
-                told = json.loads(head)
-                self.pid, self.thread, self.ident = told["pid"], told["thread"], told["ident"]
+                    return  # the header is not written yet
+                values = json.loads(head)
+                self.pid, self.thread = values["pid"], values["thread"]
+                self.ident = values["ident"]
             file.seek(self._at)
             data = file.read()
         whole = len(data) // SIZE * SIZE
@@ -240,5 +236,5 @@ class RecordFile:
 
     @property
     def full(self) -> bool:
-        """Whether there was no room for more."""
+        """Whether the file has its largest size."""
         return self._at >= _MOST_CHUNKS * _CHUNK * SIZE

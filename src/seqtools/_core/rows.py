@@ -1,7 +1,7 @@
-"""What is indexed by row, and what is not although it looks like it.
+"""Errors for tables, mappings and sets in place of rows.
 
-The items of a lazy sequence are rows. A table, a mapping or a set has something else at `[0]`, or
-in a loop: a column, a key, anything. Where such an object stands for rows, it is refused.
+The items of a lazy sequence are rows. A table, a mapping or a set returns something else for `[0]`,
+or in a loop: a column, a key, or anything.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,11 +13,9 @@ _NO_DIMENSION = "it has no dimension to index"
 
 
 def why_not(source: object, name: str) -> str:  # noqa: PLR0911 -- one for each kind
-    """Return what to do about `source`, whose items are not `source[0]`, `source[1]`, …; or ''.
+    """Return what to write instead if `source[0]` is not its first row, else "".
 
-    Args:
-        source: Anything.
-        name: What it is called in the advice.
+    The text calls the object `name`.
     """
     kind = type(source)
     if kind in _BY_ROW or (kind.__name__ == "ndarray" and kind.__module__ == "numpy"):
@@ -34,24 +32,11 @@ def why_not(source: object, name: str) -> str:  # noqa: PLR0911 -- one for each 
         return f"use list({name}) or uniter({name})" if iterable else "it has no items"
     if not hasattr(source, "__len__"):
         return "it has no length: give its class a __len__"
-    return _NO_DIMENSION if getattr(source, "shape", None) == () else widened(source, name)
-
-
-def widened(source: object, name: str) -> str:
-    """Return what to do about a column whose items do not tell of which dtype they are; or ''.
-
-    An item of a polars column of float32 is a `float`, of which numpy makes float64.
-    """
-    if type(source).__module__.partition(".")[0] != "polars":
-        return ""
-    dtype = str(getattr(source, "dtype", ""))
-    if not dtype.startswith(("Int", "UInt", "Float")) or dtype in {"Int64", "Float64"}:
-        return ""
-    return f"its items would lose their type, {dtype}: use {name}.to_numpy()"
+    return _NO_DIMENSION if getattr(source, "shape", None) == () else ""
 
 
 def not_listed(source: object, name: str) -> str:
-    """Return what to do about `source`, over which a loop does not yield rows in order; or ''."""
+    """Return what to write instead if a loop over `source` yields no rows in order, else ""."""
     if type(source) in _BY_ROW:
         return ""
     if isinstance(source, Mapping):
@@ -62,12 +47,12 @@ def not_listed(source: object, name: str) -> str:
 
 
 def is_table(source: object) -> bool:
-    """Return whether `source` has columns: with pandas, polars and Arrow, `source[0]` is one."""
+    """Return whether `source` is a table, where `source[0]` is a column."""
     return hasattr(source, "shape") and hasattr(source, "columns")
 
 
 def of_table(table: object, name: str) -> str:
-    """Return the line to write for the rows of `table`."""
+    """Return what to write for the rows of `table`."""
     if hasattr(table, "iloc"):
         return f"use smap({name}.iloc.__getitem__, range(len({name})))"
     rows = f"{name}.rows()" if hasattr(table, "rows") else f"{name}.to_pylist()"
@@ -75,11 +60,7 @@ def of_table(table: object, name: str) -> str:
 
 
 def check_listed(rows: object, what: str, name: str) -> None:
-    """Refuse `rows` over which a loop does not yield rows.
-
-    Raises:
-        TypeError: If it yields columns, keys, or anything in no order.
-    """
+    """Raise `TypeError` if a loop over `rows` does not yield rows in order."""
     advice = not_listed(rows, name)
     if advice:
         message = f"{what} must be values in order, got {type(rows).__name__}: {advice}"
@@ -87,11 +68,7 @@ def check_listed(rows: object, what: str, name: str) -> None:
 
 
 def listed(arguments: Any) -> Any:
-    """Return `arguments`, an item that stands for those of a function, if they are in order.
-
-    Raises:
-        TypeError: If they have names, or are columns, or in no order.
-    """
+    """Return `arguments` of a function; raise `TypeError` if they are not in order."""
     if type(arguments) in _BY_ROW:
         return arguments
     if isinstance(arguments, Mapping):

@@ -1,10 +1,10 @@
-"""Random numbers that depend on what is being made, not on who makes it or what was made before.
+"""Random numbers that depend only on the item that is evaluated.
 
-The generators of `random`, numpy and torch exist once in a process. With a seed, they are seeded
-before an item of a prefetch is evaluated, from the seed and its index. A stage that keeps what it
-has read, such as a cache, evaluates an item for whoever asks first. So what it evaluates has
-numbers of its own, from the seed, the stage and the index there, and then the generators are put
-back: whoever asked goes on with the same numbers as if the item had been there already.
+`random`, numpy and torch have one global generator each. With a seed, they are seeded before each
+item of a prefetch, from the seed and the index. A cache evaluates an item for the first reader that
+needs it. So an item of a cache has its own random numbers, from the seed, the stage and the index
+there. Afterwards the generators get their previous state, so that a reader draws the same numbers
+whether or not the cache had the item.
 """
 
 import sys
@@ -17,13 +17,13 @@ from weakref import ref
 T = TypeVar("T")
 
 used = False
-"""Whether there was a seed in this process; if not, there is nothing to ask."""
+"""Whether there was a seed in this process."""
 
 _BYTES = 24  # of a key
 
 
 class _Scope:
-    """What is being made with the generators as they are, and the numbers that it has."""
+    """The evaluation for which the generators are seeded now, and its key."""
 
     __slots__ = ("key", "seeded")
 
@@ -46,42 +46,42 @@ class Seeded:
 
     Args:
         get: Evaluates item `i`.
-        seed: What the numbers follow from, together with `i`.
+        seed: Determines the random numbers, together with `i`.
         stages: Those upstream that call `apart`, in an order that is the same everywhere.
-        keep: Whether to put the generators back after each item.
+        keep: Whether to restore the generators after each item.
     """
 
     def __init__(
         self, get: Callable[[int], Any], seed: int, stages: Iterable[Any], *, keep: bool
     ) -> None:
         global used  # noqa: PLW0603 -- never undone
-        import numpy.random  # noqa: F401 -- what is imported only by an item would not be seeded
+        import numpy.random  # noqa: F401 -- if an item imported it, it would not be seeded
 
         used = True
         self._get, self._seed, self._keep = get, seed, keep
         self._stages = list(stages)
         self._numbers = {id(stage): number for number, stage in enumerate(self._stages)}
         self.token = object()
-        """Tells this one from others, without a reference to what it reads."""
+        """Identifies this object without a reference to the pipeline."""
 
     def __call__(self, i: int) -> Any:
         """Return item `i`."""
-        if not _late:
-            _late.append(_Late())
-            sys.meta_path[:0] = _late
+        if not _torch_seeders:
+            _torch_seeders.append(_TorchSeeder())
+            sys.meta_path[:0] = _torch_seeders
         outer = _here.scope
         scope = _Scope(self, f"{self._seed}/{i}")
         return _made(scope, outer, self._keep or outer is not None, self._get, i)
 
     def name(self, stage: Any, i: int) -> str:
-        """Return what the numbers for item `i` of `stage` follow from."""
+        """Return the text that determines the random numbers of item `i` of `stage`."""
         number = self._numbers.get(id(stage))
-        if number is None:  # read by a function, and so not known from the pipeline
+        if number is None:  # a function reads it, so the pipeline does not contain it
             return f"{self._seed}/line {stage._origin[1]}/{i}"
         return f"{self._seed}/{number}/{i}"
 
     def __reduce__(self) -> Any:
-        """Have the same numbers in another process."""
+        """Pickle the arguments, which give the same numbers in another process."""
         return _remade, (self._get, self._seed, self._stages, self._keep)
 
 
@@ -90,16 +90,13 @@ def _remade(get: Callable[[int], Any], seed: int, stages: list[Any], keep: bool)
 
 
 def token() -> object | None:
-    """Return what tells with which seed this thread evaluates an item now, `None` if with none."""
+    """Return the token of the `Seeded` that evaluates an item in this thread now, if any."""
     scope = _here.scope
     return None if scope is None else scope.seeded.token
 
 
 def apart(stage: Any, i: int, make: Callable[[Any], T], argument: Any) -> T:
-    """Return `make(argument)`, with random numbers that belong to item `i` of `stage`.
-
-    Where items are not seeded, it is only called.
-    """
+    """Return `make(argument)`; with a seed, it draws the random numbers of item `i` of `stage`."""
     outer = _here.scope if used else None
     if outer is None:
         return make(argument)
@@ -108,12 +105,7 @@ def apart(stage: Any, i: int, make: Callable[[Any], T], argument: Any) -> T:
 
 
 def each_apart(stage: "ref[Any]", items: Iterator[T]) -> Iterator[T]:
-    """Return an iterator over `items`, each made as `apart` makes it.
-
-    Args:
-        stage: Refers to the stage that gives these items.
-        items: An iterator.
-    """
+    """Return an iterator over `items` of `stage`, which evaluates each as `apart` does."""
     for i in count():
         try:
             item = apart(stage(), i, next, items)
@@ -137,17 +129,17 @@ def _made(
     finally:
         _here.scope = outer
         if states is not None:
-            _put_back(states, outer)
+            _restore(states, outer)
 
 
 # The generators
 
 
 def seed_generators(key: bytes | None) -> None:
-    """Seed the global generators of `random`, numpy and torch, of those in use.
+    """Seed the global generators of `random`, and of numpy and torch if they are imported.
 
     Args:
-        key: What the seeds are, so many bytes; `None` for some of the operating system.
+        key: The bytes of the seeds; `None` means random bytes of the operating system.
     """
     import os
     import random
@@ -167,7 +159,7 @@ def _seed_torch(torch: Any, key: bytes) -> None:
 
 
 def _states() -> tuple[Any, Any, Any]:
-    """Return the states of the generators, `None` for one that is not in use."""
+    """Return the states of the generators, `None` if the library is not imported."""
     import random
 
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
@@ -178,26 +170,26 @@ def _states() -> tuple[Any, Any, Any]:
     )
 
 
-def _put_back(states: tuple[Any, Any, Any], outer: _Scope | None) -> None:
-    """Have the generators as they were; one that came into use since belongs to `outer`."""
+def _restore(states: tuple[Any, Any, Any], outer: _Scope | None) -> None:
+    """Restore the generators; seed torch for `outer` if it was imported since."""
     import random
 
-    of_random, of_numpy, of_torch = states
-    random.setstate(of_random)
-    if of_numpy is not None:
-        sys.modules["numpy"].random.set_state(of_numpy)
+    random_state, numpy_state, torch_state = states
+    random.setstate(random_state)
+    if numpy_state is not None:
+        sys.modules["numpy"].random.set_state(numpy_state)
     torch = sys.modules.get("torch")
-    if torch is not None and of_torch is not None:
-        torch.set_rng_state(of_torch)
+    if torch is not None and torch_state is not None:
+        torch.set_rng_state(torch_state)
     elif torch is not None and outer is not None:
         _seed_torch(torch, outer.key)
 
 
-class _Late:
-    """Seeds torch, which takes seconds to import, where an item is the first that imports it."""
+class _TorchSeeder:
+    """Seeds torch when an item imports it; importing it earlier would take seconds."""
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """Return how to import torch, and seed it after that: see `importlib.abc`."""
+        """Return a spec that imports torch and seeds it: see `importlib.abc`."""
         del path, target
         if name != "torch":
             return None
@@ -218,5 +210,5 @@ class _Late:
         return spec
 
 
-_late: list[_Late] = []
-"""The one of this process, once it is there."""
+_torch_seeders: list[_TorchSeeder] = []
+"""The one of this process, if there is a seed."""

@@ -25,8 +25,8 @@ class LazySequence(Stage, Sequence[T]):
     not always the fastest. Only this class implements `len`, `[]`, iteration, bounds,
     searching and errors. `seqtools.testing.check_laws` tests a subclass.
 
-    A stage is a recipe: its class and `_args()`. Only these are pickled; state from reading
-    (a cache, workers) is created again after unpickling.
+    A stage is a recipe: its class and `_args()`. Only these are pickled; state that reading
+    creates, such as a cache or workers, begins anew after unpickling.
 
     Example:
         >>> class Squares(LazySequence[int]):
@@ -57,7 +57,7 @@ class LazySequence(Stage, Sequence[T]):
         return n
 
     def __bool__(self) -> bool:
-        """Return whether there are items; what has no length counts as having some."""
+        """Return whether there are items; a sequence without length has some."""
         return self._length() != 0
 
     @overload
@@ -67,7 +67,7 @@ class LazySequence(Stage, Sequence[T]):
     def __getitem__(self, key: Any) -> Any:
         """Return an item, or a slice as a view that computes nothing."""
         if key.__class__ is int and 0 <= key < self._bound:
-            i = key  # the common case, by one comparison
+            i = key  # the common case
         elif isinstance(key, slice):
             return self._slice(key)
         else:
@@ -89,8 +89,8 @@ class LazySequence(Stage, Sequence[T]):
             message = f"an endless slice of {self._describe()} cannot be assigned: give it a stop"
             raise TypeError(message)
         rows.check_listed(value, f"what is assigned to {self._describe()}", "values")
-        # All before the first is assigned, because they may be read from here; and no more
-        # than it takes to see that there are too many, because they may have no end.
+        # All are read before the first is assigned, because they may come from this sequence, and
+        # one too many at most, because `value` may be endless.
         values = list(islice(value, len(places) + 1))
         if len(values) != len(places):
             got = "more" if len(values) > len(places) else len(values)
@@ -100,7 +100,7 @@ class LazySequence(Stage, Sequence[T]):
             self._assign(i, i, item)
 
     def __iter__(self) -> Iterator[T]:
-        """Return an iterator, which goes on behind an item that failed."""
+        """Return an iterator that continues after an item that failed."""
         n = self._length()
         return iterate(self, range(ENDLESS if n is None else n))
 
@@ -108,7 +108,7 @@ class LazySequence(Stage, Sequence[T]):
         """Return an iterator over the items from the last to the first."""
         return iterate(self, range(len(self) - 1, -1, -1))
 
-    # The mixins of Sequence would take an IndexError of user code for the end.
+    # The mixins of Sequence would end at an IndexError of user code.
 
     def __contains__(self, value: object) -> bool:
         """Return whether an item is, or equals, `value`."""
@@ -145,7 +145,7 @@ class LazySequence(Stage, Sequence[T]):
 
     def __repr__(self) -> str:
         """Return the stages as a tree, from this one to its sources; nothing is evaluated."""
-        from seqtools._core.display.tree import tree  # only where it is looked at
+        from seqtools._core.display.tree import tree
 
         return tree(self)
 
@@ -155,12 +155,12 @@ class LazySequence(Stage, Sequence[T]):
 
         return html_page(self)
 
-    # Parts
+    # Implementation
 
     def _assign(self, key: Any, i: int, value: Any) -> None:
         try:
             self._set(i, value)
-        except EndOfSequence:  # of a selector, or of a batch to put an item into
+        except EndOfSequence:  # a selector, or the batch of the item, was read
             ended(self, key, i)
 
     def _places(self, key: slice) -> range:
@@ -189,11 +189,7 @@ class Slice(LazySequence[T]):
         return len(places)
 
     def _check(self, places: range) -> None:
-        """Refuse a source that has become too short.
-
-        Raises:
-            ValueError: If an item of this slice is not there any more.
-        """
+        """Raise `ValueError` if the source has become too short for this slice."""
         n = size_of(self._sequence)
         if n is not None and places and max(places[0], places[-1]) >= n:
             message = (

@@ -1,11 +1,11 @@
-"""Single flight: one evaluation of a key, however many threads ask for it.
+"""Single flight: one evaluation of a key, however many threads request it.
 
-No lock is held while the value is made. A thread waits for the one that makes it,
-unless that one waits, through any number of others, for this thread: then it makes
-the value itself, so that threads that read each other's keys never wait in a circle.
+A thread holds no lock while it evaluates a value. Other threads wait for that thread, unless it
+waits for them, directly or through others: then a thread evaluates the value itself, so that
+threads that read each other's keys never wait in a circle.
 
-An interrupt may come at any call. So what ends a flight is an assignment, before any call,
-and who finds one that has ended and is still there removes it.
+An interrupt may come at any call. So an assignment, before any call, ends a flight, and a thread
+that finds a flight which has ended removes it.
 """
 
 import threading
@@ -18,17 +18,19 @@ from seqtools._core.at_fork import renew_in_children
 T = TypeVar("T")
 
 PAUSE = 0.5
-"""Longest wait at a stretch, in seconds: see `seqtools.engines.base.PAUSE`."""
+"""Longest wait without a break, in seconds: see `seqtools.engines.base.PAUSE`."""
 
 in_turns = False
-"""Whether a stage is to be evaluated by one thread at a time, as it is in worker processes."""
+"""Whether only one thread at a time evaluates a stage, as in worker processes."""
 
 _MISSING = object()
 _TURN = object()
-"""The key of what is made by one thread at a time, whatever it is."""
+"""The key of all evaluations of which only one thread at a time does one."""
 
 
 class _Flight:
+    """An evaluation that one thread does, the leader, and for which others wait."""
+
     __slots__ = ("ended", "leader", "lock", "value")
 
     def __init__(self) -> None:
@@ -38,20 +40,20 @@ class _Flight:
         self.close()
 
     def close(self) -> None:
-        """Have others wait."""
-        self.lock = threading.Lock()  # open once it has ended
+        """Let others wait."""
+        self.lock = threading.Lock()  # free once the flight has ended
         self.lock.acquire()
 
     def wait(self) -> None:
-        """Wait for its end."""
+        """Wait for the end."""
         while not self.ended:
-            # in pieces: a Ctrl-C that comes just before a wait is seen only after it
+            # in pieces: a thread notices a Ctrl-C that comes just before a wait only after it
             if self.lock.acquire(timeout=PAUSE):
                 self.lock.release()
 
 
 class _Waits:
-    """The flight that each waiting thread waits for, over all `Flights` of the process."""
+    """The flight for which each waiting thread waits, over all `Flights` of the process."""
 
     def __init__(self) -> None:
         self.renew()
@@ -59,7 +61,7 @@ class _Waits:
 
     def renew(self) -> None:
         """See `seqtools._core.at_fork`."""
-        # Held for a few steps, to which the handler of a signal may come in the same thread.
+        # A signal handler may run in the same thread while it holds the lock.
         self.lock = threading.RLock()
         self.flights: dict[int, _Flight] = {}
 
@@ -77,7 +79,7 @@ class Flights:
         renew_in_children(self)
 
     def renew(self) -> None:
-        """See `at_fork`: in a child nobody makes what other threads were making."""
+        """Forget the flights of other threads, which a forked child does not have."""
         me = threading.get_ident()
         self._active = {k: f for k, f in self._active.items() if f.leader == me and not f.ended}
         for flight in self._active.values():
@@ -92,19 +94,20 @@ class Flights:
         self,
         key: Hashable,
         make: Callable[[], Any],
-        keep: Callable[[Any, Callable[[], bool]], None],
+        keep: Callable[[Any, Callable[[], bool]], None] | None = None,
     ) -> Any:
-        """Return `make()`, or what another thread that makes it now returns from it.
+        """Return `make()`, or what it returns in another thread that evaluates `key` now.
 
         Args:
-            key: What is asked for.
-            make: Evaluates it. If it raises, those who wait try themselves, one after
-                the other: an error is nobody else's.
-            keep: Called with the value, and with a function that tells whether it is
-                still good, that is `forget` was not called since `make` began.
+            key: What is requested.
+            make: Evaluates it. If it raises, the threads that wait try it themselves, one after
+                the other.
+            keep: Called with the value, and with a function that tells whether the value is
+                still valid, which means that `forget` was not called since `make` began. With
+                `None`, threads do not share values: each calls `make`, one after the other.
 
         Raises:
-            RecursionError: If `make` asks for its own `key`.
+            RecursionError: If `make` requests its own `key`, and values are shared.
         """
         while True:
             mine = _Flight()
@@ -112,8 +115,9 @@ class Flights:
                 flight = self._active.setdefault(key, mine)
                 if flight is mine:
                     value = make()
-                    keep(value, partial(self._leads, key, mine))
-                    mine.value = value
+                    if keep is not None:
+                        keep(value, partial(self._leads, key, mine))
+                        mine.value = value
                     return value
             finally:
                 mine.ended = True
@@ -122,36 +126,20 @@ class Flights:
             if flight.ended:
                 self._remove(key, flight)
                 continue
-            if flight.leader == mine.leader:
+            if flight.leader == mine.leader and keep is not None:
                 message = f"item {key} is needed to make item {key}"
                 raise RecursionError(message)
-            if not _wait(flight):
+            if flight.leader == mine.leader or not _wait(flight):
                 return make()
             if flight.value is not _MISSING:
                 return flight.value
 
     def in_turn(self, make: Callable[[], T]) -> T:
-        """Return `make()`, called by one thread at a time.
-
-        A thread that waits for this one, in its turn, does not keep it from going on.
-        """
-        while True:
-            mine = _Flight()
-            try:
-                flight = self._active.setdefault(_TURN, mine)
-                if flight is mine:
-                    return make()
-            finally:
-                mine.ended = True
-                mine.lock.release()
-                self._remove(_TURN, mine)
-            if flight.ended:
-                self._remove(_TURN, flight)
-            elif flight.leader == mine.leader or not _wait(flight):
-                return make()
+        """Return `make()`, called by one thread at a time."""
+        return self.get(_TURN, make)  # type: ignore[no-any-return]
 
     def forget(self, key: Hashable) -> None:
-        """Declare that what is being made for `key` now is no longer good."""
+        """Declare that the value that is being evaluated for `key` is no longer valid."""
         with _waits.lock:
             self._active.pop(key, None)
 
@@ -170,7 +158,7 @@ def _wait(flight: _Flight) -> bool:
     try:
         with _waits.lock:
             other: _Flight | None = flight
-            while other is not None and not other.ended:  # who waits for that is about to go on
+            while other is not None and not other.ended:  # its waiters are about to continue
                 if other.leader == me:
                     return False
                 other = _waits.flights.get(other.leader)

@@ -1,7 +1,4 @@
-"""Reading from whatever was given as a sequence: ours, a list, an array, a dataset.
-
-A stage resolves how to read its sources once, when it is made, by `getter`.
-"""
+"""Reading from a source: a lazy sequence, a list, an array, a dataset."""
 
 import sys
 from collections.abc import Callable, Container, MutableSequence, Sequence
@@ -18,7 +15,7 @@ T_co = TypeVar("T_co", covariant=True)
 
 
 class Source(Protocol[T_co]):
-    """What items can be read from: lists, arrays, datasets, and lazy sequences."""
+    """An object that items are read from: a list, an array, a dataset, or a lazy sequence."""
 
     def __len__(self) -> int:
         """Return the number of items."""
@@ -33,11 +30,7 @@ def size_of(source: Any) -> int | None:
 
 
 def common_size(stage: Any, sources: tuple[Any, ...]) -> int | None:
-    """Return the length that all finite `sources` of `stage` have; the endless ones adapt.
-
-    Raises:
-        ValueError: If two of them have different lengths.
-    """
+    """Return the length of the finite `sources`; raise `ValueError` if there are two lengths."""
     sizes = [size_of(source) for source in sources]
     finite = {n for n in sizes if n is not None}
     if len(finite) > 1:
@@ -49,21 +42,21 @@ def common_size(stage: Any, sources: tuple[Any, ...]) -> int | None:
 
 
 def ends_unseen(source: Any) -> bool:
-    """Return whether `source` ends, but where is not known before."""
+    """Return whether `source` ends at an index that is not known before."""
     return size_of(source) is None and traits_upstream(source).unknown_length
 
 
 def read_row(sources: Sequence[Any], getters: Sequence[Callable[[int], Any]], i: int) -> list[Any]:
-    """Return item `i` of each of `sources`, by the `getters` of them.
+    """Return item `i` of each of `sources`, by their `getters`.
 
     Raises:
-        EndOfSequence: If one ends here, and so do all others that end.
-        ValueError: If one ends here and another goes on, although it ends too.
+        EndOfSequence: If one of them ends here.
+        ValueError: If another one of unknown length continues.
     """
     row: list[Any] = []
     try:
         for read in getters:
-            row.append(read(i))  # noqa: PERF401 -- how many were read is needed where one ends
+            row.append(read(i))  # noqa: PERF401 -- the number of items is needed at the end
     except EndOfSequence:
         check_end(sources, getters, i, range(len(row)))
         raise
@@ -73,16 +66,9 @@ def read_row(sources: Sequence[Any], getters: Sequence[Callable[[int], Any]], i:
 def check_end(
     sources: Sequence[Any], getters: Sequence[Callable[[int], Any]], i: int, had: Container[int]
 ) -> None:
-    """Refuse that of `sources` which end unseen one ends at `i` and another goes on.
+    """Raise `ValueError` if one of `sources` ends at `i` and one of unknown length continues.
 
-    Args:
-        sources: What is read together.
-        getters: How to read them.
-        i: Where one of them has ended.
-        had: Numbers of those that are known to have item `i`.
-
-    Raises:
-        ValueError: If there is one that goes on.
+    The sources whose numbers are in `had` are known to have item `i`.
     """
     for k, source in enumerate(sources):
         if ends_unseen(source) and (k in had or _has(getters[k], i)):
@@ -102,18 +88,18 @@ def _has(read: Callable[[int], Any], i: int) -> bool:
 
 
 def getter(source: Any) -> Callable[[int], Any]:
-    """Return the quickest function that reads one item, for an index known to be valid."""
+    """Return the quickest function that reads one item, for a valid index."""
     return source._get if is_stage(source) else source.__getitem__  # type: ignore[no-any-return]
 
 
 def read_many(source: Any, indices: Indices) -> Any:  # noqa: PLR0911 -- one for each kind of source
-    """Return the items at `indices`, by one call where the source can do that.
+    """Return the items at `indices`, by a single call if possible.
 
-    That is one index for numpy arrays, and `__getitems__`, the protocol of the
-    datasets of torch and Hugging Face, for what has it.
+    That call is `__getitem__` of a numpy array, or `__getitems__`, which datasets of torch and
+    Hugging Face have.
 
     Raises:
-        NotByRow: If a stage returns something else than an item for each index.
+        NotByRow: If a stage does not return an item for each index.
     """
     if is_stage(source):
         items = source._get_many(indices)
@@ -125,7 +111,7 @@ def read_many(source: Any, indices: Indices) -> Any:  # noqa: PLR0911 -- one for
             items = source[indices.start : indices.stop]
             return list(items) if isinstance(items, range) else items
         return [source[j] for j in as_list(indices)]
-    numpy = sys.modules.get("numpy")  # who has an array has imported it
+    numpy = sys.modules.get("numpy")  # it is imported if there is an array
     if numpy is not None and isinstance(source, numpy.ndarray):
         if isinstance(indices, range) and indices.step > 0 and indices.stop <= len(source):
             return source[indices.start : indices.stop : indices.step]
@@ -140,28 +126,25 @@ def _taken(array: Any, js: Any) -> Any:
     """Return `array[js]`."""
     import numpy as np
 
-    # Taking rows is two to five times as fast as indexing by an array, but all of the array is
-    # copied if it is not contiguous. A subclass may mean something else by an index.
+    # `take` is two to five times as fast as indexing by an array, but copies the whole array if it
+    # is not contiguous. In a subclass, an index may have another meaning.
     if type(array) not in {np.ndarray, np.memmap} or not array.flags.c_contiguous:
         return array[js]
     return array.view(np.ndarray).take(js, axis=0) if array.flags.aligned else array[js]
 
 
 def claim(source: Any, indices: Indices) -> None:
-    """Have this thread be given what it is going to read at `indices` in one turn each.
-
-    That is for iterators, which threads advance in turns: whose turn it is takes all that it needs.
-    """
+    """Reserve the items of iterators upstream that this thread needs for `indices` of `source`."""
     claimed: dict[int, tuple[Any, list[Indices]]] = {}
     left: list[tuple[Any, Indices]] = [(source, indices)]
     while left:
         stage, js = left.pop()
-        if not is_stage(stage) or stage._traits.reads_ahead:  # others read for that
+        if not is_stage(stage) or stage._traits.reads_ahead:  # its workers read
             continue
         if stage._traits.iterates:
             claimed.setdefault(id(stage), (stage, []))[1].append(js)
             continue
-        # A stage of a user's may fail to say what it reads; who reads an item is told of that.
+        # `_reads` of a user's stage may fail; the reader of an item gets that error.
         with suppress(Exception):
             left += stage._reads(js)
     for stage, parts in claimed.values():
@@ -170,11 +153,7 @@ def claim(source: Any, indices: Indices) -> None:
 
 
 def assign(source: Any, j: int, value: Any) -> None:
-    """Set item `j` of `source`, an index known to be valid.
-
-    Raises:
-        TypeError: If the items of `source` cannot be assigned.
-    """
+    """Set item `j` of `source`; raise `TypeError` if its items cannot be assigned."""
     if is_stage(source):
         source._set(j, value)
     elif isinstance(source, MutableSequence) or hasattr(source, "__setitem__"):

@@ -1,7 +1,7 @@
-"""What stages ask of each other, with an answer to all of it that is correct.
+"""The protocol of stages, with correct defaults.
 
-This is the protocol; `docs/extending.md` has it as a table. A stage has no other underscored name
-that code of another module may use.
+`docs/extending.md` has it as a table. Code of other modules uses no other underscored name of a
+stage.
 """
 
 from collections.abc import Sequence
@@ -12,14 +12,11 @@ from seqtools._core.display.short import called
 from seqtools._core.errors import creation_site
 from seqtools._core.indices import ENDLESS, Indices, as_list
 from seqtools._core.traits import NONE, Traits
-from seqtools._core.walk import Summary, is_stage, nesting, upstream
-
-_STRIDE = 30
-"""Stages that are pickled within each other. Arbitrary: each takes four calls of up to 1,000."""
+from seqtools._core.walk import Summary, is_stage
 
 
 class Stage:
-    """A part of a pipeline, as other parts see it: see `LazySequence`."""
+    """A part of a pipeline as other parts see it; `LazySequence` is its only direct subclass."""
 
     __slots__ = (
         "__weakref__", "_bound", "_fused", "_known_size", "_layout", "_origin", "_summary",
@@ -27,18 +24,18 @@ class Stage:
 
     _is_stage = True
     _name: str | None = None
-    """What it is called in messages and by `repr`; with `None`, its class in lower case."""
+    """Its name in messages and in `repr`; `None` means the name of its class in lower case."""
     _traits: Traits = NONE
-    """What others must know of it."""
+    """Its properties that matter to others."""
     _origin: tuple[str, int]
     """File and line where it was made."""
 
-    # Kept by `lengths`, `walk` and `fusing`, each for itself
+    # State of the modules `lengths`, `walk` and `fusing`
     _known_size: int | None
-    _bound: int  # what indices must be below, 0 as long as the size was not asked for
-    _layout: Any  # what `_arrange` returned, once that was asked for
-    _summary: Summary | None  # of all that it is read through, once that was asked for
-    _fused: fusing.Reader | None  # does what `_get` does in one step, once that was called
+    _bound: int  # all indices are below this; 0 until the size is known
+    _layout: Any  # the result of `_arrange`, `None` until it is needed
+    _summary: Summary | None  # the result of `walk.summary`, `None` until it is needed
+    _fused: fusing.Reader | None  # the compiled `_get`, `None` until it is needed
 
     def __new__(cls, *_args: Any, **_kwargs: Any) -> Self:
         """Note where the stage is made, so that subclasses need not call `__init__`."""
@@ -56,15 +53,15 @@ class Stage:
         raise NotImplementedError
 
     def _get(self, i: int) -> Any:
-        """Return item `i`, with `0 <= i < size`; the parameter must keep this name."""
+        """Return item `i`, with `0 <= i < size`; error paths read the parameter by this name."""
         if self._fused is None:
-            self._fused = fusing.reader(self)  # of what `_link` says
+            self._fused = fusing.reader(self)
         return self._fused(self, i)
 
     # What it may write
 
     def _link(self) -> fusing.Link | None:
-        """Return how an item is made of one item of the only source; write that or `_get`."""
+        """Return how an item is made from one item of the only source; write this or `_get`."""
         return None
 
     def _get_many(self, indices: Indices) -> Sequence[Any]:
@@ -82,10 +79,10 @@ class Stage:
         return ()
 
     def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
-        """Return (source, indices) pairs certain to be read for `indices`, in order of need.
+        """Return (source, indices) pairs that are certain to be read for `indices`, in that order.
 
-        Nothing is evaluated. What depends on a value is left out. Where a source
-        stands several times among `_sources`, so it does here, in the same order.
+        This evaluates nothing, and leaves out reads that depend on values. A source that occurs
+        several times in `_sources` occurs as often here, in the same order.
         """
         del indices
         return []
@@ -100,11 +97,11 @@ class Stage:
         return None
 
     def _remark(self) -> str:
-        """Return what is worth knowing of this stage, which `repr` shows after its arguments."""
+        """Return a remark that `repr` shows after the arguments."""
         return ""
 
     def _as_call(self) -> str | None:
-        """Return this stage as `repr` names it; with `None`, it is its name and its `_args`."""
+        """Return the call that `repr` shows; `None` means the name and `_args`."""
         return None
 
     def _describe(self) -> str:
@@ -115,96 +112,79 @@ class Stage:
         return f"{name}({called(function)})" if function is not None else name
 
     def _arrange(self) -> Any:
-        """Return what follows from the lengths of sources: something that is true.
+        """Return what the stage derives from the lengths of its sources; it must be true.
 
         The stage reads it as `self._layout or self._arranged()`.
         """
         raise NotImplementedError
 
     def _forget(self) -> None:
-        """Drop what else is kept of sources, which may have changed: see `Prefetch.refresh`."""
+        """Drop other state that depends on sources, which have changed: see `Prefetch.refresh`."""
 
-    # What only some stages answer, as their `_traits` say
+    # What only stages with certain `_traits` implement
 
     def _hint(self, owner: Any, indices: Indices) -> None:
-        """Take note that `owner` is going to read `indices`, in that order.
+        """Note that `owner` is going to read `indices`, in that order, and nothing else.
 
-        It replaces what that owner hinted before. A stage that `acts_on_hints` may read
-        them in the background; it is never a mistake to do nothing.
+        A stage that `acts_on_hints` may read them in the background. A stage may ignore a hint.
         """
-        told: list[tuple[Any, Indices]] = []
+        hinted: list[tuple[Any, Indices]] = []
         for source, js in self._reads(indices):
-            if is_stage(source) and not any(source is s and js is j for s, j in told):
-                told.append((source, js))
+            if is_stage(source) and not any(source is s and js is j for s, j in hinted):
+                hinted.append((source, js))
                 source._hint(owner, js)
 
     def _claim(self, indices: Indices) -> None:
-        """Have this thread be given `indices`, which ascend, in one turn: it is going to read them.
+        """Reserve the items at `indices`, which ascend, for this thread, which reads them next.
 
-        Only for a stage that `iterates`. It is never a mistake to do nothing.
+        Only for a stage that `iterates`. It may do nothing.
         """
 
     def _peek(self, i: int) -> tuple[Any, ...]:
-        """Return item `i` alone if it is kept, else nothing; and keep what is kept as it is.
+        """Return a tuple of item `i` if it is kept, else an empty one; change nothing.
 
         Only for a stage that `keeps_items` of its only source.
         """
         raise NotImplementedError
 
     def _opened(self, indices: Indices) -> Any:
-        """Return this stage as one reader of `indices` reads it.
+        """Return this stage for one reader of `indices`.
 
-        Each stage upstream that `reads_ahead` is replaced by a cursor of its own, which
-        knows from `_reads` what will be asked of it, and stops there.
+        A cursor replaces each stage upstream that `reads_ahead`. It knows from `_reads` which
+        items will be read.
         """
         return iteration.opened(self, indices)
 
-    # What nobody writes
+    # What subclasses do not override
 
     def _length(self) -> int | None:
-        """Return the size, asked for once, and again after a `refresh`."""
+        """Return the size, which is read once, and again after a `refresh`."""
         n = self._known_size
         if n == lengths.UNREAD:
             before = lengths.asked(self)
             n = self._known_size = self._size()
             self._bound = ENDLESS if n is None else n
-            if before != lengths.refreshes:  # another thread has refreshed it meanwhile
+            if before != lengths.refreshes:  # another thread has called refresh()
                 lengths.forget((self,))
                 return self._length()
         return n
 
     def _arranged(self) -> Any:
-        """Return what `_arrange` returns, and keep it as `_layout` until a `refresh`."""
+        """Return the result of `_arrange`, and keep it as `_layout` until a `refresh`."""
         before = lengths.asked(self)
         layout = self._layout = self._arrange()
         return layout if before == lengths.refreshes else self._arranged()
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """Pickle the recipe, and where it was made."""
+        """Pickle the class, the arguments, and the place where the stage was made."""
         arguments = self._args()
         if arguments is None:
             return super().__reduce_ex__(protocol)
-        return _remade, (_milestones(self), type(self), arguments, self._origin)
+        return remade, (type(self), arguments, self._origin)
 
 
-def _milestones(stage: Stage) -> tuple[Any, ...]:
-    """Return stages that `stage` is read through, no two of them far apart, the first ones first.
-
-    They are pickled before it, so that pickling does not go into all of them at once.
-    """
-    if nesting(stage) <= _STRIDE:
-        return ()
-    before = upstream(stage)
-    return tuple(each for each in before if not nesting(each) % _STRIDE and each is not stage)
-
-
-def _remade(
-    milestones: tuple[Any, ...],
-    cls: type[Stage],
-    arguments: tuple[Any, ...],
-    origin: tuple[str, int],
-) -> Any:
-    del milestones
+def remade(cls: type[Stage], arguments: tuple[Any, ...], origin: tuple[str, int]) -> Any:
+    """Return the stage of a pickle."""
     stage = cls(*arguments)
     stage._origin = origin
     return stage

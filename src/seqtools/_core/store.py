@@ -1,4 +1,4 @@
-"""Where a cache keeps values, if not in memory of its own."""
+"""The protocol of stores, in which a cache keeps values."""
 
 from typing import Any, Protocol, TypeGuard
 
@@ -27,19 +27,19 @@ class Store(Protocol):
     """
 
     def get(self, key: int, default: Any) -> Any:
-        """Return the value kept for `key`, or `default` itself if there is none.
+        """Return the value of `key`, or `default` itself if there is none.
 
-        Several threads may call it at once, also while another method is called.
+        Several threads may call it at once, also during a call of another method.
         """
 
     def put(self, key: int, value: Any) -> None:
-        """Keep `value` for `key` in place of what was kept; or do not, and drop what was.
+        """Replace the value of `key`; a store may also drop it instead.
 
-        The cache that has the store calls `put` and `drop` in one thread at a time.
+        The cache calls `put` and `drop` in one thread at a time.
         """
 
     def drop(self, key: int) -> None:
-        """Keep nothing for `key`, if anything was kept."""
+        """Drop the value of `key`, if there is one."""
 
 
 def is_store(cache: object) -> TypeGuard[Store]:

@@ -2,29 +2,23 @@
 
 
 def advice(again: int, given: int, back: int) -> str:
-    """Return what to do if items are evaluated again and again.
+    """Return a warning: `again` items were evaluated again to return `given`.
 
-    Args:
-        again: The number of items that were evaluated again.
-        given: The number of items that were returned for them.
-        back: How far back the furthest of them was.
+    The last request was `back` items behind the iterator.
     """
     return (
         f"evaluated {again:,} items again to return {given:,}, because its iterator had passed "
-        f"these: read items in order, or give uniter() a cache_size of up to {back:,}, an "
+        f"these: read items in order, or give uniter() a cache_size of {back:,} or more, an "
         "n_parallel as large as the number of positions that are read side by side, or "
         "list(iterable)"
     )
 
 
 def gone(i: int, cache_size: int, failure: tuple[int, BaseException | None] | None) -> Exception:
-    """Return the error of item `i` that an iterator has passed and cannot return again.
+    """Return the error of item `i`, which an iterator has passed and cannot return again.
 
-    Args:
-        i: The item.
-        cache_size: The number of items that are kept.
-        failure: The item at which an iterator has failed, and its error; no error means that the
-            iterator belongs to the parent process.
+    `failure` is the item at which the iterator has failed, and its error; no error means that the
+    iterator belongs to the parent process.
     """
     if failure is None:
         message = (

@@ -1,18 +1,17 @@
-"""Items of an iterable by index, for threads that ask for what is near each other.
+"""Items of an iterable by index, for threads that read near each other.
 
-One thread at a time advances an iterator. Threads that read ahead together do not ask in order:
-the one that is given batch 1 may come before the one that is given batch 0. So
+One thread at a time advances an iterator. Threads that read ahead do not read in order: the thread
+that evaluates batch 1 may come before the one that evaluates batch 0. So
 
-- a thread claims what it is going to read, and is given all of it in one turn: its block;
-- what was passed over on the way is there for the others, until one of them asks for it.
+- a thread claims the items that it is going to read, and takes all of them at once, as its block;
+- items that the iterator passed are kept for other threads.
 
-An item is given once; to ask for it again is to start an iterator anew. Besides the block of each
-thread and what the user wants kept, there is room for each other thread of the program for as much
-as one of them claimed at once: each of them is at one item of its own. No thread waits for another
-one to come.
+Each item is returned once; another request for it starts a new iterator. Besides the blocks and the
+items that the user wants kept, each other thread of the program may need as many passed items as
+the largest claim, and so many are kept. No thread waits until another one reads.
 
-Every item comes with its index from the iterator, by one call, so that an interrupt can lose an
-item, but never have one given for another.
+One call returns an item together with its index, so an interrupt can lose an item, but no item is
+returned for another index.
 """
 
 import threading
@@ -29,30 +28,30 @@ from seqtools._core.indices import Indices, runs
 from seqtools._core.stream_messages import advice, gone
 
 _FEWEST = 16
-"""Items that a thread may be about to ask for where none are claimed. Arbitrary."""
+"""Passed items to keep for each thread if no claim was larger. Arbitrary."""
 _SPREAD = 4
-"""So many times as many items as a thread claims there is room for, if these are not in a row."""
+"""Passed items to keep for each item of a claim whose items are not consecutive."""
 _OFTEN, _FEW = 4, 1000
-"""Items are made again too often from here on: so many for each that is given, and a few more
-that nobody notices. Arbitrary: to read all of them in several epochs is one for each."""
+"""Items evaluated again from which a warning says so: a factor for each returned item, and a few
+more that nobody notices. Arbitrary."""
 _MISSING: Any = object()
 _END = -1, None
 
 
 class _Position:
-    """An iterator, and the index of the item that it gives next."""
+    """An iterator, and the index of the item that it returns next."""
 
     __slots__ = ("busy", "inbox", "items", "position")
 
     def __init__(self, items: Iterator[Any]) -> None:
         self.items = enumerate(items)
         self.position = 0
-        self.inbox: dict[int, Any] = {}  # what it gave just now
-        self.busy = False  # in the midst of giving an item, or interrupted there: not to be used
+        self.inbox: dict[int, Any] = {}  # the items that it returned just now
+        self.busy = False  # it is advancing, or was interrupted while it did: it must not be used
 
 
 class _Own(threading.local):
-    """What a thread has claimed and not read, and the error with which that ended."""
+    """The claimed and unread items of a thread, and the error that ended the claim."""
 
     def __init__(self) -> None:
         self.block: dict[int, Any] = {}
@@ -60,12 +59,12 @@ class _Own(threading.local):
 
 
 class Stream:
-    """An iterable, how far iterators over it have come, and what they passed over."""
+    """An iterable, iterators over it, and the items that they passed."""
 
     __slots__ = (
-        "__weakref__", "_again", "_back", "_cache_size", "_claimed", "_end", "_failure",
-        "_furthest", "_given", "_iterable", "_kept", "_n_parallel", "_once", "_own", "_passed",
-        "_reach", "_readers", "_shared", "_stage", "_started", "_told", "advice", "lock",
+        "__weakref__", "_advised", "_again", "_cache_size", "_claimed", "_end", "_failure",
+        "_given", "_iterable", "_kept", "_n_parallel", "_once", "_own", "_passed", "_reach",
+        "_readers", "_shared", "_stage", "_started", "advice", "lock",
     )  # fmt: skip
 
     def __init__(
@@ -73,21 +72,21 @@ class Stream:
     ) -> None:
         self._iterable, self._cache_size = iterable, cache_size
         self._n_parallel = n_parallel
-        self._stage = weakref.ref(stage)  # whose random numbers those of its items are
+        self._stage = weakref.ref(stage)  # its items draw the random numbers of that stage
         self._once = isinstance(iterable, Iterator)
         self._end: int | None = None
         self._reach = _FEWEST
-        self._given = self._again = self._furthest = self._back = 0
-        self._told = False
+        self._given = self._again = 0
+        self._advised = False
         self.advice = ""
-        """What to tell the user, once."""
+        """A warning for the user, if there is one."""
         self._begin()
         renew_in_children(self)
 
     def _begin(self) -> None:
-        # Held while an iterator advances: no iterator can be advanced by two threads.
+        # Held while an iterator advances, because two threads must not advance one iterator.
         self.lock = threading.RLock()
-        self._readers: list[_Position] = []  # the one used last at the end
+        self._readers: list[_Position] = []  # the last one was used last
         self._started = False
         self._failure: tuple[int, BaseException | None] | None = None
         self._kept: OrderedDict[int, Any] = OrderedDict()
@@ -97,7 +96,7 @@ class Stream:
         self._own = _Own()
 
     def renew(self) -> None:
-        """See `at_fork`: an iterator may read a file, whose place is that of the parent."""
+        """See `at_fork`: an iterator may share the position in a file with the parent."""
         self._begin()
         if self._once:
             self._failure = 0, None
@@ -107,7 +106,7 @@ class Stream:
 
         Raises:
             EndOfSequence: If there are no more than `i` items.
-            RuntimeError: If an iterator would have to be started anew, and cannot be.
+            RuntimeError: If a new iterator is needed and cannot be started.
         """
         with self.lock:
             value = _MISSING
@@ -121,16 +120,16 @@ class Stream:
             return value
 
     def claim(self, indices: Indices) -> None:
-        """Have this thread alone be given `indices`, which ascend, as far as they still come.
+        """Reserve `indices`, which ascend, for this thread, as far as no new iterator is needed.
 
-        Nothing is started anew for that. An error is for who reads the item.
+        An error of the iterator is raised when this thread reads the item.
         """
         with self.lock:
             own = self._own
             if not indices or all(j in own.block for j in indices):
                 return
             self._claimed = True
-            self._passed.update(own.block)  # what it did not read is anybody's
+            self._passed.update(own.block)  # other threads may take the unread items
             own.block, own.error = {}, None
             spread = indices[-1] + 1 - indices[0]
             self._reach = max(self._reach, min(spread, _SPREAD * len(indices)))
@@ -143,7 +142,7 @@ class Stream:
                 own.error = self._failure[0] if self._failure else 0, error
 
     def _take(self, run: range, block: dict[int, Any]) -> None:
-        """Move the items of a run to `block`: those passed over, and those that still come."""
+        """Move the items of `run` to `block`: those that were passed, and those that follow."""
         first = next((j for j in run if j not in self._passed and j not in self._kept), None)
         try:
             if first is not None:
@@ -161,10 +160,10 @@ class Stream:
                     block[j] = value
             self._trim(0)
 
-    # Items that are there
+    # Kept items
 
     def _at_hand(self, i: int) -> Any:
-        """Return item `i` if it is there, and what is there for this thread alone first."""
+        """Return item `i` if it is claimed by this thread, passed or kept."""
         if self._claimed:
             value = self._own.block.pop(i, _MISSING)
             if value is not _MISSING:
@@ -176,7 +175,7 @@ class Stream:
         return self._kept.get(i, _MISSING)
 
     def _keep(self, items: dict[int, Any]) -> None:
-        """Keep `items` as those used last."""
+        """Keep `items`, which were used last."""
         kept = self._kept
         for i, value in items.items():
             kept[i] = value
@@ -185,17 +184,17 @@ class Stream:
             kept.popitem(last=False)
 
     def _room(self) -> int:
-        """Return how many items there is room for that were passed over.
+        """Return how many passed items to keep.
 
-        None as long as the main thread is the only one that reads, which has errors of a program
-        without threads not depend on what threads there are besides.
+        It is 0 while only the main thread reads, so that the errors of a program do not depend on
+        threads that do not read.
         """
         if not self._shared:
             self._shared = threading.current_thread() is not threading.main_thread()
         return self._reach * (threading.active_count() - 1) if self._shared else 0
 
     def _trim(self, needed: int) -> None:
-        """Drop what was passed over long ago, but for so many that are `needed`."""
+        """Drop the oldest passed items, except as many as are `needed`."""
         if self._passed:
             room = max(needed, self._room())
             while len(self._passed) > room:
@@ -204,7 +203,7 @@ class Stream:
     # Iterators
 
     def _read(self, i: int) -> Any:
-        """Return item `i`, which is not there."""
+        """Return item `i`, which is not kept."""
         if self._end is not None and i >= self._end:
             raise EndOfSequence
         readers = self._readers
@@ -216,7 +215,7 @@ class Stream:
         return self._next(reader, i)
 
     def _next(self, reader: _Position, i: int) -> Any:
-        """Return item `i`, which is what `reader` gives next."""
+        """Return item `i`, which `reader` returns next."""
         reader.busy = True
         try:
             k, value = next(reader.items, _END)
@@ -226,21 +225,20 @@ class Stream:
         reader.busy = False
         if k == i:
             reader.position = k + 1
-            self._note(k, k + 1)
             return value
         if k < 0:
             self._end = reader.position
             raise EndOfSequence
-        # An interrupt came before it was noted that the item was given.
+        # An interrupt came after the iterator had advanced, and before its position was updated.
         self._drop(reader)
         value = self._at_hand(i)
         return self._read(i) if value is _MISSING else value
 
     def _pass_over(self, reader: _Position, stop: int, needed: int) -> None:
-        """Advance `reader` to item `stop`, and have so many before that there, if `needed`.
+        """Advance `reader` to item `stop`, and keep at least `needed` items before it.
 
         Raises:
-            EndOfSequence: If there are not so many.
+            EndOfSequence: If there are fewer items.
         """
         while reader.position < stop:
             began = reader.position
@@ -259,26 +257,17 @@ class Stream:
                 raise EndOfSequence
 
     def _settle(self, reader: _Position) -> None:
-        """Take what `reader` gave as passed over, and note where it stands."""
+        """Add the items that `reader` returned to the passed ones, and update its position."""
         if inbox := reader.inbox:
             self._passed.update(inbox)
             if self._cache_size:
                 self._keep(inbox)
-            began, reader.position = reader.position, next(reversed(inbox)) + 1
-            self._note(began, reader.position)
+            reader.position = next(reversed(inbox)) + 1
             reader.inbox = {}
 
-    def _note(self, began: int, ended: int) -> None:
-        """Note that items were made, perhaps again."""
-        if ended > self._furthest:
-            self._again += max(0, self._furthest - began)
-            self._furthest = ended
-        else:
-            self._again += ended - began
-
     def _fail(self, reader: _Position, error: BaseException) -> None:
-        # What an iterator does after an error is its own secret: use it no more. A
-        # generator ends, even after an interrupt, as if there were no more items.
+        # An iterator that failed is not used any more. A generator, for example, ends after an
+        # error or an interrupt as if there were no more items.
         self._drop(reader)
         self._settle(reader)
         self._failure = reader.position, error
@@ -287,7 +276,7 @@ class Stream:
         self._readers = [r for r in self._readers if r is not reader]
 
     def _reader_before(self, i: int) -> _Position:
-        """Return the reader that is nearest before item `i`, or one that starts anew."""
+        """Return the reader that is nearest before item `i`, or a new one."""
         error = self._own.error
         if error is not None and i >= error[0]:
             self._own.error = None
@@ -296,23 +285,24 @@ class Stream:
         if reader is None:
             if self._once and (self._started or self._failure is not None):
                 raise gone(i, self._cache_size, self._failure)
-            self._back = max(self._back, self._furthest - i)
-            if self._again > _FEW + _OFTEN * self._given and not self._told:
-                self._told = True
-                self.advice = advice(self._again, self._given, self._back)
+            self._again += i if self._started else 0
+            if self._again > _FEW + _OFTEN * self._given and not self._advised:
+                self._advised = True
+                back = max((r.position for r in self._readers), default=i) - i
+                self.advice = advice(self._again, self._given, back)
             reader = self._start()
         return reader
 
     def _nearest(self, i: int) -> _Position | None:
-        """Return the reader that is nearest before item `i`, noted as the one used last."""
+        """Return the reader that is nearest before item `i`; it counts as the last one used."""
         usable = [reader for reader in self._readers if not reader.busy]
         for reader in usable:
-            self._settle(reader)  # in case that this was interrupted
+            self._settle(reader)  # an interrupt may have prevented it
         before = [reader for reader in usable if reader.position <= i]
         if not before:
             return None
         nearest = max(before, key=lambda reader: reader.position)
-        # by one assignment: an interrupt finds one list or the other
+        # a single assignment, which no interrupt can divide
         self._readers = [*(reader for reader in usable if reader is not nearest), nearest]
         return nearest
 

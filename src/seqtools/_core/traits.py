@@ -1,12 +1,12 @@
-"""What a stage is, where others have to treat it differently."""
+"""The properties of a stage that matter to others."""
 
 from typing import NamedTuple
 
 
 class Traits(NamedTuple):
-    """What others must know of a stage, besides its items: `_traits` of its class or of itself.
+    """The properties of a stage that matter to others: `_traits` of its class or of itself.
 
-    They hold for the stage alone, not for those that it reads from, and never change.
+    They describe the stage alone, not the stages upstream, and never change.
 
     Example:
         >>> from seqtools.extend import LazySequence, Traits
@@ -17,27 +17,27 @@ class Traits(NamedTuple):
     """
 
     reads_ahead: bool = False
-    """It evaluates items before its reader asks. Each reader gets one of its own, by `_opened`."""
+    """It evaluates items before they are read. Each reader gets a cursor, from `_opened`."""
     acts_on_hints: bool = False
-    """It reads in the background what `_hint` announces, so that reading one by one is better than
-    in bulk."""
+    """It reads the indices of a `_hint` in the background, so that reading items one by one is
+    better than in bulk."""
     keeps_items: bool = False
-    """Items are kept after they were read. Those that read the same one belong in one worker."""
+    """It keeps items. One worker should evaluate all items that read the same kept item."""
     iterates: bool = False
-    """Items come from an iterator, which one thread at a time advances. See `_claim`."""
+    """Its items come from an iterator, which one thread at a time advances: see `_claim`."""
     read_once: bool = False
     """An item may be gone when it is read again."""
     unknown_length: bool = False
-    """It ends although its `_size` is `None`, by `EndOfSequence`."""
+    """It may end although its `_size` is `None`, by `EndOfSequence`."""
     draws_apart: bool = False
-    """An item has random numbers of its own, where there is a seed."""
+    """With a seed, each of its items has its own random numbers."""
 
 
 NONE = Traits()
 
 
 def union(one: Traits, other: Traits) -> Traits:
-    """Return the traits that one of both has."""
+    """Return the traits that `one` or `other` has."""
     if one is other or other is NONE:
         return one
     if one is NONE:

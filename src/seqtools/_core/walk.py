@@ -1,7 +1,7 @@
 """The one walk through a pipeline: every stage upstream, each once, evaluating nothing.
 
-A stage of a user's that fails to say what it reads from is taken for one that reads from nothing:
-who reads an item of it is told.
+If `_sources` of a user's stage fails, the walk takes it for a stage without sources: the reader of
+an item gets the error.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,23 +11,23 @@ from seqtools._core.traits import NONE, Traits, union
 
 
 class Summary(NamedTuple):
-    """What is known of a stage together with all that it is read through, found out once."""
+    """Properties of a stage together with all stages upstream."""
 
     nesting: int
-    """Stages that it is read through at most, itself included."""
+    """The length of the longest path upstream, in stages."""
     cursors: int
-    """Ways to a stage that reads ahead, which are the cursors that a reader of its own has."""
+    """The number of paths to a stage that reads ahead, each of which needs a cursor."""
     traits: Traits
-    """The traits that one of them has."""
+    """The traits that the stage, or one upstream, has."""
 
 
 def is_stage(source: object) -> TypeGuard[Any]:
-    """Return whether `source` is a lazy sequence of ours, which can be seen through."""
+    """Return whether `source` is a `LazySequence`."""
     return getattr(source, "_is_stage", False) is True
 
 
 def sources_of(stage: Any) -> tuple[Any, ...]:
-    """Return what `stage` reads from; nothing if it fails to tell."""
+    """Return the sources of `stage`, none if its `_sources` fails."""
     try:
         return tuple(stage._sources())
     except Exception:  # noqa: BLE001 -- a stage of the user's
@@ -37,12 +37,12 @@ def sources_of(stage: Any) -> tuple[Any, ...]:
 def upstream(
     sequence: Any, *, plain: bool = False, past: Callable[[Any], bool] | None = None
 ) -> Iterator[Any]:
-    """Yield `sequence` and the stages that it reads from, each once, what is read first.
+    """Yield `sequence` and the stages upstream, each once, sources before their readers.
 
     Args:
-        sequence: Where to begin.
+        sequence: The last one.
         plain: Whether to yield sources that are no stages too, such as lists.
-        past: Says of a stage whether to go on to what it reads from; `None` goes on always.
+        past: Tells whether to continue with the sources of a stage; `None` means always.
     """
     seen: set[int] = set()
     left = [(sequence, False)] if plain or is_stage(sequence) else []
@@ -59,11 +59,11 @@ def upstream(
 
 
 def summary(stage: Any) -> Summary:
-    """Return what is known of `stage` and of all that it is read through."""
-    return stage._summary or _found_out(stage)
+    """Return the properties of `stage` together with all stages upstream."""
+    return stage._summary or _summarize(stage)
 
 
-def _found_out(stage: Any) -> Summary:
+def _summarize(stage: Any) -> Summary:
     sources = sources_of(stage)
     for source in sources:
         if is_stage(source) and source._summary is None:
@@ -88,18 +88,15 @@ def summed(own: Traits, sources: Iterable[Any]) -> Summary:
 
 
 def traits_upstream(sequence: Any) -> Traits:
-    """Return the traits that `sequence`, or a stage that it reads from, has."""
+    """Return the traits that `sequence`, or a stage upstream, has."""
     return summary(sequence).traits if is_stage(sequence) else NONE
 
 
 def nesting(sequence: Any) -> int:
-    """Return how many stages `sequence` is read through at most, itself included."""
+    """Return the length of the longest path upstream from `sequence`, in stages."""
     return summary(sequence).nesting if is_stage(sequence) else 0
 
 
 def drawing_apart(sequence: Any) -> list[Any]:
-    """Return the stages upstream that evaluate items with random numbers of their own.
-
-    They are in an order that is the same in every process: see `seeding`.
-    """
+    """Return the stages upstream that draw random numbers apart, in the same order everywhere."""
     return [stage for stage in upstream(sequence) if stage._traits.draws_apart]

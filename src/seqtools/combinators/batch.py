@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Batch(LazySequence[Any]):
-    """Runs of items put together."""
+    """Consecutive items in batches."""
 
     __slots__ = (
         "_claims", "_collate_fn", "_drop_last", "_k", "_n", "_pad", "_read", "_sequence", "_singly",
@@ -27,7 +27,7 @@ class Batch(LazySequence[Any]):
         self._sequence, self._k, self._drop_last = sequence, k, drop_last
         self._pad, self._collate_fn = pad, collate_fn
         self._read = getter(sequence)
-        self._n: int | None = None  # length of the source, known when that of this stage is
+        self._n: int | None = None  # the length of the source, set by `_size`
         traits = traits_upstream(sequence)
         self._claims = traits.iterates
         self._singly = traits.iterates or traits.read_once
@@ -53,16 +53,17 @@ class Batch(LazySequence[Any]):
         return items if self._collate_fn is None else self._collate_fn(items)
 
     def _items(self, span: range) -> Any:
-        # One by one, random numbers are drawn in another order; with a seed, they must be the same.
+        # With a seed, items are read in bulk in any case: one by one, stages would draw random
+        # numbers in another order.
         if not (self._singly or (errors.singly and seeding.token() is None)):
             try:
                 return read_many(self._sequence, span)
-            except (BulkReadWarning, NotByRow):  # which are about no item
+            except (BulkReadWarning, NotByRow):  # they are about no single item
                 raise
             except Exception as error:  # noqa: BLE001 -- user code may raise anything
-                # Read again singly, so that the error is that of one item, and has its index.
-                # This is the one place where an item is evaluated twice. If the same object
-                # is raised then, it must not tell of this time.
+                # Items are read again one by one, so that the error has the index of one item.
+                # This is the only place that evaluates an item twice. The same exception object
+                # may be raised again, and must not keep this traceback.
                 error.__traceback__ = None
         if self._claims:
             claim(self._sequence, span)
@@ -83,7 +84,7 @@ class Batch(LazySequence[Any]):
         rows.check_listed(value, f"batch {i}", "batch")
         span, values = self._span(i), list(value)
         if len(values) == self._k and self._pad is not None:
-            values = values[: len(span)]  # what stands in for missing items has no source
+            values = values[: len(span)]  # padding has no place in the source
         if len(values) != len(span):
             message = f"batch {i} has {len(span)} items, got {len(values)}"
             raise ValueError(message)
@@ -118,8 +119,8 @@ def batch(
     `__getitems__`, also through `smap`, slices, `gather` and `concatenate`. `collate_fn`
     receives what that call returns. If the call fails, the items are read one by one to find
     the item that fails. If no item fails then, or `__getitems__` does not return a list with
-    an item for each index, a `RuntimeWarning` says so, and the dataset is read one by one from
-    then on. Assigning a batch assigns its items; values in place of padding are dropped.
+    an item for each index, a `RuntimeWarning` says so, and the batch has the items that were
+    read one by one. Assigning a batch assigns its items; values in place of padding are dropped.
 
     Args:
         sequence: The sequence to take items from.
@@ -155,8 +156,8 @@ class Unbatch(LazySequence[T]):
         self._sequence = sequence
         self._batch_size, self._last_batch_size = batch_size, last_batch_size
         self._read = getter(sequence)
-        self._kind: type = list  # a class of batches that are indexed by row
-        self._n: int | None = None  # length of the source, known when that of this stage is
+        self._kind: type = list  # a class of batches that was checked
+        self._n: int | None = None  # the length of the source, set by `_size`
 
     def _size(self) -> int | None:
         n = self._n = size_of(self._sequence)
@@ -253,7 +254,7 @@ def unbatch(
 
 
 def _padded(items: Any, pad: Any, missing: int) -> Any:
-    """Return `items` and `missing` times `pad`, as an array if that can hold both."""
+    """Return `items` and `missing` times `pad`; an array stays one if it can hold `pad`."""
     numpy = sys.modules.get("numpy")
     if numpy is None or not isinstance(items, numpy.ndarray):
         return [*items, *[pad] * missing]

@@ -4,6 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Container, MutableMapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
 from seqtools._core import seeding, single_flight
@@ -22,35 +23,42 @@ T = TypeVar("T")
 
 _MISSING: Any = object()
 _MOST_SEARCHED = 10_000
-"""Indices of a hint that are compared with what is kept. Arbitrary: it takes a millisecond."""
+"""Most indices of a hint that are compared with the kept ones. Arbitrary: it takes 1 ms."""
 
 
-class _Recent:
-    """The values used most recently; a hit takes no lock."""
+class _Guard:
+    """A lock for threads that change kept values; none holds it while it evaluates an item."""
 
-    __slots__ = ("__weakref__", "_kept", "_size", "ahead", "lock")
+    __slots__ = ("__weakref__", "lock")
 
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._kept: OrderedDict[int, Any] = OrderedDict()
-        self.ahead = ReadAhead(size)
+    def __init__(self) -> None:
         self.renew()
         renew_in_children(self)
 
     def renew(self) -> None:
         """See `seqtools._core.at_fork`."""
         self.lock = threading.RLock()
-        """Held by who changes what is kept; never while an item is evaluated."""
 
-    def get(self, key: int) -> Any:
-        value = self._kept.get(key, _MISSING)
-        if value is not _MISSING:
+
+class _Recent:
+    """A store of the values used most recently; a hit takes no lock."""
+
+    __slots__ = ("_kept", "_size", "ahead")
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._kept: OrderedDict[int, Any] = OrderedDict()
+        self.ahead = ReadAhead(size)
+
+    def get(self, key: int, default: Any) -> Any:
+        value = self._kept.get(key, default)
+        if value is not default:
             with suppress(KeyError):  # dropped in between by another thread
                 self._kept.move_to_end(key)
         return value
 
-    def peek(self, key: int) -> Any:
-        return self._kept.get(key, _MISSING)
+    def peek(self, key: int, default: Any) -> Any:
+        return self._kept.get(key, default)
 
     def put(self, key: int, value: Any) -> None:
         self._kept[key] = value
@@ -59,22 +67,22 @@ class _Recent:
             del self._kept[self._last_needed(key)]
 
     def _last_needed(self, key: int) -> int:
-        """Return what to drop: what nobody is going to need, else what is needed last."""
+        """Return the key to drop: one that no hint contains, else the one that is needed last."""
         soon = self.ahead.soon() if self.ahead else ()
-        # A hit, which takes no lock, reorders what is kept: it must be copied at one go.
+        # A hit takes no lock and reorders the keys, so they are copied in one step.
         others = [k for k in list(self._kept) if k != key] or [key]
         unneeded = next((k for k in others if k not in soon), None)
         last: int = max(others, key=soon.index) if unneeded is None else unneeded
         return last
 
     def next_wanted(self, *but: Container[Any]) -> int | None:
-        """Return what to read ahead next, if there is room for it."""
+        """Return the index to read ahead next, if there is room for it."""
         held = (self._kept, *but)
         return next((k for k in self.ahead.soon() if not any(k in h for h in held)), None)
 
     def missing(self, indices: Indices) -> Indices:
         """Return those of `indices` that are not kept."""
-        kept = frozenset(list(self._kept))  # copied at one go
+        kept = frozenset(list(self._kept))  # copied in one step
         many = len(indices[: _MOST_SEARCHED + 1]) > _MOST_SEARCHED
         if many or kept.isdisjoint(as_list(indices)):
             return indices
@@ -85,54 +93,20 @@ class _Recent:
         self._kept.pop(key, None)
 
 
-class _Stored:
-    """A store of the user's, which decides what it keeps; one thread at a time changes it."""
-
-    __slots__ = ("__weakref__", "_store", "lock")
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self.renew()
-        renew_in_children(self)
-
-    def renew(self) -> None:
-        """See `seqtools._core.at_fork`."""
-        self.lock = threading.RLock()
-
-    def get(self, key: int) -> Any:
-        return self._store.get(key, _MISSING)
-
-    peek = get  # what looking does to it is its own business
-
-    def put(self, key: int, value: Any) -> None:
-        self._store.put(key, value)
-
-    def drop(self, key: int) -> None:
-        self._store.drop(key)
-
-
 class _Mapped:
-    """A mapping of the user's, which decides what it keeps; one thread at a time uses it."""
+    """A store that is a mapping of the user's; one thread at a time uses it."""
 
-    __slots__ = ("__weakref__", "_mapping", "lock")
+    __slots__ = ("_guard", "_mapping")
 
-    def __init__(self, mapping: MutableMapping[int, Any]) -> None:
-        self._mapping = mapping
-        self.renew()
-        renew_in_children(self)
+    def __init__(self, mapping: MutableMapping[int, Any], guard: _Guard) -> None:
+        self._mapping, self._guard = mapping, guard
 
-    def renew(self) -> None:
-        """See `seqtools._core.at_fork`."""
-        self.lock = threading.RLock()
-
-    def get(self, key: int) -> Any:
-        with self.lock:
+    def get(self, key: int, default: Any) -> Any:
+        with self._guard.lock:
             try:
                 return self._mapping[key]
             except KeyError:
-                return _MISSING
-
-    peek = get  # what looking does to it is its own business
+                return default
 
     def put(self, key: int, value: Any) -> None:
         self._mapping[key] = value
@@ -141,15 +115,18 @@ class _Mapped:
         self._mapping.pop(key, None)
 
 
-def _kept_in(cache: Any, size: int) -> Any:
-    """Return where values are kept: in `cache` if there is one, else `size` of them in memory."""
+_State: TypeAlias = tuple[Any, Flights, _Guard]
+"""A store, and the evaluations of values for it."""
+
+
+def _new_state(cache: Any, size: int) -> _State:
+    """Return a state with `cache` as the store, or with memory for `size` values."""
+    guard = _Guard()
     if cache is None:
-        return _Recent(size)
-    return _Stored(cache) if is_store(cache) else _Mapped(cache)
-
-
-_State: TypeAlias = tuple[Any, Flights]
-"""What is kept, and the evaluations under way."""
+        cache = _Recent(size)
+    elif not is_store(cache):
+        cache = _Mapped(cache, guard)
+    return cache, Flights(), guard
 
 
 class AddCache(LazySequence[T]):
@@ -169,77 +146,75 @@ class AddCache(LazySequence[T]):
             acts_on_hints=cache is None and cache_size > 1,
             keeps_items=cache is not None or cache_size > 0,
         )
-        self._state: _State = _kept_in(cache, cache_size), Flights()
-        self._seeded: tuple[object, _State] | None = None  # with which seed, and what is kept of it
+        self._state = _new_state(cache, cache_size)
+        self._seeded: tuple[object, _State] | None = None  # the token of a seed, and its state
 
     def _size(self) -> int | None:
         return size_of(self._sequence)
 
     def _here(self) -> _State:
-        """Return what is kept, and the evaluations under way, of items as they are read now.
+        """Return the state for the seed with which this thread evaluates an item now, if any.
 
-        Items that are evaluated with a seed have values of their own. Of several seeds, those
-        of the last one are kept; not so in a mapping of the user's, which has one value of each.
+        Each seed gives other values, and only those of the last seed are kept. A mapping or store
+        of the user has one value for each item.
         """
         token = seeding.token() if seeding.used and self._cache is None else None
         if token is None:
             return self._state
         found = self._seeded
         if found is None or found[0] is not token:
-            found = self._seeded = token, (_Recent(self._cache_size), Flights())
+            found = self._seeded = token, _new_state(None, self._cache_size)
         return found[1]
 
     def _get(self, i: int) -> T:
         store = (self._here() if seeding.used else self._state)[0]
         if self._traits.acts_on_hints and store.ahead:
             store.ahead.reached(i)
-        value = store.get(i)
+        value = store.get(i, _MISSING)
         if value is not _MISSING:
             return value  # type: ignore[no-any-return]
         return self._read_alone(i)
 
     def _read_alone(self, i: int) -> T:
-        state = store, flights = self._here()
-        return flights.get(  # type: ignore[no-any-return]
-            i, lambda: self._load(i, state), lambda value, good: self._keep(store, i, value, good)
-        )
+        """Return item `i`, which was not kept; other threads that need it wait for this one."""
+        state = self._here()
+        flights = state[1]
+        load = partial(self._load, i, state)
+        make = partial(flights.in_turn, load) if single_flight.in_turns else load
+        return flights.get(i, make, partial(_keep, state, i))  # type: ignore[no-any-return]
 
     def _load(self, i: int, state: _State) -> T:
-        if single_flight.in_turns:
-            return state[1].in_turn(lambda: self._loaded(i, state))
-        return self._loaded(i, state)
-
-    def _loaded(self, i: int, state: _State) -> T:
-        # another thread may have loaded it between the look at the store and the flight
-        value = state[0].get(i)
+        # another thread may have loaded it since this one looked
+        value = state[0].get(i, _MISSING)
         return seeding.apart(self, i, self._read, i) if value is _MISSING else value  # type: ignore[no-any-return]
 
-    @staticmethod
-    def _keep(store: Any, i: int, value: T, good: Callable[[], bool]) -> None:
-        with store.lock:
-            if good():
-                store.put(i, value)
+    def _next_ahead(self, failed: Container[int]) -> int | None:
+        """Return the index to read ahead next, `None` if there is none."""
+        store, flights, _ = self._state
+        return store.next_wanted(flights, failed)  # type: ignore[no-any-return]
 
     def _set(self, i: int, value: Any) -> None:
         try:
             assign(self._sequence, i, value)
-        finally:  # an assignment that failed may have changed something
+        finally:  # an assignment that failed may have changed a part
             seeded = self._seeded
-            for store, flights in (self._state, *([] if seeded is None else [seeded[1]])):
-                with store.lock:
+            for store, flights, guard in (self._state, *([] if seeded is None else [seeded[1]])):
+                with guard.lock:
                     flights.forget(i)
                     store.drop(i)
 
     def _peek(self, i: int) -> tuple[T, ...]:
         if seeding.used and self._cache is None and seeding.token() is not None:
             return ()  # with a seed, what is kept is another item
-        value = self._state[0].peek(i)
+        store = self._state[0]
+        look = store.peek if isinstance(store, _Recent) else store.get
+        value = look(i, _MISSING)
         return () if value is _MISSING else (value,)
 
     def _hint(self, owner: Any, indices: Indices) -> None:
         if self._traits.acts_on_hints:
             store = self._state[0]
-            store.ahead.want(owner, indices, self, _next_wanted, AddCache._read_alone)
+            store.ahead.want(owner, indices, self)
             if len(indices) and traits_upstream(self._sequence).acts_on_hints:
                 indices = store.missing(indices)  # what is kept is not going to be read from there
         super()._hint(owner, indices)
@@ -259,10 +234,10 @@ class AddCache(LazySequence[T]):
         return self._sequence, self._cache_size, self._cache
 
 
-def _next_wanted(stage: AddCache[Any], failed: Container[int]) -> int | None:
-    store, flights = stage._state  # noqa: SLF001 -- of this module
-    i: int | None = store.next_wanted(flights, failed)
-    return i
+def _keep(state: _State, i: int, value: Any, valid: Callable[[], bool]) -> None:
+    with state[2].lock:
+        if valid():
+            state[0].put(i, value)
 
 
 def add_cache(

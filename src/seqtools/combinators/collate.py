@@ -1,4 +1,4 @@
-"""Items put together in arrays, written where they are delivered from."""
+"""Items combined in arrays, in a worker directly in the memory that the consumer reads."""
 
 import math
 import sys
@@ -10,7 +10,7 @@ from seqtools._core.checks import check_source
 from seqtools._core.sources import Source
 
 _Kind: TypeAlias = Callable[[Sequence[Any], str], Any]
-"""What puts items of a kind together; is given where in the items of the user they lie."""
+"""Combines items of one kind, given their place in the items of the user for messages."""
 
 
 def collate_arrays(items: Source[Any]) -> Any:
@@ -73,7 +73,7 @@ def _collate(items: Sequence[Any], place: str) -> Any:
 
 
 def _kind(cls: type) -> _Kind:  # noqa: PLR0911 -- one for each
-    """Return what puts objects of `cls` together."""
+    """Return the function that combines objects of `cls`."""
     import numpy as np
 
     if issubclass(cls, np.ndarray):
@@ -81,14 +81,14 @@ def _kind(cls: type) -> _Kind:  # noqa: PLR0911 -- one for each
     if issubclass(cls, (int, float, complex, np.generic)):
         return _numbers
     if issubclass(cls, getattr(sys.modules.get("torch"), "Tensor", ())):
-        return _tensors  # who has one has imported it
+        return _tensors
     if issubclass(cls, tuple):
         return _tuples
     if issubclass(cls, list):
         return _lists
     if issubclass(cls, Mapping):
         return _mappings
-    # as `is_dataclass` says, which is not imported before there is one: it takes milliseconds
+    # like `is_dataclass`, whose import takes milliseconds
     return _dataclasses if hasattr(cls, "__dataclass_fields__") else _others
 
 
@@ -103,7 +103,7 @@ def _refuse(
     told: Callable[[Any], Any],
     compared: Callable[[Any], Any] | None = None,
 ) -> NoReturn:
-    """Raise the error that names the first item that differs from item 0, and in what."""
+    """Raise an error that names the first item that differs from item 0, and how."""
     compared = told if compared is None else compared
     first = compared(items[0])
     k = next(k for k, item in enumerate(items) if compared(item) != first)
@@ -115,7 +115,7 @@ def _refuse(
     )
 
 
-# What is no array
+# Items that are no arrays
 
 
 def _numbers(items: Sequence[Any], place: str) -> Any:
@@ -134,7 +134,7 @@ def _lists(items: Sequence[Any], place: str) -> list[Any]:
 
 
 def _tuples(items: Sequence[Any], place: str) -> Any:
-    make = getattr(type(items[0]), "_make", tuple)  # a named tuple has it
+    make = getattr(type(items[0]), "_make", tuple)  # a named tuple has `_make`
     return make(_lists(items, place))
 
 
@@ -148,7 +148,7 @@ def _mappings(items: Sequence[Any], place: str) -> dict[Any, Any]:
 def _dataclasses(items: Sequence[Any], place: str) -> Any:
     from dataclasses import fields
 
-    # not by its __init__, which need not take all fields, and may check those of one item
+    # not by __init__, which may not accept all fields, or may check values of a single item
     made = object.__new__(type(items[0]))
     for field in fields(made):
         column = [getattr(item, field.name) for item in items]
@@ -163,7 +163,7 @@ _EXACT: dict[type, _Kind] = {
     list: _lists,
     dict: _mappings,
 }
-"""What `_kind` returns for the most frequent classes, which takes a microsecond."""
+"""Results of `_kind`, which takes a microsecond, for the most frequent classes."""
 
 
 # Arrays
@@ -182,13 +182,13 @@ def _arrays(items: Sequence[Any], place: str) -> Any:
     out = _room((len(items), *shape), dtype)
     if not shape:
         return np.stack(items, out=out)
-    # what np.stack does, but for a view of each item that it makes first
+    # like np.stack, which would create a view of each item first
     np.concatenate(items, out=out.reshape(len(items) * shape[0], *shape[1:]))
     return out
 
 
 def _plain(arrays: Sequence[Any]) -> bool:
-    """Return whether `numpy.stack` makes an array of no other class of `arrays`."""
+    """Return whether `numpy.stack` of `arrays` is a plain array."""
     import numpy as np
 
     return set(map(type, arrays)) <= {np.ndarray, np.memmap}
@@ -238,7 +238,7 @@ def _copied_tensor(rows: Any) -> Any:
 
 
 def _writes_out(tensor: Any) -> bool:
-    """Return whether functions of torch can write what they make of `tensor` in given memory."""
+    """Return whether torch can write a result of `tensor` into given memory."""
     torch = sys.modules["torch"]
 
     return (

@@ -1,12 +1,8 @@
-"""Items of sequences in another order: index arithmetic, nothing is computed or copied."""
+"""Items of sequences in another order, by index arithmetic."""
 
 import operator
-from bisect import bisect_right
-from collections.abc import Sequence
-from itertools import accumulate
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
-from seqtools._core import rows
 from seqtools._core.checks import WHERE, as_index, check_count, check_integers, check_source
 from seqtools._core.errors import EndOfSequence
 from seqtools._core.indices import (
@@ -15,13 +11,12 @@ from seqtools._core.indices import (
     all_below,
     as_array,
     as_list,
-    concatenated,
     modulo,
     within,
 )
 from seqtools._core.rearrangement import Rearrangement
 from seqtools._core.sequence import LazySequence
-from seqtools._core.sources import Source, ends_unseen, getter, read_many, size_of
+from seqtools._core.sources import Source, getter, read_many, size_of
 from seqtools._core.walk import is_stage
 
 T = TypeVar("T")
@@ -36,7 +31,7 @@ class Gather(Rearrangement[T]):
         super().__init__(sequence)
         self._indexes = indexes
         self._index_at = getter(indexes)
-        self._below = 0  # what indices are certain to be below, once that was found out
+        self._below = 0  # all valid indices are below this; 0 until the length is known
 
     def _forget(self) -> None:
         self._below = 0
@@ -52,7 +47,7 @@ class Gather(Rearrangement[T]):
             except TypeError:
                 j = None
             if j is None:
-                j = as_index(given, f"indexes[{i}]", WHERE)  # which says what is wrong
+                j = as_index(given, f"indexes[{i}]", WHERE)  # raises the error
         if not 0 <= j < self._below:
             j = self._found(i, j)
         return self._getters[0](j)  # type: ignore[no-any-return]
@@ -61,14 +56,15 @@ class Gather(Rearrangement[T]):
         return 0, self._found(i, as_index(self._index_at(i), f"indexes[{i}]", WHERE))
 
     def _found(self, i: int, given: int) -> int:
-        """Return index number `i`, which is `given`, counted from 0."""
+        """Return the index `given` at place `i`, counted from the beginning."""
         n = size_of(self._sequences[0])
         self._below = ENDLESS if n is None else n
         j = given
         if j < 0 and n is not None:
             j += n
         if j < 0 or (n is not None and j >= n):
-            message = f"indexes[{i}] is {given}, out of range for a sequence of {_long(n)}"
+            length = "unknown length" if n is None else f"length {n}"
+            message = f"indexes[{i}] is {given}, out of range for a sequence of {length}"
             raise IndexError(message)
         return j
 
@@ -91,11 +87,11 @@ class Gather(Rearrangement[T]):
 
     def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
         plain = isinstance(self._indexes, range | list | tuple) or hasattr(self._indexes, "dtype")
-        if not plain or is_stage(self._indexes):  # which items are read depends on its values
+        if not plain or is_stage(self._indexes):  # the reads depend on its values
             return [(self._indexes, indices)]
         try:
             return [(self._sequences[0], self._runs(indices)[0][1]), (self._indexes, indices)]
-        except (IndexError, OverflowError, TypeError):  # who reads the wrong index is told
+        except (IndexError, OverflowError, TypeError):  # its reader gets the error
             return [(self._indexes, indices)]
 
     def _rebuild(self, *sources: Any) -> "Gather[T]":
@@ -129,8 +125,7 @@ def gather(sequence: Source[T], indexes: Source[int]) -> LazySequence[T]:
         ['f', 'a', 'e', 'a']
     """
     check_source(sequence)
-    if not rows.widened(indexes, "indexes"):  # whose items are used as integers only
-        check_source(indexes, "indexes")
+    check_source(indexes, "indexes")
     check_integers(indexes, "indexes")
     result = Gather[T](sequence, indexes)
     if isinstance(indexes, range) and indexes:
@@ -153,11 +148,7 @@ class Cycle(Rearrangement[T]):
         self._arranged()
 
     def _arrange(self) -> tuple[int | None]:
-        """Return the length of the source.
-
-        Raises:
-            ValueError: If it has no items that could be repeated.
-        """
+        """Return the length of the source; raise `ValueError` if it is empty."""
         n = size_of(self._sequences[0])
         if n == 0 and self._limit != 0:
             message = "cycle() of an empty sequence has no items to repeat: give it limit=0"
@@ -212,102 +203,8 @@ def cycle(sequence: Source[T], limit: int | None = None) -> LazySequence[T]:
     return Cycle(sequence, limit)
 
 
-_Phases: TypeAlias = tuple[list[int], list[int], list[list[int]]]
-"""Between two ends of sources, every round takes one item of each source that is left.
-
-Phase p begins at item `starts[p]`, in round `before[p]`, with the sources `active[p]`.
-"""
-
-
-class Interleave(Rearrangement[T]):
-    """Items of several sequences in turn."""
-
-    __slots__ = ()
-
-    def _arrange(self) -> _Phases:
-        sizes = [size_of(sequence) for sequence in self._sequences]
-        longest = max((n for n in sizes if n is not None), default=None)
-        lengths = [longest if n is None else n for n in sizes]
-        ends = sorted({n for n in lengths if n})
-        before = [0, *ends]
-        active = [[k for k, n in enumerate(lengths) if n is None or n > b] for b in before]
-        rounds = [end - begin for begin, end in zip(before, ends, strict=False)]
-        counts = [r * len(a) for r, a in zip(rounds, active, strict=False)]
-        return [0, *accumulate(counts)], before, active
-
-    def _phases(self) -> _Phases:
-        phases: _Phases = self._layout or self._arranged()
-        return phases
-
-    def _size(self) -> int | None:
-        starts, _, active = self._phases()
-        return None if active[-1] else starts[-1]
-
-    def _locate(self, i: int) -> tuple[int, int]:
-        starts, before, active = self._layout or self._arranged()
-        p = bisect_right(starts, i) - 1
-        turn, place = divmod(i - starts[p], len(active[p]))
-        return active[p][place], before[p] + turn
-
-    def _get_many(self, indices: Indices) -> Sequence[T]:
-        return [self._get(i) for i in as_list(indices)]  # blocks of one gain nothing
-
-    def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
-        import numpy as np
-
-        starts, before, actives = self._phases()
-        flat = as_array(indices)
-        phase = np.searchsorted(starts, flat, side="right") - 1
-        # the order of need is kept within each source, as it is in each phase
-        parts: dict[int, list[Indices]] = {}
-        cuts = np.flatnonzero(np.diff(phase)) + 1
-        for block in np.split(flat, cuts) if flat.size else []:
-            p = int(np.searchsorted(starts, block[0], side="right")) - 1
-            active = actives[p]
-            turn, place = np.divmod(block - starts[p], len(active))
-            for number, k in enumerate(active):
-                mine = turn[place == number] + before[p]
-                if mine.size:
-                    parts.setdefault(k, []).append(mine)
-        return [(self._sequences[k], concatenated(parts[k])) for k in sorted(parts)]
-
-    def _rebuild(self, *sources: Any) -> "Interleave[T]":
-        return Interleave(*sources)
-
-    def _args(self) -> tuple[Any, ...]:
-        return self._sequences
-
-
-def interleave(*sequences: Source[T]) -> LazySequence[T]:
-    """Return the first items of all sequences, then the second items, and so on.
-
-    A sequence that has ended is skipped. Endless sequences end with the longest finite
-    one. Assigning to an item assigns to the sequence that it comes from.
-
-    Args:
-        sequences: At least one.
-
-    Raises:
-        TypeError: If there is no sequence, or one of them is not a sequence.
-        ValueError: If a sequence ends and its length is not known.
-
-    Example:
-        >>> list(interleave([1, 2, 3], "ab", [0.5]))
-        [1, 'a', 0.5, 2, 'b', 3]
-    """
-    if not sequences:
-        message = "interleave() needs at least one sequence"
-        raise TypeError(message)
-    for k, sequence in enumerate(sequences):
-        check_source(sequence)
-        if ends_unseen(sequence):
-            message = f"interleave() needs to know where sequence {k} ends: give it its size"
-            raise ValueError(message)
-    return Interleave(*sequences)
-
-
 def _integers(given: Any) -> Any:
-    """Return `given` as an array; what is not an integer is not made one silently."""
+    """Return `given` as an array of integers; raise `TypeError` if an item is no integer."""
     import numpy as np
 
     if getattr(getattr(given, "dtype", None), "kind", "") in ("i", "u"):
@@ -319,7 +216,3 @@ def _integers(given: Any) -> Any:
     if classes == {int}:
         return np.array(given, np.int64)
     return np.fromiter(map(operator.index, given), np.int64, len(given))
-
-
-def _long(n: int | None) -> str:
-    return "unknown length" if n is None else f"length {n}"

@@ -1,4 +1,4 @@
-"""Sequences made from what can only be iterated."""
+"""Sequences made from iterables."""
 
 import warnings
 from collections.abc import Iterable, Iterator, Sized
@@ -27,7 +27,7 @@ class Uniter(LazySequence[T]):
         self._traits = Traits(
             draws_apart=True,
             iterates=True,
-            # an iterator cannot go back, and another one may not come as far as the first
+            # an iterator cannot go back, and another one may end earlier
             read_once=unknown or isinstance(iterable, Iterator),
             unknown_length=unknown,
         )
@@ -65,11 +65,7 @@ class Uniter(LazySequence[T]):
         return self._iterable, self._cache_size, self._n_parallel, self._size_given
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """Refuse to be pickled over an iterator, which can be read in one place only.
-
-        Raises:
-            TypeError: If the iterable cannot be started anew where it is unpickled.
-        """
+        """Pickle the recipe; raise `TypeError` for an iterator, which cannot start again."""
         if isinstance(self._iterable, Iterator):
             message = (
                 f"uniter() over an iterator ({type(self._iterable).__name__}) cannot be pickled, "

@@ -31,7 +31,7 @@ class Smap(LazySequence[T]):
 
     def _get_many(self, indices: Indices) -> Sequence[T]:
         if (self._summary or summary(self)).traits.acts_on_hints:
-            # what comes later may be being loaded while `f` computes what is there
+            # while `f` computes an item, the stage upstream may load the next ones
             return [self._get(i) for i in as_list(indices)]
         return self._results(indices)
 

@@ -1,4 +1,4 @@
-"""Items taken from one of several sequences, depending on a value."""
+"""Items from one of several sequences, chosen by values."""
 
 from typing import Any, TypeVar
 
@@ -53,7 +53,7 @@ class Case(LazySequence[T]):
         return self._selector, *self._values
 
     def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
-        return [(self._selector, indices)]  # the rest depends on its values
+        return [(self._selector, indices)]  # other reads depend on its values
 
     def _rebuild(self, *sources: Any) -> "Case[T]":
         return type(self)(*sources)

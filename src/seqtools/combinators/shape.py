@@ -1,14 +1,14 @@
 """Sequences side by side, end to end, and in parts."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, TypeVar
 
 from seqtools._core import rows
 from seqtools._core.checks import WHERE, as_index, check_count, check_source, is_bool
 from seqtools._core.indices import Indices, as_array, is_run
-from seqtools._core.lengths import is_known, since_refresh
+from seqtools._core.lengths import since_refresh
 from seqtools._core.rearrangement import Rearrangement
 from seqtools._core.sequence import LazySequence, Slice
 from seqtools._core.sources import Source, assign, common_size, getter, read_many, read_row, size_of
@@ -104,59 +104,30 @@ def collate(sequences: Sequence[Source[Any]] | Mapping[Any, Source[Any]]) -> Laz
 
 
 class Concatenate(Rearrangement[T]):
-    """Sequences end to end; those that are concatenations themselves are taken apart.
+    """Sequences end to end; a concatenation among them is replaced by its sequences."""
 
-    They are when an item is first read, all at once, so that a loop which appends one sequence at
-    a time makes each stage in constant time, and none is read through another.
-    """
-
-    __slots__ = ("_parts",)
+    __slots__ = ()
 
     def __init__(self, *sequences: Any) -> None:
-        # Sequences, with concatenations among them until they are taken apart; and the number of
-        # items of all but the last, `None` where it is not known. One object, as threads read it.
-        before = sum(len(sequence) for sequence in sequences[:-1])
-        self._parts: tuple[tuple[Any, ...], int | None] = sequences, before
-        own = summed(self._traits, sequences)
-        nested = max((nesting(s) - (type(s) is Concatenate) for s in sequences), default=0)
-        self._summary = own._replace(nesting=1 + nested)
-
-    def __getattr__(self, name: str) -> Any:
-        """Take apart what was given, on the first use of what follows from that."""
-        if name not in {"_sequences", "_getters"}:
-            message = f"{type(self).__name__!r} object has no attribute {name!r}"
-            raise AttributeError(message)
-        sequences = tuple(_taken_apart(self._parts[0]))
-        super().__init__(*sequences)
-        self._parts = sequences, None
-        return object.__getattribute__(self, name)
-
-    def _forget(self) -> None:
-        self._parts = self._parts[0], None
+        parts: list[Any] = []
+        getters: list[Any] = []
+        for sequence in sequences:
+            if type(sequence) is Concatenate:
+                parts += sequence._sequences  # noqa: SLF001 -- of this module
+                getters += sequence._getters  # noqa: SLF001
+            else:
+                parts.append(sequence)
+                getters.append(getter(sequence))
+        self._sequences, self._getters = tuple(parts), tuple(getters)
+        # Of the arguments: a loop that appends sequences must not visit all of them again
+        depth = max((nesting(s) - (type(s) is Concatenate) for s in sequences), default=0)
+        self._summary = summed(self._traits, sequences)._replace(nesting=1 + depth)
 
     def _arrange(self) -> list[int]:
         """Return where each sequence begins."""
         return [0, *accumulate(len(sequence) for sequence in self._sequences[:-1])]
 
     def _size(self) -> int | None:
-        total, stage = 0, self
-        while True:  # down to one whose length is known
-            sequences, before = stage._parts
-            if before is None:
-                break
-            total += before
-            if not sequences:
-                return total
-            last = sequences[-1]
-            if type(last) is not Concatenate or is_known(last):
-                n = size_of(last)
-                return None if n is None else total + n
-            stage = last
-        n = stage._measured()  # noqa: SLF001 -- of this module
-        return None if n is None else total + n
-
-    def _measured(self) -> int | None:
-        """Return the length, of which nothing is known before."""
         starts: list[int] = self._layout or self._arranged()
         n = size_of(self._sequences[-1]) if self._sequences else 0
         return None if n is None else starts[-1] + n
@@ -190,19 +161,6 @@ class Concatenate(Rearrangement[T]):
         return self._sequences
 
 
-def _taken_apart(sequences: tuple[Any, ...]) -> Iterator[Any]:
-    """Yield `sequences`, and those of the concatenations among them in their place."""
-    left = [iter(sequences)]
-    while left:
-        for sequence in left[-1]:
-            if type(sequence) is Concatenate:
-                left.append(iter(sequence._parts[0]))  # noqa: SLF001 -- of this module
-                break
-            yield sequence
-        else:
-            left.pop()
-
-
 def concatenate(sequences: Sequence[Source[T]]) -> LazySequence[T]:
     """Return the items of the first of `sequences`, then those of the second, and so on.
 
@@ -224,7 +182,10 @@ def concatenate(sequences: Sequence[Source[T]]) -> LazySequence[T]:
     check_source(sequences, "sequences")
     for k, sequence in enumerate(sequences):
         check_source(sequence, f"sequences[{k}]")
-        if k < len(sequences) - 1 and size_of(sequence) is None:
+        last: Any = sequence
+        if type(last) is Concatenate and last._sequences:  # noqa: SLF001 -- of this module
+            last = last._sequences[-1]  # noqa: SLF001 -- the only one that may have no length
+        if k < len(sequences) - 1 and size_of(last) is None:
             message = f"only the last sequence may be without length, got one as sequences[{k}]"
             raise ValueError(message)
     return Concatenate(*sequences)
@@ -239,12 +200,7 @@ class Split(LazySequence[LazySequence[T]]):
         self._sequence, self._edges = sequence, edges
 
     def _arrange(self) -> tuple[tuple[tuple[int, int], ...]]:
-        """Return where each part begins and ends.
-
-        Raises:
-            ValueError: If the source has not the right length for that.
-            TypeError: If it has none, or the edges are none.
-        """
+        """Return start and stop of each part; raise an error if the length does not fit."""
         n = size_of(self._sequence)
         if n is None:
             message = "split() needs a sequence with a length: slice it first"
@@ -258,7 +214,7 @@ class Split(LazySequence[LazySequence[T]]):
     def _get(self, i: int) -> LazySequence[T]:
         (parts,) = self._layout or self._arranged()
         part = Slice[T](self._sequence, range(*parts[i]))
-        part._origin = self._origin  # where it is read says nothing
+        part._origin = self._origin  # not the place where the part is read
         return part
 
     def _set(self, i: int, value: Any) -> None:
@@ -308,7 +264,7 @@ def split(
     else:
         given = tuple(given)
     result = Split[T](sequence, given)
-    len(result)  # which says what is wrong
+    len(result)  # raises errors for `edges`
     return result
 
 

@@ -6,6 +6,7 @@ from typing import Literal, Never, TypeVar
 from seqtools._core.checks import check_source
 from seqtools._core.sources import Source
 from seqtools.prefetching.arguments import checked
+from seqtools.prefetching.options import Options
 from seqtools.prefetching.sequence import Prefetch
 from seqtools.prefetching.server import close_all, prepare
 
@@ -101,22 +102,20 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
         >>> squares.close()
     """
     check_source(seq, "seq")
-    options = checked(
-        nworkers=nworkers,
-        method=method,
-        max_cached=max_cached,
-        start_hook=start_hook,
-        shm_size=shm_size,
-        max_buffered=max_buffered,
-        seed=seed,
-        start_method=start_method,
-        readahead=readahead,
-        max_bytes=max_bytes,
-        idle_timeout=idle_timeout,
-        ordered=ordered,
-        timeout=timeout,
-        unknown=unknown,
+    given = Options(
+        nworkers,  # type: ignore[arg-type]  # checked() replaces None
+        method,  # type: ignore[arg-type]
+        max_cached,
+        start_hook,
+        seed,
+        start_method,
+        readahead,
+        max_bytes,
+        idle_timeout,
+        ordered,
+        timeout,
     )
+    options = checked(given, max_buffered, shm_size, unknown)
     if options.uses_fork_server:
         prepare(options.idle_timeout)
     return Prefetch(seq, options)

@@ -1,4 +1,4 @@
-"""What to write in place of a keyword that `prefetch` does not have."""
+"""Messages for keywords that `prefetch` does not have."""
 
 from collections.abc import Sequence
 
@@ -33,17 +33,11 @@ _ELSEWHERE = {
     "in_order": "ordered={}",
     "deterministic": "ordered={}",
 }
-"""What other libraries call it, and what to write here."""
+"""Keywords of other libraries, and what to write here instead."""
 
 
 def on_unknown(name: str, value: object, keywords: Sequence[str]) -> str:
-    """Return what is wrong with a keyword `name` that was given a value, and what to write.
-
-    Args:
-        name: The keyword.
-        value: What it was given.
-        keywords: Those that there are.
-    """
+    """Return the message for a keyword `name` that `prefetch()` does not have."""
     message = f"prefetch() has no {name!r}"
     if name in _ELSEWHERE:
         shown = short(value)

@@ -1,8 +1,8 @@
-"""The arguments of `prefetch`, checked."""
+"""Checks of the arguments of `prefetch`."""
 
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Literal
 
 from seqtools._core.checks import check_count, check_function, is_bool
@@ -13,73 +13,44 @@ from seqtools.prefetching.advice import on_unknown
 from seqtools.prefetching.cores import usable_cores
 from seqtools.prefetching.options import Options
 
-_KEYWORDS = (
-    "nworkers",
-    "method",
-    "max_cached",
-    "start_hook",
-    "shm_size",
-    "max_buffered",
-    "seed",
-    "start_method",
-    "readahead",
-    "max_bytes",
-    "idle_timeout",
-    "ordered",
-    "timeout",
-)
-_said: set[str] = set()
+_KEYWORDS = (*Options._fields, "shm_size", "max_buffered")
+_warned: set[str] = set()
 
 
-def checked(  # noqa: PLR0913 -- as prefetch()
-    *,
-    nworkers: int | Literal["auto"] | None,
-    method: str | None,
-    max_cached: int | None,
-    start_hook: Callable[..., object] | None,
-    shm_size: object,
-    max_buffered: int | None,
-    seed: int | None,
-    start_method: str,
-    readahead: bool,
-    max_bytes: int | None,
-    idle_timeout: float | None,
-    ordered: bool,
-    timeout: float | None,
-    unknown: Mapping[str, object],
+def checked(
+    given: Options, max_buffered: int | None, shm_size: object, unknown: Mapping[str, object]
 ) -> Options:
-    """Return the options, or raise what is wrong with them."""
+    """Return `given`, the arguments of `prefetch()` as a user wrote them, checked and complete."""
     for name, value in unknown.items():
         raise TypeError(on_unknown(name, value, _KEYWORDS))
+    start_method, max_bytes, seed = given.start_method, given.max_bytes, given.seed
     if not isinstance(start_method, str) or start_method not in START_METHODS:
         message = f"start_method must be 'template', 'spawn' or 'fork', got {short(start_method)}"
         raise ValueError(message)
     if max_bytes is not None:
         max_bytes = check_count(max_bytes, 1, "max_bytes")
-    if start_hook is not None:
-        check_function(start_hook, "start_hook")
+    if given.start_hook is not None:
+        check_function(given.start_hook, "start_hook")
     if seed is not None:
         seed = check_count(seed, 0, "seed")
-    options = Options(
-        nworkers=_workers(nworkers),
-        method=named(method, nworkers),
-        max_cached=_max_cached(max_cached, max_buffered),
-        start_hook=start_hook,
+    options = given._replace(
+        nworkers=_workers(given.nworkers),
+        method=named(given.method, given.nworkers),
+        max_cached=_max_cached(given.max_cached, max_buffered),
         seed=seed,
-        start_method=start_method,
-        readahead=_flag(readahead, "readahead"),
+        readahead=_flag(given.readahead, "readahead"),
         max_bytes=max_bytes,
-        idle_timeout=_seconds(idle_timeout, "idle_timeout"),
-        ordered=_flag(ordered, "ordered"),
-        timeout=_seconds(timeout, "timeout"),
+        idle_timeout=_seconds(given.idle_timeout, "idle_timeout"),
+        ordered=_flag(given.ordered, "ordered"),
+        timeout=_seconds(given.timeout, "timeout"),
     )
     if options.nworkers:
         if seed is not None and not any(each.seeds for each in options.methods):
             message = "seed= needs method='process': threads share one random generator"
             raise ValueError(message)
         refuse_green(processes=not options.may_share_memory)
-    if shm_size is not None and "shm_size" not in _said:
-        _said.add("shm_size")
+    if shm_size is not None and "shm_size" not in _warned:
+        _warned.add("shm_size")
         message = "shm_size is not used: shared memory has no size to be given any more"
         warnings.warn(message, DeprecationWarning, stacklevel=3)
     return options

@@ -34,11 +34,11 @@ def _affinity() -> int:
 def _quota(cgroup: str) -> float | None:
     """Return the cores that the cgroup allows, `None` if it does not say."""
     try:
-        limit, period = _text(f"{cgroup}/cpu.max").split()[:2]
+        limit, period = read_text(f"{cgroup}/cpu.max").split()[:2]
     except (OSError, ValueError):
         try:  # version 1
-            limit = _text(f"{cgroup}/cpu/cpu.cfs_quota_us").strip()
-            period = _text(f"{cgroup}/cpu/cpu.cfs_period_us").strip()
+            limit = read_text(f"{cgroup}/cpu/cpu.cfs_quota_us").strip()
+            period = read_text(f"{cgroup}/cpu/cpu.cfs_period_us").strip()
         except OSError:
             return None
     try:
@@ -48,8 +48,9 @@ def _quota(cgroup: str) -> float | None:
     return share if share > 0 else None
 
 
-def _text(path: str) -> str:
-    with open(path, encoding="ascii") as file:
+def read_text(path: str) -> str:
+    """Return the content of a file."""
+    with open(path, encoding="utf-8") as file:
         return file.read()
 
 

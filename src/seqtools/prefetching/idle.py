@@ -4,7 +4,6 @@ One thread watches all prefetches while any of them may become idle. It sleeps u
 timeout can have passed.
 """
 
-import os
 import threading
 import weakref
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
+from seqtools._core.at_fork import renew_in_children
 from seqtools.engines.resource_errors import start_thread
 from seqtools.prefetching.interruptible_lock import TAKEN, InterruptibleLock
 
@@ -35,6 +35,11 @@ class IdleWatch(InterruptibleLock):
     """The owners of workers, and the thread that watches them."""
 
     def __init__(self) -> None:
+        self.renew()
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """See `seqtools._core.at_fork`: a child has no workers."""
         super().__init__()
         self._owners: weakref.WeakSet[Owner] = weakref.WeakSet()
         self._calls: SimpleQueue[None] = SimpleQueue()  # the garbage collector may call `put`
@@ -116,21 +121,9 @@ class IdleWatch(InterruptibleLock):
         return True
 
 
-class _Watches:
-    """The watch of this process; a fork gets a new one."""
-
-    def __init__(self) -> None:
-        self.current = IdleWatch()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._renew)
-
-    def _renew(self) -> None:
-        self.current = IdleWatch()
-
-
-_watches = _Watches()
+_watch = IdleWatch()
 
 
 def watch() -> IdleWatch:
     """Return the watch of this process."""
-    return _watches.current
+    return _watch

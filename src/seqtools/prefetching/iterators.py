@@ -54,14 +54,6 @@ class PrefetchIterator(chain[T]):
         """Refuse to be pickled or copied, because it has workers."""
         raise TypeError(_NO_COPY)
 
-    def __reduce__(self) -> Any:
-        """Refuse to be copied."""
-        raise TypeError(_NO_COPY)
-
-    def __setstate__(self, state: Any) -> None:
-        """Refuse the state that `itertools.chain` would accept."""
-        raise TypeError(_NO_COPY)
-
 
 class Ordered(LazySequence[T]):
     """A prefetch for one reader that reads given indices in order."""

@@ -1,6 +1,5 @@
 """The engine of a prefetch: started when it is needed, closed when it is not used."""
 
-import os
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -8,6 +7,7 @@ from contextlib import suppress
 from threading import current_thread, main_thread
 from time import perf_counter
 
+from seqtools._core.at_fork import renew_in_children
 from seqtools._core.errors import WorkerStartError
 from seqtools.engines.base import Deliver, Engine, Part
 from seqtools.engines.green_threads import refuse_green
@@ -29,9 +29,8 @@ that make threads wait for each other in a circle take longer."""
 _SOON = 0.1
 """Seconds until the next check of idle workers, if the lock was taken. Arbitrary."""
 
-_forks = [0]
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: _forks.append(0))
+_module_exists = True
+"""Whether the program has not ended: then modules may be gone, and their variables are `None`."""
 
 
 class _Start:
@@ -60,7 +59,6 @@ class Ending:
         self.over = False
         """Whether `end` was called."""
         self._engines: weakref.WeakSet[Engine] = weakref.WeakSet()
-        self._forks = len(_forks)
 
     def add(self, engine: Engine) -> None:
         """Add `engine` to those that `end` closes."""
@@ -68,12 +66,11 @@ class Ending:
 
     def renew(self) -> None:
         """Forget the engines of the parent of this process."""
-        self._engines, self._forks = weakref.WeakSet(), len(_forks)
+        self._engines = weakref.WeakSet()
 
     def end(self) -> None:
         """Close all engines."""
-        # at the end of the program, modules may be gone; a forked child does not own the engines
-        if not _forks or self._forks != len(_forks):
+        if not _module_exists:
             return
         self.over = True
         for engine in tuple(self._engines):
@@ -101,9 +98,13 @@ class Lifecycle(InterruptibleLock):
         self._make_window = make_window
         self._idle_timeout = idle_timeout
         self.ending = Ending()
-        self._begin()
+        self.renew()
+        renew_in_children(self)
 
-    def _begin(self) -> None:
+    def renew(self) -> None:
+        """Begin without workers; a forked child cannot use the workers and locks of its parent."""
+        # kept, because finalizers of engines and values of the parent must not run in a child
+        self._of_parent = dict(self.__dict__)
         super().__init__()
         self.window = self._make_window()
         self._arrivals = Arrivals()
@@ -117,15 +118,13 @@ class Lifecycle(InterruptibleLock):
         self._closing: deque[bool] = deque()
         self._ended: deque[Engine] = deque()  # engines that are to be closed
         self._notes: deque[Part] = deque()  # parts whose notes must be called
-        self._forks = len(_forks)
         self.ending.renew()
 
     # From outside
 
     def leave(self, reader: Reader) -> None:
         """Stop serving a reader; the garbage collector may call this at any time."""
-        # at the end of the program, modules may be gone; a forked child does not own the readers
-        if _forks and self._forks == len(_forks):
+        if _module_exists:
             self._leaving.append(reader)
             self._attend()
 
@@ -134,8 +133,6 @@ class Lifecycle(InterruptibleLock):
 
         They start again when an item is read.
         """
-        if self._forks != len(_forks):
-            return
         self._closing.append(forget)
         if self._my_turn():
             return  # the interrupted turn does this when it ends
@@ -156,7 +153,7 @@ class Lifecycle(InterruptibleLock):
     def load(self) -> Status:
         """Return the fill of the window and the busy workers, without waiting for the lock."""
         engine = self._engine
-        if engine is None or self._forks != len(_forks):
+        if engine is None:
             return Status()
         ready, pending = self.window.fill()
         parts = [part for part in list(self._arrivals.parts) if isinstance(part, Part)]
@@ -168,8 +165,6 @@ class Lifecycle(InterruptibleLock):
 
     def _serve(self, act: Callable[..., object], *arguments: object) -> object:
         """Return what `act` returns in a turn, or `TAKEN`; then handle the requests of others."""
-        if self._forks != len(_forks):
-            self._begin()  # in a forked child, workers and locks cannot be used
         try:
             result = self._take_turn(act, *arguments, seconds=PATIENCE)
         except BaseException as error:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 
-from seqtools.prefetching.cores import local_ranks
+from seqtools.prefetching.cores import local_ranks, read_text
 
 _UNKNOWN = 1 << 32
 """Bytes to assume where nothing says. Arbitrary: few machines have less."""
@@ -26,7 +26,7 @@ def usable_memory(
     for folder in _folders(cgroups, own):
         for name in _LIMITS:
             with suppress(OSError, ValueError):  # not there, or "max"
-                limits.append(int(_text(f"{folder}/{name}")))
+                limits.append(int(read_text(f"{folder}/{name}")))
     return min(limits) // local_ranks(environ)
 
 
@@ -41,7 +41,7 @@ def _folders(cgroups: str, own: str) -> Iterator[str]:
     """Yield the folders of the cgroup of this process, and of those around it."""
     lines: list[str] = []
     with suppress(OSError):
-        lines = _text(own).splitlines()
+        lines = read_text(own).splitlines()
     yield cgroups  # in a container it is all there is, whatever the path says
     yield f"{cgroups}/memory"  # version 1
     for line in lines:
@@ -51,8 +51,3 @@ def _folders(cgroups: str, own: str) -> Iterator[str]:
             while path.strip("/"):
                 yield root + path.rstrip("/")
                 path = os.path.dirname(path.rstrip("/"))
-
-
-def _text(path: str) -> str:
-    with open(path, encoding="utf-8") as file:
-        return file.read()

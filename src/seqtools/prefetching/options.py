@@ -1,4 +1,4 @@
-"""How a prefetch reads ahead, and what is made by that: windows and engines."""
+"""The options of a prefetch, and the windows and engines that it makes from them."""
 
 import functools
 from collections.abc import Callable
@@ -36,7 +36,7 @@ _MOST_CACHED = 4096
 
 
 class Options(NamedTuple):
-    """How a prefetch reads ahead."""
+    """The checked arguments of `prefetch`."""
 
     nworkers: int | Literal["auto"]
     method: str
@@ -57,7 +57,7 @@ class Options(NamedTuple):
 
     @property
     def methods(self) -> tuple[Method, ...]:
-        """What evaluates items; several if one of them is chosen later."""
+        """The methods that may evaluate items; several if one of them is chosen later."""
         return candidates(self.method, self.start_method, seeded=self.seed is not None)
 
     @property
@@ -72,7 +72,7 @@ class Options(NamedTuple):
 
     @property
     def pickles(self) -> bool:
-        """Whether the pipeline is pickled where it goes to another process."""
+        """Whether the pipeline is pickled for another process."""
         return START_METHODS[self.start_method].pickles
 
     @property
@@ -90,7 +90,7 @@ class Options(NamedTuple):
         return certain and self.start_hook is None and START_METHODS[self.start_method].uses_server
 
     def choice(self) -> "Choice | None":
-        """Return what decides about workers, if that is not said."""
+        """Return the object that chooses workers, if `nworkers` is `"auto"`."""
         if self.nworkers != AUTO:
             return None
         from seqtools.engines.adaptive.choice import Choice
@@ -103,7 +103,7 @@ class Options(NamedTuple):
         max_bytes = _max_bytes() if self.max_bytes is None else self.max_bytes
         if self.max_cached is None:
             most = max(_MOST_CACHED, self.first)
-            # without an order, little is to wait behind a slow item, in the same worker
+            # without an order, few items should wait after a slow one in the same worker
             least = _least(choice, _GOOD_CACHED if self.ordered else 0)
             return Window(Budget(self.first, most=most, max_bytes=max_bytes, least=least))
         return Window(Budget(self.max_cached, first=self.first, max_bytes=max_bytes))
@@ -117,24 +117,12 @@ class Options(NamedTuple):
         known: KnownReasons | None,
         deliver: Deliver,
     ) -> Engine:
-        """Return a new engine that evaluates items of `source`.
-
-        Args:
-            source: What `get` reads.
-            get: Evaluates an item, in a thread.
-            get_apart: The same in another process.
-            choice: Decides about workers, if that is not said.
-            known: Why workers load the pipeline for themselves, if that is known.
-            deliver: Takes what it evaluates.
-
-        Raises:
-            WorkerStartError: If there can be none.
-        """
-        # what is drawn in the background would be drawn from the generators of an item
+        """Return a new engine that evaluates items of `source`: see `EngineArguments`."""
+        # reading in the background would draw from the random generators of an item
         hinted = self.readahead and self.seed is None
         if self.may_send and START_METHODS[self.start_method].uses_server:
             keep(self.idle_timeout)
-        with told("workers could not be started"):  # not even a file of ours may be opened
+        with told("workers could not be started"):  # not even a file may be available
             arguments = EngineArguments(
                 source,
                 get,
@@ -155,9 +143,9 @@ class Options(NamedTuple):
             return METHODS[self.method].make(arguments)
 
     def __str__(self) -> str:
-        """Return the arguments as they would be written, but for those that are the default."""
+        """Return the arguments as a user would write them, without defaults."""
         shown = [f"nworkers={self.nworkers!r}"]
-        if self.method in METHODS:  # or else the number of workers says it
+        if self.method in METHODS:  # otherwise the number of workers implies it
             shown.append(f"method={self.method!r}")
         for name in self._fields[2:]:
             value = getattr(self, name)
@@ -167,7 +155,7 @@ class Options(NamedTuple):
 
 
 def _least(choice: "Choice | None", good: int) -> Callable[[], tuple[int, int]]:
-    """Return what tells how many items must be ahead, and how many are good if they are small."""
+    """Return a function for the items that must be ahead, and that should be if they are small."""
 
     def least() -> tuple[int, int]:
         needed, better = (0, 0) if choice is None else choice.room()

@@ -38,14 +38,7 @@ _ELSEWHERE: Any = object()
 
 
 class Pump(Lifecycle):
-    """Serves the readers of one prefetch.
-
-    Args:
-        make_engine: Starts an engine.
-        make_window: Returns an empty window.
-        inline: Evaluates an item in the calling thread.
-        idle_timeout: Seconds without work after which an engine is closed.
-    """
+    """Serves the readers of one prefetch; `inline` evaluates an item in the calling thread."""
 
     def __init__(
         self,
@@ -106,12 +99,7 @@ class Pump(Lifecycle):
         self._serve(self.window.finish, reader, i)
 
     def throw(self, run: Run) -> None:
-        """Raise the error of the single item of a failed run.
-
-        Raises:
-            EndOfSequence: If there is no such item.
-            EvaluationError: If user code failed.
-        """
+        """Raise the error of the single item of a failed run, or `EndOfSequence`."""
         values = run.values
         if not values:
             return  # another thread or a finalizer has just dropped it

@@ -6,6 +6,7 @@ The position of a reader is stored nowhere: it follows from what is left in its 
 from collections import deque
 from collections.abc import Sequence
 from itertools import repeat
+from operator import attrgetter
 from typing import Any
 
 from seqtools._core.indices import ENDLESS
@@ -40,6 +41,8 @@ class Reader:
     """A reader that reads given indices in order."""
 
     in_order = True
+    patient = False
+    """Whether nothing should be evaluated ahead for now."""
 
     def __init__(self, indices: Sequence[int]) -> None:
         self.cursor = Cursor(indices)
@@ -78,11 +81,6 @@ class Reader:
     def evaluated(self) -> int:
         """Return the same number without items that are only planned."""
         return sum([run.unread for run in self.cursor.ring if not run.planned])
-
-    @property
-    def patient(self) -> bool:
-        """Whether nothing should be evaluated ahead for now."""
-        return False
 
     def next_run(self) -> Run | None:
         """Return the run to read from, `None` if its items have not arrived."""
@@ -160,10 +158,7 @@ class Reader:
 class SingleReader(Reader):
     """A reader of one item that could not be predicted."""
 
-    @property
-    def patient(self) -> bool:
-        """Return True: no items follow, so nothing is evaluated ahead."""
-        return True
+    patient = True
 
 
 class UnorderedReader(Reader):
@@ -183,7 +178,7 @@ class UnorderedReader(Reader):
             ring[:] = [
                 run.rest() if run.back else run for run in ring if not run.over or run is ring[-1]
             ]
-        return min([run for run in ring if run.values], key=_rank, default=None)
+        return min([run for run in ring if run.values], key=attrgetter("rank"), default=None)
 
     def give_up(self, k: int) -> None:
         """Plan all runs from the `k`-th on again; the ring must still say what was read."""
@@ -230,13 +225,7 @@ class RandomReader(Reader):
         self._size, self._near = ENDLESS if size is None else size, near
         self._last: int | None = None
         self._distance = 0
-        self._patient = False
         self._aimed = False  # a hint has given the indices
-
-    @property
-    def patient(self) -> bool:
-        """Whether the last prediction has not been confirmed yet."""
-        return self._patient
 
     def seek(self, i: int) -> bool:
         """Move to index `i`, unless it was the last index read."""
@@ -255,26 +244,22 @@ class RandomReader(Reader):
                 return True
             self._aimed = False
         elif ahead:
-            self._patient = False
+            self.patient = False
             return True
         elif i in indices and 0 <= indices.index(i) - position <= self._near and now != distance:
             self.skip(indices.index(i))
             return True
         step = now if now and now == distance else 1
-        self._patient = step == 1 and abs(now) > self._near
+        self.patient = step == 1 and abs(now) > self._near
         self._jump_to(range(i, self._size if step > 0 else -1, step))
         return True
 
     def aim(self, indices: Sequence[int]) -> None:
         """Expect `indices` next, until another index is read."""
-        self._aimed, self._patient = True, False
+        self._aimed, self.patient = True, False
         self._jump_to(indices)
 
     def _jump_to(self, indices: Sequence[int]) -> None:
         cursor = Cursor(indices, 0, [*self.cursor.old, *self.cursor.ring])
         self.urgent = True
         self.cursor = cursor
-
-
-def _rank(run: Run) -> int:
-    return run.rank

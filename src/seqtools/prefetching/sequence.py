@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 from seqtools._core import lengths, seeding
 from seqtools._core.display.short import short
 from seqtools._core.indices import ENDLESS, Indices
+from seqtools._core.iteration import iterate
 from seqtools._core.sequence import LazySequence, Slice
 from seqtools._core.sources import Source, getter, size_of
+from seqtools._core.stage import remade
 from seqtools._core.traits import Traits
 from seqtools._core.walk import drawing_apart, traits_upstream
 from seqtools.engines.base import here
@@ -67,20 +69,16 @@ class Prefetch(LazySequence[T]):
         return pump.read(seat.reader, i)  # type: ignore[no-any-return]
 
     def _is_within(self) -> bool:
-        """Return whether a worker of this prefetch is evaluating an item in this thread.
+        """Return whether this thread is evaluating an item of this prefetch, or one with a seed.
 
-        Then items are evaluated inline: another worker may be waiting for this one. The same holds
-        for an item that is evaluated with a seed: see `_is_inline`.
+        Then items are evaluated inline: another worker may be waiting for this one, and in another
+        thread or process, random numbers would depend on earlier draws there.
         """
-        return self._is_inline() or getattr(here, "get", None) is self._state.pump.inline
-
-    def _is_inline(self) -> bool:
-        """Return whether this process must evaluate items inline.
-
-        That is so if it is a worker of this prefetch, or if an item is being evaluated with a
-        seed: random numbers from other threads or processes would depend on earlier draws there.
-        """
-        return self._mark in _evaluated or (seeding.used and seeding.token() is not None)
+        return (
+            self._mark in _evaluated
+            or (seeding.used and seeding.token() is not None)
+            or getattr(here, "get", None) is self._state.pump.inline
+        )
 
     def _get_within(self, i: int) -> T:
         within: set[int] = self._state.seats.__dict__.setdefault("within", set())
@@ -138,20 +136,16 @@ class Prefetch(LazySequence[T]):
 
     def __iter__(self) -> Iterator[T]:
         """Return an iterator that continues after an item that failed."""
-        if not self._options.nworkers:
-            return super().__iter__()
         n = self._length()
         return self._run_through(range(ENDLESS if n is None else n))
 
     def __reversed__(self) -> Iterator[T]:
         """Return an iterator over the items from the last to the first."""
-        if not self._options.nworkers:
-            return super().__reversed__()
         return self._run_through(range(len(self) - 1, -1, -1))
 
     def _run_through(self, indices: range) -> Iterator[T]:
-        if self._is_within():
-            return iter(Slice(self, indices))
+        if not self._options.nworkers or self._is_within():
+            return iterate(self, indices)
         kind: type[Ordered[T]] = Ordered if self._options.ordered else Unordered
         return iter(kind(self, self._state.pump, indices))
 
@@ -165,14 +159,14 @@ class Prefetch(LazySequence[T]):
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Pickle the arguments, the place where it was made, and its mark."""
-        return _remade, (*self._args(), self._origin, self._mark)
+        return remade, (Prefetch, (*self._args(), self._mark), self._origin)
 
     def _as_call(self) -> str:
         """Return the call that makes this sequence, without its source."""
         return f"prefetch({self._options})"
 
     def _status(self) -> Status:
-        """Return the fill of the window and the busy workers, for instruments: see `Status`."""
+        """Return the state of the workers and of the window."""
         return self._state.pump.load()
 
     def _remark(self) -> str:
@@ -215,14 +209,6 @@ class Prefetch(LazySequence[T]):
     def __exit__(self, *_: object) -> None:
         """End the workers."""
         self.close()
-
-
-def _remade(
-    sequence: Source[T], options: Options, origin: tuple[str, int], mark: bytes
-) -> Prefetch[T]:
-    copy = Prefetch(sequence, options, mark)
-    copy._origin = origin
-    return copy
 
 
 class UnorderedSlice(Slice[T]):

@@ -16,6 +16,7 @@ Guarantees:
 from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import zip_longest
+from operator import attrgetter
 
 from seqtools._core.indices import ENDLESS
 from seqtools.engines.base import Job, Part
@@ -253,7 +254,7 @@ class Window(Planner):
         found = [part for part in parts if len(part.indices)]
         for reader in self.readers:
             ring = reader.cursor.ring
-            k = bisect_left(ring, run.position, key=_position)
+            k = bisect_left(ring, run.position, key=attrgetter("position"))
             while k < len(ring) and ring[k].position == run.position and ring[k] is not run:
                 k += 1
             if k == len(ring) or ring[k] is not run:
@@ -309,7 +310,3 @@ class Window(Planner):
         if k < len(ring):
             reader.give_up(k)
             self._planned = True
-
-
-def _position(run: Run) -> int:
-    return run.position

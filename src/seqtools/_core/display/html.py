@@ -13,15 +13,14 @@ _DIM = "opacity: .65; padding-left: 1.5em"
 def html_page(stage: Any) -> str:
     """Return the tree of `stage` as HTML, whose branches can be folded.
 
-    There is no script in it, and nothing that is loaded from elsewhere. It has no colours of its
-    own, so it can be read on a light page and on a dark one.
+    It has no script, loads nothing, and has no colours, so it fits light and dark pages.
     """
     entries = survey(stage)
     children: dict[int, list[int]] = {}
     for number, entry in enumerate(entries[1:], 1):
         children.setdefault(entry.parent, []).append(number)
     parts = [f'<div class="seqtools-tree" style="{_STYLE}">']
-    # what is left to write: a line, or what ends one that was begun
+    # numbers of lines to write, and closing tags
     left: list[int | str] = [0]
     while left:
         each = left.pop()

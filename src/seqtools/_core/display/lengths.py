@@ -1,29 +1,29 @@
-"""The lengths of the stages of a pipeline in words, without changing what is looked at.
+"""The lengths of the stages of a pipeline in words.
 
-A length that was not asked for before is asked for again, unless code of the user's had to be
-called for it. Whatever a stage of the user's raises costs its own place only.
+Looking changes nothing: a length that was not known before is asked for again when it is needed.
 """
 
+from itertools import islice
 from typing import Any
 
-from seqtools._core.lengths import forget, is_known
-from seqtools._core.walk import is_stage, sources_of, traits_upstream, upstream
+from seqtools._core.lengths import is_known, unread
+from seqtools._core.walk import traits_upstream, upstream
 
 _MOST_MEASURED = 10_000
 """Stages to ask for lengths that are not known yet: some ten milliseconds."""
 
 _PLAIN = (list, tuple, range, str, bytes, bytearray, dict)
-"""Types of sources that tell their length without code of the user's."""
+"""Types of sources whose length needs no code of the user."""
 
 
 def is_plain(source: Any) -> bool:
-    """Return whether to look at `source` calls no code of the user's."""
+    """Return whether looking at `source` calls no code of the user."""
     kind = type(source)
     return kind in _PLAIN or (kind.__module__ == "numpy" and bool(getattr(source, "shape", None)))
 
 
 def length_of(source: Any) -> str:
-    """Return the length of a source that is no stage in words, if that is cheap."""
+    """Return the length of a source that is no stage, or "" if only code of the user knows it."""
     return counted(len(source)) if is_plain(source) else ""
 
 
@@ -33,30 +33,18 @@ def counted(n: int) -> str:
 
 
 def lengths(stage: Any) -> dict[int, str]:
-    """Return the lengths in words of `stage` and what it reads from, by identity."""
-    stages: list[Any] = []
-    for each in upstream(stage):
-        stages.append(each)
-        if len(stages) > _MOST_MEASURED:
-            break
+    """Return the lengths in words of `stage` and the stages upstream, by identity."""
+    stages = list(islice(upstream(stage), _MOST_MEASURED + 1))
     few = len(stages) <= _MOST_MEASURED
-    ours: set[int] = set()
-    told: dict[int, str] = {}
-    asked: list[Any] = []
-    for each in stages:  # what is read first, so that nothing recurses
-        try:
-            known = is_known(each)
-            if not (known or few):
-                continue
-            told[id(each)] = _length(each)
-            if _is_ours(each, ours):
-                ours.add(id(each))
-                if not known:
-                    asked.append(each)
-        except Exception:  # noqa: BLE001 -- a stage of the user's
-            told[id(each)] = "unknown length"
-    forget(asked)  # a list may grow before it is read, as if nobody had looked
-    return told
+    found: dict[int, str] = {}
+    with unread(stages):  # a list may grow before it is read
+        for each in stages:  # sources first, so that nothing recurses
+            try:
+                if few or is_known(each):
+                    found[id(each)] = _length(each)
+            except Exception:  # noqa: BLE001 -- code of users may raise anything
+                found[id(each)] = "unknown length"
+    return found
 
 
 def _length(stage: Any) -> str:
@@ -64,15 +52,3 @@ def _length(stage: Any) -> str:
     if n is not None:
         return counted(n)
     return "unknown length" if traits_upstream(stage).unknown_length else "endless"
-
-
-def _is_ours(stage: Any, ours: set[int]) -> bool:
-    """Return whether asking for the length of `stage` calls no code of the user's."""
-    if not type(stage).__module__.startswith("seqtools."):
-        return False
-    sources = sources_of(stage)
-    return all(
-        id(source) in ours if is_stage(source) else is_plain(source)
-        # what reads from nothing may have the length of an argument
-        for source in sources or (a for a in stage._args() or () if hasattr(a, "__len__"))
-    )

@@ -1,8 +1,7 @@
-"""Any value in a few characters, whatever it is: for messages, trees and replays.
+"""Any value in a few characters, for messages, trees and replays.
 
-Nothing is evaluated that could take long: of containers the first few items are looked at, of
-arrays the shape, and of a stage its name. `__repr__` of a user's class is called, may raise, and
-is cut.
+This is quick: it shows the first items of containers, the shape of arrays, and the name of stages.
+`__repr__` of a user's class may raise, and its result is cut.
 """
 
 from collections import deque
@@ -14,14 +13,14 @@ from typing import Any
 from seqtools._core.walk import is_stage
 
 WIDTH = 60
-"""Characters of a value, unless told. Arbitrary: half a line."""
+"""Most characters of a value by default. Arbitrary: half a line."""
 
 _FIRST = 4, 2, 1
-"""Items of a container that are shown, fewer if that is too long. Arbitrary."""
+"""Numbers of items of a container to show; the next one if the text is too long. Arbitrary."""
 _DEEPEST = 2
-"""Containers in containers that are looked into. Arbitrary."""
+"""Depth of nested containers whose items are shown. Arbitrary."""
 _SMALL = 6
-"""Numbers of an array that are shown. Arbitrary."""
+"""Size of the largest array whose numbers are shown. Arbitrary."""
 
 _SHAPES: dict[Any, tuple[str, str]] = {
     dict: ("{", "}"),
@@ -34,7 +33,7 @@ _SHAPES: dict[Any, tuple[str, str]] = {
 
 
 def short(value: object, width: int = WIDTH) -> str:
-    """Return what `value` is, in one line of at most `width` characters.
+    """Return a line of at most `width` characters that shows `value`.
 
     Example:
         >>> short(list(range(1000)))
@@ -44,14 +43,14 @@ def short(value: object, width: int = WIDTH) -> str:
     """
     text = ""
     for first in _FIRST:
-        text = _told(value, _DEEPEST, width, first)
+        text = _text_of(value, _DEEPEST, width, first)
         if len(text) <= width:
             break
     return cut(text, width)
 
 
 def cut(text: str, width: int) -> str:
-    """Return `text` as one line that can be printed, of at most `width` characters."""
+    """Return `text` as one printable line of at most `width` characters."""
     text = text[: 4 * width + 100]
     if not text.isprintable():
         text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
@@ -64,15 +63,15 @@ def called(function: Any) -> str:
         return f"partial({called(function.func)})"
     try:
         name = getattr(function, "__name__", None)
-    except Exception:  # noqa: BLE001 -- an object of the user's that can be called
+    except Exception:  # noqa: BLE001 -- code of users may raise anything
         name = None
     return name if isinstance(name, str) and name else type(function).__name__
 
 
-def _told(value: Any, depth: int, width: int, first: int) -> str:
+def _text_of(value: Any, depth: int, width: int, first: int) -> str:
     try:
-        for tell in (_thing, _container, _record):
-            text = tell(value, depth, width, first)
+        for show in (_simple_value, _container, _record):
+            text = show(value, depth, width, first)
             if text is not None:
                 return text
         return repr(value)
@@ -80,8 +79,8 @@ def _told(value: Any, depth: int, width: int, first: int) -> str:
         return f"<{type(value).__name__}: its repr raises {type(error).__name__}>"
 
 
-def _thing(value: Any, depth: int, width: int, first: int) -> str | None:
-    """Return what is no container."""
+def _simple_value(value: Any, depth: int, width: int, first: int) -> str | None:
+    """Return the text of a value that is no container."""
     del depth, first
     kind = type(value)
     if isinstance(value, str | bytes | bytearray):
@@ -99,7 +98,7 @@ _SHOWN = attrgetter("__repr__")
 
 
 def _array(value: Any) -> str:
-    """Return type, shape and what it is of, and the numbers if they are few."""
+    """Return type, shape and dtype of an array, and the numbers if they are few."""
     kind, shape = type(value), value.shape
     if not isinstance(shape, tuple) or (shape == () and hasattr(value, "item")):
         return str(value) if kind.__module__ == "numpy" else repr(value)
@@ -107,7 +106,7 @@ def _array(value: Any) -> str:
     of = str(getattr(value, "dtype", "")).removeprefix("torch.")
     text = f"{kind.__name__} {extents} {of}".rstrip()
     device = str(getattr(value, "device", "cpu"))
-    if not device.startswith("cpu"):  # to look at numbers would wait for it
+    if not device.startswith("cpu"):  # reading the numbers would wait for the device
         return f"{text} {device}"
     if kind.__module__ == "numpy" and 0 < value.size <= _SMALL and value.dtype.kind in "biuf":
         text += f": {value.tolist()}"
@@ -115,7 +114,7 @@ def _array(value: Any) -> str:
 
 
 def _container(value: Any, depth: int, width: int, first: int) -> str | None:
-    """Return the first items of a container, and how many there are more."""
+    """Return the first items of a container, and how many more there are."""
     if isinstance(value, tuple) and hasattr(type(value), "_fields"):
         return None
     kind: Any = next((kind for kind in _SHAPES if isinstance(value, kind)), None)
@@ -129,10 +128,10 @@ def _container(value: Any, depth: int, width: int, first: int) -> str | None:
     if n and not depth:
         return f"{begin}… {n:,}{end}"
     parts = (
-        [_told(part, depth - 1, width, first) for part in shown]
+        [_text_of(part, depth - 1, width, first) for part in shown]
         if kind is not dict
         else [
-            f"{_told(key, depth - 1, width, first)}: {_told(part, depth - 1, width, first)}"
+            f"{_text_of(key, depth - 1, width, first)}: {_text_of(part, depth - 1, width, first)}"
             for key, part in shown
         ]
     )
@@ -144,7 +143,7 @@ def _container(value: Any, depth: int, width: int, first: int) -> str | None:
 def _record(value: Any, depth: int, width: int, first: int) -> str | None:
     """Return the fields of a named tuple, or of a dataclass."""
     kind = type(value)
-    # that of a dataclass writes out all of every field
+    # `__repr__` of a dataclass shows all of every field
     if "__dataclass_fields__" in kind.__dict__ and hasattr(kind.__repr__, "__wrapped__"):
         names = list(kind.__dataclass_fields__)
     elif isinstance(value, tuple) and hasattr(kind, "_fields"):
@@ -153,5 +152,7 @@ def _record(value: Any, depth: int, width: int, first: int) -> str | None:
         return None
     if not depth:
         return f"{kind.__name__}(…)"
-    parts = [f"{n}={_told(getattr(value, n), depth - 1, width, first)}" for n in names[: _FIRST[0]]]
+    parts = [
+        f"{n}={_text_of(getattr(value, n), depth - 1, width, first)}" for n in names[: _FIRST[0]]
+    ]
     return f"{kind.__name__}({', '.join(parts + ['…'] * (len(names) > _FIRST[0]))})"

@@ -1,7 +1,6 @@
 """A pipeline as a tree: each stage, its arguments, its length, and where it was made.
 
-Nothing is evaluated. Whatever a stage or a value of the user's raises costs its own place in the
-tree only.
+Nothing is evaluated. An error of a user's stage or value affects only its own line.
 """
 
 import os
@@ -9,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
+from textwrap import wrap
 from typing import Any
 
 from seqtools._core.display.lengths import is_plain, length_of, lengths
@@ -16,20 +16,20 @@ from seqtools._core.display.short import called, cut, short
 from seqtools._core.walk import is_stage, sources_of, upstream
 
 MOST_LINES = 100
-"""Lines of a tree. Arbitrary: what still fits on some screens."""
+"""Most lines of a tree. Arbitrary: so many fit on some screens."""
 MOST_SOURCES = 8
-"""Sources of one stage that are all shown. Arbitrary."""
+"""Most sources of one stage that are all shown. Arbitrary."""
 _FIRST_SOURCES = 5
-"""Sources that are shown of a stage that has more. Arbitrary."""
+"""Sources that are shown of a stage with more sources. Arbitrary."""
 _WIDTH = 120
 _LONGEST_PLACE = 32
 _LONGEST_ARGUMENT = 40
 _LONGEST_PREFIX = 39
 _MOST_WRAPPED = 4
-"""Lines that a stage takes if it has much to say. Arbitrary."""
+"""Most additional lines of a long entry. Arbitrary."""
 
 _ASCII = str.maketrans({"└": "`", "├": "|", "│": "|", "─": "-", "…": "~", "↑": "^"})
-"""For a terminal, or a file, that cannot show the others."""
+"""Replacements for an output that has only ASCII."""
 
 
 @dataclass(slots=True)
@@ -37,25 +37,25 @@ class Entry:
     """A line of the tree."""
 
     kind: str
-    """`"stage"`, `"source"`, `"again"` for what stands above already, or `"more"`."""
+    """`"stage"`, `"source"`, `"again"` for a stage with a line above, or `"more"`."""
     text: str
     parent: int
-    """Number of the line of the stage that reads from this."""
+    """The number of the line of the stage that reads from this."""
     role: str = ""
-    """What it is to that stage, where it has several sources: `indexes`, a key."""
+    """Its role if that stage has several sources: an argument name or a key."""
     length: str = ""
     place: tuple[str, int] | None = None
     """File and line where it was made."""
     target: int = 0
-    """Number of the line where it stands, for what is here again."""
+    """For `"again"`, the number of the line above."""
     mark: int = 0
-    """Number by which others refer to it, from 1."""
+    """The number in references to it, from 1; 0 if there are none."""
     prefix: str = ""
-    """The branches of the tree before it."""
+    """The branches of the tree at the left."""
 
     @property
     def label(self) -> str:
-        """All that stands at the left."""
+        """The text with role and mark."""
         role = f"{self.role}: " if self.role else ""
         if self.kind == "again":
             return f"{role}↑ #{self.mark} {self.text}"
@@ -63,7 +63,7 @@ class Entry:
 
 
 def tree(stage: Any) -> str:
-    """Return the lines that show `stage` and all that it reads from."""
+    """Return the tree of `stage` as text."""
     entries = survey(stage)
     places = [cut(place_of(*e.place), _LONGEST_PLACE) if e.place else "" for e in entries]
     longest = _WIDTH - max(map(len, places)) - max(len(e.length) for e in entries) - 6
@@ -78,23 +78,23 @@ def tree(stage: Any) -> str:
 
 
 def _wrapped(entries: list[Entry], number: int, longest: int) -> list[str]:
-    """Return what stands at the left of a line, and where that is too long below it."""
+    """Return the left side of a line of the tree, wrapped if it is too long."""
     entry = entries[number]
-    read = number + 1 < len(entries) and entries[number + 1].parent == number
-    below = entry.prefix.replace("├─", "│ ").replace("└─", "  ") + ("│    " if read else "     ")
-    text, line = entry.label, entry.prefix
-    lines: list[str] = []
-    while len(line) + len(text) > longest and len(lines) < _MOST_WRAPPED:
-        room = longest - len(line)
-        end = text.rfind(" ", room // 2, room + 1)
-        end = room if end < 0 else end
-        lines.append(line + text[:end])
-        line, text = below, text[end:].lstrip()
-    return [*lines, cut(line + text, longest)]
+    has_sources = number + 1 < len(entries) and entries[number + 1].parent == number
+    below = "│    " if has_sources else "     "
+    return wrap(
+        entry.label,
+        longest,
+        initial_indent=entry.prefix,
+        subsequent_indent=entry.prefix.replace("├─", "│ ").replace("└─", "  ") + below,
+        max_lines=1 + _MOST_WRAPPED,
+        placeholder="…",
+        break_on_hyphens=False,
+    )
 
 
 def printable(text: str) -> str:
-    """Return `text` in letters that standard output has."""
+    """Return `text` in characters that standard output can encode."""
     try:
         text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
     except (UnicodeEncodeError, LookupError):
@@ -103,11 +103,11 @@ def printable(text: str) -> str:
 
 
 def survey(stage: Any) -> list[Entry]:
-    """Return the lines of the tree, without their columns."""
+    """Return the lines of the tree of `stage`."""
     sizes = lengths(stage)
     entries: list[Entry] = []
     seen: dict[int, int] = {}
-    # what is left to show: the object, or how many there are more; its role, its reader
+    # still to show: an object or a number of hidden ones, role, reader, branches, whether the last
     left: list[tuple[Any, str, int, str, bool]] = [(stage, "", 0, "", True)]
     while left:
         if len(entries) == MOST_LINES - 1 and (len(left) > 1 or is_stage(left[0][0])):
@@ -116,8 +116,8 @@ def survey(stage: Any) -> list[Entry]:
             break
         obj, role, parent, bars, last = left.pop()
         number = len(entries)
-        if isinstance(obj, _More):
-            entry = Entry("more", f"… {obj.count:,} more", parent)
+        if isinstance(obj, int):
+            entry = Entry("more", f"… {obj:,} more", parent)
         elif not is_stage(obj):
             entry = Entry("source", _source(obj), parent, role, length_of(obj))
         elif id(obj) in seen:
@@ -145,35 +145,25 @@ def survey(stage: Any) -> list[Entry]:
     return entries
 
 
-class _More:
-    """Stands for sources that are not shown."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-
 def _shortened(bars: str, *, last: bool) -> str:
     prefix = bars + ("└─ " if last else "├─ ")
     return prefix if len(prefix) <= _LONGEST_PREFIX else "…" + prefix[1 - _LONGEST_PREFIX :]
 
 
 def _shown_sources(stage: Any) -> list[tuple[str, Any]]:
-    """Return what `stage` reads from, with roles; of many the first few, and how many more."""
+    """Return the sources of `stage` with their roles, the first few if there are many."""
     sources = sources_of(stage)
     if len(sources) <= MOST_SOURCES:
         return list(zip(roles(stage, sources), sources, strict=True))
     first = sources[:_FIRST_SOURCES]
-    return [
-        *zip(roles(stage, first), first, strict=True),
-        ("", _More(len(sources) - _FIRST_SOURCES)),
-    ]
+    return [*zip(roles(stage, first), first, strict=True), ("", len(sources) - _FIRST_SOURCES)]
 
 
-# What stands in a line
+# Parts of a line
 
 
 def head(stage: Any) -> str:
-    """Return name and arguments of `stage`, and what it remarks."""
+    """Return name, arguments and remark of `stage`."""
     try:
         text = stage._as_call() or _call(stage)
     except Exception:  # noqa: BLE001 -- a stage of the user's
@@ -186,7 +176,7 @@ def head(stage: Any) -> str:
 
 
 def _call(stage: Any) -> str:
-    """Return the call that makes `stage`, without its sources and what is not given."""
+    """Return the call that makes `stage`, without sources and default arguments."""
     name = stage._name or type(stage).__name__.lower()
     sources = {id(source) for source in sources_of(stage)}
     shown: list[str] = []
@@ -202,7 +192,7 @@ def _call(stage: Any) -> str:
 
 
 def _arguments(stage: Any) -> tuple[list[tuple[str, Any]], tuple[Any, ...]]:
-    """Return the arguments that have names, and the others."""
+    """Return the arguments with parameter names, and the others."""
     values = tuple(stage._args() or ())
     code = getattr(type(stage).__init__, "__code__", None)
     names = code.co_varnames[1 : code.co_argcount] if code else ()
@@ -210,14 +200,14 @@ def _arguments(stage: Any) -> tuple[list[tuple[str, Any]], tuple[Any, ...]]:
 
 
 def _contains(value: Any, sources: set[int]) -> bool:
-    """Return whether `value` is a container of sources, as the first of `collate` is."""
+    """Return whether `value` is a container of sources, as the argument of `collate` is."""
     parts = value.values() if type(value) is dict else value
     return type(value) in {dict, list, tuple} and any(id(part) in sources for part in parts)
 
 
 def roles(stage: Any, sources: tuple[Any, ...]) -> list[str]:
-    """Return what each source is to `stage`, as its arguments are named."""
-    if len(sources) < 2:  # noqa: PLR2004 -- one alone needs no name
+    """Return the parameter name or key of each source of `stage`."""
+    if len(sources) < 2:  # noqa: PLR2004 -- a single source needs no name
         return [""] * len(sources)
     named: list[tuple[int, str]] = []
     try:
@@ -232,16 +222,16 @@ def roles(stage: Any, sources: tuple[Any, ...]) -> list[str]:
     except Exception:  # noqa: BLE001 -- a stage of the user's
         named = []
     names: dict[int, list[str]] = {}
-    for key, name in reversed(named):  # one that is read in several ways has several
+    for key, name in reversed(named):  # a source may have several
         names.setdefault(key, []).append(name)
     return [names[id(source)].pop() if names.get(id(source)) else "" for source in sources]
 
 
 def _source(source: Any) -> str:
-    """Return what a source is that is no stage."""
+    """Return the text for a source that is no stage."""
     if is_plain(source) or hasattr(type(source), "shape"):
         return short(source, _LONGEST_ARGUMENT)
-    return type(source).__name__  # what its repr shows could be all of it, and take as long
+    return type(source).__name__  # its repr could show all items, and take long
 
 
 def _origin(stage: Any) -> tuple[str, int] | None:
@@ -253,7 +243,7 @@ def _origin(stage: Any) -> tuple[str, int] | None:
 
 
 def place_of(file: str, line: int) -> str:
-    """Return where a stage was made, as short as it can be told: `train.py:17`."""
+    """Return the place where a stage was made in short form, such as `train.py:17`."""
     cell = _cell(file)
     if cell:
         return f"{cell}:{line}"
@@ -267,9 +257,9 @@ def place_of(file: str, line: int) -> str:
 
 
 def _cell(file: str) -> str:
-    """Return the cell of a notebook that `file` is, as IPython names it: `Cell In[3]`."""
+    """Return IPython's name of the notebook cell `file`, such as `Cell In[3]`, else ""."""
     ipython = sys.modules.get("IPython")
     try:
         return " ".join(ipython.get_ipython().compile.format_code_name(file))  # type: ignore[union-attr]
-    except Exception:  # noqa: BLE001 -- there is none, or of another version, or it is no cell
+    except Exception:  # noqa: BLE001 -- no IPython, another version, or no cell
         return ""
