@@ -1,9 +1,9 @@
-"""Where items that are being evaluated anywhere stop, and are counted."""
+"""A gate at which items stop while they are evaluated, and which counts them."""
 
 import json
 import os
 import select
-import socket
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,95 +12,81 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 LIMIT = 60.0
-"""Seconds after which something is taken never to happen. Arbitrary; spent only by a failure."""
+"""Seconds to wait for something before a check fails. Arbitrary."""
+_MOST = 60_000
+"""Workers that can wait: one byte for each fits into a pipe."""
 
 
 class Gate:
-    """A place at which workers arrive, wherever they are, and wait until it is open.
+    """A place where workers of this machine, threads or processes, wait until it opens.
 
-    They connect to it by TCP, and so it works for threads, for processes however they are started,
-    and for other machines. `passage` is what a function in a worker refers to; it can be pickled.
-    It needs no thread: workers that arrive wait in the queue of the socket.
-
-    Args:
-        host: The address of this machine for workers.
+    Functions in workers use `passage`, which can be pickled. Workers report to one named pipe,
+    and wait for a byte from another.
     """
 
-    def __init__(self, host: str = "127.0.0.1") -> None:
-        self._listener = socket.create_server((host, 0), backlog=4096)
-        self._listener.settimeout(0)
-        self._came: list[socket.socket] = []
-        port = self._listener.getsockname()[1]
-        self.passage = Passage(host, port, os.urandom(8).hex())
-        self.arrived: list[Any] = []
-        """What has arrived by now, as far as that was looked at."""
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="seqtools-gate-")
+        self.passage = Passage(self._folder.name)
+        self._pipes = []
+        for path in (self.passage.reports, self.passage.door):
+            os.mkfifo(path)
+            self._pipes.append(os.open(path, os.O_RDWR | os.O_NONBLOCK))
+        self._data = b""
 
     def look(self) -> list[Any]:
-        """Return all that has arrived so far."""
-        while True:
-            try:
-                connection, _ = self._listener.accept()
-            except (BlockingIOError, OSError):
-                return self.arrived
-            connection.settimeout(LIMIT)
-            with connection.makefile("r") as lines:
-                line = lines.readline()
-            secret, _, told = line.partition(" ")
-            if secret == self.passage.secret:
-                self._came.append(connection)
-                self.arrived.append(json.loads(told))
-            else:
-                connection.close()  # it is for another gate, which had this port before
+        """Return what has arrived so far."""
+        with suppress(BlockingIOError):
+            while self._pipes:
+                self._data += os.read(self._pipes[0], 1 << 16)
+        return [json.loads(line) for line in self._data.splitlines()]
 
     def wait(self, n: int, meanwhile: Callable[[], object] = lambda: None) -> list[Any]:
-        """Return what has arrived once that is `n` or more.
+        """Return what has arrived, once these are `n` or more.
 
         Raises:
-            AssertionError: If it never is.
+            AssertionError: If fewer arrive.
         """
         deadline = time.monotonic() + LIMIT
-        while len(self.look()) < n:
+        while len(arrived := self.look()) < n:
             meanwhile()
             if time.monotonic() > deadline:
-                message = f"{n} calls should be evaluated at the same time, got {self.arrived}"
+                message = f"{n} calls should be evaluated at the same time, got {arrived}"
                 raise AssertionError(message)
-            select.select([self._listener], [], [], 0.05)
-        return self.arrived
+            select.select(self._pipes[:1], [], [], 0.05)
+        return arrived
 
     def open(self) -> None:
-        """Let through all that have arrived, and all that come from now on."""
-        if self._listener.fileno() < 0:
+        """Let all workers through that wait, and all that arrive later."""
+        if not self._pipes:
             return
         self.look()
-        # a process that was forked may have a copy, so closing alone does not stop it
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
-        self._listener.close()
-        for connection in self._came:
-            with suppress(OSError):
-                connection.sendall(b"x")
-            connection.close()
-        self._came.clear()
+        reports, door = self._pipes
+        self._pipes = []
+        self._folder.cleanup()  # first, so that no worker waits without a byte
+        os.write(door, bytes(_MOST))
+        os.close(reports)
+        os.close(door)
 
 
 class Passage:
-    """The way to a gate."""
+    """The workers' side of a gate."""
 
-    def __init__(self, host: str, port: int, secret: str) -> None:
-        self._address, self.secret = (host, port), secret
+    def __init__(self, folder: str) -> None:
+        self.reports, self.door = (os.path.join(folder, name) for name in ("reports", "door"))
 
     def arrive(self, what: T) -> T:
-        """Tell the gate of `what`, return it, and do not wait."""
-        self._tell(what, wait=False)
+        """Report `what` to the gate and return it at once."""
+        with suppress(OSError):  # the gate is open
+            pipe = os.open(self.reports, os.O_WRONLY)
+            try:
+                os.write(pipe, f"{json.dumps(what)}\n".encode())
+            finally:
+                os.close(pipe)
         return what
 
     def wait(self, what: T) -> T:
-        """Tell the gate of `what`, and return it when it is open."""
-        self._tell(what, wait=True)
+        """Report `what` to the gate and return it when the gate is open."""
+        self.arrive(what)
+        with suppress(OSError), open(self.door, "rb", buffering=0) as door:
+            door.read(1)
         return what
-
-    def _tell(self, what: Any, *, wait: bool) -> None:
-        with suppress(OSError), socket.create_connection(self._address) as connection:
-            connection.sendall(f"{self.secret} {json.dumps(what)}\n".encode())
-            if wait:
-                connection.recv(1)
