@@ -225,10 +225,10 @@ def test_each_stage_is_named_with_its_place() -> None:
         place = f"test_check.py:{stage._origin[1]}"
         assert finding.where.startswith("smap(<lambda>), ")
         assert finding.where.endswith(place)
-        assert "start_method='fork'" in finding.advice or "inside of the function" in finding.advice
+        assert "start_method='fork'" in finding.advice or "inside the function" in finding.advice
     report = str(found)
     assert report.startswith("2 findings in 1 prefetch\n\n1. smap(<lambda>), ")
-    assert "\n  -> leave it out, or make it inside of the function" in report
+    assert "\n  -> leave it out, or create it inside the function" in report
 
 
 def test_a_stage_that_refuses_says_why_itself() -> None:

@@ -14,7 +14,7 @@ FAULTS = 8
 
 
 def errors(subject: Subject) -> None:
-    """An error of a source is an EvaluationError with its cause and path, for items that need it."""
+    """An error of a source is an EvaluationError with cause and path, for items that need it."""
     for s, j in _faults(subject):
         for error in (ValueError("made to fail"), KeyError("made to fail")):
             for i in range(len(subject.items)):

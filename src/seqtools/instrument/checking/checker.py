@@ -1,4 +1,4 @@
-"""Every prefetch of a pipeline, checked: what users see as `check`."""
+"""The check of every prefetch in a pipeline."""
 
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -20,23 +20,23 @@ from seqtools.prefetching.memory import usable_memory
 from seqtools.prefetching.options import Options
 
 _COMPUTING = 0.8
-"""Share of its time that an item computes which is called all of it. Arbitrary."""
+"""Share of computing from which an item computes all the time. Arbitrary."""
 
 
 class Limits(NamedTuple):
-    """How much is evaluated."""
+    """How much to evaluate."""
 
     items: int
-    """How many items for each prefetch."""
+    """Items for each prefetch."""
     seconds: float
-    """For how long one may take."""
+    """Most time for an item."""
 
 
 def checked(pipeline: LazySequence[Any], limits: Limits) -> Findings:
-    """Return what is found in `pipeline`."""
+    """Return the findings in `pipeline`."""
     found = Findings()
     stages = list(upstream(pipeline))
-    with unread(stages):  # a list may grow until they are asked for
+    with unread(stages):  # so that lengths are not kept, because a list may still grow
         for stage in stages:
             if stage._traits.reads_ahead:
                 source, options = stage._args()
@@ -80,11 +80,11 @@ def _check(
 
 
 def _estimate(where: str, options: Options, reports: list[Report]) -> Estimate:
-    """Return what a few items say of all of them."""
+    """Return the estimate from a few items."""
     known = [report.size for report in reports if report.size is not None]
     size = round(fmean(known)) if known and len(known) == len(reports) else None
     window = min(_window(options), _room(options, size))
-    timed = reports[1:] or reports  # the first may have imported something, or opened it
+    timed = reports[1:] or reports  # the first may include imports
     if not timed:
         return Estimate(where, 0, window, size, None, None)
     seconds = fmean(report.seconds for report in timed)
@@ -93,7 +93,7 @@ def _estimate(where: str, options: Options, reports: list[Report]) -> Estimate:
 
 
 def _is_read_once(source: Any) -> bool:
-    """Return whether items that are read now may be missing afterwards."""
+    """Return whether items that are read now would be missing later."""
     stages = upstream(source) if is_stage(source) else ()
     return any(stage._traits.read_once and not stage._traits.reads_ahead for stage in stages)
 
@@ -109,14 +109,14 @@ def _window(options: Options) -> int:
 
 
 def _room(options: Options, size: int | None) -> int:
-    """Return the number of items that the bytes of the window have room for."""
+    """Return how many items fit into the bytes of the window."""
     limit = usable_memory() // 10 if options.max_bytes is None else options.max_bytes
     return max(1, limit // max(1, size or 1))
 
 
 def _check_window(options: Options, estimate: Estimate, found: Findings) -> None:
     workers, window = options.nworkers, _window(options)
-    if workers == AUTO:  # as many as the window has room for
+    if workers == AUTO:  # it chooses no more than the window has room for
         return
     if window < workers:
         size = counted_as(window, "item")

@@ -1,4 +1,4 @@
-"""What of a pipeline cannot be sent to worker processes."""
+"""Parts of a pipeline that cannot be sent to worker processes."""
 
 import types
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from seqtools.prefetching.options import Options
 
 
 def check_sent(prefetch: Any, source: Any, options: Options, found: Findings) -> None:
-    """Look for what of `source` and the start hook does not survive the way to workers."""
+    """Report parts of `source` and the start hook that workers cannot receive."""
     pickled = options.pickles
     for where, name, part in parts_of(prefetch, source, options.start_hook):
         _check_part(part, name, where, found, pickled=pickled)
@@ -30,9 +30,9 @@ def check_sent(prefetch: Any, source: Any, options: Options, found: Findings) ->
 
 
 def parts_of(prefetch: Any, source: Any, hook: Any) -> Iterator[tuple[str, str, Any]]:
-    """Yield what is sent besides the stages: where it is, what it is called, and it.
+    """Yield place, name and value of the parts that are sent with the stages.
 
-    These are the arguments of stages, sources that are no stages, and the start hook.
+    These are the arguments of stages, sources that are not stages, and the start hook.
     """
     for stage in upstream(source) if is_stage(source) else ():
         for name, part in _own(stage):
@@ -44,25 +44,25 @@ def parts_of(prefetch: Any, source: Any, hook: Any) -> Iterator[tuple[str, str, 
 
 
 def place(stage: Any) -> str:
-    """Return the name of `stage`, and where it was made."""
+    """Return the name of `stage`, and the line that made it."""
     return f"{described(stage)}, {place_of(*stage._origin)}"
 
 
 def reason(error: BaseException) -> str:
-    """Return `error` in short."""
+    """Return `error` in short form."""
     return cut(summary(error), 200)
 
 
-class _ByteCounter:
+class _Discarding:
     def write(self, data: Any) -> None:
         pass
 
 
 class _StagePickler(PipelinePickler):
-    """Pickles a stage without those that it reads from."""
+    """Pickles a stage without the stages that it reads from."""
 
     def __init__(self, others: set[int]) -> None:
-        super().__init__(_ByteCounter(), [])
+        super().__init__(_Discarding(), [])
         self._others = others
 
     def reducer_override(self, obj: Any) -> Any:
@@ -70,23 +70,23 @@ class _StagePickler(PipelinePickler):
 
 
 def _refusal(obj: Any) -> Exception | None:
-    """Return why `obj` cannot be sent to workers, except the stages that it reads from."""
+    """Return why `obj`, without the stages that it reads, cannot be sent to workers."""
     others = {id(stage) for stage in upstream(obj) if stage is not obj}
     try:
         _StagePickler(others if is_stage(obj) else set()).dump(obj)
-    except Exception as error:  # noqa: BLE001 -- code of users may raise anything
+    except Exception as error:  # noqa: BLE001 -- user code may raise anything
         return error
     return None
 
 
 def _goes_in_parts(obj: Any) -> bool:
-    """Return whether what `obj` refers to is sent along with it, as it is."""
+    """Return whether the objects that `obj` refers to are sent with it."""
     if isinstance(obj, types.FunctionType):
         pickler = _StagePickler(set())
         try:
             pickler.dump(obj)
-        except Exception:  # noqa: BLE001 -- code of users may raise anything
-            return True  # one of a module would be sent by its name, and cannot fail
+        except Exception:  # noqa: BLE001 -- user code may raise anything
+            return True  # a function of a module is sent by its name, which cannot fail
         return any(each is obj for each in pickler.by_value)
     own = ("__reduce__", "__reduce_ex__", "__getstate__")
     return all(getattr(type(obj), name, None) is getattr(object, name, None) for name in own) or (
@@ -95,7 +95,7 @@ def _goes_in_parts(obj: Any) -> bool:
 
 
 def _own(stage: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the arguments of a stage, and those of its sources that are no stages."""
+    """Yield the arguments of a stage, and its sources that are not stages."""
     sources = sources_of(stage)
     for source in sources:
         if not is_stage(source):
@@ -128,7 +128,7 @@ def _check_part(obj: Any, name: str, where: str, found: Findings, *, pickled: bo
         found.add(what, where, handle.advice)
     if error is not None and not held:
         what = f"{name} cannot be sent to worker processes: {reason(error)}"
-        advice = "make what it needs inside of the function, or use method='thread', or "
+        advice = "create what it needs inside the function, or use method='thread', or "
         found.add(what, where, f"{advice}start_method='fork'")
 
 

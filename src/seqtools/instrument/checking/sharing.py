@@ -1,4 +1,4 @@
-"""What workers share and should not, and the random generators that each has a copy of."""
+"""Objects that threads must not share, and random generators, of which processes have copies."""
 
 import sys
 import types
@@ -11,22 +11,22 @@ from seqtools.instrument.checking.findings import Findings
 from seqtools.instrument.checking.handles import (
     class_names,
     handles,
-    is_class_of_users,
-    is_of_users,
+    is_users_class,
+    is_users_function,
     kind_of,
 )
 from seqtools.instrument.checking.pickling import parts_of
 from seqtools.prefetching.options import Options
 
 _EACH = "open it where it is used, and keep one for each thread, in a threading.local()"
-_ITEM = "make one for each item, as in numpy.random.default_rng([seed, i])"
+_ITEM = "create one for each item, as in numpy.random.default_rng([seed, i])"
 
 _SHARED = frozenset({
     "a connection to SQLite", "a cursor of SQLite", "a connection to MySQL", "a socket",
     "a running program", "an open file", "an open tar archive", "a generator",
 })  # fmt: skip
-"""Kinds of handles that threads must not use at a time. Not here is what has a lock of its own for
-it: HDF5 files, zip archives."""
+"""Kinds of handles that several threads must not use at a time. HDF5 files and zip archives have a
+lock for that."""
 
 _RANDOM = {
     ("random", "Random"),
@@ -39,7 +39,7 @@ _RANDOM = {
 _GROUPS = (list, tuple, dict, set, frozenset, partial, types.MethodType, types.BuiltinMethodType)
 
 
-def check_shared(  # noqa: PLR0913 -- what there is to know of a prefetch
+def check_shared(  # noqa: PLR0913 -- keyword arguments
     prefetch: Any,
     source: Any,
     options: Options,
@@ -48,15 +48,15 @@ def check_shared(  # noqa: PLR0913 -- what there is to know of a prefetch
     threads: bool,
     processes: bool,
 ) -> list[Any]:
-    """Look for what workers share, or each have a copy of; return the random generators of it.
+    """Report objects that workers share or have copies of; return the random generators.
 
     Args:
         prefetch: The prefetch.
         source: What it reads.
-        options: How it does that.
-        found: Where findings go.
+        options: The options of the prefetch.
+        found: Receives the findings.
         threads: Whether workers may be threads.
-        processes: Whether they may be processes.
+        processes: Whether workers may be processes.
     """
     drawn: list[Any] = []
     for where, name, part in parts_of(prefetch, source, None):
@@ -66,7 +66,7 @@ def check_shared(  # noqa: PLR0913 -- what there is to know of a prefetch
                 continue
             what = f"a random generator ({handle.where}) "
             found.add(what + _of_random(options, processes=processes), where, handle.advice)
-        # an item of a list is used by one thread at a time, and so is what is iterated
+        # only one thread at a time uses an item of a list, or an iterator
         alone = isinstance(part, list | tuple | dict | Iterator)
         if threads and options.nworkers != 1 and not alone:
             for handle in islice(handles(part, name, _may_share, _shared_kind), 3):
@@ -86,14 +86,14 @@ def _of_random(options: Options, *, processes: bool) -> str:
 
 
 def _may_draw(obj: Any) -> bool:
-    return not isinstance(obj, types.FunctionType) or is_of_users(obj)
+    return not isinstance(obj, types.FunctionType) or is_users_function(obj)
 
 
 def _may_share(obj: Any) -> bool:
-    """Return whether to look into `obj`: what is of a package has the locks that it needs."""
+    """Return whether to search `obj`; objects of packages have the locks that they need."""
     if isinstance(obj, types.FunctionType):
-        return is_of_users(obj)
-    return isinstance(obj, _GROUPS) or is_class_of_users(type(obj))
+        return is_users_function(obj)
+    return isinstance(obj, _GROUPS) or is_users_class(type(obj))
 
 
 def _shared_kind(obj: object) -> tuple[str, str] | None:
@@ -104,7 +104,7 @@ def _shared_kind(obj: object) -> tuple[str, str] | None:
 
 
 def _has_position(obj: Any) -> bool:
-    """Return whether `obj` is something else than a file that is only written to."""
+    """Return whether `obj` is not a file that is only written to."""
     try:
         return not hasattr(obj, "readable") or bool(obj.readable())
     except ValueError:  # it is closed

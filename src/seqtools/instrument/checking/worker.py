@@ -1,7 +1,4 @@
-"""A few items evaluated by a worker, which says how that went: the side of who checks.
-
-The worker is one of an engine, started as those of the prefetch are, and ended here.
-"""
+"""Evaluates a few items in a worker, which an engine starts as for the prefetch."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,8 +8,7 @@ from typing import Any
 
 from seqtools._core.display.short import cut
 from seqtools._core.errors import Failure, ItemTimeout, WorkerDied, WorkerStartError
-from seqtools.engines.base import END, Deliver, Engine, Job
-from seqtools.engines.base import Part as Answer
+from seqtools.engines.base import END, Deliver, Engine, Job, Part
 from seqtools.engines.process.background_threads import KnownReasons
 from seqtools.engines.process.engine import ProcessEngine
 from seqtools.engines.process.output_display import show, show_last
@@ -30,14 +26,14 @@ _THREADS = "use method='thread'"
 
 
 class WorkerCheck:
-    """Evaluates items of what a prefetch reads, in a worker.
+    """Evaluates items of a prefetch in a worker.
 
     Args:
-        prefetch: The prefetch, for the place of findings.
+        prefetch: The prefetch.
         source: What it reads.
-        options: How it does that.
-        seconds: For how long an item may take.
-        found: Where findings go.
+        options: The options of the prefetch.
+        seconds: Most time for an item.
+        found: Receives the findings.
     """
 
     def __init__(
@@ -46,21 +42,21 @@ class WorkerCheck:
         self._source, self._options = source, options
         self._seconds, self._found = seconds, found
         self._place = place(prefetch)
-        self._hangs = False  # an item does
+        self._hangs = False  # whether an item took too long
 
     def processes(self, indices: Sequence[int], *, shares: bool, repeats: bool) -> list[Report]:
-        """Return reports about items that a worker process has made; fewer if it is of no use.
+        """Return reports from a worker process; fewer if it cannot go on.
 
         Args:
-            indices: Which items.
+            indices: The items to evaluate.
             shares: Whether the prefetch may have threads too.
-            repeats: Whether to look if an item is the same when it is made again.
+            repeats: Whether to evaluate an item twice and compare.
         """
         options = self._options
         check = ItemReports(self._source, options.seed, shares=shares, repeats=repeats)
         known = KnownReasons()
 
-        def made(deliver: Deliver) -> Engine:
+        def make(deliver: Deliver) -> Engine:
             occupy_standard_streams()
             hook, start_method = options.start_hook, options.start_method
             return ProcessEngine(
@@ -69,22 +65,22 @@ class WorkerCheck:
             )  # fmt: skip
 
         try:
-            with self._started(made) as engine:
-                engine.ask(VALUE)  # which is nothing, as soon as the pipeline is loaded
+            with self._started(make) as engine:
+                engine.ask(VALUE)  # returns when the pipeline is loaded
                 if known:
                     what = f"{known.reason}: so each worker loads the pipeline for itself"
-                    self._add(what, "import or make that in the function that uses it")
+                    self._add(what, "import or create that in the function that uses it")
                 return self._evaluated(engine, indices, sent=True)
         except WorkerStartError as error:
             what = cut(str(error).partition("\n")[0], 300)
-            advice = f"have what it needs where workers can import it, in sys.path, or {_THREADS}"
+            advice = f"put what it needs where workers can import it, in sys.path, or {_THREADS}"
             self._add(what, advice)
             return []
 
     def threads(self, indices: Sequence[int], generators: Iterable[Any]) -> list[Report]:
-        """Return reports about items that a thread has made; fewer if it is of no use.
+        """Return reports from a thread; fewer if it cannot go on.
 
-        The `generators`, and those that are global, are afterwards as they were.
+        The state of `generators` and of the global random generators is restored.
         """
         options = self._options
         check = ItemReports(self._source, options.seed, shares=True, repeats=False)
@@ -104,12 +100,12 @@ class WorkerCheck:
 
     @contextmanager
     def _started(self, make: Callable[[Deliver], Engine]) -> Iterator["_OneByOne"]:
-        """Have an engine for a while; then it is closed, and what workers print is shown."""
+        """Return a context with an engine; at the end, show what workers printed."""
         one_by_one = _OneByOne(make)
         try:
             yield one_by_one
         finally:
-            # nobody waits for a thread that hangs, which is a finding and not a warning
+            # without waiting for an item that hangs, which is reported as a finding
             uninterrupted(lambda: one_by_one.engine.close(wait=not self._hangs))
             show_last(wait=True)
 
@@ -122,7 +118,7 @@ class WorkerCheck:
             if isinstance(report, Failure):
                 self._failed(i, report.error)
                 if isinstance(report.error, ItemTimeout | WorkerDied):
-                    break  # others are as likely to
+                    break  # other items would probably do the same
                 continue
             if report is END:
                 break
@@ -132,11 +128,11 @@ class WorkerCheck:
         return reports
 
     def _sends(self, engine: "_OneByOne", i: int) -> bool:
-        """Return whether the value of item `i` comes here, sent as it would be."""
+        """Return whether the value of item `i` can be sent back."""
         value = engine.ask(VALUE + i)
         if not isinstance(value, Failure):
             return True
-        # "item 1099511627776 cannot be sent from a worker process: …", with our number
+        # the message names the item by our number
         *_, why = reason(value.error).split(f"{VALUE + i} ", 1)
         self._add(f"item {i} {why}", f"return arrays, or what can be pickled, or {_THREADS}")
         return False
@@ -162,18 +158,18 @@ class WorkerCheck:
 
 
 class _OneByOne:
-    """An engine that is asked for one item after the other."""
+    """An engine that evaluates one item after the other."""
 
     def __init__(self, make: Callable[[Deliver], Engine]) -> None:
-        self._arrived: SimpleQueue[Answer | WorkerStartError | None] = SimpleQueue()
+        self._arrived: SimpleQueue[Part | WorkerStartError | None] = SimpleQueue()
         self.engine = make(self._arrived.put)
         self._jobs = count()
 
     def ask(self, i: int) -> Any:
-        """Return what becomes of index `i`.
+        """Return the outcome of index `i`.
 
         Raises:
-            WorkerStartError: If nothing can be evaluated.
+            WorkerStartError: If the engine cannot evaluate items.
         """
         job, pause = Job(next(self._jobs), [i]), 0.0
         self.engine.submit([job])
