@@ -94,7 +94,7 @@ def test_a_wide_stage_is_bounded(capsys: Shown) -> None:
     assert replay.steps[-1].stage == "collate"
     printed = capsys.readouterr().out
     assert len(printed.splitlines()) == 2 + len(replay.steps) + 1
-    assert "… 897 more of 897 others " in printed
+    assert "… 900 more of 900 others " in printed
 
 
 def test_what_is_read_at_once_is_one_step() -> None:

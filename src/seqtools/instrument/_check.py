@@ -1,4 +1,4 @@
-"""Whether a pipeline can be read ahead as it says, before workers start."""
+"""Checks a pipeline before workers start."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""One item made again, stage by stage, to see what each stage makes of it."""
+"""Explains how one item is computed, stage by stage."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -55,5 +55,5 @@ def explain(p: LazySequence[Any], i: int, *, debugger: bool = False) -> "Replay"
     from seqtools.instrument.replay import Replay
 
     replay = Replay()
-    replay.make(p, i, debugger=debugger)
+    replay.evaluate(p, i, debugger=debugger)
     return replay

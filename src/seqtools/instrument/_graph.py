@@ -1,4 +1,4 @@
-"""A pipeline as a graph, in the languages of Mermaid and Graphviz."""
+"""A pipeline as a graph for Mermaid or Graphviz."""
 
 from typing import Any
 

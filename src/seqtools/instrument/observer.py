@@ -1,4 +1,4 @@
-"""A stage that passes items on, for stages that look at them."""
+"""The base class of stages that pass items on and observe them."""
 
 from typing import Any, TypeVar
 

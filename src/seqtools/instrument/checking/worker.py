@@ -17,9 +17,9 @@ from seqtools.engines.thread.engine import ThreadEngine
 from seqtools.engines.uninterruptible import uninterrupted
 from seqtools.instrument.checking.findings import Findings
 from seqtools.instrument.checking.pickling import place, reason
+from seqtools.instrument.checking.random_state import restored_generators
 from seqtools.instrument.checking.worker_main import VALUE, ItemReports, Report
 from seqtools.instrument.quantities import duration
-from seqtools.instrument.random_state import restored_generators
 from seqtools.prefetching.options import Options
 
 _THREADS = "use method='thread'"
