@@ -1,6 +1,7 @@
 """What a profile has recorded: a track of records for each thread."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from time import perf_counter_ns
 
@@ -165,21 +166,11 @@ class Recording:
     def _name_tracks(self) -> None:
         """Give each track a different name, numbered in the order in which they began."""
         self.tracks.sort(key=lambda t: (t.pid, t.records[0].begin if t.records else 0, t.ident))
-        here = os.getpid()
-        numbers: dict[str, int] = {}
-        workers: dict[int, str] = {}
-        for track in sorted(self.tracks, key=lambda t: t.role == BACKGROUND):
-            if track.role == BACKGROUND:
-                base = f"{workers[track.pid]}, ahead" if track.pid in workers else "ahead"
-            else:
-                base = track.role
-            numbers[base] = number = numbers.get(base, 0) + 1
-            if track.role == WORKER:
-                track.name = f"worker {number}"
-                if track.pid != here:
-                    workers.setdefault(track.pid, track.name)
-            else:
-                track.name = base if number == 1 else f"{base} {number}"
+        numbers: Counter[str] = Counter()
+        for track in self.tracks:
+            numbers[track.role] += 1
+            alone = numbers[track.role] == 1 and track.role != WORKER
+            track.name = track.role if alone else f"{track.role} {numbers[track.role]}"
 
 
 def _computing_times() -> tuple[float, float]:
