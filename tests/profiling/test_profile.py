@@ -222,7 +222,7 @@ def test_items_are_assigned_to_what_they_are_made_of() -> None:
 
 
 def test_a_profile_is_of_a_pipeline_and_for_once() -> None:
-    with pytest.raises(TypeError, match="needs a pipeline of seqtools, got list"):
+    with pytest.raises(TypeError, match="needs a lazy sequence, got list"):
         instrument.profile([1, 2])  # type: ignore[arg-type]
     measured = instrument.profile(seqtools.smap(abs, [1]))
     with pytest.raises(RuntimeError, match="nothing was measured yet"):

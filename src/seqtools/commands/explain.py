@@ -11,8 +11,8 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
     parser = commands.add_parser(
         "explain",
         help="evaluate an item of your pipeline, stage by stage",
-        description="Evaluate item I of a pipeline in this process, and print value and time of each "
-        "stage. The exit status is 1 if a stage fails.",
+        description="Evaluate item I of a pipeline in this process, and print value and time of "
+        "each stage. The exit status is 1 if a stage fails.",
     )
     add_pipeline(parser)
     parser.add_argument(

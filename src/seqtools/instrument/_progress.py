@@ -188,9 +188,7 @@ def _opened(options: dict[str, Any]) -> Any:
         from tqdm.auto import tqdm  # one for notebooks, there
     else:
         from tqdm.std import tqdm  # type: ignore[assignment]
-    notebook = issubclass(tqdm, _notebook_bars())
-    kept = options if notebook else {k: v for k, v in options.items() if k != "display"}
-    bar = tqdm(**kept | {"disable": False})
+    bar = tqdm(**options | {"disable": False})
     if "leave" not in options:
         bar.leave = not bar.pos  # the outermost of nested bars stays
     return bar
@@ -215,18 +213,12 @@ def _out_of_the_way(stream: Any) -> Iterator[None]:
             bar.refresh(nolock=True)
 
 
-def _notebook_bars() -> tuple[type, ...]:
-    notebook = sys.modules.get("tqdm.notebook")
-    return () if notebook is None else (notebook.tqdm,)
-
-
 def _check_options(options: dict[str, Any]) -> None:
     import inspect
 
     from tqdm.std import tqdm
 
-    known = {*inspect.signature(tqdm.__init__).parameters, "display"}
-    known -= {"self", "iterable", "gui", "kwargs"}
+    known = {*inspect.signature(tqdm.__init__).parameters} - {"self", "iterable", "gui", "kwargs"}
     for name in options:
         if name not in known:
             raise TypeError(f"progress() has no option {name!r}: those of tqdm are {sorted(known)}")

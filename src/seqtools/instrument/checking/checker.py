@@ -49,21 +49,22 @@ def _check(
     prefetch: LazySequence[Any], source: Any, options: Options, limits: Limits, found: Findings
 ) -> None:
     threads, processes = options.may_share_memory, options.may_send
-    unsent = Findings()
-    if processes:
+    unsent, shared = Findings(), Findings()
+    if processes and options.pickles:
         check_sent(prefetch, source, options, unsent)
+    generators = check_shared(prefetch, source, options, shared, unsent)
     if not threads:
         found.take(unsent)
-    held = check_shared(prefetch, source, options, found, threads=threads, processes=processes)
+    found.take(shared)
     check_iterators(source, options, found)
     workers = WorkerCheck(prefetch, source, options, limits.seconds, found)
     reports: list[Report] = []
     indices = _spread(size_of(source), limits.items)
     if processes and not unsent:
-        repeats = options.seed is not None and not held
+        repeats = options.seed is not None and not generators
         reports = workers.processes(indices, shares=threads, repeats=repeats)
     elif threads and not _is_read_once(source):
-        reports = workers.threads(indices, held)
+        reports = workers.threads(indices, generators)
     estimate = _estimate(place(prefetch), options, reports)
     found.estimates.append(estimate)
     computing = (estimate.computing or 0) >= _COMPUTING

@@ -12,8 +12,10 @@ from seqtools._core.display.short import called
 from seqtools._core.walk import is_stage
 from seqtools.instrument.user_code import is_users
 
-_MOST = 2000
+_MOST_OBJECTS = 2000
 """Most objects to search. Arbitrary: this takes some milliseconds."""
+MOST = 5
+"""Most handles to report of one function or source. Arbitrary."""
 _DEEPEST = 6
 """Most levels of objects in objects to search. Arbitrary."""
 _FIRST = 8
@@ -23,6 +25,9 @@ _HERE = "open it where it is used: inside the function, or in start_hook for eac
 _KEEP = "keep its path, and open it when the first item is read in each process"
 _OWN = "leave it out, or create it inside the function: each worker process would have its own"
 
+_ITEM = "create one for each item, as in numpy.random.default_rng([seed, i])"
+
+RANDOM = "a random generator"
 _KINDS: dict[tuple[str, str], tuple[str, str]] = {
     ("_io", "FileIO"): ("an open file", _HERE),
     ("_io", "BufferedReader"): ("an open file", _HERE),
@@ -57,6 +62,11 @@ _KINDS: dict[tuple[str, str], tuple[str, str]] = {
     ("queue", "Queue"): ("a queue", _OWN),
     ("_queue", "SimpleQueue"): ("a queue", _OWN),
     ("concurrent", "Executor"): ("an executor", _OWN),
+    ("random", "Random"): (RANDOM, _ITEM),
+    ("numpy", "Generator"): (RANDOM, _ITEM),
+    ("numpy", "RandomState"): (RANDOM, _ITEM),
+    ("numpy", "BitGenerator"): (RANDOM, _ITEM),
+    ("torch", "Generator"): (RANDOM, _ITEM),
 }
 """Kinds of handles and advice, by the package and name of a class or of its base class."""
 
@@ -72,43 +82,33 @@ class Handle(NamedTuple):
     advice: str
 
 
-def kind_of(obj: object) -> tuple[str, str] | None:
-    """Return the kind of handle and advice, or `None` if `obj` is not a handle."""
-    return next((_KINDS[name] for name in class_names(obj) if name in _KINDS), None)
-
-
-def class_names(obj: object) -> list[tuple[str, str]]:
-    """Return package and name of the class of `obj` and of its base classes."""
-    return [(cls.__module__.partition(".")[0], cls.__name__) for cls in type(obj).__mro__[:-1]]
-
-
-def handles(
-    obj: object,
-    name: str,
-    searched: Callable[[Any], bool],
-    kind_of: Callable[[object], tuple[str, str] | None] = kind_of,
-) -> Iterator[Handle]:
+def handles(obj: object, name: str, searched: Callable[[Any], bool]) -> Iterator[Handle]:
     """Yield the handles in closures, defaults, attributes and containers of `obj`.
 
     Args:
         obj: A function, a source or an argument.
         name: Its name in messages.
         searched: Returns whether to search the parts of a function or an object.
-        kind_of: Returns the kind of handle and advice, or `None` for other objects.
     """
     seen: set[int] = set()
     left = [(obj, name, 0)]
-    while left and len(seen) < _MOST:
+    while left and len(seen) < _MOST_OBJECTS:
         each, where, depth = left.pop()
         if id(each) in seen or isinstance(each, _ATOMS):
             continue
         seen.add(id(each))
-        kind = kind_of(each)
+        kind = _kind_of(each)
         if kind is not None:
             yield Handle(each, kind[0], where, kind[1])
         elif depth < _DEEPEST and searched(each):
             named = [(part, f"{label} of {where}", depth + 1) for label, part in _parts_of(each)]
             left.extend(reversed(named))
+
+
+def _kind_of(obj: object) -> tuple[str, str] | None:
+    """Return the kind of handle and advice, or `None` if `obj` is not a handle."""
+    names = ((cls.__module__.partition(".")[0], cls.__name__) for cls in type(obj).__mro__[:-1])
+    return next((_KINDS[name] for name in names if name in _KINDS), None)
 
 
 def _parts_of(obj: Any) -> list[tuple[str, Any]]:

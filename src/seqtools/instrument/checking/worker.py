@@ -1,7 +1,6 @@
 """Evaluates a few items in a worker, which an engine starts as for the prefetch."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -64,18 +63,13 @@ class WorkerCheck:
                 deliver=deliver, timeout=self._seconds, known=known,
             )  # fmt: skip
 
-        try:
-            with self._started(make) as engine:
-                engine.ask(VALUE)  # returns when the pipeline is loaded
-                if known:
-                    what = f"{known.reason}: so each worker loads the pipeline for itself"
-                    self._add(what, "import or create that in the function that uses it")
-                return self._evaluated(engine, indices, sent=True)
-        except WorkerStartError as error:
-            what = cut(str(error).partition("\n")[0], 300)
-            advice = f"put what it needs where workers can import it, in sys.path, or {_THREADS}"
-            self._add(what, advice)
-            return []
+        def loaded() -> None:
+            if known:
+                what = f"{known.reason}: so each worker loads the pipeline for itself"
+                self._add(what, "import or create that in the function that uses it")
+
+        advice = f"put what it needs where workers can import it, in sys.path, or {_THREADS}"
+        return self._evaluated(make, indices, advice, loaded)
 
     def threads(self, indices: Sequence[int], generators: Iterable[Any]) -> list[Report]:
         """Return reports from a thread; fewer if it cannot go on.
@@ -84,34 +78,44 @@ class WorkerCheck:
         """
         options = self._options
         check = ItemReports(self._source, options.seed, shares=True, repeats=False)
-        try:
-            with (
-                restored_generators(generators),
-                self._started(
-                    lambda deliver: ThreadEngine(
-                        check, 1, options.start_hook, None, self._seconds, deliver=deliver
-                    )
-                ) as engine,
-            ):
-                return self._evaluated(engine, indices, sent=False)
-        except WorkerStartError as error:
-            self._add(cut(str(error), 300), "see the traceback of the first read")
-            return []
 
-    @contextmanager
-    def _started(self, make: Callable[[Deliver], Engine]) -> Iterator["_OneByOne"]:
-        """Return a context with an engine; at the end, show what workers printed."""
-        one_by_one = _OneByOne(make)
-        try:
-            yield one_by_one
-        finally:
-            # without waiting for an item that hangs, which is reported as a finding
-            uninterrupted(lambda: one_by_one.engine.close(wait=not self._hangs))
-            show_last(wait=True)
+        def make(deliver: Deliver) -> Engine:
+            return ThreadEngine(check, 1, options.start_hook, None, self._seconds, deliver=deliver)
+
+        with restored_generators(generators):
+            return self._evaluated(make, indices, "see the traceback of the first read")
 
     def _evaluated(
-        self, engine: "_OneByOne", indices: Sequence[int], *, sent: bool
+        self,
+        make: Callable[[Deliver], Engine],
+        indices: Sequence[int],
+        advice: str,
+        loaded: Callable[[], None] | None = None,
     ) -> list[Report]:
+        """Return reports from an engine, and report why it cannot go on.
+
+        Args:
+            make: Starts the engine.
+            indices: The items to evaluate.
+            advice: What to do if the engine cannot start.
+            loaded: For processes: is called when the worker has loaded the pipeline.
+        """
+        try:
+            engine = _OneByOne(make)
+            try:
+                if loaded is not None:
+                    engine.ask(VALUE)  # returns when the pipeline is loaded
+                    loaded()
+                return self._reports(engine, indices, sent=loaded is not None)
+            finally:
+                # without waiting for an item that hangs, which is reported as a finding
+                uninterrupted(lambda: engine.engine.close(wait=not self._hangs))
+                show_last(wait=True)  # what workers printed
+        except WorkerStartError as error:
+            self._add(cut(str(error).partition("\n")[0], 300), advice)
+            return []
+
+    def _reports(self, engine: "_OneByOne", indices: Sequence[int], *, sent: bool) -> list[Report]:
         reports: list[Report] = []
         for i in indices:
             report = engine.ask(i)

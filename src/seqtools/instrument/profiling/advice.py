@@ -73,16 +73,15 @@ def _best(case: Case, method: str, most: int) -> tuple[int, float]:
     return workers, times[workers].seconds
 
 
-def _workers(case: Case, *, transfer: bool) -> Iterator[Advice]:
-    method = case.options.get("method", DEFAULT)
-    cores = case.recording.cores
+def _workers(case: Case, *, transfer: bool = False, where: str = "") -> Iterator[Advice]:
+    method = case.options.get("method", DEFAULT) if case.workers else ""
     for other in suggested():
         same = other.name == method
         if transfer and not other.shares_memory:
             continue
         most = _MOST_THREADS
         if not other.shares_memory:
-            most = max(cores, case.workers if same else 1)
+            most = max(case.recording.cores, case.workers if same else 1)
         workers, seconds = _best(case, other.name, most)
         if same and workers <= case.workers:
             continue
@@ -90,7 +89,7 @@ def _workers(case: Case, *, transfer: bool) -> Iterator[Advice]:
         if not same:
             arguments["method"] = other.name
         written = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-        yield Advice(f"prefetch(…, {written})", arguments, seconds)
+        yield Advice(f"prefetch(…, {written}){where}", arguments, seconds)
 
 
 def for_consumer(case: Case) -> Iterator[Advice]:
@@ -220,11 +219,5 @@ def for_repeated_reading(case: Case) -> Iterator[Advice]:
 def for_inline(case: Case) -> Iterator[Advice]:
     """Yield a prefetch for a pipeline that has none with workers."""
     inline = any(stage.kind == "prefetch" for stage in case.recording.stages)
-    where = "in place of nworkers=0" if inline else "after all of it"
-    for method in suggested():
-        most = _MOST_THREADS if method.shares_memory else case.recording.cores
-        workers, seconds = _best(case, method.name, most)
-        if seconds < _WORTH * case.measures.seconds:
-            arguments = {"nworkers": workers, "method": method.name}
-            text = f"prefetch(…, nworkers={workers}, method={method.name!r}) {where}"
-            yield Advice(text, arguments, seconds)
+    tried = _workers(case, where=" in place of nworkers=0" if inline else " after all of it")
+    yield from (a for a in tried if a.seconds < _WORTH * case.measures.seconds)

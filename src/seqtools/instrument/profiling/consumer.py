@@ -8,12 +8,13 @@ from typing import Any, TypeVar
 from seqtools._core.indices import Indices
 from seqtools._core.recording import FILL, OVER, SIZE, USE, WAIT, RecordFolder, pack
 from seqtools._core.sequence import LazySequence
+from seqtools.instrument.observer import Observer
 
 T = TypeVar("T")
 A = TypeVar("A")
 
 
-class ConsumerRecorder(LazySequence[T]):
+class ConsumerRecorder(Observer[T]):
     """Passes items on to the consumer and records when it waits for them.
 
     Args:
@@ -22,10 +23,11 @@ class ConsumerRecorder(LazySequence[T]):
         prefetch: The prefetch whose window is sampled, if there is one.
     """
 
-    __slots__ = ("_prefetch", "_sequence", "folder")
+    __slots__ = ("_prefetch", "folder")
 
     def __init__(self, sequence: LazySequence[T], folder: RecordFolder, prefetch: Any) -> None:
-        self._sequence, self.folder = sequence, folder
+        super().__init__(sequence)
+        self.folder = folder
         has_window = prefetch is not None and prefetch._traits.acts_on_hints  # not without workers
         self._prefetch = prefetch if has_window else None
 
@@ -61,29 +63,23 @@ class ConsumerRecorder(LazySequence[T]):
                 recorder.rest(ended, 2)
                 recorder.left = (ended, now) if what == WAIT else None
 
-    def _size(self) -> int | None:
-        return self._sequence._length()
+    def _pass_on(self, i: int) -> T:
+        return self.take(self._read, i, i)
 
-    def _read(self, i: int) -> T:
-        return self.take(self._sequence._get, i, i)
-
-    _get = _read  # not defined under this name, as in `StageRecorder`
+    _get = _pass_on  # not defined under this name, as in `StageRecorder`
 
     def _get_many(self, indices: Indices) -> Any:
-        read: Any = self._sequence._get_many
-        return self.take(read, indices, int(indices[0]) if len(indices) else 0)
-
-    def _set(self, i: int, value: Any) -> None:
-        self._sequence._set(i, value)
-
-    def _sources(self) -> tuple[Any, ...]:
-        return (self._sequence,)
+        sequence: Any = self._sequence
+        first = int(indices[0]) if len(indices) else 0
+        return self.take(sequence._get_many, indices, first)
 
     def _describe(self) -> str:
-        return self._sequence._describe()
+        sequence: Any = self._sequence
+        return str(sequence._describe())
 
     def _slice(self, key: slice) -> LazySequence[T]:
-        return ConsumerRecorder(self._sequence[key], self.folder, self._prefetch)
+        sequence: Any = self._sequence
+        return ConsumerRecorder(sequence[key], self.folder, self._prefetch)
 
     def __iter__(self) -> Iterator[T]:
         """Return an iterator over the items."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from seqtools._core import fusing, recording
 from seqtools._core.recording import LATE, RecordFolder
 from seqtools._core.sequence import LazySequence
-from seqtools._core.walk import is_stage
+from seqtools.instrument.observer import check_pipeline
 from seqtools.instrument.profiling.consumer import (
     ConsumerRecorder,
     Profiled,
@@ -177,10 +177,7 @@ def profile(sequence: LazySequence[Any]) -> Profile:
         >>> prof.snapshot()["items"], prof.snapshot()["stages"][1]["calls"]
         (100, 100)
     """
-    if not is_stage(sequence):
-        kind = type(sequence).__name__
-        message = f"profile() needs a pipeline of seqtools, got {kind}: try smap or prefetch"
-        raise TypeError(message)
+    check_pipeline(sequence, "profile")
     return Profile(sequence)
 
 
