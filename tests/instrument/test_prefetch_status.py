@@ -53,6 +53,8 @@ class Ahead(seqtools.LazySequence[int]):
         ([Ahead(37, 3, 100, 2, 2)], "window 37/100, 2/2 busy, 25% waited"),
         ([Ahead(3, 0, 10, 0, 1), Ahead(4, 0, 20, 2, 3)], "window 7/30, 2/4 busy, 25% waited"),
         ([Ahead(999, 0, 1000, 12, 12)], "window 999/1000, 12/12 busy, 25% waited"),
+        ([Ahead(4000, 0, 4096, 128, 128)], "window 98%, 128/128 busy, 25% waited"),
+        ([Ahead(4000, 0, 4096, 123456, 123456)], "123456/123456 busy, 25% waited"),
     ],
 )
 def test_what_is_told(stages: list[Any], told: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,6 +64,7 @@ def test_what_is_told(stages: list[Any], told: str, monkeypatch: pytest.MonkeyPa
     assert status.text() == told.replace("25%", "0%")
     status.note(2.0, 108.0)
     assert status.text() == told
+    assert len(told) <= 40
 
 
 def test_only_the_nearest_prefetches_are_asked() -> None:

@@ -7,6 +7,9 @@ from typing import Any
 from seqtools._core.walk import upstream
 from seqtools.prefetching.status import Status
 
+_LONGEST = 40
+"""Most characters after a bar, so that it has room in a terminal."""
+
 
 class PrefetchStatus:
     """The waiting time of an iteration, and the state of the prefetches upstream."""
@@ -28,14 +31,19 @@ class PrefetchStatus:
         self.waited, self._noted = waited, now
 
     def text(self) -> str:
-        """Return window, workers and waiting."""
+        """Return window, workers and waiting, in at most 40 characters."""
         elapsed = self._noted - self._began
         share = f"{min(1.0, self.waited / elapsed) if elapsed > 0 else 0.0:.0%} waited"
         loads = [stage._status() for stage in self._prefetches]
         load = Status(*map(sum, zip(*loads, strict=True)))
         if not load.nworkers:  # there is no prefetch, or it has not started
             return share
-        return f"window {load.ready}/{load.capacity}, {load.busy}/{load.nworkers} busy, {share}"
+        workers = f"{load.busy}/{load.nworkers} busy, {share}"
+        for fill in (f"{load.ready}/{load.capacity}", f"{load.ready / load.capacity:.0%}"):
+            text = f"window {fill}, {workers}"
+            if len(text) <= _LONGEST:
+                return text
+        return workers
 
 
 def nearest_prefetches(source: Any) -> Iterator[Any]:

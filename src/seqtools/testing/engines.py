@@ -17,13 +17,15 @@ def check_engine(  # noqa: PLR0913 -- what there is to know of an engine, all by
     timeouts: bool = False,
     deaths: bool = False,
     resizes: bool = False,
+    host: str = "127.0.0.1",
     only: Collection[str] = (),
 ) -> None:
     """Check that an engine keeps all promises of `seqtools.engines.base`.
 
     `make(get, nworkers, deliver=deliver)` is called for each promise and returns a new engine.
-    Every `get` is picklable and defined in `seqtools.testing`. Workers may be threads or
-    processes of this machine; they use named pipes in a temporary folder, to wait for each other.
+    Every `get` is picklable and defined in `seqtools.testing`. Workers may be threads,
+    processes, or other machines that have seqtools. They connect to this process by TCP, to wait
+    for each other.
 
     Args:
         make: Returns an engine that evaluates `get(i)` in `nworkers` workers, and calls `deliver`
@@ -32,6 +34,7 @@ def check_engine(  # noqa: PLR0913 -- what there is to know of an engine, all by
         timeouts: Whether `make` takes a `timeout` in seconds.
         deaths: Whether workers are separate processes, which items may kill.
         resizes: Whether the engine chooses its number of workers, or always has the same number.
+        host: The address of this machine for workers.
         only: Names of the promises to check, such as `["the end is told"]`; empty for all.
 
     Raises:
@@ -53,7 +56,7 @@ def check_engine(  # noqa: PLR0913 -- what there is to know of an engine, all by
     """
     if not callable(make):
         raise TypeError(f"make must be a function that returns an engine, got {short(make)}")
-    maker = Maker(make, resizes=resizes)
+    maker = Maker(make, host, resizes=resizes)
     promises = promised(hooks=hooks, timeouts=timeouts, deaths=deaths)
     if unknown := set(only) - promises.keys():
         message = (

@@ -21,12 +21,15 @@ class Maker:
 
     Args:
         make: Returns an engine for a function, a number of workers and `deliver`.
+        host: The address of this machine for workers.
         resizes: Whether the engine chooses its number of workers.
     """
 
-    def __init__(self, make: Callable[..., Engine], *, resizes: bool = False) -> None:
+    def __init__(
+        self, make: Callable[..., Engine], host: str = "127.0.0.1", *, resizes: bool = False
+    ) -> None:
         self._gates: list[Gate] = []
-        self._make, self.resizes = make, resizes
+        self._make, self._host, self.resizes = make, host, resizes
 
     @contextmanager
     def trial(
@@ -46,7 +49,7 @@ class Maker:
 
     def gate(self) -> Gate:
         """Return a new gate, which opens when the next trial ends."""
-        self._gates.append(Gate())
+        self._gates.append(Gate(self._host))
         return self._gates[-1]
 
 
