@@ -71,6 +71,6 @@ def check(p: LazySequence[Any], *, items: int = 3, timeout: float = 20.0) -> "Fi
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
         message = f"timeout must be a number of seconds, more than 0, got {timeout!r}"
         raise ValueError(message)
-    from seqtools.instrument.checking.checker import Limits, checked
+    from seqtools.instrument.checking.checker import checked
 
-    return checked(p, Limits(count, float(timeout)))
+    return checked(p, count, float(timeout))

@@ -1,7 +1,7 @@
 """The check of every prefetch in a pipeline."""
 
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Any
 
 from seqtools._core.lengths import unread
 from seqtools._core.sequence import LazySequence
@@ -23,17 +23,8 @@ _COMPUTING = 0.8
 """Share of computing from which an item computes all the time. Arbitrary."""
 
 
-class Limits(NamedTuple):
-    """How much to evaluate."""
-
-    items: int
-    """Items for each prefetch."""
-    seconds: float
-    """Most time for an item."""
-
-
-def checked(pipeline: LazySequence[Any], limits: Limits) -> Findings:
-    """Return the findings in `pipeline`."""
+def checked(pipeline: LazySequence[Any], items: int, timeout: float) -> Findings:
+    """Return the findings in `pipeline`; see `check`."""
     found = Findings()
     stages = list(upstream(pipeline))
     with unread(stages):  # so that lengths are not kept, because a list may still grow
@@ -41,13 +32,15 @@ def checked(pipeline: LazySequence[Any], limits: Limits) -> Findings:
             if stage._traits.reads_ahead:
                 source, options = stage._args()
                 if options.nworkers:
-                    _check(stage, source, options, limits, found)
+                    workers = WorkerCheck(stage, source, options, timeout, found)
+                    _check(stage, workers, _spread(size_of(source), items), found)
     return found
 
 
 def _check(
-    prefetch: LazySequence[Any], source: Any, options: Options, limits: Limits, found: Findings
+    prefetch: LazySequence[Any], workers: WorkerCheck, indices: list[int], found: Findings
 ) -> None:
+    source, options = prefetch._args()  # type: ignore[misc]
     threads, processes = options.may_share_memory, options.may_send
     unsent, shared = Findings(), Findings()
     if processes and options.pickles:
@@ -57,9 +50,7 @@ def _check(
         found.take(unsent)
     found.take(shared)
     check_iterators(source, options, found)
-    workers = WorkerCheck(prefetch, source, options, limits.seconds, found)
     reports: list[Report] = []
-    indices = _spread(size_of(source), limits.items)
     if processes and not unsent:
         repeats = options.seed is not None and not generators
         reports = workers.processes(indices, shares=threads, repeats=repeats)
