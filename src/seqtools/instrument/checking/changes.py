@@ -1,7 +1,7 @@
 """Notices values that functions change after a stage has returned them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -92,8 +92,6 @@ class Changes:
         values = self._evaluated(stage, again)
         if not isinstance(values, list | tuple):
             return self._returned(stage, int(indices[0]), values, again) if len(indices) else values
-        if len(values) > 1 and is_stage(stage.whose):
-            self._compare(stage, indices, values)
         return [
             self._returned(stage, i, value, partial(stage.evaluate, i))
             for i, value in zip(as_list(indices), values, strict=True)
@@ -113,13 +111,9 @@ class Changes:
             self._paused = self.wall > _SECONDS
 
     def _evaluated(self, stage: Watched, evaluate: Callable[[], Any]) -> Any:
-        """Return `evaluate()`, and find what `stage` has changed meanwhile."""
+        """Return `evaluate()`, and find which values `stage` has changed meanwhile."""
         if self._paused:
             return evaluate()
-        last = self._last.get(id(stage))
-        with self._looking():
-            if last is not None and fingerprint(last.given) != last.print:
-                last = None  # another stage has changed it
         self._read.append([])
         try:
             value = evaluate()
@@ -127,8 +121,6 @@ class Changes:
             read = self._read.pop()
             self._read[-1] += read
         with self._looking():
-            if last is not None and last.has_changed():
-                self._refills(last)
             for each in read:
                 if each.has_changed():
                     self._changes(stage, each)
@@ -146,32 +138,29 @@ class Changes:
                 given = copied(value)
             self._counts[id(stage)] += 1
             if self._counts[id(stage)] <= _OF_EACH:
-                last = _Value(stage, i, self._item, value, given, again)
-                self._last[id(stage)] = last
-                self._read[-1].append(last)
+                last = self._last.get(id(stage))
+                if last is not None and last.i != i:
+                    self._compare(last, i, value)
+                self._last[id(stage)] = new = _Value(stage, i, self._item, value, given, again)
+                self._read[-1].append(new)
         return given
 
-    def _compare(self, stage: Watched, indices: Indices, values: Sequence[Any]) -> None:
-        """Find whether a bulk read returned the same object twice, with other content."""
-        if self._paused or type(values[0]) in PLAIN:
+    def _compare(self, last: _Value, i: int, value: Any) -> None:
+        """Find whether the stage that returned `last` has refilled it for `value`, item `i`."""
+        if self._found or not (self._shares or last.item == self._item):
             return
-        with self._looking():
-            if is_same_memory(values[0], values[1]):
-                i, j = map(int, indices[:2])
-                again = partial(stage.evaluate, i)
-                value = _Value(stage, i, self._item, values[0], again(), again)
-                stage.evaluate(j)
-                if value.has_changed():
-                    self._refills(value)
-
-    def _refills(self, value: _Value) -> None:
-        if (self._shares or value.item == self._item) and not self._found:
+        if not is_same_memory(last.given, value) and fingerprint(last.given) == last.print:
+            return
+        again = last.stage.evaluate(last.i)
+        before = fingerprint(again)
+        last.stage.evaluate(i)  # because another stage may have changed `last`
+        if fingerprint(again) != before:
             what = (
-                f"it refills and returns the same object: item {value.i} changed when the next "
+                f"it refills and returns the same object: item {last.i} changed when the next "
                 "item was evaluated, wherever it is kept"
             )
             advice = "return a copy, or create a new object for each item"
-            self._found["refilled"] = Finding(what, _place(value.stage), advice)
+            self._found["refilled"] = Finding(what, _place(last.stage), advice)
 
     def _changes(self, by: Watched, value: _Value) -> None:
         if "changed" in self._found or not _is_kept(value):
