@@ -30,18 +30,18 @@ class ReadListener(Protocol):
 class Watched(LazySequence[Any]):
     """A stage or a source, as other stages read it."""
 
-    __slots__ = ("_copy", "_watch", "evaluate", "name", "whose")
+    __slots__ = ("_copy", "_listener", "evaluate", "name", "original")
 
-    def __init__(self, whose: Any, copy: Any, watch: ReadListener, role: str = "") -> None:
-        self.whose = whose
+    def __init__(self, original: Any, copy: Any, listener: ReadListener, role: str = "") -> None:
+        self.original = original
         """The original stage or source."""
-        self.name = described(whose) if is_stage(whose) else role or type(whose).__name__
+        self.name = described(original) if is_stage(original) else role or type(original).__name__
         """A short name."""
         self.evaluate = getter(copy)
         """Returns an item; it reads other stages through their `Watched`."""
-        self._copy, self._watch = copy, watch
-        if is_stage(whose):
-            self._origin = whose._origin
+        self._copy, self._listener = copy, listener
+        if is_stage(original):
+            self._origin = original._origin
 
     def evaluate_many(self, indices: Indices) -> Any:
         """Return items, in bulk if possible."""
@@ -52,21 +52,21 @@ class Watched(LazySequence[Any]):
         return self._copy.found if isinstance(self._copy, CacheView) else ""
 
     def _size(self) -> int | None:
-        return size_of(self.whose)
+        return size_of(self.original)
 
     def _describe(self) -> str:
         return self.name
 
-    def _watched(self, i: int) -> Any:
-        return self._watch.read(self, i)
+    def _read(self, i: int) -> Any:
+        return self._listener.read(self, i)
 
     # not defined under this name, so that errors do not name it as a stage
-    _get = _watched
+    _get = _read
 
     def _get_many(self, indices: Indices) -> Sequence[Any]:
         if is_stage(self._copy) and type(self._copy)._get_many is LazySequence._get_many:
             return super()._get_many(indices)  # one by one
-        return self._watch.read_many(self, indices)  # type: ignore[no-any-return]
+        return self._listener.read_many(self, indices)  # type: ignore[no-any-return]
 
     def _sources(self) -> tuple[Any, ...]:
         return (self._copy,) if is_stage(self._copy) else ()
@@ -105,8 +105,8 @@ class CacheView(LazySequence[Any]):
         return (self._source,)
 
 
-def inlined(sequence: LazySequence[Any], watch: ReadListener) -> Watched:
-    """Return a copy of `sequence` whose reads `watch` does.
+def inlined(sequence: LazySequence[Any], listener: ReadListener) -> Watched:
+    """Return a copy of `sequence` whose reads `listener` does.
 
     A stage without `_rebuild` is read as one step, with everything that it reads.
     """
@@ -116,9 +116,9 @@ def inlined(sequence: LazySequence[Any], watch: ReadListener) -> Watched:
         sources = sources_of(stage)
         for role, source in zip(roles(stage, sources), sources, strict=True):
             if id(source) not in made:
-                made[id(source)] = Watched(source, source, watch, role)
+                made[id(source)] = Watched(source, source, listener, role)
         copy = _copy(stage, [made[id(source)] for source in sources]) if sources else stage
-        made[id(stage)] = Watched(stage, copy, watch)
+        made[id(stage)] = Watched(stage, copy, listener)
     return made[id(sequence)]
 
 

@@ -189,7 +189,7 @@ class Replay:
 
     def _print_or_count(self, frame: _Frame) -> None:
         """Print a read, or count it for the stage that needs it."""
-        key = id(frame.stage.whose)
+        key = id(frame.stage.original)
         printed = self._printed.get(key, 0)
         if not self._frames or (printed < _OF_EACH and len(self.steps) < _MOST_STEPS):
             self._printed[key] = printed + 1
@@ -242,7 +242,7 @@ class Replay:
         if code is not None:
             place = place_of(code.filename, code.lineno or 0)
             self._print(f"  in {code.name}, {place}: {code.line}")
-        stage = self._failed[-1].stage.whose
+        stage = self._failed[-1].stage.original
         made = f", made at {place_of(*stage._origin)}" if hasattr(stage, "_origin") else ""
         self._print(f"  for {failed.name}{made}")
         if waiting:

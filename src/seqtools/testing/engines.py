@@ -35,7 +35,7 @@ def check_engine(  # noqa: PLR0913 -- what there is to know of an engine, all by
         deaths: Whether workers are separate processes, which items may kill.
         resizes: Whether the engine chooses its number of workers, or always has the same number.
         host: The address of this machine for workers.
-        only: Names of the promises to check, such as `["the end is told"]`; empty for all.
+        only: Names of the promises to check, such as `["the end is delivered"]`; empty for all.
 
     Raises:
         AssertionError: If a promise is not kept; the message names the promise, and what was

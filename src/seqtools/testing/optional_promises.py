@@ -28,7 +28,7 @@ def the_hook_is_called_in_workers(maker: Maker) -> None:
         equal("calls of the hook", gate.look(), ["started"])
 
 
-def a_hook_that_fails_is_told(maker: Maker) -> None:
+def a_failed_hook_is_delivered(maker: Maker) -> None:
     """The engine delivers a `WorkerStartError` with the reason."""
     try:
         with maker.trial(evaluating.square, 1, start_hook=evaluating.refuse) as trial:
@@ -58,7 +58,7 @@ def an_item_that_takes_too_long_fails_alone(maker: Maker) -> None:
         equal("an item after that", trial.collect(*trial.submit([30])), [30])
 
 
-def items_that_are_quick_have_time_enough(maker: Maker) -> None:
+def the_timeout_is_for_each_item(maker: Maker) -> None:
     """A timeout is for one item, and not for all together."""
     with maker.trial(evaluating.square, 2, timeout=20.0) as trial:
         found = trial.collect(*trial.submit(range(2000)))
@@ -75,9 +75,9 @@ def an_item_that_ends_its_worker_fails_alone(maker: Maker) -> None:
         equal("the other items", [found[i] for i in others], others)
 
 
-WITH_HOOKS: tuple[Promise, ...] = (the_hook_is_called_in_workers, a_hook_that_fails_is_told)
+WITH_HOOKS: tuple[Promise, ...] = (the_hook_is_called_in_workers, a_failed_hook_is_delivered)
 WITH_TIMEOUTS: tuple[Promise, ...] = (
     an_item_that_takes_too_long_fails_alone,
-    items_that_are_quick_have_time_enough,
+    the_timeout_is_for_each_item,
 )
 WITH_DEATHS: tuple[Promise, ...] = (an_item_that_ends_its_worker_fails_alone,)

@@ -35,7 +35,7 @@ def every_item_is_delivered(maker: Maker) -> None:
                 equal(f"the items of {job.indices}", trial.collect(job), wanted)
 
 
-def work_goes_on_while_nobody_looks(maker: Maker) -> None:
+def work_goes_on_without_looks(maker: Maker) -> None:
     """Even large items are delivered without a call of `look`."""
     with maker.trial(evaluating.large) as trial:
         (job,) = trial.submit(range(20))
@@ -52,7 +52,7 @@ def no_item_is_evaluated_twice(maker: Maker) -> None:
         equal("what was evaluated", sorted(gate.look()), wanted)
 
 
-def items_that_fail_are_parts_of_their_own(maker: Maker) -> None:
+def failed_items_are_separate_parts(maker: Maker) -> None:
     """All other items of their job are values."""
     with maker.trial(evaluating.odd_fails) as trial:
         found = trial.collect(*trial.submit(range(40)))
@@ -72,7 +72,7 @@ def no_exception_ends_a_worker(maker: Maker) -> None:
         equal("the other items", found[n:], list(range(n, 10)))
 
 
-def the_end_is_told(maker: Maker) -> None:
+def the_end_is_delivered(maker: Maker) -> None:
     """Each index after the end is `END`, and items before it are delivered."""
     with maker.trial(evaluating.ten) as trial:
         found = trial.collect(*trial.submit(range(5, 15)))
@@ -99,7 +99,7 @@ def cancelled_items_are_not_begun(maker: Maker) -> None:
             raise AssertionError(f"of 1000 that were cancelled, {begun} were evaluated")
 
 
-def urgent_jobs_come_before_those_that_wait(maker: Maker) -> None:
+def urgent_jobs_come_before_waiting_jobs(maker: Maker) -> None:
     """Except for a few that workers have received already."""
     gate = maker.gate()
     with maker.trial(gate.passage.wait, 1) as trial:
@@ -133,7 +133,7 @@ def workers_can_be_counted(maker: Maker) -> None:
         trial.until("no worker should be busy at last", lambda: engine.busy() == 0)
 
 
-def what_it_says_of_itself_has_a_meaning(maker: Maker) -> None:
+def its_properties_are_valid(maker: Maker) -> None:
     """The grain is in seconds, the group of an index contains it, and `tell` can be called."""
     with maker.trial(evaluating.square) as trial:
         engine = trial.engine
@@ -209,7 +209,7 @@ def _work_and_close(maker: Maker) -> None:
         equal("parts delivered after close", trial.parts - arrived, 0)
 
 
-def it_says_if_it_cannot_start(maker: Maker) -> None:
+def a_failed_start_is_delivered(maker: Maker) -> None:
     """A function that cannot be unpickled is evaluated in this process, or refused."""
     try:
         with maker.trial(Unloadable()) as trial:
@@ -230,16 +230,16 @@ def wait_for_items_or_refusal(trial: Trial, job: Job) -> None:
 
 ALWAYS: tuple[Promise, ...] = (
     every_item_is_delivered,
-    work_goes_on_while_nobody_looks,
+    work_goes_on_without_looks,
     no_item_is_evaluated_twice,
-    items_that_fail_are_parts_of_their_own,
+    failed_items_are_separate_parts,
     no_exception_ends_a_worker,
-    the_end_is_told,
+    the_end_is_delivered,
     cancelled_items_are_not_begun,
-    urgent_jobs_come_before_those_that_wait,
+    urgent_jobs_come_before_waiting_jobs,
     workers_can_be_counted,
-    what_it_says_of_itself_has_a_meaning,
+    its_properties_are_valid,
     it_can_be_used_by_several_threads,
     closing_leaves_nothing,
-    it_says_if_it_cannot_start,
+    a_failed_start_is_delivered,
 )

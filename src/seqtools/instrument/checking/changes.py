@@ -167,7 +167,7 @@ class Changes:
             return
         kept, i = value.stage.name, value.i
         what = f"it changes item {i} of {kept}, which keeps it and returns it changed from then on"
-        if not is_stage(value.stage.whose):
+        if not is_stage(value.stage.original):
             what = (
                 f"it changes item {i} of its source, a {kept}: with threads your data, in worker "
                 "processes a copy"
@@ -185,8 +185,8 @@ def _is_kept(value: _Value) -> bool:
 
 
 def _keeps(stage: Watched) -> bool:
-    return not is_stage(stage.whose) or bool(stage.whose._traits.keeps_items)
+    return not is_stage(stage.original) or bool(stage.original._traits.keeps_items)
 
 
 def _place(stage: Watched) -> str:
-    return place(stage.whose) if is_stage(stage.whose) else stage.name
+    return place(stage.original) if is_stage(stage.original) else stage.name
