@@ -28,47 +28,37 @@ _OWN = "leave it out, or create it inside the function: each worker process woul
 _ITEM = "create one for each item, as in numpy.random.default_rng([seed, i])"
 
 RANDOM = "a random generator"
-_KINDS: dict[tuple[str, str], tuple[str, str]] = {
-    ("_io", "FileIO"): ("an open file", _HERE),
-    ("_io", "BufferedReader"): ("an open file", _HERE),
-    ("_io", "BufferedWriter"): ("an open file", _HERE),
-    ("_io", "BufferedRandom"): ("an open file", _HERE),
-    ("_io", "TextIOWrapper"): ("an open file", _HERE),
-    ("tempfile", "_TemporaryFileWrapper"): ("an open file", _HERE),
-    ("gzip", "GzipFile"): ("an open file", _HERE),
-    ("zipfile", "ZipFile"): ("an open archive", _KEEP),
-    ("tarfile", "TarFile"): ("an open tar archive", _KEEP),
-    ("numpy", "NpzFile"): ("an open archive", _KEEP),
-    ("h5py", "HLObject"): ("an open HDF5 file", _KEEP),
-    ("h5py", "File"): ("an open HDF5 file", _KEEP),
-    ("h5py", "Dataset"): ("a dataset of an open HDF5 file", _KEEP),
-    ("lmdb", "Environment"): ("an open LMDB database", _KEEP),
-    ("mmap", "mmap"): ("a memory map", _KEEP),
-    ("sqlite3", "Connection"): ("a connection to SQLite", _HERE),
-    ("sqlite3", "Cursor"): ("a cursor of SQLite", _HERE),
-    ("pymysql", "Connection"): ("a connection to MySQL", _HERE),
-    ("builtins", "generator"): ("a generator", _OWN),
-    ("socket", "socket"): ("a socket", _HERE),
-    ("_socket", "socket"): ("a socket", _HERE),
-    ("subprocess", "Popen"): ("a running program", _HERE),
-    ("_thread", "lock"): ("a lock", _OWN),
-    ("_thread", "RLock"): ("a lock", _OWN),
-    ("_thread", "_local"): ("a threading.local", _OWN),
-    ("threading", "Condition"): ("a condition", _OWN),
-    ("threading", "Event"): ("an event", _OWN),
-    ("threading", "Semaphore"): ("a semaphore", _OWN),
-    ("threading", "Barrier"): ("a barrier", _OWN),
-    ("threading", "Thread"): ("a thread", _OWN),
-    ("queue", "Queue"): ("a queue", _OWN),
-    ("_queue", "SimpleQueue"): ("a queue", _OWN),
-    ("concurrent", "Executor"): ("an executor", _OWN),
-    ("random", "Random"): (RANDOM, _ITEM),
-    ("numpy", "Generator"): (RANDOM, _ITEM),
-    ("numpy", "RandomState"): (RANDOM, _ITEM),
-    ("numpy", "BitGenerator"): (RANDOM, _ITEM),
-    ("torch", "Generator"): (RANDOM, _ITEM),
-}
-"""Kinds of handles and advice, by the package and name of a class or of its base class."""
+_HANDLES: list[tuple[str, str, list[str]]] = [
+    ("an open file", _HERE, ["_io.FileIO", "_io.BufferedReader", "_io.BufferedWriter"]),
+    ("an open file", _HERE, ["_io.BufferedRandom", "_io.TextIOWrapper", "gzip.GzipFile"]),
+    ("an open file", _HERE, ["tempfile._TemporaryFileWrapper"]),
+    ("an open archive", _KEEP, ["zipfile.ZipFile", "numpy.NpzFile"]),
+    ("an open tar archive", _KEEP, ["tarfile.TarFile"]),
+    ("an open HDF5 file", _KEEP, ["h5py.HLObject", "h5py.File"]),
+    ("a dataset of an open HDF5 file", _KEEP, ["h5py.Dataset"]),
+    ("an open LMDB database", _KEEP, ["lmdb.Environment"]),
+    ("a memory map", _KEEP, ["mmap.mmap"]),
+    ("a connection to SQLite", _HERE, ["sqlite3.Connection"]),
+    ("a cursor of SQLite", _HERE, ["sqlite3.Cursor"]),
+    ("a connection to MySQL", _HERE, ["pymysql.Connection"]),
+    ("a generator", _OWN, ["builtins.generator"]),
+    ("a socket", _HERE, ["socket.socket", "_socket.socket"]),
+    ("a running program", _HERE, ["subprocess.Popen"]),
+    ("a lock", _OWN, ["_thread.lock", "_thread.RLock"]),
+    ("a threading.local", _OWN, ["_thread._local"]),
+    ("a condition", _OWN, ["threading.Condition"]),
+    ("an event", _OWN, ["threading.Event"]),
+    ("a semaphore", _OWN, ["threading.Semaphore"]),
+    ("a barrier", _OWN, ["threading.Barrier"]),
+    ("a thread", _OWN, ["threading.Thread"]),
+    ("a queue", _OWN, ["queue.Queue", "_queue.SimpleQueue"]),
+    ("an executor", _OWN, ["concurrent.Executor"]),
+    (RANDOM, _ITEM, ["random.Random", "numpy.Generator", "numpy.RandomState"]),
+    (RANDOM, _ITEM, ["numpy.BitGenerator", "torch.Generator"]),
+]
+"""Kinds of handles, advice, and their classes by package and name; subclasses count too."""
+
+_KINDS = {name: (kind, advice) for kind, advice, names in _HANDLES for name in names}
 
 _ATOMS = (str, bytes, bytearray, int, float, complex, type(None), range, type, types.ModuleType)
 
@@ -107,7 +97,8 @@ def handles(obj: object, name: str, searched: Callable[[Any], bool]) -> Iterator
 
 def _kind_of(obj: object) -> tuple[str, str] | None:
     """Return the kind of handle and advice, or `None` if `obj` is not a handle."""
-    names = ((cls.__module__.partition(".")[0], cls.__name__) for cls in type(obj).__mro__[:-1])
+    classes = type(obj).__mro__[:-1]
+    names = (f"{cls.__module__.partition('.')[0]}.{cls.__name__}" for cls in classes)
     return next((_KINDS[name] for name in names if name in _KINDS), None)
 
 
