@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import seqtools
 from benchmarks import rounds
 from seqtools import instrument
-from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.verdict import (
     CONSUMER,
     LOADING,
@@ -145,7 +144,7 @@ def try_one(drawn: Drawn) -> Row:
     p = seqtools.prefetch(drawn.source(), **drawn.options)
     with instrument.profile(p) as prof:
         use(p, drawn)
-    case = Case(prof._found())  # noqa: SLF001 -- for the parts of the report
+    case = prof._case()  # noqa: SLF001 -- for the parts of the report
     found = judge(case)
     before = case.measures.seconds
     advice = next((a for a in found.advice if a.arguments), None)

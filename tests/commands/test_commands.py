@@ -62,7 +62,7 @@ def test_an_item_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_cannot_be_found(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     item = ["0"] if command == ["explain"] else []
     assert main([*command, "job:pair", *item]) == 2
-    told = "python -m seqtools: error: there is no pair in job: did you mean pairs?\n"
+    told = "python -m seqtools: error: there is no pair in job, but inverses, pairs\n"
     assert capsys.readouterr() == ("", told)
     assert main([*command, "broken.py:pairs", *item]) == 1
     out, err = capsys.readouterr()

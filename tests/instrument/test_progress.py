@@ -99,27 +99,27 @@ def test_a_length_that_is_not_known(terminal: Terminal) -> None:
     ],
 )
 def test_it_is_silent_where_nobody_is_looking(file: Any, disable: bool | None, seen: bool) -> None:
-    assert module._is_looked_at(module.Options(file=file, disable=disable)) is seen
+    assert module._is_visible({"file": file, "disable": disable}) is seen
 
 
 def test_without_a_standard_error(monkeypatch: pytest.MonkeyPatch) -> None:
     for stream in (None, io.StringIO(), Terminal()):
         monkeypatch.setattr(sys, "stderr", stream)
-        assert module._is_looked_at(module.Options()) == isinstance(stream, Terminal)
+        assert module._is_visible({}) == isinstance(stream, Terminal)
     closed = io.StringIO()
     closed.close()
     monkeypatch.setattr(sys, "stderr", closed)
-    assert not module._is_looked_at(module.Options())
+    assert not module._is_visible({})
 
 
 def test_a_notebook_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
     shell = types.SimpleNamespace(config={"IPKernelApp": {}})
     ipython = types.SimpleNamespace(get_ipython=lambda: shell)
     monkeypatch.setitem(sys.modules, "IPython", ipython)  # type: ignore[arg-type]
-    assert module._is_looked_at(module.Options())
-    assert not module._is_looked_at(module.Options(file=io.StringIO()))
+    assert module._is_visible({})
+    assert not module._is_visible({"file": io.StringIO()})
     shell.config = {}
-    assert not module._is_looked_at(module.Options())
+    assert not module._is_visible({})
 
 
 def test_where_nobody_is_looking_tqdm_is_not_imported() -> None:

@@ -58,9 +58,9 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: debug(ITEMS, print, -1), ValueError, "max_calls must be at least 0, got -1"),
     (lambda: debug(ITEMS, print, 1, 0), ValueError, "max_rate must be positive, got 0"),
     (lambda: progress(3), TypeError, "sequence must be a sequence, got int"),
-    (lambda: progress(ITEMS, color="red"), TypeError, "'color': did you mean 'colour'?"),
+    (lambda: progress(ITEMS, color="red"), TypeError, "no option 'color': those of tqdm are"),
     (lambda: progress(ITEMS, qqq=1), TypeError, "'qqq': those of tqdm are ['ascii', "),
-    (lambda: progress(ITEMS, iterable=[]), TypeError, "'iterable': give the sequence first"),
+    (lambda: progress(ITEMS, iterable=[]), TypeError, "no option 'iterable'"),
     (lambda: progress(ITEMS, gui=True), TypeError, "no option 'gui'"),
     (lambda: st.SerializableFunc(3), TypeError, "function must be a function, got 3"),
 ]

@@ -1,12 +1,13 @@
 """Whether all that is said of one recording agrees."""
 
+import html
 import re
 import tempfile
 from collections.abc import Iterator
 
 from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.page import write_page
-from seqtools.instrument.profiling.report import report, snapshot, verdict
+from seqtools.instrument.profiling.report import report, snapshot, verdict_lines
 from seqtools.instrument.profiling.tracks import BACKGROUND, Recording
 from seqtools.instrument.quantities import duration
 
@@ -21,8 +22,9 @@ def contradictions(recording: Recording) -> list[str]:
 
 
 def _of_texts(recording: Recording) -> Iterator[str]:
-    said, figures = report(recording), snapshot(recording)
-    if not said.startswith(verdict(recording)):
+    case = Case(recording)
+    said, figures = report(case), snapshot(case)
+    if not said.startswith("\n".join(verdict_lines(case))):
         yield "the report does not begin with the verdict"
     if not said.startswith(figures["verdict"]):
         yield "the verdict is not that of the snapshot"
@@ -35,23 +37,26 @@ def _of_texts(recording: Recording) -> Iterator[str]:
 
 
 def _of_tables(recording: Recording) -> Iterator[str]:
+    case = Case(recording)
     with tempfile.NamedTemporaryFile("r") as file:
-        write_page(recording, file.name)
-        html = file.read()
-    lines = report(recording).splitlines()
-    for row in snapshot(recording)["stages"]:
+        write_page(case, file.name)
+        page = file.read()
+    lines = report(case).splitlines()
+    for row in snapshot(case)["stages"]:
         if row["calls"]:
             own = duration(row["own_seconds"])
             start = rf" *{re.escape(row['stage'])} +{row['calls']:,} +{re.escape(own)} "
             if not any(re.match(start, line) for line in lines):
                 yield f"the table has no {own} of {row['stage']}"
-            if f">{own}<" not in html:
-                yield f"the page has no {own} of {row['stage']}"
+    for line in lines:
+        if not line.startswith("stages, ") and html.escape(line) not in page:
+            yield f"the page has no line {line}"
 
 
 def _of_names(recording: Recording) -> Iterator[str]:
-    said = report(recording)
-    rows = {row["stage"]: row for row in snapshot(recording)["stages"] if row["calls"]}
+    case = Case(recording)
+    said = report(case)
+    rows = {row["stage"]: row for row in snapshot(case)["stages"] if row["calls"]}
     rows.pop("prefetch", None)
     named = re.findall(r"most of their time is in (.*?): ", said)
     for name in named:

@@ -119,7 +119,7 @@ def test_workers_that_wait_at_a_cache_wait_for_the_stage_that_is_read(tmp_path: 
     case = Case(recording)
     assert [round(1e3 * figure.own) for figure in case.figures[1:]] == [0, 20, 180]
     assert [round(1e3 * figure.own_ahead) for figure in case.figures[1:]] == [0, 20, 180]
-    said = report(recording)
+    said = report(case)
     assert "most of their time is in smap(tokens): it computes (100 % of its time)" in said
     assert "keep what smap(tokens) returns" in said
 
@@ -141,7 +141,7 @@ def test_hidden_work_is_not_what_workers_wait_for(tmp_path: Path) -> None:
         consumer.does(WAIT, 9.9, which=i).does(USE, 0.1, which=i)
     recording = recorded(tmp_path, given)
     assert contradictions(recording) == []
-    assert "most of their time is in smap(cut): " in report(recording)
+    assert "most of their time is in smap(cut): " in report(Case(recording))
 
 
 class Work:

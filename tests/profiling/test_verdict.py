@@ -182,7 +182,7 @@ def test_what_others_compute_is_told_and_counted(tmp_path: Path) -> None:
 def test_the_report_begins_with_the_verdict_and_ends_with_the_stages(tmp_path: Path) -> None:
     consumer(tmp_path, 50, waits=9, uses=1)
     workers(tmp_path, 50, took=20, computing=0.1)
-    lines = report.report(recorded(tmp_path, stages())).splitlines()
+    lines = report.report(Case(recorded(tmp_path, stages()))).splitlines()
     assert lines[0] == "loading is the bottleneck: your loop waited 90 % of the time"
     heads = ["because", "ceiling", "try, in this order", "stages, with the times of all workers"]
     assert [line for line in lines if line in heads] == heads

@@ -1,4 +1,4 @@
-"""`python -m seqtools explain MODULE:NAME I`: how an item is made, stage by stage."""
+"""`python -m seqtools explain MODULE:NAME I`: evaluates an item stage by stage."""
 
 import argparse
 from typing import Any
@@ -10,17 +10,15 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add `explain` to the commands of `python -m seqtools`."""
     parser = commands.add_parser(
         "explain",
-        help="make an item of a pipeline of yours, stage by stage",
-        description="Make item I of a pipeline in this process, and print what each stage makes "
-        "of it, and how long that takes. The exit status is 1 if a stage fails.",
+        help="evaluate an item of your pipeline, stage by stage",
+        description="Evaluate item I of a pipeline in this process, and print value and time of "
+        "each stage. The exit status is 1 if a stage fails.",
     )
     add_pipeline(parser)
     parser.add_argument(
         "item", metavar="I", type=int, help="index of an item; a negative one counts from the end"
     )
-    parser.add_argument(
-        "--debugger", action="store_true", help="look at a failure with pdb, where your code failed"
-    )
+    parser.add_argument("--debugger", action="store_true", help="open pdb where your code fails")
     parser.set_defaults(run=_run)
 
 

@@ -1,7 +1,6 @@
-"""Finding the pipeline that a command is about, which the user names as `MODULE:NAME`."""
+"""Finds the pipeline that the user of a command named as `MODULE:NAME`."""
 
 import argparse
-import difflib
 import importlib
 import os
 import sys
@@ -16,20 +15,20 @@ from seqtools._core.walk import is_stage
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _NOT_OF_USERS = ("<frozen importlib", _PACKAGE, str(importlib.__file__))
-"""What begins the names of files that are left out of tracebacks."""
+"""Beginnings of file names that tracebacks leave out."""
 
 
-class Refused(Exception):  # noqa: N818 -- what a command answers, not a fault of ours
-    """A command cannot do what it was asked for; `__main__` prints why, and exits."""
+class Refused(Exception):  # noqa: N818 -- the answer of a command, not an error in it
+    """A command cannot do what the user wants; `__main__` prints the reason and exits."""
 
     def __init__(self, message: str, status: int = 2) -> None:
         super().__init__(message)
         self.status = status
-        """The exit status: 2 for what was typed, 1 for code of the user's that fails."""
+        """The exit status: 2 for wrong arguments, 1 for an error in user code."""
 
 
 def add_pipeline(parser: argparse.ArgumentParser) -> None:
-    """Add the argument that names a pipeline, which the options have as `pipeline` then."""
+    """Add the argument `pipeline`, which names a pipeline."""
     parser.add_argument(
         "pipeline",
         metavar="MODULE:NAME",
@@ -41,18 +40,16 @@ def add_pipeline(parser: argparse.ArgumentParser) -> None:
 def find_pipeline(text: str) -> LazySequence[Any]:
     """Return the pipeline that `text` names.
 
-    The module is imported, so its top level runs; `__name__` is not `"__main__"` then. A file
-    is imported with its folder as the first place where it finds other modules, as a script is.
-
-    A file of a package, whose folder has an `__init__.py`, is imported as a module of that.
+    The module is imported, so its top level runs, with a `__name__` that is not `"__main__"`. The
+    folder of a file is first in `sys.path`, as for a script. A file of a package, whose folder has
+    an `__init__.py`, is imported as a module of the package.
 
     Args:
-        text: `MODULE:NAME`, where `MODULE` is a module or the path of a Python file, and `NAME`
-            that of a pipeline in it, or of a function without arguments that returns one. It
-            may be dotted.
+        text: `MODULE:NAME`, where `MODULE` is a module or the path of a Python file. `NAME` is a
+            pipeline in it, or a function without arguments that returns one; it may be dotted.
 
     Raises:
-        Refused: If there is no such pipeline, or the code that makes it fails.
+        Refused: If there is no such pipeline, or user code fails.
     """
     place, colon, name = text.rpartition(":")
     if not (colon and place and name):
@@ -90,7 +87,7 @@ def _file(path: str) -> ModuleType:
     if sys.path[:1] != [folder]:
         sys.path.insert(0, folder)
     module = sys.modules.get(name) or _imported(name, path)
-    # a module of the interpreter may have been there before it
+    # the interpreter may have imported another module of this name
     if os.path.realpath(getattr(module, "__file__", None) or "") != os.path.realpath(file):
         raise Refused(f"{path} has the name of another module that is in use, {name}: rename it")
     return module
@@ -101,7 +98,7 @@ def _imported(name: str, place: str) -> ModuleType:
         try:
             return importlib.import_module(name)
         except ModuleNotFoundError as error:
-            if not f"{name}.".startswith(f"{error.name}."):  # something that it needs is not there
+            if not f"{name}.".startswith(f"{error.name}."):  # the user's import failed
                 raise
             message = f"there is no module {error.name} to be imported from {os.getcwd()}"
             raise Refused(message) from None
@@ -111,38 +108,32 @@ def _named(module: ModuleType, place: str, name: str) -> Any:
     found: Any = module
     for part in name.split("."):
         if not hasattr(found, part):
-            names = [n for n in dir(found) if not n.startswith("_")]
-            near = difflib.get_close_matches(part, names, n=1)
-            pipelines = [n for n in names if is_stage(getattr(found, n, None))]
-            advice = ""
-            if near:
-                advice = f": did you mean {near[0]}?"
-            elif pipelines:
-                advice = f", but {', '.join(pipelines[:5])}"
-            raise Refused(f"there is no {name} in {place}{advice}")
+            pipelines = [n for n in dir(found) if is_stage(getattr(found, n, None))]
+            others = f", but {', '.join(pipelines[:5])}" if pipelines else ""
+            raise Refused(f"there is no {name} in {place}{others}")
         found = getattr(found, part)
     return found
 
 
 @contextmanager
 def _code_of_user(what: str) -> Iterator[None]:
-    """Refuse, with the traceback of the user's code, if that fails within."""
+    """Return a context that turns errors of user code into `Refused`, with their traceback."""
     try:
         yield
     except Refused:
         raise
     except SystemExit as error:
         raise Refused(f"{what} ends the program (SystemExit: {error})", 1) from None
-    except Exception as error:  # noqa: BLE001 -- code of users may raise anything
+    except Exception as error:  # noqa: BLE001 -- user code may raise anything
         raise Refused(_trace(error).rstrip("\n"), 1) from None
 
 
 def _trace(error: BaseException) -> str:
-    """Return the traceback of `error` without what is not the user's: imports, and the library."""
-    told = traceback.TracebackException.from_exception(error)
-    each: traceback.TracebackException | None = told
+    """Return the traceback of `error` without frames of imports and of the library."""
+    shown = traceback.TracebackException.from_exception(error)
+    each: traceback.TracebackException | None = shown
     while each is not None:
         frames = [f for f in each.stack if not f.filename.startswith(_NOT_OF_USERS)]
         each.stack = traceback.StackSummary.from_list(frames)
         each = each.__cause__ or each.__context__
-    return "".join(told.format())
+    return "".join(shown.format())

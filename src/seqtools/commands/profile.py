@@ -1,4 +1,4 @@
-"""`python -m seqtools profile MODULE:NAME`: where the time of a pipeline goes."""
+"""`python -m seqtools profile MODULE:NAME`: measures a pipeline."""
 
 import argparse
 import sys
@@ -16,7 +16,7 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add `profile` to the commands of `python -m seqtools`."""
     parser = commands.add_parser(
         "profile",
-        help="measure a pipeline of yours, and say what would make it faster",
+        help="measure your pipeline, and say what would make it faster",
         description="Read the items of a pipeline one after the other, as fast as they come, and "
         "print what they wait for and what would help.",
     )
@@ -51,7 +51,7 @@ def _workers(text: str) -> int | str:
 def _run(options: argparse.Namespace) -> int:
     from seqtools.instrument.profiling.session import profile
 
-    pipeline = _as_asked(find_pipeline(options.pipeline), options.method, options.nworkers)
+    pipeline = _with_workers(find_pipeline(options.pipeline), options.method, options.nworkers)
     count = options.batches
     if count is None:
         length = pipeline._length()
@@ -73,7 +73,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _read(items: Iterator[Any]) -> int:
-    """Read all `items`, tell of the first that fails, and return how many did."""
+    """Read all `items`, print the first error, and return the number of errors."""
     failed = 0
     while True:
         try:
@@ -86,10 +86,10 @@ def _read(items: Iterator[Any]) -> int:
                 print(f"{error}\n", file=sys.stderr)
 
 
-def _as_asked(
+def _with_workers(
     pipeline: LazySequence[Any], method: str | None, nworkers: int | str | None
 ) -> LazySequence[Any]:
-    """Return the pipeline, read by workers of this kind and number where these are given."""
+    """Return the pipeline with workers of the given kind and number."""
     from seqtools.prefetching import prefetch
     from seqtools.prefetching.sequence import Prefetch
 

@@ -10,7 +10,7 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add `show` to the commands of `python -m seqtools`."""
     parser = commands.add_parser(
         "show",
-        help="print the stages of a pipeline of yours",
+        help="print the stages of your pipeline",
         description="Print the stages of a pipeline, each with its arguments, its length and the "
         "line that made it. Nothing is evaluated, but the module is imported.",
     )

@@ -1,6 +1,6 @@
-"""`python -m seqtools demo`: minibatches of source code, read inline and by processes.
+"""`python -m seqtools demo`: reads minibatches of source code, inline and by processes.
 
-The pipeline itself is `seqtools.demo.pipeline`, which is the file to read.
+`seqtools.demo.pipeline` has the pipeline.
 """
 
 import argparse
@@ -41,7 +41,7 @@ def _count(text: str) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    # Imported only now: they need numpy and tqdm, which the other commands do not.
+    # They import numpy and tqdm, which the other commands do not need.
     from seqtools.demo.files import STANDARD_LIBRARY, find
     from seqtools.demo.show import show
 
@@ -53,5 +53,5 @@ def _run(options: argparse.Namespace) -> int:
     try:
         os.makedirs(options.output, exist_ok=True)
     except OSError as problem:
-        options.refuse(f"nothing can be written into {options.output}: {problem.strerror}")
+        options.refuse(f"{options.output} cannot be created: {problem.strerror}")
     return show(folder, files, workers=options.workers, output=options.output)

@@ -1,25 +1,23 @@
-"""Which files the demo reads: the same in every run, and no more than takes seconds."""
+"""The files that the demo reads."""
 
 import os
 from collections.abc import Iterator
 
 STANDARD_LIBRARY = os.path.dirname(os.__file__)
-TOTAL = 8_000_000
-"""Bytes to take at most: some seconds of work for one core."""
-LARGEST = 1_000_000
-"""Bytes of a file, beyond which it is left out: one item should not take a second."""
+MOST = 500
+"""Most files: some seconds of work for one core."""
 
-_NOT_SOURCES = {"__pycache__", "site-packages", "dist-packages", "node_modules"}
-_TESTS = {"test", "tests", "idle_test"}  # in the standard library, files broken on purpose
+_SKIPPED = {
+    *("__pycache__", "site-packages", "dist-packages", "node_modules"),
+    *("test", "tests", "idle_test"),  # the tests of Python have files with errors on purpose
+}
 
 
 def find(folder: str) -> list[str]:
-    """Return the Python files in `folder` and below.
-
-    Of more than `TOTAL` bytes, a part is taken that is spread evenly.
+    """Return Python files in `folder` and its subfolders, at most `MOST`, spread evenly.
 
     Raises:
-        ValueError: If there is no such file.
+        ValueError: If there are none.
     """
     found = sorted(_walk(folder))
     if not found:
@@ -27,18 +25,11 @@ def find(folder: str) -> list[str]:
             f"there are no Python files in {folder}: give another folder, or none for the "
             "standard library"
         )
-    total = sum(size for _, size in found)
-    count = max(1, min(len(found), len(found) * TOTAL // max(1, total)))
-    return [found[k * len(found) // count][0] for k in range(count)]
+    return found[:: -(-len(found) // MOST)]
 
 
-def _walk(folder: str) -> Iterator[tuple[str, int]]:
-    skipped = _NOT_SOURCES | (_TESTS if folder == STANDARD_LIBRARY else set())
+def _walk(folder: str) -> Iterator[str]:
     for parent, folders, names in os.walk(folder):
-        folders[:] = [f for f in folders if f not in skipped and not f.startswith(".")]
-        for name in names:
-            path = os.path.join(parent, name)
-            if name.endswith(".py") and os.path.isfile(path):
-                size = os.path.getsize(path)
-                if size <= LARGEST:
-                    yield path, size
+        folders[:] = [f for f in folders if f not in _SKIPPED and not f.startswith(".")]
+        paths = (os.path.join(parent, name) for name in names if name.endswith(".py"))
+        yield from filter(os.path.isfile, paths)

@@ -1,6 +1,6 @@
 """The pipeline of the demo: from files to minibatches of integers.
 
-Functions that know nothing of pipelines, and six lines that put them together.
+It has functions that do not use seqtools, and `build`, which combines them in six lines.
 """
 
 import io
@@ -14,13 +14,13 @@ import numpy.typing as npt
 import seqtools
 
 VOCABULARY = 1 << 15
-"""Number of different integers; what hashes to the same one is not told apart."""
+"""Number of different integers; different words may have the same one."""
 WINDOW = 256
 """Tokens in a window."""
 PER_FILE = 16
-"""Windows taken from a file: of an average one in the standard library, about all."""
+"""Windows of each file: an average file of the standard library has about so many."""
 BATCH = 64
-"""Windows in a minibatch. These are whole files, so no two workers need the same one."""
+"""Windows in a minibatch: those of whole files, so that no two workers read the same file."""
 
 Codes = npt.NDArray[np.int32]
 
@@ -39,8 +39,8 @@ def tokens(text: str) -> list[str]:
 def windows(words: list[str]) -> list[Codes]:
     """Return PER_FILE windows of WINDOW integers, spread evenly over a file.
 
-    They overlap in a short file and leave gaps in a long one. Each word becomes the hash
-    of its letters, the same in every process; 0 fills up what is shorter than a window.
+    They overlap in a short file and leave gaps in a long one. Each word becomes a hash, the same
+    in every process. A file shorter than a window is filled up with 0.
     """
     codes = [1 + zlib.crc32(word.encode()) % (VOCABULARY - 1) for word in words]
     padded = np.array(codes + [0] * (WINDOW - len(codes)), dtype=np.int32)
@@ -50,10 +50,10 @@ def windows(words: list[str]) -> list[Codes]:
 
 
 def build(files: Sequence[str]) -> seqtools.LazySequence[Codes]:
-    """Return minibatches of windows from `files`; no file is opened before one is read."""
+    """Return minibatches of windows from `files`, which are opened when a minibatch is read."""
     texts = seqtools.smap(load, files)
     words = seqtools.smap(tokens, texts)
     parts = seqtools.smap(windows, words)
-    recent = seqtools.add_cache(parts, 2)  # windows in a row are of one file
+    recent = seqtools.add_cache(parts, 2)  # consecutive windows are from one file
     samples = seqtools.unbatch(recent, PER_FILE)
     return seqtools.batch(samples, BATCH, collate_fn=np.stack)

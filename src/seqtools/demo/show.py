@@ -1,4 +1,4 @@
-"""What the demo prints: two epochs, compared."""
+"""Reads two epochs and prints how they compare."""
 
 import contextlib
 import os
@@ -17,15 +17,15 @@ from seqtools.prefetching.cores import usable_cores
 
 @dataclass
 class Epoch:
-    """What one reading of all batches gave."""
+    """The result of reading all batches once."""
 
     batches: list[Codes | None] = field(default_factory=list)
-    """In order, `None` for one that failed."""
+    """In order; `None` for a batch that failed."""
     errors: list[seqtools.EvaluationError] = field(default_factory=list)
     seconds: float = 0.0
 
-    def same(self, other: "Epoch") -> bool:
-        """Return whether the `other` epoch has equal batches, and failed at the same."""
+    def equals(self, other: "Epoch") -> bool:
+        """Return whether the `other` epoch has equal batches, and failures at the same places."""
         return all(
             a is b if a is None or b is None else np.array_equal(a, b)
             for a, b in zip(self.batches, other.batches, strict=True)
@@ -33,7 +33,7 @@ class Epoch:
 
 
 def read(batches: seqtools.LazySequence[Codes], title: str) -> Epoch:
-    """Return all `batches`, with a progress bar if someone is watching."""
+    """Return all `batches`, with a progress bar on a terminal."""
     epoch = Epoch()
     began = time.perf_counter()
     reader = iter(instrument.progress(batches, desc=title, unit="batch", leave=False))
@@ -42,7 +42,7 @@ def read(batches: seqtools.LazySequence[Codes], title: str) -> Epoch:
             epoch.batches.append(next(reader))
         except StopIteration:
             break
-        except seqtools.EvaluationError as error:  # the reader goes on after it
+        except seqtools.EvaluationError as error:  # the iterator goes on after it
             epoch.batches.append(None)
             epoch.errors.append(error)
     epoch.seconds = time.perf_counter() - began
@@ -50,9 +50,9 @@ def read(batches: seqtools.LazySequence[Codes], title: str) -> Epoch:
 
 
 def show(folder: str, files: Sequence[str], *, workers: int, output: str) -> int:
-    """Read `files` inline and by processes, print how that went, and return the exit status.
+    """Read `files` inline and by processes, print the results, and return the exit status.
 
-    A report and a trace of the second reading are written into the folder `output`.
+    The folder `output` receives a report and a trace of the second epoch.
     """
     size = _read_once(files)
     print("source files -> tokens -> windows of integers -> minibatches\n")
@@ -66,7 +66,7 @@ def show(folder: str, files: Sequence[str], *, workers: int, output: str) -> int
             parallel = read(ahead, title)
         stages = repr(ahead)
     _row_of_epoch(title, parallel, size)
-    equal = inline.same(parallel)
+    equal = inline.equals(parallel)
     _row("equal", "yes, every value, in the same order" if equal else "NO: this is a bug")
     gain, cores = inline.seconds / parallel.seconds, counted_as(usable_cores(), "core")
     _row("speed-up", f"{gain:.2f} times on {cores}, start of workers included")
@@ -89,8 +89,7 @@ def show(folder: str, files: Sequence[str], *, workers: int, output: str) -> int
 def _read_once(files: Sequence[str]) -> int:
     """Return the number of bytes in `files`.
 
-    Afterwards the system has them in memory, so that the epoch that happens to be the
-    first is not the only one that waits for the disk.
+    This also makes the system cache the files, so that not only the first epoch waits for the disk.
     """
     size = 0
     for path in files:
@@ -104,6 +103,6 @@ def _row(title: str, text: str) -> None:
 
 
 def _row_of_epoch(title: str, epoch: Epoch, size: int) -> None:
-    """Print how fast an epoch went through files of `size` bytes."""
+    """Print the speed of an epoch over files of `size` bytes."""
     count = counted_as(len(epoch.batches), "batch", "batches")
     _row(title, f"{count} in {epoch.seconds:.2f} s, {volume(size / epoch.seconds)}/s")

@@ -1,4 +1,4 @@
-"""Looking into a pipeline while it is read."""
+"""Inspect, check and profile a pipeline."""
 
 from seqtools.instrument._check import check
 from seqtools.instrument._debug import debug

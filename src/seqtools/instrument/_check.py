@@ -1,10 +1,10 @@
-"""Whether a pipeline can be read ahead as it says, before workers start."""
+"""Checks a pipeline before workers start."""
 
 from typing import TYPE_CHECKING, Any
 
 from seqtools._core.checks import check_count
 from seqtools._core.sequence import LazySequence
-from seqtools._core.walk import is_stage
+from seqtools.instrument.observer import check_pipeline
 
 if TYPE_CHECKING:
     from seqtools.instrument.checking.findings import Findings
@@ -66,13 +66,11 @@ def check(p: LazySequence[Any], *, items: int = 3, timeout: float = 20.0) -> "Fi
         >>> found.what.split(":")[0]
         'a lock (default lock of load) cannot be sent to worker processes'
     """
-    if not is_stage(p):
-        message = f"check() needs a lazy sequence, got {type(p).__name__}"
-        raise TypeError(message)
+    check_pipeline(p, "check")
     count = check_count(items, 0, "items")
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
         message = f"timeout must be a number of seconds, more than 0, got {timeout!r}"
         raise ValueError(message)
-    from seqtools.instrument.checking.checker import Limits, checked
+    from seqtools.instrument.checking.checker import checked
 
-    return checked(p, Limits(count, float(timeout)))
+    return checked(p, count, float(timeout))

@@ -1,4 +1,4 @@
-"""A function called for items as they are read."""
+"""Calls a function for items when they are read."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class _Calls:
-    """How many calls were made, and when the next is due."""
+    """Counts calls, and limits their number and rate."""
 
     __slots__ = ("due", "lock", "made")
 
@@ -23,7 +23,8 @@ class _Calls:
         self.made = 0
         self.due = float("-inf")
 
-    def take(self, most: float, interval: float) -> bool:
+    def allow(self, most: float, interval: float) -> bool:
+        """Return whether a call may be made now, and count it."""
         with self.lock:
             now = time.monotonic()
             if self.made >= most or now < self.due:
@@ -34,7 +35,7 @@ class _Calls:
 
 
 class Debug(Observer[T]):
-    """Items of a sequence, shown to a function."""
+    """Passes items on and calls a function with them."""
 
     __slots__ = ("_func", "_max_calls", "_max_rate", "_state")
 
@@ -52,7 +53,7 @@ class Debug(Observer[T]):
     def _get(self, i: int) -> T:
         value: T = self._read(i)
         most = float("inf") if self._max_calls is None else self._max_calls
-        if self._state.take(most, 1 / self._max_rate if self._max_rate else 0.0):
+        if self._state.allow(most, 1 / self._max_rate if self._max_rate else 0.0):
             self._func(i, value)
         return value
 

@@ -1,9 +1,9 @@
-"""One item made again, stage by stage, to see what each stage makes of it."""
+"""Explains how one item is computed, stage by stage."""
 
 from typing import TYPE_CHECKING, Any
 
 from seqtools._core.sequence import LazySequence
-from seqtools._core.walk import is_stage
+from seqtools.instrument.observer import check_pipeline
 
 if TYPE_CHECKING:
     from seqtools.instrument.replay import Replay
@@ -49,11 +49,9 @@ def explain(p: LazySequence[Any], i: int, *, debugger: bool = False) -> "Replay"
         ...
         ZeroDivisionError('division by zero')
     """
-    if not is_stage(p):
-        message = f"explain() needs a lazy sequence, got {type(p).__name__}"
-        raise TypeError(message)
+    check_pipeline(p, "explain")
     from seqtools.instrument.replay import Replay
 
     replay = Replay()
-    replay.make(p, i, debugger=debugger)
+    replay.evaluate(p, i, debugger=debugger)
     return replay

@@ -1,9 +1,9 @@
-"""A pipeline as a graph, in the languages of Mermaid and Graphviz."""
+"""A pipeline as a graph for Mermaid or Graphviz."""
 
 from typing import Any
 
 from seqtools._core.sequence import LazySequence
-from seqtools._core.walk import is_stage
+from seqtools.instrument.observer import check_pipeline
 
 _FORMATS = ("mermaid", "dot")
 
@@ -35,9 +35,7 @@ def graph(p: LazySequence[Any], format: str = "mermaid") -> str:  # noqa: A002 -
             n1 --> n0
             n2 --> n1
     """
-    if not is_stage(p):
-        message = f"graph() needs a lazy sequence, got {type(p).__name__}"
-        raise TypeError(message)
+    check_pipeline(p, "graph")
     if format not in _FORMATS:
         message = f"format must be 'mermaid' or 'dot', got {format!r}"
         raise ValueError(message)

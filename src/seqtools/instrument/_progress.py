@@ -1,4 +1,4 @@
-"""A bar that shows how far an iteration has come, and what it waits for."""
+"""Shows a progress bar for each iteration, with the state of prefetches."""
 
 import sys
 import weakref
@@ -23,29 +23,21 @@ T = TypeVar("T")
 
 _NOTHING: Any = object()
 _open: dict[int, weakref.ref[Any]] = {}
-"""Bars that are shown, by their identity: one that was interrupted is closed when it is dropped."""
+"""Weak references to the visible bars by id; deleting an iterator closes its bar."""
 _LONGEST = 30
-"""Characters that a repr shows of an option. Arbitrary."""
+"""Most characters of an option in a repr. Arbitrary."""
 _INTERVAL = 0.1
-"""Seconds between two looks at the bar, as is the default of tqdm."""
-
-
-class Options(dict[str, Any]):
-    """Options of tqdm; a file is none of the pickled ones, as it belongs to this process."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle all but the file."""
-        return Options, ({name: value for name, value in self.items() if name != "file"},)
+"""Seconds between two updates of the bar, as is the default of tqdm."""
 
 
 class Progress(Observer[T]):
-    """Items of a sequence, with a bar for each iteration over them."""
+    """Passes items on and shows a bar for each iteration over them."""
 
     __slots__ = ("_options",)
 
-    def __init__(self, sequence: Source[T], options: Options | None = None) -> None:
+    def __init__(self, sequence: Source[T], options: dict[str, Any]) -> None:
         super().__init__(sequence)
-        self._options = Options() if options is None else options
+        self._options = options
 
     def _get(self, i: int) -> T:
         return self._read(i)  # type: ignore[no-any-return]
@@ -55,7 +47,7 @@ class Progress(Observer[T]):
 
     def __iter__(self) -> Iterator[T]:
         """Return an iterator, which has a bar from its first item on."""
-        # a prefetch knows best how it is iterated over
+        # the iterator of a stage may be faster than reads by index
         items = iter(self._sequence) if is_stage(self._sequence) else super().__iter__()
         return self._shown(items)
 
@@ -65,10 +57,10 @@ class Progress(Observer[T]):
         return self._shown(items)
 
     def _shown(self, items: Iterator[T]) -> Iterator[T]:
-        if not _is_looked_at(self._options):
+        if not _is_visible(self._options):
             return items
         run = _Run(items, PrefetchStatus(self._sequence), {"total": self._length()} | self._options)
-        # One generator after the other, as one that raised is finished, until `over` has a length.
+        # A generator ends when it raises, so there is a new one until `over` has a length.
         return chain.from_iterable(map(_attempt, repeat(run), iter(run.over.__len__, 1)))
 
     def _slice(self, key: slice) -> LazySequence[T]:
@@ -80,7 +72,8 @@ class Progress(Observer[T]):
         return Progress(sources[0], self._options)
 
     def _args(self) -> tuple[Any, ...]:
-        return self._sequence, self._options
+        # without the file, which cannot be pickled
+        return self._sequence, {k: v for k, v in self._options.items() if k != "file"}
 
     def _as_call(self) -> str:
         shown = [f"{name}={short(value, _LONGEST)}" for name, value in self._options.items()]
@@ -88,7 +81,7 @@ class Progress(Observer[T]):
 
 
 class _Run:
-    """One iteration; its bar is closed when that is over, or is given up."""
+    """One iteration; its bar is closed at the end, or when the iterator is deleted."""
 
     __slots__ = ("bar", "item", "items", "n", "options", "over", "status")
 
@@ -96,13 +89,13 @@ class _Run:
         self, items: Iterator[Any], status: PrefetchStatus, options: dict[str, Any]
     ) -> None:
         self.items, self.status, self.options = items, status, options
-        self.item = _NOTHING  # one that was interrupted before it was given
-        self.n = 0  # items that the reader is done with
+        self.item = _NOTHING  # an item that an interrupt kept from being yielded
+        self.n = 0  # items that the consumer is done with
         self.over: list[None] = []
         self.bar: Any = None
 
     def begin(self) -> None:
-        """Show the bar from now on."""
+        """Show the bar."""
         if self.bar is None:
             self.bar = bar = _opened(self.options)
             self.status.begin()
@@ -110,16 +103,16 @@ class _Run:
             _open[id(bar)] = weakref.ref(bar)
 
     def draw(self, n: int) -> None:
-        """Show that the reader is done with `n` items, unless that was shown just now."""
+        """Show that the consumer is done with `n` items."""
         self._show_status()
         self.bar.update(n + self.bar.initial - self.bar.n)
 
     def _show_status(self) -> None:
-        if "postfix" not in self.options:  # or else the user has something to say there
+        if "postfix" not in self.options:  # otherwise it is the user's
             self.bar.set_postfix_str(self.status.text(), refresh=False)
 
     def close(self) -> None:
-        """Close the bar, which shows the last count."""
+        """Close the bar after it has shown the last count."""
         if self.bar is not None:
             self._show_status()
         bar, self.bar = self.bar, None
@@ -133,7 +126,7 @@ class _Run:
 
 
 def _attempt(run: _Run, _: int) -> Iterator[Any]:
-    """Yield what comes, until something is raised or there is no more."""
+    """Yield items until the end or the first error."""
     items, status = run.items, run.status
     run.begin()
     clock, interval = perf_counter, run.options.get("mininterval", _INTERVAL)
@@ -143,12 +136,12 @@ def _attempt(run: _Run, _: int) -> Iterator[Any]:
         if run.item is not _NOTHING:
             items = chain((run.item,), items)
         began = clock()
-        # Where an interrupt may come, after each call, what was taken and not given is in `run`.
+        # An interrupt may come after any call. An item that was not yielded is in `run` then.
         for run.item in items:
             waited += clock() - began
-            item, run.item = run.item, _NOTHING  # noqa: PLW2901 -- that is the point
+            item, run.item = run.item, _NOTHING  # noqa: PLW2901 -- on purpose
             yield item
-            del item  # the reader alone decides how long it lives
+            del item  # only the consumer decides how long it lives
             n += 1
             began = clock()
             if began >= due:
@@ -161,16 +154,16 @@ def _attempt(run: _Run, _: int) -> Iterator[Any]:
         run.close()
     finally:
         run.n, status.waited = n, waited
-        # an error that somebody keeps refers to this frame, which must not keep the bar
+        # a traceback that is kept refers to this frame, which must not keep the bar
         del run, items, status
 
 
-def _is_looked_at(options: Options) -> bool:
-    """Return whether a bar would be seen, or is asked for."""
+def _is_visible(options: dict[str, Any]) -> bool:
+    """Return whether a bar would be visible, or was requested."""
     disable = options.get("disable")
     if disable is not None:
         return not disable
-    if getattr(here, "get", None) is not None:  # a worker: what it iterates over is a detail
+    if getattr(here, "get", None) is not None:  # this is a worker
         return False
     file = options.get("file")
     if file is None:
@@ -179,7 +172,7 @@ def _is_looked_at(options: Options) -> bool:
         file = sys.stderr
     try:
         return file is not None and bool(file.isatty())
-    except (AttributeError, ValueError):  # a file of the user's, or one that is closed
+    except (AttributeError, ValueError):  # it is no file, or closed
         return not hasattr(file, "isatty")
 
 
@@ -195,24 +188,22 @@ def _opened(options: dict[str, Any]) -> Any:
         from tqdm.auto import tqdm  # one for notebooks, there
     else:
         from tqdm.std import tqdm  # type: ignore[assignment]
-    notebook = issubclass(tqdm, _notebook_bars())
-    kept = options if notebook else {k: v for k, v in options.items() if k != "display"}
-    bar = tqdm(**kept | {"disable": False})
+    bar = tqdm(**options | {"disable": False})
     if "leave" not in options:
-        bar.leave = not bar.pos  # of bars in each other, the outermost stays
+        bar.leave = not bar.pos  # the outermost of nested bars stays
     return bar
 
 
 @contextmanager
 def _out_of_the_way(stream: Any) -> Iterator[None]:
-    """Have `stream` written to above the bars that share a terminal with it."""
+    """Return a context in which text for `stream` appears above the bars on the same terminal."""
     terminal = (sys.stdout, sys.stderr)
     shown = [bar for ref in tuple(_open.values()) if (bar := ref()) is not None]
-    # tqdm wraps files, in something that is equal to them
+    # tqdm wraps files in objects that equal them
     beside = [
         bar for bar in shown if bar.fp == stream or (bar.fp in terminal and stream in terminal)
     ]
-    # Without the lock of tqdm: processes that were forked share it, and may be killed with it.
+    # Without the lock of tqdm: forked processes share it, and may be killed while they hold it.
     for bar in beside:
         bar.clear(nolock=True)
     try:
@@ -222,26 +213,15 @@ def _out_of_the_way(stream: Any) -> Iterator[None]:
             bar.refresh(nolock=True)
 
 
-def _notebook_bars() -> tuple[type, ...]:
-    notebook = sys.modules.get("tqdm.notebook")
-    return () if notebook is None else (notebook.tqdm,)
-
-
 def _check_options(options: dict[str, Any]) -> None:
-    import difflib
     import inspect
 
     from tqdm.std import tqdm
 
-    known = {*inspect.signature(tqdm.__init__).parameters, "display"}
-    known -= {"self", "iterable", "gui", "kwargs"}
+    known = {*inspect.signature(tqdm.__init__).parameters} - {"self", "iterable", "gui", "kwargs"}
     for name in options:
-        if name == "iterable":
-            raise TypeError("progress() has no option 'iterable': give the sequence first")
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-            advice = f"did you mean {near[0]!r}?" if near else f"those of tqdm are {sorted(known)}"
-            raise TypeError(f"progress() has no option {name!r}: {advice}")
+            raise TypeError(f"progress() has no option {name!r}: those of tqdm are {sorted(known)}")
 
 
 def progress(sequence: Source[T], **options: Any) -> LazySequence[T]:
@@ -274,4 +254,4 @@ def progress(sequence: Source[T], **options: Any) -> LazySequence[T]:
     check_source(sequence)
     if options:
         _check_options(options)
-    return Progress(sequence, Options(options))
+    return Progress(sequence, options)

@@ -1,4 +1,4 @@
-"""Nodes and edges, and how they are written in the languages of Mermaid and Graphviz."""
+"""Writes a pipeline in the languages of Mermaid and Graphviz."""
 
 import re
 from typing import Any
@@ -9,17 +9,17 @@ from seqtools._core.display.tree import Entry, place_of, survey
 _LONGEST = 60
 """Characters of a line in a node. Arbitrary."""
 
-# Mermaid has no escapes but numbers of characters. Within quotes these have a meaning; and where
-# there is "style" or "classDef", it drops the last semicolon of a line.
+# Mermaid only has escapes by the numbers of characters. These characters have a meaning within
+# quotes. Mermaid also drops the last semicolon of a line with "style" or "classDef".
 _SPECIAL = re.compile(r'["#&<>`%\\\u2060]|s(?=tyle)|c(?=lassDef)')
-# It looks at some labels again when numbers are characters: these are a line break, mathematics,
-# an icon, and a character by its name. A character that is not seen keeps their parts from it.
+# After decoding, Mermaid interprets some labels again: a line break, mathematics, an icon, and a
+# named character. An invisible character between their parts prevents that.
 _AGAIN = re.compile(r"\\(?=n)|\$(?=\$)|:(?=fa-)|&(?=[#\w])")
-_NOTHING = "\u2060"
+_INVISIBLE = "\u2060"
 
 
 def _parts(pipeline: Any) -> tuple[dict[int, Entry], list[tuple[int, int, str]]]:
-    """Return the nodes by number, and edges: what is read, what reads it, and as what."""
+    """Return the nodes by number, and the edges: source, reader, role of the source."""
     entries = survey(pipeline)
     nodes = {number: entry for number, entry in enumerate(entries) if entry.kind != "again"}
     edges = [
@@ -36,7 +36,7 @@ def _lines(entry: Entry) -> list[str]:
 
 
 def mermaid(pipeline: Any) -> str:
-    """Return `pipeline` as Mermaid draws it."""
+    """Return `pipeline` in the language of Mermaid."""
     nodes, edges = _parts(pipeline)
     text = ["flowchart BT"]
     for number, entry in nodes.items():
@@ -50,12 +50,12 @@ def mermaid(pipeline: Any) -> str:
 
 
 def _entities(line: str) -> str:
-    line = _AGAIN.sub(lambda match: match[0] + _NOTHING, line)
+    line = _AGAIN.sub(lambda match: match[0] + _INVISIBLE, line)
     return _SPECIAL.sub(lambda match: f"#{ord(match[0])};", line)
 
 
 def dot(pipeline: Any) -> str:
-    """Return `pipeline` as Graphviz draws it."""
+    """Return `pipeline` in the language of Graphviz."""
     nodes, edges = _parts(pipeline)
     text = ["digraph pipeline {", "    rankdir=BT", "    node [shape=box]"]
     for number, entry in nodes.items():
@@ -68,7 +68,7 @@ def dot(pipeline: Any) -> str:
 
 
 def _quoted(lines: list[str]) -> str:
-    # names of characters, as in HTML, have a meaning in Graphviz
+    # Graphviz also decodes named characters, as in HTML
     for character, escaped in (("\\", "\\\\"), ('"', '\\"'), ("&", "&amp;")):
         lines = [line.replace(character, escaped) for line in lines]
     return '"' + "\\n".join(lines) + '"'

@@ -1,26 +1,26 @@
-"""Whether a value has changed since it was looked at, and copies of values.
+"""Fingerprints, to see whether a value has changed, and copies of values.
 
-Only data is looked into: containers, arrays, tensors, tables, and the attributes of objects. What
-objects do when they are read does not matter.
+They cover data: containers, arrays, tensors, tables, and the attributes of objects.
 """
 
 import functools
+import pickle
 import sys
 from collections import deque
 from typing import Any
 from zlib import crc32
 
 _MOST = 10_000
-"""Objects that are looked at in one value. Arbitrary: some milliseconds."""
+"""Most objects in one value. Arbitrary: they take some milliseconds."""
 
 PLAIN = frozenset({int, float, complex, bool, str, bytes, range, type(None)})
-"""Types of values that cannot be changed."""
+"""Immutable types."""
 _OF_FLOATS = (float, complex)
 _ITERATED = (list, tuple, deque)
 
 
 def fingerprint(value: Any) -> int:
-    """Return a number that is another one, nearly always, if what `value` holds was changed."""
+    """Return a number that almost certainly differs if the data in `value` has changed."""
     prints: list[int] = []
     seen: set[int] = set()
     left = [value]
@@ -30,7 +30,7 @@ def fingerprint(value: Any) -> int:
             continue
         kind = type(each)
         if kind in PLAIN:
-            # all that is not a number differs from itself
+            # by repr, because nan does not equal itself
             prints.append(hash((kind, repr(each) if kind in _OF_FLOATS else each)))
             continue
         seen.add(id(each))
@@ -54,7 +54,7 @@ def fingerprint(value: Any) -> int:
 
 
 def _data(value: Any) -> int | None:
-    """Return a number for the memory of `value`, `None` if it has none of its own."""
+    """Return a checksum of the memory of `value`, or `None` if it is no array or table."""
     if isinstance(value, bytearray):
         return crc32(value)
     numpy = sys.modules.get("numpy")
@@ -62,20 +62,20 @@ def _data(value: Any) -> int | None:
         return crc32(value.tobytes())
     array = as_array(value)
     if array is None:
-        return crc32(_pickled(value)) if _is_table(value) else None
+        return crc32(pickle.dumps(value)) if _is_table(value) else None
     if array.dtype.hasobject:
         return fingerprint(array.ravel()[:_MOST].tolist())
-    np: Any = numpy  # an array of it
+    np: Any = numpy
     return crc32(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data)
 
 
 def as_array(value: Any) -> Any:
-    """Return the memory of an array or a tensor as an array, `None` if it is neither."""
+    """Return an array or a tensor as an array, `None` for other values."""
     torch, numpy = sys.modules.get("torch"), sys.modules.get("numpy")
     if torch is not None and isinstance(value, torch.Tensor):
         try:
             return value.detach().numpy()
-        except Exception:  # noqa: BLE001 -- it is on another device, or sparse
+        except Exception:  # noqa: BLE001 -- it is on another device or sparse
             return None
     if numpy is not None and isinstance(value, numpy.ndarray):
         return value.view(numpy.ndarray)
@@ -83,21 +83,12 @@ def as_array(value: Any) -> Any:
 
 
 def _is_table(value: Any) -> bool:
-    kind = type(value)
-    return kind.__module__.partition(".")[0] == "pandas" and kind.__name__ in {
-        "DataFrame",
-        "Series",
-    }
-
-
-def _pickled(value: Any) -> bytes:
-    import pickle
-
-    return pickle.dumps(value, protocol=4)
+    pandas = sys.modules.get("pandas")
+    return pandas is not None and isinstance(value, pandas.DataFrame | pandas.Series)
 
 
 def _attributes(value: Any) -> list[Any]:
-    """Return what `value` has as attributes, except what it computes once and keeps."""
+    """Return the attributes of `value`, except cached properties."""
     if callable(value) or isinstance(value, type):
         return []
     kept = getattr(value, "__dict__", None)
@@ -112,7 +103,7 @@ def _attributes(value: Any) -> list[Any]:
 
 
 def copied(value: Any, depth: int = 8) -> Any:
-    """Return a copy of the containers, arrays and tables in `value`; all else is as it is."""
+    """Return a copy of the containers, arrays and tables in `value`; other objects are shared."""
     kind = type(value)
     if kind in PLAIN or not depth:
         return value
@@ -128,12 +119,10 @@ def copied(value: Any, depth: int = 8) -> Any:
 
 
 def is_same_memory(one: Any, other: Any) -> bool:
-    """Return whether a change of `one` changes `other`, as far as can be seen at once."""
+    """Return whether both are one object, or arrays that share memory."""
     if one is other:
         return True
     first, second = as_array(one), as_array(other)
     if first is None or second is None:
         return False
-    import numpy as np
-
-    return bool(np.may_share_memory(first, second))
+    return bool(sys.modules["numpy"].may_share_memory(first, second))

@@ -1,8 +1,7 @@
-"""A pipeline made anew such that an item is evaluated where it is read, through watched stages.
+"""A copy of a pipeline that evaluates items inline, and calls a listener for every read.
 
-In it, a prefetch evaluates inline and a cache is only looked into, so that reading starts no
-workers and changes nothing that is kept. Every stage, and every source, is read through a
-`Watched`, which asks a `ReadListener` to do it.
+In the copy, a prefetch evaluates inline and a cache is only looked up. So reading starts no workers
+and does not change caches. Every stage and every source is read through a `Watched`.
 """
 
 from collections.abc import Sequence
@@ -19,7 +18,7 @@ from seqtools._core.walk import is_stage, sources_of, upstream
 
 
 class ReadListener(Protocol):
-    """What does all reads."""
+    """Does all reads; for example, measures them."""
 
     def read(self, stage: "Watched", i: int) -> Any:
         """Return `stage.evaluate(i)`."""
@@ -29,63 +28,63 @@ class ReadListener(Protocol):
 
 
 class Watched(LazySequence[Any]):
-    """A stage, or a source, as it is read by one further on."""
+    """A stage or a source, as other stages read it."""
 
-    __slots__ = ("_copy", "_watch", "evaluate", "name", "whose")
+    __slots__ = ("_copy", "_listener", "evaluate", "name", "original")
 
-    def __init__(self, whose: Any, copy: Any, watch: ReadListener, role: str = "") -> None:
-        self.whose = whose
-        """The stage of the pipeline, or the source."""
-        self.name = described(whose) if is_stage(whose) else role or type(whose).__name__
+    def __init__(self, original: Any, copy: Any, listener: ReadListener, role: str = "") -> None:
+        self.original = original
+        """The original stage or source."""
+        self.name = described(original) if is_stage(original) else role or type(original).__name__
         """A short name."""
         self.evaluate = getter(copy)
-        """Returns an item, given its index; it reads what it needs through the watched."""
-        self._copy, self._watch = copy, watch
-        if is_stage(whose):
-            self._origin = whose._origin
+        """Returns an item; it reads other stages through their `Watched`."""
+        self._copy, self._listener = copy, listener
+        if is_stage(original):
+            self._origin = original._origin
 
     def evaluate_many(self, indices: Indices) -> Any:
-        """Return items, in bulk where that can be."""
+        """Return items, in bulk if possible."""
         return read_many(self._copy, indices)
 
     def found(self) -> str:
-        """Return whether a cache had the item that was read last; nothing for what is none."""
+        """For a cache, return in words whether it had the last item."""
         return self._copy.found if isinstance(self._copy, CacheView) else ""
 
     def _size(self) -> int | None:
-        return size_of(self.whose)
+        return size_of(self.original)
 
     def _describe(self) -> str:
         return self.name
 
-    def _watched(self, i: int) -> Any:
-        return self._watch.read(self, i)
+    def _read(self, i: int) -> Any:
+        return self._listener.read(self, i)
 
-    # by another name, an error does not take the frame for that of a stage of its own
-    _get = _watched
+    # not defined under this name, so that errors do not name it as a stage
+    _get = _read
 
     def _get_many(self, indices: Indices) -> Sequence[Any]:
         if is_stage(self._copy) and type(self._copy)._get_many is LazySequence._get_many:
-            return super()._get_many(indices)  # which reads them one by one
-        return self._watch.read_many(self, indices)  # type: ignore[no-any-return]
+            return super()._get_many(indices)  # one by one
+        return self._listener.read_many(self, indices)  # type: ignore[no-any-return]
 
     def _sources(self) -> tuple[Any, ...]:
         return (self._copy,) if is_stage(self._copy) else ()
 
 
 class CacheView(LazySequence[Any]):
-    """A cache that is looked into: what it does not have, it keeps for this once."""
+    """A view of a cache that loads missing items itself, without changing the cache."""
 
     __slots__ = ("_cache", "_loaded", "_read", "_source", "_traits", "found")
 
     def __init__(self, cache: LazySequence[Any], source: Any) -> None:
         self._cache, self._source = cache, source
         self._read = getter(source)
-        # as the cache says: what others do about it is done here in the same order
+        # the same as the cache, so that random numbers and hints are the same
         self._traits = Traits(draws_apart=True, acts_on_hints=cache._traits.acts_on_hints)
         self._loaded: dict[int, Any] = {}
         self.found = ""
-        """What became of the last read: whether the cache had the item."""
+        """In words, whether the cache had the last item."""
 
     def _size(self) -> int | None:
         return self._cache._length()
@@ -106,11 +105,10 @@ class CacheView(LazySequence[Any]):
         return (self._source,)
 
 
-def inlined(sequence: LazySequence[Any], watch: ReadListener) -> Watched:
-    """Return `sequence` made anew for `watch`.
+def inlined(sequence: LazySequence[Any], listener: ReadListener) -> Watched:
+    """Return a copy of `sequence` whose reads `listener` does.
 
-    A stage that does not say how it is made over other sources is read as it is, with all that
-    it reads.
+    A stage without `_rebuild` is read as one step, with everything that it reads.
     """
     made: dict[int, Watched] = {}
 
@@ -118,14 +116,14 @@ def inlined(sequence: LazySequence[Any], watch: ReadListener) -> Watched:
         sources = sources_of(stage)
         for role, source in zip(roles(stage, sources), sources, strict=True):
             if id(source) not in made:
-                made[id(source)] = Watched(source, source, watch, role)
+                made[id(source)] = Watched(source, source, listener, role)
         copy = _copy(stage, [made[id(source)] for source in sources]) if sources else stage
-        made[id(stage)] = Watched(stage, copy, watch)
+        made[id(stage)] = Watched(stage, copy, listener)
     return made[id(sequence)]
 
 
 def _copy(stage: Any, sources: list[Watched]) -> Any:
-    """Return `stage` over other `sources`."""
+    """Return `stage` over other `sources`, without workers and without filling caches."""
     if stage._traits.keeps_items and type(stage)._peek is not LazySequence._peek:
         return CacheView(stage, sources[0])
     if stage._traits.reads_ahead:

@@ -1,16 +1,24 @@
-"""A stage that passes items on, for stages that look at them."""
+"""What all instruments share."""
 
 from typing import Any, TypeVar
 
 from seqtools._core.indices import Indices
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, assign, getter, size_of
+from seqtools._core.walk import is_stage
 
 T = TypeVar("T")
 
 
+def check_pipeline(pipeline: object, function: str) -> None:
+    """Raise a `TypeError` if the argument of `function` is not a lazy sequence."""
+    if not is_stage(pipeline):
+        message = f"{function}() needs a lazy sequence, got {type(pipeline).__name__}"
+        raise TypeError(message)
+
+
 class Observer(LazySequence[T]):
-    """Items of a sequence, unchanged."""
+    """The base class of stages that pass items on and observe them."""
 
     __slots__ = ("_read", "_sequence")
 

@@ -1,4 +1,4 @@
-"""What the prefetches of a pipeline do, in a few words."""
+"""The state of the prefetches of a pipeline as a short text."""
 
 from collections.abc import Iterator
 from time import perf_counter
@@ -8,26 +8,26 @@ from seqtools._core.walk import upstream
 from seqtools.prefetching.status import Status
 
 _LONGEST = 40
-"""Characters that may stand after a bar: more would leave no room for it in a terminal."""
+"""Most characters after a bar, so that it has room in a terminal."""
 
 
 class PrefetchStatus:
-    """How long an iteration has waited, and what the prefetches before it do."""
+    """The waiting time of an iteration, and the state of the prefetches upstream."""
 
     __slots__ = ("_began", "_noted", "_prefetches", "waited")
 
     def __init__(self, source: Any) -> None:
         self._prefetches = list(nearest_prefetches(source))
         self.waited = 0.0
-        """Seconds, as of what was noted last."""
+        """Seconds of waiting, up to the last `note`."""
         self._began = self._noted = 0.0
 
     def begin(self) -> None:
-        """Take this for the begin."""
+        """Begin to measure now."""
         self._began = self._noted = perf_counter()
 
     def note(self, waited: float, now: float) -> None:
-        """Note for how long it has waited until `now`."""
+        """Set the seconds of waiting up to `now`."""
         self.waited, self._noted = waited, now
 
     def text(self) -> str:
@@ -36,7 +36,7 @@ class PrefetchStatus:
         share = f"{min(1.0, self.waited / elapsed) if elapsed > 0 else 0.0:.0%} waited"
         loads = [stage._status() for stage in self._prefetches]
         load = Status(*map(sum, zip(*loads, strict=True)))
-        if not load.nworkers:  # none upstream, or they rest
+        if not load.nworkers:  # there is no prefetch, or it has not started
             return share
         workers = f"{load.busy}/{load.nworkers} busy, {share}"
         for fill in (f"{load.ready}/{load.capacity}", f"{load.ready / load.capacity:.0%}"):
@@ -47,7 +47,7 @@ class PrefetchStatus:
 
 
 def nearest_prefetches(source: Any) -> Iterator[Any]:
-    """Yield the prefetches that `source` is or reads from, except those that others read."""
+    """Yield the prefetches nearest to the consumer: `source` itself or upstream of it."""
     for stage in upstream(source, past=lambda stage: not stage._traits.reads_ahead):
         if stage._traits.reads_ahead:
             yield stage

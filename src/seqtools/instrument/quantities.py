@@ -1,8 +1,8 @@
-"""Quantities in words."""
+"""Quantities as text."""
 
 
 def duration(seconds: float) -> str:
-    """Return a time in words.
+    """Return a time as text.
 
     Example:
         >>> duration(0.0123), duration(75), duration(2.5e-06)
@@ -15,7 +15,7 @@ def duration(seconds: float) -> str:
 
 
 def volume(size: float) -> str:
-    """Return a number of bytes in words.
+    """Return a number of bytes as text.
 
     Example:
         >>> volume(2_500_000), volume(12)
@@ -28,7 +28,7 @@ def volume(size: float) -> str:
 
 
 def share(part: float) -> str:
-    """Return a part of a whole in words.
+    """Return a share as text.
 
     Example:
         >>> share(0.256)
@@ -38,10 +38,10 @@ def share(part: float) -> str:
 
 
 def counted_as(count: int, one: str, more: str = "") -> str:
-    """Return a number of things; several are called `more`, or `one` and an s."""
+    """Return a count with the singular `one`, or the plural `more`, by default `one` with an s."""
     return f"{count:,} {one if count == 1 else more or one + 's'}"
 
 
 def _three(number: float) -> str:
-    """Return a number with three digits."""
+    """Return a number with three significant digits."""
     return f"{number:.0f}" if number >= 99.95 else f"{number:.3g}"  # noqa: PLR2004

@@ -1,8 +1,7 @@
-"""Making an item again, and telling of each stage while it is at work."""
+"""Evaluates an item again and prints each stage."""
 
 import threading
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -16,39 +15,38 @@ from seqtools._core.sequence import LazySequence
 from seqtools._core.walk import upstream
 from seqtools.instrument.inlined import Watched, inlined
 from seqtools.instrument.quantities import duration
-from seqtools.instrument.random_state import restored_generators
 from seqtools.instrument.user_code import blame, post_mortem
 
 _OF_EACH = 3
-"""Items of a stage that are printed, the others are counted. Arbitrary."""
+"""Items of a stage to print; the others are counted. Arbitrary."""
 _MOST_STEPS = 100
-"""Items of all stages that are printed. Arbitrary."""
+"""Items of all stages to print. Arbitrary."""
 _VALUE = 72
-"""Columns of a value. Arbitrary."""
+"""Characters of a value. Arbitrary."""
 _NAME = 20, 44
-"""Fewest and most columns of a stage and its index. Arbitrary."""
+"""Fewest and most characters of a stage with its index. Arbitrary."""
 
 
 @dataclass(slots=True)
 class Read:
-    """A stage that has made an item, or several at once, or that failed to."""
+    """A read from a stage: one item, or several with one call."""
 
     stage: str
     """Short description, such as `smap(load)`."""
     index: int
-    """Index of the item in that stage, the first of several."""
+    """Index of the item in that stage, or of the first item."""
     count: int | None = None
-    """How many items were read by one call, if it was made for several."""
+    """For a bulk read, the number of items."""
     run: bool = False
-    """Whether these follow each other."""
+    """Whether these items are consecutive."""
     own: float = 0.0
     """Seconds in the stage itself."""
     total: float = 0.0
-    """Seconds with all that it read."""
+    """Seconds in the stage and in all that it read."""
     value: Any = None
-    """What it made: an item, or where several were read by one call, all of them."""
+    """The item, or for a bulk read, all of them."""
     found: str = ""
-    """Of a cache, whether it had the item."""
+    """For a cache, whether it had the item."""
     error: BaseException | None = None
     """Why there is no value."""
 
@@ -64,7 +62,7 @@ class Read:
 
 @dataclass(slots=True)
 class _Count:
-    """Items of a stage that are not printed."""
+    """Reads from a stage that are not printed."""
 
     last: Read
     reads: int = 0
@@ -78,67 +76,65 @@ class _Count:
 
 @dataclass(slots=True)
 class _Frame:
-    """A stage that is at work."""
+    """A stage that is evaluating."""
 
     stage: Watched
     read: Read
     began: float
     spent: float = 0.0
-    """Seconds in what it reads."""
+    """Seconds in the stages that it reads."""
     counts: dict[int, _Count] = field(default_factory=dict)
-    """What was read for it and is not printed, by the identity of the stage."""
+    """Reads for it that are not printed, by the id of the stage."""
 
 
 class Replay:
-    """How an item was made; `str` of it is what was printed."""
+    """How an item was evaluated; its `str` is the printed text."""
 
     def __init__(self) -> None:
         self.steps: list[Read] = []
-        """The items of stages that were printed, in the order in which they were made."""
+        """The printed reads, in order."""
         self.value: Any = None
         """The item."""
         self.error: BaseException | None = None
-        """Why there is none."""
+        """The exception, if a stage failed."""
         self._lines: list[str] = []
         self._thread = threading.get_ident()
         self._frames: list[_Frame] = []
         self._printed: dict[int, int] = {}
         self._failed: list[_Frame] = []
         self._raised: BaseException | None = None
-        self._lost = 0.0  # seconds for printing
+        self._lost = 0.0  # seconds spent on printing
         self._width = _NAME[0]
 
     def __str__(self) -> str:
-        """Return what was printed."""
+        """Return the printed text."""
         return "\n".join(self._lines)
 
     def __repr__(self) -> str:
-        """Return in a line how it ended; the rest was printed already."""
+        """Return one line with the result."""
         if not self.steps:
             return "<replay>"
         end = f"failed in {summary(self.error)}" if self.error else short(self.value)
         return cut(f"<replay of {len(self.steps)} steps: {self.steps[-1].name} {end}>", 120)
 
-    # What is read
+    # Reading
 
-    def make(self, sequence: LazySequence[Any], given: int, *, debugger: bool) -> None:
-        """Make item `given` of `sequence`; see `explain`."""
+    def evaluate(self, sequence: LazySequence[Any], given: int, *, debugger: bool) -> None:
+        """Evaluate item `given` of `sequence`; see `explain`."""
         i = position(sequence, given)
-        stages = list(upstream(sequence))
-        longest = max(len(described(stage)) for stage in stages)
+        longest = max(len(described(stage)) for stage in upstream(sequence))
         self._width = min(max(longest + 14, _NAME[0]), _NAME[1])
         self._print(f"item {i} of {described(sequence)}")
         self._print(f"{'':<{self._width}} {'own':>8} {'total':>8}  value")
         first = inlined(sequence, self)
         try:
-            with restored_generators() if _are_seeded(stages) else nullcontext():
-                self.value = self.read(first, i)
+            self.value = self.read(first, i)
         except EndOfSequence:
             self._end(sequence, given, i)
         except Exception as error:  # noqa: BLE001 -- user code may raise anything
-            self._tell_failure(error)
+            self._print_failure(error)
         finally:
-            self._thread = -1  # what is read of views among the values is not watched any more
+            self._thread = -1  # views among the values may be read later
         if self.error is not None and debugger:
             post_mortem(self.error)
 
@@ -156,7 +152,7 @@ class Replay:
         if threading.get_ident() != self._thread:
             return evaluate()
         if self._raised is not None:
-            self._print("(an item failed, and what needs it goes on)")
+            self._print("(an item failed, and the stage that reads it goes on)")
             self._raised = None
         lost = self._lost
         frame = _Frame(stage, read, perf_counter())
@@ -166,7 +162,7 @@ class Replay:
         except EndOfSequence:
             raise
         except Exception as error:
-            if error is not self._raised:  # and not on its way from a stage further in
+            if error is not self._raised:  # otherwise an inner stage raised it
                 self._raised, self._failed = error, list(self._frames)
             raise
         finally:
@@ -177,62 +173,63 @@ class Replay:
                 self._frames[-1].spent += total
             frame.read.total, frame.read.own = total, max(0.0, total - frame.spent)
         frame.read.value, frame.read.found = value, stage.found()
-        self._note(frame)
+        self._print_or_count(frame)
         self._lost += perf_counter() - ended
         return value
 
     def _end(self, sequence: LazySequence[Any], given: int, i: int) -> None:
-        """Tell of the end of a source, as `sequence[given]` does."""
+        """Print the error that `sequence[given]` raises after the end of a source."""
         try:
             ended(sequence, given, i)
         except EvaluationError as error:
             self.error = error
             self._print(summary(error))
 
-    # What is printed
+    # Printing
 
-    def _note(self, frame: _Frame) -> None:
-        """Print what a stage has made, or count it with what its reader has read."""
-        key = id(frame.stage.whose)
+    def _print_or_count(self, frame: _Frame) -> None:
+        """Print a read, or count it for the stage that needs it."""
+        key = id(frame.stage.original)
         printed = self._printed.get(key, 0)
         if not self._frames or (printed < _OF_EACH and len(self.steps) < _MOST_STEPS):
             self._printed[key] = printed + 1
-            self._tell_counts(frame)
-            self._tell(frame.read)
+            self._print_counts(frame)
+            self._print_read(frame.read)
             return
         counts = self._frames[-1].counts
         frame.counts[key] = _Count(frame.read, 1, frame.read.total)
         for other, count in frame.counts.items():
             counts.setdefault(other, _Count(count.last)).add(count)
 
-    def _tell_counts(self, frame: _Frame) -> None:
+    def _print_counts(self, frame: _Frame) -> None:
         counts = list(frame.counts.values())
-        hidden = counts[: -max(_OF_EACH, _MOST_STEPS - len(self.steps))]
-        if hidden:
-            reads, seconds = sum(c.reads for c in hidden), sum(c.seconds for c in hidden)
-            self._tell_more(f"… {reads:,} more of {len(hidden):,} others", seconds)
-        for count in counts[len(hidden) :]:
-            if count.reads == 1:
-                self._tell(count.last)
-            else:
-                self._tell_more(f"… {count.reads:,} more of {count.last.stage}", count.seconds)
+        if len(counts) > _MOST_STEPS:
+            reads, seconds = sum(c.reads for c in counts), sum(c.seconds for c in counts)
+            self._print_more(f"… {reads:,} more of {len(counts):,} others", seconds)
+        else:
+            for count in counts:
+                if count.reads == 1:
+                    self._print_read(count.last)
+                else:
+                    what = f"… {count.reads:,} more of {count.last.stage}"
+                    self._print_more(what, count.seconds)
         frame.counts.clear()
 
-    def _tell_more(self, what: str, seconds: float) -> None:
-        wide = self._width + 9  # it has no time of its own
-        self._print(f"{cut(what, wide):<{wide}} {duration(seconds):>8}")
+    def _print_more(self, what: str, seconds: float) -> None:
+        width = self._width + 9  # without a column for its own time
+        self._print(f"{cut(what, width):<{width}} {duration(seconds):>8}")
 
-    def _tell(self, read: Read) -> None:
+    def _print_read(self, read: Read) -> None:
         self.steps.append(read)
         value = short(read.value, _VALUE)
         value = f"{read.found}: {value}" if read.found else value
         times = f"{duration(read.own):>8} {duration(read.total):>8}"
         self._print(f"{cut(read.name, self._width):<{self._width}} {times}  {value}")
 
-    def _tell_failure(self, error: Exception) -> None:
+    def _print_failure(self, error: Exception) -> None:
         self.error = error
         for frame in self._failed:
-            self._tell_counts(frame)
+            self._print_counts(frame)
         *waiting, failed = [frame.read for frame in self._failed]
         failed.error = error
         self.steps.append(failed)
@@ -245,7 +242,7 @@ class Replay:
         if code is not None:
             place = place_of(code.filename, code.lineno or 0)
             self._print(f"  in {code.name}, {place}: {code.line}")
-        stage = self._failed[-1].stage.whose
+        stage = self._failed[-1].stage.original
         made = f", made at {place_of(*stage._origin)}" if hasattr(stage, "_origin") else ""
         self._print(f"  for {failed.name}{made}")
         if waiting:
@@ -254,8 +251,3 @@ class Replay:
     def _print(self, line: str) -> None:
         self._lines.append(printable(line.rstrip()))
         print(self._lines[-1], flush=True)
-
-
-def _are_seeded(stages: list[Any]) -> bool:
-    """Return whether a stage seeds the global random generators."""
-    return any(stage._traits.reads_ahead and stage._args()[1].seed is not None for stage in stages)

@@ -1,4 +1,4 @@
-"""How fast items are read, and how long each takes."""
+"""Measures how fast items are read."""
 
 import threading
 import time
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 class _Clock:
-    """Counts of reads, and times in seconds."""
+    """The number of reads, and times in seconds."""
 
     __slots__ = ("first", "last", "lock", "reads", "spent")
 
@@ -35,7 +35,7 @@ class _Clock:
 
 
 class Throughput(Observer[T]):
-    """Items of a sequence, with the times that reading them takes."""
+    """Passes items on and measures the time of reads."""
 
     __slots__ = ("_state",)
 

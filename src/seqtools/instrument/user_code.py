@@ -1,4 +1,4 @@
-"""Which code is the user's, and which of it an exception comes from."""
+"""Finds the user's code that raised an exception."""
 
 import functools
 import os
@@ -13,7 +13,7 @@ _LIBRARIES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}"
 
 
 def blame(error: BaseException) -> FrameSummary | None:
-    """Return the innermost line of the user's that raised `error`, if there is one."""
+    """Return the innermost line of user code in the traceback of `error`, if there is one."""
     links = _users(error)
     if not links:
         return None
@@ -22,7 +22,7 @@ def blame(error: BaseException) -> FrameSummary | None:
 
 
 def post_mortem(error: BaseException) -> None:
-    """Look at `error` with `pdb`, in the innermost frame of the user's; or else where it came."""
+    """Open `pdb` for `error` in the innermost frame of user code, or else where it was raised."""
     import pdb  # noqa: T100 -- asked for
 
     trace: TracebackType | None = None
@@ -32,9 +32,9 @@ def post_mortem(error: BaseException) -> None:
 
 
 def _users(error: BaseException) -> list[TracebackType]:
-    """Return the frames from where the pipeline called code of the user's to the last of it.
+    """Return the frames from the pipeline's call of user code to the innermost user code.
 
-    There are none if the pipeline called a function that is compiled, or of a library.
+    There are none if the pipeline called a compiled function or a library.
     """
     links = list(_links(error))
     ours = [k for k, link in enumerate(links) if is_ours(link.tb_frame.f_code.co_filename)]
@@ -51,7 +51,7 @@ def _links(error: BaseException) -> Iterator[TracebackType]:
 
 
 def is_users(file: str) -> bool:
-    """Return whether code in `file` is the user's: not ours, of a library or of Python itself."""
+    """Return whether code in `file` is the user's: not ours, a library's or Python's."""
     installed = file.startswith(_installed()) or any(part in file for part in _LIBRARIES)
     return not installed and not is_ours(file)
 

@@ -1,10 +1,8 @@
-"""What proves a combinator: a source that keeps a record, and the laws of a lazy sequence.
+"""Tests for your own stages and engines.
 
-An engine, which evaluates items ahead, is proved by what `check_engine` checks.
-
-Every function of the library is checked by these, and so can be any subclass of
-`LazySequence`. Nothing here needs a test framework: a broken law is an
-`AssertionError` that names the law, what was expected and what came instead.
+`check_laws` checks a subclass of `LazySequence`, and `check_engine` an engine, as all stages and
+engines of the library are checked. `Probe` is a source that records its reads. No test framework is
+needed: a broken law is an `AssertionError` that names the law, and what was expected and observed.
 """
 
 from seqtools.testing.engines import check_engine

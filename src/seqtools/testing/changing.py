@@ -1,4 +1,4 @@
-"""Laws of what can go wrong, and of assignment."""
+"""Laws of errors and of assignment."""
 
 from operator import setitem
 from typing import Any
@@ -10,11 +10,11 @@ from seqtools.testing.reading import Index, shown
 from seqtools.testing.subject import Subject, equal, mixed, normal, outcomes, peeked, refused
 
 FAULTS = 8
-"""Items of a source that are made to fail, one after the other. Arbitrary."""
+"""Items of a source to make fail, one at a time. Arbitrary."""
 
 
 def errors(subject: Subject) -> None:
-    """An error of a source is an EvaluationError with its cause and path, to who needs it only."""
+    """An error of a source is an EvaluationError with cause and path, for items that need it."""
     for s, j in _faults(subject):
         for error in (ValueError("made to fail"), KeyError("made to fail")):
             for i in range(len(subject.items)):
@@ -24,7 +24,7 @@ def errors(subject: Subject) -> None:
 
 
 def errors_in_iteration(subject: Subject) -> None:
-    """Iteration goes on after an item that failed; nothing that is raised ends it."""
+    """Iteration goes on after an item that failed, whatever exception it raised."""
     for s, j in _faults(subject):
         for kind in (ValueError, IndexError, StopIteration):
             sequence, error = _broken(subject, s, j, kind("made to fail"))
@@ -43,7 +43,7 @@ def errors_in_iteration(subject: Subject) -> None:
 
 
 def assignment(subject: Subject) -> None:
-    """Assigning an item changes it, and in the sources only what it is made of."""
+    """Assigning to an item changes it, and in the sources only the items that it reads."""
     import numpy as np
 
     n = len(subject.items)
@@ -63,7 +63,7 @@ def assignment(subject: Subject) -> None:
 
 
 def slice_assignment(subject: Subject) -> None:
-    """Assigning a slice assigns its items; as many as it has, or nothing changes."""
+    """Assigning to a slice assigns to its items; a wrong number of values changes nothing."""
     n = len(subject.items)
     if subject.assigned is None:
         if n:
@@ -81,7 +81,7 @@ def slice_assignment(subject: Subject) -> None:
 
 
 def _faults(subject: Subject) -> list[tuple[int, int]]:
-    """Return the source and the index of each item that is made to fail."""
+    """Return the source and the index of each item to make fail."""
     sizes = [len(peeked(probe)) for probe in subject.probes()]
     return [(s, j) for s, size in enumerate(sizes) for j in range(min(size, FAULTS))]
 
@@ -89,7 +89,7 @@ def _faults(subject: Subject) -> list[tuple[int, int]]:
 def _broken(
     subject: Subject, s: int, j: int, error: Exception
 ) -> tuple[LazySequence[Any], Exception]:
-    """Return a sequence over sources of which number `s` raises `error` at `j`."""
+    """Return a sequence whose source number `s` raises `error` at `j`, and the error."""
     probes = subject.probes()
     given = subject.sources[s]
     probes[s] = Probe(given, errors={j: error})
@@ -112,7 +112,7 @@ def _fails(subject: Subject, s: int, j: int, error: Exception, i: int) -> None:
         equal(f"end of the path of {what}", end, ("probe", j))
         return
     try:
-        normal(item)  # a view, which is evaluated when its items are read
+        normal(item)  # because a view is evaluated when its items are read
     except EvaluationError as raised:
         if raised.__cause__ is error:
             return
@@ -123,13 +123,13 @@ def _fails_in_bulk(subject: Subject, s: int, j: int, error: Exception, i: int) -
     sequence, _ = _broken(subject, s, j, error)
     try:
         normal(list(sequence._get_many(range(i + 1))))
-    except Exception:  # noqa: BLE001 -- whatever is raised, the item is read again singly
+    except Exception:  # noqa: BLE001 -- after any exception, items are read again one by one
         return
     raise AssertionError(f"_get_many(range({i + 1})) should fail as item {j} of source {s} does")
 
 
 def _computed(subject: Subject, what: str, key: Any, value: Any) -> None:
-    """Check that items that are computed refuse to be assigned."""
+    """Check that computed items cannot be assigned."""
     sequence, probes = subject.make()
     refused(what, TypeError, setitem, sequence, key, value)
     equal(f"what {what} assigned", [probe.writes for probe in probes], [[] for _ in probes])
@@ -137,12 +137,12 @@ def _computed(subject: Subject, what: str, key: Any, value: Any) -> None:
 
 
 def _changes(subject: Subject, key: Any, places: range) -> None:
-    """Check the assignment of `key`, which stands for `places`."""
+    """Check assignment to `key`, an index or a slice with the indices `places`."""
     others = subject.probes(subject.assigned)
     fresh = subject.oracle(others)
     sequence, probes = subject.make()
     before = [peeked(probe) for probe in probes]
-    subject.read(sequence)  # so that a cache has something to forget
+    subject.read(sequence)  # so that a cache has the old items
     name = f"sequence[{shown(key) if isinstance(key, slice) else key.__index__()}]"
     values = [fresh[i] for i in places]
     if isinstance(key, slice):

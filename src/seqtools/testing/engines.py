@@ -1,10 +1,11 @@
-"""All promises of an engine at once."""
+"""The check of an engine."""
 
 from collections.abc import Callable, Collection
 
 from seqtools._core.display.short import short
 from seqtools.engines.base import Engine
-from seqtools.testing import optional_promises, promises
+from seqtools.testing.optional_promises import WITH_DEATHS, WITH_HOOKS, WITH_TIMEOUTS
+from seqtools.testing.promises import ALWAYS, Promise
 from seqtools.testing.subject import checked
 from seqtools.testing.trial import Maker
 
@@ -22,9 +23,9 @@ def check_engine(  # noqa: PLR0913 -- what there is to know of an engine, all by
     """Check that an engine keeps all promises of `seqtools.engines.base`.
 
     `make(get, nworkers, deliver=deliver)` is called for each promise and returns a new engine.
-    Every `get` is picklable and defined in `seqtools.testing`, so workers may be threads,
-    processes or other machines that have seqtools. Workers connect to this process by TCP, to
-    wait for each other.
+    Every `get` is picklable and defined in `seqtools.testing`. Workers may be threads,
+    processes, or other machines that have seqtools. They connect to this process by TCP, to wait
+    for each other.
 
     Args:
         make: Returns an engine that evaluates `get(i)` in `nworkers` workers, and calls `deliver`
@@ -34,7 +35,7 @@ def check_engine(  # noqa: PLR0913 -- what there is to know of an engine, all by
         deaths: Whether workers are separate processes, which items may kill.
         resizes: Whether the engine chooses its number of workers, or always has the same number.
         host: The address of this machine for workers.
-        only: Names of the promises to check, such as `["the end is told"]`; empty for all.
+        only: Names of the promises to check, such as `["the end is delivered"]`; empty for all.
 
     Raises:
         AssertionError: If a promise is not kept; the message names the promise, and what was
@@ -55,32 +56,26 @@ def check_engine(  # noqa: PLR0913 -- what there is to know of an engine, all by
     """
     if not callable(make):
         raise TypeError(f"make must be a function that returns an engine, got {short(make)}")
-    if isinstance(only, str):
-        only = [only]
     maker = Maker(make, host, resizes=resizes)
-    chosen = {
-        name: promise
-        for name, promise in promised(hooks=hooks, timeouts=timeouts, deaths=deaths).items()
-        if not only or name in only
-    }
-    if unknown := set(only) - chosen.keys():
+    promises = promised(hooks=hooks, timeouts=timeouts, deaths=deaths)
+    if unknown := set(only) - promises.keys():
         message = (
             f"only must have names of promises, got {sorted(unknown)}: use some of "
-            f"{sorted(promised(hooks=hooks, timeouts=timeouts, deaths=deaths))}"
+            f"{sorted(promises)}"
         )
         raise ValueError(message)
-    for promise in chosen.values():
-        checked("promise", promise, maker)
+    for name in only or promises:
+        checked("promise", promises[name], maker)
 
 
 def promised(
     *, hooks: bool = False, timeouts: bool = False, deaths: bool = False
-) -> dict[str, promises.Promise]:
+) -> dict[str, Promise]:
     """Return the promises of an engine by their names."""
     chosen = [
-        *promises.ALWAYS,
-        *(optional_promises.WITH_HOOKS if hooks else ()),
-        *(optional_promises.WITH_TIMEOUTS if timeouts else ()),
-        *(optional_promises.WITH_DEATHS if deaths else ()),
+        *ALWAYS,
+        *(WITH_HOOKS if hooks else ()),
+        *(WITH_TIMEOUTS if timeouts else ()),
+        *(WITH_DEATHS if deaths else ()),
     ]
     return {promise.__name__.replace("_", " "): promise for promise in chosen}

@@ -1,4 +1,4 @@
-"""Functions that workers evaluate while an engine is checked; all can be pickled."""
+"""Functions that workers evaluate during the check of an engine; all can be pickled."""
 
 import os
 import signal
@@ -8,42 +8,42 @@ from seqtools._core.errors import EndOfSequence
 from seqtools.testing.gate import Passage
 
 EXITS = (SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration)
-"""Exceptions that end something if they are not held back."""
+"""Exceptions that end a program, a thread or a generator if nothing catches them."""
 
 
 def square(i: int) -> int:
-    """Return `i` times `i`."""
+    """Return `i * i`."""
     return i * i
 
 
 def odd_fails(i: int) -> int:
-    """Return even items only."""
+    """Return `i`, or raise an error if it is odd."""
     if i % 2:
         raise KeyError(i)
     return i
 
 
 def exits(i: int) -> int:
-    """Raise what could end a worker for the first items."""
+    """Return `i`, or raise one of `EXITS` for the first indices."""
     if i < len(EXITS):
         raise EXITS[i]
     return i
 
 
 def ten(i: int) -> int:
-    """Return items of a source that has ten."""
+    """Return `i`, as a source of ten items without known length."""
     if i >= 10:  # noqa: PLR2004
         raise EndOfSequence
     return i
 
 
 def large(i: int) -> bytes:
-    """Return more than pipes hold."""
+    """Return more bytes than a pipe holds."""
     return bytes([i % 256]) * 3_000_000
 
 
 def waits_at(passage: Passage, some: frozenset[int], i: int) -> int:
-    """Return an item, of some when the gate lets it."""
+    """Return `i`; if it is one of `some`, wait for the gate."""
     return passage.wait(i) if i in some else i
 
 
@@ -53,7 +53,7 @@ def refuse() -> None:
 
 
 def dies_at(deadly: frozenset[int], own: int, i: int) -> int:
-    """Return an item, or kill the process, which must be another one than `own`."""
+    """Return `i`; if it is one of `deadly`, kill this process, which must not be `own`."""
     if i in deadly:
         if os.getpid() == own:
             message = "deaths=True, but items are evaluated in the process that asks for them"
@@ -63,14 +63,14 @@ def dies_at(deadly: frozenset[int], own: int, i: int) -> int:
 
 
 class Unloadable:
-    """Cannot be unpickled, so no other process can evaluate this."""
+    """A function that cannot be unpickled."""
 
     def __call__(self, i: int) -> int:
-        """Return an item."""
+        """Return `i`."""
         return i
 
     def __reduce__(self) -> Any:
-        """Have whoever loads this fail."""
+        """Make unpickling fail."""
         return _fail, ()
 
 

@@ -1,4 +1,4 @@
-"""Where items that are being evaluated anywhere stop, and are counted."""
+"""A gate at which items stop while they are evaluated, and which counts them."""
 
 import json
 import os
@@ -12,15 +12,14 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 LIMIT = 60.0
-"""Seconds after which something is taken never to happen. Arbitrary; spent only by a failure."""
+"""Seconds to wait for something before a check fails. Arbitrary."""
 
 
 class Gate:
-    """A place at which workers arrive, wherever they are, and wait until it is open.
+    """A place where workers, such as threads, processes or other machines, wait until it opens.
 
-    They connect to it by TCP, and so it works for threads, for processes however they are started,
-    and for other machines. `passage` is what a function in a worker refers to; it can be pickled.
-    It needs no thread: workers that arrive wait in the queue of the socket.
+    Functions in workers use `passage`, which can be pickled. It connects to the gate by TCP. The
+    gate needs no thread: connections wait in the queue of the socket.
 
     Args:
         host: The address of this machine for workers.
@@ -29,14 +28,14 @@ class Gate:
     def __init__(self, host: str = "127.0.0.1") -> None:
         self._listener = socket.create_server((host, 0), backlog=4096)
         self._listener.settimeout(0)
-        self._came: list[socket.socket] = []
+        self._waiting: list[socket.socket] = []
         port = self._listener.getsockname()[1]
         self.passage = Passage(host, port, os.urandom(8).hex())
         self.arrived: list[Any] = []
-        """What has arrived by now, as far as that was looked at."""
+        """What has arrived, up to the last `look`."""
 
     def look(self) -> list[Any]:
-        """Return all that has arrived so far."""
+        """Return what has arrived so far."""
         while True:
             try:
                 connection, _ = self._listener.accept()
@@ -45,18 +44,18 @@ class Gate:
             connection.settimeout(LIMIT)
             with connection.makefile("r") as lines:
                 line = lines.readline()
-            secret, _, told = line.partition(" ")
+            secret, _, what = line.partition(" ")
             if secret == self.passage.secret:
-                self._came.append(connection)
-                self.arrived.append(json.loads(told))
+                self._waiting.append(connection)
+                self.arrived.append(json.loads(what))
             else:
-                connection.close()  # it is for another gate, which had this port before
+                connection.close()  # meant for another gate, which had this port before
 
     def wait(self, n: int, meanwhile: Callable[[], object] = lambda: None) -> list[Any]:
-        """Return what has arrived once that is `n` or more.
+        """Return what has arrived, once these are `n` or more.
 
         Raises:
-            AssertionError: If it never is.
+            AssertionError: If fewer arrive.
         """
         deadline = time.monotonic() + LIMIT
         while len(self.look()) < n:
@@ -68,38 +67,38 @@ class Gate:
         return self.arrived
 
     def open(self) -> None:
-        """Let through all that have arrived, and all that come from now on."""
+        """Let all workers through that wait, and all that arrive later."""
         if self._listener.fileno() < 0:
             return
         self.look()
-        # a process that was forked may have a copy, so closing alone does not stop it
+        # closing is not enough, because a forked process may have a copy
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        for connection in self._came:
+        for connection in self._waiting:
             with suppress(OSError):
                 connection.sendall(b"x")
             connection.close()
-        self._came.clear()
+        self._waiting.clear()
 
 
 class Passage:
-    """The way to a gate."""
+    """The workers' side of a gate."""
 
     def __init__(self, host: str, port: int, secret: str) -> None:
         self._address, self.secret = (host, port), secret
 
     def arrive(self, what: T) -> T:
-        """Tell the gate of `what`, return it, and do not wait."""
-        self._tell(what, wait=False)
+        """Report `what` to the gate and return it at once."""
+        self._report(what, wait=False)
         return what
 
     def wait(self, what: T) -> T:
-        """Tell the gate of `what`, and return it when it is open."""
-        self._tell(what, wait=True)
+        """Report `what` to the gate and return it when the gate is open."""
+        self._report(what, wait=True)
         return what
 
-    def _tell(self, what: Any, *, wait: bool) -> None:
+    def _report(self, what: Any, *, wait: bool) -> None:
         with suppress(OSError), socket.create_connection(self._address) as connection:
             connection.sendall(f"{self.secret} {json.dumps(what)}\n".encode())
             if wait:

@@ -1,4 +1,4 @@
-"""What this process holds that an engine could leave behind."""
+"""Resources of this process that an engine could leave behind."""
 
 import os
 import threading
@@ -7,19 +7,19 @@ from collections import Counter
 from collections.abc import Iterator
 
 GRACE = 5.0
-"""Seconds that what is on its way out may take. Arbitrary; spent only by a failure."""
+"""Seconds in which resources must disappear. Arbitrary."""
 
 
 def held() -> Counter[str]:
-    """Return threads, and where there is a /proc, processes, descriptors and shared memory."""
+    """Return threads and, on systems with /proc, processes, descriptors and shared memory."""
     found = Counter(f"thread {thread.name}" for thread in threading.enumerate())
-    found.update(_listed("/dev/shm", "shared memory"))  # noqa: S108 -- looked at, never written
-    for fd in _listed("/proc/self/fd", ""):
+    found.update(f"shared memory {name}" for name in _listed("/dev/shm"))  # noqa: S108 -- only read
+    for fd in _listed("/proc/self/fd"):
         try:
             found[f"descriptor {os.readlink(f'/proc/self/fd/{fd}')}"] += 1
-        except OSError:  # the one of the listing itself
+        except OSError:  # the descriptor of the listing itself
             continue
-    for task in _listed("/proc/self/task", ""):
+    for task in _listed("/proc/self/task"):
         try:
             with open(f"/proc/self/task/{task}/children", encoding="ascii") as children:
                 found.update(f"process {pid}" for pid in children.read().split())
@@ -29,17 +29,15 @@ def held() -> Counter[str]:
 
 
 def left(before: Counter[str]) -> list[str]:
-    """Return what is held now and was not `before`, if it does not go by itself."""
+    """Return the resources that were not held `before` and do not disappear."""
     deadline = time.monotonic() + GRACE
     while (more := held() - before) and time.monotonic() < deadline:
         time.sleep(0.01)
     return sorted(more)
 
 
-def _listed(folder: str, kind: str) -> Iterator[str]:
+def _listed(folder: str) -> Iterator[str]:
     try:
-        names = os.listdir(folder)
+        yield from os.listdir(folder)
     except OSError:  # not on this system
         return
-    for name in names:
-        yield f"{kind} {name}".strip()

@@ -1,4 +1,4 @@
-"""All laws at once, on one sequence."""
+"""The check of a sequence."""
 
 from collections.abc import Callable, Iterable, Sequence
 from contextvars import copy_context
@@ -91,7 +91,7 @@ def check_laws(  # noqa: PLR0913 -- what there is to know of a sequence, all by 
         ...     print(error)
         law 'reads': what is read of source 0 for range(0, 1) one by one should be [], got [4]
 
-        It has no `_reads`, so nothing could be read ahead for it.
+        This class has no `_reads`, so a prefetch could not read ahead for it.
     """
     subject = Subject(build, expected, sources, assigned, length, value_dependent, picklable)
     copy_context().run(_check, subject)

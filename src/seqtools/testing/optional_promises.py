@@ -1,4 +1,4 @@
-"""The promises of engines with hooks, with timeouts, or with workers that may die, one by one."""
+"""The promises of engines with hooks, with timeouts, or with workers that may die."""
 
 import os
 from functools import partial
@@ -6,19 +6,19 @@ from functools import partial
 from seqtools._core.errors import ItemTimeout, WorkerDied, WorkerStartError
 from seqtools.testing import evaluating
 from seqtools.testing.evaluating import dies_at, waits_at
-from seqtools.testing.promises import Promise, failure, refused_or
+from seqtools.testing.promises import Promise, failure, wait_for_items_or_refusal
 from seqtools.testing.subject import equal
 from seqtools.testing.trial import Maker
 
 
 def the_hook_is_called_in_workers(maker: Maker) -> None:
-    """With the number of each, or without."""
+    """A hook gets the number of its worker, unless it takes no argument."""
     gate = maker.gate()
     with maker.trial(evaluating.square, 3, start_hook=gate.passage.arrive) as trial:
         trial.collect(*trial.submit(*[[i] for i in range(100)]))
         numbers = gate.look()
         if not numbers or not set(numbers) <= {0, 1, 2}:
-            message = f"the hook should be called with 0, 1 or 2, was with {numbers}"
+            message = f"the hook should be called with 0, 1 or 2, got {numbers}"
             raise AssertionError(message)
     gate = maker.gate()
     with maker.trial(
@@ -28,12 +28,12 @@ def the_hook_is_called_in_workers(maker: Maker) -> None:
         equal("calls of the hook", gate.look(), ["started"])
 
 
-def a_hook_that_fails_is_told(maker: Maker) -> None:
-    """Nothing can be evaluated then."""
+def a_failed_hook_is_delivered(maker: Maker) -> None:
+    """The engine delivers a `WorkerStartError` with the reason."""
     try:
         with maker.trial(evaluating.square, 1, start_hook=evaluating.refuse) as trial:
             (job,) = trial.submit([1])
-            refused_or(trial, job)
+            wait_for_items_or_refusal(trial, job)
             error = trial.refused
     except WorkerStartError as raised:
         error = raised
@@ -43,7 +43,7 @@ def a_hook_that_fails_is_told(maker: Maker) -> None:
 
 
 def an_item_that_takes_too_long_fails_alone(maker: Maker) -> None:
-    """All others come, before and after, and it is not evaluated again."""
+    """All others are delivered, before and after, and it is not evaluated again."""
     gate = maker.gate()
     with maker.trial(partial(waits_at, gate.passage, frozenset({3, 4})), 2, timeout=0.3) as trial:
         found = trial.collect(*trial.submit(range(20)))
@@ -58,15 +58,15 @@ def an_item_that_takes_too_long_fails_alone(maker: Maker) -> None:
         equal("an item after that", trial.collect(*trial.submit([30])), [30])
 
 
-def items_that_are_quick_have_time_enough(maker: Maker) -> None:
-    """A timeout is for one item, and not for all."""
+def the_timeout_is_for_each_item(maker: Maker) -> None:
+    """A timeout is for one item, and not for all together."""
     with maker.trial(evaluating.square, 2, timeout=20.0) as trial:
         found = trial.collect(*trial.submit(range(2000)))
         equal("the items", found, [i * i for i in range(2000)])
 
 
 def an_item_that_ends_its_worker_fails_alone(maker: Maker) -> None:
-    """All others come."""
+    """All others are delivered."""
     with maker.trial(partial(dies_at, frozenset({7, 30}), os.getpid())) as trial:
         found = trial.collect(*trial.submit(range(40)))
         for i in (7, 30):
@@ -75,9 +75,9 @@ def an_item_that_ends_its_worker_fails_alone(maker: Maker) -> None:
         equal("the other items", [found[i] for i in others], others)
 
 
-WITH_HOOKS: tuple[Promise, ...] = (the_hook_is_called_in_workers, a_hook_that_fails_is_told)
+WITH_HOOKS: tuple[Promise, ...] = (the_hook_is_called_in_workers, a_failed_hook_is_delivered)
 WITH_TIMEOUTS: tuple[Promise, ...] = (
     an_item_that_takes_too_long_fails_alone,
-    items_that_are_quick_have_time_enough,
+    the_timeout_is_for_each_item,
 )
 WITH_DEATHS: tuple[Promise, ...] = (an_item_that_ends_its_worker_fails_alone,)

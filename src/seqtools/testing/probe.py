@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class _Record:
-    """Indices that were read and assigned, and whether reading is forbidden now."""
+    """The indices that were read and assigned, and whether reading is forbidden."""
 
     __slots__ = ("forbidden", "reads", "writes")
 

@@ -1,4 +1,4 @@
-"""The promises of every engine, one by one: see `seqtools.engines.base`."""
+"""The promises of every engine: see `seqtools.engines.base`."""
 
 import threading
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Promise = Callable[[Maker], None]
 
 
 def failure(what: str, outcome: Any, kind: type[BaseException]) -> BaseException:
-    """Return the error of an outcome."""
+    """Return the error of an outcome, which must be of this `kind`."""
     if not isinstance(outcome, Failure) or not isinstance(outcome.error, kind):
         error = getattr(outcome, "error", outcome)
         message = f"{what} should fail with {kind.__name__}, got {error!r}"
@@ -25,7 +25,7 @@ def failure(what: str, outcome: Any, kind: type[BaseException]) -> BaseException
 
 
 def every_item_is_delivered(maker: Maker) -> None:
-    """Jobs of all lengths, in ranges and lists, and again; a reader that waits looks at times."""
+    """Jobs may be ranges or lists of all lengths, and be submitted again."""
     with maker.trial(evaluating.square) as trial:
         for _ in range(2):
             indices = [range(300), [1000, 5000, 2000], range(40, 20, -3), [7], [7]]
@@ -35,8 +35,8 @@ def every_item_is_delivered(maker: Maker) -> None:
                 equal(f"the items of {job.indices}", trial.collect(job), wanted)
 
 
-def work_goes_on_while_nobody_looks(maker: Maker) -> None:
-    """Large items too are delivered without a call of the reader."""
+def work_goes_on_without_looks(maker: Maker) -> None:
+    """Even large items are delivered without a call of `look`."""
     with maker.trial(evaluating.large) as trial:
         (job,) = trial.submit(range(20))
         found = [item[:1] for item in trial.collect(job, looking=False)]
@@ -44,7 +44,7 @@ def work_goes_on_while_nobody_looks(maker: Maker) -> None:
 
 
 def no_item_is_evaluated_twice(maker: Maker) -> None:
-    """What is looked at often is evaluated once nevertheless."""
+    """However often a reader calls `look`."""
     gate = maker.gate()
     with maker.trial(gate.passage.arrive, 3) as trial:
         trial.collect(*trial.submit(range(60), [100, 102, 101], *[[i] for i in range(200, 220)]))
@@ -52,8 +52,8 @@ def no_item_is_evaluated_twice(maker: Maker) -> None:
         equal("what was evaluated", sorted(gate.look()), wanted)
 
 
-def items_that_fail_are_parts_of_their_own(maker: Maker) -> None:
-    """All others of their job come as values."""
+def failed_items_are_separate_parts(maker: Maker) -> None:
+    """All other items of their job are values."""
     with maker.trial(evaluating.odd_fails) as trial:
         found = trial.collect(*trial.submit(range(40)))
         equal("the values", found[::2], list(range(0, 40, 2)))
@@ -72,35 +72,35 @@ def no_exception_ends_a_worker(maker: Maker) -> None:
         equal("the other items", found[n:], list(range(n, 10)))
 
 
-def the_end_is_told(maker: Maker) -> None:
-    """Each index after the end is `END`, and items before it come."""
+def the_end_is_delivered(maker: Maker) -> None:
+    """Each index after the end is `END`, and items before it are delivered."""
     with maker.trial(evaluating.ten) as trial:
         found = trial.collect(*trial.submit(range(5, 15)))
         equal("the items", found, [*range(5, 10), *[END] * 5])
 
 
 def cancelled_items_are_not_begun(maker: Maker) -> None:
-    """A worker is given no more than a few beforehand."""
+    """A worker receives only a few items in advance."""
     gate = maker.gate()
     with maker.trial(gate.passage.wait, 1) as trial:
         (first,) = trial.submit([0])
         trial.until("an item should be begun", lambda: bool(gate.look()))
         jobs = trial.submit(*[range(i, i + 10) for i in range(10, 1010, 10)])
         trial.engine.cancel([job.id for job in jobs])
-        trial.engine.cancel([job.id for job in jobs])  # twice does no harm
-        trial.engine.cancel([10**9])  # nor does what nobody knows
+        trial.engine.cancel([job.id for job in jobs])  # twice is allowed
+        trial.engine.cancel([10**9])  # so is an unknown job
         gate.open()
         trial.collect(first)
         trial.collect(*trial.submit([2000]))
         trial.until("no worker should be busy at last", lambda: not trial.engine.busy())
-        trial.take()
+        trial.receive()
         begun = len(trial.outcomes) - 2
         if begun > 500:  # noqa: PLR2004
             raise AssertionError(f"of 1000 that were cancelled, {begun} were evaluated")
 
 
-def urgent_jobs_come_before_those_that_wait(maker: Maker) -> None:
-    """Except for a few that workers have been given."""
+def urgent_jobs_come_before_waiting_jobs(maker: Maker) -> None:
+    """Except for a few that workers have received already."""
     gate = maker.gate()
     with maker.trial(gate.passage.wait, 1) as trial:
         first = trial.submit([0])
@@ -112,12 +112,12 @@ def urgent_jobs_come_before_those_that_wait(maker: Maker) -> None:
         for i in (1000, 1001):
             place = len(set(trial.order[: trial.order.index(i)]) & set(range(1, 101)))
             if place > 50:  # noqa: PLR2004
-                message = f"item {i} is urgent, but {place} of 100 that waited came before it"
+                message = f"item {i} is urgent, but {place} of 100 waiting items came before it"
                 raise AssertionError(message)
 
 
 def workers_can_be_counted(maker: Maker) -> None:
-    """Those that are evaluating something, and all of them."""
+    """`busy` counts those that evaluate something, `nworkers` all."""
     gate = maker.gate()
     with maker.trial(gate.passage.wait, 2) as trial:
         engine = trial.engine
@@ -133,8 +133,8 @@ def workers_can_be_counted(maker: Maker) -> None:
         trial.until("no worker should be busy at last", lambda: engine.busy() == 0)
 
 
-def what_it_says_of_itself_has_a_meaning(maker: Maker) -> None:
-    """A grain in seconds, groups around an index, news that can be told."""
+def its_properties_are_valid(maker: Maker) -> None:
+    """The grain is in seconds, the group of an index contains it, and `tell` can be called."""
     with maker.trial(evaluating.square) as trial:
         engine = trial.engine
         trial.look()  # although nothing was submitted
@@ -150,7 +150,7 @@ def what_it_says_of_itself_has_a_meaning(maker: Maker) -> None:
 
 
 def it_can_be_used_by_several_threads(maker: Maker) -> None:
-    """They submit and cancel at the same time."""
+    """Several threads submit and cancel at the same time."""
     jobs: list[list[Job]] = [[] for _ in range(4)]
     raised: list[BaseException] = []
     with maker.trial(evaluating.square, 3) as trial:
@@ -182,8 +182,8 @@ def it_can_be_used_by_several_threads(maker: Maker) -> None:
 
 
 def closing_leaves_nothing(maker: Maker) -> None:
-    """Neither if it never worked, nor if it works; nothing is delivered after that."""
-    _work_and_close(maker)  # what is made once for all engines is there after that
+    """Nothing is left, whether it worked or not, and nothing is delivered after `close`."""
+    _work_and_close(maker)  # so that resources shared by all engines exist
     before = held()
     with maker.trial(evaluating.square):
         pass
@@ -199,27 +199,27 @@ def _work_and_close(maker: Maker) -> None:
         trial.until("an item should be begun", lambda: bool(gate.look()))
         gate.open()  # because a thread that evaluates cannot be stopped
         trial.engine.close()
-        trial.take()
-        came = trial.parts
+        trial.receive()
+        arrived = trial.parts
         trial.engine.close()
         trial.engine.close(wait=False)
         trial.engine.cancel([1])
         equal("busy() after close", trial.engine.busy(), 0)
-        trial.take(timeout=0.05)
-        equal("parts delivered after close", trial.parts - came, 0)
+        trial.receive(timeout=0.05)
+        equal("parts delivered after close", trial.parts - arrived, 0)
 
 
-def it_says_if_it_cannot_start(maker: Maker) -> None:
-    """A function that cannot be loaded elsewhere is evaluated here, or refused."""
+def a_failed_start_is_delivered(maker: Maker) -> None:
+    """A function that cannot be unpickled is evaluated in this process, or refused."""
     try:
         with maker.trial(Unloadable()) as trial:
             (job,) = trial.submit(range(3))
-            refused_or(trial, job)
+            wait_for_items_or_refusal(trial, job)
     except WorkerStartError:
         pass
 
 
-def refused_or(trial: Trial, job: Job) -> None:
+def wait_for_items_or_refusal(trial: Trial, job: Job) -> None:
     """Wait until all items of `job` are delivered, or a `WorkerStartError` is."""
 
     def over() -> bool:
@@ -230,16 +230,16 @@ def refused_or(trial: Trial, job: Job) -> None:
 
 ALWAYS: tuple[Promise, ...] = (
     every_item_is_delivered,
-    work_goes_on_while_nobody_looks,
+    work_goes_on_without_looks,
     no_item_is_evaluated_twice,
-    items_that_fail_are_parts_of_their_own,
+    failed_items_are_separate_parts,
     no_exception_ends_a_worker,
-    the_end_is_told,
+    the_end_is_delivered,
     cancelled_items_are_not_begun,
-    urgent_jobs_come_before_those_that_wait,
+    urgent_jobs_come_before_waiting_jobs,
     workers_can_be_counted,
-    what_it_says_of_itself_has_a_meaning,
+    its_properties_are_valid,
     it_can_be_used_by_several_threads,
     closing_leaves_nothing,
-    it_says_if_it_cannot_start,
+    a_failed_start_is_delivered,
 )

@@ -1,4 +1,4 @@
-"""Laws of reading: whatever is read is what a list would give, and nothing else is."""
+"""Laws of reading: a sequence reads like a list, and reads its sources only when needed."""
 
 import pickle
 from collections.abc import Iterator
@@ -9,11 +9,11 @@ from typing import Any
 from seqtools.testing.subject import Subject, comparable, equal, lazy, normal, refused, untouched
 
 LINES, COLUMNS = 100, 120
-"""Most lines of a repr, and characters in each. Arbitrary: what a person would still read."""
+"""Most lines of a repr, and characters in a line. Arbitrary."""
 
 
 class Index:
-    """Something that is an index without being an `int`."""
+    """An index that is not an `int`."""
 
     def __init__(self, i: int) -> None:
         self.i = i
@@ -23,14 +23,14 @@ class Index:
 
 
 def building(subject: Subject) -> None:
-    """Making the sequence reads nothing."""
+    """Creating the sequence reads nothing."""
     sequence, probes = subject.make()
     lazy("what build returns", sequence)
     untouched("making the sequence", probes)
 
 
 def length(subject: Subject) -> None:
-    """`len` is that of the list, or a TypeError, and reads nothing."""
+    """`len` is the length of the list, or a TypeError, and reads nothing."""
     sequence, probes = subject.make()
     if subject.length == "known":
         equal("len", len(sequence), len(subject.items))
@@ -42,7 +42,7 @@ def length(subject: Subject) -> None:
 
 
 def iteration(subject: Subject) -> None:
-    """Iterating gives the items, again each time, and to each iterator its own."""
+    """Each iteration gives all items, also if several iterators are used at the same time."""
     sequence, _ = subject.make()
     equal("the first iteration", subject.read(sequence), subject.items)
     equal("the second iteration", subject.read(sequence), subject.items)
@@ -55,7 +55,7 @@ def iteration(subject: Subject) -> None:
 
 
 def reversal(subject: Subject) -> None:
-    """`reversed` gives the items from the last, or is a TypeError without a length."""
+    """`reversed` gives the items in reverse order; without a length it is a TypeError."""
     sequence, _ = subject.make()
     if subject.length == "known":
         equal("reversed", [normal(item) for item in reversed(sequence)], subject.items[::-1])
@@ -64,19 +64,19 @@ def reversal(subject: Subject) -> None:
 
 
 def indices(subject: Subject) -> None:
-    """Every index from -n to n - 1 gives its item, in whatever type it comes."""
+    """Every index from -n to n - 1 of any integer type gives its item."""
     import numpy as np
 
     n = len(subject.items)
     for i in range(-n if subject.length == "known" else 0, n):
         keys: tuple[Any, ...] = (i, np.int64(i), Index(i))
         for key in keys:
-            sequence, _ = subject.make()  # so that nothing read before can help
+            sequence, _ = subject.make()  # a new one, without items that were read before
             equal(f"sequence[{i}] by {type(key).__name__}", normal(sequence[key]), subject.items[i])
 
 
 def edges(subject: Subject) -> None:
-    """An index past either edge is an IndexError; what is no index is a TypeError."""
+    """An index out of range is an IndexError; a key that is no index is a TypeError."""
     sequence, _ = subject.make()
     n = len(subject.items)
     outside = {"known": [n, n + 1, -n - 1, -n - 2, 10**9], "unknown": [n, n + 1], "endless": []}
@@ -88,7 +88,7 @@ def edges(subject: Subject) -> None:
 
 
 def slices(subject: Subject) -> None:
-    """Every slice gives what it gives of a list, and is a view that reads nothing."""
+    """Every slice has the items of the slice of a list; creating it reads nothing."""
     for key in slice_grid(subject):
         sequence, probes = subject.make()
         part = sequence[key]
@@ -109,7 +109,7 @@ def slices(subject: Subject) -> None:
 
 
 def slices_without_length(subject: Subject) -> None:
-    """A slice counts from the end only where there is a length; a step is never 0."""
+    """A slice counts from the end only if there is a length; a step of 0 is an error."""
     sequence, _ = subject.make()
     refused("sequence[::0]", ValueError, getitem, sequence, slice(None, None, 0))
     refused("sequence['a':]", TypeError, getitem, sequence, slice("a", None))
@@ -119,7 +119,7 @@ def slices_without_length(subject: Subject) -> None:
 
 
 def slices_of_slices(subject: Subject) -> None:
-    """A slice of a slice gives what it gives of a list."""
+    """A slice of a slice has the same items as for a list."""
     outer = [k for k in slice_grid(subject) if subject.length != "endless" or k.stop is not None]
     inner = [slice(1, None), slice(None, None, 2), slice(None, None, -1), slice(-3, -1)]
     sequence, _ = subject.make()
@@ -134,7 +134,7 @@ def slices_of_slices(subject: Subject) -> None:
 
 
 def searching(subject: Subject) -> None:
-    """`in`, `index` and `count` find what they find in a list."""
+    """`in`, `index` and `count` return the same as for a list."""
     sequence, _ = subject.make()
     if not all(comparable(sequence[i]) for i in range(len(subject.items))):
         return
@@ -157,7 +157,7 @@ def searching(subject: Subject) -> None:
 
 
 def identity(subject: Subject) -> None:
-    """A sequence equals itself alone, and can be a key."""
+    """A sequence only equals itself, and can be a key of a dict."""
     (sequence, probes), (twin, _) = subject.make(), subject.make()
     equal("sequence == sequence", sequence == sequence, wanted=True)  # noqa: PLR0124 -- that is the law
     equal("sequence == another", sequence == twin, wanted=False)
@@ -180,7 +180,7 @@ def representation(subject: Subject) -> None:
 
 
 def pickling(subject: Subject) -> None:
-    """A pickled copy equals the sequence, before and after it was read; making it reads nothing."""
+    """A pickled copy has the same items, before and after reading; pickling reads nothing."""
     sequence, probes = subject.make()
     if not subject.picklable:
         refused("pickling", TypeError, pickled, sequence)
@@ -200,7 +200,7 @@ def pickling(subject: Subject) -> None:
 
 
 def pickled(value: Any) -> bytes:
-    """Return `value` pickled; by value what plain pickle cannot find by its name."""
+    """Return `value` pickled, by cloudpickle if plain pickle cannot."""
     try:
         return pickle.dumps(value)
     except (pickle.PicklingError, AttributeError, TypeError):
@@ -210,7 +210,7 @@ def pickled(value: Any) -> bytes:
 
 
 def slice_grid(subject: Subject) -> Iterator[slice]:
-    """Return slices that start and end at, before and after every edge, by several steps."""
+    """Yield slices with starts and stops around all edges, and several steps."""
     n = len(subject.items)
     if subject.length == "known":
         ends = sorted({0, 1, 2, n // 2, n - 1, n, n + 1, -1, -2, -n, -n - 1})
@@ -218,7 +218,7 @@ def slice_grid(subject: Subject) -> Iterator[slice]:
     else:
         ends = sorted({0, 1, 2, n // 2, n - 1, n} - {-1})
         steps = (None, 1, 2, 3)
-    # what has a length that is not known until the end must be given a stop
+    # a slice of unknown length must have a stop
     stops = ends if subject.length == "unknown" else [None, *ends]
     for step in steps:
         for start in (None, *ends):

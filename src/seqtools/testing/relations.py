@@ -1,4 +1,4 @@
-"""Laws of what a stage says of itself: its sources, its reads, its reads in bulk."""
+"""Laws of the methods that other stages call: `_get_many`, `_reads` and `_rebuild`."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from seqtools.testing.subject import SHOWN, Subject, equal, normal, reads_of, un
 
 
 def bulk(subject: Subject) -> None:
-    """`_get_many` returns what reading one by one does, one for each index."""
+    """`_get_many` returns the same items as reading one by one, one for each index."""
     for name, many in index_sets(len(subject.items)):
         sequence, _ = subject.make()
         got = sequence._get_many(many)
@@ -20,9 +20,9 @@ def bulk(subject: Subject) -> None:
 
 
 def reads(subject: Subject) -> None:
-    """`_reads` states, without reading, what one by one and in bulk is read: exactly that.
+    """`_reads` states exactly what is read, one by one and in bulk, without reading anything.
 
-    Of a value-dependent sequence it states a part of it.
+    For a value-dependent sequence it states a part of that.
     """
     for name, many in index_sets(len(subject.items)):
         sequence, probes = subject.make()
@@ -47,7 +47,7 @@ def reads(subject: Subject) -> None:
 
 
 def rebuilding(subject: Subject) -> None:
-    """`_rebuild` makes the same over other sources: as long, as lazy, with equal items."""
+    """`_rebuild` creates an equal sequence over other sources, and reads nothing."""
     sequence, probes = subject.make()
     others = subject.probes()
     copy = _rebuilt(sequence, dict(zip(map(id, probes), others, strict=True)))
@@ -66,7 +66,7 @@ def rebuilding(subject: Subject) -> None:
 
 
 def index_sets(n: int) -> list[tuple[str, Indices]]:
-    """Return ranges and arrays of indices below `n`, by what they are called."""
+    """Return named ranges and arrays of indices below `n`."""
     import numpy as np
 
     n = min(n, SHOWN)
@@ -87,7 +87,7 @@ def index_sets(n: int) -> list[tuple[str, Indices]]:
 
 
 def _collect(stage: LazySequence[Any], many: Indices, stated: dict[int, set[int]]) -> None:
-    """Add what `stage` says that it reads, through all stages, to what is `stated` of a probe."""
+    """Add to `stated`, for each probe, what `stage` states to read from it through all stages."""
     if id(stage) in stated:
         stated[id(stage)].update(int(i) for i in many)
         return

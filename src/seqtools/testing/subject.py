@@ -1,4 +1,4 @@
-"""What the laws are about: a sequence, the sources it reads, and the list it must equal."""
+"""The subject of the laws: a sequence, its sources, and the list that it must equal."""
 
 import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,20 +13,20 @@ from seqtools._core.walk import is_stage
 from seqtools.testing.probe import Probe
 
 Values: TypeAlias = Sequence[Any] | Callable[[int], Any]
-"""The items of a source; a function of the index for one without end."""
+"""The items of a source; for an endless source, a function of the index."""
 
 Length: TypeAlias = Literal["known", "unknown", "endless"]
 
 SHOWN = 12
-"""Items that are looked at where there is no end. Arbitrary: enough for a few rounds."""
+"""Items of an endless sequence to check. Arbitrary."""
 
 GIVEN = 64
-"""Items of a source without end that the oracle is given, to make SHOWN of. Arbitrary."""
+"""Items of an endless source that the oracle receives, to make SHOWN items. Arbitrary."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """How to make a sequence over new probes, and what is known of it."""
+    """How to create a sequence over new probes, and its properties: see `check_laws`."""
 
     build: Callable[..., LazySequence[Any]]
     expected: Callable[..., Iterable[Any]]
@@ -53,12 +53,12 @@ class Subject:
 
     @cached_property
     def items(self) -> list[Any]:
-        """The items that the sequence must have, the first few if there is no end."""
+        """The items that the sequence must have; for an endless one, the first few."""
         return [normal(item) for item in self.oracle(self.probes())]
 
     @cached_property
     def touched(self) -> list[list[set[int]]]:
-        """For each item, and each source, the indices that making all of the item reads."""
+        """For each item and each source, the indices that are read for the item."""
         sets = []
         for i in range(len(self.items)):
             sequence, probes = self.make()
@@ -67,7 +67,7 @@ class Subject:
         return sets
 
     def read(self, sequence: LazySequence[Any]) -> list[Any]:
-        """Return the items of `sequence` by iteration, one more than there may be."""
+        """Return the items of `sequence` by iteration, up to one more than allowed."""
         return [normal(item) for item in islice(iter(sequence), self.reach)]
 
     @property
@@ -77,7 +77,7 @@ class Subject:
 
 
 def peeked(probe: Probe[Any]) -> list[Any]:
-    """Return the items of `probe`, or as many as an oracle is given."""
+    """Return the items of `probe`; for an endless one, as many as an oracle receives."""
     return probe.peek(GIVEN if probe._length() is None else None)
 
 
@@ -87,7 +87,7 @@ def reads_of(probes: Iterable[Probe[Any]]) -> list[set[int]]:
 
 
 def normal(item: Any) -> Any:
-    """Return `item` with sequences of ours and arrays made lists, so that `==` compares."""
+    """Return `item` with lazy sequences and arrays as lists, so that `==` compares values."""
     if is_stage(item):
         return [normal(part) for part in item]
     if hasattr(item, "dtype") and hasattr(item, "tolist"):
@@ -100,7 +100,7 @@ def normal(item: Any) -> Any:
 
 
 def comparable(item: Any) -> bool:
-    """Return whether `==` on `item` says if it is the same: not so for views and arrays."""
+    """Return whether `==` compares values of `item`, which it does not for views and arrays."""
     if isinstance(item, list | tuple):
         return all(comparable(part) for part in item)
     if isinstance(item, dict):
@@ -120,7 +120,7 @@ def mixed(now: Any, old: Any, new: Any) -> bool:
 
 
 def outcomes(sequence: LazySequence[Any], most: int) -> Iterator[Any]:
-    """Return what each step of an iterator gives: an item, or the error instead of it."""
+    """Yield what each step of an iterator gives: an item or an error."""
     items = iter(sequence)
     for _ in range(most):
         try:
@@ -132,13 +132,13 @@ def outcomes(sequence: LazySequence[Any], most: int) -> Iterator[Any]:
 
 
 def equal(what: str, got: Any, wanted: Any) -> None:
-    """Fail if `got` is not what was `wanted`."""
+    """Fail if `got` does not equal `wanted`."""
     if got != wanted:
         raise AssertionError(f"{what} should be {wanted!r}, got {got!r}")
 
 
 def lazy(what: str, value: object) -> None:
-    """Fail if `value` is no lazy sequence."""
+    """Fail if `value` is not a lazy sequence."""
     if not isinstance(value, LazySequence):
         message = f"{what} should be a LazySequence, got {value!r}"
         raise AssertionError(message)  # noqa: TRY004 -- a law that does not hold
@@ -163,7 +163,7 @@ def refused(what: str, kind: type[Exception], action: Callable[..., Any], *argum
 
 
 def checked(kind: str, check: Callable[[Any], None], about: Any) -> None:
-    """Call `check(about)`; whatever it raises is an `AssertionError` with its name."""
+    """Call `check(about)`; turn all errors into an `AssertionError` with its name."""
     name = f"{kind} '{check.__name__.replace('_', ' ')}'"
     try:
         check(about)

@@ -1,4 +1,4 @@
-"""An engine that is being checked, and what it has delivered."""
+"""An engine under test and its deliveries."""
 
 import math
 import time
@@ -13,16 +13,21 @@ from seqtools._core.errors import Failure, WorkerStartError
 from seqtools.engines.base import END, PAUSE, Engine, Job, Part
 from seqtools.testing.gate import LIMIT, Gate
 
-Make = Callable[..., Engine]
-"""Returns an engine for a function and a number of workers, which calls `deliver`."""
-
 _ids = count(1)
 
 
 class Maker:
-    """How to make engines, and what is known of them."""
+    """Creates engines and gates.
 
-    def __init__(self, make: Make, host: str = "127.0.0.1", *, resizes: bool = False) -> None:
+    Args:
+        make: Returns an engine for a function, a number of workers and `deliver`.
+        host: The address of this machine for workers.
+        resizes: Whether the engine chooses its number of workers.
+    """
+
+    def __init__(
+        self, make: Callable[..., Engine], host: str = "127.0.0.1", *, resizes: bool = False
+    ) -> None:
         self._gates: list[Gate] = []
         self._make, self._host, self.resizes = make, host, resizes
 
@@ -30,20 +35,20 @@ class Maker:
     def trial(
         self, get: Callable[[int], Any], nworkers: int = 2, **options: Any
     ) -> "Iterator[Trial]":
-        """Give a new engine, which is closed after that."""
+        """Return a context with a new engine, which is closed at the end."""
         trial = Trial()
         trial.engine = self._make(get, nworkers, deliver=trial.deliver, **options)
         try:
             yield trial
         finally:
-            while self._gates:  # a thread that waits there could not be stopped
+            while self._gates:  # because a thread that waits at a gate cannot be stopped
                 self._gates.pop().open()
-            with warnings.catch_warnings():  # of one that was let through just now
+            with warnings.catch_warnings():  # a thread that just passed a gate may still run
                 warnings.simplefilter("ignore")
                 trial.engine.close()
 
     def gate(self) -> Gate:
-        """Return a new gate, which is opened when the next trial ends."""
+        """Return a new gate, which opens when the next trial ends."""
         self._gates.append(Gate(self._host))
         return self._gates[-1]
 
@@ -57,27 +62,22 @@ class Trial:
         self._delivered: SimpleQueue[Any] = SimpleQueue()
         self._jobs: dict[int, Job] = {}
         self.outcomes: dict[tuple[int, int], Any] = {}
-        """For each job and place in it what came first."""
+        """For each job and position in it, the first outcome."""
         self.order: list[int] = []
-        """The indices of what came, in that order."""
+        """The indices of these outcomes, in the order of arrival."""
         self.parts = 0
-        """How many parts have come."""
+        """How many parts have arrived."""
         self.refused: WorkerStartError | None = None
-        """Why nothing can be evaluated, if that was delivered."""
+        """The error that was delivered instead of items, if there was one."""
 
     def deliver(self, part: Any) -> None:
-        """Take a part, from any thread."""
+        """Receive a part, from any thread."""
         self._delivered.put(part)
 
-    def job(self, indices: Sequence[int]) -> Job:
-        """Return a new job."""
-        job = Job(next(_ids), indices)
-        self._jobs[job.id] = job
-        return job
-
     def submit(self, *jobs: Sequence[int], urgent: bool = False) -> list[Job]:
-        """Ask for `indices` by a job for each of `jobs`."""
-        made = [self.job(indices) for indices in jobs]
+        """Submit a job for each sequence of indices, and return the jobs."""
+        made = [Job(next(_ids), indices) for indices in jobs]
+        self._jobs.update({job.id: job for job in made})
         if urgent:
             self.engine.submit((), made)
         else:
@@ -85,27 +85,27 @@ class Trial:
         return made
 
     def collect(self, *jobs: Job, looking: bool = True) -> list[Any]:
-        """Return the outcomes of all items of `jobs`, once they have been delivered.
+        """Return the outcomes of all items of `jobs`, once they are delivered.
 
         Args:
-            *jobs: What was submitted.
-            looking: Whether to look after the engine while waiting, as readers do.
+            *jobs: Submitted jobs.
+            looking: Whether to call `look` while waiting, as readers do.
 
         Raises:
-            AssertionError: If they never are, or if anything is delivered that must not be.
+            AssertionError: If items are missing, or if a delivery is not valid.
         """
         wanted = [(job.id, k) for job in jobs for k in range(len(job.indices))]
-        since, came = time.monotonic(), 0  # when the last of them came, and how many by then
+        since, arrived = time.monotonic(), 0  # when the last of them arrived, and how many
         pause = 0.01
         while missing := [place for place in wanted if place not in self.outcomes]:
             began = time.monotonic()
-            self.take(timeout=pause)
+            self.receive(timeout=pause)
             self.engine.waited(time.monotonic() - began)
             if self.refused is not None:
                 message = f"it delivered {self.refused!r} instead of items"
                 raise AssertionError(message) from self.refused
-            if came != len(self.outcomes):
-                since, came = time.monotonic(), len(self.outcomes)
+            if arrived != len(self.outcomes):
+                since, arrived = time.monotonic(), len(self.outcomes)
             if time.monotonic() > since + LIMIT:
                 items = sorted({self._index(*place) for place in missing})
                 raise AssertionError(f"items {items} should be delivered, they never were")
@@ -121,20 +121,20 @@ class Trial:
             self.engine.tell()
         return pause
 
-    def take(self, timeout: float = 0.0) -> None:
-        """Take what has been delivered, waiting for something."""
+    def receive(self, timeout: float = 0.0) -> None:
+        """Process all deliveries; wait for the first until `timeout`."""
         with suppress(Empty):
-            self._take(
+            self._receive(
                 self._delivered.get(timeout=timeout) if timeout else self._delivered.get_nowait()
             )
             while True:
-                self._take(self._delivered.get_nowait())
+                self._receive(self._delivered.get_nowait())
 
     def until(self, what: str, holds: Callable[[], bool]) -> None:
-        """Wait until something holds, and take what is delivered meanwhile."""
+        """Wait until `holds()`, and process deliveries meanwhile; `what` is the error if never."""
         deadline = time.monotonic() + LIMIT
         while not holds():
-            self.take(timeout=0.005)
+            self.receive(timeout=0.005)
             self.look()
             if time.monotonic() > deadline:
                 raise AssertionError(what)
@@ -142,7 +142,7 @@ class Trial:
     def _index(self, number: int, place: int) -> int:
         return int(self._jobs[number].indices[place])
 
-    def _take(self, part: Any) -> None:
+    def _receive(self, part: Any) -> None:
         if part is None:
             return
         if isinstance(part, WorkerStartError):

@@ -1,7 +1,8 @@
-"""What `check` looks for: `checker` asks all others about each prefetch.
+"""What `check` looks for; `checker` calls all others for each prefetch.
 
-`pickling` finds what cannot be sent to worker processes, and `handles` what of it means nothing
-there; `sharing` what threads must not share, and random generators; `iterables` what each process
-goes through by itself. `worker` has items evaluated by a worker, in which `worker_main` reports how
-that went, and `changes` who changes what others keep. `findings` has what is returned.
+`pickling` finds objects that cannot be sent to worker processes, with `handles` for those that are
+invalid there. `sharing` finds objects that threads must not share, and random generators;
+`iterables` those over which each process iterates separately. `worker` evaluates items in a worker,
+where `worker_main` makes a report about each, and `changes` notices values that are changed.
+`findings` has the result.
 """

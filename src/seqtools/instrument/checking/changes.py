@@ -1,7 +1,7 @@
-"""Values that are changed after they were made, noticed while a few items are evaluated."""
+"""Notices values that functions change after a stage has returned them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -17,11 +17,11 @@ from seqtools.instrument.inlined import Watched
 from seqtools.prefetching.sizes import size_of_value
 
 _OF_EACH = 2
-"""Items of a stage that are watched, for each item of the pipeline. Arbitrary."""
+"""Values of a stage to watch for each item of the pipeline. Arbitrary."""
 _LARGEST = 1 << 26
-"""Bytes of a value from which on it is not watched. Arbitrary: it takes 0.1 s to look at them."""
+"""Most bytes of a value to watch. Arbitrary: their fingerprint takes 0.1 s."""
 _SECONDS = 1.0
-"""Time after which no more is watched. Arbitrary: longer than nearly all pipelines take."""
+"""Time for watching all values. Arbitrary."""
 
 
 @dataclass(slots=True)
@@ -31,55 +31,54 @@ class _Value:
     stage: Watched
     i: int
     item: int
-    """Number of the item of the pipeline that it was read for."""
+    """Number of the item of the pipeline for which it was read."""
     original: Any
     given: Any
-    """What the reader was given: the original, or a copy of it."""
+    """What the reader received: the original or a copy."""
     again: Callable[[], Any]
     """Reads it again."""
     print: int = field(init=False)
+    """The last fingerprint."""
 
     def __post_init__(self) -> None:
         self.print = fingerprint(self.given)
 
     def has_changed(self) -> bool:
-        """Return whether it was changed since this was asked last."""
+        """Return whether the value has changed since the last call."""
         before, self.print = self.print, fingerprint(self.given)
         return self.print != before
 
 
 class Changes:
-    """Watches the stages of a pipeline that was made anew by `inlined`.
+    """Watches the stages of a pipeline made by `inlined`.
 
-    A stage that has returned may have changed the values that were read for it meanwhile, or the
-    last value that it has returned itself.
+    When a stage returns, it may have changed a value that it read, or its own last value.
 
     Args:
-        shares: Whether workers are threads, so that items are the objects that were returned.
-            Then what a cache or a source has is handed on as a copy, so that it stays as it is.
+        shares: Whether workers are threads, which share objects with the caller. In this case,
+            stages receive copies of the values of caches and sources, which remain unchanged.
     """
 
     def __init__(self, *, shares: bool) -> None:
         self._shares = shares
-        self._read: list[list[_Value]] = [
-            []
-        ]  # for each stage that is at work, what was read for it
+        # for each stage that is evaluating, the values that it has read
+        self._read: list[list[_Value]] = [[]]
         self._last: dict[int, _Value] = {}  # by stage
-        self._counts: Counter[int] = Counter()  # how many values of this item, by stage
+        self._counts: Counter[int] = Counter()  # values watched for this item, by stage
         self._item = 0
         self._paused = False
-        self._found: dict[str, Finding] = {}  # one of a kind
+        self._found: dict[str, Finding] = {}  # one of each kind
         self.wall = self.cpu = 0.0
-        """What watching has taken, in seconds."""
+        """Seconds spent on watching."""
 
     def begin(self) -> None:
-        """Take note that another item of the pipeline is evaluated."""
+        """Begin another item of the pipeline."""
         self._item += 1
         self._counts.clear()
         self._read = [[]]
 
     def found(self) -> list[Finding]:
-        """Return what was found since the beginning."""
+        """Return all findings so far."""
         return list(self._found.values())
 
     def read(self, stage: Watched, i: int) -> Any:
@@ -93,8 +92,6 @@ class Changes:
         values = self._evaluated(stage, again)
         if not isinstance(values, list | tuple):
             return self._returned(stage, int(indices[0]), values, again) if len(indices) else values
-        if len(values) > 1 and is_stage(stage.whose):
-            self._compare(stage, indices, values)
         return [
             self._returned(stage, i, value, partial(stage.evaluate, i))
             for i, value in zip(as_list(indices), values, strict=True)
@@ -102,11 +99,11 @@ class Changes:
 
     @contextmanager
     def _looking(self) -> Iterator[None]:
-        """Watch nothing of what is read within, count the time, and ignore what fails."""
+        """Within this context, watch no reads, measure the time, and ignore errors."""
         began = perf_counter(), process_time()
         self._paused = True
         try:
-            with suppress(Exception):  # values of users may raise anything
+            with suppress(Exception):  # values of the user may raise anything
                 yield
         finally:
             self.wall += perf_counter() - began[0]
@@ -114,13 +111,9 @@ class Changes:
             self._paused = self.wall > _SECONDS
 
     def _evaluated(self, stage: Watched, evaluate: Callable[[], Any]) -> Any:
-        """Return what `stage` evaluates, and look what it has changed by that."""
+        """Return `evaluate()`, and find which values `stage` has changed meanwhile."""
         if self._paused:
             return evaluate()
-        last = self._last.get(id(stage))
-        with self._looking():
-            if last is not None and fingerprint(last.given) != last.print:  # others did that
-                last = None
         self._read.append([])
         try:
             value = evaluate()
@@ -128,15 +121,13 @@ class Changes:
             read = self._read.pop()
             self._read[-1] += read
         with self._looking():
-            if last is not None and last.has_changed():
-                self._refills(last)
             for each in read:
                 if each.has_changed():
                     self._changes(stage, each)
         return value
 
     def _returned(self, stage: Watched, i: int, value: Any, again: Callable[[], Any]) -> Any:
-        """Return `value`, or a copy of it, which is watched from now on."""
+        """Return `value` or a copy of it, and watch it from now on."""
         given = value
         if self._paused or type(value) in PLAIN:
             return given
@@ -147,39 +138,36 @@ class Changes:
                 given = copied(value)
             self._counts[id(stage)] += 1
             if self._counts[id(stage)] <= _OF_EACH:
-                last = _Value(stage, i, self._item, value, given, again)
-                self._last[id(stage)] = last
-                self._read[-1].append(last)
+                last = self._last.get(id(stage))
+                if last is not None and last.i != i:
+                    self._compare(last, i, value)
+                self._last[id(stage)] = new = _Value(stage, i, self._item, value, given, again)
+                self._read[-1].append(new)
         return given
 
-    def _compare(self, stage: Watched, indices: Indices, values: Sequence[Any]) -> None:
-        """Look whether two values that came by one call are one object, filled anew."""
-        if self._paused or type(values[0]) in PLAIN:
+    def _compare(self, last: _Value, i: int, value: Any) -> None:
+        """Find whether the stage that returned `last` has refilled it for `value`, item `i`."""
+        if self._found or not (self._shares or last.item == self._item):
             return
-        with self._looking():
-            if is_same_memory(values[0], values[1]):
-                i, j = map(int, indices[:2])
-                again = partial(stage.evaluate, i)
-                value = _Value(stage, i, self._item, values[0], again(), again)
-                stage.evaluate(j)
-                if value.has_changed():
-                    self._refills(value)
-
-    def _refills(self, value: _Value) -> None:
-        if (self._shares or value.item == self._item) and not self._found:
+        if not is_same_memory(last.given, value) and fingerprint(last.given) == last.print:
+            return
+        again = last.stage.evaluate(last.i)
+        before = fingerprint(again)
+        last.stage.evaluate(i)  # because another stage may have changed `last`
+        if fingerprint(again) != before:
             what = (
-                f"it refills and returns the same object: item {value.i} changed when the next "
+                f"it refills and returns the same object: item {last.i} changed when the next "
                 "item was evaluated, wherever it is kept"
             )
             advice = "return a copy, or create a new object for each item"
-            self._found["refilled"] = Finding(what, _place(value.stage), advice)
+            self._found["refilled"] = Finding(what, _place(last.stage), advice)
 
     def _changes(self, by: Watched, value: _Value) -> None:
         if "changed" in self._found or not _is_kept(value):
             return
         kept, i = value.stage.name, value.i
         what = f"it changes item {i} of {kept}, which keeps it and returns it changed from then on"
-        if not is_stage(value.stage.whose):
+        if not is_stage(value.stage.original):
             what = (
                 f"it changes item {i} of its source, a {kept}: with threads your data, in worker "
                 "processes a copy"
@@ -189,16 +177,16 @@ class Changes:
 
 
 def _is_kept(value: _Value) -> bool:
-    """Return whether who reads `value` again gets what it was changed to."""
+    """Return whether the next read of `value` would return the changed value."""
     again = value.again()
-    if value.given is not value.original:  # which is as it was
+    if value.given is not value.original:  # the original is unchanged
         return is_same_memory(again, value.original)
     return fingerprint(again) == value.print
 
 
 def _keeps(stage: Watched) -> bool:
-    return not is_stage(stage.whose) or bool(stage.whose._traits.keeps_items)
+    return not is_stage(stage.original) or bool(stage.original._traits.keeps_items)
 
 
 def _place(stage: Watched) -> str:
-    return place(stage.whose) if is_stage(stage.whose) else stage.name
+    return place(stage.original) if is_stage(stage.original) else stage.name

@@ -1,7 +1,7 @@
-"""Every prefetch of a pipeline, checked: what users see as `check`."""
+"""The check of every prefetch in a pipeline."""
 
 from statistics import fmean
-from typing import Any, NamedTuple
+from typing import Any
 
 from seqtools._core.lengths import unread
 from seqtools._core.sequence import LazySequence
@@ -20,50 +20,42 @@ from seqtools.prefetching.memory import usable_memory
 from seqtools.prefetching.options import Options
 
 _COMPUTING = 0.8
-"""Share of its time that an item computes which is called all of it. Arbitrary."""
+"""Share of computing from which an item computes all the time. Arbitrary."""
 
 
-class Limits(NamedTuple):
-    """How much is evaluated."""
-
-    items: int
-    """How many items for each prefetch."""
-    seconds: float
-    """For how long one may take."""
-
-
-def checked(pipeline: LazySequence[Any], limits: Limits) -> Findings:
-    """Return what is found in `pipeline`."""
+def checked(pipeline: LazySequence[Any], items: int, timeout: float) -> Findings:
+    """Return the findings in `pipeline`; see `check`."""
     found = Findings()
     stages = list(upstream(pipeline))
-    with unread(stages):  # a list may grow until they are asked for
+    with unread(stages):  # so that lengths are not kept, because a list may still grow
         for stage in stages:
             if stage._traits.reads_ahead:
                 source, options = stage._args()
                 if options.nworkers:
-                    _check(stage, source, options, limits, found)
+                    workers = WorkerCheck(stage, source, options, timeout, found)
+                    _check(stage, workers, _spread(size_of(source), items), found)
     return found
 
 
 def _check(
-    prefetch: LazySequence[Any], source: Any, options: Options, limits: Limits, found: Findings
+    prefetch: LazySequence[Any], workers: WorkerCheck, indices: list[int], found: Findings
 ) -> None:
+    source, options = prefetch._args()  # type: ignore[misc]
     threads, processes = options.may_share_memory, options.may_send
-    unsent = Findings()
-    if processes:
+    unsent, shared = Findings(), Findings()
+    if processes and options.pickles:
         check_sent(prefetch, source, options, unsent)
+    generators = check_shared(prefetch, source, options, shared, unsent)
     if not threads:
         found.take(unsent)
-    held = check_shared(prefetch, source, options, found, threads=threads, processes=processes)
+    found.take(shared)
     check_iterators(source, options, found)
-    workers = WorkerCheck(prefetch, source, options, limits.seconds, found)
     reports: list[Report] = []
-    indices = _spread(size_of(source), limits.items)
     if processes and not unsent:
-        repeats = options.seed is not None and not held
+        repeats = options.seed is not None and not generators
         reports = workers.processes(indices, shares=threads, repeats=repeats)
     elif threads and not _is_read_once(source):
-        reports = workers.threads(indices, held)
+        reports = workers.threads(indices, generators)
     estimate = _estimate(place(prefetch), options, reports)
     found.estimates.append(estimate)
     computing = (estimate.computing or 0) >= _COMPUTING
@@ -80,11 +72,11 @@ def _check(
 
 
 def _estimate(where: str, options: Options, reports: list[Report]) -> Estimate:
-    """Return what a few items say of all of them."""
+    """Return the estimate from a few items."""
     known = [report.size for report in reports if report.size is not None]
     size = round(fmean(known)) if known and len(known) == len(reports) else None
     window = min(_window(options), _room(options, size))
-    timed = reports[1:] or reports  # the first may have imported something, or opened it
+    timed = reports[1:] or reports  # the first may include imports
     if not timed:
         return Estimate(where, 0, window, size, None, None)
     seconds = fmean(report.seconds for report in timed)
@@ -93,7 +85,7 @@ def _estimate(where: str, options: Options, reports: list[Report]) -> Estimate:
 
 
 def _is_read_once(source: Any) -> bool:
-    """Return whether items that are read now may be missing afterwards."""
+    """Return whether items that are read now would be missing later."""
     stages = upstream(source) if is_stage(source) else ()
     return any(stage._traits.read_once and not stage._traits.reads_ahead for stage in stages)
 
@@ -109,14 +101,14 @@ def _window(options: Options) -> int:
 
 
 def _room(options: Options, size: int | None) -> int:
-    """Return the number of items that the bytes of the window have room for."""
+    """Return how many items fit into the bytes of the window."""
     limit = usable_memory() // 10 if options.max_bytes is None else options.max_bytes
     return max(1, limit // max(1, size or 1))
 
 
 def _check_window(options: Options, estimate: Estimate, found: Findings) -> None:
     workers, window = options.nworkers, _window(options)
-    if workers == AUTO:  # as many as the window has room for
+    if workers == AUTO:  # it chooses no more than the window has room for
         return
     if window < workers:
         size = counted_as(window, "item")

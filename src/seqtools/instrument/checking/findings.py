@@ -1,4 +1,4 @@
-"""What a check has found, and how it is shown."""
+"""The result of a check."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,29 +18,29 @@ class Finding:
     """What to do."""
 
     def __str__(self) -> str:
-        """Return it in three lines."""
+        """Return three lines."""
         return f"{self.where}\n  {self.what}\n  -> {self.advice}"
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a few items say of all of a prefetch."""
+    """Size and time of the items of a prefetch, from a few of them."""
 
     where: str
     """The prefetch, and where it was made."""
     items: int
     """How many items were evaluated."""
     window: int
-    """How many items it holds ready, before it knows more of them."""
+    """How many items the window has room for, if all have this size."""
     size: int | None
-    """Bytes of an item, `None` if it is not known."""
+    """Bytes of an item, `None` if unknown."""
     seconds: float | None
     """Time for an item, `None` if none was evaluated."""
     computing: float | None
-    """Share of this time in which a processor was at work, 0 to 1."""
+    """Share of this time in which it computed, 0 to 1."""
 
     def __str__(self) -> str:
-        """Return it in a line."""
+        """Return one line."""
         if self.seconds is None or self.computing is None:
             return f"no items evaluated, {self.window} items ready ahead"
         size = "of unknown size"
@@ -52,7 +52,7 @@ class Estimate:
 
 
 class Findings(list[Finding]):
-    """What a check has found: a list, whose `str` is a report."""
+    """A list of findings, whose `str` is a report."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,13 +60,13 @@ class Findings(list[Finding]):
         """One for each prefetch."""
 
     def add(self, what: str, where: str, advice: str) -> None:
-        """Take note of something, once."""
+        """Add a finding, unless it is there already."""
         finding = Finding(what, where, advice)
         if finding not in self:
             self.append(finding)
 
     def take(self, others: Iterable[Finding]) -> None:
-        """Take note of what others have found."""
+        """Add other findings."""
         for other in others:
             self.add(other.what, other.where, other.advice)
 

@@ -1,4 +1,4 @@
-"""What a function or a source holds that means something in this process only."""
+"""Finds handles in functions and sources: objects that are invalid in another process."""
 
 import dis
 import functools
@@ -12,60 +12,59 @@ from seqtools._core.display.short import called
 from seqtools._core.walk import is_stage
 from seqtools.instrument.user_code import is_users
 
-_MOST = 2000
-"""Objects that are looked at. Arbitrary: some milliseconds."""
+_MOST_OBJECTS = 2000
+"""Most objects to search. Arbitrary: this takes some milliseconds."""
+MOST = 5
+"""Most handles to report of one function or source. Arbitrary."""
 _DEEPEST = 6
-"""Objects in objects that are looked at. Arbitrary."""
+"""Most levels of objects in objects to search. Arbitrary."""
 _FIRST = 8
-"""Items of a container that stand for all. Arbitrary."""
+"""Items of a container to search. Arbitrary."""
 
-_HERE = "open it where it is used: inside of the function, or in start_hook for each worker"
+_HERE = "open it where it is used: inside the function, or in start_hook for each worker"
 _KEEP = "keep its path, and open it when the first item is read in each process"
-_OWN = "leave it out, or make it inside of the function: each worker process would have its own"
+_OWN = "leave it out, or create it inside the function: each worker process would have its own"
 
-_KINDS: dict[tuple[str, str], tuple[str, str]] = {
-    ("_io", "FileIO"): ("an open file", _HERE),
-    ("_io", "BufferedReader"): ("an open file", _HERE),
-    ("_io", "BufferedWriter"): ("an open file", _HERE),
-    ("_io", "BufferedRandom"): ("an open file", _HERE),
-    ("_io", "TextIOWrapper"): ("an open file", _HERE),
-    ("tempfile", "_TemporaryFileWrapper"): ("an open file", _HERE),
-    ("gzip", "GzipFile"): ("an open file", _HERE),
-    ("zipfile", "ZipFile"): ("an open archive", _KEEP),
-    ("tarfile", "TarFile"): ("an open tar archive", _KEEP),
-    ("numpy", "NpzFile"): ("an open archive", _KEEP),
-    ("h5py", "HLObject"): ("an open HDF5 file", _KEEP),
-    ("h5py", "File"): ("an open HDF5 file", _KEEP),
-    ("h5py", "Dataset"): ("a dataset of an open HDF5 file", _KEEP),
-    ("lmdb", "Environment"): ("an open LMDB database", _KEEP),
-    ("mmap", "mmap"): ("a memory map", _KEEP),
-    ("sqlite3", "Connection"): ("a connection to SQLite", _HERE),
-    ("sqlite3", "Cursor"): ("a cursor of SQLite", _HERE),
-    ("pymysql", "Connection"): ("a connection to MySQL", _HERE),
-    ("builtins", "generator"): ("a generator", _OWN),
-    ("socket", "socket"): ("a socket", _HERE),
-    ("_socket", "socket"): ("a socket", _HERE),
-    ("subprocess", "Popen"): ("a running program", _HERE),
-    ("_thread", "lock"): ("a lock", _OWN),
-    ("_thread", "RLock"): ("a lock", _OWN),
-    ("_thread", "_local"): ("a threading.local", _OWN),
-    ("threading", "Condition"): ("a condition", _OWN),
-    ("threading", "Event"): ("an event", _OWN),
-    ("threading", "Semaphore"): ("a semaphore", _OWN),
-    ("threading", "Barrier"): ("a barrier", _OWN),
-    ("threading", "Thread"): ("a thread", _OWN),
-    ("queue", "Queue"): ("a queue", _OWN),
-    ("_queue", "SimpleQueue"): ("a queue", _OWN),
-    ("concurrent", "Executor"): ("an executor", _OWN),
-}
-"""What does not survive the way to another process, by the package and the name of its class, or
-of one that it derives from; and what to do instead."""
+_ITEM = "create one for each item, as in numpy.random.default_rng([seed, i])"
+
+RANDOM = "a random generator"
+_HANDLES: list[tuple[str, str, list[str]]] = [
+    ("an open file", _HERE, ["_io.FileIO", "_io.BufferedReader", "_io.BufferedWriter"]),
+    ("an open file", _HERE, ["_io.BufferedRandom", "_io.TextIOWrapper", "gzip.GzipFile"]),
+    ("an open file", _HERE, ["tempfile._TemporaryFileWrapper"]),
+    ("an open archive", _KEEP, ["zipfile.ZipFile", "numpy.NpzFile"]),
+    ("an open tar archive", _KEEP, ["tarfile.TarFile"]),
+    ("an open HDF5 file", _KEEP, ["h5py.HLObject", "h5py.File"]),
+    ("a dataset of an open HDF5 file", _KEEP, ["h5py.Dataset"]),
+    ("an open LMDB database", _KEEP, ["lmdb.Environment"]),
+    ("a memory map", _KEEP, ["mmap.mmap"]),
+    ("a connection to SQLite", _HERE, ["sqlite3.Connection"]),
+    ("a cursor of SQLite", _HERE, ["sqlite3.Cursor"]),
+    ("a connection to MySQL", _HERE, ["pymysql.Connection"]),
+    ("a generator", _OWN, ["builtins.generator"]),
+    ("a socket", _HERE, ["socket.socket", "_socket.socket"]),
+    ("a running program", _HERE, ["subprocess.Popen"]),
+    ("a lock", _OWN, ["_thread.lock", "_thread.RLock"]),
+    ("a threading.local", _OWN, ["_thread._local"]),
+    ("a condition", _OWN, ["threading.Condition"]),
+    ("an event", _OWN, ["threading.Event"]),
+    ("a semaphore", _OWN, ["threading.Semaphore"]),
+    ("a barrier", _OWN, ["threading.Barrier"]),
+    ("a thread", _OWN, ["threading.Thread"]),
+    ("a queue", _OWN, ["queue.Queue", "_queue.SimpleQueue"]),
+    ("an executor", _OWN, ["concurrent.Executor"]),
+    (RANDOM, _ITEM, ["random.Random", "numpy.Generator", "numpy.RandomState"]),
+    (RANDOM, _ITEM, ["numpy.BitGenerator", "torch.Generator"]),
+]
+"""Kinds of handles, advice, and their classes by package and name; subclasses count too."""
+
+_KINDS = {name: (kind, advice) for kind, advice, names in _HANDLES for name in names}
 
 _ATOMS = (str, bytes, bytearray, int, float, complex, type(None), range, type, types.ModuleType)
 
 
 class Handle(NamedTuple):
-    """Something that works in this process only."""
+    """An object that only works in this process."""
 
     obj: Any
     kind: str
@@ -73,51 +72,41 @@ class Handle(NamedTuple):
     advice: str
 
 
-def kind_of(obj: object) -> tuple[str, str] | None:
-    """Return what kind of handle `obj` is, and what to do about it, if it is one."""
-    return next((_KINDS[name] for name in class_names(obj) if name in _KINDS), None)
-
-
-def class_names(obj: object) -> list[tuple[str, str]]:
-    """Return the package and the name of the class of `obj`, and of those that it derives from."""
-    return [(cls.__module__.partition(".")[0], cls.__name__) for cls in type(obj).__mro__[:-1]]
-
-
-def handles(
-    obj: object,
-    name: str,
-    looked_into: Callable[[Any], bool],
-    kind_of: Callable[[object], tuple[str, str] | None] = kind_of,
-) -> Iterator[Handle]:
-    """Yield the handles that `obj` holds, in closures, defaults, attributes and containers.
+def handles(obj: object, name: str, searched: Callable[[Any], bool]) -> Iterator[Handle]:
+    """Yield the handles in closures, defaults, attributes and containers of `obj`.
 
     Args:
         obj: A function, a source or an argument.
-        name: How to call it.
-        looked_into: Given a function or an object, returns whether to look at its parts.
-        kind_of: Given an object, returns what kind of handle it is and what to do about it, or
-            `None` if it is no handle.
+        name: Its name in messages.
+        searched: Returns whether to search the parts of a function or an object.
     """
     seen: set[int] = set()
     left = [(obj, name, 0)]
-    while left and len(seen) < _MOST:
+    while left and len(seen) < _MOST_OBJECTS:
         each, where, depth = left.pop()
         if id(each) in seen or isinstance(each, _ATOMS):
             continue
         seen.add(id(each))
-        kind = kind_of(each)
+        kind = _kind_of(each)
         if kind is not None:
             yield Handle(each, kind[0], where, kind[1])
-        elif depth < _DEEPEST and looked_into(each):
+        elif depth < _DEEPEST and searched(each):
             named = [(part, f"{label} of {where}", depth + 1) for label, part in _parts_of(each)]
             left.extend(reversed(named))
 
 
+def _kind_of(obj: object) -> tuple[str, str] | None:
+    """Return the kind of handle and advice, or `None` if `obj` is not a handle."""
+    classes = type(obj).__mro__[:-1]
+    names = (f"{cls.__module__.partition('.')[0]}.{cls.__name__}" for cls in classes)
+    return next((_KINDS[name] for name in names if name in _KINDS), None)
+
+
 def _parts_of(obj: Any) -> list[tuple[str, Any]]:
-    """Return what `obj` refers to, with names; nothing of an object that fails to tell."""
+    """Return the objects that `obj` refers to, with names; none if reading them fails."""
     try:
         return list(_parts(obj))
-    except Exception:  # noqa: BLE001 -- code of users may raise anything
+    except Exception:  # noqa: BLE001 -- user code may raise anything
         return []
 
 
@@ -144,9 +133,9 @@ def _parts(obj: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _methods(kind: type) -> Iterator[tuple[str, Any]]:
-    """Yield the methods of a class that a user wrote."""
+    """Yield the methods that the user wrote."""
     for cls in kind.__mro__[:-1]:
-        if is_class_of_users(cls):
+        if is_users_class(cls):
             for name, value in vars(cls).items():
                 function = getattr(value, "__func__", value)  # of a static method
                 if isinstance(function, types.FunctionType):
@@ -173,14 +162,14 @@ def _of_function(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
         yield f"default {name}", value
     for name in dict.fromkeys(_names(code)):
         value = function.__globals__.get(name, function)
-        if value is not function and (is_of_users(value) or not _is_imported(value)):
+        if value is not function and (is_users_function(value) or not _is_imported(value)):
             yield f"global {name}", value
 
 
 def _names(code: types.CodeType) -> Iterator[str]:
-    """Yield the global variables that `code` uses, and what is defined in it, as a lambda is."""
+    """Yield the global variables that `code` and the functions defined in it use."""
     for step in dis.get_instructions(code):
-        if step.opname in {"LOAD_GLOBAL", "LOAD_NAME"}:  # attributes are names as well
+        if step.opname in {"LOAD_GLOBAL", "LOAD_NAME"}:  # `co_names` has attributes too
             yield step.argval
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
@@ -188,7 +177,7 @@ def _names(code: types.CodeType) -> Iterator[str]:
 
 
 def _is_imported(value: Any) -> bool:
-    """Return whether workers import `value` themselves."""
+    """Return whether workers import `value` from a module."""
     module = sys.modules.get(getattr(value, "__module__", None) or "")
     return (
         module is not None
@@ -197,15 +186,15 @@ def _is_imported(value: Any) -> bool:
     )
 
 
-def is_of_users(function: Any) -> bool:
-    """Return whether `function` is of the program, and not of Python or an installed package."""
+def is_users_function(function: Any) -> bool:
+    """Return whether the user wrote `function`: not Python, nor an installed package."""
     if not isinstance(function, types.FunctionType):
         return False
     return is_users(function.__code__.co_filename)
 
 
-def is_class_of_users(cls: type) -> bool:
-    """Return the same for a class."""
+def is_users_class(cls: type) -> bool:
+    """Return whether the user wrote `cls`."""
     if cls.__module__ == "__main__":
         return True
     file = getattr(sys.modules.get(cls.__module__), "__file__", None)

@@ -1,4 +1,4 @@
-"""What worker processes make of iterables."""
+"""Iterables that worker processes read."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -12,9 +12,9 @@ from seqtools.prefetching.options import Options
 
 
 def check_iterators(source: Any, options: Options, found: Findings) -> None:
-    """Note that each worker process goes through all of an iterable by itself.
+    """Report iterables over which each worker process iterates separately.
 
-    What cannot be sent to other processes is not noted here.
+    This does not report objects that cannot be sent.
     """
     workers = options.nworkers
     if options.may_share_memory or not is_stage(source):
@@ -26,7 +26,7 @@ def check_iterators(source: Any, options: Options, found: Findings) -> None:
         if isinstance(stage._args()[0], Iterator):
             if not options.pickles:
                 what = "an iterator cannot be read in forked workers, which may share its file"
-                found.add(what, place, "use method='thread', or an iterable that is no iterator")
+                found.add(what, place, "use method='thread', or an iterable like a list")
         elif workers == AUTO or workers > 1:
             number = "each worker process"
             if workers != AUTO:

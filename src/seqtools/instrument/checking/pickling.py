@@ -1,4 +1,4 @@
-"""What of a pipeline cannot be sent to worker processes."""
+"""Parts of a pipeline that cannot be sent to worker processes."""
 
 import types
 from collections.abc import Iterator
@@ -6,22 +6,27 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from cloudpickle.cloudpickle import _should_pickle_by_reference
+
 from seqtools._core.display.short import called, cut
 from seqtools._core.display.tree import place_of
 from seqtools._core.errors import described, summary
 from seqtools._core.walk import is_stage, sources_of, upstream
 from seqtools.engines.wire.pickling import PipelinePickler
 from seqtools.instrument.checking.findings import Findings
-from seqtools.instrument.checking.handles import handles
+from seqtools.instrument.checking.handles import MOST, handles
 from seqtools.prefetching.options import Options
 
 
 def check_sent(prefetch: Any, source: Any, options: Options, found: Findings) -> None:
-    """Look for what of `source` and the start hook does not survive the way to workers."""
-    pickled = options.pickles
-    for where, name, part in parts_of(prefetch, source, options.start_hook):
-        _check_part(part, name, where, found, pickled=pickled)
-    for stage in upstream(source) if is_stage(source) and pickled else ():
+    """Report parts of `source` and the start hook that cannot be pickled."""
+    hook = options.start_hook
+    parts = [*parts_of(prefetch, source)]
+    if hook is not None:
+        parts.append((place(prefetch), f"start_hook {called(hook)}", hook))
+    for where, name, part in parts:
+        _check_part(part, name, where, found)
+    for stage in upstream(source) if is_stage(source) else ():
         error = _refusal(stage)
         where = place(stage)
         if error is not None and not any(finding.where == where for finding in found):
@@ -29,40 +34,38 @@ def check_sent(prefetch: Any, source: Any, options: Options, found: Findings) ->
             found.add(what, where, "use method='thread', or start_method='fork'")
 
 
-def parts_of(prefetch: Any, source: Any, hook: Any) -> Iterator[tuple[str, str, Any]]:
-    """Yield what is sent besides the stages: where it is, what it is called, and it.
+def parts_of(prefetch: Any, source: Any) -> Iterator[tuple[str, str, Any]]:
+    """Yield place, name and value of the parts that are sent with the stages.
 
-    These are the arguments of stages, sources that are no stages, and the start hook.
+    These are the arguments of stages, and sources that are not stages.
     """
     for stage in upstream(source) if is_stage(source) else ():
         for name, part in _own(stage):
             yield place(stage), name, part
     if not is_stage(source):
         yield place(prefetch), type(source).__name__, source
-    if hook is not None:
-        yield place(prefetch), f"start_hook {called(hook)}", hook
 
 
 def place(stage: Any) -> str:
-    """Return the name of `stage`, and where it was made."""
+    """Return the name of `stage`, and the line that made it."""
     return f"{described(stage)}, {place_of(*stage._origin)}"
 
 
 def reason(error: BaseException) -> str:
-    """Return `error` in short."""
+    """Return `error` in short form."""
     return cut(summary(error), 200)
 
 
-class _ByteCounter:
+class _Discarding:
     def write(self, data: Any) -> None:
         pass
 
 
 class _StagePickler(PipelinePickler):
-    """Pickles a stage without those that it reads from."""
+    """Pickles a stage without the stages that it reads from."""
 
     def __init__(self, others: set[int]) -> None:
-        super().__init__(_ByteCounter(), [])
+        super().__init__(_Discarding(), [])
         self._others = others
 
     def reducer_override(self, obj: Any) -> Any:
@@ -70,24 +73,19 @@ class _StagePickler(PipelinePickler):
 
 
 def _refusal(obj: Any) -> Exception | None:
-    """Return why `obj` cannot be sent to workers, except the stages that it reads from."""
+    """Return why `obj`, without the stages that it reads, cannot be sent to workers."""
     others = {id(stage) for stage in upstream(obj) if stage is not obj}
     try:
         _StagePickler(others if is_stage(obj) else set()).dump(obj)
-    except Exception as error:  # noqa: BLE001 -- code of users may raise anything
+    except Exception as error:  # noqa: BLE001 -- user code may raise anything
         return error
     return None
 
 
 def _goes_in_parts(obj: Any) -> bool:
-    """Return whether what `obj` refers to is sent along with it, as it is."""
+    """Return whether the objects that `obj` refers to are sent with it."""
     if isinstance(obj, types.FunctionType):
-        pickler = _StagePickler(set())
-        try:
-            pickler.dump(obj)
-        except Exception:  # noqa: BLE001 -- code of users may raise anything
-            return True  # one of a module would be sent by its name, and cannot fail
-        return any(each is obj for each in pickler.by_value)
+        return not _should_pickle_by_reference(obj)
     own = ("__reduce__", "__reduce_ex__", "__getstate__")
     return all(getattr(type(obj), name, None) is getattr(object, name, None) for name in own) or (
         isinstance(obj, list | tuple | dict | set | frozenset | types.MethodType | partial)
@@ -95,7 +93,7 @@ def _goes_in_parts(obj: Any) -> bool:
 
 
 def _own(stage: Any) -> Iterator[tuple[str, Any]]:
-    """Yield the arguments of a stage, and those of its sources that are no stages."""
+    """Yield the arguments of a stage, and its sources that are not stages."""
     sources = sources_of(stage)
     for source in sources:
         if not is_stage(source):
@@ -112,25 +110,18 @@ def _own(stage: Any) -> Iterator[tuple[str, Any]]:
             yield called(value) if callable(value) else type(value).__name__, value
 
 
-def _check_part(obj: Any, name: str, where: str, found: Findings, *, pickled: bool) -> None:
-    error = _refusal(obj) if pickled else None
-    sent = _goes_in_parts if pickled else _always
-    held = list(islice(handles(obj, name, sent), 3))
-    for handle in held:
-        refusal = _refusal(handle.obj) if pickled else None
-        what = f"{handle.kind} ({handle.where})"
-        if not pickled:
-            what += " is inherited by forked workers, and is not safe to use in several processes"
-        elif refusal is not None:
-            what += f" cannot be sent to worker processes: {reason(refusal)}"
-        else:
-            what += " arrives in worker processes as a useless copy: it is not open there"
-        found.add(what, where, handle.advice)
-    if error is not None and not held:
+def _check_part(obj: Any, name: str, where: str, found: Findings) -> None:
+    error = _refusal(obj)
+    if error is None:
+        return
+    refused = False
+    for handle in islice(handles(obj, name, _goes_in_parts), MOST):
+        refusal = _refusal(handle.obj)
+        if refusal is not None:
+            refused = True
+            what = f"{handle.kind} ({handle.where}) cannot be sent to worker processes: "
+            found.add(what + reason(refusal), where, handle.advice)
+    if not refused:
         what = f"{name} cannot be sent to worker processes: {reason(error)}"
-        advice = "make what it needs inside of the function, or use method='thread', or "
+        advice = "create what it needs inside the function, or use method='thread', or "
         found.add(what, where, f"{advice}start_method='fork'")
-
-
-def _always(_: Any) -> bool:
-    return True

@@ -1,4 +1,4 @@
-"""What workers share and should not, and the random generators that each has a copy of."""
+"""Finds handles that workers must not share, and random generators."""
 
 import sys
 import types
@@ -9,74 +9,64 @@ from typing import Any
 
 from seqtools.instrument.checking.findings import Findings
 from seqtools.instrument.checking.handles import (
-    class_names,
+    MOST,
+    RANDOM,
     handles,
-    is_class_of_users,
-    is_of_users,
-    kind_of,
+    is_users_class,
+    is_users_function,
 )
 from seqtools.instrument.checking.pickling import parts_of
 from seqtools.prefetching.options import Options
 
 _EACH = "open it where it is used, and keep one for each thread, in a threading.local()"
-_ITEM = "make one for each item, as in numpy.random.default_rng([seed, i])"
 
 _SHARED = frozenset({
     "a connection to SQLite", "a cursor of SQLite", "a connection to MySQL", "a socket",
     "a running program", "an open file", "an open tar archive", "a generator",
 })  # fmt: skip
-"""Kinds of handles that threads must not use at a time. Not here is what has a lock of its own for
-it: HDF5 files, zip archives."""
-
-_RANDOM = {
-    ("random", "Random"),
-    ("numpy", "Generator"),
-    ("numpy", "RandomState"),
-    ("numpy", "BitGenerator"),
-    ("torch", "Generator"),
-}
+"""Kinds of handles that several threads must not use at a time. HDF5 files and zip archives have a
+lock for that."""
 
 _GROUPS = (list, tuple, dict, set, frozenset, partial, types.MethodType, types.BuiltinMethodType)
 
 
-def check_shared(  # noqa: PLR0913 -- what there is to know of a prefetch
-    prefetch: Any,
-    source: Any,
-    options: Options,
-    found: Findings,
-    *,
-    threads: bool,
-    processes: bool,
+def check_shared(
+    prefetch: Any, source: Any, options: Options, found: Findings, inherited: Findings
 ) -> list[Any]:
-    """Look for what workers share, or each have a copy of; return the random generators of it.
+    """Report handles that workers share; return the random generators.
 
     Args:
         prefetch: The prefetch.
         source: What it reads.
-        options: How it does that.
-        found: Where findings go.
-        threads: Whether workers may be threads.
-        processes: Whether they may be processes.
+        options: The options of the prefetch.
+        found: Receives the findings.
+        inherited: Receives the findings about handles that forked workers inherit.
     """
-    drawn: list[Any] = []
-    for where, name, part in parts_of(prefetch, source, None):
-        for handle in islice(handles(part, name, _may_draw, _random_kind), 3):
-            drawn.append(handle.obj)
-            if not processes and options.nworkers == 1:
-                continue
-            what = f"a random generator ({handle.where}) "
-            found.add(what + _of_random(options, processes=processes), where, handle.advice)
-        # an item of a list is used by one thread at a time, and so is what is iterated
-        alone = isinstance(part, list | tuple | dict | Iterator)
-        if threads and options.nworkers != 1 and not alone:
-            for handle in islice(handles(part, name, _may_share, _shared_kind), 3):
-                what = f"{handle.kind} ({handle.where}) is used by several threads at a time"
-                found.add(what, where, handle.advice)
-    return drawn
+    threads, processes = options.may_share_memory, options.may_send
+    generators: list[Any] = []
+    for where, name, part in parts_of(prefetch, source):
+        # only one thread at a time uses an item of a list, or an iterator
+        alone = options.nworkers == 1 or isinstance(part, list | tuple | dict | Iterator)
+        for handle in islice(handles(part, name, _is_users), MOST):
+            what = f"{handle.kind} ({handle.where}) "
+            if handle.kind == RANDOM:
+                if _is_seeded(handle.obj):
+                    continue
+                generators.append(handle.obj)
+                if processes or options.nworkers != 1:
+                    found.add(what + _of_random(options), where, handle.advice)
+            elif processes and not options.pickles:
+                what += (
+                    "is inherited by forked workers, and is not safe to use in several processes"
+                )
+                inherited.add(what, where, handle.advice)
+            elif threads and not alone and handle.kind in _SHARED and _has_position(handle.obj):
+                found.add(what + "is used by several threads at a time", where, _EACH)
+    return generators
 
 
-def _of_random(options: Options, *, processes: bool) -> str:
-    if not processes:
+def _of_random(options: Options) -> str:
+    if not options.may_send:
         return "is shared by the threads: which item gets which numbers depends on their timing"
     what = (
         "is copied to every worker process: each draws the same numbers, and which item gets "
@@ -85,41 +75,29 @@ def _of_random(options: Options, *, processes: bool) -> str:
     return what if options.seed is None else what + "; seed= does not seed it"
 
 
-def _may_draw(obj: Any) -> bool:
-    return not isinstance(obj, types.FunctionType) or is_of_users(obj)
-
-
-def _may_share(obj: Any) -> bool:
-    """Return whether to look into `obj`: what is of a package has the locks that it needs."""
+def _is_users(obj: Any) -> bool:
+    """Return whether to search `obj`; objects of packages have the locks that they need."""
     if isinstance(obj, types.FunctionType):
-        return is_of_users(obj)
-    return isinstance(obj, _GROUPS) or is_class_of_users(type(obj))
-
-
-def _shared_kind(obj: object) -> tuple[str, str] | None:
-    kind = kind_of(obj)
-    if kind is None or kind[0] not in _SHARED or not _has_position(obj):
-        return None
-    return kind[0], _EACH
+        return is_users_function(obj)
+    return isinstance(obj, _GROUPS) or is_users_class(type(obj))
 
 
 def _has_position(obj: Any) -> bool:
-    """Return whether `obj` is something else than a file that is only written to."""
+    """Return whether `obj` is not a file that is only written to."""
     try:
         return not hasattr(obj, "readable") or bool(obj.readable())
     except ValueError:  # it is closed
         return False
 
 
-def _random_kind(obj: object) -> tuple[str, str] | None:
-    if _RANDOM.isdisjoint(class_names(obj)) or any(obj is each for each in _global_generators()):
-        return None
-    return None if type(obj).__name__ == "SystemRandom" else ("a random generator", _ITEM)
-
-
-def _global_generators() -> Iterator[Any]:
-    """Yield the generators that engines seed."""
+def _is_seeded(generator: Any) -> bool:
+    """Return whether engines seed `generator`, or nobody can."""
     modules = sys.modules
-    yield getattr(modules.get("random"), "_inst", None)
-    yield getattr(modules.get("numpy.random.mtrand"), "_rand", None)
-    yield getattr(modules.get("torch"), "default_generator", None)
+    return type(generator).__name__ == "SystemRandom" or any(
+        generator is each
+        for each in (
+            getattr(modules.get("random"), "_inst", None),
+            getattr(modules.get("numpy.random.mtrand"), "_rand", None),
+            getattr(modules.get("torch"), "default_generator", None),
+        )
+    )

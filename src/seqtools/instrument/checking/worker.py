@@ -1,18 +1,13 @@
-"""A few items evaluated by a worker, which says how that went: the side of who checks.
+"""Evaluates a few items in a worker, which an engine starts as for the prefetch."""
 
-The worker is one of an engine, started as those of the prefetch are, and ended here.
-"""
-
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from seqtools._core.display.short import cut
 from seqtools._core.errors import Failure, ItemTimeout, WorkerDied, WorkerStartError
-from seqtools.engines.base import END, Deliver, Engine, Job
-from seqtools.engines.base import Part as Answer
+from seqtools.engines.base import END, Deliver, Engine, Job, Part
 from seqtools.engines.process.background_threads import KnownReasons
 from seqtools.engines.process.engine import ProcessEngine
 from seqtools.engines.process.output_display import show, show_last
@@ -21,23 +16,23 @@ from seqtools.engines.thread.engine import ThreadEngine
 from seqtools.engines.uninterruptible import uninterrupted
 from seqtools.instrument.checking.findings import Findings
 from seqtools.instrument.checking.pickling import place, reason
+from seqtools.instrument.checking.random_state import restored_generators
 from seqtools.instrument.checking.worker_main import VALUE, ItemReports, Report
 from seqtools.instrument.quantities import duration
-from seqtools.instrument.random_state import restored_generators
 from seqtools.prefetching.options import Options
 
 _THREADS = "use method='thread'"
 
 
 class WorkerCheck:
-    """Evaluates items of what a prefetch reads, in a worker.
+    """Evaluates items of a prefetch in a worker.
 
     Args:
-        prefetch: The prefetch, for the place of findings.
+        prefetch: The prefetch.
         source: What it reads.
-        options: How it does that.
-        seconds: For how long an item may take.
-        found: Where findings go.
+        options: The options of the prefetch.
+        seconds: Most time for an item.
+        found: Receives the findings.
     """
 
     def __init__(
@@ -46,21 +41,21 @@ class WorkerCheck:
         self._source, self._options = source, options
         self._seconds, self._found = seconds, found
         self._place = place(prefetch)
-        self._hangs = False  # an item does
+        self._hangs = False  # whether an item took too long
 
     def processes(self, indices: Sequence[int], *, shares: bool, repeats: bool) -> list[Report]:
-        """Return reports about items that a worker process has made; fewer if it is of no use.
+        """Return reports from a worker process; fewer if it cannot go on.
 
         Args:
-            indices: Which items.
+            indices: The items to evaluate.
             shares: Whether the prefetch may have threads too.
-            repeats: Whether to look if an item is the same when it is made again.
+            repeats: Whether to evaluate an item twice and compare.
         """
         options = self._options
         check = ItemReports(self._source, options.seed, shares=shares, repeats=repeats)
         known = KnownReasons()
 
-        def made(deliver: Deliver) -> Engine:
+        def make(deliver: Deliver) -> Engine:
             occupy_standard_streams()
             hook, start_method = options.start_hook, options.start_method
             return ProcessEngine(
@@ -68,61 +63,66 @@ class WorkerCheck:
                 deliver=deliver, timeout=self._seconds, known=known,
             )  # fmt: skip
 
-        try:
-            with self._started(made) as engine:
-                engine.ask(VALUE)  # which is nothing, as soon as the pipeline is loaded
-                if known:
-                    what = f"{known.reason}: so each worker loads the pipeline for itself"
-                    self._add(what, "import or make that in the function that uses it")
-                return self._evaluated(engine, indices, sent=True)
-        except WorkerStartError as error:
-            what = cut(str(error).partition("\n")[0], 300)
-            advice = f"have what it needs where workers can import it, in sys.path, or {_THREADS}"
-            self._add(what, advice)
-            return []
+        def loaded() -> None:
+            if known:
+                what = f"{known.reason}: so each worker loads the pipeline for itself"
+                self._add(what, "import or create that in the function that uses it")
+
+        advice = f"put what it needs where workers can import it, in sys.path, or {_THREADS}"
+        return self._evaluated(make, indices, advice, loaded)
 
     def threads(self, indices: Sequence[int], generators: Iterable[Any]) -> list[Report]:
-        """Return reports about items that a thread has made; fewer if it is of no use.
+        """Return reports from a thread; fewer if it cannot go on.
 
-        The `generators`, and those that are global, are afterwards as they were.
+        The state of `generators` and of the global random generators is restored.
         """
         options = self._options
         check = ItemReports(self._source, options.seed, shares=True, repeats=False)
-        try:
-            with (
-                restored_generators(generators),
-                self._started(
-                    lambda deliver: ThreadEngine(
-                        check, 1, options.start_hook, None, self._seconds, deliver=deliver
-                    )
-                ) as engine,
-            ):
-                return self._evaluated(engine, indices, sent=False)
-        except WorkerStartError as error:
-            self._add(cut(str(error), 300), "see the traceback of the first read")
-            return []
 
-    @contextmanager
-    def _started(self, make: Callable[[Deliver], Engine]) -> Iterator["_OneByOne"]:
-        """Have an engine for a while; then it is closed, and what workers print is shown."""
-        one_by_one = _OneByOne(make)
-        try:
-            yield one_by_one
-        finally:
-            # nobody waits for a thread that hangs, which is a finding and not a warning
-            uninterrupted(lambda: one_by_one.engine.close(wait=not self._hangs))
-            show_last(wait=True)
+        def make(deliver: Deliver) -> Engine:
+            return ThreadEngine(check, 1, options.start_hook, None, self._seconds, deliver=deliver)
+
+        with restored_generators(generators):
+            return self._evaluated(make, indices, "see the traceback of the first read")
 
     def _evaluated(
-        self, engine: "_OneByOne", indices: Sequence[int], *, sent: bool
+        self,
+        make: Callable[[Deliver], Engine],
+        indices: Sequence[int],
+        advice: str,
+        loaded: Callable[[], None] | None = None,
     ) -> list[Report]:
+        """Return reports from an engine, and report why it cannot go on.
+
+        Args:
+            make: Starts the engine.
+            indices: The items to evaluate.
+            advice: What to do if the engine cannot start.
+            loaded: For processes: is called when the worker has loaded the pipeline.
+        """
+        try:
+            engine = _OneByOne(make)
+            try:
+                if loaded is not None:
+                    engine.ask(VALUE)  # returns when the pipeline is loaded
+                    loaded()
+                return self._reports(engine, indices, sent=loaded is not None)
+            finally:
+                # without waiting for an item that hangs, which is reported as a finding
+                uninterrupted(lambda: engine.engine.close(wait=not self._hangs))
+                show_last(wait=True)  # what workers printed
+        except WorkerStartError as error:
+            self._add(cut(str(error).partition("\n")[0], 300), advice)
+            return []
+
+    def _reports(self, engine: "_OneByOne", indices: Sequence[int], *, sent: bool) -> list[Report]:
         reports: list[Report] = []
         for i in indices:
             report = engine.ask(i)
             if isinstance(report, Failure):
                 self._failed(i, report.error)
                 if isinstance(report.error, ItemTimeout | WorkerDied):
-                    break  # others are as likely to
+                    break  # other items would probably do the same
                 continue
             if report is END:
                 break
@@ -132,11 +132,11 @@ class WorkerCheck:
         return reports
 
     def _sends(self, engine: "_OneByOne", i: int) -> bool:
-        """Return whether the value of item `i` comes here, sent as it would be."""
+        """Return whether the value of item `i` can be sent back."""
         value = engine.ask(VALUE + i)
         if not isinstance(value, Failure):
             return True
-        # "item 1099511627776 cannot be sent from a worker process: …", with our number
+        # the message names the item by our number
         *_, why = reason(value.error).split(f"{VALUE + i} ", 1)
         self._add(f"item {i} {why}", f"return arrays, or what can be pickled, or {_THREADS}")
         return False
@@ -162,18 +162,18 @@ class WorkerCheck:
 
 
 class _OneByOne:
-    """An engine that is asked for one item after the other."""
+    """An engine that evaluates one item after the other."""
 
     def __init__(self, make: Callable[[Deliver], Engine]) -> None:
-        self._arrived: SimpleQueue[Answer | WorkerStartError | None] = SimpleQueue()
+        self._arrived: SimpleQueue[Part | WorkerStartError | None] = SimpleQueue()
         self.engine = make(self._arrived.put)
         self._jobs = count()
 
     def ask(self, i: int) -> Any:
-        """Return what becomes of index `i`.
+        """Return the outcome of index `i`.
 
         Raises:
-            WorkerStartError: If nothing can be evaluated.
+            WorkerStartError: If the engine cannot evaluate items.
         """
         job, pause = Job(next(self._jobs), [i]), 0.0
         self.engine.submit([job])

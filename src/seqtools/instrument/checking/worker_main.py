@@ -1,8 +1,4 @@
-"""A few items evaluated by a worker, which says how that went: the side of the worker.
-
-It is to an engine what a pipeline is: it evaluates by a function from an index to a value. Items
-are reports.
-"""
+"""Evaluates items in a worker and returns a report about each; the worker's side of `worker`."""
 
 from collections.abc import Callable
 from time import perf_counter, process_time
@@ -19,26 +15,27 @@ from seqtools.instrument.inlined import inlined
 from seqtools.prefetching.sizes import size_of_value
 
 VALUE = 1 << 40
-"""Added to the index of the last item, it asks for its value; before there was one, for `None`."""
+"""`VALUE + i` asks for the value of item `i`, the last one; `VALUE` alone for nothing."""
 
 
 class Report(NamedTuple):
-    """What there is to say of an item that was made."""
+    """Measurements of one item."""
 
     size: int | None
     seconds: float
     computed: float
+    """Seconds of processor time."""
     found: tuple[Finding, ...]
 
 
 class ItemReports:
-    """Evaluates items of `source`, each through stages that are watched.
+    """A function that evaluates items of `source` through watched stages.
 
     Args:
         source: What a prefetch reads.
-        seed: That of the prefetch.
+        seed: The seed of the prefetch.
         shares: Whether its workers are threads.
-        repeats: Whether to look if an item is the same when it is made again.
+        repeats: Whether to evaluate an item twice and compare.
     """
 
     def __init__(self, source: Any, seed: int | None, *, shares: bool, repeats: bool) -> None:
@@ -48,7 +45,7 @@ class ItemReports:
         self._value: Any = None
 
     def __call__(self, i: int) -> Any:
-        """Return a report about item `i`, or the value that was made last: see `VALUE`."""
+        """Return a report about item `i`, or the last value: see `VALUE`."""
         if i >= VALUE:
             value, self._value = self._value, None
             return value
@@ -80,14 +77,14 @@ class ItemReports:
         return Report(size=size, seconds=took[0], computed=took[1], found=tuple(found))
 
     def _differences(self, i: int, value: Any) -> list[Finding]:
-        """Make an item again, once, and look whether it is the same."""
+        """Evaluate one item again and compare."""
         if not self._repeats:
             return []
         self._repeats = False
         try:
             before = fingerprint(value)
             again = fingerprint(self._reader(Changes(shares=self._shares))(i))
-        except Exception:  # noqa: BLE001 -- code of users may raise anything
+        except Exception:  # noqa: BLE001 -- user code may raise anything
             return []
         if again == before:
             return []

@@ -1,4 +1,4 @@
-"""What to try, and what that would do by the model."""
+"""What to try, with the time that the model predicts for it."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -9,18 +9,19 @@ from seqtools.instrument.profiling.model import Prediction, predict
 from seqtools.instrument.profiling.overlap import Loading
 
 _WORTH = 0.92
-"""Share of the time that must be left by a change for it to be worth trying. Arbitrary."""
+"""Ratio of the predicted time to the measured one below which other workers are advised.
+Arbitrary, as are all shares below."""
 _WORTH_A_LINE = 0.98
-"""The same where it only takes another number, or a line."""
+"""The same for other advice."""
 _LITTLE = 0.1
-"""Share of their time that workers may compute and still gain nothing by what is read meanwhile."""
+"""Share of computing below which workers gain nothing from reading ahead meanwhile."""
 _HIDDEN = 0.5
-"""Share of loading in the background from which it is said to be there."""
+"""Share of loading in the background from which a note says so."""
 _NEARLY = 1.05
-"""So many times the shortest time is nearly as good, with fewer workers. Arbitrary."""
+"""Ratio to the shortest time up to which fewer workers are nearly as good."""
 _MOST_THREADS = 32
 _WORKERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
-"""Numbers of workers that are tried, as far as there may be so many."""
+"""Numbers of workers to try, up to the largest number allowed."""
 
 
 class Advice(NamedTuple):
@@ -29,38 +30,41 @@ class Advice(NamedTuple):
     text: str
     """What to write, and where."""
     arguments: dict[str, Any]
-    """The arguments of the prefetch to change, if it is these."""
+    """The arguments of the prefetch to change; empty for other advice."""
     seconds: float
-    """Estimate of how long the same items would take."""
+    """Predicted time for the same items."""
     note: str = ""
-    """What else there is to know of the estimate."""
+    """A remark on the prediction."""
 
 
-def for_loading(case: Case, *, lonely: bool, transfer: bool) -> Iterator[Advice]:
-    """Yield what serves the consumer faster.
+def for_loading(case: Case, *, slow_item: bool, transfer: bool) -> Iterator[Advice]:
+    """Yield changes that serve the consumer faster.
 
     Args:
         case: The profile.
-        lonely: Whether it waits for one item.
-        transfer: Whether it waits for values on their way from processes.
+        slow_item: Whether the consumer waits for one item.
+        transfer: Whether the consumer waits for the transfer of values.
     """
     now = case.measures.seconds
     tried = [] if case.chosen else [*_workers(case, transfer=transfer)]
-    if lonely:
+    if slow_item:
         tried += _window(case)
     yield from (a for a in tried if a.seconds < _WORTH * now)
-    if not (lonely or transfer):
+    if not (slow_item or transfer):
         tried = [] if case.queued else [*_without_ahead(case)]
         yield from (a for a in [*_overlap(case), *tried] if a.seconds < _WORTH_A_LINE * now)
 
 
-def for_waiting(case: Case) -> Iterator[Advice]:
-    """Yield what gains little, but is what to think of where loading is seen to wait."""
+def of_little_effect(case: Case) -> Iterator[Advice]:
+    """Yield the advice about a stage that waits which gains little.
+
+    Without it, users would try it.
+    """
     yield from (a for a in _overlap(case) if a.seconds >= _WORTH_A_LINE * case.measures.seconds)
 
 
 def _best(case: Case, method: str, most: int) -> tuple[int, float]:
-    """Return the fewest workers that are nearly as good as any number, and the time."""
+    """Return the fewest workers that are nearly as good as the best number, and the time."""
     times: dict[int, Prediction] = {}
     for workers in sorted({*(w for w in _WORKERS if w <= most), most}):
         times[workers] = case.expect(*case.setting_of(method, workers))
@@ -69,28 +73,27 @@ def _best(case: Case, method: str, most: int) -> tuple[int, float]:
     return workers, times[workers].seconds
 
 
-def _workers(case: Case, *, transfer: bool) -> Iterator[Advice]:
-    method = case.options.get("method", DEFAULT)
-    cores = case.recording.cores
+def _workers(case: Case, *, transfer: bool = False, where: str = "") -> Iterator[Advice]:
+    method = case.options.get("method", DEFAULT) if case.workers else ""
     for other in suggested():
         same = other.name == method
         if transfer and not other.shares_memory:
             continue
         most = _MOST_THREADS
         if not other.shares_memory:
-            most = max(cores, case.workers if same else 1)
+            most = max(case.recording.cores, case.workers if same else 1)
         workers, seconds = _best(case, other.name, most)
         if same and workers <= case.workers:
             continue
         arguments: dict[str, Any] = {"nworkers": workers}
         if not same:
             arguments["method"] = other.name
-        said = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-        yield Advice(f"prefetch(…, {said})", arguments, seconds)
+        written = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
+        yield Advice(f"prefetch(…, {written}){where}", arguments, seconds)
 
 
 def for_consumer(case: Case) -> Iterator[Advice]:
-    """Yield what does as well with less."""
+    """Yield a smaller number of workers that is as fast."""
     if case.chosen:
         return
     method = case.options.get("method", DEFAULT)
@@ -119,7 +122,7 @@ def _window(case: Case) -> Iterator[Advice]:
 
 
 def _overlap(case: Case) -> Iterator[Advice]:
-    """Have a stage that waits read ahead, so that workers compute meanwhile."""
+    """Yield ways to read a stage that waits ahead, so that workers compute meanwhile."""
     loading, m = case.loading, case.measures
     computing = sum(item.computing for item in case.items)
     if loading is None or computing < _LITTLE * max(1, case.workers) * m.seconds:
@@ -142,7 +145,7 @@ def _overlap(case: Case) -> Iterator[Advice]:
     threads = 0
     if loading.inner is not None:
         threads = len(case.recording.pool(loading.inner)) // max(1, len(loading.different))
-    if loading.figure.stage.kind == "uniter":  # threads go through it in turns
+    if loading.figure.stage.kind == "uniter":  # only one thread at a time iterates
         numbers = [] if threads else [1]
     else:
         numbers = [n for n in _WORKERS if n > max(1, threads)]
@@ -159,18 +162,17 @@ def _overlap(case: Case) -> Iterator[Advice]:
 
 
 def _missed(case: Case, loading: Loading, readers: int) -> float:
-    """Return for how long all workers would wait for what so many threads of each read ahead."""
+    """Return the total time that workers would wait if each had so many `readers` in threads."""
     used = max(0.0, case.measures.busy * case.measures.seconds - loading.missed)
-    workers = max(1, case.workers) / max(1, len(loading.different))  # of each process
-    use = used / workers / max(1, loading.reads)  # between two items that one of them needs
+    workers = max(1, case.workers) / max(1, len(loading.different))  # in each process
+    use = used / workers / max(1, loading.reads)  # time of a worker between two items of it
     return max(0.0, loading.figure.mean / readers - use) * loading.reads * workers
 
 
 def _gaining(case: Case, gain: float) -> float:
-    """Return how long it would take if workers waited that much less for what is loaded.
+    """Return the time if workers waited `gain` seconds less for the stage that loads.
 
-    The most that is gained is what they waited. They compute meanwhile, for which there must be
-    cores, or the lock.
+    They cannot gain more than they waited, and computing needs cores, or the lock.
     """
     m, loading = case.measures, case.loading
     most = loading.missed if loading is not None else 0.0
@@ -181,18 +183,18 @@ def _gaining(case: Case, gain: float) -> float:
 
 
 def _note(case: Case, loading: Loading) -> str:
-    """Return what there is to know of an estimate of what reading ahead gains."""
+    """Return a remark on the prediction of what reading ahead gains."""
     notes = ["loading is read ahead in the background already"] * (loading.hidden > _HIDDEN)
     notes += ["less certain, as others compute on the same cores"] * case.crowded
     return "; ".join(notes)
 
 
 def _without_ahead(case: Case) -> Iterator[Advice]:
-    """Have no worker read ahead what another one is going to read, if that computes."""
+    """Turn reading ahead off if workers compute ahead what other workers compute too."""
     if not case.options.get("readahead", False):
         return
     again = sum(
-        f.everywhere * (1 - f.different / f.calls) * f.computing
+        f.everywhere * (1 - len(f.indices) / f.calls) * f.computing
         for f in case.figures
         if f.ahead and f.computing is not None
     )
@@ -200,8 +202,8 @@ def _without_ahead(case: Case) -> Iterator[Advice]:
     yield Advice("prefetch(…, readahead=False)", {"readahead": False}, seconds)
 
 
-def for_later(case: Case) -> Iterator[Advice]:
-    """Keep what takes longest, which helps those only who read it again."""
+def for_repeated_reading(case: Case) -> Iterator[Advice]:
+    """Keep the results of the slowest stage, which only helps if they are read again."""
     main = case.main_stage()
     total = sum(f.own for f in case.figures if f.stage.kind != "prefetch")
     if main is None or not total:
@@ -210,20 +212,12 @@ def for_later(case: Case) -> Iterator[Advice]:
     items = [i._replace(waiting=i.waiting * left, computing=i.computing * left) for i in case.items]
     seconds = predict(items, case.costs, case.setting).seconds * case.overhead
     if seconds < _WORTH * case.measures.seconds:
-        text = (
-            f"where it is read again: keep what {main.stage.name} returns, by add_cache or on disk"
-        )
+        text = f"if it is read again: keep what {main.stage.name} returns, by add_cache or on disk"
         yield Advice(text, {}, seconds)
 
 
 def for_inline(case: Case) -> Iterator[Advice]:
-    """Yield how to read a pipeline ahead that is not."""
+    """Yield a prefetch for a pipeline that has none with workers."""
     inline = any(stage.kind == "prefetch" for stage in case.recording.stages)
-    where = "in place of nworkers=0" if inline else "after all of it"
-    for method in suggested():
-        most = _MOST_THREADS if method.shares_memory else case.recording.cores
-        workers, seconds = _best(case, method.name, most)
-        if seconds < _WORTH * case.measures.seconds:
-            arguments = {"nworkers": workers, "method": method.name}
-            text = f"prefetch(…, nworkers={workers}, method={method.name!r}) {where}"
-            yield Advice(text, arguments, seconds)
+    tried = _workers(case, where=" in place of nworkers=0" if inline else " after all of it")
+    yield from (a for a in tried if a.seconds < _WORTH * case.measures.seconds)

@@ -1,4 +1,4 @@
-"""All that is known of a profile, and what would be under other settings."""
+"""Everything known about one profile, and predictions for other settings."""
 
 import math
 from statistics import median
@@ -14,19 +14,19 @@ from seqtools.instrument.profiling.recorded_pipeline import Stage
 from seqtools.instrument.profiling.tracks import CONSUMER, Recording
 
 _LATE = 0.001
-"""Seconds that threads wait for the lock where it is contended; it is handed on every 5 ms."""
+"""Seconds that a thread waits for a contended lock, at least; it changes hands every 5 ms."""
 _LITTLE = 0.1
-"""Share of its time that a stage may compute and still be one that waits."""
+"""Share of computing below which a stage only waits."""
 SOME = 0.3
-"""Cores that others may use without being in the way."""
+"""Cores that other programs may use without a mention."""
 _MOST_OVERHEAD = 1.3
-"""Largest factor of what the model leaves out that is taken for an overhead."""
+"""Largest ratio of the measured time to the model's that counts as overhead."""
 _MUCH = 5
-"""So many times the median, a time stands out. Arbitrary, as are all shares below."""
+"""Ratio to the median from which a time stands out. Arbitrary, as are all shares below."""
 
 
 class Case:
-    """All that is known of a profile."""
+    """Everything known about one profile."""
 
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
@@ -37,50 +37,48 @@ class Case:
         self.options: dict[str, Any] = self.prefetch.options if self.prefetch else {}
         m = self.measures
         self.count = max(1, m.items - 1)
-        lanes = len(recording.pool(self.prefetch)) if self.prefetch else 0
+        pool = recording.pool(self.prefetch) if self.prefetch else []
         given = self.options.get("nworkers", 0)
         self.chosen: bool = not isinstance(given, int)
-        """Whether the number of workers is the choice of the prefetch."""
-        self.workers: int = lanes if self.chosen else given
-        threads = recording.pool(self.prefetch) if self.prefetch else []
-        self.threads: bool = bool(threads) and all(
-            t.pid == recording.lanes(CONSUMER)[0].pid for t in threads
+        """Whether the prefetch chooses its number of workers."""
+        self.workers: int = len(pool) if self.chosen else given
+        self.threads: bool = bool(pool) and all(
+            t.pid == recording.tracks_of(CONSUMER)[0].pid for t in pool
         )
-        self.locked: bool = self.threads and self._is_locked(len(threads))
+        self.locked: bool = self.threads and self._is_locked(len(pool))
+        """Whether workers wait for the lock of the interpreter."""
         self.crowded: bool = self._is_crowded()
-        """Whether workers wait for a processor that is theirs."""
-        self.items: list[Item] = self._items()
-        # Who waits for the lock while it uses an item is kept waiting by workers too, or by the
-        # thread that takes over what has come meanwhile.
+        """Whether workers wait for a processor."""
+        # In this case, waiting times are not times of the items.
+        self.items: list[Item] = (
+            [item._replace(waiting=0.0) for item in m.served] if self.queued else m.served
+        )
+        # While the consumer uses an item, it may wait for the lock because workers, or the thread
+        # that receives values, have it. That time counts as waiting.
         computing = m.used * m.use_computing
-        self.used: float = computing if self.locked else max(computing, m.used - m.beside)
+        self.used: float = computing if self.locked else max(computing, m.used - m.received_aside)
         self.waited: float = m.waited + m.used - self.used
         part = computing / self.used if self.used else 1.0
         self.costs = Costs(m.send, m.load, self.used / self.count, part)
-        seen = max((capacity for _, _, capacity, _ in m.fill), default=0)  # 0 before the start
-        window = self.options.get("max_cached") or seen or max(10, 2 * self.workers)
+        seen = max((fill.capacity for fill in m.fill), default=0)  # 0 before the start
         self.setting = Setting(
             self.workers,
-            window,
+            self.options.get("max_cached") or seen or max(10, 2 * self.workers),
             max(1.0, recording.cores - recording.others),
             self.locked,
             self.options.get("ordered", True),
         )
-        self.adaptive: bool = self.options.get("max_cached") is None
-        modelled = predict(self.items, self.costs, self.setting).seconds
-        # Of others that take the cores, the model knows too little to be that close.
-        most = math.inf if self.crowded else _MOST_OVERHEAD
         self.iterating: Iterating = iterating(recording)
-        """What no number of workers goes through any faster."""
+        modelled = predict(self.items, self.costs, self.setting).seconds
+        # The model knows too little of other programs to be close when they use the cores.
+        most = math.inf if self.crowded else _MOST_OVERHEAD
         self.overhead: float = min(most, max(0.9, m.seconds / modelled)) if modelled else 1.0
-        """What the model leaves out, as a factor."""
+        """The measured time divided by the model's."""
         waiter = self.waiter()
-        self.loading: Loading | None = (
-            loading(recording, self.prefetch, self.figures, waiter)
-            if self.prefetch and waiter
-            else None
-        )
-        """What is loaded, and who waits for that, if a stage waits for long."""
+        self.loading: Loading | None = None
+        """The stage that loads, if one waits for long."""
+        if self.prefetch and waiter:
+            self.loading = loading(recording, self.prefetch, self.figures, waiter)
 
     def _is_crowded(self) -> bool:
         m, cores = self.measures, self.recording.cores
@@ -91,7 +89,6 @@ class Case:
         return full and self.workers > free + SOME and computing > _LITTLE * time
 
     def _is_locked(self, threads: int) -> bool:
-        """Return whether workers, which are threads, wait for the lock of the interpreter."""
         m = self.measures
         in_workers = sum(i.computing for i in m.served) * self.count / max(1, len(m.served))
         if in_workers < max(0.4 * m.seconds, m.used * m.use_computing):
@@ -108,34 +105,29 @@ class Case:
         """Return whether a stage computes so much that it may have waited for a processor."""
         return self.queued and (figure.computing or 0.0) >= _LITTLE
 
-    def _items(self) -> list[Item]:
-        """Return what workers did, without waits for the processor or the lock."""
-        if self.queued:
-            return [item._replace(waiting=0.0) for item in self.measures.served]
-        return self.measures.served
-
     def expect(self, setting: Setting, costs: Costs | None = None) -> Prediction:
-        """Return how long it would take by the model, and what the model leaves out."""
+        """Return the time that the model predicts, corrected by what it left out so far."""
         total, seconds = predict(self.items, costs or self.costs, setting)
-        # what it leaves out of transfer is not there where there is none
+        # the overhead of transfer disappears with the transfer
         same = self.crowded or costs is None or costs.send == self.costs.send
         factor = self.overhead if same else min(1.0, self.overhead)
         least = self.iterating.seconds
         return Prediction(max(least, total * factor), max(least, seconds * factor))
 
     def setting_of(self, method: str, workers: int) -> tuple[Setting, Costs]:
-        """Return how it would be read with other workers."""
-        window = max(self.setting.window, 2 * workers) if self.adaptive else self.setting.window
+        """Return the setting and costs with other workers."""
+        window = self.setting.window
+        if self.options.get("max_cached") is None:
+            window = max(window, 2 * workers)
         setting = self.setting._replace(workers=workers, window=window)
         if not METHODS[method].shares_memory:
             return setting._replace(locked=False), self.costs
-        # Whether functions give the lock up is not known unless threads were seen to compute
-        # side by side.
+        # Functions release the lock only if threads were seen to compute at the same time.
         free = self.threads and self.measures.processor > 1.2  # noqa: PLR2004
         return setting._replace(locked=not free), self.costs._replace(send=0.0, load=0.0)
 
     def slow_item(self) -> Item | None:
-        """Return the one item that the consumer waited for, if it is one."""
+        """Return the item that alone kept the consumer waiting, if there is one."""
         m = self.measures
         if m.longest is None or self.prefetch is None:
             return None
@@ -144,7 +136,6 @@ class Case:
         slowest = max(m.served, key=lambda item: item.took)
         if waited < m.waited / 2 or slowest.took < _MUCH * median(times):
             return None
-        # The rest would not keep the consumer waiting.
         others = sorted(times)[:-1]
         return slowest if slowest.took > _MUCH * others[int(0.9 * len(others))] else None
 
@@ -160,16 +151,15 @@ class Case:
             f.stage.number: f.everywhere * (1 - f.computing)
             for f in self.figures
             if f.computing is not None
-            and (not f.stage.sources or f.stage.name != f.stage.kind)  # a function is named
+            and (not f.stage.sources or f.stage.name != f.stage.kind)  # it names a function
+            and not self.may_queue(f)
         }
-        if self.queued:
-            waits = {n: w for n, w in waits.items() if not self.may_queue(self.figures[n])}
         number = max(waits, key=lambda number: waits[number], default=None)
         if number is None or waits[number] < 0.15 * self.measures.seconds:
             return None
         return self.figures[number]
 
     def mean(self) -> float:
-        """Return how long a worker is at an item on the average."""
+        """Return the mean time of a worker for an item."""
         served = self.measures.served
         return sum(i.took for i in served) / max(1, len(served))

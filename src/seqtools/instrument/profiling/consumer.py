@@ -8,19 +8,28 @@ from typing import Any, TypeVar
 from seqtools._core.indices import Indices
 from seqtools._core.recording import FILL, OVER, SIZE, USE, WAIT, RecordFolder, pack
 from seqtools._core.sequence import LazySequence
-from seqtools.instrument.profiling.recorded_pipeline import RecordedPipeline
+from seqtools.instrument.observer import Observer
 
 T = TypeVar("T")
 A = TypeVar("A")
 
 
-class Consumer:
-    """Writes down when the consumer waits for items; in between, it uses them."""
+class ConsumerRecorder(Observer[T]):
+    """Passes items on to the consumer and records when it waits for them.
 
-    def __init__(self, folder: RecordFolder, recorded: RecordedPipeline) -> None:
+    Args:
+        sequence: What the consumer reads.
+        folder: Where to write records.
+        prefetch: The prefetch whose window is sampled, if there is one.
+    """
+
+    __slots__ = ("_prefetch", "folder")
+
+    def __init__(self, sequence: LazySequence[T], folder: RecordFolder, prefetch: Any) -> None:
+        super().__init__(sequence)
         self.folder = folder
-        ahead = recorded.prefetch is not None and recorded.prefetch._traits.acts_on_hints
-        self._prefetch = recorded.prefetch if ahead else None  # there is no window inline
+        has_window = prefetch is not None and prefetch._traits.acts_on_hints  # not without workers
+        self._prefetch = prefetch if has_window else None
 
     def take(self, read: Callable[[A], T], argument: A, which: int) -> T:
         """Return `read(argument)`, for which the consumer waits."""
@@ -36,7 +45,8 @@ class Consumer:
             if self._prefetch is not None:
                 load = self._prefetch._status()
                 recorder.note(FILL, load.ready, load.capacity, began, began, load.busy)
-            recorder.sampling, recorder.due = 1, 0.0  # and so are the stages that this thread reads
+            # the stages that this thread reads now are sampled too
+            recorder.sampling, recorder.due = 1, 0.0
             since = thread_time_ns()
         what, now = WAIT, -1
         try:
@@ -53,13 +63,44 @@ class Consumer:
                 recorder.rest(ended, 2)
                 recorder.left = (ended, now) if what == WAIT else None
 
+    def _pass_on(self, i: int) -> T:
+        return self.take(self._read, i, i)
+
+    _get = _pass_on  # not defined under this name, as in `StageRecorder`
+
+    def _get_many(self, indices: Indices) -> Any:
+        sequence: Any = self._sequence
+        first = int(indices[0]) if len(indices) else 0
+        return self.take(sequence._get_many, indices, first)
+
+    def _describe(self) -> str:
+        sequence: Any = self._sequence
+        return str(sequence._describe())
+
+    def _slice(self, key: slice) -> LazySequence[T]:
+        sequence: Any = self._sequence
+        return ConsumerRecorder(sequence[key], self.folder, self._prefetch)
+
+    def __iter__(self) -> Iterator[T]:
+        """Return an iterator over the items."""
+        n = self._length()
+        indices = iter(range(n)) if n is not None else iter(int, 1)
+        return _Iterator(iter(self._sequence), indices, self)
+
+    def __reversed__(self) -> Iterator[T]:
+        """Return an iterator over the items from the last to the first."""
+        indices = iter(range(len(self) - 1, -1, -1))
+        return _Iterator(reversed(self._sequence), indices, self)
+
 
 class _Iterator(Iterator[T]):
-    """An iterator of the consumer."""
+    """An iterator that records when the consumer waits."""
 
     __slots__ = ("_consumer", "_folder", "_indices", "_items")
 
-    def __init__(self, items: Iterator[T], indices: Iterator[int], consumer: Consumer) -> None:
+    def __init__(
+        self, items: Iterator[T], indices: Iterator[int], consumer: ConsumerRecorder[T]
+    ) -> None:
         self._items, self._consumer, self._folder = items, consumer, consumer.folder
         self._indices = chain(indices, repeat(-1))
 
@@ -72,7 +113,7 @@ class _Iterator(Iterator[T]):
         began = perf_counter()
         if began >= recorder.due or recorder.left is not None:
             return self._consumer.take(next, self._items, which)
-        # as `take` does, but without calls of Python, which would take half as long again
+        # the same as `take`, without Python calls, which would take half as long again
         what = WAIT
         try:
             return next(self._items)
@@ -87,52 +128,8 @@ class _Iterator(Iterator[T]):
                 recorder.extend()
 
 
-class RecordedStage(LazySequence[T]):
-    """A pipeline as the consumer reads it, which is timed."""
-
-    __slots__ = ("_consumer", "_sequence")
-
-    def __init__(self, sequence: LazySequence[T], consumer: Consumer) -> None:
-        self._sequence, self._consumer = sequence, consumer
-
-    def _size(self) -> int | None:
-        return self._sequence._length()
-
-    def _read(self, i: int) -> T:
-        return self._consumer.take(self._sequence._get, i, i)  # type: ignore[no-any-return]
-
-    _get = _read  # by another name, as in `StageRecorder`
-
-    def _get_many(self, indices: Indices) -> Any:
-        first = int(indices[0]) if len(indices) else 0
-        return self._consumer.take(self._sequence._get_many, indices, first)
-
-    def _set(self, i: int, value: Any) -> None:
-        self._sequence._set(i, value)
-
-    def _sources(self) -> tuple[Any, ...]:
-        return (self._sequence,)
-
-    def _describe(self) -> str:
-        return self._sequence._describe()
-
-    def _slice(self, key: slice) -> LazySequence[T]:
-        return RecordedStage(self._sequence[key], self._consumer)
-
-    def __iter__(self) -> Iterator[T]:
-        """Return an iterator over the items."""
-        n = self._length()
-        indices = iter(range(n)) if n is not None else iter(int, 1)
-        return _Iterator(iter(self._sequence), indices, self._consumer)
-
-    def __reversed__(self) -> Iterator[T]:
-        """Return an iterator over the items from the last to the first."""
-        indices = iter(range(len(self) - 1, -1, -1))
-        return _Iterator(reversed(self._sequence), indices, self._consumer)
-
-
-def plain(stage: Any, cls: type[Any]) -> Any:
-    """Return a copy of `stage` that has this class, and shares all else."""
+def copy_as(stage: Any, cls: type[Any]) -> Any:
+    """Return a copy of `stage` with the class `cls` and the same attributes."""
     copy = object.__new__(cls)
     for parent in cls.__mro__:
         for name in parent.__dict__.get("__slots__", ()):
@@ -143,29 +140,29 @@ def plain(stage: Any, cls: type[Any]) -> Any:
 
 
 class Profiled:
-    """Marks the class that a pipeline has while it is profiled."""
+    """Marks the class of a pipeline during a profile."""
 
     __slots__ = ()
 
 
-def profiled(cls: type[Any], watched: RecordedStage[Any]) -> type[Any]:
-    """Return a class like `cls` whose objects are read by `watched`.
+def profiled(cls: type[Any], recorder: ConsumerRecorder[Any]) -> type[Any]:
+    """Return a subclass of `cls` whose objects are read through `recorder`.
 
-    That an object changes its class leaves all of its methods as they are, and as fast.
+    To change the class of an object leaves all of its other methods as they are, and as fast.
     """
-    read: dict[str, Any] = {
+    members: dict[str, Any] = {
         "__slots__": (),
         "__module__": cls.__module__,
         "__qualname__": cls.__qualname__,
         "__doc__": cls.__doc__,
-        "__iter__": lambda _: iter(watched),
-        "__reversed__": lambda _: reversed(watched),
-        "_get": lambda _, i: watched._get(i),
-        "_get_many": lambda _, indices: watched._get_many(indices),
-        "_slice": lambda _, key: watched[key],
-        "__reduce_ex__": lambda self, protocol: plain(self, cls).__reduce_ex__(protocol),
+        "__iter__": lambda _: iter(recorder),
+        "__reversed__": lambda _: reversed(recorder),
+        "_get": lambda _, i: recorder._get(i),
+        "_get_many": lambda _, indices: recorder._get_many(indices),
+        "_slice": lambda _, key: recorder[key],
+        "__reduce_ex__": lambda self, protocol: copy_as(self, cls).__reduce_ex__(protocol),
     }
-    if hasattr(cls, "_status"):  # who works for it are the workers of the copy
-        (copy,) = watched._sources()
-        read["_status"] = lambda _: copy._status()
-    return type(cls.__name__, (cls, Profiled), read)
+    if hasattr(cls, "_status"):  # the copy has the workers
+        (copy,) = recorder._sources()
+        members["_status"] = lambda _: copy._status()
+    return type(cls.__name__, (cls, Profiled), members)

@@ -1,6 +1,6 @@
-"""How long iterables take that no number of workers goes through any faster.
+"""The time of iterables, which more workers do not reduce.
 
-Threads advance an iterator in turns, and each worker process goes through all of an iterable.
+Only one thread at a time advances an iterator, and each worker process iterates by itself.
 """
 
 from collections import defaultdict
@@ -11,15 +11,15 @@ from seqtools.instrument.profiling.tracks import Recording
 
 
 class Iterating(NamedTuple):
-    """What the iterable takes that takes longest."""
+    """The slowest iterable."""
 
     stage: Stage | None
     seconds: float
-    """From the first item on, in the process that goes through it for longest."""
+    """Time spent in it after the first item, in the process that spent most."""
 
 
 def iterating(recording: Recording) -> Iterating:
-    """Return the stage over an iterable in which some process is for longest, if there is one."""
+    """Return the stage over an iterable in which one process spent most time, if there is one."""
     first = recording.first
     spans: defaultdict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
     numbers = {stage.number for stage in recording.stages if stage.kind == "uniter"}
@@ -35,7 +35,7 @@ def iterating(recording: Recording) -> Iterating:
 
 
 def _covered(spans: list[tuple[int, int]]) -> float:
-    """Return the seconds that are covered by spans, which may overlap."""
+    """Return the seconds that spans cover; they may overlap."""
     total = until = 0
     for begin, end in sorted(spans):
         total += max(0, end - max(begin, until))

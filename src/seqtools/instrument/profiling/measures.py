@@ -1,9 +1,9 @@
-"""Figures of a recording: of the way from workers to the consumer."""
+"""How the consumer was served, from the records of workers and consumer."""
 
 from statistics import median
 from typing import NamedTuple
 
-from seqtools.instrument.profiling.figures import OwnTimes
+from seqtools.instrument.profiling.figures import Figures
 from seqtools.instrument.profiling.recorded_pipeline import Stage
 from seqtools.instrument.profiling.tracks import (
     BACKGROUND,
@@ -23,7 +23,7 @@ _NS = 1e-9
 
 
 class Item(NamedTuple):
-    """What a worker did for an item of a prefetch, in seconds."""
+    """The time of a worker for an item of a prefetch, in seconds."""
 
     index: int  # type: ignore[assignment]  # a tuple has a method of this name
     waiting: float
@@ -31,50 +31,59 @@ class Item(NamedTuple):
 
     @property
     def took(self) -> float:
-        """Time for the item."""
+        """The whole time."""
         return self.waiting + self.computing
+
+
+class Fill(NamedTuple):
+    """The state of the window at one moment."""
+
+    seconds: float
+    """Time since the start of the recording."""
+    ready: int
+    capacity: int
 
 
 class Measures(NamedTuple):
     """How the consumer was served; times are in seconds."""
 
     items: int
-    """Number of items that the consumer was given."""
+    """Number of items that the consumer received."""
     start: float
-    """Until it had the first of them."""
+    """Time until it received the first."""
     seconds: float
-    """From then on to the last one, which includes what the consumer did with these."""
+    """Time from then until it had used the last."""
     waited: float
-    """Of these, time in which the consumer waited for items."""
+    """The part of `seconds` in which the consumer waited for items."""
     used: float
-    """Of these, time in which it did not: its own, and that of stages after the prefetch."""
+    """The other part: its own time, and that of stages after the prefetch."""
     use_computing: float
     """Share of `used` in which it computed."""
     served: list[Item]
-    """What workers did, in the order of the items; all of it inline if there is no prefetch."""
+    """Times of workers in the order of items; without a prefetch, times of the consumer."""
     send: float
-    """Time for an item in which a worker packs and writes its value."""
+    """Time for a worker to send an item."""
     load: float
-    """Time for an item in which the consumer unpacks its value."""
-    beside: float
-    """Time in which another thread of the consumer's process did that, while it had items."""
+    """Time to receive an item in the consumer's process."""
+    received_aside: float
+    """Total time in which other threads of the consumer's process received items."""
     size: float
-    """Bytes for an item that went through a pipe or shared memory."""
+    """Bytes of an item that went through a pipe or shared memory."""
     busy: float
-    """Mean number of workers that were evaluating something, or sending it."""
+    """Mean number of workers that were evaluating or sending something."""
     processor: float
-    """Mean number of processor cores that consumer and workers computed on."""
+    """Mean number of processor cores that consumer and workers used."""
     late: float
     """How long a thread that could go on waited for the lock of the interpreter, the median."""
-    fill: list[tuple[float, int, int, int]]
-    """When the window was looked at, items that were ready, its capacity, and busy workers."""
+    fill: list[Fill]
+    """Samples of the window."""
     longest: tuple[int, float] | None
     """The item for which the consumer waited longest, and how long."""
 
 
 def measures(recording: Recording) -> Measures:
     """Return how the consumer was served."""
-    consumers = recording.lanes(CONSUMER)
+    consumers = recording.tracks_of(CONSUMER)
     waits = sorted((r for t in consumers for r in t.spans(WAIT)), key=lambda r: r.end)
     prefetches = recording.prefetches()
     pool = recording.pool(prefetches[0]) if prefetches else []
@@ -86,16 +95,17 @@ def measures(recording: Recording) -> Measures:
     after = _after_prefetch(consumers, recording, prefetches)
     served = _served(pool, prefetches[0].sources) if prefetches else _items(waits)
     homes = {track.pid for track in pool}
-    served = _with_background(served, [t for t in recording.lanes(BACKGROUND) if t.pid in homes])
+    background = [t for t in recording.tracks_of(BACKGROUND) if t.pid in homes]
+    served = _with_background(served, background)
     used = _time(uses) + after.own
-    computing = _share(uses)
+    computing = _computing_share(uses)
     if used:
         spent = after.own * (1.0 if after.computing is None else after.computing)
         computing = (computing * _time(uses) + spent) / used
     sends = [r for t in pool for r in t.spans(SEND)]
     loads = [r for t in recording.tracks for r in t.spans(LOAD)]
     home = {track.pid for track in consumers}
-    beside = [t for t in recording.tracks if t.pid in home and t not in consumers]
+    aside = [t for t in recording.tracks if t.pid in home and t not in consumers]
     send, load = _mean(sends), _mean(loads)
     busy_time = sum(
         min(r.end, last) - max(r.begin, first)
@@ -111,7 +121,7 @@ def measures(recording: Recording) -> Measures:
         for r in t.spans(LATE)
         if first < r.end < last
     ]
-    waits_at = max(later, key=lambda r: r.end - r.begin, default=None)
+    longest = max(later, key=lambda r: r.end - r.begin, default=None)
     return Measures(
         items=len(waits),
         start=(first - (waits[0].begin if waits else first)) * _NS,
@@ -122,29 +132,29 @@ def measures(recording: Recording) -> Measures:
         served=served,
         send=send,
         load=load,
-        beside=_time([r for t in beside for r in t.spans(LOAD)]),
+        received_aside=_time([r for t in aside for r in t.spans(LOAD)]),
         size=sum(r.which for r in sends) / max(1, sum(r.many for r in sends)),
         busy=busy_time * _NS / seconds if seconds else 0.0,
         processor=processor / seconds if seconds else 0.0,
         late=median(late) if late else 0.0,
         fill=[
-            ((r.begin - recording.began) * _NS, r.many, r.which, max(0, r.processor))
+            Fill((r.begin - recording.began) * _NS, r.many, r.which)
             for t in consumers
             for r in t.spans(FILL)
         ],
-        longest=(waits_at.which, (waits_at.end - waits_at.begin) * _NS) if waits_at else None,
+        longest=(longest.which, (longest.end - longest.begin) * _NS) if longest else None,
     )
 
 
 def _served(pool: list[Track], numbers: tuple[int, ...]) -> list[Item]:
-    """Return what workers did for the stages with these numbers, in the order of the items."""
+    """Return the times of workers for the stages with these numbers, in the order of items."""
     reads = [r for t in pool for r in t.outermost() if r.what in numbers]
     return _items(sorted(reads, key=lambda r: r.which))
 
 
 def _items(reads: list[Record]) -> list[Item]:
-    """Return what was done for each item that was read."""
-    share = _share(reads)
+    """Return the times of each item that was read."""
+    share = _computing_share(reads)
     items = []
     for r in reads:
         took = (r.end - r.begin) * _NS / r.many
@@ -153,12 +163,15 @@ def _items(reads: list[Record]) -> list[Item]:
     return items
 
 
-def _with_background(items: list[Item], readers: list[Track]) -> list[Item]:
-    """Return `items` with what background threads computed for them, and who waited for that."""
+def _with_background(items: list[Item], tracks: list[Track]) -> list[Item]:
+    """Return `items` with the computing time of background threads added.
+
+    It replaces an equal part of the time that workers waited for these threads.
+    """
     computed = 0.0
-    for track in readers:
+    for track in tracks:
         reads = list(track.outermost())
-        computed += _time(reads) * _share(reads)
+        computed += _time(reads) * _computing_share(reads)
     waited = sum(item.waiting for item in items)
     if not computed or not items:
         return items
@@ -169,9 +182,9 @@ def _with_background(items: list[Item], readers: list[Track]) -> list[Item]:
 
 def _after_prefetch(
     consumers: list[Track], recording: Recording, prefetches: list[Stage]
-) -> OwnTimes:
-    """Return what stages between the prefetch and the consumer took."""
-    found = OwnTimes()
+) -> Figures:
+    """Return the figures of all stages between the prefetch and the consumer together."""
+    found = Figures(recording.stages[recording.top])
     if prefetches and prefetches[0].number != recording.top:
         ahead = {stage.number for stage in prefetches}
         for track in consumers:
@@ -187,12 +200,12 @@ def _time(records: list[Record]) -> float:
 
 
 def _mean(records: list[Record]) -> float:
-    """Return the seconds for each of the items of these records."""
+    """Return the seconds per item of these records."""
     return _time(records) / max(1, sum(r.many for r in records))
 
 
-def _share(records: list[Record]) -> float:
-    """Return the share of computing in the time of those records of which it is known."""
+def _computing_share(records: list[Record]) -> float:
+    """Return the share of computing in the time of the records for which it was sampled."""
     sampled = [r for r in records if r.processor >= 0]
     took = sum(r.end - r.begin for r in sampled)
     return min(1.0, sum(r.processor for r in sampled) / took) if took else 1.0

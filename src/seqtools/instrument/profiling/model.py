@@ -1,10 +1,10 @@
-"""How long reading would take with other workers: a small model of queues.
+"""A small queueing model that predicts the time to read all items with other workers.
 
-Items are evaluated in their order by `workers`, at most `window` of them ahead of the consumer.
-Then its value is handed over, in time of the worker and of the consumer, who takes items in order,
-and computes and waits too. All together take no less than what all compute, on the processor cores
-that there are, or on one under the lock of the interpreter. There is nothing else: no start, no
-overhead of ours, no noise.
+Workers evaluate items in order, at most `window` of them ahead of the consumer. Then each value is
+sent, which takes time of the worker and of the consumer. The consumer takes items in order; it
+computes and waits too. The total time is at least the computing time of all divided by the number
+of cores; under the lock of the interpreter, by one. The model has no start, no overhead of the
+library, and no noise.
 """
 
 from collections.abc import Sequence
@@ -14,67 +14,67 @@ from typing import NamedTuple
 from seqtools.instrument.profiling.measures import Item
 
 _MOST = 600
-"""Items that are gone through; more would say the same. Arbitrary."""
+"""Items to simulate; more would give the same. Arbitrary."""
 
 
 class Setting(NamedTuple):
     """How a pipeline is read."""
 
     workers: int
-    """Number of workers; 0 if the consumer does it all."""
+    """Number of workers; 0 if the consumer evaluates all items."""
     window: int
     """Most items ahead of the consumer."""
     cores: float
-    """Processor cores that all share."""
+    """Processor cores for all."""
     locked: bool = False
     """Whether workers and consumer compute one at a time, under the lock of the interpreter."""
     ordered: bool = True
-    """Whether the consumer takes items in their order."""
+    """Whether the consumer takes items in order."""
 
 
 class Costs(NamedTuple):
     """What an item costs besides its evaluation, in seconds."""
 
     send: float
-    """To a worker, to hand it over."""
+    """For a worker, to send it."""
     load: float
-    """To the consumer, to take it."""
+    """For the consumer, to receive it."""
     use: float
-    """To the consumer, until it wants the next one."""
+    """For the consumer, until it requests the next one."""
     use_computing: float
-    """Share of `use` in which it computes."""
+    """Share of `use` in which the consumer computes."""
 
 
 class Prediction(NamedTuple):
-    """How long reading would take, in seconds."""
+    """The time to read all items, in seconds."""
 
     total: float
-    """From the first worker on, which is what to compare settings by."""
+    """From the start of the workers; use this to compare settings."""
     seconds: float
-    """From when the consumer has the first item on: others may be there by then, too."""
+    """After the consumer has received the first item; others may be ready by then, too."""
 
 
 def predict(items: Sequence[Item], costs: Costs, setting: Setting) -> Prediction:
-    """Return how long it would take to read all `items`."""
+    """Return the predicted time to read all `items`."""
     if not items:
         return Prediction(0.0, 0.0)
-    shown = items[:_MOST]
-    scale = len(items) / len(shown)
+    simulated = items[:_MOST]
+    scale = len(items) / len(simulated)
     if setting.workers:
-        total, first = _times(shown, costs, setting)
+        total, first = _simulate(simulated, costs, setting)
     else:
-        first = shown[0].took
-        total = sum(i.took for i in shown) + costs.use * len(shown)
+        first = simulated[0].took
+        total = sum(i.took for i in simulated) + costs.use * len(simulated)
     return Prediction(total * scale, (total - first) * scale)
 
 
-def _times(items: Sequence[Item], costs: Costs, setting: Setting) -> tuple[float, float]:
-    """Return when the consumer has used the last item, and when it had the first."""
+def _simulate(items: Sequence[Item], costs: Costs, setting: Setting) -> tuple[float, float]:
+    """Return when the consumer has used the last item, and when it received the first."""
     cores = 1.0 if setting.locked else max(1.0, setting.cores)
-    workers = [0.0] * setting.workers  # when each is free, as a heap
-    ready: list[tuple[float, float]] = []  # what is taken next first, and when that is ready
+    workers = [0.0] * setting.workers  # a heap of the times at which each is free
+    ready: list[tuple[float, float]] = []  # a heap of the order of taking, and when it is ready
     taken: list[float] = []
-    free = 0.0  # when the consumer is
+    free = 0.0  # when the consumer is free
 
     def take() -> None:
         nonlocal free

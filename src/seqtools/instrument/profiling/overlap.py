@@ -1,4 +1,4 @@
-"""How much of the loading happens while workers compute, and how much they still wait for."""
+"""How much of the loading happens while workers compute, and how long workers still wait for it."""
 
 from collections import defaultdict
 from typing import NamedTuple
@@ -8,42 +8,42 @@ from seqtools.instrument.profiling.recorded_pipeline import Stage
 from seqtools.instrument.profiling.tracks import Recording
 
 _NS = 1e-9
-_TWICE = 1.1
-"""So many times as often as there are items, reads are counted as repeated. Arbitrary."""
+_REPEATED = 1.1
+"""Reads per item from which items are called repeated. Arbitrary."""
 _AHEAD = ("add_cache", "prefetch")
-"""Kinds of stages that read ahead what others are told to need."""
+"""Kinds of stages that read ahead."""
 
 
 class Loading(NamedTuple):
-    """What is loaded, and who waits for that. Times are in seconds, from the first item on."""
+    """A stage that waits, as for files. Times are in seconds, after the first item."""
 
     figure: Figures
-    """The stage that waits, as for files."""
+    """The stage."""
     kept: bool
-    """Whether any stage keeps what it returns."""
+    """Whether a cache keeps what it returns."""
     cache: Stage | None
-    """That stage, if its size can be changed."""
+    """That cache, if its size can be changed."""
     inner: Stage | None
-    """The prefetch that already reads it ahead for the one that is nearest to the consumer."""
+    """The prefetch that already reads the stage ahead, inside the outermost one."""
     missed: float
-    """Time for which workers waited for it, and did nothing else."""
+    """Time in which workers waited for the stage and did nothing else."""
     hidden: float
-    """Share of the time in it that others spent than workers who need it."""
+    """Share of its time that threads other than the workers spent."""
     reads: int
-    """How many items of it were read."""
+    """How many items were read from it."""
     different: dict[int, int]
-    """How many of these were different ones, for each process in which they were read."""
+    """How many different items each process read."""
 
     @property
     def again(self) -> bool:
         """Whether processes read items that they had read before."""
-        return self.reads > _TWICE * sum(self.different.values())
+        return self.reads > _REPEATED * sum(self.different.values())
 
 
 def loading(
     recording: Recording, prefetch: Stage, figures: list[Figures], waiter: Figures
 ) -> Loading:
-    """Return who waits for `waiter`, of the workers of `prefetch`."""
+    """Return how the workers of `prefetch` wait for `waiter`."""
     number = waiter.stage.number
     keepers = [
         s
@@ -65,7 +65,7 @@ def loading(
             took = record.end - record.begin
             own = max(0, took - sum(r.end - r.begin for r in inner)) * _NS
             if track in pool:
-                # what the first item waited for belongs to the start
+                # waiting for the first item belongs to the start
                 later = max(0, record.end - max(record.begin, first)) / max(1, took)
                 missed += own * waiting[record.what] * later
             if record.what == number:
@@ -74,11 +74,12 @@ def loading(
                 if record.end > first:
                     reads += record.many
                     different[track.pid].update(range(record.which, record.which + record.many))
+    nearest = min(caches, key=lambda s: recording.upstream(s).index(number), default=None)
     return Loading(
         waiter,
         bool(caches),
-        caches[-1] if caches and not caches[-1].options["given"] else None,
-        inners[-1] if inners else None,
+        nearest if nearest and not nearest.options["given"] else None,
+        min(inners, key=lambda s: recording.upstream(s).index(number), default=None),
         missed,
         1 - needed / whole if whole else 0.0,
         reads,

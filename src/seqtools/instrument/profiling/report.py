@@ -1,4 +1,4 @@
-"""What a profile says, as a text and as plain data."""
+"""The results of a profile as text and as plain data."""
 
 import os
 from collections.abc import Iterator
@@ -8,46 +8,34 @@ from seqtools.instrument.profiling.advice import Advice
 from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.figures import Figures
 from seqtools.instrument.profiling.starting import start
-from seqtools.instrument.profiling.tracks import Recording
-from seqtools.instrument.profiling.verdict import Verdict, judge
+from seqtools.instrument.profiling.verdict import judge
 from seqtools.instrument.quantities import duration, share, volume
 
 _AS_LONG, _LITTLE = 1.005, 1.095
-"""So many times as fast is no gain, and a small one. Arbitrary."""
-HEADS = ("calls", "own time", "mean", "95 %", "computes", "")
-"""What the cells of a stage are."""
+"""Speed-ups up to which a change gains nothing, and little. Arbitrary."""
+_HEADS = ("calls", "own time", "mean", "95 %", "computes", "")
 
 
-def headline(case: Case, found: Verdict) -> str:
-    """Return the verdict, and the share of time for which the loop waited."""
-    m = case.measures
-    if not m.seconds:
-        return found.kind
-    return f"{found.kind}: your loop waited {share(min(1.0, case.waited / m.seconds))} of the time"
+def report(case: Case) -> str:
+    """Return the verdict, the stages, and remarks."""
+    return "\n".join([*verdict_lines(case), "", *stage_lines(case), "", *remarks(case)])
 
 
-def report(recording: Recording) -> str:
-    """Return what a recording says, the verdict first."""
-    case = Case(recording)
-    table = ["stages, with the times of all workers", *_table(case)]
-    return "\n".join([*_verdict(case), "", *table, "", *remarks(case)])
-
-
-def verdict(recording: Recording) -> str:
-    """Return the beginning of the report: what is wrong, why, and what to try."""
-    return "\n".join(_verdict(Case(recording)))
-
-
-def _verdict(case: Case) -> Iterator[str]:
-    found = judge(case)
-    yield headline(case, found)
+def verdict_lines(case: Case) -> Iterator[str]:
+    """Yield the bottleneck, the reasons, and what to try."""
+    found, m = judge(case), case.measures
+    waited = ""
+    if m.seconds:
+        waited = f": your loop waited {share(min(1.0, case.waited / m.seconds))} of the time"
+    yield found.kind + waited
     yield ""
     yield "because"
     yield from (f"  {reason}" for reason in found.because)
     if found.ceiling is not None:
+        free, now = duration(found.ceiling), duration(m.seconds)
         yield ""
         yield "ceiling"
-        yield f"  {ceiling(case, found.ceiling)}"
+        yield f"  if loading were free, {case.count:,} items would take {free}, not {now}"
     if found.advice:
         yield ""
         yield "try, in this order"
@@ -56,14 +44,8 @@ def _verdict(case: Case) -> Iterator[str]:
             yield f"     {effect(case, advice)}"
 
 
-def ceiling(case: Case, seconds: float) -> str:
-    """Return how fast it would be if loading were free, which is so many seconds."""
-    free, now = duration(seconds), duration(case.measures.seconds)
-    return f"if loading were free, {case.count:,} items would take {free}, not {now}"
-
-
 def effect(case: Case, advice: Advice) -> str:
-    """Return what an advice is estimated to do."""
+    """Return the estimated effect of an advice."""
     now, then = (case.measures.start + each for each in (case.measures.seconds, advice.seconds))
     note = f"; {advice.note}" if advice.note else ""
     times = now / max(then, 1e-9)
@@ -76,45 +58,45 @@ def effect(case: Case, advice: Advice) -> str:
 
 
 def remarks(case: Case) -> Iterator[str]:
-    """Yield what else there is to know."""
+    """Yield figures about the start, transfer and window."""
     m = case.measures
     yield from start(case)
     if m.size:
         yield (
-            f"transfer: {volume(m.size)} an item; a worker takes {duration(m.send)} to hand it "
-            f"over, the consumer {duration(m.load)} to take it"
+            f"transfer: {volume(m.size)} an item; a worker takes {duration(m.send)} to send it, "
+            f"the consumer {duration(m.load)} to receive it"
         )
     if m.fill:
-        ready = sum(at[1] for at in m.fill) / len(m.fill)
-        yield f"window: {ready:.1f} of {m.fill[-1][2]} items were ready on the average"
+        ready = sum(fill.ready for fill in m.fill) / len(m.fill)
+        yield f"window: {ready:.1f} of {m.fill[-1].capacity} items were ready on average"
     if case.recording.full:
-        yield "the recording was full before the end: figures are of what was before"
+        yield "the recording was full before the end: all figures are from before that"
 
 
-def _table(case: Case) -> Iterator[str]:
-    rows = [("  " * depth + f.stage.name, *cells(f)) for f, depth in in_order(case)]
-    table = [("", *HEADS), *rows]
+def stage_lines(case: Case) -> Iterator[str]:
+    """Yield a table of the stages."""
+    yield "stages, with the times of all workers"
+    rows = [("  " * depth + f.stage.name, *_cells(f)) for f, depth in _in_order(case)]
+    table = [("", *_HEADS), *rows]
     name, *widths = (max(map(len, column)) for column in zip(*table, strict=True))
     for row in table:
         numbers = [f"{cell:>{width}}" for cell, width in zip(row[1:-1], widths, strict=False)]
         yield "  ".join([f"  {row[0]:<{name}}", *numbers, row[-1]]).rstrip()
 
 
-def cells(figure: Figures) -> tuple[str, ...]:
-    """Return what is said of a stage, under each of the heads."""
-    said = ", ".join(_notes(figure))
+def _cells(figure: Figures) -> tuple[str, ...]:
+    notes = ", ".join(_notes(figure))
     if not figure.calls:
-        return "0", "", "", "", "", said
+        return "0", "", "", "", "", notes
     times = [duration(seconds) for seconds in (figure.own, figure.mean, figure.p95)]
     computing = "" if figure.computing is None else share(figure.computing)
-    return f"{figure.calls:,}", *times, computing, said
+    return f"{figure.calls:,}", *times, computing, notes
 
 
 def _notes(figure: Figures) -> Iterator[str]:
-    """Yield what there is to say of a stage besides its times."""
     if figure.stage.kind == "prefetch":
         yield "the time is what was waited for it"
-    if figure.hits or figure.misses:
+    if figure.is_cache and figure.calls:
         yield f"{figure.hits:,} kept, {figure.misses:,} read"
     if figure.ahead:
         yield f"{figure.ahead:,} read ahead for hints, in {duration(figure.own_ahead)}"
@@ -123,7 +105,7 @@ def _notes(figure: Figures) -> Iterator[str]:
         yield f"{os.path.basename(file)}:{line}"
 
 
-def in_order(case: Case) -> Iterator[tuple[Figures, int]]:
+def _in_order(case: Case) -> Iterator[tuple[Figures, int]]:
     """Yield the stages from the last to the sources, with their depths, each once."""
     left, seen = [(case.recording.top, 0)], set()
     while left:
@@ -134,9 +116,8 @@ def in_order(case: Case) -> Iterator[tuple[Figures, int]]:
             left += [(source, depth + 1) for source in reversed(case.figures[number].stage.sources)]
 
 
-def snapshot(recording: Recording) -> dict[str, Any]:
-    """Return the figures as plain numbers, texts, lists and dicts."""
-    case = Case(recording)
+def snapshot(case: Case) -> dict[str, Any]:
+    """Return the figures as plain numbers, strings, lists and dicts."""
     m, found = case.measures, judge(case)
     return {
         "verdict": found.kind,
@@ -150,11 +131,8 @@ def snapshot(recording: Recording) -> dict[str, Any]:
         "busy_workers": m.busy,
         "cores_used": m.processor,
         "bytes_per_item": m.size,
-        "window": {"ready": m.fill[-1][1], "capacity": m.fill[-1][2]} if m.fill else None,
-        "advice": [
-            {"text": a.text, "arguments": a.arguments, "seconds": a.seconds, "note": a.note}
-            for a in found.advice
-        ],
+        "window": {"ready": m.fill[-1].ready, "capacity": m.fill[-1].capacity} if m.fill else None,
+        "advice": [advice._asdict() for advice in found.advice],
         "stages": [
             {
                 "stage": figure.stage.name,
@@ -168,10 +146,10 @@ def snapshot(recording: Recording) -> dict[str, Any]:
                 "mean_seconds": figure.mean,
                 "p95_seconds": figure.p95,
                 "computing": figure.computing,
-                "hits": figure.hits,
-                "misses": figure.misses,
+                "hits": figure.hits if figure.is_cache else 0,
+                "misses": figure.misses if figure.is_cache else 0,
                 "ahead": figure.ahead,
             }
-            for figure, depth in in_order(case)
+            for figure, depth in _in_order(case)
         ],
     }

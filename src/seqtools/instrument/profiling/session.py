@@ -1,30 +1,32 @@
-"""Measuring how a pipeline is read, for the time of a `with` block."""
+"""Profiling a pipeline during a `with` block."""
 
 import os
 import shutil
 import tempfile
 import threading
 from time import perf_counter, perf_counter_ns
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from seqtools._core import fusing, recording
 from seqtools._core.recording import LATE, RecordFolder
 from seqtools._core.sequence import LazySequence
-from seqtools._core.walk import is_stage
+from seqtools.instrument.observer import check_pipeline
 from seqtools.instrument.profiling.consumer import (
-    Consumer,
+    ConsumerRecorder,
     Profiled,
-    RecordedStage,
-    plain,
+    copy_as,
     profiled,
 )
 from seqtools.instrument.profiling.recorded_pipeline import RecordedPipeline
 from seqtools.instrument.profiling.tracks import Recording
 from seqtools.prefetching.cores import usable_cores
 
-_LATE_SECONDS = 0.04
-"""How long the watcher sleeps. Where threads compute, each time that it wakes costs them up to
-0.4 ms, as it has them hand the lock of the interpreter over."""
+if TYPE_CHECKING:
+    from seqtools.instrument.profiling.case import Case
+
+_SLEEP = 0.04
+"""Seconds that the watcher sleeps. Each time it wakes, threads that compute must pass the lock of
+the interpreter to it, which costs them up to 0.4 ms."""
 
 
 class Profile:
@@ -43,7 +45,7 @@ class Profile:
             raise RuntimeError(message)
         if isinstance(self._sequence, Profiled):
             message = "this pipeline is being profiled already"
-            raise RuntimeError(message)  # noqa: TRY004 -- the class is how one knows
+            raise RuntimeError(message)  # noqa: TRY004 -- the class marks a running profile
         folder = tempfile.mkdtemp(prefix="seqtools-profile-")
         self._folder = recording.opened(folder)
         try:
@@ -61,23 +63,23 @@ class Profile:
         )
         self._class = type(self._sequence)
         copy: Any = recorded.sequence
-        if copy is self._sequence:  # which is going to be read by what reads the copy
-            copy = plain(copy, self._class)
-        watched = RecordedStage(copy, Consumer(self._folder, recorded))
+        if copy is self._sequence:  # the original is about to be read through the recorder
+            copy = copy_as(copy, self._class)
+        recorder = ConsumerRecorder(copy, self._folder, recorded.prefetch)
         options = [prefetch._options for prefetch in recorded.prefetches]  # noqa: SLF001 -- ours
         threads = any(o.may_share_memory and o.nworkers not in {0, 1} for o in options)
         self._watcher = _Watcher(self._folder) if threads else None
         self._measuring = True
-        self._sequence.__class__ = profiled(self._class, watched)
+        self._sequence.__class__ = profiled(self._class, recorder)
         fusing.anew(self._sequence)
 
     def __exit__(self, *_: object) -> None:
-        """Measure no more, and end the workers that were measured."""
+        """Stop measuring, and end the workers of the profile."""
         self._sequence.__class__ = self._class
         fusing.anew(self._sequence)
         if self._watcher is not None:
             self._watcher.end()
-        found = self._found()
+        found = self._updated()
         ended = perf_counter_ns()
         try:
             self._recorded.close()
@@ -89,8 +91,8 @@ class Profile:
             shutil.rmtree(self._folder.folder, ignore_errors=True)
             del self._recorded, self._folder
 
-    def _found(self) -> Recording:
-        """Return what was measured up to now."""
+    def _updated(self) -> Recording:
+        """Return the recording with all records up to now."""
         if self._recording is None:
             message = "nothing was measured yet: use `with instrument.profile(p) as prof:`"
             raise RuntimeError(message)
@@ -98,23 +100,28 @@ class Profile:
             self._recording.update()
         return self._recording
 
+    def _case(self) -> "Case":
+        from seqtools.instrument.profiling.case import Case
+
+        return Case(self._updated())
+
     def verdict(self) -> str:
         """Return what the consumer waits for, why, what to change, and the expected effect."""
-        from seqtools.instrument.profiling.report import verdict
+        from seqtools.instrument.profiling.report import verdict_lines
 
-        return verdict(self._found())
+        return "\n".join(verdict_lines(self._case()))
 
     def report(self) -> str:
         """Return the verdict, and after it a table of the stages."""
         from seqtools.instrument.profiling.report import report
 
-        return report(self._found())
+        return report(self._case())
 
     def snapshot(self) -> dict[str, Any]:
         """Return the figures up to now as numbers, strings, lists and dicts, at any time."""
         from seqtools.instrument.profiling.report import snapshot
 
-        return snapshot(self._found())
+        return snapshot(self._case())
 
     def to_trace(self, path: "str | os.PathLike[str]") -> None:
         """Write a trace that https://ui.perfetto.dev and chrome://tracing show.
@@ -124,7 +131,7 @@ class Profile:
         """
         from seqtools.instrument.profiling.trace import write_trace
 
-        write_trace(self._found(), path)
+        write_trace(self._updated(), path)
 
     def to_html(self, path: "str | os.PathLike[str]") -> None:
         """Write the report as a page that any browser shows, without a network.
@@ -134,10 +141,10 @@ class Profile:
         """
         from seqtools.instrument.profiling.page import write_page
 
-        write_page(self._found(), path)
+        write_page(self._case(), path)
 
     def __repr__(self) -> str:
-        """Return the verdict, if there is one."""
+        """Return the verdict."""
         if self._recording is None:
             return f"<profile of {self._sequence._describe()}, not begun>"
         return f"<profile of {self._sequence._describe()}: {self.verdict().splitlines()[0]}>"
@@ -170,15 +177,12 @@ def profile(sequence: LazySequence[Any]) -> Profile:
         >>> prof.snapshot()["items"], prof.snapshot()["stages"][1]["calls"]
         (100, 100)
     """
-    if not is_stage(sequence):
-        kind = type(sequence).__name__
-        message = f"profile() needs a pipeline of seqtools, got {kind}: try smap or prefetch"
-        raise TypeError(message)
+    check_pipeline(sequence, "profile")
     return Profile(sequence)
 
 
 class _Watcher:
-    """A thread that looks how long it has to wait for the lock of the interpreter."""
+    """A thread that records how long it waits for the lock of the interpreter."""
 
     def __init__(self, folder: RecordFolder) -> None:
         self._folder = folder
@@ -195,8 +199,8 @@ class _Watcher:
         recorder = self._folder.recorder()
         while True:
             began = perf_counter()
-            if self._over.wait(_LATE_SECONDS):
+            if self._over.wait(_SLEEP):
                 return
             ended = perf_counter()
-            due = began + _LATE_SECONDS
+            due = began + _SLEEP
             recorder.note(LATE, 1, 0, min(due, ended), ended)

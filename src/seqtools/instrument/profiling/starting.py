@@ -1,4 +1,4 @@
-"""The start of the workers, from the first request to the first item."""
+"""The start of workers, from the first request to the first item."""
 
 from collections.abc import Iterator
 
@@ -7,12 +7,12 @@ from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.quantities import duration
 
 _LONG = 0.5
-"""Seconds from which something is worth doing about it. Arbitrary: workers start in 0.1 to 0.2,
-and what takes longer are imports."""
+"""Seconds from which advice is given. Arbitrary: workers start in 0.1 to 0.2 s, and imports take
+the rest."""
 
 
 def start(case: Case) -> Iterator[str]:
-    """Yield how long the start took, and what to do about it if that is long."""
+    """Yield how long the start took, with advice if that is long."""
     seconds = case.measures.start
     yield (
         f"start: {duration(seconds)} until the first item was there, which all expected times "
@@ -20,11 +20,12 @@ def start(case: Case) -> Iterator[str]:
     )
     if seconds >= _LONG and _uses_processes(case):
         yield (
-            "  to wait less, make the prefetch earlier, before what else your program prepares: "
-            "packages are imported in the background from then on; close_all() undoes that"
+            "  to wait less, make the prefetch earlier, before the rest of your program's "
+            "preparation: from then on, packages are imported in the background; close_all() "
+            "undoes that"
         )
 
 
 def _uses_processes(case: Case) -> bool:
-    named = [METHODS.get(stage.options["method"]) for stage in case.recording.prefetches()]
-    return any(method is not None and method.has_start_method for method in named)
+    methods = [METHODS.get(stage.options["method"]) for stage in case.recording.prefetches()]
+    return any(method is not None and method.has_start_method for method in methods)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from seqtools.instrument.profiling.tracks import (
+    CONSUMER,
     FILL,
     LATE,
     LOAD,
@@ -18,28 +19,28 @@ from seqtools.instrument.profiling.tracks import (
     Track,
 )
 
-_NAMES = {WAIT: "wait for an item", USE: "use an item", SEND: "hand over", LOAD: "take over"}
+_NAMES = {WAIT: "wait for an item", USE: "use an item", SEND: "send", LOAD: "receive"}
 
 
 def write_trace(recording: Recording, path: "str | os.PathLike[str]") -> None:
-    """Write the trace, event by event, into a file.
+    """Write the trace into a file.
 
     Raises:
-        OSError: If it cannot be written.
+        OSError: If the file cannot be written.
     """
     with open(path, "w", encoding="utf-8") as file:
         file.write('{"displayTimeUnit": "ms", "traceEvents": [\n')
         comma = ""
-        for event in _events(recording):
+        for event in _events(recording):  # one by one, because there may be millions
             file.write(comma + json.dumps(event))
             comma = ",\n"
         file.write("\n]}\n")
 
 
 def _events(recording: Recording) -> Iterator[dict[str, Any]]:
-    home = next((t.pid for t in recording.tracks if t.role == "consumer"), os.getpid())
+    home = {track.pid for track in recording.tracks_of(CONSUMER)} or {os.getpid()}
     for pid in sorted({track.pid for track in recording.tracks}):
-        name = "consumer" if pid == home else f"worker process {pid}"
+        name = "consumer" if pid in home else f"worker process {pid}"
         yield {"ph": "M", "pid": pid, "name": "process_name", "args": {"name": name}}
     for track in recording.tracks:
         if track.role == OTHER and not any(r.what != LATE for r in track.records):
@@ -49,10 +50,10 @@ def _events(recording: Recording) -> Iterator[dict[str, Any]]:
             "ph": "M", "pid": track.pid, "tid": track.ident, "name": "thread_name", "args": args,
         }  # fmt: skip
         for record in track.records:
-            yield from _of(record, track, recording)
+            yield from _events_of(record, track, recording)
 
 
-def _of(record: Record, track: Track, recording: Recording) -> Iterator[dict[str, Any]]:
+def _events_of(record: Record, track: Track, recording: Recording) -> Iterator[dict[str, Any]]:
     at = {"pid": track.pid, "tid": track.ident, "ts": (record.begin - recording.began) / 1000}
     if record.what == FILL:
         ready = {"ready": record.many, "free": max(0, record.which - record.many)}

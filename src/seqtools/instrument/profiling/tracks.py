@@ -1,6 +1,7 @@
-"""What a profile has measured: lanes of spans, one lane for each thread."""
+"""What a profile has recorded: a track of records for each thread."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from time import perf_counter_ns
 
@@ -8,8 +9,8 @@ from seqtools._core.recording import FILL, LATE, LOAD, OVER, SEND, USE, WAIT, Re
 from seqtools.instrument.profiling.recorded_pipeline import Stage
 
 CONSUMER, WORKER, BACKGROUND, OTHER = "consumer", "worker", "background", "other"
-"""Roles of lanes: who reads the pipeline; who evaluates items for a prefetch; who reads ahead for
-a cache; and who only does a part of the work of one of these."""
+"""Roles of threads: reads the pipeline; evaluates items for a prefetch; reads ahead for a cache;
+and all others, such as one that only receives values."""
 
 _IDLE = (3, 4)
 """Columns of /proc/stat that are no work: idle, and waiting for a disk."""
@@ -19,30 +20,30 @@ _READER = "seqtools-reader"
 
 
 class Track(RecordFile):
-    """What one thread did, in the order in which it ended."""
+    """The records of one thread, in the order in which their spans ended."""
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
         self.records: list[Record] = []
         self.role = OTHER
         self.name = ""
-        self._left: int | None = None  # since when the consumer has an item
+        self._received: int | None = None  # when the consumer received its last item
 
     def update(self) -> None:
-        """Take what was written since the last call."""
+        """Read the records that were written since the last call."""
         for record in self.read():
             if record.what == OVER:
                 self.role = CONSUMER
-                self._left = None
+                self._received = None
                 continue
             if record.what == WAIT:
                 self.role = CONSUMER
-                if self._left is not None:
-                    use = Record(USE, 1, record.which, self._left, record.begin, -1)
+                if self._received is not None:
+                    use = Record(USE, 1, record.which, self._received, record.begin, -1)
                     self.records.append(use)
-                self._left = record.end
+                self._received = record.end
             elif record.what == USE:
-                self._left = None
+                self._received = None
             self.records.append(record)
             if record.what >= 0 and self.role == OTHER:
                 self.role = BACKGROUND if self.thread == _READER else WORKER
@@ -52,7 +53,7 @@ class Track(RecordFile):
         return (r for r in self.records if r.what in kinds)
 
     def outermost(self) -> Iterator[Record]:
-        """Yield the reads of stages that no other read of this thread contains, in order."""
+        """Yield the reads of stages that are in no other read of this thread, in order."""
         found: list[Record] = []
         for record in self.records:
             if record.what >= 0:
@@ -61,14 +62,14 @@ class Track(RecordFile):
                 found.append(record)
         return iter(found)
 
-    def nested(self, *besides: int) -> Iterator[tuple[Record, list[Record]]]:
-        """Yield each read of a stage, and the reads right within it; inner ones come first.
+    def nested(self, *also: int) -> Iterator[tuple[Record, list[Record]]]:
+        """Yield each read of a stage with the reads directly inside it; inner ones come first.
 
-        Records of the kinds that are given `besides` count as reads too.
+        Records of the kinds `also` count as reads too.
         """
         open_: list[Record] = []
         for record in self.records:
-            if record.what < 0 and record.what not in besides:
+            if record.what < 0 and record.what not in also:
                 continue
             inner = []
             while open_ and open_[-1].begin >= record.begin:
@@ -77,16 +78,16 @@ class Track(RecordFile):
             yield record, inner[::-1]
 
     def reads(self, top: int) -> Iterator[tuple[Record, list[Record]]]:
-        """Yield reads as `nested`, the waits of the consumer as reads of stage `top`, the last."""
+        """Yield reads as `nested`; the waits of the consumer are reads of `top`, the last stage."""
         for record, inner in self.nested(WAIT):
             yield record._replace(what=top) if record.what == WAIT else record, inner
 
 
 class Recording:
-    """All that a profile has measured.
+    """All records of a profile.
 
     Args:
-        folder: Where threads write what they do.
+        folder: Where threads write their records.
         stages: The stages of the pipeline.
         top: Number of the last stage.
         cores: Processor cores that this process may use.
@@ -99,16 +100,16 @@ class Recording:
         self.tracks: list[Track] = []
         self.began = perf_counter_ns()
         self.ended: int | None = None
-        self._before = _computed()
+        self._before = _computing_times()
         self.others = 0.0
-        """Cores, of those that this process may use, on which other programs computed."""
+        """How many of the cores other programs used, on average."""
 
     def update(self) -> None:
-        """Take what was written since the last call."""
+        """Read the records that were written since the last call."""
         if self.ended is None:
             seconds = (perf_counter_ns() - self.began) * 1e-9
             everyone, ours = (
-                now - then for now, then in zip(_computed(), self._before, strict=True)
+                now - then for now, then in zip(_computing_times(), self._before, strict=True)
             )
             self.others = max(0.0, everyone - ours) / seconds
         for name in sorted(set(os.listdir(self._folder)) - self._known):
@@ -116,10 +117,10 @@ class Recording:
             self.tracks.append(Track(os.path.join(self._folder, name)))
         for track in self.tracks:
             track.update()
-        self._name()
+        self._name_tracks()
 
-    def lanes(self, role: str) -> list[Track]:
-        """Return the lanes with a role, in the order of their names."""
+    def tracks_of(self, role: str) -> list[Track]:
+        """Return the tracks with a role, in the order of their names."""
         return [track for track in self.tracks if track.role == role]
 
     @property
@@ -129,16 +130,16 @@ class Recording:
 
     @property
     def full(self) -> bool:
-        """Whether more happened than is recorded."""
+        """Whether records were left out because there was no room."""
         return any(track.full for track in self.tracks)
 
     @property
     def first(self) -> int:
-        """When the consumer had its first item; 0 before."""
-        return min((r.end for t in self.lanes(CONSUMER) for r in t.spans(WAIT)), default=0)
+        """When the consumer received its first item; 0 before that."""
+        return min((r.end for t in self.tracks_of(CONSUMER) for r in t.spans(WAIT)), default=0)
 
     def upstream(self, stage: Stage) -> list[int]:
-        """Return the numbers of all stages that this one reads, at any depth, the nearest first."""
+        """Return the numbers of all stages that `stage` reads, directly or not, nearest first."""
         found: dict[int, None] = {}
         left = [*stage.sources]
         while left:
@@ -149,43 +150,34 @@ class Recording:
         return [*found]
 
     def prefetches(self) -> list[Stage]:
-        """Return the stages that read ahead, that which is nearest to the consumer first."""
+        """Return the prefetches that have workers, the nearest to the consumer first."""
         last = self.stages[self.top]
         stages = [last, *(self.stages[number] for number in self.upstream(last))]
         return [s for s in stages if s.kind == "prefetch" and s.options["nworkers"] != 0]
 
     def pool(self, prefetch: Stage) -> list[Track]:
-        """Return the lanes of the workers of a prefetch."""
+        """Return the tracks of the workers of a prefetch."""
         return [
             track
-            for track in self.lanes(WORKER)
+            for track in self.tracks_of(WORKER)
             if any(r.what in prefetch.sources for r in track.outermost())
         ]
 
-    def _name(self) -> None:
-        """Give lanes names that tell them apart, in the order in which they began."""
+    def _name_tracks(self) -> None:
+        """Give each track a different name, numbered in the order in which they began."""
         self.tracks.sort(key=lambda t: (t.pid, t.records[0].begin if t.records else 0, t.ident))
-        here = os.getpid()
-        numbers: dict[str, int] = {}
-        workers: dict[int, str] = {}
-        for track in sorted(self.tracks, key=lambda t: t.role == BACKGROUND):
-            if track.role == BACKGROUND:
-                base = f"{workers[track.pid]}, ahead" if track.pid in workers else "ahead"
-            else:
-                base = track.role
-            numbers[base] = number = numbers.get(base, 0) + 1
-            if track.role == WORKER:
-                track.name = f"worker {number}"
-                if track.pid != here:
-                    workers.setdefault(track.pid, track.name)
-            else:
-                track.name = base if number == 1 else f"{base} {number}"
+        numbers: Counter[str] = Counter()
+        for track in self.tracks:
+            numbers[track.role] += 1
+            alone = numbers[track.role] == 1 and track.role != WORKER
+            track.name = track.role if alone else f"{track.role} {numbers[track.role]}"
 
 
-def _computed() -> tuple[float, float]:
-    """Return the seconds that everyone computed on the cores of this process, and that we did.
+def _computing_times() -> tuple[float, float]:
+    """Return the processor time of all programs on the cores of this process, and our own.
 
-    That is nothing where the system does not tell. Of our children, those count that have ended.
+    Both are in seconds, and 0 if the system does not say. Of our child processes, only those count
+    that have ended.
     """
     times = os.times()
     ours = times.user + times.system + times.children_user + times.children_system

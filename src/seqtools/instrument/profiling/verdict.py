@@ -1,4 +1,4 @@
-"""What starves the consumer, in words, and what would help by how much."""
+"""The bottleneck of a pipeline in words, the reasons, and what to try."""
 
 from collections.abc import Iterator
 from statistics import median
@@ -8,7 +8,7 @@ from seqtools.instrument.profiling import advice
 from seqtools.instrument.profiling.advice import Advice
 from seqtools.instrument.profiling.case import SOME, Case
 from seqtools.instrument.profiling.figures import Figures
-from seqtools.instrument.quantities import duration, share, volume
+from seqtools.instrument.quantities import counted_as, duration, share, volume
 
 SHORT, CONSUMER, LOADING, TRANSFER, LOCK, SLOW = (
     "too short to tell",
@@ -21,50 +21,50 @@ SHORT, CONSUMER, LOADING, TRANSFER, LOCK, SLOW = (
 """All verdicts."""
 
 _FEWEST = 8
-"""Items from which there is a verdict. Arbitrary, as are all shares below."""
+"""Fewest items for a verdict. Arbitrary, as are all shares below."""
 _SHORTEST = 0.02
-"""Seconds from which there is one."""
-_TWICE = 1.1
-"""So many times as often as there are items, the report mentions it."""
+"""Fewest seconds for a verdict."""
+_REPEATED = 1.1
+"""Reads per item from which the report says that items were read again."""
 _LONG = 0.3
-"""Share of the time that an iterable may take without a mention."""
+"""Share of the time from which the report mentions an iterable."""
 _HIDDEN = 0.05
-"""Share of loading from which it is said how much of it is in the background."""
+"""Share of loading in the background from which the report mentions it."""
 _SERVED = 0.1
-"""Share of the time that the consumer may wait and still be the bottleneck."""
+"""Share of the time below which the consumer hardly waits."""
 
 
 class Verdict(NamedTuple):
-    """What a profile says."""
+    """The conclusions from a profile."""
 
     kind: str
     """One of the above."""
     because: list[str]
-    """The figures that say so."""
+    """The reasons, with figures."""
     ceiling: float | None
     """Seconds that the items would take if loading were free; `None` if it is too short to tell."""
     advice: list[Advice]
-    """What to try, what helps most first."""
+    """What to try, the most effective first."""
 
 
 def judge(case: Case) -> Verdict:
-    """Return what a profile says."""
+    """Return the conclusions from a profile."""
     kind = _kind(case)
     because = list(_because(case, kind))
     if kind == SHORT:
         return Verdict(kind, because, None, [])
     ceiling = min(case.used, case.measures.seconds)
-    tried = sorted(_tried(case, kind), key=lambda a: a.seconds)
-    little = advice.for_waiting(case) if kind in {LOADING, LOCK} else ()
-    return Verdict(kind, because, ceiling, [*tried, *advice.for_later(case), *little])
+    found = sorted(_advice(case, kind), key=lambda a: a.seconds)
+    little = advice.of_little_effect(case) if kind in {LOADING, LOCK} else ()
+    return Verdict(kind, because, ceiling, [*found, *advice.for_repeated_reading(case), *little])
 
 
-def _tried(case: Case, kind: str) -> Iterator[Advice]:
+def _advice(case: Case, kind: str) -> Iterator[Advice]:
     if case.prefetch is None:
         return advice.for_inline(case)
     if kind == CONSUMER:
         return advice.for_consumer(case)
-    return advice.for_loading(case, lonely=kind == SLOW, transfer=kind == TRANSFER)
+    return advice.for_loading(case, slow_item=kind == SLOW, transfer=kind == TRANSFER)
 
 
 def _kind(case: Case) -> str:
@@ -86,8 +86,8 @@ def _because(case: Case, kind: str) -> Iterator[str]:
     m = case.measures
     if kind == SHORT:
         yield (
-            f"{m.items} items in {m.seconds:.3f} s were measured: from {_FEWEST} items and "
-            f"{_SHORTEST} s on, figures mean something"
+            f"{m.items} items in {m.seconds:.3f} s were measured: a verdict needs at least "
+            f"{_FEWEST} items and {_SHORTEST} s"
         )
         return
     part = min(1.0, case.waited / m.seconds)
@@ -97,16 +97,16 @@ def _because(case: Case, kind: str) -> Iterator[str]:
         yield f"other programs computed on {cores}"
     if case.prefetch:
         busy = share(min(1.0, m.busy / max(1, case.workers)))
-        number = "1 worker was" if case.workers == 1 else f"{case.workers} workers were"
-        yield f"{number} busy {busy} of it"
-    if kind != TRANSFER:
-        yield from _stages(case)
+        verb = "was" if case.workers == 1 else "were"
+        yield f"{counted_as(case.workers, 'worker')} {verb} busy {busy} of it"
     if kind == TRANSFER:
         yield (
-            f"to hand over an item takes {duration(m.send + m.load)}, to evaluate it "
-            f"{duration(case.mean())}; it has {volume(m.size)}"
+            f"sending and receiving an item takes {duration(m.send + m.load)}, evaluating it "
+            f"{duration(case.mean())}; its size is {volume(m.size)}"
         )
-    elif kind == LOCK:
+        return
+    yield from _about_stages(case)
+    if kind == LOCK:
         yield (
             f"all threads together computed on {m.processor:.1f} cores, and one that could go on "
             f"waited {duration(m.late)} for the lock of the interpreter"
@@ -118,28 +118,31 @@ def _because(case: Case, kind: str) -> Iterator[str]:
         )
 
 
-def _stages(case: Case) -> Iterator[str]:
+def _about_stages(case: Case) -> Iterator[str]:
     main, waiter = case.main_stage(), case.waiter()
     if main is not None:
-        seen = _ahead(case) if waiter is main else ""
-        yield f"most of their time is in {main.stage.name}: {_nature(case, main)}{seen}"
+        ahead = _about_background(case) if waiter is main else ""
+        yield f"most of their time is in {main.stage.name}: {_nature(case, main)}{ahead}"
     stage, seconds = case.iterating
     if stage is not None and case.workers > 1 and seconds > _LONG * case.measures.seconds:
         how = "threads take turns at it" if case.threads else "each process goes through all of it"
         took = share(min(1.0, seconds / case.measures.seconds))
         yield f"{stage.name} takes {took} of the time, however many workers there are: {how}"
     for figure in case.figures:
-        if figure.ahead and figure.calls > _TWICE * figure.different:
-            calls = f"{figure.calls:,} times for {figure.different:,} items"
-            yield f"{figure.stage.name} was read {calls}: workers read ahead what others read too"
+        if figure.ahead and figure.calls > _REPEATED * len(figure.indices):
+            calls = f"{figure.calls:,} times for {len(figure.indices):,} items"
+            yield (
+                f"{figure.stage.name} was read {calls}: workers read ahead what other workers "
+                "read too"
+            )
             break
     if waiter is not None and waiter is not main:
         each = f"{waiter.stage.name}, {duration(waiter.mean)} an item"
-        yield f"{each}: {_nature(case, waiter)}{_ahead(case)}"
+        yield f"{each}: {_nature(case, waiter)}{_about_background(case)}"
 
 
-def _ahead(case: Case) -> str:
-    """Return how much of loading is hidden, and how much is not, in words."""
+def _about_background(case: Case) -> str:
+    """Return in words how much of the loading is in the background, if it is worth a mention."""
     loading = case.loading
     if loading is None or loading.hidden < _HIDDEN:
         return ""
@@ -149,6 +152,7 @@ def _ahead(case: Case) -> str:
 
 
 def _nature(case: Case, figure: Figures) -> str:
+    """Return in words whether a stage computes or waits."""
     part = figure.computing
     if part is None:
         return "too short to say whether it computes or waits"

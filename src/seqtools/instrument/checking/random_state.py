@@ -1,4 +1,4 @@
-"""Random generators that are afterwards as they were."""
+"""Restores the state of random generators."""
 
 import random
 import sys
@@ -10,7 +10,7 @@ from typing import Any
 
 @contextmanager
 def restored_generators(generators: Iterable[Any] = ()) -> Iterator[None]:
-    """Have random generators be as they were, those that are global and those that are given."""
+    """Return a context that restores the global random generators and those `generators`."""
     restored: list[tuple[Callable[[Any], object], Any]] = [(random.setstate, random.getstate())]
     numpy, torch = sys.modules.get("numpy"), sys.modules.get("torch")
     if numpy is not None:
@@ -26,7 +26,7 @@ def restored_generators(generators: Iterable[Any] = ()) -> Iterator[None]:
 
 
 def _state(generator: Any) -> Iterator[tuple[Callable[[Any], object], Any]]:
-    """Yield how to set the state of a generator, and the state that it has."""
+    """Yield a function that sets the state of a generator, and its present state."""
     bits = getattr(generator, "bit_generator", generator)  # of numpy
     if hasattr(bits, "state"):
         yield partial(setattr, bits, "state"), bits.state
