@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 
 import seqtools
+from seqtools.engines.process.direct_fork import ForkArguments, fork_template
 from seqtools.engines.process.launcher import Child
 from seqtools.engines.process.nesting import Nesting
 from seqtools.engines.process.pool import Event, PoolEnded, WorkerEnded
 from seqtools.engines.process.template import TemplatePool
-from seqtools.engines.process.template_main import (
+from seqtools.engines.process.template_process import (
     ANSWER,
     ENDED,
     FORK,
     KILL,
     REQUEST,
     STARTED,
-    fork_template,
 )
 from seqtools.engines.wire.arena_reader import LeasedBytes
 
@@ -35,7 +35,7 @@ class Bare:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             ours = [self.control.fileno()]
-            pid = fork_template(theirs, (abs, None, []), None, ours, Nesting(1))
+            pid = fork_template(theirs, ForkArguments((abs, None, []), None), ours, Nesting(1))
         self.child = Child(pid)
 
     def ask(self, request: bytes, fds: Sequence[int] = ()) -> None:
@@ -60,8 +60,8 @@ class Bare:
     def ended(self) -> int:
         """Return the exit code of a template that ends by itself."""
         assert self.answer() == ()
-        assert self.child._pid is not None
-        _, status = os.waitpid(self.child._pid, 0)  # however long that takes: it is not killed
+        assert self.child.pid is not None
+        _, status = os.waitpid(self.child.pid, 0)  # however long that takes: it is not killed
         return os.waitstatus_to_exitcode(status)
 
 
@@ -129,9 +129,9 @@ class Deaf:
 
     def __init__(self) -> None:
         self.socket: Any = None
-        self.pool = TemplatePool(self._launch, 1, LeasedBytes(0))
+        self.pool = TemplatePool([self._launch], 1, LeasedBytes(0))
         self.pool.start()
-        self.worker = self.pool.hire(0)
+        self.worker = self.pool.start_worker(0)
 
     def _launch(self, control: socket.socket, _: Any) -> Any:
         self.socket = control.dup()

@@ -30,7 +30,7 @@ class ForkedTemplate(Child):
 
     def watch(self) -> int | None:
         """Return a descriptor as `launcher.watch` does."""
-        return None if self._pid is None else os.dup(self._process)
+        return None if self.pid is None else os.dup(self._process)
 
     def _signal(self, signum: int) -> None:
         signal.pidfd_send_signal(self._process, signum)

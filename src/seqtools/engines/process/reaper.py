@@ -29,6 +29,8 @@ from typing import NamedTuple, NoReturn
 
 from seqtools.engines import fault_injection
 from seqtools.engines.process.launcher import watch
+from seqtools.engines.process.signal_pipe import SignalPipe
+from seqtools.engines.process.standard_streams import connect_to_nothing
 from seqtools.engines.process.worker import end_with, prctl
 
 _GRACE = 0.5
@@ -98,25 +100,21 @@ class Reaper:
         self._consumer = consumer
         self._above = above
         self._told, self.tell = os.pipe()
-        self._wake, self._wakeup = os.pipe()
-        for fd in (self._told, self.tell, self._wake, self._wakeup):
+        for fd in (self._told, self.tell):
             os.set_blocking(fd, False)
         self._consumer_fd = watch(consumer) if above is None else above.consumer
         self._report = None if above is None else above.report
         self._adopts = _adopts()
         self._asked = False
         self._ending: dict[int, float] = {}  # until when, by process group of an ended worker
-        signals = {signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP}
-        self._before = {signum: signal.signal(signum, self._note) for signum in signals}
-        signal.set_wakeup_fd(self._wakeup, warn_on_full_buffer=False)
+        signals = (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP)
+        self._signals = SignalPipe(dict.fromkeys(signals, self._note))
         signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
 
     def leave(self) -> None:
         """Undo what this did, except for `tell`, in the child."""
-        signal.set_wakeup_fd(-1)
-        for signum, handler in self._before.items():
-            signal.signal(signum, signal.SIG_DFL if handler is None else handler)
-        for fd in (self._told, self._wake, self._wakeup, self._consumer_fd, self._report):
+        self._signals.close()
+        for fd in (self._told, self._consumer_fd, self._report):
             if fd is not None:
                 os.close(fd)
 
@@ -142,20 +140,17 @@ class Reaper:
 
     def _let_go(self) -> None:
         """Close all that is not needed: others wait for the end of pipes that this has open."""
-        nothing = os.open(os.devnull, os.O_RDWR)
-        for fd in (0, 1):
-            os.dup2(nothing, fd)
+        connect_to_nothing(0, 1)
         given = (self._consumer_fd, self._report)
-        keep = [self._told, self._wake, self._wakeup, *(fd for fd in given if fd is not None)]
         first = 3
-        for fd in sorted(keep):
+        for fd in sorted([self._told, *self._signals.fds, *[fd for fd in given if fd is not None]]):
             os.closerange(first, fd)
             first = fd + 1
         os.closerange(first, max(first, os.sysconf("SC_OPEN_MAX")))
         self._poller = select.poll()
-        for fd in keep:
-            if fd not in {self._wakeup, self._report}:
-                self._poller.register(fd, select.POLLIN)
+        for source in (self._told, self._signals.fds[0], self._consumer_fd):
+            if source is not None:
+                self._poller.register(source, select.POLLIN)
 
     def _watch(self, child: int) -> None:
         """Wait for the end of the child or the consumer, or to be asked to end."""
@@ -165,8 +160,7 @@ class Reaper:
             events = {fd for fd, _ in self._poller.poll(max(0, min(waits)) if waits else None)}
             if self._consumer_fd in events or self._is_orphan():
                 return
-            with suppress(BlockingIOError):
-                os.read(self._wake, 4096)
+            self._signals.clear()
             self._orphans(child)
             self._end_groups(child)
             if self._told in events and not self._listen(child):

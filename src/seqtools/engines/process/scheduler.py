@@ -23,10 +23,10 @@ from seqtools.engines.process.affinity import Task, TaskQueue, WorkerQueue, drop
 
 __all__ = ["Scheduler", "Task", "WorkerQueue"]
 
-_DEALT_SECONDS = 0.02
+_ASSIGNED_SECONDS = 0.02
 """Seconds of work sent to a worker ahead of time: enough while the operator waits for the
 interpreter's lock a few times, 5 ms each. Arbitrary."""
-_MOST_DEALT = 16
+_MOST_ASSIGNED = 16
 """Most tasks sent to a worker ahead of time: as many as fit in the smallest pipe."""
 
 H = TypeVar("H", bound=WorkerQueue)
@@ -54,7 +54,7 @@ class Scheduler:
         self._left = 0  # tasks that wait, except suspects
         self._died_once: set[tuple[int, int]] = set()  # job and offset of items, see `died`
         # Seconds of an item: a moving average, which assumes slow items before one is known.
-        self._seconds = _DEALT_SECONDS
+        self._seconds = _ASSIGNED_SECONDS
         self._numbers = 0
         self.full = False
         """Whether no worker accepts a task until one has answered."""
@@ -82,11 +82,11 @@ class Scheduler:
         `workers` are the queues of all workers.
         """
         jobs = frozenset(ids)
-        for queue in (self._urgent, self._again, *[worker.own for worker in workers]):
+        for queue in (self._urgent, self._again, *[worker.reserved for worker in workers]):
             self._left -= drop(queue, jobs)
         self._left -= self._waiting.drop(jobs)
         drop(self._suspects, jobs)
-        for task in chain.from_iterable([worker.dealt for worker in workers]):
+        for task in chain.from_iterable([worker.assigned for worker in workers]):
             if task.job in jobs:
                 task.wanted = False
         if self._died_once:
@@ -95,21 +95,21 @@ class Scheduler:
     def clear(self, workers: Sequence[WorkerQueue]) -> None:
         """Forget all waiting tasks."""
         self._waiting.clear()
-        for queue in (self._urgent, self._again, *[worker.own for worker in workers]):
+        for queue in (self._urgent, self._again, *[worker.reserved for worker in workers]):
             queue.clear()
         self._left = 0
         self._suspects.clear()
 
     # Tasks for workers
 
-    def deal(self, workers: Sequence[H]) -> Iterator[tuple[H, Task]]:
+    def assign(self, workers: Sequence[H]) -> Iterator[tuple[H, Task]]:
         """Yield tasks for workers with little work, the worker with the least work first."""
         while self._suspects:
-            idle = next((worker for worker in workers if not worker.dealt), None)
+            idle = next((worker for worker in workers if not worker.assigned), None)
             self.full = idle is None
             if idle is None:
                 return
-            yield idle, self._dealt(idle, self._suspects.popleft())
+            yield idle, self._assign(idle, self._suspects.popleft())
         self.full = False
         while self._left:
             worker = self._receiver(workers)
@@ -119,8 +119,8 @@ class Scheduler:
             task = self._next(worker, workers)
             if task is not None:
                 self._left -= 1
-                yield worker, self._dealt(worker, task)
-            elif not worker.dealt:
+                yield worker, self._assign(worker, task)
+            elif not worker.assigned:
                 return  # only tasks for workers that are not in `workers` are left
 
     def upcoming(self, worker: WorkerQueue) -> list[int]:
@@ -139,9 +139,9 @@ class Scheduler:
             # Only half way, because one item may take much longer than others.
             self._seconds += 0.5 * (seconds / n - self._seconds)
         worker.items -= n
-        task = worker.dealt[0]
+        task = worker.assigned[0]
         if n == len(task.indices):
-            worker.dealt.popleft()
+            worker.assigned.popleft()
         else:
             whole, task = task, task.piece(0, n)
             whole.drop(n)
@@ -162,17 +162,17 @@ class Scheduler:
 
         The worker continues with the next task that it was sent.
         """
-        task = worker.dealt.popleft()
+        task = worker.assigned.popleft()
         worker.items -= len(task.indices)
         length = max(1, int(self._grain / max(self._seconds, 1e-9)))
         self._take_back(task.parts(length, alone=task.alone))
 
     def refused(self, worker: WorkerQueue) -> None:
-        """Requeue the last task that `deal` yielded for a worker, because it cannot be sent.
+        """Requeue the last task that `assign` yielded for a worker, because it cannot be sent.
 
-        Continuing with `deal` would yield the same task again.
+        Continuing with `assign` would yield the same task again.
         """
-        task = worker.dealt.pop()
+        task = worker.assigned.pop()
         worker.items -= len(task.indices)
         self._take_back([task])
 
@@ -186,7 +186,7 @@ class Scheduler:
         Returns:
             Job, offset and index of the item that timed out.
         """
-        task = worker.dealt.popleft()
+        task = worker.assigned.popleft()
         culprit = task.job, task.offset + at, task.indices[at]
         self._died_once.discard(culprit[:2])
         rest = task.piece(0, at), task.piece(at + 1, len(task.indices))
@@ -204,7 +204,7 @@ class Scheduler:
             counts only if no other item can be its cause: of several items that a worker had,
             most were not begun.
         """
-        first = worker.dealt.popleft() if worker.dealt and began else None
+        first = worker.assigned.popleft() if worker.assigned and began else None
         self._take_all_back(worker)
         if first is None or not first.wanted:
             return None
@@ -217,11 +217,11 @@ class Scheduler:
         self._suspects += first.parts(1, alone=True)
         return None
 
-    def release(self, worker: WorkerQueue) -> None:
+    def unreserve(self, worker: WorkerQueue) -> None:
         """Requeue the tasks that are set aside for a worker that gets no more tasks."""
-        self._waiting.put_back(worker.own)
-        worker.own.clear()
-        worker.key = worker.following = None
+        self._waiting.put_back(worker.reserved)
+        worker.reserved.clear()
+        worker.key = worker.next_key = None
 
     # Implementation
 
@@ -239,40 +239,42 @@ class Scheduler:
         for worker in workers:
             if found is not None and worker.items >= found.items:
                 continue
-            dealt = worker.dealt
-            if not dealt:
+            assigned = worker.assigned
+            if not assigned:
                 found = worker
-            elif dealt[0].alone or not (for_all or worker.own):
+            elif assigned[0].alone or not (for_all or worker.reserved):
                 continue
-            elif len(dealt) < 2:  # noqa: PLR2004 -- one to do, one to go on with
+            elif len(assigned) < 2:  # noqa: PLR2004 -- one to do, one to go on with
                 found = worker
-            elif len(dealt) < _MOST_DEALT:
-                enough = _DEALT_SECONDS if len(dealt) < share else 2 * self._grain
+            elif len(assigned) < _MOST_ASSIGNED:
+                enough = _ASSIGNED_SECONDS if len(assigned) < share else 2 * self._grain
                 if worker.items * self._seconds < enough:
                     found = worker
         return found
 
     def _next(self, worker: WorkerQueue, workers: Sequence[WorkerQueue]) -> Task | None:
         """Return the next task of a worker, `None` if all are set aside for other workers."""
-        if self._hinted and not worker.own:
-            self._set_aside(workers)  # even if it gets another task: it gets hints of these
+        if self._hinted and not worker.reserved:
+            self._reserve(workers)  # even if it gets another task: it gets hints of these
         if self._urgent:
             return self._urgent.popleft()
         if self._again:
             return self._again.popleft()
-        if worker.own:
-            task = worker.own.popleft()
-            self._set_aside(workers)  # now, because hints are sent with each task
+        if worker.reserved:
+            task = worker.reserved.popleft()
+            self._reserve(workers)  # now, because hints are sent with each task
             return task
         if self._waiting:
             return self._waiting.take(worker, workers)
-        if not worker.dealt:
-            other = max(workers, key=lambda other: len(other.own))
-            if other.own:
-                return other.own.pop()  # the last one, because that worker has loaded least for it
+        if not worker.assigned:
+            other = max(workers, key=lambda other: len(other.reserved))
+            if other.reserved:
+                return (
+                    other.reserved.pop()
+                )  # the last one, because that worker has loaded least for it
         return None
 
-    def _set_aside(self, workers: Sequence[WorkerQueue]) -> None:
+    def _reserve(self, workers: Sequence[WorkerQueue]) -> None:
         """Set tasks aside for the workers, about `AHEAD` items for all of them together.
 
         Each task goes to the worker that has the fewest items. So tasks are assigned in turn,
@@ -281,19 +283,19 @@ class Scheduler:
         if not self._waiting:
             return
         share = max(1, AHEAD // len(workers))
-        held = [sum([len(task.indices) for task in worker.own]) for worker in workers]
+        held = [sum([len(task.indices) for task in worker.reserved]) for worker in workers]
         while self._waiting and (least := min(held)) < share:
             k = held.index(least)
             task = self._waiting.take(workers[k], workers)
-            workers[k].own.append(task)
+            workers[k].reserved.append(task)
             held[k] += len(task.indices)
 
-    def _dealt(self, worker: WorkerQueue, task: Task) -> Task:
+    def _assign(self, worker: WorkerQueue, task: Task) -> Task:
         # A task out of order does not change the key of a worker that still has tasks of its key.
-        if not worker.own and not self._waiting.has(worker.key):
+        if not worker.reserved and not self._waiting.has(worker.key):
             worker.key = task.key
         self._numbers = task.number = (self._numbers + 1) & 0xFFFFFFFF
-        worker.dealt.append(task)
+        worker.assigned.append(task)
         worker.items += len(task.indices)
         return task
 
@@ -305,7 +307,7 @@ class Scheduler:
 
     def _take_all_back(self, worker: WorkerQueue, *first: Task) -> None:
         """Requeue the tasks `first`, and after them all tasks of a worker."""
-        self._take_back([*first, *worker.dealt])
-        worker.dealt.clear()
+        self._take_back([*first, *worker.assigned])
+        worker.assigned.clear()
         worker.items = 0
-        self.release(worker)
+        self.unreserve(worker)

@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple, TypeAlias
 
 from seqtools._core.errors import summary
-from seqtools.engines.resource_errors import for_now, told
+from seqtools.engines.resource_errors import as_start_error, for_now
 from seqtools.engines.wire.arrays import Reducer, result_reducer
 from seqtools.engines.wire.mapped_files import Found, find_in_files, map_place
 from seqtools.engines.wire.pickling import PipelinePickler, unpicklable
@@ -93,7 +93,9 @@ class PickledPipeline:
         warn_if_much(self._source, self.nbytes, shared)
         parts = [self._pickles, memoryview(pickle.dumps(files))]
         size = sum(map(len, parts)) + shared
-        with told(f"no file for the {size / 1e6:,.1f} MB of the pipeline could be written"):
+        with as_start_error(
+            f"no file for the {size / 1e6:,.1f} MB of the pipeline could be written"
+        ):
             fd = _anonymous_file()
             try:
                 with os.fdopen(os.dup(fd), "wb") as file:
@@ -183,7 +185,9 @@ def _anonymous_file() -> int:
                 raise
             # else it is not allowed here
     with (
-        told("no temporary file could be made, in the folder that TMPDIR names or elsewhere"),
+        as_start_error(
+            "no temporary file could be made, in the folder that TMPDIR names or elsewhere"
+        ),
         tempfile.TemporaryFile() as file,
     ):
         return os.dup(file.fileno())

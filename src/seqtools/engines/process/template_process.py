@@ -1,0 +1,183 @@
+"""Forks workers from a template process, watches over them, and ends them.
+
+consumer ──── socket: fork with these two pipes, kill ───▶ template
+   ▲    ◀──── started, ended with this status, failed ────    │ fork
+   │                                                          ▼
+   └── one pipe of tasks and one of results each ─────────▶ workers
+"""
+
+import errno
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from contextlib import suppress
+from typing import NoReturn
+
+from seqtools.engines import fault_injection
+from seqtools.engines.process.launcher import watch
+from seqtools.engines.process.reaper import tell_ended
+from seqtools.engines.process.signal_pipe import on_child_end
+from seqtools.engines.process.worker import end_with, leave
+from seqtools.engines.process.worker_main import Load, refusal, run_worker
+from seqtools.engines.resource_errors import advised
+from seqtools.engines.wire.headers import DamagedMessage, Header
+from seqtools.engines.wire.task_messages import TaskReader
+
+FORK, KILL = b"F", b"K"  # requests: the number of a new worker; the process id of a worker
+REQUEST = Header("ci")
+STARTED, ENDED = b"S", b"E"  # answers: number, pid; pid, status as of waitpid
+FAILED, EACH = b"X", b"L"  # answers: length of the reason, which follows; 0
+ANSWER = Header("cii")
+
+_GIVEN = (2, 3)
+"""Numbers of descriptors for a worker: its pipes, and memory for values if there is any."""
+_PATIENCE = 0.3
+"""Seconds for workers to end by themselves; a worker inside user code is killed then."""
+
+
+class Template:
+    """Serves the consumer, and tells the guard which workers have ended.
+
+    Args:
+        control: The socket of the consumer.
+        guard: The descriptor for `tell_ended`, if there is a guard.
+    """
+
+    def __init__(self, control: socket.socket, guard: int | None) -> None:
+        self._control = control
+        self._guard = guard
+        self._parent = os.getppid()
+        self._workers: set[int] = set()
+        self._child_end = on_child_end()
+        self._parent_fd = watch(self._parent)
+        self._poller = select.poll()
+        for fd in (control.fileno(), self._parent_fd, self._child_end.fds[0]):
+            if fd is not None:
+                self._poller.register(fd, select.POLLIN)
+
+    def fail(self, what: str, error: BaseException) -> NoReturn:
+        """Tell the consumer that no worker can start, and end."""
+        self._give_up(FAILED, refusal(what, error), 1)
+
+    def have_each_load(self, reason: str) -> NoReturn:
+        """Tell the consumer that each worker must load the pipeline itself, and end."""
+        self._give_up(EACH, reason.encode("utf-8", "backslashreplace"), 0)
+
+    def _give_up(self, kind: bytes, reason: bytes, status: int) -> NoReturn:
+        with suppress(OSError):
+            self._control.send(ANSWER.pack(kind, len(reason), 0) + reason)
+        leave(status)
+
+    def run(self, load: Load) -> NoReturn:
+        """Serve the consumer until it ends. Each worker calls `load`."""
+        status = 0
+        try:
+            while True:
+                events = self._poller.poll(None if self._parent_fd is not None else 1000)
+                fds = {fd for fd, _ in events}
+                if self._parent_fd in fds or os.getppid() != self._parent:
+                    break
+                if self._child_end.fds[0] in fds:
+                    self._reap()
+                if self._control.fileno() in fds and not self._serve(load):
+                    break
+        except OSError:  # the consumer has ended
+            pass
+        except DamagedMessage:
+            traceback.print_exc()
+            status = 1
+        self._end(status)
+
+    def _serve(self, load: Load) -> bool:
+        """Handle a request; return whether there may be more."""
+        message, fds, flags, _ = socket.recv_fds(self._control, REQUEST.size + 1, 3)
+        if not message:
+            return False
+        for fd in fds:
+            os.set_inheritable(fd, False)  # programs that user code starts must not get it
+        kind, number = REQUEST.whole(message)
+        if kind == KILL:
+            if number in self._workers:
+                os.kill(number, signal.SIGKILL)
+            return True
+        if kind != FORK:
+            raise DamagedMessage(f"the template process received an unknown request, {kind!r}")
+        if len(fds) not in _GIVEN or flags & socket.MSG_CTRUNC:  # this process cannot open more
+            self._refuse(OSError(errno.EMFILE, os.strerror(errno.EMFILE)))
+        self._fork(load, number, fds)
+        return True
+
+    def _refuse(self, error: OSError) -> NoReturn:
+        self.fail(advised("no worker process could be started", error), error)
+
+    def _fork(self, load: Load, number: int, fds: list[int]) -> None:
+        template = os.getpid()
+        try:
+            fault_injection.reach("template-asked")
+            pid = os.fork()
+        except OSError as error:
+            self._refuse(error)
+        if pid == 0:
+            self._become_worker(template, load, number, *fds)
+        for fd in fds:
+            os.close(fd)
+        self._workers.add(pid)
+        fault_injection.reach("template-forked")
+        self._control.send(ANSWER.pack(STARTED, number, pid))
+
+    def _become_worker(  # noqa: PLR0913, PLR0917 -- what a worker needs
+        self,
+        template: int,
+        load: Load,
+        number: int,
+        tasks: int,
+        results: int,
+        memory: int | None = None,
+    ) -> NoReturn:
+        try:
+            self._child_end.close()
+            os.setpgid(0, 0)  # so that its programs can be told from those of other workers
+            end_with(template)
+            self._control.close()
+            for fd in (self._parent_fd, self._guard):
+                if fd is not None:
+                    os.close(fd)
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(AttributeError, ValueError):
+                    stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+            run_worker(number, TaskReader(tasks), results, load, memory)
+        except BaseException:  # noqa: BLE001 -- a worker must never continue as a template
+            traceback.print_exc()
+        finally:
+            leave(1)
+
+    def _reap(self) -> None:
+        """Tell which workers have ended."""
+        self._child_end.clear()
+        for pid in list(self._workers):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                self._workers.discard(pid)
+                tell_ended(self._guard, pid)
+                with suppress(OSError):
+                    self._control.send(ANSWER.pack(ENDED, pid, status))
+
+    def _end(self, status: int) -> NoReturn:
+        """End this process, after its workers, which get a moment to end by themselves."""
+        self._control.close()
+        poller = select.poll()
+        poller.register(self._child_end.fds[0], select.POLLIN)
+        deadline = time.monotonic() + _PATIENCE
+        while self._workers and time.monotonic() < deadline and os.getppid() == self._parent:
+            poller.poll(20)
+            self._reap()
+        for pid in self._workers:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for pid in self._workers:
+            os.waitpid(pid, 0)
+        leave(status)
