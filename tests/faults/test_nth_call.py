@@ -166,7 +166,7 @@ def test_a_replacement_where_any_call_fails_loses_nothing(
     p.close()
 
 
-@pytest.mark.parametrize("point", ["hired", "lost"])
+@pytest.mark.parametrize("point", ["worker-requested", "requeued"])
 @pytest.mark.parametrize(
     ("start_method", "victim"),
     [("template", "worker"), ("fork", "template"), ("spawn", "worker")],

@@ -191,7 +191,7 @@ class SpawnPool:
 
     def start_worker(self, number: int) -> SpawnedWorker:
         """Return a new worker."""
-        fault_injection.reach("consumer-hire")
+        fault_injection.reach("consumer-worker")
         # subprocess, before Python 3.13, leaves a pipe open if it cannot make a second one
         tasks, results, theirs, theirs_too = both_ways()
         try:
@@ -213,7 +213,7 @@ class SpawnPool:
         worker.send(START.pack(number, len(self._pipeline)))
         worker.send(memoryview(self._pipeline))
         worker.start()
-        fault_injection.reach("consumer-hired")
+        fault_injection.reach("consumer-worker-requested")
         return worker
 
     def poll(self, seconds: float | None) -> list[Event]:

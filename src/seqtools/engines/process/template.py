@@ -128,10 +128,10 @@ class TemplatePool:
                 given.append(memory)
             self._watched[results] = worker
             self._poller.register(results)
-            fault_injection.reach("consumer-hire")
+            fault_injection.reach("consumer-worker")
             self._request(template_process.FORK, number, *given)
             self._by_number[number] = worker
-            fault_injection.reach("consumer-hired")
+            fault_injection.reach("consumer-worker-requested")
         except BaseException:
             self.release(worker)
             raise

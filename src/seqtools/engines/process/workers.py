@@ -117,7 +117,7 @@ class Workers:
         alone = bool(worker.assigned) and worker.assigned[0].alone
         began = worker.ready and not (alone and worker.path is None)
         culprit = self.scheduler.died(worker, began=began)
-        fault_injection.reach("consumer-lost")
+        fault_injection.reach("consumer-requeued")
         damage = worker.reader.damage
         how = meaning(code) if damage is None else f"its data was damaged: {damage}"
         if culprit is not None:
@@ -135,14 +135,14 @@ class Workers:
             if len(worker.assigned) == 1:
                 worker.active_since = time.monotonic()
             if fault_injection.armed:
-                fault_injection.reach("consumer-deal")
+                fault_injection.reach("consumer-task")
             try:
                 worker.send(self._message(worker, task))
             except BlockingIOError:
                 self.scheduler.refused(worker)
                 return
             if fault_injection.armed:
-                fault_injection.reach("consumer-dealt")
+                fault_injection.reach("consumer-task-sent")
 
     def _message(self, worker: PoolWorker, task: Task) -> bytes:
         indices, ahead = task.indices, list[int]()
