@@ -16,12 +16,11 @@ import pytest
 
 import seqtools
 from seqtools.engines.process import fork_server, fork_server_process, nesting
-from seqtools.engines.process.forked_template import ForkedTemplate, readable
+from seqtools.engines.process.forked_template import readable
 from seqtools.engines.process.preloading import Installed
 from seqtools.prefetching.idle import watch
 from tests.children import forked
 from tests.engines.fifo import Fifo
-from tests.leaks import guarded
 from tests.scripts import SOURCE
 
 MakeFifo = Callable[[], Fifo]
@@ -373,29 +372,6 @@ def test_an_import_that_hangs_holds_up_nobody_for_ever(
     for _ in range(2):
         found = read(lambda _: int(compiled.born), early=True)  # it needs the package
         assert found == (os.getpid(), [5] * 8)
-
-
-def test_how_a_template_has_ended_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    codes: list[int] = []
-    end = ForkedTemplate.end
-
-    def noted(self: Any, family: Any = ()) -> int:
-        codes.append(end(self, family))
-        return codes[-1]
-
-    monkeypatch.setattr(ForkedTemplate, "end", noted)
-    for above, expected in ((0, -signal.SIGABRT), (1, -signal.SIGKILL)):
-        with seqtools.prefetch(seqtools.smap(abs, range(8)), 2, "process") as p:
-            server()
-            items = iter(p)
-            assert next(items) == 0
-            engine: Any = p._state.pump._engine
-            guard = engine._operator.workers.pool._child.pid
-            os.kill(guard if above else guarded(guard), -expected)
-            assert [*items] == EIGHT[1:]
-            until(lambda: codes)
-        assert codes.pop(0) == expected
-        codes.clear()
 
 
 # Where it belongs

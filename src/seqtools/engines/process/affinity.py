@@ -71,7 +71,7 @@ class Task:
 
 
 class WorkerQueue:
-    """The tasks of a worker: those that were sent to it, and those that are set aside for it."""
+    """The tasks of a worker: those that were sent to it, and those that are reserved for it."""
 
     __slots__ = ("assigned", "items", "key", "next_key", "reserved")
 
@@ -83,7 +83,7 @@ class WorkerQueue:
         self.reserved: deque[Task] = deque()
         """Tasks that it probably gets next. An idle worker may take the last of them."""
         self.key: Hashable = None
-        """The key of the last task that it was sent or that is set aside for it."""
+        """The key of the last task that it was sent or that is reserved for it."""
         self.next_key: Hashable = None
         """Its next key, if that was decided."""
 

@@ -71,7 +71,8 @@ def _become_template(
             if os.isatty(0):  # the system stops a process that reads it in the background
                 connect_to_nothing(0)
         hook, pipeline = arguments.hook, arguments.pipeline
-        Template(control, guarded(parent)).run(with_hook(hook, lambda: pipeline))
+        guarded(parent)
+        Template(control).run(with_hook(hook, lambda: pipeline))
     except BaseException:  # noqa: BLE001 -- nothing may continue as the consumer
         traceback.print_exc()
     leave(1)

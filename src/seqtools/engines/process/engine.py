@@ -8,9 +8,9 @@ Every worker has its own pair of pipes, so a worker that dies cannot leave a loc
 a few tasks at a time, about 20 ms of work. Other tasks wait in the scheduler, where they can be
 cancelled, until a worker is free.
 
-When a worker dies, its finished items are delivered, and the others are evaluated again. One of the
-items that it had begun may be the cause, so these are sent one by one, and the item at which a
-second worker dies fails.
+When a worker dies, its finished items are delivered, and the others are evaluated again. The items
+that it had begun, of which one may be the cause, are sent one by one. The item at which a second
+worker dies fails.
 
 One thread, the `Operator`, does all this. The `ResultReceiver` handles the messages of workers,
 `Workers` their deaths, and `Timeouts` the items that take too long.

@@ -32,7 +32,7 @@ from seqtools.engines.process.background_threads import forkable
 from seqtools.engines.process.launcher import watch
 from seqtools.engines.process.nesting import Nesting, begin
 from seqtools.engines.process.output import stand_in
-from seqtools.engines.process.reaper import Above, guarded
+from seqtools.engines.process.reaper import guarded
 from seqtools.engines.process.signal_pipe import on_child_end
 from seqtools.engines.process.template_main import serve
 from seqtools.engines.process.worker import end_with, leave, quiet
@@ -44,8 +44,8 @@ FORKED = b"f"  # `NUMBERS`, with a descriptor of the process unless it could not
 NUMBERS = struct.Struct("ii")  # of the request, and process id
 LONGEST = 1 << 17
 """Bytes of a message."""
-_GIVEN = 5
-"""Descriptors with a request for a template: control, payload, output, errors, report."""
+_GIVEN = 4
+"""Descriptors with a request for a template: control, payload, output, errors."""
 
 
 def main(orders: int, consumer: int) -> NoReturn:
@@ -124,7 +124,7 @@ class ForkServer:
         for package in request["needed"]:
             if self._serves and package in self._packages:
                 self._import(package)
-        if self._serves and not _nobody_reads(fds[-1]):
+        if self._serves and not _is_closed(fds[0]):
             self._fork(request, fds)
 
     def _fork(self, request: dict[str, Any], fds: list[int]) -> None:
@@ -145,19 +145,19 @@ class ForkServer:
     def _become_template(self, request: dict[str, Any], fds: list[int]) -> NoReturn:
         try:
             self._child_end.close()
-            control, payload, output, errors, report = fds
+            control, payload, output, errors = fds
             os.dup2(output, 1)
             os.dup2(errors, 2)
             for fd in (output, errors, self._orders.fileno()):
                 os.close(fd)
-            for fd in (control, payload, report):
+            for fd in (control, payload):
                 os.set_inheritable(fd, False)
             fault_injection.arm()
             begin(Nesting(request["depth"], tuple(request["files"])))
-            guard = guarded(self._consumer, Above(self._consumer_fd, report))
+            guarded(self._consumer, self._consumer_fd)
             if "numpy.random" in sys.modules:  # as in a process that has just imported it
                 sys.modules["numpy"].random.seed()
-            serve(control, payload, guard, load_each=request["load_each"])
+            serve(control, payload, load_each=request["load_each"])
         except BaseException:  # noqa: BLE001 -- nothing may go on as a server
             traceback.print_exc()
         leave(1)
@@ -222,7 +222,8 @@ def _stamp(file: str) -> tuple[int, int] | None:
     return found.st_mtime_ns, found.st_size
 
 
-def _nobody_reads(pipe: int) -> bool:
+def _is_closed(control: int) -> bool:
+    """Return whether the consumer has closed its end of a socket."""
     poller = select.poll()
-    poller.register(pipe, 0)
+    poller.register(control, 0)
     return bool(poller.poll(0))

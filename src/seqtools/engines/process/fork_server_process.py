@@ -139,26 +139,16 @@ class ServerProcess:
         self.listen()
         if self._slow or self._imports_other(needed):
             return None
-        report, theirs = os.pipe()
-        template: ForkedTemplate | None = None
-        try:
-            self._number += 1
-            request = {
-                "number": self._number,
-                "needed": needed,
-                "load_each": load_each,
-                "depth": nesting.depth,
-                "files": nesting.files,
-            }
-            try:
-                self._send(server_main.FORK, request, control, payload, 1, 2, theirs)
-            finally:
-                os.close(theirs)
-            template = self._forked(needed, report)
-        finally:
-            if template is None:
-                os.close(report)  # so the server knows that nobody waits for the template
-        return template
+        self._number += 1
+        request = {
+            "number": self._number,
+            "needed": needed,
+            "load_each": load_each,
+            "depth": nesting.depth,
+            "files": nesting.files,
+        }
+        self._send(server_main.FORK, request, control, payload, 1, 2)
+        return self._forked(needed)
 
     def listen(self) -> None:
         """Handle all answers that have arrived.
@@ -169,7 +159,7 @@ class ServerProcess:
         while readable(self.socket.fileno(), 0):
             self._receive()
 
-    def _forked(self, needed: list[str], report: int) -> ForkedTemplate | None:
+    def _forked(self, needed: list[str]) -> ForkedTemplate | None:
         """Wait for the template of the last request, and return it as `fork` does."""
         number, deadline = self._number, time.monotonic() + _PATIENCE
         forked = None
@@ -186,7 +176,7 @@ class ServerProcess:
         if not process:
             return None
         self._templates.add(number)
-        return ForkedTemplate(pid, process, report, functools.partial(self._note_end, number))
+        return ForkedTemplate(pid, process, functools.partial(self._note_end, number))
 
     def _imports_other(self, needed: list[str]) -> bool:
         """Return whether it imports a package that is not needed, which may take long."""

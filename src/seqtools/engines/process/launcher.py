@@ -1,7 +1,6 @@
 """Starts processes, and ends them."""
 
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -37,7 +36,7 @@ class Child:
     def __init__(self, pid: int) -> None:
         self.pid: int | None = pid
         self._killed_at = 0.0  # the first time
-        self._status = 0
+        self._code: int | None = None
 
     def watch(self) -> int | None:
         """Return a descriptor as `watch` does."""
@@ -56,39 +55,35 @@ class Child:
             else:
                 self._signal(signal.SIGKILL)
 
-    def end(self, family: Iterable[int] = ()) -> int:
-        """Wait for the process to end, and kill it if it does not; return its exit code.
+    def end(self) -> int | None:
+        """Wait for the process to end, and kill it if it does not.
 
-        The system then kills the processes of its `family`, for whose end this waits too.
+        Returns:
+            Its exit code, `None` if it is not known.
         """
         deadline = time.monotonic() + _PATIENCE
         delay = 0.0005
-        orphans: list[int] = []
         while self.pid is not None:
             with suppress(ChildProcessError):  # the program has waited for it
                 if time.monotonic() > deadline:
-                    orphans = orphans or [fd for pid in family if (fd := watch(pid)) is not None]
                     self.kill()
                 if not self.has_ended():
                     time.sleep(delay)
                     delay = min(2 * delay, 0.02)
                     continue
             self.pid = None
-        for fd in orphans:
-            poller = select.poll()
-            poller.register(fd, select.POLLIN)
-            poller.poll(1000 * _PATIENCE)
-            os.close(fd)
-        return os.waitstatus_to_exitcode(self._status)
+        return self._code
 
     def has_ended(self) -> bool:
-        """Return whether the process has ended, and store its status.
+        """Return whether the process has ended, and store its exit code.
 
         Raises:
             ChildProcessError: If the program has waited for it.
         """
         assert self.pid is not None  # noqa: S101 -- for mypy
-        pid, self._status = os.waitpid(self.pid, os.WNOHANG)
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        if pid:
+            self._code = os.waitstatus_to_exitcode(status)
         return pid != 0
 
     def _signal(self, signum: int) -> None:
@@ -183,8 +178,10 @@ _USUAL_REASONS = {
 }
 
 
-def meaning(code: int) -> str:
+def meaning(code: int | None) -> str:
     """Return how a process ended, in words, from its exit code."""
+    if code is None:
+        return "the process that they depend on has ended"
     if code >= 0:
         return f"it exited with code {code}"
     try:

@@ -40,9 +40,6 @@ class PoolWorker(WorkerQueue):
         "started_at",
     )
 
-    readable_after_end = False
-    """Whether its messages can be read after it has ended."""
-
     def __init__(self, number: int, reader: ResultReader, leases: ArenaReader | None) -> None:
         super().__init__()
         self.number, self.reader, self.leases = number, reader, leases
@@ -80,7 +77,8 @@ class WorkerEnded(NamedTuple):
 class PoolEnded(NamedTuple):
     """All workers have ended with the process that they depend on; the pool must start again."""
 
-    code: int
+    code: int | None
+    """The exit code of that process, if known."""
 
 
 class LoadedByEach(NamedTuple):

@@ -28,8 +28,8 @@ class ResultReceiver:
 
     Args:
         scheduler: Gets the number of answered items.
-        loader: Unpickles values. It refers to code of the user, which may refer to the engine; so
-            the engine keeps it, and this object has only a weak reference.
+        loader: Unpickles values. Only the engine keeps it, because it refers to code of the user,
+            which may refer to the engine.
         pool: Ends workers that send invalid messages.
         deliver: Receives the outcomes.
         timed: Whether to record when a worker has answered.
@@ -65,8 +65,7 @@ class ResultReceiver:
         except DamagedMessage as damage:
             worker.reader.damage = str(damage)
         if not more or worker.reader.damage is not None:
-            # It is dead, which an event will report, or has closed its pipe or sent an invalid
-            # message.
+            # it has died, or closed its pipe, or sent an invalid message
             self._pool.kill(worker)
 
     def read_output(self, worker: PoolWorker) -> None:
@@ -104,7 +103,7 @@ class ResultReceiver:
         parts = [_part(worker, part) for part in result.parts]
         self.deaths_in_a_row = 0
         worker.path = None
-        worker.output.end()  # a text that a signal handler of the user's has cut off
+        worker.output.end()  # text that a signal handler of the user has cut off
         items = self._scheduler.answered(worker, result.count, result.seconds)
         try:
             outcomes, failed = self._outcomes(result, parts, items.indices)

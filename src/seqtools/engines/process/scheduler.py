@@ -1,16 +1,16 @@
 """Decides which worker gets which tasks, and which item is to blame when a worker dies.
 
-A state machine without processes, clocks and locks: `Workers` sends the tasks that it deals out,
-and reports what happened to them. Tasks are not cut again, because the window has cut jobs to a
-few milliseconds of work. Workers get tasks in this order:
+A state machine without processes, clocks and locks: `Workers` sends the assigned tasks, and reports
+what happened to them. Tasks are not cut again, because the window has cut jobs to a few
+milliseconds of work. Workers get tasks in this order:
 
 1. Items that may have killed a worker, one by one, each sent to a worker without other tasks. No
    other task is sent before these, so that workers become free for them.
 2. Urgent jobs.
 3. Tasks that were requeued from a worker.
-4. Tasks that were set aside for the worker, if workers act on hints.
+4. Tasks that are reserved for the worker, if workers act on hints.
 5. Waiting tasks, in the order of `affinity`.
-6. Tasks that were set aside for another worker, if this one is idle.
+6. Tasks that are reserved for another worker, if this one is idle.
 """
 
 from collections import deque
@@ -40,7 +40,7 @@ class Scheduler:
 
     Args:
         grain: Seconds of work that are worth a message.
-        hinted: Whether workers act on hints about their next tasks. Then tasks are set aside for
+        hinted: Whether workers act on hints about their next tasks. Then tasks are reserved for
             each worker: if all workers got the same hints, most would load items in vain.
     """
 
@@ -66,7 +66,7 @@ class Scheduler:
     # Requests to the engine
 
     def submit(self, ahead: Sequence[Job], urgent: Sequence[Job] = ()) -> None:
-        """Take jobs on; those that are `urgent` before all that wait."""
+        """Accept jobs; `urgent` ones come before all waiting jobs."""
         for job in urgent:
             tasks = tasks_of(job)
             self._urgent += tasks
@@ -77,10 +77,7 @@ class Scheduler:
                 self._left += 1
 
     def cancel(self, ids: Collection[int], workers: Sequence[WorkerQueue]) -> None:
-        """Forget waiting tasks of these jobs; do not requeue tasks that workers have.
-
-        `workers` are the queues of all workers.
-        """
+        """Forget waiting tasks of these jobs; do not requeue tasks that `workers` have."""
         jobs = frozenset(ids)
         for queue in (self._urgent, self._again, *[worker.reserved for worker in workers]):
             self._left -= drop(queue, jobs)
@@ -103,7 +100,7 @@ class Scheduler:
     # Tasks for workers
 
     def assign(self, workers: Sequence[H]) -> Iterator[tuple[H, Task]]:
-        """Yield tasks for workers with little work, the worker with the least work first."""
+        """Assign tasks to workers with little work, first to that with the least; yield them."""
         while self._suspects:
             idle = next((worker for worker in workers if not worker.assigned), None)
             self.full = idle is None
@@ -218,7 +215,7 @@ class Scheduler:
         return None
 
     def unreserve(self, worker: WorkerQueue) -> None:
-        """Requeue the tasks that are set aside for a worker that gets no more tasks."""
+        """Requeue the tasks that are reserved for a worker that gets no more tasks."""
         self._waiting.put_back(worker.reserved)
         worker.reserved.clear()
         worker.key = worker.next_key = None
@@ -253,7 +250,7 @@ class Scheduler:
         return found
 
     def _next(self, worker: WorkerQueue, workers: Sequence[WorkerQueue]) -> Task | None:
-        """Return the next task of a worker, `None` if all are set aside for other workers."""
+        """Return the next task of a worker, `None` if all are reserved for other workers."""
         if self._hinted and not worker.reserved:
             self._reserve(workers)  # even if it gets another task: it gets hints of these
         if self._urgent:
@@ -275,7 +272,7 @@ class Scheduler:
         return None
 
     def _reserve(self, workers: Sequence[WorkerQueue]) -> None:
-        """Set tasks aside for the workers, about `AHEAD` items for all of them together.
+        """Reserve tasks for the workers, about `AHEAD` items for all of them together.
 
         Each task goes to the worker that has the fewest items. So tasks are assigned in turn,
         and the tasks of a worker are close together.

@@ -64,10 +64,8 @@ def main(parent: int) -> NoReturn:
     """Be a worker of the process `parent`, and never return."""
     begin()
     quiet()
-    tell = guarded(parent)
-    if tell is not None:
+    if guarded(parent):
         fault_injection.guard = os.getppid()
-        os.close(tell)  # the guard sees the end of this process, and has nothing else to know
     pipe, results = _own_pipes()
     start = bytearray(START.size)
     _fill(memoryview(start), pipe)

@@ -62,7 +62,8 @@ class TemplatePool:
     """See the module.
 
     Args:
-        launches: Functions that start a template, of which the first that can is used.
+        launches: Functions that start a template, in the order in which they are tried. After the
+            death of a template, only the last one is used.
         nworkers: The largest number of workers.
         budget: Limits how much memory of workers may be kept.
     """
@@ -104,6 +105,7 @@ class TemplatePool:
             if self._child is not None:
                 self._watch_template(self._control, self._child)
                 break
+        self._launches = self._launches[-1:]
         fault_injection.reach("consumer-started")
 
     def _watch_template(self, control: socket.socket, child: Child) -> None:
@@ -200,7 +202,7 @@ class TemplatePool:
         """Wait for the end of the template."""
         child, self._child = self._child, None
         if child is not None:
-            child.end([w.pid for w in self._by_number if w is not None and w.pid is not None])
+            child.end()
 
     def _release_template(self) -> None:
         if self._control is not None:
@@ -232,7 +234,7 @@ class TemplatePool:
                 event = self._parse(message)
             except DamagedMessage:  # or an empty message, at its end
                 self._release_template()
-                yield PoolEnded(0 if self._child is None else self._child.end())
+                yield PoolEnded(None if self._child is None else self._child.end())
                 return
             if event is not None:
                 yield event
@@ -271,9 +273,7 @@ class TemplatePool:
                 return None
         elif kind == template_process.ENDED and not reason:
             ended = next((w for w in self._by_number if w is not None and w.pid == number), None)
-            with suppress(ValueError):  # the status of a process that has not ended
-                code = os.waitstatus_to_exitcode(value)
-                return None if ended is None else WorkerEnded(ended, code)
+            return None if ended is None else WorkerEnded(ended, value)
         raise DamagedMessage("the template process sent an invalid message")
 
     def _note_start(self, worker: ForkedWorker | None, pid: int) -> None:

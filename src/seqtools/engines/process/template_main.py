@@ -34,21 +34,20 @@ def main(control: int, payload: int, parent: int, *, load_each: bool) -> NoRetur
     quiet()
     for fd in (control, payload):
         os.set_inheritable(fd, False)
-    guard = guarded(parent)
+    guarded(parent)
     stand_in()
-    serve(control, payload, guard, load_each=load_each)
+    serve(control, payload, load_each=load_each)
 
 
-def serve(control: int, payload: int, guard: int | None, *, load_each: bool) -> NoReturn:
+def serve(control: int, payload: int, *, load_each: bool) -> NoReturn:
     """Load the pipeline, and serve the consumer until it ends.
 
     Args:
         control: The socket of the consumer.
         payload: The file with the pipeline.
-        guard: The descriptor for `tell_ended`, if there is a guard.
         load_each: Whether workers load the pipeline, and not this process.
     """
-    template = Template(socket.socket(fileno=control), guard)
+    template = Template(socket.socket(fileno=control))
     try:
         fault_injection.reach("template-started")
         delivery = ReceivedPipeline(mmap.mmap(payload, 0, access=mmap.ACCESS_COPY))

@@ -19,7 +19,6 @@ from typing import NoReturn
 
 from seqtools.engines import fault_injection
 from seqtools.engines.process.launcher import watch
-from seqtools.engines.process.reaper import tell_ended
 from seqtools.engines.process.signal_pipe import on_child_end
 from seqtools.engines.process.worker import end_with, leave
 from seqtools.engines.process.worker_main import Load, refusal, run_worker
@@ -29,7 +28,7 @@ from seqtools.engines.wire.task_messages import TaskReader
 
 FORK, KILL = b"F", b"K"  # requests: the number of a new worker; the process id of a worker
 REQUEST = Header("ci")
-STARTED, ENDED = b"S", b"E"  # answers: number, pid; pid, status as of waitpid
+STARTED, ENDED = b"S", b"E"  # answers: number, pid; pid, exit code
 FAILED, EACH = b"X", b"L"  # answers: length of the reason, which follows; 0
 ANSWER = Header("cii")
 
@@ -39,19 +38,24 @@ _PATIENCE = 0.3
 """Seconds for workers to end by themselves; a worker inside user code is killed then."""
 
 
+_GRACE = 0.5
+"""Seconds for programs that a dead worker has left behind to end, before they are killed."""
+_LOOK = 100
+"""Milliseconds between two checks whether these seconds are over."""
+
+
 class Template:
-    """Serves the consumer, and tells the guard which workers have ended.
+    """Serves the consumer.
 
     Args:
         control: The socket of the consumer.
-        guard: The descriptor for `tell_ended`, if there is a guard.
     """
 
-    def __init__(self, control: socket.socket, guard: int | None) -> None:
+    def __init__(self, control: socket.socket) -> None:
         self._control = control
-        self._guard = guard
         self._parent = os.getppid()
         self._workers: set[int] = set()
+        self._dead: dict[int, float] = {}  # when the programs of dead workers are killed
         self._child_end = on_child_end()
         self._parent_fd = watch(self._parent)
         self._poller = select.poll()
@@ -77,12 +81,15 @@ class Template:
         status = 0
         try:
             while True:
-                events = self._poller.poll(None if self._parent_fd is not None else 1000)
+                longest = None if self._parent_fd is not None else 1000
+                events = self._poller.poll(_LOOK if self._dead else longest)
                 fds = {fd for fd, _ in events}
                 if self._parent_fd in fds or os.getppid() != self._parent:
                     break
                 if self._child_end.fds[0] in fds:
-                    self._reap()
+                    self._report_ends()
+                if self._dead:
+                    self._kill_programs()
                 if self._control.fileno() in fds and not self._serve(load):
                     break
         except OSError:  # the consumer has ended
@@ -143,9 +150,8 @@ class Template:
             os.setpgid(0, 0)  # so that its programs can be told from those of other workers
             end_with(template)
             self._control.close()
-            for fd in (self._parent_fd, self._guard):
-                if fd is not None:
-                    os.close(fd)
+            if self._parent_fd is not None:
+                os.close(self._parent_fd)
             for stream in (sys.stdout, sys.stderr):
                 with suppress(AttributeError, ValueError):
                     stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
@@ -155,16 +161,30 @@ class Template:
         finally:
             leave(1)
 
-    def _reap(self) -> None:
-        """Tell which workers have ended."""
+    def _report_ends(self) -> None:
+        """Report workers that have ended, and let programs that they have left behind end.
+
+        These programs are in the process group of the worker, whose number is not free before
+        `waitpid` is called for the worker.
+        """
         self._child_end.clear()
-        for pid in list(self._workers):
-            ended, status = os.waitpid(pid, os.WNOHANG)
-            if ended:
+        for pid in [*self._workers]:
+            ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if ended is not None:
                 self._workers.discard(pid)
-                tell_ended(self._guard, pid)
+                self._dead[pid] = time.monotonic() + _GRACE
+                _signal_group(pid, signal.SIGTERM)
+                code = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
                 with suppress(OSError):
-                    self._control.send(ANSWER.pack(ENDED, pid, status))
+                    self._control.send(ANSWER.pack(ENDED, pid, code))
+
+    def _kill_programs(self) -> None:
+        """Kill programs that dead workers have left behind, if they had time to end."""
+        now = time.monotonic()
+        for pid in [pid for pid, until in self._dead.items() if until < now]:
+            _signal_group(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            del self._dead[pid]
 
     def _end(self, status: int) -> NoReturn:
         """End this process, after its workers, which get a moment to end by themselves."""
@@ -174,10 +194,15 @@ class Template:
         deadline = time.monotonic() + _PATIENCE
         while self._workers and time.monotonic() < deadline and os.getppid() == self._parent:
             poller.poll(20)
-            self._reap()
+            self._report_ends()
         for pid in self._workers:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         for pid in self._workers:
             os.waitpid(pid, 0)
         leave(status)
+
+
+def _signal_group(group: int, signum: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):  # no process is left, or is ours
+        os.killpg(group, signum)

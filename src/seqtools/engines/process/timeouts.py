@@ -9,8 +9,8 @@ from seqtools.engines.process.results import ResultReceiver
 from seqtools.engines.process.scheduler import Scheduler
 
 _START_SECONDS = 60.0
-"""Seconds that a worker may take to start, if items have a timeout. Arbitrary: importing large
-libraries from a slow disk takes half of it."""
+"""Seconds that a worker may take to start, if items have a timeout. Importing large libraries from
+a slow disk takes half of it. Arbitrary."""
 _SLOWER = 10
 """A worker may take this many times as long to start as others, plus a second. Arbitrary."""
 

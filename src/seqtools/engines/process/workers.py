@@ -104,7 +104,7 @@ class Workers:
         if self._timeouts is not None:
             self._timeouts.end_overdue(self.all)
 
-    def _requeue(self, worker: PoolWorker, code: int) -> None:
+    def _requeue(self, worker: PoolWorker, code: int | None) -> None:
         """Requeue the unanswered items of a worker that died; deliver the item that is the cause.
 
         Raises:
@@ -159,11 +159,8 @@ class Workers:
         self.scheduler.clear(self.all)
         workers, self.all = self.all, []
         for worker in workers:
-            if worker.attached and not worker.readable_after_end:
+            if worker.attached:
                 self.receiver.read_output(worker)
         self.pool.stop(workers)
         fault_injection.reach("consumer-closed")
         self.pool.wait()
-        for worker in workers:
-            if worker.readable_after_end:
-                self.receiver.read_output(worker)
