@@ -74,7 +74,6 @@ def test_workers_are_dealt_tasks_by_turns() -> None:
     scheduler.submit(jobs(range(100)))
     assert dealt(scheduler, a, b)[:4] == [[0], [1], [2], [3]]
     assert [task.indices[0] for task in b.assigned][:2] == [1, 3]
-    assert scheduler.full
 
 
 def test_a_worker_is_dealt_twenty_milliseconds_of_work() -> None:
@@ -113,7 +112,6 @@ def test_the_last_tasks_are_kept_for_the_worker_that_is_done_first() -> None:
     scheduler.submit(jobs(range(8)))
     list(scheduler.assign([a, b]))
     assert [len(a.assigned), len(b.assigned)] == [2, 2]
-    assert scheduler.full
     others = []
     while b.assigned:
         others += answer(scheduler, b, GRAIN)
@@ -122,16 +120,14 @@ def test_the_last_tasks_are_kept_for_the_worker_that_is_done_first() -> None:
     assert len(a.assigned) == 2
 
 
-def test_a_worker_with_nothing_to_take_is_not_full() -> None:
+def test_a_scheduler_is_true_while_tasks_wait() -> None:
     scheduler, hand = Scheduler(GRAIN), WorkerQueue()
     assert not scheduler
     assert dealt(scheduler, hand) == []
-    assert not scheduler.full
     scheduler.submit(jobs([1]))
     assert scheduler
     assert dealt(scheduler, hand) == [[1]]
     assert not scheduler
-    assert not scheduler.full
 
 
 def test_nothing_is_dealt_to_nobody() -> None:
@@ -254,7 +250,6 @@ def test_a_death_over_several_items_has_them_evaluated_alone() -> None:
     assert a.assigned[0].alone
     assert b.assigned[0].alone
     assert dealt(scheduler, a, b) == []  # nothing is dealt after one that may do harm
-    assert scheduler.full
     assert answer(scheduler, a) == [11]
     assert dealt(scheduler, a, b) == [[20, 21]]
     assert scheduler.died(b, began=True) is None  # the first death may have been over 11
@@ -275,7 +270,6 @@ def test_no_worker_is_dealt_more_while_a_suspect_waits() -> None:
     assert scheduler.died(dead, began=True) is None
     while a.assigned:
         assert dealt(scheduler, a, b) == []
-        assert scheduler.full
         answer(scheduler, a, GRAIN)
     ((hand, task), *_) = scheduler.assign([a, b])
     assert hand is a

@@ -56,8 +56,6 @@ class Scheduler:
         # Seconds of an item: a moving average, which assumes slow items before one is known.
         self._seconds = _ASSIGNED_SECONDS
         self._numbers = 0
-        self.full = False
-        """Whether no worker accepts a task until one has answered."""
 
     def __bool__(self) -> bool:
         """Return whether tasks wait."""
@@ -103,15 +101,12 @@ class Scheduler:
         """Assign tasks to workers with little work, first to that with the least; yield them."""
         while self._suspects:
             idle = next((worker for worker in workers if not worker.assigned), None)
-            self.full = idle is None
             if idle is None:
                 return
             yield idle, self._assign(idle, self._suspects.popleft())
-        self.full = False
         while self._left:
             worker = self._receiver(workers)
             if worker is None:
-                self.full = self._for_all()
                 return
             task = self._next(worker, workers)
             if task is not None:
@@ -222,13 +217,9 @@ class Scheduler:
 
     # Implementation
 
-    def _for_all(self) -> bool:
-        """Return whether there are tasks for any worker."""
-        return bool(self._urgent or self._again or self._waiting)
-
     def _receiver(self, workers: Sequence[H]) -> H | None:
         """Return the worker with the least work, of those for which there are tasks."""
-        for_all = self._for_all()
+        for_all = bool(self._urgent or self._again or self._waiting)
         # If fewer tasks are left for each worker than this one would have, they are kept for the
         # workers that finish first, so that all finish at the same time.
         share = self._left // len(workers) if workers else 0
