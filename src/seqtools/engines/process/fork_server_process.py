@@ -90,7 +90,7 @@ class ServerProcess:
         started.put(child)
         while not self._retired:
             self._changes.get()
-        # An earlier end would be the end of the processes to which its templates report.
+        # until then, no other process becomes the parent of its templates
         with suppress(ChildProcessError):  # the program has waited for it
             while self._templates and not child.has_ended():
                 with suppress(Empty):

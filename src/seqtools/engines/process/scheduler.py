@@ -55,7 +55,7 @@ class Scheduler:
         self._died_once: set[tuple[int, int]] = set()  # job and offset of items, see `died`
         # Seconds of an item: a moving average, which assumes slow items before one is known.
         self._seconds = _ASSIGNED_SECONDS
-        self._numbers = 0
+        self._last_number = 0
 
     def __bool__(self) -> bool:
         """Return whether tasks wait."""
@@ -105,10 +105,10 @@ class Scheduler:
                 return
             yield idle, self._assign(idle, self._suspects.popleft())
         while self._left:
-            worker = self._receiver(workers)
+            worker = self._next_worker(workers)
             if worker is None:
                 return
-            task = self._next(worker, workers)
+            task = self._next_task(worker, workers)
             if task is not None:
                 self._left -= 1
                 yield worker, self._assign(worker, task)
@@ -142,22 +142,16 @@ class Scheduler:
         return task
 
     def suspect(self, task: Task) -> None:
-        """Requeue the items of `task`, which was answered, one by one.
-
-        Used if one of its items makes the whole answer unusable.
-        """
+        """Requeue the items of `task` one by one: one of them made the whole answer unusable."""
         if task.wanted:
             self._suspects += task.parts(1, alone=True)
 
     def returned(self, worker: WorkerQueue) -> None:
-        """Requeue the rest of a worker's current task, which has become slow.
-
-        The worker continues with the next task that it was sent.
-        """
+        """Requeue the rest of a worker's current task, which has become slow."""
         task = worker.assigned.popleft()
         worker.items -= len(task.indices)
         length = max(1, int(self._grain / max(self._seconds, 1e-9)))
-        self._take_back(task.parts(length, alone=task.alone))
+        self._requeue(task.parts(length, alone=task.alone))
 
     def refused(self, worker: WorkerQueue) -> None:
         """Requeue the last task that `assign` yielded for a worker, because it cannot be sent.
@@ -166,7 +160,7 @@ class Scheduler:
         """
         task = worker.assigned.pop()
         worker.items -= len(task.indices)
-        self._take_back([task])
+        self._requeue([task])
 
     def timed_out(self, worker: WorkerQueue, at: int = 0) -> tuple[int, int, int]:
         """Requeue a worker's unanswered items, except the current one, which timed out.
@@ -182,7 +176,7 @@ class Scheduler:
         culprit = task.job, task.offset + at, task.indices[at]
         self._died_once.discard(culprit[:2])
         rest = task.piece(0, at), task.piece(at + 1, len(task.indices))
-        self._take_all_back(worker, *[part for part in rest if len(part.indices)])
+        self._requeue_all(worker, *[part for part in rest if len(part.indices)])
         return culprit
 
     def died(self, worker: WorkerQueue, *, began: bool) -> tuple[int, int, int] | None:
@@ -197,7 +191,7 @@ class Scheduler:
             most were not begun.
         """
         first = worker.assigned.popleft() if worker.assigned and began else None
-        self._take_all_back(worker)
+        self._requeue_all(worker)
         if first is None or not first.wanted:
             return None
         place = first.job, first.offset
@@ -217,7 +211,7 @@ class Scheduler:
 
     # Implementation
 
-    def _receiver(self, workers: Sequence[H]) -> H | None:
+    def _next_worker(self, workers: Sequence[H]) -> H | None:
         """Return the worker with the least work, of those for which there are tasks."""
         for_all = bool(self._urgent or self._again or self._waiting)
         # If fewer tasks are left for each worker than this one would have, they are kept for the
@@ -240,7 +234,7 @@ class Scheduler:
                     found = worker
         return found
 
-    def _next(self, worker: WorkerQueue, workers: Sequence[WorkerQueue]) -> Task | None:
+    def _next_task(self, worker: WorkerQueue, workers: Sequence[WorkerQueue]) -> Task | None:
         """Return the next task of a worker, `None` if all are reserved for other workers."""
         if self._hinted and not worker.reserved:
             self._reserve(workers)  # even if it gets another task: it gets hints of these
@@ -282,20 +276,20 @@ class Scheduler:
         # A task out of order does not change the key of a worker that still has tasks of its key.
         if not worker.reserved and not self._waiting.has(worker.key):
             worker.key = task.key
-        self._numbers = task.number = (self._numbers + 1) & 0xFFFFFFFF
+        self._last_number = task.number = (self._last_number + 1) & 0xFFFFFFFF
         worker.assigned.append(task)
         worker.items += len(task.indices)
         return task
 
-    def _take_back(self, tasks: Collection[Task]) -> None:
+    def _requeue(self, tasks: Collection[Task]) -> None:
         """Requeue `tasks` before all waiting tasks."""
         for task in reversed([task for task in tasks if task.wanted]):
             (self._suspects if task.alone else self._again).appendleft(task)
             self._left += not task.alone
 
-    def _take_all_back(self, worker: WorkerQueue, *first: Task) -> None:
+    def _requeue_all(self, worker: WorkerQueue, *first: Task) -> None:
         """Requeue the tasks `first`, and after them all tasks of a worker."""
-        self._take_back([*first, *worker.assigned])
+        self._requeue([*first, *worker.assigned])
         worker.assigned.clear()
         worker.items = 0
         self.unreserve(worker)
