@@ -89,7 +89,7 @@ def test_a_template_kills_nobody_but_its_workers(pid: int, bare: Bare) -> None:
     bare.ask(REQUEST.pack(KILL, pid))
     worker, *pipes = bare.worker()
     bare.ask(REQUEST.pack(KILL, worker))
-    assert bare.answer() == (ENDED, worker, signal.SIGKILL, b"")
+    assert bare.answer() == (ENDED, worker, -signal.SIGKILL, b"")
     for fd in pipes:
         os.close(fd)
 

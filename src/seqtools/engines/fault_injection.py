@@ -91,7 +91,7 @@ guard: int | None = None
 """The process id by which the consumer knows this process, if it is that of its guard."""
 
 
-def arm(text: str | None = None, log: str | None = None) -> None:
+def arm(text: str | None = None) -> None:
     """Read the faults from `text`, or from the environment.
 
     Raises:
@@ -99,7 +99,7 @@ def arm(text: str | None = None, log: str | None = None) -> None:
     """
     global armed, _log  # noqa: PLW0603 -- a point must cost no more than a look at `armed`
     text = os.environ.get("SEQTOOLS_FAULTS", "") if text is None else text
-    _log = log or os.environ.get("SEQTOOLS_FAULTS_LOG")
+    _log = os.environ.get("SEQTOOLS_FAULTS_LOG")
     _faults.clear()
     _passed.clear()
     _faults.update(parsed(text))

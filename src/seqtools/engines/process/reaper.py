@@ -28,6 +28,7 @@ from contextlib import suppress
 from typing import NoReturn
 
 from seqtools.engines import fault_injection
+from seqtools.engines.process.launcher import watch
 from seqtools.engines.process.signal_pipe import SignalPipe
 from seqtools.engines.process.standard_streams import connect_to_nothing
 from seqtools.engines.process.worker import end_with, leave, prctl
@@ -59,12 +60,15 @@ def guarded(consumer: int, consumer_fd: int | None = None) -> bool:
         return False
     process = os.getpid()
     with suppress(OSError):
-        os.setpgid(0, 0)  # a fork of the consumer is in a group of the user
         _children()
-        guard = Guard(os.pidfd_open(consumer) if consumer_fd is None else consumer_fd)
+        fd = watch(consumer) if consumer_fd is None else consumer_fd
+        if fd is None:
+            return False
+        if consumer_fd is None and os.getppid() != consumer:
+            leave(1)
+        os.setpgid(0, 0)  # a fork of the consumer is in a group of the user
+        guard = Guard(fd)
         try:
-            if consumer_fd is None and os.getppid() != consumer:
-                leave(1)
             fault_injection.reach("guard-asked")
             child = os.fork()
         except OSError:
