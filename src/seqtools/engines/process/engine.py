@@ -96,7 +96,7 @@ class ProcessEngine:
                 os.close(payload)
             raise
         scheduler = Scheduler(GRAIN, hinted=hints is not None)
-        receiver = ResultReceiver(scheduler, self._loader, pool, deliver, timed=timeout is not None)
+        receiver = ResultReceiver(scheduler, self._loader, pool, deliver)
         workers = Workers(
             pool,
             scheduler,

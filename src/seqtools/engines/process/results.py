@@ -32,19 +32,12 @@ class ResultReceiver:
             which may refer to the engine.
         pool: Ends workers that send invalid messages.
         deliver: Receives the outcomes.
-        timed: Whether to record when a worker has answered.
     """
 
     def __init__(
-        self,
-        scheduler: Scheduler,
-        loader: ResultLoader,
-        pool: WorkerPool,
-        deliver: Deliver,
-        *,
-        timed: bool,
+        self, scheduler: Scheduler, loader: ResultLoader, pool: WorkerPool, deliver: Deliver
     ) -> None:
-        self._scheduler, self._pool, self._timed = scheduler, pool, timed
+        self._scheduler, self._pool = scheduler, pool
         self._loader = weakref.ref(loader)
         self.deliver = deliver
         self.has_output = False
@@ -91,8 +84,7 @@ class ResultReceiver:
         task = worker.assigned[0] if worker.assigned else None
         if task is None or (result.block, result.done) != (task.number, task.answered):
             raise DamagedMessage("a message answers a task that was not sent")
-        if self._timed:
-            worker.active_since = time.monotonic()
+        worker.active_since = time.monotonic()
         if result.kind == result_messages.REST:
             self._scheduler.returned(worker)
         else:

@@ -21,7 +21,7 @@ from seqtools.engines import fault_injection
 from seqtools.engines.process.launcher import watch
 from seqtools.engines.process.signal_pipe import on_child_end
 from seqtools.engines.process.worker import end_with, leave
-from seqtools.engines.process.worker_main import Load, refusal, run_worker
+from seqtools.engines.process.worker_main import Load, pickled_reason, run_worker
 from seqtools.engines.resource_errors import advised
 from seqtools.engines.wire.headers import DamagedMessage, Header
 from seqtools.engines.wire.task_messages import TaskReader
@@ -65,7 +65,7 @@ class Template:
 
     def fail(self, what: str, error: BaseException) -> NoReturn:
         """Tell the consumer that no worker can start, and end."""
-        self._give_up(FAILED, refusal(what, error), 1)
+        self._give_up(FAILED, pickled_reason(what, error), 1)
 
     def have_each_load(self, reason: str) -> NoReturn:
         """Tell the consumer that each worker must load the pipeline itself, and end."""

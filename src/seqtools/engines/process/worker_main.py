@@ -41,7 +41,7 @@ def run_worker(
             get, hints, by_value = load(number)
             fault_injection.reach("worker-loaded")
         except BaseException as error:  # noqa: BLE001 -- sent to the reader
-            reason = refusal(f"start_hook or loading failed in {name}", error)
+            reason = pickled_reason(f"start_hook or loading failed in {name}", error)
             outlet.answer((0, 0, 0, result_messages.UNABLE, 0.0), reason)
             leave(1)
         seed_generators(None)
@@ -68,7 +68,7 @@ def with_hook(hook: Callable[..., object] | None, load: Callable[[], Pipeline]) 
     return loaded
 
 
-def refusal(what: str, error: BaseException) -> bytes:
+def pickled_reason(what: str, error: BaseException) -> bytes:
     """Return the message that no worker can work, for `result_messages.refusal`."""
     story = "".join(traceback.format_exception(error))[-30_000:]
     # not longer than a socket accepts
