@@ -15,7 +15,7 @@ from seqtools.engines.process.output import flush
 from seqtools.engines.process.reaper import guarded
 from seqtools.engines.process.standard_streams import connect_to_nothing
 from seqtools.engines.process.template_process import Template
-from seqtools.engines.process.worker import leave, quiet
+from seqtools.engines.process.worker import exit_now, ignore_sigint
 from seqtools.engines.process.worker_main import with_hook
 from seqtools.engines.wire.shipment import Pipeline
 
@@ -59,7 +59,7 @@ def _become_template(
     control: socket.socket, arguments: ForkArguments, ours: list[int], parent: int
 ) -> NoReturn:
     try:
-        quiet()
+        ignore_sigint()
         for signum in (signal.SIGTERM, signal.SIGCHLD):
             signal.signal(signum, signal.SIG_DFL)
         for fd in ours:
@@ -75,4 +75,4 @@ def _become_template(
         Template(control).run(with_hook(hook, lambda: pipeline))
     except BaseException:  # noqa: BLE001 -- nothing may continue as the consumer
         traceback.print_exc()
-    leave(1)
+    exit_now(1)

@@ -96,7 +96,7 @@ class _Shared:
 
     # Without the lock
 
-    def settle(self, closed: int) -> bool:
+    def preload_all(self, closed: int) -> bool:
         """Have the server import the packages of this process; return whether that is done.
 
         Raises:
@@ -121,7 +121,7 @@ class _Shared:
         try:
             for _ in range(_ATTEMPTS):
                 with suppress(GoneError):
-                    while not self.settle(closed) and time.monotonic() < deadline:
+                    while not self.preload_all(closed) and time.monotonic() < deadline:
                         time.sleep(_MOMENT)
                     break
         except Exception:  # noqa: BLE001, S110 -- reported when a template starts, if it matters

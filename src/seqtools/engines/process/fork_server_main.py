@@ -31,11 +31,11 @@ from seqtools.engines import fault_injection
 from seqtools.engines.process.background_threads import forkable
 from seqtools.engines.process.launcher import watch
 from seqtools.engines.process.nesting import Nesting, begin
-from seqtools.engines.process.output import stand_in
+from seqtools.engines.process.output import replace_stdout
 from seqtools.engines.process.reaper import guarded
 from seqtools.engines.process.signal_pipe import on_child_end
 from seqtools.engines.process.template_main import serve
-from seqtools.engines.process.worker import end_with, leave, quiet
+from seqtools.engines.process.worker import end_with, exit_now, ignore_sigint
 
 IMPORT, FORK = b"I", b"F"  # requests, with a body of JSON
 IMPORTING, IDLE = b"i", b"r"  # answers: name of a package; number of IMPORT requests done
@@ -50,13 +50,13 @@ _GIVEN = 4
 
 def main(orders: int, consumer: int) -> NoReturn:
     """Run a fork server in a fresh interpreter, and never return."""
-    quiet()
+    ignore_sigint()
     os.set_inheritable(orders, False)
     end_with(consumer)
     consumer_fd = watch(consumer)
     if consumer_fd is None or os.getppid() != consumer:
-        leave(1)
-    stand_in()
+        exit_now(1)
+    replace_stdout()
     fault_injection.reach("server-started")
     ForkServer(socket.socket(fileno=orders), consumer, consumer_fd).run()
 
@@ -95,7 +95,7 @@ class ForkServer:
                     self._import(next(iter(self._packages)))
         except BaseException:  # noqa: BLE001 -- the consumer starts templates without it
             traceback.print_exc()
-        leave(0)
+        exit_now(0)
 
     # Requests
 
@@ -160,7 +160,7 @@ class ForkServer:
             serve(control, payload, load_each=request["load_each"])
         except BaseException:  # noqa: BLE001 -- nothing may go on as a server
             traceback.print_exc()
-        leave(1)
+        exit_now(1)
 
     # Imports
 

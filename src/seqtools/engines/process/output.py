@@ -46,7 +46,7 @@ class OutputPipe:
     def answer(self, head: tuple[Any, ...], *parts: Any) -> None:
         """Send a message about items, after all earlier output."""
         if self.lines.begun:
-            self.lines.settle()
+            self.lines.end_lines()
         self.send(head, *parts)
 
     def send(self, head: tuple[Any, ...], *parts: Any) -> None:
@@ -109,7 +109,7 @@ class Lines(io.RawIOBase):
         """End the line of this thread."""
         self._end(threading.get_ident())
 
-    def settle(self) -> None:
+    def end_lines(self) -> None:
         """End the line of this thread, and the lines of threads that have ended."""
         self.flush()
         if self.begun:
@@ -130,7 +130,7 @@ class Lines(io.RawIOBase):
         return 1
 
 
-def stand_in() -> Lines:
+def replace_stdout() -> Lines:
     """Replace the standard output by the one that workers will have, and return its raw stream.
 
     A module may keep a reference to it when it is imported, such as in a handler of `logging`.
@@ -140,14 +140,14 @@ def stand_in() -> Lines:
     return lines  # type: ignore[no-any-return]
 
 
-def gather(fd: int) -> OutputPipe:
+def connect_stdout(fd: int) -> OutputPipe:
     """Send the standard output of this worker through the pipe `fd` from now on."""
     out: Any = sys.stdout
     lines = getattr(out, "buffer", None)
     if isinstance(lines, Lines):
         out.reconfigure(line_buffering=False)  # or it would split a text
     else:
-        lines = stand_in()
+        lines = replace_stdout()
     lines.begun.clear()  # those of the parent process
     return OutputPipe(fd, lines)
 

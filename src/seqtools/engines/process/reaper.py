@@ -31,7 +31,7 @@ from seqtools.engines import fault_injection
 from seqtools.engines.process.launcher import watch
 from seqtools.engines.process.signal_pipe import SignalPipe
 from seqtools.engines.process.standard_streams import connect_to_nothing
-from seqtools.engines.process.worker import end_with, leave, prctl
+from seqtools.engines.process.worker import end_with, exit_now, prctl
 
 _GRACE = 0.5
 """Seconds from `SIGTERM` until a process is killed: `close` has to end within one second."""
@@ -65,7 +65,7 @@ def guarded(consumer: int, consumer_fd: int | None = None) -> bool:
         if fd is None:
             return False
         if consumer_fd is None and os.getppid() != consumer:
-            leave(1)
+            exit_now(1)
         os.setpgid(0, 0)  # a fork of the consumer is in a group of the user
         guard = Guard(fd)
         try:

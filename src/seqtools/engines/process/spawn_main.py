@@ -16,7 +16,7 @@ from seqtools.engines import fault_injection
 from seqtools.engines.process.nesting import begin
 from seqtools.engines.process.reaper import guarded
 from seqtools.engines.process.standard_streams import connect_to_nothing
-from seqtools.engines.process.worker import leave, quiet
+from seqtools.engines.process.worker import exit_now, ignore_sigint
 from seqtools.engines.process.worker_main import run_worker, with_hook
 from seqtools.engines.wire.headers import Header
 from seqtools.engines.wire.shipment import Pipeline, ReceivedPipeline
@@ -49,21 +49,21 @@ class _Tasks(TaskReader):
                 self._read.put(data)
         except BaseException:  # noqa: BLE001 -- without this thread, no task would ever come
             traceback.print_exc()
-            leave(1)
-        leave(0)  # even inside user code, because nobody reads its result
+            exit_now(1)
+        exit_now(0)  # even inside user code, because nobody reads its result
 
     def _next(self) -> bytes:
         # a child that the consumer has forked may keep the pipe open
         while os.name == "posix" and not select.select([self._fd], [], [], 1.0)[0]:
             if os.getppid() != self._parent:
-                leave(1)
+                exit_now(1)
         return os.read(self._fd, CHUNK)
 
 
 def main(parent: int) -> NoReturn:
     """Be a worker of the process `parent`, and never return."""
     begin()
-    quiet()
+    ignore_sigint()
     if guarded(parent):
         fault_injection.guard = os.getppid()
     pipe, results = _own_pipes()
@@ -89,7 +89,7 @@ def _fill(view: memoryview, fd: int) -> None:
         while view:
             n = file.readinto(view)
             if not n:
-                leave(0)  # the consumer has ended
+                exit_now(0)  # the consumer has ended
             view = view[n:]
 
 

@@ -20,10 +20,10 @@ from typing import NoReturn
 from seqtools.engines import fault_injection
 from seqtools.engines.process.background_threads import ThreadWatch, forkable
 from seqtools.engines.process.nesting import begin
-from seqtools.engines.process.output import stand_in
+from seqtools.engines.process.output import replace_stdout
 from seqtools.engines.process.reaper import guarded
 from seqtools.engines.process.template_process import Template
-from seqtools.engines.process.worker import quiet
+from seqtools.engines.process.worker import ignore_sigint
 from seqtools.engines.process.worker_main import Load, with_hook
 from seqtools.engines.wire.shipment import Pipeline, ReceivedPipeline
 
@@ -31,11 +31,11 @@ from seqtools.engines.wire.shipment import Pipeline, ReceivedPipeline
 def main(control: int, payload: int, parent: int, *, load_each: bool) -> NoReturn:
     """Run a template in a fresh interpreter, and never return."""
     begin()
-    quiet()
+    ignore_sigint()
     for fd in (control, payload):
         os.set_inheritable(fd, False)
     guarded(parent)
-    stand_in()
+    replace_stdout()
     serve(control, payload, load_each=load_each)
 
 

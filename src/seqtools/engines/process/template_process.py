@@ -20,7 +20,7 @@ from typing import NoReturn
 from seqtools.engines import fault_injection
 from seqtools.engines.process.launcher import watch
 from seqtools.engines.process.signal_pipe import on_child_end
-from seqtools.engines.process.worker import end_with, leave
+from seqtools.engines.process.worker import end_with, exit_now
 from seqtools.engines.process.worker_main import Load, pickled_reason, run_worker
 from seqtools.engines.resource_errors import advised
 from seqtools.engines.wire.headers import DamagedMessage, Header
@@ -74,7 +74,7 @@ class Template:
     def _give_up(self, kind: bytes, reason: bytes, status: int) -> NoReturn:
         with suppress(OSError):
             self._control.send(ANSWER.pack(kind, len(reason), 0) + reason)
-        leave(status)
+        exit_now(status)
 
     def run(self, load: Load) -> NoReturn:
         """Serve the consumer until it ends. Each worker calls `load`."""
@@ -159,7 +159,7 @@ class Template:
         except BaseException:  # noqa: BLE001 -- a worker must never continue as a template
             traceback.print_exc()
         finally:
-            leave(1)
+            exit_now(1)
 
     def _report_ends(self) -> None:
         """Report workers that have ended, and let programs that they have left behind end.
@@ -200,7 +200,7 @@ class Template:
                 os.kill(pid, signal.SIGKILL)
         for pid in self._workers:
             os.waitpid(pid, 0)
-        leave(status)
+        exit_now(status)
 
 
 def _signal_group(group: int, signum: int) -> None:

@@ -193,7 +193,7 @@ def _story(error: BaseException) -> str:
         return "(its traceback cannot be shown)"
 
 
-def quiet() -> None:
+def ignore_sigint() -> None:
     """Let Ctrl-C do nothing in this process: the consumer handles it, and may continue reading.
 
     The signal gets a handler and is not ignored, because programs started from here would inherit
@@ -217,7 +217,7 @@ def end_with(parent: int) -> None:
     if sys.platform == "linux":
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
-        leave(1)
+        exit_now(1)
 
 
 def prctl(option: int, argument: int) -> int:
@@ -228,7 +228,7 @@ def prctl(option: int, argument: int) -> int:
     return result
 
 
-def leave(status: int) -> NoReturn:
+def exit_now(status: int) -> NoReturn:
     """End this process at once, after its output was sent."""
     flush()
     os._exit(status)

@@ -9,8 +9,8 @@ from typing import NoReturn
 from seqtools._core.errors import summary
 from seqtools._core.seeding import seed_generators
 from seqtools.engines import fault_injection
-from seqtools.engines.process.output import gather
-from seqtools.engines.process.worker import Worker, leave
+from seqtools.engines.process.output import connect_stdout
+from seqtools.engines.process.worker import Worker, exit_now
 from seqtools.engines.start_hook import call_hook
 from seqtools.engines.wire import result_messages
 from seqtools.engines.wire.arena import Arena
@@ -35,7 +35,7 @@ def run_worker(
     """
     try:
         name = f"worker process {number} (pid {os.getpid()})"
-        outlet = gather(results)
+        outlet = connect_stdout(results)
         try:
             fault_injection.reach("worker-started")
             get, hints, by_value = load(number)
@@ -43,17 +43,17 @@ def run_worker(
         except BaseException as error:  # noqa: BLE001 -- sent to the reader
             reason = pickled_reason(f"start_hook or loading failed in {name}", error)
             outlet.answer((0, 0, 0, result_messages.UNABLE, 0.0), reason)
-            leave(1)
+            exit_now(1)
         seed_generators(None)
         slots = None if memory is None else Arena.at(memory)
         Worker(get, hints, by_value, outlet, slots, name).serve(tasks)
-        leave(0)
+        exit_now(0)
     except BrokenPipeError:  # nobody wants the results any more
-        leave(0)
+        exit_now(0)
     except BaseException:  # noqa: BLE001 -- a worker must never continue as a template
         traceback.print_exc()
     finally:
-        leave(1)
+        exit_now(1)
 
 
 def with_hook(hook: Callable[..., object] | None, load: Callable[[], Pipeline]) -> Load:
