@@ -40,6 +40,9 @@ class PoolWorker(WorkerQueue):
         "started_at",
     )
 
+    readable_after_end = False
+    """Whether its messages can be read after it has ended."""
+
     def __init__(self, number: int, reader: ResultReader, leases: ArenaReader | None) -> None:
         super().__init__()
         self.number, self.reader, self.leases = number, reader, leases

@@ -40,6 +40,8 @@ class SpawnedWorker(PoolWorker):
 
     __slots__ = ("_report", "_results", "_tasks", "_threads", "_unsent", "inbox", "process")
 
+    readable_after_end = True
+
     def __init__(
         self,
         number: int,

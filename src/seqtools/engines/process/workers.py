@@ -159,8 +159,11 @@ class Workers:
         self.scheduler.clear(self.all)
         workers, self.all = self.all, []
         for worker in workers:
-            if worker.attached:
+            if worker.attached and not worker.readable_after_end:
                 self.receiver.read_output(worker)
         self.pool.stop(workers)
         fault_injection.reach("consumer-closed")
         self.pool.wait()
+        for worker in workers:
+            if worker.readable_after_end:
+                self.receiver.read_output(worker)
