@@ -241,7 +241,7 @@ def test_surplus_processes_end(make: Make) -> None:
     engine = make(lambda _: os.getpid(), -3)
     engine.submit(range(30))
     engine.collect(30)
-    at_work = engine.process._operator.workers
+    at_work = engine.process._operator.workers.all
     workers = [worker.pid for worker in at_work]
     watched = [os.pidfd_open(pid) for pid in workers[1:]]
     engine.choice.nworkers = 1

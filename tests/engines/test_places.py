@@ -262,7 +262,7 @@ def test_children_that_are_waited_for_by_others(handler: str, tmp_path: Path) ->
 
         items = iter(p := seqtools.prefetch(seqtools.smap(abs, range(2000)), 2, "process"))
         assert next(items) == 0
-        os.kill(p._state.pump._engine._operator.pool._child._pid, signal.SIGKILL)
+        os.kill(p._state.pump._engine._operator.workers.pool._child.pid, signal.SIGKILL)
         assert list(items) == list(range(1, 2000))
     """
     assert is_well(run("-c", program(code)))
@@ -286,7 +286,7 @@ def test_where_a_broken_pipe_ends_the_program() -> None:
                 pids = {p[i] for i in range(50)}
                 engine = p._state.pump._engine
                 if victim == "template":
-                    pids.add(engine._operator.pool._child._pid)
+                    pids.add(engine._operator.workers.pool._child.pid)
 
                 def kill(_):  # nobody else has the time to see it
                     for pid in pids:

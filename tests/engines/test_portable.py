@@ -63,7 +63,7 @@ def test_without_what_a_template_needs(what: str, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(socket, "socketpair", refused)
     p = prefetch(arrays())
     assert p[3][0] == 3
-    assert isinstance(p._state.pump._engine._operator.pool, SpawnPool)  # type: ignore[union-attr]
+    assert isinstance(p._state.pump._engine._operator.workers.pool, SpawnPool)  # type: ignore[union-attr]
     check(p)
 
 

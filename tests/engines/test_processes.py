@@ -21,7 +21,7 @@ import seqtools
 from seqtools._core.errors import ItemTimeout, WorkerDied, WorkerStartError
 from seqtools.engines.process.engine import ProcessEngine
 from seqtools.engines.process.launcher import meaning
-from seqtools.engines.process.operator import Operator
+from seqtools.engines.process.workers import Workers
 from tests.engines.driven import Driven, still
 from tests.engines.fifo import Fifo
 
@@ -450,7 +450,7 @@ def test_a_failure_of_the_operator_is_told_and_leaves_nothing(
     engine = driven(abs)
     engine.submit(range(3))
     assert engine.collect(3) == {0: 0, 1: 1, 2: 2}
-    monkeypatch.setattr(Operator, "_send_tasks", fails)
+    monkeypatch.setattr(Workers, "send_tasks", fails)
     engine.submit([4])
     with pytest.raises(WorkerStartError, match=r"cannot go on.*out of step") as caught:
         engine.collect(1)
@@ -526,13 +526,13 @@ def test_an_engine_changes_its_size() -> None:
     engine = driven(lambda _: os.getpid(), 3, begin_with=1)
     engine.submit(range(10))
     one = {*engine.collect(10).values()}
-    assert len(one) == len(engine.engine._operator.workers) == engine.engine.nworkers == 1
+    assert len(one) == len(engine.engine._operator.workers.all) == engine.engine.nworkers == 1
     engine.engine.resize(3)
     with still(engine.engine):
-        assert len(engine.engine._operator.workers) == engine.engine.nworkers == 3
+        assert len(engine.engine._operator.workers.all) == engine.engine.nworkers == 3
     engine.engine.resize(1)
     while (
-        len(engine.engine._operator.workers) > 1
+        len(engine.engine._operator.workers.all) > 1
     ):  # those that have something to do end when it is done
         engine.submit(range(10))
         engine.collect(10)
@@ -599,6 +599,6 @@ def test_an_engine_is_closed_by_its_own_thread() -> None:
     thread = engine.engine._operator._thread
     thread.join()
     _Closing.engine = None
-    assert len(engine.engine._operator.workers) == 0
+    assert len(engine.engine._operator.workers.all) == 0
     assert not engine.parts
     engine.close()

@@ -37,12 +37,12 @@ def jobs(indices: Iterable[int], key_of: KeyOf = nothing) -> list[Job]:
 
 
 def dealt(scheduler: Scheduler, *hands: WorkerQueue) -> list[list[int]]:
-    return [list(task.indices) for _, task in scheduler.deal(hands)]
+    return [list(task.indices) for _, task in scheduler.assign(hands)]
 
 
 def answer(scheduler: Scheduler, hand: WorkerQueue, seconds: float = 0.0) -> list[int]:
     """Have a worker answer its first task."""
-    return list(scheduler.answered(hand, len(hand.dealt[0].indices), seconds).indices)
+    return list(scheduler.answered(hand, len(hand.assigned[0].indices), seconds).indices)
 
 
 def slow_items(*, hinted: bool = False) -> Scheduler:
@@ -58,10 +58,10 @@ def slow_items(*, hinted: bool = False) -> Scheduler:
 def work(scheduler: Scheduler, *hands: WorkerQueue) -> list[list[int]]:
     """Return what each worker was given, where all take the same time for an item."""
     given: list[list[int]] = [[] for _ in hands]
-    while scheduler or any(hand.dealt for hand in hands):
-        list(scheduler.deal(hands))
+    while scheduler or any(hand.assigned for hand in hands):
+        list(scheduler.assign(hands))
         for k, hand in enumerate(hands):
-            if hand.dealt:
+            if hand.assigned:
                 given[k] += answer(scheduler, hand, SLOW)
     return given
 
@@ -73,18 +73,17 @@ def test_workers_are_dealt_tasks_by_turns() -> None:
     scheduler, a, b = Scheduler(GRAIN), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs(range(100)))
     assert dealt(scheduler, a, b)[:4] == [[0], [1], [2], [3]]
-    assert [task.indices[0] for task in b.dealt][:2] == [1, 3]
-    assert scheduler.full
+    assert [task.indices[0] for task in b.assigned][:2] == [1, 3]
 
 
 def test_a_worker_is_dealt_twenty_milliseconds_of_work() -> None:
     scheduler, hand = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit([Job(k, range(100 * k, 100 * k + 100)) for k in range(1000)])
     for _ in range(50):
-        list(scheduler.deal([hand]))
+        list(scheduler.assign([hand]))
         answer(scheduler, hand, 0.002)
-    list(scheduler.deal([hand]))
-    assert len(hand.dealt) == 10
+    list(scheduler.assign([hand]))
+    assert len(hand.assigned) == 10
     assert hand.items == 1000
 
 
@@ -92,46 +91,43 @@ def test_a_worker_is_dealt_no_more_tasks_than_fit_in_its_pipe() -> None:
     scheduler, hand = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit(jobs(range(1000)))
     for _ in range(50):
-        list(scheduler.deal([hand]))
+        list(scheduler.assign([hand]))
         answer(scheduler, hand, 1e-6)
-    list(scheduler.deal([hand]))
-    assert len(hand.dealt) == 16
+    list(scheduler.assign([hand]))
+    assert len(hand.assigned) == 16
 
 
 def test_expensive_items_are_dealt_two_to_a_worker() -> None:
     scheduler, hand = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit(jobs(range(100)))
     for _ in range(20):
-        list(scheduler.deal([hand]))
+        list(scheduler.assign([hand]))
         answer(scheduler, hand, 0.5)
-    list(scheduler.deal([hand]))
-    assert [len(task.indices) for task in hand.dealt] == [1, 1]
+    list(scheduler.assign([hand]))
+    assert [len(task.indices) for task in hand.assigned] == [1, 1]
 
 
 def test_the_last_tasks_are_kept_for_the_worker_that_is_done_first() -> None:
     scheduler, a, b = Scheduler(GRAIN), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs(range(8)))
-    list(scheduler.deal([a, b]))
-    assert [len(a.dealt), len(b.dealt)] == [2, 2]
-    assert scheduler.full
+    list(scheduler.assign([a, b]))
+    assert [len(a.assigned), len(b.assigned)] == [2, 2]
     others = []
-    while b.dealt:
+    while b.assigned:
         others += answer(scheduler, b, GRAIN)
-        list(scheduler.deal([a, b]))
+        list(scheduler.assign([a, b]))
     assert others == [1, 3, 4, 5, 6, 7]
-    assert len(a.dealt) == 2
+    assert len(a.assigned) == 2
 
 
-def test_a_worker_with_nothing_to_take_is_not_full() -> None:
+def test_a_scheduler_is_true_while_tasks_wait() -> None:
     scheduler, hand = Scheduler(GRAIN), WorkerQueue()
     assert not scheduler
     assert dealt(scheduler, hand) == []
-    assert not scheduler.full
     scheduler.submit(jobs([1]))
     assert scheduler
     assert dealt(scheduler, hand) == [[1]]
     assert not scheduler
-    assert not scheduler.full
 
 
 def test_nothing_is_dealt_to_nobody() -> None:
@@ -167,7 +163,7 @@ def test_urgent_jobs_are_dealt_before_what_was_taken_back() -> None:
 def test_consecutive_indices_are_a_range(indices: Sequence[int]) -> None:
     scheduler, hand = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit([Job(1, indices, "key", 50)])
-    ((_, task),) = scheduler.deal([hand])
+    ((_, task),) = scheduler.assign([hand])
     assert task.indices == range(7, 7 + len(indices))
     assert (task.job, task.offset, task.key, task.alone) == (1, 50, "key", False)
 
@@ -175,7 +171,7 @@ def test_consecutive_indices_are_a_range(indices: Sequence[int]) -> None:
 def test_a_range_with_a_step_stays_one() -> None:
     scheduler, hand = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit([Job(1, range(2000, 0, -2))])
-    ((_, task),) = scheduler.deal([hand])
+    ((_, task),) = scheduler.assign([hand])
     assert task.indices == range(2000, 0, -2)
 
 
@@ -187,24 +183,24 @@ def test_long_lists_are_cut_to_fit_in_a_message(of: Callable[[list[int]], Any]) 
     for job, first in ((2, 0), (1, 5)):
         found: list[int] = []
         while len(found) < len(indices):
-            list(scheduler.deal([hand]))
-            task = scheduler.answered(hand, len(hand.dealt[0].indices), 1.0)
+            list(scheduler.assign([hand]))
+            task = scheduler.answered(hand, len(hand.assigned[0].indices), 1.0)
             assert (task.job, task.offset) == (job, first + len(found))
             assert len(task.indices) <= LONGEST_LIST
             assert all(type(i) is int for i in task.indices)
             found += task.indices
         assert found == indices
     assert not scheduler
-    assert not hand.dealt
+    assert not hand.assigned
 
 
 def test_answers_of_a_task_are_pieces_of_it() -> None:
     scheduler, hand = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit([Job(3, range(10, 20), None, 100)])
-    ((_, task),) = scheduler.deal([hand])
+    ((_, task),) = scheduler.assign([hand])
     pieces = []
     for n, before in ((1, 0), (5, 1), (4, 6)):
-        assert (hand.dealt[0].number, hand.dealt[0].answered) == (task.number, before)
+        assert (hand.assigned[0].number, hand.assigned[0].answered) == (task.number, before)
         piece = scheduler.answered(hand, n, 0.001)
         pieces.append((piece.job, piece.offset, piece.indices))
     assert pieces == [
@@ -212,30 +208,30 @@ def test_answers_of_a_task_are_pieces_of_it() -> None:
         (3, 101, range(11, 16)),
         (3, 106, range(16, 20)),
     ]
-    assert not hand.dealt
+    assert not hand.assigned
     assert not hand.items
 
 
 def test_a_task_that_has_become_slow_comes_back_in_pieces() -> None:
     scheduler, a, b = Scheduler(GRAIN), WorkerQueue(), WorkerQueue()
     scheduler.submit([Job(1, range(100)), Job(2, range(100, 200))])
-    list(scheduler.deal([a]))
+    list(scheduler.assign([a]))
     scheduler.answered(a, 4, 0.02)
     scheduler.returned(a)
-    assert [task.job for task in a.dealt] == [2]
+    assert [task.job for task in a.assigned] == [2]
     assert a.items == 100
     assert dealt(scheduler, b)[:2] == [[4], [5]]
-    assert [(task.job, task.offset) for task in b.dealt][:2] == [(1, 4), (1, 5)]
+    assert [(task.job, task.offset) for task in b.assigned][:2] == [(1, 4), (1, 5)]
 
 
 def test_a_task_that_cannot_be_sent_is_dealt_again() -> None:
     scheduler, a, b = Scheduler(GRAIN), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs([1, 2]))
-    for hand, task in scheduler.deal([a]):
+    for hand, task in scheduler.assign([a]):
         if task.job == 2:
             scheduler.refused(hand)
             break
-    assert [task.job for task in a.dealt] == [1]
+    assert [task.job for task in a.assigned] == [1]
     assert a.items == 1
     assert dealt(scheduler, b) == [[2]]
 
@@ -251,10 +247,9 @@ def test_a_death_over_several_items_has_them_evaluated_alone() -> None:
     assert scheduler.died(a, began=True) is None
     assert not a.items
     assert dealt(scheduler, a, b) == [[11], [12]]
-    assert a.dealt[0].alone
-    assert b.dealt[0].alone
+    assert a.assigned[0].alone
+    assert b.assigned[0].alone
     assert dealt(scheduler, a, b) == []  # nothing is dealt after one that may do harm
-    assert scheduler.full
     assert answer(scheduler, a) == [11]
     assert dealt(scheduler, a, b) == [[20, 21]]
     assert scheduler.died(b, began=True) is None  # the first death may have been over 11
@@ -269,15 +264,14 @@ def test_a_death_over_several_items_has_them_evaluated_alone() -> None:
 def test_no_worker_is_dealt_more_while_a_suspect_waits() -> None:
     scheduler, a, b, dead = Scheduler(GRAIN), WorkerQueue(), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs([1]))
-    list(scheduler.deal([dead]))
+    list(scheduler.assign([dead]))
     scheduler.submit(jobs(range(10, 100)))
-    list(scheduler.deal([a, b]))
+    list(scheduler.assign([a, b]))
     assert scheduler.died(dead, began=True) is None
-    while a.dealt:
+    while a.assigned:
         assert dealt(scheduler, a, b) == []
-        assert scheduler.full
         answer(scheduler, a, GRAIN)
-    ((hand, task), *_) = scheduler.deal([a, b])
+    ((hand, task), *_) = scheduler.assign([a, b])
     assert hand is a
     assert task.job == 1
 
@@ -285,7 +279,7 @@ def test_no_worker_is_dealt_more_while_a_suspect_waits() -> None:
 def test_what_was_not_begun_at_a_first_death_is_not_to_blame_for_a_second() -> None:
     scheduler, a = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit([Job(1, range(10, 12))])
-    list(scheduler.deal([a]))
+    list(scheduler.assign([a]))
     assert scheduler.died(a, began=True) is None
     for i in (10, 11):
         a = WorkerQueue()
@@ -316,11 +310,11 @@ def test_what_was_survived_is_not_to_blame_later() -> None:
 def test_a_suspect_is_dealt_as_one_again_if_its_worker_did_not_begin() -> None:
     scheduler, a = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit(jobs([1]))
-    list(scheduler.deal([a]))
+    list(scheduler.assign([a]))
     assert scheduler.died(a, began=True) is None
     for began in (False, True):
         scheduler.submit(jobs([5]), urgent=jobs([6]))
-        ((hand, task), *_) = scheduler.deal([a])
+        ((hand, task), *_) = scheduler.assign([a])
         assert (hand, task.job, task.alone) == (a, 1, True)
         assert scheduler.died(a, began=began) == ((1, 0, 1) if began else None)
 
@@ -328,14 +322,14 @@ def test_a_suspect_is_dealt_as_one_again_if_its_worker_did_not_begin() -> None:
 def test_a_worker_that_is_given_up_leaves_all_but_one_item() -> None:
     scheduler, a = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit([Job(1, range(10, 15)), Job(2, range(20, 22))])
-    list(scheduler.deal([a]))
+    list(scheduler.assign([a]))
     scheduler.answered(a, 1, 0.001)
     assert scheduler.timed_out(a, 1) == (1, 2, 12)
-    assert not a.dealt
+    assert not a.assigned
     assert not a.items
     b = WorkerQueue()
-    list(scheduler.deal([b]))
-    assert [(task.offset, list(task.indices)) for task in b.dealt] == [(1, [11]), (3, [13, 14])]
+    list(scheduler.assign([b]))
+    assert [(task.offset, list(task.indices)) for task in b.assigned] == [(1, [11]), (3, [13, 14])]
     answer(scheduler, b)
     assert dealt(scheduler, b) == [[20, 21]]
 
@@ -343,9 +337,9 @@ def test_a_worker_that_is_given_up_leaves_all_but_one_item() -> None:
 def test_an_item_that_was_given_up_is_not_to_blame_later() -> None:
     scheduler, a = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit(jobs([1]))
-    list(scheduler.deal([a]))
+    list(scheduler.assign([a]))
     assert scheduler.died(a, began=True) is None
-    list(scheduler.deal([a]))
+    list(scheduler.assign([a]))
     assert scheduler.timed_out(a) == (1, 0, 1)
     assert not scheduler
     assert not scheduler._died_once
@@ -354,12 +348,12 @@ def test_an_item_that_was_given_up_is_not_to_blame_later() -> None:
 def test_an_answer_of_no_use_has_its_items_evaluated_alone() -> None:
     scheduler, a = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit([Job(1, range(10, 13))])
-    list(scheduler.deal([a]))
+    list(scheduler.assign([a]))
     scheduler.suspect(scheduler.answered(a, 2, 0.001))
     assert answer(scheduler, a) == [12]
     for i in (10, 11):
         assert dealt(scheduler, a) == [[i]]
-        assert a.dealt[0].alone
+        assert a.assigned[0].alone
         assert answer(scheduler, a) == [i]
     assert not scheduler
 
@@ -370,7 +364,7 @@ def test_an_answer_of_no_use_has_its_items_evaluated_alone() -> None:
 def test_a_cancelled_job_is_not_dealt() -> None:
     scheduler, a = slow_items(hinted=True), WorkerQueue()
     scheduler.submit(jobs(range(100), tens), urgent=jobs([200, 201, 202, 203]))
-    list(scheduler.deal([a]))
+    list(scheduler.assign([a]))
     scheduler.cancel([*range(50), 203, 10**6], [a])
     found = work(scheduler, a)[0]
     assert found == [200, 201, 202, *range(50, 100)]
@@ -380,7 +374,7 @@ def test_a_cancelled_job_is_not_dealt() -> None:
 def test_a_cancelled_job_is_not_dealt_again() -> None:
     scheduler, a = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit([Job(1, range(10, 14)), Job(2, range(20, 22)), Job(3, range(30, 32))])
-    list(scheduler.deal([a]))
+    list(scheduler.assign([a]))
     scheduler.cancel([1, 2], [a])
     assert scheduler.died(a, began=True) is None
     assert work(scheduler, a) == [[30, 31]]
@@ -389,7 +383,7 @@ def test_a_cancelled_job_is_not_dealt_again() -> None:
 def test_a_cancelled_suspect_is_forgotten() -> None:
     scheduler, a = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit(jobs([1]))
-    list(scheduler.deal([a]))
+    list(scheduler.assign([a]))
     assert scheduler.died(a, began=True) is None
     scheduler.cancel([1], [a])
     assert not scheduler
@@ -399,10 +393,10 @@ def test_a_cancelled_suspect_is_forgotten() -> None:
 def test_nothing_is_left_after_all_was_cleared() -> None:
     scheduler, a, b = slow_items(hinted=True), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs([1]))
-    list(scheduler.deal([b]))
+    list(scheduler.assign([b]))
     assert scheduler.died(b, began=True) is None
     scheduler.submit(jobs(range(30)), urgent=jobs([50]))
-    list(scheduler.deal([a]))
+    list(scheduler.assign([a]))
     scheduler.clear([a, b])
     assert not scheduler
     assert dealt(scheduler, b) == []
@@ -439,7 +433,7 @@ def test_the_last_key_is_for_all_workers() -> None:
 def test_what_is_urgent_does_not_wait_for_a_key() -> None:
     scheduler, a = slow_items(), WorkerQueue()
     scheduler.submit(jobs(range(30), tens))
-    list(scheduler.deal([a]))
+    list(scheduler.assign([a]))
     scheduler.submit((), urgent=jobs([55], tens))
     answer(scheduler, a, SLOW)
     assert dealt(scheduler, a) == [[55]]
@@ -448,7 +442,7 @@ def test_what_is_urgent_does_not_wait_for_a_key() -> None:
 def test_a_worker_goes_on_with_its_key_after_an_urgent_job() -> None:
     scheduler, a, b = slow_items(), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs([*range(60), *range(100, 105), *range(110, 115)], tens))
-    list(scheduler.deal([a, b]))
+    list(scheduler.assign([a, b]))
     scheduler.submit((), urgent=jobs([105, 115], tens))
     given = work(scheduler, a, b)
     assert [tens(i) for i in given[0][:11]] == [0, 0, 10, *[0] * 8]
@@ -458,7 +452,7 @@ def test_a_worker_goes_on_with_its_key_after_an_urgent_job() -> None:
 def test_a_worker_goes_on_with_the_key_of_an_urgent_job_if_its_own_is_done() -> None:
     scheduler, a, b = slow_items(), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs([0, 10], tens))
-    list(scheduler.deal([a, b]))
+    list(scheduler.assign([a, b]))
     scheduler.submit(jobs([*range(20, 30), *range(31, 40), *range(40, 60)], tens), jobs([30], tens))
     assert [tens(i) for i in work(scheduler, a, b)[0][1:11]] == [3] * 10
 
@@ -479,7 +473,7 @@ def test_workers_are_told_of_keys_of_their_own() -> None:
     scheduler.submit(jobs(range(100), tens))
     told: dict[int, set[int]] = {id(a): set(), id(b): set()}
     for _ in range(15):
-        for hand, task in scheduler.deal([a, b]):
+        for hand, task in scheduler.assign([a, b]):
             told[id(hand)].update(map(tens, [*task.indices, *scheduler.upcoming(hand)]))
         for hand in (a, b):
             answer(scheduler, hand, SLOW)
@@ -490,9 +484,9 @@ def test_workers_are_told_of_keys_of_their_own() -> None:
 def test_workers_are_told_of_a_key_long_before_its_items() -> None:
     scheduler, a, b = slow_items(hinted=True), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs(range(600), lambda i: i // 100))
-    list(scheduler.deal([a, b]))
+    list(scheduler.assign([a, b]))
     answer(scheduler, a, SLOW)
-    list(scheduler.deal([a, b]))
+    list(scheduler.assign([a, b]))
     coming = scheduler.upcoming(a)
     assert len(coming) == AHEAD
     assert len({i // 100 for i in coming}) == 2
@@ -504,7 +498,7 @@ def test_what_workers_prepare_for_is_set_aside_for_them() -> None:
     told: dict[int, set[int]] = {id(a): set(), id(b): set()}
     given: dict[int, list[int]] = {id(a): [], id(b): []}
     for _ in range(15):
-        for hand, task in scheduler.deal([a, b]):
+        for hand, task in scheduler.assign([a, b]):
             told[id(hand)].update(task.indices, scheduler.upcoming(hand))
         for hand in (a, b):
             given[id(hand)] += answer(scheduler, hand, SLOW)
@@ -517,21 +511,21 @@ def test_what_workers_prepare_for_is_set_aside_for_them() -> None:
 def test_of_long_tasks_one_is_set_aside_for_each() -> None:
     scheduler, a, b = slow_items(hinted=True), WorkerQueue(), WorkerQueue()
     scheduler.submit([Job(k, range(100 * k, 100 * k + 100)) for k in range(9)])
-    list(scheduler.deal([a, b]))
-    assert [len(a.own), len(b.own)] == [1, 1]
+    list(scheduler.assign([a, b]))
+    assert [len(a.reserved), len(b.reserved)] == [1, 1]
     assert scheduler.upcoming(b) == list(range(500, 500 + AHEAD))
 
 
 def test_what_is_set_aside_for_a_busy_worker_is_taken_by_idle_ones() -> None:
     scheduler, a, b = slow_items(hinted=True), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs(range(10)))
-    list(scheduler.deal([a, b]))
+    list(scheduler.assign([a, b]))
     given = []
-    while b.dealt:
+    while b.assigned:
         given += answer(scheduler, b, SLOW)
-        list(scheduler.deal([a, b]))
+        list(scheduler.assign([a, b]))
     assert given == [1, 3, 5, 7, 9, 8, 6, 4]  # first its own, then from the end
-    assert [list(task.indices) for task in a.dealt] == [[0], [2]]
+    assert [list(task.indices) for task in a.assigned] == [[0], [2]]
 
 
 def test_what_was_set_aside_for_workers_that_are_gone_is_dealt_first() -> None:
@@ -551,21 +545,21 @@ def test_what_was_set_aside_for_workers_that_are_gone_is_dealt_first() -> None:
 def test_what_is_set_aside_for_a_worker_that_is_let_go_of_is_dealt_to_others() -> None:
     scheduler, a, b = slow_items(hinted=True), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs(range(30)))
-    list(scheduler.deal([a, b]))
-    scheduler.release(b)
-    assert [task.job for task in b.dealt] == [1, 3]
+    list(scheduler.assign([a, b]))
+    scheduler.unreserve(b)
+    assert [task.job for task in b.assigned] == [1, 3]
     assert sorted(work(scheduler, a)[0]) == [i for i in range(30) if i not in {1, 3}]
 
 
 def test_what_is_set_aside_for_a_worker_that_is_not_there_is_left_to_it() -> None:
     scheduler, a, b = slow_items(hinted=True), WorkerQueue(), WorkerQueue()
     scheduler.submit(jobs(range(8)))
-    list(scheduler.deal([a, b]))
-    assert b.own
+    list(scheduler.assign([a, b]))
+    assert b.reserved
     given = []
-    while a.dealt:
+    while a.assigned:
         given += answer(scheduler, a, SLOW)
-        list(scheduler.deal([a]))
+        list(scheduler.assign([a]))
     assert given == [0, 2, 4, 6]
     assert scheduler  # and does not wait in vain
 
@@ -600,11 +594,11 @@ def loads(order: Sequence[int], nworkers: int, capacity: int, *, hinted: bool) -
             [Job(k, range(order[k], order[k] + 1), order[k] // PER_FILE) for k in ahead]
         )
         submitted = ahead.stop
-        list(scheduler.deal(hands))
+        list(scheduler.assign(hands))
         for k, hand in enumerate(hands):
-            if hand.dealt and k not in busy:
+            if hand.assigned and k not in busy:
                 busy.add(k)
-                file = hand.dealt[0].indices[0] // PER_FILE
+                file = hand.assigned[0].indices[0] // PER_FILE
                 new = file not in kept[k]
                 kept[k][file] = None
                 kept[k].move_to_end(file)
@@ -709,11 +703,11 @@ class Scheduling(RuleBasedStateMachine):
     @rule(refuse=st.integers(0, 20), workers=st.sets(st.integers(0, 2)))
     def deal(self, refuse: int, workers: set[int]) -> None:
         hands = [hand for k, hand in enumerate(self.hands) if k not in workers]
-        for k, (hand, task) in enumerate(self.scheduler.deal(hands)):
+        for k, (hand, task) in enumerate(self.scheduler.assign(hands)):
             assert any(hand is each for each in hands)
-            assert hand.dealt[-1] is task
-            assert len(hand.dealt) == 1 or not any(each.alone for each in hand.dealt)
-            assert len(hand.dealt) <= 16
+            assert hand.assigned[-1] is task
+            assert len(hand.assigned) == 1 or not any(each.alone for each in hand.assigned)
+            assert len(hand.assigned) <= 16
             assert task.number > max(self.numbers.values(), default=0)
             self.numbers[id(hand)] = task.number
             self.deals.update(self.places(task))
@@ -724,13 +718,13 @@ class Scheduling(RuleBasedStateMachine):
                 self.scheduler.refused(hand)
                 return
         if hands and self.scheduler and not workers:
-            assert all(hand.dealt for hand in hands) or not self.scheduler._left
+            assert all(hand.assigned for hand in hands) or not self.scheduler._left
 
     @rule(k=st.integers(0, 2), n=st.integers(1, 9), seconds=st.sampled_from([0, 1e-6, 0.003, 1]))
     def answer(self, k: int, n: int, seconds: float) -> None:
         hand = self.hands[k]
-        if hand.dealt:
-            first = hand.dealt[0]
+        if hand.assigned:
+            first = hand.assigned[0]
             expected = self.places(first)[:n]
             piece = self.scheduler.answered(hand, len(expected), seconds)
             assert self.places(piece) == expected
@@ -741,24 +735,24 @@ class Scheduling(RuleBasedStateMachine):
     @rule(k=st.integers(0, 2))
     def fail_to_load(self, k: int) -> None:
         hand = self.hands[k]
-        if hand.dealt and len(hand.dealt[0].indices) > 1:
-            piece = self.scheduler.answered(hand, len(hand.dealt[0].indices), 0.001)
+        if hand.assigned and len(hand.assigned[0].indices) > 1:
+            piece = self.scheduler.answered(hand, len(hand.assigned[0].indices), 0.001)
             self.may_be_dealt_again([piece])
             self.scheduler.suspect(piece)
 
     @rule(k=st.integers(0, 2))
     def turn_slow(self, k: int) -> None:
         hand = self.hands[k]
-        if hand.dealt and hand.dealt[0].answered:
-            self.may_be_dealt_again([hand.dealt[0]])
+        if hand.assigned and hand.assigned[0].answered:
+            self.may_be_dealt_again([hand.assigned[0]])
             self.scheduler.returned(hand)
 
     @rule(k=st.integers(0, 2), at=st.integers(0, 3))
     def give_up(self, k: int, at: int) -> None:
         hand = self.hands[k]
-        if hand.dealt and at < len(hand.dealt[0].indices):
-            self.may_be_dealt_again(hand.dealt)
-            place = self.places(hand.dealt[0])[at]
+        if hand.assigned and at < len(hand.assigned[0].indices):
+            self.may_be_dealt_again(hand.assigned)
+            place = self.places(hand.assigned[0])[at]
             *found, i = self.scheduler.timed_out(hand, at)
             assert tuple(found) == place
             self.settled(place, i)
@@ -768,12 +762,12 @@ class Scheduling(RuleBasedStateMachine):
     @rule(k=st.integers(0, 2), began=st.booleans())
     def die(self, k: int, began: bool) -> None:
         hand = self.hands[k]
-        self.may_be_dealt_again(hand.dealt)
-        candidates = self.places(hand.dealt[0]) if hand.dealt and began else []
+        self.may_be_dealt_again(hand.assigned)
+        candidates = self.places(hand.assigned[0]) if hand.assigned and began else []
         if len(candidates) == 1 and candidates[0][0] not in self.cancelled:
             self.deaths.update(candidates)
         culprit = self.scheduler.died(hand, began=began)
-        assert not hand.dealt
+        assert not hand.assigned
         if len(candidates) == 1 and self.deaths[candidates[0]] == 2:
             assert culprit is not None
             assert culprit[:2] == candidates[0]
@@ -784,7 +778,7 @@ class Scheduling(RuleBasedStateMachine):
 
     @rule(k=st.integers(0, 2))
     def release(self, k: int) -> None:
-        self.scheduler.release(self.hands[k])
+        self.scheduler.unreserve(self.hands[k])
 
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
@@ -798,9 +792,9 @@ class Scheduling(RuleBasedStateMachine):
     @invariant()
     def each_item_is_in_one_place(self) -> None:
         scheduler = self.scheduler
-        own = [task for hand in self.hands for task in hand.own]
+        own = [task for hand in self.hands for task in hand.reserved]
         waiting = [*scheduler._urgent, *scheduler._again, *scheduler._waiting, *own]
-        at_workers = [task for hand in self.hands for task in hand.dealt]
+        at_workers = [task for hand in self.hands for task in hand.assigned]
         assert scheduler._left == len(waiting)
         assert bool(scheduler) == bool(waiting or scheduler._suspects)
         assert not any(task.alone for task in waiting)
@@ -814,7 +808,7 @@ class Scheduling(RuleBasedStateMachine):
         assert set(found) == self.due
         assert all(n == 1 for n in found.values())
         for hand in self.hands:
-            assert hand.items == sum(len(task.indices) for task in hand.dealt)
+            assert hand.items == sum(len(task.indices) for task in hand.assigned)
         assert scheduler._died_once == {p for p in self.deaths if p in self.due}
 
     def teardown(self) -> None:

@@ -210,7 +210,7 @@ def test_nothing_is_fetched_while_too_much_waits_to_be_shown(
 ) -> None:
     looked, polled = threading.Semaphore(0), threading.Event()
     engine = Driven(lambda d: ProcessEngine(None, abs, 1, start_method="fork", deliver=d))
-    poll = engine.engine._operator.pool.poll
+    poll = engine.engine._operator.workers.pool.poll
 
     def polling(seconds: float | None) -> Any:
         polled.set()
@@ -223,7 +223,7 @@ def test_nothing_is_fetched_while_too_much_waits_to_be_shown(
 
     too_much = Said(["a line\n"])
     with still(engine.engine):
-        monkeypatch.setattr(engine.engine._operator.pool, "poll", polling)
+        monkeypatch.setattr(engine.engine._operator.workers.pool, "poll", polling)
         monkeypatch.setattr(operator, "said", too_much)
         monkeypatch.setattr(operator, "MOST", 0)
     engine.submit([5])

@@ -16,12 +16,11 @@ import pytest
 
 import seqtools
 from seqtools.engines.process import fork_server, fork_server_process, nesting
-from seqtools.engines.process.forked_template import ForkedTemplate, readable
+from seqtools.engines.process.forked_template import readable
 from seqtools.engines.process.preloading import Installed
 from seqtools.prefetching.idle import watch
 from tests.children import forked
 from tests.engines.fifo import Fifo
-from tests.leaks import guarded
 from tests.scripts import SOURCE
 
 MakeFifo = Callable[[], Fifo]
@@ -101,7 +100,7 @@ def read(
             server()
         first = p[0]
         engine: Any = p._state.pump._engine
-        return parent_of(engine._operator.pool._child._pid), [first, *p[1:]]
+        return parent_of(engine._operator.workers.pool._child.pid), [first, *p[1:]]
 
 
 def uses_package(_: int) -> int:
@@ -230,8 +229,9 @@ def test_it_is_replaced_when_something_has_changed(
         items = iter(p)
         assert next(items) == 0
         change(monkeypatch, tmp_path)
-        second, pids = read(uses_package)
-        assert (second != first, set(pids)) == (True, {second})
+        second, _ = read(uses_package)
+        above, pids = read(uses_package)
+        assert (second != first, above, set(pids)) == (True, second, {second})
         assert [*items] == EIGHT[1:], "those that it has started go on"
     assert server() == second
 
@@ -266,7 +266,7 @@ def test_a_package_with_threads_is_left_to_those_that_need_it(
     above, pids = read(uses_package)
     assert (above, set(pids)) == (server(), {server()})
     with pytest.warns(RuntimeWarning, match="importing 'threaded' starts a thread"):
-        assert read(_LoadsThreaded()) == (server(), [2] * 8)
+        assert read(_LoadsThreaded()) == (os.getpid(), [2] * 8)
     fork_server._shared._left_out.clear()
 
 
@@ -299,10 +299,14 @@ def test_one_that_was_killed_is_replaced() -> None:
 def test_one_that_was_stopped_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
     first, _ = read()
     server()
-    monkeypatch.setattr(fork_server_process, "_AT_REST", 0.1)
+    listen = fork_server_process.ServerProcess.listen
+
+    def impatient(self: Any) -> None:
+        monkeypatch.setattr(fork_server_process, "_PATIENCE", 0.1 if self.pid == first else 60)
+        listen(self)
+
+    monkeypatch.setattr(fork_server_process.ServerProcess, "listen", impatient)
     os.kill(first, signal.SIGSTOP)
-    assert read(early=True) == (os.getpid(), EIGHT), "started without it"
-    monkeypatch.undo()
     second, found = read()
     assert (found, second == server(), second != first) == (EIGHT, True, True)
 
@@ -378,29 +382,6 @@ def test_an_import_that_hangs_holds_up_nobody_for_ever(
     for _ in range(2):
         found = read(lambda _: int(compiled.born), early=True)  # it needs the package
         assert found == (os.getpid(), [5] * 8)
-
-
-def test_how_a_template_has_ended_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    codes: list[int] = []
-    end = ForkedTemplate.end
-
-    def noted(self: Any, family: Any = ()) -> int:
-        codes.append(end(self, family))
-        return codes[-1]
-
-    monkeypatch.setattr(ForkedTemplate, "end", noted)
-    for above, expected in ((0, -signal.SIGABRT), (1, -signal.SIGKILL)):
-        with seqtools.prefetch(seqtools.smap(abs, range(8)), 2, "process") as p:
-            server()
-            items = iter(p)
-            assert next(items) == 0
-            engine: Any = p._state.pump._engine
-            guard = engine._operator.pool._child._pid
-            os.kill(guard if above else guarded(guard), -expected)
-            assert [*items] == EIGHT[1:]
-            until(lambda: codes)
-        assert codes.pop(0) == expected
-        codes.clear()
 
 
 # Where it belongs

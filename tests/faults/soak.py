@@ -82,7 +82,9 @@ class Soak:
     def _strike(self) -> None:
         self._go_on()
         # no engine that has not recovered from the last one: it would give up, rightly
-        engines = [e for e in list(self._diary.engines) if not e._operator.receiver.deaths_in_a_row]
+        engines = [
+            e for e in list(self._diary.engines) if not e._operator.workers.receiver.deaths_in_a_row
+        ]
         if not engines:
             return
         engine = self._rng.choice(engines)

@@ -119,7 +119,7 @@ def test_a_start_where_any_call_fails_leaves_nothing_behind(
             except WorkerStartError as error:
                 told.append(str(error))
             else:  # it can do without, and in the same way
-                pool = engine.engine._operator.pool
+                pool = engine.engine._operator.workers.pool
                 assert isinstance(pool, SpawnPool) == (start_method == "spawn")
                 engine.submit(range(3))
                 assert engine.collect(3) == {0: 0, 1: 1, 2: 2}
@@ -166,7 +166,7 @@ def test_a_replacement_where_any_call_fails_loses_nothing(
     p.close()
 
 
-@pytest.mark.parametrize("point", ["hired", "lost"])
+@pytest.mark.parametrize("point", ["worker-requested", "requeued"])
 @pytest.mark.parametrize(
     ("start_method", "victim"),
     [("template", "worker"), ("fork", "template"), ("spawn", "worker")],

@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 
 import seqtools
+from seqtools.engines.process.direct_fork import ForkArguments, fork_template
 from seqtools.engines.process.launcher import Child
 from seqtools.engines.process.nesting import Nesting
 from seqtools.engines.process.pool import Event, PoolEnded, WorkerEnded
 from seqtools.engines.process.template import TemplatePool
-from seqtools.engines.process.template_main import (
+from seqtools.engines.process.template_process import (
     ANSWER,
     ENDED,
     FORK,
     KILL,
     REQUEST,
     STARTED,
-    fork_template,
 )
 from seqtools.engines.wire.arena_reader import LeasedBytes
 
@@ -35,7 +35,7 @@ class Bare:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             ours = [self.control.fileno()]
-            pid = fork_template(theirs, (abs, None, []), None, ours, Nesting(1))
+            pid = fork_template(theirs, ForkArguments((abs, None, []), None), ours, Nesting(1))
         self.child = Child(pid)
 
     def ask(self, request: bytes, fds: Sequence[int] = ()) -> None:
@@ -60,8 +60,8 @@ class Bare:
     def ended(self) -> int:
         """Return the exit code of a template that ends by itself."""
         assert self.answer() == ()
-        assert self.child._pid is not None
-        _, status = os.waitpid(self.child._pid, 0)  # however long that takes: it is not killed
+        assert self.child.pid is not None
+        _, status = os.waitpid(self.child.pid, 0)  # however long that takes: it is not killed
         return os.waitstatus_to_exitcode(status)
 
 
@@ -89,7 +89,7 @@ def test_a_template_kills_nobody_but_its_workers(pid: int, bare: Bare) -> None:
     bare.ask(REQUEST.pack(KILL, pid))
     worker, *pipes = bare.worker()
     bare.ask(REQUEST.pack(KILL, worker))
-    assert bare.answer() == (ENDED, worker, signal.SIGKILL, b"")
+    assert bare.answer() == (ENDED, worker, -signal.SIGKILL, b"")
     for fd in pipes:
         os.close(fd)
 
@@ -97,8 +97,8 @@ def test_a_template_kills_nobody_but_its_workers(pid: int, bare: Bare) -> None:
 def test_a_worker_that_is_sent_noise_ends_with_an_error(bare: Bare) -> None:
     worker, tasks, results = bare.worker()
     os.write(tasks, bytes(200))
-    kind, pid, status, _ = bare.answer()
-    assert (kind, pid, os.waitstatus_to_exitcode(status)) == (ENDED, worker, 1)
+    kind, pid, code, _ = bare.answer()
+    assert (kind, pid, code) == (ENDED, worker, 1)
     os.close(tasks)
     os.close(results)
 
@@ -129,9 +129,9 @@ class Deaf:
 
     def __init__(self) -> None:
         self.socket: Any = None
-        self.pool = TemplatePool(self._launch, 1, LeasedBytes(0))
+        self.pool = TemplatePool([self._launch], 1, LeasedBytes(0))
         self.pool.start()
-        self.worker = self.pool.hire(0)
+        self.worker = self.pool.start_worker(0)
 
     def _launch(self, control: socket.socket, _: Any) -> Any:
         self.socket = control.dup()
@@ -140,9 +140,8 @@ class Deaf:
     def watch(self) -> None:
         """Return no descriptor for the template."""
 
-    def end(self, family: Any = ()) -> int:
+    def end(self) -> int:
         """Return the exit code of the template."""
-        del family
         return 7
 
     def told(self, *messages: bytes) -> list[Event]:
@@ -164,6 +163,6 @@ def deaf() -> Iterator[Deaf]:
 
 
 def test_a_template_that_tells_noise_is_replaced_and_what_it_told_before_holds(deaf: Deaf) -> None:
-    good = ANSWER.pack(STARTED, 0, 5), ANSWER.pack(ENDED, 4, 0), ANSWER.pack(ENDED, 5, 9)
+    good = ANSWER.pack(STARTED, 0, 5), ANSWER.pack(ENDED, 4, 0), ANSWER.pack(ENDED, 5, -9)
     assert deaf.told(*good, b"noise") == [WorkerEnded(deaf.worker, -9), PoolEnded(7)]
     assert deaf.pool._control is None

@@ -19,8 +19,7 @@ import pytest
 
 import seqtools
 from seqtools._core.errors import EvaluationError, Failure, WorkerStartError
-from seqtools.engines.process import template_main
-from seqtools.engines.process.launcher import Child
+from seqtools.engines.process import template_process
 from seqtools.engines.process.pool import PoolEnded
 from seqtools.engines.process.template import TemplatePool
 from seqtools.engines.wire import result_messages, shipment
@@ -99,11 +98,11 @@ def test_a_fork_that_is_refused(
 
 
 def test_a_template_that_gives_up_is_heard_although_it_was_asked_for_more() -> None:
-    pool = TemplatePool(lambda *_: Child(0), 1, LeasedBytes(0))
+    pool = TemplatePool([], 1, LeasedBytes(0))
     pool._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pool._control.send(b"which nobody reads")
     body = pickle.dumps(("too many processes", ""))
-    theirs.send(template_main.ANSWER.pack(template_main.FAILED, len(body), 0) + body)
+    theirs.send(template_process.ANSWER.pack(template_process.FAILED, len(body), 0) + body)
     theirs.close()
     with pytest.raises(WorkerStartError, match="too many processes"):
         list(pool._listen(gone=False))

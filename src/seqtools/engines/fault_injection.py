@@ -1,16 +1,16 @@
-"""Faults on demand: a process that dies, stops or fails at a named point of the protocol.
+"""Faults on demand, for tests: a process dies, stops or fails at a named point of the protocol.
 
-They prove that nothing is lost, whatever dies and whenever. In the environment,
+In the environment,
 
         SEQTOOLS_FAULTS="sent:SIGKILL:3,9 half-sent:segfault:2"
         SEQTOOLS_FAULTS_LOG=/some/folder
 
-has the process that reaches `sent` for the third and the ninth time killed there, and the
-one that writes the second message in the middle of it. With a folder for the log, passing
-a point is counted over all processes, the replacements too; without, in each by itself.
+kills the process that reaches `sent` for the third and the ninth time, and crashes the process
+that writes the second message, in the middle of it. With a folder for the log, all processes
+together count how often a point is reached; without it, each process counts for itself.
 
-Without such a variable, a point that every message passes costs a look at `armed`, 0.01 µs,
-and those around an item are not there at all.
+Without these variables, a point that every message reaches costs a look at `armed`, 0.01 µs, and
+there are no points around an item.
 """
 
 import ctypes
@@ -27,90 +27,79 @@ from typing import Any, NamedTuple
 POINTS = {
     # the fork server
     "server-started": "it runs, and has imported nothing",
-    "server-importing": "it is going to import a package",
-    "server-asked": "it is asked for a template",
-    "server-forked": "it has forked a template, and told nobody",
+    "server-importing": "it is about to import a package",
+    "server-asked": "it has a request for a template",
+    "server-forked": "it has forked a template, and not reported it",
     # the guard of a template or of a spawned worker
-    "guard-asked": "it is going to fork what it guards",
+    "guard-asked": "it is about to fork the process that it guards",
     # the template process
     "template-started": "it runs, and has loaded nothing",
-    "template-again": "it has loaded the pipeline, which has threads, and starts again",
-    "template-loaded": "it has loaded the pipeline, or is going to have workers load it",
-    "template-asked": "it is asked for a worker",
-    "template-forked": "it has forked a worker, and told nobody",
+    "template-again": "it has loaded a pipeline that has threads, and not reported it",
+    "template-loaded": "it has loaded the pipeline, unless workers do",
+    "template-asked": "it has a request for a worker",
+    "template-forked": "it has forked a worker, and not reported it",
     # a worker
-    "worker-started": "it runs, and nothing else",
+    "worker-started": "it runs, and has done nothing",
     "worker-hooked": "its start hook has run",
     "worker-loaded": "it has the pipeline",
     "idle": "it waits for a task",
     "task-read": "it has a task",
-    "item-begun": "it is going to evaluate an item",
+    "item-begun": "it is about to evaluate an item",
     "item-done": "it has evaluated an item",
     "pickled": "it has pickled values, and sent nothing",
-    "slot-taken": "it has a slot for a value, with nothing in it",
+    "slot-taken": "it has an empty slot for a value",
     "slot-half": "the first half of a value is in its slot",
     "sending": "it has a message with items, and has written nothing of it",
-    "header-sent": "the head of a message is written",
-    "half-sent": "half of what follows the head is written",
-    "sent": "all of the message is written",
+    "header-sent": "it has written the header of a message",
+    "half-sent": "it has written the header of a message, and half of the rest",
+    "sent": "it has written a message",
     # the consumer
-    "consumer-start": "it is going to start a template",
-    "consumer-started": "a template is started",
-    "consumer-hire": "it has what a worker needs, and did not ask for one",
-    "consumer-hired": "it has asked for a worker",
-    "consumer-deal": "it is going to send a task",
-    "consumer-dealt": "a task is sent",
-    "consumer-polled": "it knows that something has happened",
+    "consumer-start": "it is about to start a template",
+    "consumer-started": "it has started a template",
+    "consumer-worker": "it has the pipes of a worker, and is about to request it",
+    "consumer-worker-requested": "it has requested a worker",
+    "consumer-task": "it is about to send a task",
+    "consumer-task-sent": "it has sent a task",
+    "consumer-polled": "it has received events",
     "consumer-read": "it has read results",
-    "consumer-loaded": "it has made values of results",
-    "consumer-lost": "it has taken the work of a dead worker back",
-    "consumer-close": "it is going to end the workers",
-    "consumer-closed": "it has told the workers to end",
+    "consumer-loaded": "it has loaded the values of results",
+    "consumer-requeued": "it has requeued the items of a dead worker",
+    "consumer-close": "it is about to end the workers",
+    "consumer-closed": "it has let the workers end",
 }
-"""Where a fault can be, and what was done by then."""
+"""The points, and what has happened there."""
 
 RECORD = struct.Struct("<dqi")
-"""What a process notes in the log at a point: time as of `time.monotonic`, item, its number."""
+"""A record of the log: time as of `time.monotonic`; item, or -1; and process id, see `guard`."""
 
 armed = False
-"""Whether there is a fault anywhere."""
+"""Whether there is any fault."""
 
 
 class Fault(NamedTuple):
-    """What is going to happen at a point."""
+    """What happens at a point."""
 
     kind: str
     times: frozenset[int]
-    """How often the point is passed by then, counted from 1; empty for every time."""
-
-
-class Passed(NamedTuple):
-    """A record of the log."""
-
-    time: float
-    """As of `time.monotonic`."""
-    item: int
-    """The item that was evaluated, -1 if it is not known."""
-    pid: int
-    """The process, or the guard by which the consumer knows it."""
+    """When it happens, counted from 1; empty for every time."""
 
 
 _faults: dict[str, Fault] = {}
 _passed: dict[str, int] = {}
 _log: str | None = None
 guard: int | None = None
-"""The process by which the consumer knows this one, if it is another."""
+"""The process id by which the consumer knows this process, if it is that of its guard."""
 
 
-def arm(text: str | None = None, log: str | None = None) -> None:
-    """Take the faults from `text`, or from the environment.
+def arm(text: str | None = None) -> None:
+    """Read the faults from `text`, or from the environment.
 
     Raises:
-        ValueError: If there is no such point or kind of fault.
+        ValueError: If a point or kind of fault does not exist.
     """
-    global armed, _log  # noqa: PLW0603 -- a look at `armed` is all that a point may cost
+    global armed, _log  # noqa: PLW0603 -- a point must cost no more than a look at `armed`
     text = os.environ.get("SEQTOOLS_FAULTS", "") if text is None else text
-    _log = log or os.environ.get("SEQTOOLS_FAULTS_LOG")
+    _log = os.environ.get("SEQTOOLS_FAULTS_LOG")
     _faults.clear()
     _passed.clear()
     _faults.update(parsed(text))
@@ -118,11 +107,7 @@ def arm(text: str | None = None, log: str | None = None) -> None:
 
 
 def parsed(text: str) -> dict[str, Fault]:
-    """Return the faults that `text` asks for, by their points.
-
-    Raises:
-        ValueError: If there is no such point or kind of fault.
-    """
+    """Return the faults that `text` describes, by their points; raise as `arm` does."""
     found = {}
     for entry in text.split():
         point, kind, times = (*entry.split(":"), "", "")[:3]
@@ -134,7 +119,7 @@ def parsed(text: str) -> dict[str, Fault]:
 
 
 def reach(point: str, item: int = -1) -> None:
-    """Have happen what is to happen at `point`, if it is time for it."""
+    """Cause the fault at `point`, if it is time for it."""
     fault = _faults.get(point)
     if fault is None:
         return
@@ -148,7 +133,7 @@ def reach(point: str, item: int = -1) -> None:
 
 
 def around(get: Callable[[int], Any]) -> Callable[[int], Any]:
-    """Return `get` between two points."""
+    """Return `get` with a point before it and one after it."""
 
     def between(i: int) -> Any:
         reach("item-begun", i)
@@ -159,33 +144,13 @@ def around(get: Callable[[int], Any]) -> Callable[[int], Any]:
     return between
 
 
-def passed(point: str, log: str) -> list[Passed]:
-    """Return who has passed `point`, in order."""
-    try:
-        with open(os.path.join(log, point), "rb") as file:
-            return [Passed(*record) for record in RECORD.iter_unpack(file.read())]
-    except FileNotFoundError:
-        return []
-
-
-def injected(text: str, log: str) -> list[tuple[str, str, Passed]]:
-    """Return the faults of `text` that did happen: point, kind, and where it was, by time."""
-    found = [
-        (point, fault.kind, record)
-        for point, fault in parsed(text).items()
-        for count, record in enumerate(passed(point, log), 1)
-        if fault.kind != "nothing" and (not fault.times or count in fault.times)
-    ]
-    return sorted(found, key=lambda each: each[2].time)
-
-
 def _count(point: str, item: int) -> int:
     if _log is None:
         _passed[point] = _passed.get(point, 0) + 1
         return _passed[point]
     fd = os.open(os.path.join(_log, point), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        # the system appends in one step, so every record has a place of its own
+        # the system appends in one step, so records of several processes do not mix
         os.write(fd, RECORD.pack(time.monotonic(), item, guard or os.getpid()))
         return os.lseek(fd, 0, os.SEEK_CUR) // RECORD.size
     finally:
@@ -207,8 +172,8 @@ def _abort() -> None:
 
 
 def _undo_handler(number: int) -> None:
-    """Have a signal do what it does where nobody, such as `faulthandler`, handles it."""
-    with suppress(ValueError):  # in another thread than the main one
+    """Remove the handler of a signal, such as that of `faulthandler`."""
+    with suppress(ValueError):  # not in the main thread
         signal.signal(number, signal.SIG_DFL)
 
 
@@ -222,7 +187,7 @@ _KINDS: dict[str, Callable[[], Any]] = {
     "exit": lambda: os._exit(0),
     "raise": _fail,
     "hang": lambda: threading.Event().wait(),
-    "nothing": lambda: None,  # the log says when a point was passed
+    "nothing": lambda: None,  # only the log is written
     **{
         name: _kill(name)
         for name in ("SIGKILL", "SIGSTOP", "SIGTERM", "SIGINT")

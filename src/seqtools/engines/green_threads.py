@@ -1,8 +1,7 @@
-"""Programs in which gevent or eventlet has put green threads in the place of those of the system.
+"""Programs in which gevent or eventlet has replaced threads by green threads.
 
-Green threads run by turns, in one thread, and change only where a function waits that was
-replaced too. Who waits otherwise, waits for ever. In part, that is a matter of what was
-imported first.
+Green threads share one thread, and switch only in functions that wait and were replaced too. Any
+other function that waits for another green thread waits forever.
 """
 
 import os
@@ -20,10 +19,10 @@ _LIBRARIES = ("gevent", "eventlet")
 
 
 def refuse_green(*, processes: bool) -> None:
-    """Raise an error if workers, threads or `processes`, would wait for ever in this program.
+    """Raise an error if workers, threads or `processes`, would wait forever in this program.
 
     Raises:
-        WorkerStartError: If so; it says what to do.
+        WorkerStartError: If so, with advice.
     """
     if not any(library in sys.modules for library in _LIBRARIES):
         return
@@ -39,7 +38,7 @@ def refuse_green(*, processes: bool) -> None:
                 raise WorkerStartError(message)
         return
     library = _library_of(threading.get_ident)
-    # the one written in C waits without them; what seqtools has of it, it has from its import on
+    # the queue that is written in C, and was imported by seqtools before it was replaced
     if library and uninterruptible.SimpleQueue.__module__ == "_queue":
         message = (
             f"worker threads would wait forever in this program, because {library} has replaced "
@@ -62,6 +61,6 @@ def _needed_by_processes() -> dict[str, Any]:
 
 
 def _library_of(obj: Any) -> str | None:
-    """Return the library that has put `obj` in the place of another."""
+    """Return the library that has replaced something by `obj`, if any."""
     library = str(getattr(obj, "__module__", "")).partition(".")[0]
     return library if library in _LIBRARIES else None

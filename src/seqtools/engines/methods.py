@@ -1,8 +1,7 @@
-"""The engines that there are, by the names that `method=` has.
+"""The engines, by the names for `method=`.
 
-An engine is added by a file of its own, and an entry in `METHODS`. Nothing outside of `engines/`
-compares the name of a method: what depends on it asks for a property of the entry. Engines are
-imported when one is made.
+A new engine needs a file of its own, and an entry in `METHODS`. Code outside of `engines/` does not
+compare names of methods, but asks for properties of the entry. Engines are imported when needed.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,62 +21,61 @@ if TYPE_CHECKING:
 
 
 class EngineArguments(NamedTuple):
-    """What an engine is made with; each uses what it needs."""
+    """The arguments of all engines; each uses some."""
 
     source: Any
-    """What is evaluated, a pipeline. An engine pickles it and names its stages in errors."""
+    """The pipeline. An engine pickles it and names its stages in errors."""
     get: Callable[[int], Any]
     """Evaluates an item, in this process."""
     get_apart: Callable[[int], Any]
     """The same in another process."""
     nworkers: int
     deliver: Deliver
-    """Takes what was evaluated."""
+    """Receives outcomes."""
     start_hook: Callable[..., object] | None = None
     start_method: str = "template"
     hints: Any = None
-    """Called with the indices that come next, `None` if nobody acts on that."""
+    """Called with the next indices, `None` if no stage acts on them."""
     timeout: float | None = None
     """Seconds that an item may take."""
     group_of: GroupOf | None = None
-    """Tells which items one worker should evaluate together."""
+    """Returns which items one worker should evaluate together."""
     iterates: bool = False
     """Whether workers in this process share an iterator."""
     known: "KnownReasons | None" = None
-    """Why workers load the pipeline for themselves, if that is known."""
+    """Why each worker loads the pipeline itself, if that is known."""
     most_kept: Callable[[], int] = lambda: 1 << 30
-    """Returns the bytes of values that the consumer may keep in the memory of workers."""
+    """Returns how many bytes of workers' memory the consumer may keep."""
 
 
 class Method(NamedTuple):
-    """An entry: how to make an engine, and what others have to know of it."""
+    """How to make an engine, and its properties."""
 
     name: str
     make: Callable[[EngineArguments], Engine]
     also_called: tuple[str, ...] = ()
-    """What users write instead."""
+    """Names that users may write by mistake."""
     shares_memory: bool = False
-    """Whether workers are threads of this process: nothing is sent, they share all objects, and
-    one lock of the interpreter."""
+    """Whether workers are threads of this process, which share objects."""
     seeds: bool = True
-    """Whether each worker has random generators of its own, as `seed=` needs."""
+    """Whether each worker has its own random generators, as `seed=` needs."""
     has_start_method: bool = False
-    """Whether `start_method=` says how workers start."""
+    """Whether `start_method=` applies."""
     adapts: bool = False
-    """Whether `nworkers="auto"` is possible: `engines/adaptive` knows this engine."""
+    """Whether `nworkers="auto"` is possible, by `engines/adaptive`."""
     suggested: bool = False
-    """Whether advice may name it: it needs nothing that a user may not have."""
+    """Whether advice may suggest it, because all users have what it needs."""
 
 
 class StartMethod(NamedTuple):
-    """What others have to know of a way in which worker processes start."""
+    """The properties of a way to start worker processes."""
 
     pickles: bool
-    """Whether the pipeline is pickled on its way to workers."""
+    """Whether the pipeline is pickled."""
     loads_once: bool
-    """Whether workers are forked from a process that has loaded it."""
+    """Whether workers are forked from a process that has loaded the pipeline."""
     uses_server: bool = False
-    """Whether that process is forked from the fork server, which all prefetches share."""
+    """Whether that process is forked from the fork server."""
 
 
 START_METHODS = {
@@ -85,7 +83,7 @@ START_METHODS = {
     "spawn": StartMethod(pickles=True, loads_once=False),
     "fork": StartMethod(pickles=False, loads_once=False),
 }
-"""What `start_method=` may be."""
+"""The values of `start_method=`."""
 
 
 def _thread(arguments: EngineArguments, probe: "ThreadMeter | None" = None) -> "ThreadEngine":
@@ -131,10 +129,10 @@ def _process(
 
 
 def make_adaptive(arguments: EngineArguments, choice: "Choice") -> Engine:
-    """Return an engine that `choice` decides about; `nworkers` has no meaning for it.
+    """Return an engine that `choice` controls; `nworkers` has no meaning for it.
 
     Raises:
-        WorkerStartError: If there can be none.
+        WorkerStartError: If it cannot start.
     """
     from seqtools.engines.adaptive.engine import AdaptiveEngine
     from seqtools.engines.wire.shipment import PickledPipeline
@@ -173,17 +171,17 @@ METHODS = {
         ),
     )
 }
-"""What `method=` may be, besides `AUTO`, which chooses one of those that adapt."""
+"""The values of `method=`, except `AUTO`, which chooses one that adapts."""
 
 AUTO: Literal["auto"] = "auto"
 DEFAULT = "thread"
 
 
 def named(method: object, nworkers: object) -> str:
-    """Return the name of the method that is used where a user gives `method` and `nworkers`.
+    """Return the name of the method for the arguments `method` and `nworkers` of a user.
 
     Raises:
-        ValueError: If there is no such method, or it does not go with that number.
+        ValueError: If this method does not exist, or not with this number.
     """
     adaptive = isinstance(nworkers, str) and nworkers == AUTO
     if method is None:
@@ -204,10 +202,10 @@ def named(method: object, nworkers: object) -> str:
 
 
 def candidates(name: str, start_method: str, *, seeded: bool) -> tuple[Method, ...]:
-    """Return the methods that may come of a name, several if one of them is chosen later.
+    """Return the methods for a name that `named` has returned, several if one is chosen later.
 
     Args:
-        name: What `named` has returned.
+        name: The name.
         start_method: How worker processes would start.
         seeded: Whether there is a seed.
     """
@@ -216,18 +214,18 @@ def candidates(name: str, start_method: str, *, seeded: bool) -> tuple[Method, .
     found = [each for each in METHODS.values() if each.adapts]
     if seeded:
         found = [each for each in found if each.seeds]
-    if not START_METHODS[start_method].pickles:  # it is for pipelines that need such workers
+    if not START_METHODS[start_method].pickles:  # users choose it for its workers
         found = [each for each in found if each.has_start_method]
     return tuple(found)
 
 
 def suggested() -> Iterator[Method]:
-    """Yield the methods that advice may name."""
+    """Yield the methods that advice may suggest."""
     return (method for method in METHODS.values() if method.suggested)
 
 
 def _advice(method: object) -> str:
-    """Return what is probably meant by a method that does not exist, or nothing."""
+    """Return the name that is probably meant by a wrong one, as text for a message."""
     if not isinstance(method, str):
         return ""
     if method in START_METHODS:

@@ -37,7 +37,7 @@ def advised(what: str, error: BaseException) -> str:
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
+def as_start_error(what: str) -> Iterator[None]:
     """Raise errors of the system in the block as an error that says `what` happened."""
     try:
         yield

@@ -17,7 +17,7 @@ from seqtools.engines.methods import (
     make_adaptive,
 )
 from seqtools.engines.process.background_threads import KnownReasons
-from seqtools.engines.resource_errors import told
+from seqtools.engines.resource_errors import as_start_error
 from seqtools.prefetching.budget import Budget
 from seqtools.prefetching.cores import usable_cores
 from seqtools.prefetching.hints import groups, hints
@@ -122,7 +122,7 @@ class Options(NamedTuple):
         hinted = self.readahead and self.seed is None
         if self.may_send and START_METHODS[self.start_method].uses_server:
             keep(self.idle_timeout)
-        with told("workers could not be started"):  # not even a file may be available
+        with as_start_error("workers could not be started"):  # not even a file may be available
             arguments = EngineArguments(
                 source,
                 get,

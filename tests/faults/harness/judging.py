@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from seqtools.engines.fault_injection import Passed, injected, passed
 from tests.faults.harness.cells import Cell, sort_of
+from tests.faults.harness.log import Passed, injected, passed
 from tests.faults.harness.payloads import FIRST
 from tests.faults.harness.reading import Reading
 from tests.faults.harness.watching import Diary

@@ -11,8 +11,9 @@ import pytest
 
 from seqtools.engines.base import Deliver, Job, Part
 from seqtools.engines.process.engine import ProcessEngine
-from seqtools.engines.process.operator import Operator
+from seqtools.engines.process.pool import PoolEnded
 from seqtools.engines.process.scheduler import Scheduler
+from seqtools.engines.process.workers import Workers
 from tests.engines.driven import still
 from tests.leaks import guarded
 
@@ -62,30 +63,31 @@ class Blaming(Scheduler):
         self.held: Sequence[int] = ()
 
     def died(self, worker: Any, *, began: bool) -> Any:
-        self.held = worker.dealt[0].indices if worker.dealt else ()
+        self.held = worker.assigned[0].indices if worker.assigned else ()
         return super().died(worker, began=began)
 
 
-class Losing(Operator):
+class Losing(Workers):
     """Takes note of workers and templates that have died."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         self._diary = _diary
         super().__init__(*args, **options)
 
-    def _settle(self, worker: Any, code: int) -> None:
+    def _requeue(self, worker: Any, code: int) -> None:
         when, pid = time.monotonic(), pid_of(worker)
-        scheduler = self._scheduler
+        scheduler = self.scheduler
         assert isinstance(scheduler, Blaming)
         try:
-            super()._settle(worker, code)
+            super()._requeue(worker, code)
         finally:
             lost = Lost(when, pid, worker.number, id(self), scheduler.held)
             self._diary.lost.append(lost)
 
-    def _replace_all(self, code: int) -> None:
-        self._diary.templates.append(time.monotonic())
-        super()._replace_all(code)
+    def handle(self, event: Any) -> None:
+        if isinstance(event, PoolEnded):
+            self._diary.templates.append(time.monotonic())
+        super().handle(event)
 
 
 class Watched(ProcessEngine):
@@ -136,21 +138,21 @@ class Watched(ProcessEngine):
     def kill_workers(self, how: str, most: int | None = None) -> None:
         """Send a signal to the workers, at once, so that no item goes from one to the next."""
         with still(self):
-            for worker in self._operator.workers[:most]:
+            for worker in self._operator.workers.all[:most]:
                 if worker.attached and (pid := pid_of(worker)):
                     self._kill(pid, how, "worker")
 
     def kill_template(self, how: str) -> None:
         """Send a signal to the template, if there is one."""
         with still(self):
-            child = getattr(self._operator.pool, "_child", None)
-            if child is not None and child._pid is not None:
-                self._kill(child._pid, how, "template")
+            child = getattr(self._operator.workers.pool, "_child", None)
+            if child is not None and child.pid is not None:
+                self._kill(child.pid, how, "template")
 
     def _kill(self, pid: int, how: str, what: str) -> None:
         when = time.monotonic()
         with suppress(ProcessLookupError):
-            forked = hasattr(self._operator.pool, "_child") and what == "worker"
+            forked = hasattr(self._operator.workers.pool, "_child") and what == "worker"
             os.kill(pid if forked else guarded(pid), getattr(signal, how))
             self._diary.killed.append(Kill(when, how, what, pid))
 
@@ -168,13 +170,13 @@ def workers(p: Any) -> set[Any]:
         return set()
     operator = engine._operator
     with still(engine):
-        there = not operator._ended and all(w.ready and pid_of(w) for w in operator.workers)
-        return set(operator.workers) if there else set()
+        there = not operator._ended and all(w.ready and pid_of(w) for w in operator.workers.all)
+        return set(operator.workers.all) if there else set()
 
 
 def template_of(p: Any) -> int:
     """Return the process that the workers of a prefetch were forked from."""
-    return guarded(p._state.pump._engine._operator.pool._child._pid)
+    return guarded(p._state.pump._engine._operator.workers.pool._child.pid)
 
 
 @contextmanager
@@ -184,7 +186,7 @@ def watched() -> Iterator[Diary]:
     before, _diary = _diary, Diary()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("seqtools.engines.process.engine.ProcessEngine", Watched)
-        patch.setattr("seqtools.engines.process.engine.Operator", Losing)
+        patch.setattr("seqtools.engines.process.engine.Workers", Losing)
         patch.setattr("seqtools.engines.process.engine.Scheduler", Blaming)
         try:
             yield _diary

@@ -71,20 +71,20 @@ class Task:
 
 
 class WorkerQueue:
-    """The tasks of a worker: those that were sent to it, and those that are set aside for it."""
+    """The tasks of a worker: those that were sent to it, and those that are reserved for it."""
 
-    __slots__ = ("dealt", "following", "items", "key", "own")
+    __slots__ = ("assigned", "items", "key", "next_key", "reserved")
 
     def __init__(self) -> None:
-        self.dealt: deque[Task] = deque()
+        self.assigned: deque[Task] = deque()
         """Tasks that it was sent and has not answered. It evaluates the first of them."""
         self.items = 0
         """The number of items of these tasks."""
-        self.own: deque[Task] = deque()
+        self.reserved: deque[Task] = deque()
         """Tasks that it probably gets next. An idle worker may take the last of them."""
         self.key: Hashable = None
-        """The key of the last task that it was sent or that is set aside for it."""
-        self.following: Hashable = None
+        """The key of the last task that it was sent or that is reserved for it."""
+        self.next_key: Hashable = None
         """Its next key, if that was decided."""
 
 
@@ -150,15 +150,15 @@ class TaskQueue:
         queue = waiting.get(key)
         if queue is None:
             worker.key = key = self._next_key(worker, workers)
-            worker.following = None
+            worker.next_key = None
             queue = waiting[key]
         task = queue.popleft()
         if not queue:
             del waiting[key]
-        if self._hinted and waiting and worker.following not in waiting:
+        if self._hinted and waiting and worker.next_key not in waiting:
             # a worker that has no key yet chooses first
             chosen = all(other.key is not None for other in workers)
-            worker.following = self._free_key(workers) if chosen else None
+            worker.next_key = self._free_key(workers) if chosen else None
         return task
 
     def upcoming(self, worker: WorkerQueue) -> list[int]:
@@ -167,8 +167,10 @@ class TaskQueue:
         They are of both its key and its next key, because what the items of the latter share may
         take long to load.
         """
-        here = chain(worker.own, self._by_key.get(worker.key, ()) if worker.key is not None else ())
-        next_ones = self._by_key.get(worker.following, ()) if worker.following is not None else ()
+        here = chain(
+            worker.reserved, self._by_key.get(worker.key, ()) if worker.key is not None else ()
+        )
+        next_ones = self._by_key.get(worker.next_key, ()) if worker.next_key is not None else ()
         most = AHEAD // 2 if next_ones else AHEAD
         return [*_first(here, most), *_first(next_ones, most)]
 
@@ -187,8 +189,8 @@ class TaskQueue:
 
     def _next_key(self, worker: WorkerQueue, workers: Sequence[WorkerQueue]) -> Hashable:
         waiting = self._by_key
-        if worker.following is not None and worker.following in waiting:
-            return worker.following
+        if worker.next_key is not None and worker.next_key in waiting:
+            return worker.next_key
         if len(waiting) == 1:
             return next(iter(waiting))
         key = self._free_key([other for other in workers if other is not worker])
@@ -198,7 +200,7 @@ class TaskQueue:
 
     def _free_key(self, workers: Sequence[WorkerQueue]) -> Hashable:
         """Return the first key that none of `workers` has, `None` if it is the only one."""
-        held = {key for worker in workers for key in (worker.key, worker.following)}
+        held = {key for worker in workers for key in (worker.key, worker.next_key)}
         held.discard(None)  # items that share nothing are for all workers
         free = list(islice((key for key in self._by_key if key not in held), 2))
         return free[0] if len(free) > 1 else None

@@ -1,11 +1,9 @@
-"""Threads that a pipeline starts while it is loaded, and what else a fork would break of it.
+"""Threads that a pipeline starts while it is loaded, and other things that a fork would break.
 
-A fork takes along the one thread that calls it. What waits in the child for another one, such
-as a pool that a module has made when it was imported, waits for ever. So a process that has
-other threads is not to be forked from.
-
-Those of Python are not all: libraries have threads that Python does not know. They are found
-where the system lists them.
+A fork contains only the thread that calls it. Anything in the child that waits for another thread,
+such as a pool that a module has made when it was imported, waits forever. So a process with other
+threads must not be forked. Libraries also have threads that Python does not know; these are found
+if the system lists them.
 """
 
 import gc
@@ -16,25 +14,22 @@ import sys
 import threading
 import time
 import warnings
-from collections import deque
 from contextlib import suppress
 from typing import Any, Self
 
-from seqtools._core.errors import creation_site
-
 _TASKS = "/proc/self/task"
 _ALLOCATORS = frozenset({"jemalloc_bg_thd"})
-"""Names of threads that give memory back, for allocators that see to forks. Tried: those of
-pyarrow, which pandas imports too, and of polars."""
+"""Names of threads of allocators, which handle forks. Tried: pyarrow, which pandas imports, and
+polars."""
 _REFUSING = (("fsspec.asyn", "AsyncFileSystem"),)
-"""Modules and classes whose objects refuse to work in a fork of the process that made them."""
+"""Modules and classes whose objects refuse to work in a fork."""
 _PATIENCE = 0.05
 """Seconds for a thread that has ended to leave the list of the system. Arbitrary."""
 _MOST_NAMES = 4
 
 
 def others() -> dict[int, str]:
-    """Return the threads except the main one and those of allocators: their ids and names."""
+    """Return ids and names of the threads, except the main thread and those of allocators."""
     known = {thread.native_id: thread.name for thread in threading.enumerate()}
     main = os.getpid()
     found = {}
@@ -47,10 +42,10 @@ def others() -> dict[int, str]:
 
 
 def forkable() -> bool:
-    """Return whether a fork of this process, from its main thread, lacks nothing.
+    """Return whether a fork of this process works.
 
-    It lacks other threads. Some libraries, such as OpenBLAS, end their threads when there is a
-    fork, and start them again in both processes: so one is tried.
+    This tries a fork if there are threads, because some libraries, such as OpenBLAS, end their
+    threads before a fork, and start them again in both processes.
     """
     if refusing():
         return False
@@ -64,7 +59,7 @@ def forkable() -> bool:
         return False
     if child == 0:
         os._exit(0)
-    os.kill(child, signal.SIGKILL)  # what is called in a child by others may wait for ever
+    os.kill(child, signal.SIGKILL)  # functions that libraries call in a child may hang
     os.waitpid(child, 0)
     deadline = time.monotonic() + _PATIENCE
     while others():
@@ -75,7 +70,7 @@ def forkable() -> bool:
 
 
 def refusing() -> list[str]:
-    """Return names of classes of which there are objects that work in no fork of this process."""
+    """Return the names of classes that have objects which refuse to work in a fork."""
     found: set[str] = set()
     for module, name in _REFUSING:
         cls = getattr(sys.modules.get(module), name, None)
@@ -84,24 +79,27 @@ def refusing() -> list[str]:
     return sorted(found)
 
 
-class ThreadWatch:
-    """Finds the modules that start threads, among those that are imported within.
+def _hidden(function: Any) -> Any:
+    """Return `function` as a part of `importlib`, which Python leaves out of tracebacks."""
+    function.__code__ = function.__code__.replace(co_filename="<frozen importlib._bootstrap>")
+    return function
 
-    Of modules that import each other, it is the innermost one that is not of the standard
-    library.
+
+class ThreadWatch:
+    """Finds the modules that start threads, among those that are imported in its block.
+
+    If they import each other, the innermost one counts that is not in the standard library.
     """
 
     def __init__(self) -> None:
         self._importing: list[str] = []
         self._modules: dict[int, str | None] = {}  # by thread
-        self._thread = 0
 
     def __enter__(self) -> Self:
         """Begin."""
-        self._thread = threading.get_ident()
         self._modules = dict.fromkeys(_ids())
         bootstrap: Any = getattr(importlib, "_bootstrap", None)
-        # what is called to load a module that is not there yet, and only then
+        # called only to load a module that is not imported yet
         self._load = load = getattr(bootstrap, "_load_unlocked", None)
         if load is not None:
             bootstrap._load_unlocked = self._loaded  # noqa: SLF001 -- there is no public place
@@ -114,10 +112,9 @@ class ThreadWatch:
         self._note()
 
     def found(self) -> dict[str, list[str]]:
-        """Return names of threads by the module that has started them.
+        """Return the names of threads that still run, by the module whose import started them.
 
-        They are those that are still there. Under the empty name are those that no module has
-        started when it was imported, but perhaps an object when it was loaded.
+        The empty name stands for threads that were started otherwise, such as by an object.
         """
         found: dict[str, list[str]] = {}
         for thread, name in others().items():
@@ -125,7 +122,7 @@ class ThreadWatch:
         return found
 
     def reason(self) -> str:
-        """Return in words why a fork would break what was loaded."""
+        """Return the reason why a fork would break the pipeline."""
         reasons = []
         for module, names in self.found().items():
             what = f"importing {module!r}" if module else "loading the pipeline"
@@ -135,9 +132,8 @@ class ThreadWatch:
         reasons += [f"{name} of the pipeline refuses to work in a fork" for name in refusing()]
         return "; ".join(reasons) or "loading the pipeline starts threads"
 
+    @_hidden
     def _loaded(self, spec: Any) -> Any:
-        if threading.get_ident() != self._thread:  # a module may be imported in any thread
-            return self._load(spec)  # type: ignore[misc]
         self._note()
         self._importing.append(spec.name)
         try:
@@ -147,7 +143,7 @@ class ThreadWatch:
             self._importing.pop()
 
     def _note(self) -> None:
-        """Take note of threads that are new: what is being imported has started them."""
+        """Attribute new threads to the module that is being imported."""
         for thread in _ids():
             if thread not in self._modules:
                 self._modules[thread] = self._module()
@@ -160,40 +156,14 @@ class ThreadWatch:
 
 
 class KnownReasons:
-    """Why workers load a pipeline for themselves, from one start of them to the next."""
+    """Why each worker loads the pipeline itself, which the next start needs to know."""
 
-    def __init__(self) -> None:
-        self.reason = ""
-        """What a worker has found first, empty if there is nothing."""
-        self._untold: deque[str] = deque()
+    reason = ""
+    """Empty if it does not, or is not known."""
 
     def __bool__(self) -> bool:
-        """Return whether they do."""
+        """Return whether each worker loads the pipeline."""
         return bool(self.reason)
-
-    @property
-    def news(self) -> bool:
-        """Whether there is something to warn of."""
-        return bool(self._untold)
-
-    def add(self, reason: str) -> None:
-        """Take what a worker has found; the others find the same."""
-        if not self.reason:
-            self.reason = reason
-            self._untold.append(reason)
-
-    def warn(self) -> None:
-        """Warn the reader, who is the caller, of what was not told yet."""
-        while self._untold:
-            message = (
-                f"{self._untold.popleft()}, so each worker process loads the pipeline itself, "
-                "which takes more time and memory: to load it once, import or create that in "
-                "the function that uses it"
-            )
-            warnings.warn_explicit(message, RuntimeWarning, *creation_site(), registry=_warned)
-
-
-_warned: dict[Any, Any] = {}  # what `warnings` needs to warn once where it is told to
 
 
 def _ids() -> list[int]:

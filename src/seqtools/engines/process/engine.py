@@ -8,12 +8,12 @@ Every worker has its own pair of pipes, so a worker that dies cannot leave a loc
 a few tasks at a time, about 20 ms of work. Other tasks wait in the scheduler, where they can be
 cancelled, until a worker is free.
 
-When a worker dies, its finished items are delivered, and the others are evaluated again. One of the
-items that it had begun may be the cause, so these are sent one by one, and the item at which a
-second worker dies fails.
+When a worker dies, its finished items are delivered, and the others are evaluated again. The items
+that it had begun, of which one may be the cause, are sent one by one. The item at which a second
+worker dies fails.
 
-One thread, the `Operator`, does all this. The `ResultReceiver` handles the messages of workers, the
-`DeathHandler` their deaths, and `Timeouts` the items that take too long.
+One thread, the `Operator`, does all this. The `ResultReceiver` handles the messages of workers,
+`Workers` their deaths, and `Timeouts` the items that take too long.
 """
 
 import os
@@ -23,15 +23,17 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
-from seqtools._core.errors import seterr
+from seqtools._core.errors import creation_site, seterr
 from seqtools.engines.base import PAUSE, Deliver, GroupOf, Job
 from seqtools.engines.process.background_threads import KnownReasons
+from seqtools.engines.process.direct_fork import ForkArguments
 from seqtools.engines.process.operator import NO_START, Operator
 from seqtools.engines.process.results import ResultReceiver
 from seqtools.engines.process.scheduler import Scheduler
-from seqtools.engines.process.start_methods import TemplateArguments, make_pool
+from seqtools.engines.process.start_methods import make_pool
 from seqtools.engines.process.worker import GRAIN, MODES
-from seqtools.engines.resource_errors import told
+from seqtools.engines.process.workers import Workers
+from seqtools.engines.resource_errors import as_start_error
 from seqtools.engines.uninterruptible import imports
 from seqtools.engines.wire.arena_reader import LeasedBytes
 from seqtools.engines.wire.classes import classes_by_value
@@ -68,20 +70,19 @@ class ProcessEngine:
     ) -> None:
         self.group_of = group_of
         """Returns which items one worker should evaluate together, `None` if it does not matter."""
-        self._warned = False
-        self._budget = budget = LeasedBytes(most_kept)
-        self._known = known = KnownReasons() if known is None else known
+        budget = LeasedBytes(most_kept)
+        known = KnownReasons() if known is None else known
         payload: int | None = None
-        self._pipeline: TemplateArguments | None = None
+        self._pipeline: ForkArguments | None = None
         if start_method != "fork":  # pickling errors are raised before anything starts
             pickled = pickled or PickledPipeline(source, get, start_hook, hints)
             payload, by_value = pickled.write(), pickled.by_value
         else:
             by_value = [*classes_by_value()]
-            self._pipeline = TemplateArguments((get, hints, by_value), start_hook)
+            self._pipeline = ForkArguments((get, hints, by_value), start_hook)
         self._loader = ResultLoader(by_value, importing=imports())
         try:
-            with told(NO_START):
+            with as_start_error(NO_START):
                 pool = make_pool(
                     start_method,
                     self._pipeline,
@@ -96,8 +97,8 @@ class ProcessEngine:
                 os.close(payload)
             raise
         scheduler = Scheduler(GRAIN, hinted=hints is not None)
-        receiver = ResultReceiver(scheduler, self._loader, pool, deliver, timed=timeout is not None)
-        self._operator = Operator(
+        receiver = ResultReceiver(scheduler, self._loader, pool, deliver)
+        workers = Workers(
             pool,
             scheduler,
             receiver,
@@ -105,10 +106,8 @@ class ProcessEngine:
             nworkers if begin_with is None else begin_with,
             timeout=timeout,
             hinted=hints is not None,
-            budget=budget,
-            known=known,
-            payload=payload,
         )
+        self._operator = Operator(workers, budget, known, payload)
         try:
             self._operator.start()
         except BaseException:
@@ -141,18 +140,18 @@ class ProcessEngine:
 
     def busy(self) -> int:
         """Return the number of workers that are ready and have tasks."""
-        workers = [*self._operator.workers]
-        return sum([worker.ready and bool(worker.dealt) for worker in workers])
+        workers = [*self._operator.workers.all]
+        return sum([worker.ready and bool(worker.assigned) for worker in workers])
 
     @property
     def nworkers(self) -> int:
         """The number of workers, including those that will be started."""
-        return self._operator.wanted
+        return self._operator.workers.wanted
 
     @property
     def news(self) -> bool:
         """Whether `tell` has something to do."""
-        return self._known.news or (self._budget.exceeded and not self._warned)
+        return bool(self._operator.warnings)
 
     def waited(self, seconds: float) -> None:
         """Note that a reader needs results."""
@@ -161,11 +160,10 @@ class ProcessEngine:
 
     def tell(self) -> None:
         """Issue pending warnings, in the thread of a reader."""
-        if self._budget.exceeded and not self._warned:
-            self._warned = True
-            self._warn_of_copies()
-        if self._known.news:
-            self._known.warn()
+        pending = self._operator.warnings
+        while pending:
+            message = pending.popleft()
+            warnings.warn_explicit(message, RuntimeWarning, *creation_site(), registry=_warned)
 
     # What only this one does
 
@@ -179,11 +177,8 @@ class ProcessEngine:
     @property
     def begun(self) -> bool:
         """Whether a worker has loaded the pipeline."""
-        return True in [worker.ready for worker in [*self._operator.workers]]
+        return True in [worker.ready for worker in [*self._operator.workers.all]]
 
-    def _warn_of_copies(self) -> None:
-        message = (
-            f"more than {self._budget.most >> 20:,} MB of values from worker processes are kept: "
-            "from now on, values are copied out of the shared memory"
-        )
-        warnings.warn(message, RuntimeWarning, stacklevel=2)
+
+_warned: dict[Any, Any] = {}
+"""What `warnings` needs to show a warning once for each line."""

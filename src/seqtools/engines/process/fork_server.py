@@ -1,10 +1,10 @@
-"""The fork server of this process, from outside: one for all prefetches.
+"""The fork server of this process, one for all prefetches.
 
-It is started in the background when the first prefetch with processes is made, imports what the
-pipeline is going to need, and forks the templates of all prefetches: see `fork_server_main`.
+It starts in the background when the first prefetch with processes is made, imports packages that
+pipelines need, and forks the templates of all prefetches: see `fork_server_main`.
 
-It only makes a start faster. Whatever goes wrong with it, a template is started without it, by
-a fresh interpreter: so nothing here waits for long, and nothing is lost.
+It only makes a start faster. If anything goes wrong with it, a template starts without it, as a
+fresh interpreter.
 """
 
 import os
@@ -19,18 +19,20 @@ from seqtools._core.errors import WorkerStartError
 from seqtools.engines.process import nesting
 from seqtools.engines.process.fork_server_process import GoneError, ServerProcess
 from seqtools.engines.process.forked_template import ForkedTemplate
-from seqtools.engines.process.launcher import Child
 from seqtools.engines.process.nesting import Nesting
 from seqtools.engines.process.preloading import Installed
 from seqtools.engines.process.surroundings import surroundings
 from seqtools.engines.resource_errors import start_thread
 
 _BEGINNING = 1 << 16
-"""Bytes of a pipeline in which to look for what it needs."""
+"""Bytes of a pipeline that are searched for names of modules."""
 _LONGEST = 60.0
-"""Seconds for which to look after a server that imports, and to replace it. Arbitrary."""
+"""Seconds for which a server that imports packages is watched, to replace it. Arbitrary."""
 _MOMENT = 0.02
-"""Seconds after which to look again whether a server has imported all. Arbitrary."""
+"""Seconds between two checks whether a server has imported all packages. Arbitrary."""
+_ATTEMPTS = 8
+"""Servers that are started in the background if each has ended. Each leaves out one more package
+that starts threads. Arbitrary."""
 
 
 class _Shared:
@@ -38,82 +40,74 @@ class _Shared:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        """Is not taken by a main thread, where an interrupt could leave it locked."""
+        """The main thread never takes it, because an interrupt could leave it locked."""
         self.server: ServerProcess | None = None
         self.closed = 0
         """How often it was closed."""
         self.preparing: set[threading.Thread] = set()
-        """Threads that are at `prepare`."""
+        """Threads that run `prepare`."""
         self.idle_timeout = 0.0
-        """The longest of those of the prefetches that it was started for."""
-        self.tell: Callable[[], object] | None = None
-        """Is called when there is a new server, which somebody has to end when it is idle."""
+        """The longest `idle_timeout` of the prefetches that use it."""
+        self.on_start: Callable[[], object] | None = None
+        """Called when a new server has started, which must be ended when it is idle."""
         self._left_out: set[str] = set()
 
     # With the lock
 
-    def at_hand(self) -> ServerProcess:
-        """Return a server for what is now.
+    def current(self) -> ServerProcess:
+        """Return a server for the current surroundings.
 
         Raises:
-            WorkerStartError: If there can be none.
+            WorkerStartError: If none can be started.
         """
         if self.server is not None and self.server.surroundings != surroundings():
             self.drop()
         if self.server is None:
             self.server = ServerProcess(self._left_out)
-            if self.tell is not None:
-                self.tell()
+            if self.on_start is not None:
+                self.on_start()
         return self.server
 
     def drop(self) -> ServerProcess | None:
-        """Use this server no more."""
+        """Stop using the server, and return it."""
         server, self.server = self.server, None
         if server is not None:
             server.retire()
         return server
 
     def launch(
-        self, control: int, payload: int, nesting: Nesting, *arguments: str, patient: bool
+        self, control: int, payload: int, nesting: Nesting, *, load_each: bool
     ) -> ForkedTemplate | None:
         """Return a template as `launch` does."""
         installed = Installed()
         needed = installed.needed(os.pread(payload, _BEGINNING, 0))
         for _ in range(2):
             try:
-                server = self.at_hand()
+                server = self.current()
                 server.preload({name: installed.packages[name] for name in needed})
-                template = server.fork(
-                    control, payload, nesting, needed, *arguments, patient=patient
-                )
-            except GoneError as gone:
+                template = server.fork(control, payload, nesting, needed, load_each=load_each)
+            except GoneError:
                 self.drop()
-                if not gone.again:
-                    break
             else:
-                with suppress(GoneError):  # which is seen when it is needed
+                with suppress(GoneError):  # the next use will notice
                     server.preload(installed.compiled())
                 return template
         return None
 
-    # Without
+    # Without the lock
 
-    def settle(self, closed: int, *, check: bool) -> bool:
-        """Have a server import what this process has; return whether there is no more to do.
-
-        It is to `check` whether what it has imported is outdated.
+    def preload_all(self, closed: int) -> bool:
+        """Have the server import the packages of this process; return whether that is done.
 
         Raises:
-            GoneError: If it serves no more.
-            WorkerStartError: If there can be none.
+            GoneError: If it does not serve any more.
+            WorkerStartError: If none can be started.
         """
         with self.lock:
             if self.closed != closed:
                 return True
-            server = self.at_hand()
+            server = self.current()
             try:
-                if check:
-                    server.check()
                 server.preload(Installed().compiled())
                 server.listen()
             except GoneError:
@@ -122,23 +116,15 @@ class _Shared:
             return not server.busy
 
     def prepare(self, closed: int) -> None:
-        """Have a server that has imported what this process has; in a thread of its own."""
+        """Start a server that has imported the packages of this process, in a thread for this."""
+        deadline = time.monotonic() + _LONGEST
         try:
-            deadline = time.monotonic() + _LONGEST
-            check = again = True
-            while time.monotonic() < deadline:
-                left_out = len(self._left_out)
-                try:
-                    if self.settle(closed, check=check):
-                        break
-                except GoneError as gone:
-                    if len(self._left_out) == left_out:  # else another one does better
-                        if not (gone.again and again):
-                            break
-                        again = False
-                check = False
-                time.sleep(_MOMENT)
-        except Exception:  # noqa: BLE001, S110 -- told when a template is started, if it matters
+            for _ in range(_ATTEMPTS):
+                with suppress(GoneError):
+                    while not self.preload_all(closed) and time.monotonic() < deadline:
+                        time.sleep(_MOMENT)
+                    break
+        except Exception:  # noqa: BLE001, S110 -- reported when a template starts, if it matters
             pass
         finally:
             self.preparing.discard(threading.current_thread())
@@ -150,8 +136,8 @@ _shared = _Shared()
 def possible() -> bool:
     """Return whether this process may have a fork server.
 
-    It needs descriptors of processes, which Linux has since 5.3. Workers within workers go
-    without, because there may be many of them for a short time.
+    It needs descriptors of processes, which Linux has since 5.3. Workers inside workers do not use
+    one, because there may be many of them for a short time.
     """
     return (
         hasattr(os, "pidfd_open")
@@ -162,7 +148,7 @@ def possible() -> bool:
 
 
 def prepare() -> None:
-    """Have a server started in the background, which imports what this process has imported."""
+    """Start a server in the background, which imports the packages of this process."""
     shared = _shared
     if not possible():
         return
@@ -172,40 +158,38 @@ def prepare() -> None:
     shared.preparing.add(thread)
     try:
         start_thread(thread)
-    except WorkerStartError:  # told when a template is started
+    except WorkerStartError:  # reported when a template starts
         shared.preparing.discard(thread)
 
 
 def launch(
-    control: socket.socket, payload: int, nesting: Nesting, *arguments: str, patient: bool
-) -> Child | None:
+    control: socket.socket, payload: int, nesting: Nesting, *, load_each: bool
+) -> ForkedTemplate | None:
     """Return a new template, as `launcher.launch`, forked from the server of this process.
 
-    It waits for what the server has to do before only if it is `patient`. The result is `None` if
-    it is faster, or safer, to start one without the server.
+    The result is `None` if it is faster, or safer, to start one without the server.
     """
     shared = _shared
     if not possible() or threading.current_thread() is threading.main_thread():
         return None
     try:
         with shared.lock:
-            fd = control.fileno()
-            return shared.launch(fd, payload, nesting, *arguments, patient=patient)
+            return shared.launch(control.fileno(), payload, nesting, load_each=load_each)
     except (WorkerStartError, OSError, MemoryError):
-        return None  # told by the other way, if it fails too
+        return None  # reported by the other way, if that fails too
 
 
 def rest() -> float | None:
-    """End the server if it was idle for long; return when to look again, in seconds.
+    """End the server if it has been idle for long.
 
-    `None` if there is none.
+    Returns:
+        The seconds until the next call, `None` if there is no server.
     """
     shared = _shared
     with shared.lock:
         if shared.server is None:
             return _MOMENT if shared.preparing else None
-        idle = shared.server.idle()
-        left = shared.idle_timeout - (idle or 0.0)
+        left = shared.idle_timeout - (shared.server.idle() or 0.0)
         if left > 0:
             return left
         shared.idle_timeout = 0.0
@@ -214,12 +198,12 @@ def rest() -> float | None:
 
 
 def is_there() -> bool:
-    """Return whether there is a server, or soon may be."""
+    """Return whether there is a server, or soon may be one."""
     return _shared.server is not None or bool(_shared.preparing)
 
 
 def close() -> None:
-    """End the server. The next start, or the next prefetch that is made, makes another one."""
+    """End the server. The next start, or the next prefetch that is made, starts another one."""
     shared = _shared
     with shared.lock:
         shared.closed += 1
@@ -229,21 +213,21 @@ def close() -> None:
         server.wait()
 
 
-def keep(idle_timeout: float | None, tell: Callable[[], object]) -> None:
-    """Have a server, if there is one, stay for so many seconds after its last template.
+def keep(idle_timeout: float | None, on_start: Callable[[], object]) -> None:
+    """Keep the server, if there is one, for some time after the end of its last template.
 
     Args:
-        idle_timeout: The seconds.
-        tell: Is called, by any thread, when there is a new server, to have `rest` called.
+        idle_timeout: The seconds, `None` for no limit.
+        on_start: Called by any thread when a new server has started; it must have `rest` called.
     """
     shared = _shared
-    shared.tell = tell
+    shared.on_start = on_start
     timeout = threading.TIMEOUT_MAX if idle_timeout is None else idle_timeout
     shared.idle_timeout = max(shared.idle_timeout, timeout)
 
 
-def _renew() -> None:
-    """Have the parent's server left to it, in a process that was forked."""
+def _forget() -> None:
+    """Forget the server of the parent, in a process that was forked."""
     global _shared
     server, _shared = _shared.server, _Shared()
     if server is not None:
@@ -251,4 +235,4 @@ def _renew() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_renew)
+    os.register_at_fork(after_in_child=_forget)

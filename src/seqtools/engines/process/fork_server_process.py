@@ -1,272 +1,261 @@
-"""The process of a fork server, from outside: what it is asked for, and what it tells."""
+"""The process of a fork server, in the consumer: its requests and answers."""
 
-import errno
 import functools
 import json
 import os
 import socket
 import subprocess
+import threading
 import time
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import Any, TypeAlias
 
 from seqtools.engines.process import fork_server_main as server_main
 from seqtools.engines.process import nesting
 from seqtools.engines.process.forked_template import ForkedTemplate, readable
-from seqtools.engines.process.launcher import Child, Launcher, interpreter
+from seqtools.engines.process.launcher import Child, interpreter
 from seqtools.engines.process.nesting import Nesting
+from seqtools.engines.process.pool import serving
 from seqtools.engines.process.preloading import Packages
 from seqtools.engines.process.standard_streams import occupy_standard_streams
 from seqtools.engines.process.surroundings import surroundings
+from seqtools.engines.resource_errors import start_thread
 
 _PATIENCE = 10.0
-"""Seconds to wait for a server that is starting, or imports what is needed. torch takes 2."""
-_AT_REST = 5.0
-"""Seconds to wait for a server that has nothing else to do. It takes some milliseconds."""
+"""Seconds to wait for an answer. Importing torch takes 2."""
 _CHUNK = 500
-"""Modules in a message: 100 bytes each are much less than a message may have."""
+"""Modules in a message: with about 100 bytes each, much less than a message may contain."""
+
+_Started: TypeAlias = "SimpleQueue[Child | BaseException]"
 
 
 class GoneError(Exception):
-    """The server does not serve any more.
-
-    Args:
-        again: Whether another one would serve at once what this one did not.
-    """
-
-    def __init__(self, *, again: bool) -> None:
-        super().__init__()
-        self.again = again
+    """The server does not serve any more."""
 
 
 class ServerProcess:
-    """A fork server. One thread at a time calls its methods, except `_ended`.
+    """A fork server. One thread at a time calls its methods, except `_note_end`.
 
     Args:
-        left_out: Packages that it must not import. Those are added that are found here.
+        left_out: Packages that it must not import. Packages that end it are added.
     """
 
     def __init__(self, left_out: set[str]) -> None:
         self.surroundings = surroundings()
-        """What it was started in."""
+        """The surroundings in which it was started."""
         self._left_out = left_out
-        self._sent: set[str] = set()  # modules that it was told to import
-        self._told = self._done = 0  # messages with modules to import, and those dealt with
-        self._number = 0  # of the last request
-        self._heard = False  # it has started
-        self._importing: str | None = None
-        self._slow = False  # it is not to be waited for again while it imports
+        self._requested: set[str] = set()  # modules to import
+        self._imports_sent = self._imports_done = 0  # requests to import
+        self._number = 0  # of the last request to fork
+        self._has_started = False
+        self._importing: str | None = None  # a package
+        self._slow = False  # do not wait for the current import again
         self._templates: set[int] = set()  # their requests
-        self._rested = time.monotonic()  # the last time that it had a template
-        self._changes: SimpleQueue[None] = SimpleQueue()  # when a template has ended
-        self._launcher = Launcher()
+        self._idle_since = time.monotonic()
+        self._retired = False
+        self._changes: SimpleQueue[None] = SimpleQueue()  # wakes the thread
+        self._ended = threading.Event()
         occupy_standard_streams()
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        started: _Started = SimpleQueue()
+        thread = threading.Thread(
+            target=self._look_after,
+            args=(theirs, started),
+            name="seqtools-fork-server",
+            daemon=True,
+        )
         try:
             with theirs:
-                self._child = self._launcher.run(lambda: _started(theirs))
+                start_thread(thread)
+                child = started.get()
+            if isinstance(child, BaseException):
+                raise child  # noqa: TRY301 -- nothing may stay open
         except BaseException:
             self.socket.close()
-            self._launcher.end()
             raise
+        self.pid = child.pid
 
-    @property
-    def pid(self) -> int | None:
-        """The process."""
-        return self._child._pid  # noqa: SLF001 -- ours
+    def _look_after(self, theirs: socket.socket, started: "_Started") -> None:
+        """Start the server, and wait for its end.
+
+        Linux ends the server together with the thread that started it, so this thread stays.
+        """
+        serving.serves = True
+        try:
+            child = _started(theirs)
+        except BaseException as error:  # noqa: BLE001 -- raised in `__init__`
+            started.put(error)
+            return
+        started.put(child)
+        while not self._retired:
+            self._changes.get()
+        # until then, no other process becomes the parent of its templates
+        with suppress(ChildProcessError):  # the program has waited for it
+            while self._templates and not child.has_ended():
+                with suppress(Empty):
+                    self._changes.get(timeout=_PATIENCE)
+        child.end()
+        self._ended.set()
 
     @property
     def busy(self) -> bool:
         """Whether it has to import something."""
-        return self._done < self._told
+        return self._imports_done < self._imports_sent
 
     def idle(self) -> float | None:
         """Return for how many seconds it has had no template, `None` if it has one."""
-        return None if self._templates else time.monotonic() - self._rested
-
-    def check(self) -> None:
-        """Have it look whether it is outdated, and tell."""
-        self._told += 1
-        self._order(server_main.IMPORT, {})
+        return None if self._templates else time.monotonic() - self._idle_since
 
     def preload(self, packages: Packages) -> None:
-        """Have it import these modules, except those that it was told or must not.
+        """Request the import of modules, except earlier ones, and packages that are left out.
 
         Raises:
-            GoneError: If it has ended, or takes no more.
+            GoneError: If it has ended, or accepts no more.
         """
         for package, modules in packages.items():
-            new = [name for name in modules if name not in self._sent]
+            new = [name for name in modules if name not in self._requested]
             if package not in self._left_out:
-                self._sent.update(new)
+                self._requested.update(new)
                 for k in range(0, len(new), _CHUNK):
-                    self._told += 1
-                    self._order(server_main.IMPORT, {package: new[k : k + _CHUNK]})
+                    self._imports_sent += 1
+                    self._send(server_main.IMPORT, {package: new[k : k + _CHUNK]})
 
     def fork(
-        self,
-        control: int,
-        payload: int,
-        nesting: Nesting,
-        needed: list[str],
-        *arguments: str,
-        patient: bool,
+        self, control: int, payload: int, nesting: Nesting, needed: list[str], *, load_each: bool
     ) -> ForkedTemplate | None:
         """Return a new template; `None` if it is faster to start one without the server.
 
         Args:
             control: The socket that it serves.
-            payload: A file with the pipeline.
-            nesting: Where it is.
-            needed: Packages that the pipeline is going to need.
-            arguments: More arguments for it.
-            patient: Whether to wait for a server that starts, or imports what is needed.
+            payload: The file with the pipeline.
+            nesting: Its place among consumers and workers.
+            needed: Packages that the pipeline needs.
+            load_each: Whether its workers load the pipeline, and not the template.
 
         Raises:
-            GoneError: If it serves no more.
+            GoneError: If the server does not serve any more.
         """
         self.listen()
-        waits = not self._rests() or self.busy
-        if self._is_in_the_way(needed) or (waits and (self._slow or not patient)):
+        if self._slow or self._imports_other(needed):
             return None
-        report, theirs = os.pipe()
-        process: ForkedTemplate | None = None
-        try:
-            self._number += 1
-            request = {
-                "number": self._number,
-                "needed": needed,
-                "arguments": arguments,
-                "depth": nesting.depth,
-                "files": nesting.files,
-            }
-            try:
-                self._order(server_main.FORK, request, control, payload, 1, 2, theirs)
-            finally:
-                os.close(theirs)
-            process = self._forked(needed, report)
-        finally:
-            if process is None:
-                os.close(report)  # which tells the server that nobody waits any more
-        return process
+        self._number += 1
+        request = {
+            "number": self._number,
+            "needed": needed,
+            "load_each": load_each,
+            "depth": nesting.depth,
+            "files": nesting.files,
+        }
+        self._send(server_main.FORK, request, control, payload, 1, 2)
+        return self._forked(needed)
 
     def listen(self) -> None:
-        """Take note of what it has told.
+        """Handle all answers that have arrived.
 
         Raises:
-            GoneError: If it serves no more.
+            GoneError: If it does not serve any more.
         """
         while readable(self.socket.fileno(), 0):
-            self._take()
+            self._receive()
 
-    def _forked(self, needed: list[str], report: int) -> ForkedTemplate | None:
-        """Return the template that it was asked for, as `fork` does."""
-        number, begin = self._number, time.monotonic()
-        found = None
-        while found is None:
-            patience = _AT_REST if self._rests() else _PATIENCE
-            if not readable(self.socket.fileno(), max(0, begin + patience - time.monotonic())):
-                if self._rests():
-                    raise GoneError(again=False)  # it hangs
+    def _forked(self, needed: list[str]) -> ForkedTemplate | None:
+        """Wait for the template of the last request, and return it as `fork` does."""
+        number, deadline = self._number, time.monotonic() + _PATIENCE
+        forked = None
+        while forked is None:
+            if not readable(self.socket.fileno(), max(0, deadline - time.monotonic())):
+                if self._has_started and self._importing is None:
+                    raise GoneError  # it hangs
                 self._slow = True
                 return None
-            found = self._take()
-            if self._is_in_the_way(needed):
+            forked = self._receive()
+            if self._imports_other(needed):
                 return None
-        pid, process = found
+        pid, process = forked
         if not process:
             return None
         self._templates.add(number)
-        return ForkedTemplate(pid, process, report, functools.partial(self._ended, number))
+        return ForkedTemplate(pid, process, functools.partial(self._note_end, number))
 
-    def _rests(self) -> bool:
-        """Return whether it has nothing else to do."""
-        return self._heard and self._importing is None
-
-    def _is_in_the_way(self, needed: list[str]) -> bool:
-        """Return whether it imports something that is not needed, which may take long."""
+    def _imports_other(self, needed: list[str]) -> bool:
+        """Return whether it imports a package that is not needed, which may take long."""
         return self._importing is not None and self._importing not in needed
 
-    def _take(self) -> tuple[int, int] | None:
-        """Take an answer; return the process that it tells of, and a descriptor of that.
+    def _receive(self) -> tuple[int, int] | None:
+        """Receive an answer.
 
-        They are 0 if it could fork none. The result is `None` if the answer is about something
-        else.
+        Returns:
+            The process id of the template of the last request, and a descriptor of that process,
+            which are 0 if it could not be forked. `None` for any other answer.
 
         Raises:
-            GoneError: If it serves no more.
+            GoneError: If it does not serve any more.
         """
         try:
             message, fds, _, _ = socket.recv_fds(self.socket, server_main.LONGEST, 1)
         except ConnectionResetError:
             message, fds = b"", []
         kind, body = message[:1], message[1:]
-        self._heard = True
-        if kind in {server_main.FORKED, server_main.REFUSED}:
+        self._has_started = True
+        if kind == server_main.FORKED:
             number, pid = server_main.NUMBERS.unpack(body)
             if number == self._number:
                 return (pid, fds[0]) if fds else (0, 0)
-            for fd in fds:  # of a request that was given up
+            for fd in fds:  # of an earlier request, for which nobody waits
                 os.close(fd)
         elif kind == server_main.IMPORTING:
             self._importing = body.decode()
-        elif kind == server_main.RESTS:
-            self._importing, self._slow, self._done = None, False, int(body)
+        elif kind == server_main.IDLE:
+            self._importing, self._slow, self._imports_done = None, False, int(body)
         elif kind == server_main.OUTDATED:
-            raise GoneError(again=True)
+            raise GoneError
         else:
-            raise self._gone(again=self._importing is None and self._done > 0)
+            raise self._gone()
         return None
 
-    def _gone(self, *, again: bool) -> GoneError:
-        if self._importing is not None:  # it has threads of that, or has died of it
+    def _gone(self) -> GoneError:
+        if self._importing is not None:  # this package has ended it, or has threads
             self._left_out.add(self._importing)
-        return GoneError(again=again)
+        return GoneError()
 
-    def _order(self, kind: bytes, body: dict[str, Any], *fds: int) -> None:
+    def _send(self, kind: bytes, body: dict[str, Any], *fds: int) -> None:
         message = kind + json.dumps(body).encode()
         try:
             socket.send_fds(self.socket, [message], fds, socket.MSG_DONTWAIT)
-        except OSError as error:  # it has ended, or does not listen
+        except OSError as error:  # it has ended, or reads nothing
             with suppress(GoneError):
-                self.listen()  # why
-            raise self._gone(again=error.errno != errno.EAGAIN) from error
+                self.listen()  # to know which package it was importing
+            raise self._gone() from error
 
-    def _ended(self, number: int) -> None:
-        self._rested = time.monotonic()
+    def _note_end(self, number: int) -> None:
+        """Note the end of a template."""
+        self._idle_since = time.monotonic()
         self._templates.discard(number)
         self._changes.put(None)
 
     def retire(self) -> None:
-        """Have it end when there are none of its templates any more."""
+        """Let it end when its templates have ended."""
         self.socket.close()
-        # not later, as it might hang; and not now, as its end would be that of their reports
-        self._launcher.finish_with(self._wait)
-
-    def _wait(self) -> None:
-        child = self._child
-        while self._templates and not child.has_ended():
-            with suppress(Empty):
-                self._changes.get(timeout=_AT_REST)
-        child.end()
+        self._retired = True
+        self._changes.put(None)
 
     def wait(self) -> None:
         """Wait for its end, if it has no templates."""
         if not self._templates:
-            self._launcher.has_ended(_PATIENCE)
+            self._ended.wait(_PATIENCE)
 
 
 def _started(theirs: socket.socket) -> Child:
-    """Return a new server, which has the socket `theirs`."""
+    """Return a new server that serves the socket `theirs`."""
     process = interpreter(
         "from seqtools.engines.process.fork_server_main import main; "
         f"main({theirs.fileno()}, {os.getpid()})",
         Nesting(nesting.current.depth + 1, nesting.current.files),
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,  # a module that greets has greeted here
+        stdout=subprocess.DEVNULL,  # the consumer has shown what modules print when imported
         stderr=subprocess.DEVNULL,
         pass_fds=(theirs.fileno(),),
     )
-    process.returncode = 0  # from here on it is ours to wait for
+    process.returncode = 0  # from here on, `Child` waits for it
     return Child(process.pid)

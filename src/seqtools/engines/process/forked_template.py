@@ -1,4 +1,4 @@
-"""A template that was forked from the fork server, which is its parent."""
+"""A template that was forked from the fork server."""
 
 import os
 import select
@@ -8,53 +8,49 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from seqtools.engines.process.launcher import Child
-from seqtools.engines.process.reaper import read_status
 
-_STATUS_PATIENCE = 0.2
-"""Seconds to wait for what a guard has reported that has ended, and for the server to notice."""
+_PATIENCE = 0.2
+"""Seconds to wait until the server has noticed the end of a guard."""
 
 
 class ForkedTemplate(Child):
-    """A template with its guard, forked from a fork server, which is its parent.
+    """A guard, with a template below it, whose parent is the fork server.
+
+    Its exit code is not known, because the system reports that only to the parent.
 
     Args:
         pid: The guard.
         process: A descriptor of that process.
-        report: Where it reports how it has ended.
-        ended: Called when it has ended.
+        on_end: Called when it has ended.
     """
 
-    def __init__(self, pid: int, process: int, report: int, ended: Callable[[], object]) -> None:
+    def __init__(self, pid: int, process: int, on_end: Callable[[], object]) -> None:
         super().__init__(pid)
-        self._process, self._report, self._told = process, report, ended
+        self._process, self._on_end = process, on_end
 
     def watch(self) -> int | None:
         """Return a descriptor as `launcher.watch` does."""
-        return None if self._pid is None else os.dup(self._process)
+        return None if self.pid is None else os.dup(self._process)
 
     def _signal(self, signum: int) -> None:
         signal.pidfd_send_signal(self._process, signum)
 
     def has_ended(self) -> bool:
-        """Return whether the guard has ended, and take note of what it has reported."""
+        """Return whether the guard has ended."""
         if not readable(self._process, 0):
             return False
-        code = read_status(self._report) if readable(self._report, _STATUS_PATIENCE) else None
-        # only what is killed reports nothing
-        self._status = signal.SIGKILL if code is None else -code if code < 0 else code << 8
-        deadline = time.monotonic() + _STATUS_PATIENCE
-        with suppress(ProcessLookupError):  # there is no zombie left
+        deadline = time.monotonic() + _PATIENCE
+        with suppress(ProcessLookupError):  # the server has waited for it
             while time.monotonic() < deadline:
                 self._signal(0)
                 time.sleep(0.0005)
-        for fd in (self._process, self._report):
-            os.close(fd)
-        self._told()
+        os.close(self._process)
+        self._on_end()
         return True
 
 
 def readable(fd: int, seconds: float) -> bool:
-    """Return whether there is something to read, or nothing will be, within so many seconds."""
+    """Wait for something to read, or for the end of the pipe; return whether that came in time."""
     poller = select.poll()
     poller.register(fd, select.POLLIN)
     return bool(poller.poll(1000 * seconds))

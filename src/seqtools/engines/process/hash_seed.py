@@ -1,8 +1,7 @@
-"""The hashes of strings, and with them the order of sets, in worker processes.
+"""The seed of hashes of strings, and so of the order of sets, in worker processes.
 
-Each interpreter draws its own seed for them, unless the variable `PYTHONHASHSEED` says which.
-Processes of one parent must agree: what a function returns may depend on them, and a worker can
-be replaced by another at any time, after `refresh()`, when it was idle, or because it died.
+Each interpreter draws its own seed, unless the variable `PYTHONHASHSEED` is set. All workers must
+have the same seed, because items may depend on it, and a worker can be replaced at any time.
 """
 
 import os
@@ -18,9 +17,8 @@ _MOST = (1 << 32) - 1
 def hash_seed() -> str:
     """Return the `PYTHONHASHSEED` of all processes that this one starts, always the same.
 
-    It is the seed of this process where one was given. The environment that it was started with
-    counts for that, because what a program changes later has no effect on the program itself.
-    Otherwise it is what the program has set for its children, and else one of our own.
+    It is the seed of this process, if one was given in the environment when it started. Otherwise
+    it is the current value of the variable, or else a seed of our own.
     """
     if not sys.flags.hash_randomization:
         return "0"
@@ -28,15 +26,14 @@ def hash_seed() -> str:
     if given not in {"", "random"}:
         return given
     told = os.environ.get(_NAME, "")
-    if told.isascii() and told.isdigit() and int(told) <= _MOST:  # else a child would not start
+    if told.isascii() and told.isdigit() and int(told) <= _MOST:  # or a child would not start
         return told
-    # One number for each secret of a process: a child that was forked from it has the same one,
-    # whether that was before or after this call.
+    # it depends only on the random seed of this process, so a forked child has the same
     return str(hash(_NAME) % _MOST + 1)
 
 
 def _at_the_start() -> str:
-    """Return the variable as it was when this process started, empty if that is not known."""
+    """Return the variable as it was when this process started, empty if unknown."""
     with suppress(OSError), open("/proc/self/environ", "rb") as file:
         for entry in file.read().split(b"\0"):
             name, _, value = entry.partition(b"=")

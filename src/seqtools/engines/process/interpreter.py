@@ -1,9 +1,8 @@
-"""The program that worker processes are: it has to be Python, and nothing else.
+"""Finds the interpreter that worker processes run.
 
-What is started as workers is given code to run, as `python -c code`. A program that takes no
-notice of that, such as one that was frozen together with Python, or one that embeds
-it, would do what it always does, start workers too, and so on. So nothing is started of which it
-is not known that it is an interpreter; and to start it in order to find out is what must not be.
+Workers are started as `python -c code`. A program that ignores such arguments, because it is frozen
+together with Python or embeds it, would run again from its beginning, start workers again, and so
+on without end. So only programs are started that are known to be interpreters.
 """
 
 import os
@@ -21,13 +20,12 @@ _PYTHON = re.compile(
 
 
 def executable() -> str:
-    """Return the path of the interpreter that this process is.
+    """Return the path of an interpreter.
 
-    That is `sys.executable`, or if this is no interpreter, what was set by
-    `multiprocessing.set_executable`.
+    It is `sys.executable`, or else the path that was set by `multiprocessing.set_executable`.
 
     Raises:
-        WorkerStartError: If neither is one.
+        WorkerStartError: If neither is an interpreter.
     """
     refused = _refused()
     if refused is None:
@@ -57,14 +55,14 @@ def _refused() -> str | None:
 
 
 def _frozen() -> str | None:
-    """Return what marks this as a program that was frozen together with Python."""
+    """Return the sign that this program was frozen together with Python, if it was."""
     # PyInstaller, cx_Freeze, py2exe, py2app
     frozen = getattr(sys, "frozen", None)
     if frozen:
         return f"sys.frozen is {frozen!r}"
     if getattr(sys, "oxidized", False):
         return "sys.oxidized is set, by PyOxidizer"
-    # A module that was compiled alone is imported by an interpreter as any other.
+    # An interpreter imports a module that was compiled alone, like any other module.
     compiled = getattr(sys.modules.get("__main__"), "__compiled__", None)
     if compiled is not None and getattr(compiled, "standalone", True):
         return "__compiled__ is set, by Nuitka"
@@ -72,13 +70,13 @@ def _frozen() -> str | None:
 
 
 def _is_python(path: str) -> bool:
-    """Return whether `path`, or what it is a link to, has the name of an interpreter."""
+    """Return whether `path`, or the target of this link, has the name of an interpreter."""
     names = {os.path.basename(path), os.path.basename(os.path.realpath(path))}
     return any(_PYTHON.fullmatch(name) for name in names)
 
 
 def _named() -> str | None:
-    """Return the interpreter that the user has named, if there is one."""
-    spawn: Any = sys.modules.get("multiprocessing.spawn")  # or nobody has named one
+    """Return the interpreter that was set in `multiprocessing`, if any."""
+    spawn: Any = sys.modules.get("multiprocessing.spawn")
     named = None if spawn is None else spawn.get_executable()
     return os.fsdecode(named) if named else None

@@ -1,24 +1,20 @@
-"""Starting processes, and seeing to their end."""
+"""Starts processes, and ends them."""
 
 import os
-import select
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from queue import SimpleQueue
-from typing import Any, TypeVar
+from typing import Any
 
 from seqtools._core.errors import WorkerStartError
 from seqtools.engines.process.hash_seed import hash_seed
 from seqtools.engines.process.interpreter import executable
 from seqtools.engines.process.nesting import Nesting
-from seqtools.engines.process.pool import serving
-from seqtools.engines.resource_errors import advised, start_thread
+from seqtools.engines.resource_errors import advised
 
 _THREAD_LIMITS = (
     "OMP_NUM_THREADS",
@@ -27,179 +23,95 @@ _THREAD_LIMITS = (
     "NUMEXPR_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
 )
-"""Every worker would use all cores; these are read when a library is loaded, so they are
-set before the interpreter starts. A limit that the user has set is kept."""
+"""Variables that keep each worker from using all cores. Libraries read them when they are loaded,
+so they are set before the interpreter starts. A limit that the user has set is kept."""
 
 _PATIENCE = 0.6
-"""Seconds for a template to end by itself: it gives its workers 0.3 and kills them then."""
-
-T = TypeVar("T")
-
-
-class Launcher:
-    """A thread that starts processes, and is there as long as they are.
-
-    Linux ends a process with the *thread* that started it, if it asks for that. Who wants
-    workers may be a thread that ends before them; this one does not. What it starts is not
-    lost to a Ctrl-C either, which only the main thread gets.
-    """
-
-    def __init__(self) -> None:
-        self._orders: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._ended = threading.Event()
-
-    def run(self, order: Callable[[], T]) -> T:
-        """Return what `order` does, called in the thread.
-
-        Raises:
-            WorkerStartError: If there can be no such thread.
-        """
-        if self._thread is None:
-            thread = threading.Thread(target=self._run, name="seqtools-launcher", daemon=True)
-            start_thread(thread)
-            self._thread = thread
-        answer: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
-
-        def answered() -> None:
-            try:
-                answer.put((order(), None))
-            except BaseException as error:  # noqa: BLE001 -- raised where it was ordered
-                answer.put((None, error))
-
-        self._orders.put(answered)
-        result, raised = answer.get()
-        if raised is not None:
-            raise raised
-        return result  # type: ignore[return-value]
-
-    def finish_with(self, order: Callable[[], object]) -> None:
-        """Have `order` done, and the thread ended after it; do not wait for that.
-
-        It must not raise.
-        """
-
-        def done() -> None:
-            order()
-
-        self._orders.put(done)
-        self._orders.put(None)
-
-    def has_ended(self, seconds: float) -> bool:
-        """Return whether the thread has ended, or does within so many seconds."""
-        return self._ended.wait(seconds)
-
-    def settle(self) -> None:
-        """Wait until what was ordered is done, also by who was interrupted since."""
-        if self._thread is not None and threading.get_ident() != self._thread.ident:
-            self.run(lambda: None)
-
-    def end(self) -> None:
-        """End the thread, and with it the processes that it has started."""
-        if self._thread is not None and threading.get_ident() != self._thread.ident:
-            self._orders.put(None)
-            # not join(): called by the end of a thread, it would make a dummy of that one
-            self._ended.wait()
-            self._thread = None
-
-    def _run(self) -> None:
-        serving.serves = True
-        while (order := self._orders.get()) is not None:
-            order()
-            del order  # it refers to whose thread this is
-        self._ended.set()
+"""Seconds for a template to end by itself: it kills its workers after 0.3 seconds."""
 
 
 class Child:
     """A process that this one started."""
 
     def __init__(self, pid: int) -> None:
-        self._pid: int | None = pid
-        self._asked = 0.0  # when it was first asked to end
-        self._status = 0
+        self.pid: int | None = pid
+        self._killed_at = 0.0  # the first time
+        self._code: int | None = None
 
     def watch(self) -> int | None:
         """Return a descriptor as `watch` does."""
-        return None if self._pid is None else watch(self._pid)
+        return None if self.pid is None else watch(self.pid)
 
     def kill(self) -> None:
-        """Have the process end at once, with all that it guards; kill it if it goes on."""
-        if self._pid is None:
+        """End the process and all processes that it guards; kill it if it has not ended since."""
+        if self.pid is None:
             return
         now = time.monotonic()
-        self._asked = self._asked or now
-        with suppress(ProcessLookupError):  # the user has had it waited for elsewhere
-            if now - self._asked < _PATIENCE:
+        self._killed_at = self._killed_at or now
+        with suppress(ProcessLookupError):  # the program has waited for it
+            if now - self._killed_at < _PATIENCE:
                 self._signal(signal.SIGTERM)
                 self._signal(signal.SIGCONT)  # it may have been stopped
             else:
                 self._signal(signal.SIGKILL)
 
-    def end(self, family: Iterable[int] = ()) -> int:
-        """Wait for the process to end, in the end kill it; return its exit code.
+    def end(self) -> int | None:
+        """Wait for the process to end, and kill it if it does not.
 
-        It takes the processes of its `family` with it, as the system sees to if it is killed.
+        Returns:
+            Its exit code, `None` if it is not known.
         """
         deadline = time.monotonic() + _PATIENCE
         delay = 0.0005
-        orphans: list[int] = []
-        while self._pid is not None:
-            with suppress(ChildProcessError):  # the user has it waited for elsewhere
+        while self.pid is not None:
+            with suppress(ChildProcessError):  # the program has waited for it
                 if time.monotonic() > deadline:
-                    orphans = orphans or [fd for pid in family if (fd := watch(pid)) is not None]
                     self.kill()
                 if not self.has_ended():
                     time.sleep(delay)
                     delay = min(2 * delay, 0.02)
                     continue
-            self._pid = None
-        for fd in orphans:
-            poller = select.poll()
-            poller.register(fd, select.POLLIN)
-            poller.poll(1000 * _PATIENCE)
-            os.close(fd)
-        return os.waitstatus_to_exitcode(self._status)
+            self.pid = None
+        return self._code
 
     def has_ended(self) -> bool:
-        """Return whether the process has ended, and take note of its status.
+        """Return whether the process has ended, and store its exit code.
 
         Raises:
-            ChildProcessError: If it was waited for elsewhere.
+            ChildProcessError: If the program has waited for it.
         """
-        assert self._pid is not None  # noqa: S101 -- for mypy
-        pid, self._status = os.waitpid(self._pid, os.WNOHANG)
+        assert self.pid is not None  # noqa: S101 -- for mypy
+        pid, status = os.waitpid(self.pid, os.WNOHANG)
+        if pid:
+            self._code = os.waitstatus_to_exitcode(status)
         return pid != 0
 
     def _signal(self, signum: int) -> None:
-        assert self._pid is not None  # noqa: S101 -- for mypy
-        os.kill(self._pid, signum)
+        assert self.pid is not None  # noqa: S101 -- for mypy
+        os.kill(self.pid, signum)
 
 
-def launch(control: socket.socket, payload: int, nesting: Nesting, *arguments: str) -> Child:
-    """Return a new template process that serves `control`, with the pipeline in `payload`.
+def launch(control: socket.socket, payload: int, nesting: Nesting, *, load_each: bool) -> Child:
+    """Return a new template process, started as a fresh interpreter.
 
-    It is given `arguments`.
+    Args:
+        control: The socket that it serves.
+        payload: The file with the pipeline.
+        nesting: Its place among consumers and workers.
+        load_each: Whether its workers load the pipeline, and not the template.
 
     Raises:
-        WorkerStartError: If there is no interpreter to run it.
+        WorkerStartError: If no interpreter can be run.
     """
     process = interpreter(
-        template_code(control.fileno(), payload, os.getpid()),
+        "from seqtools.engines.process.template_main import main; "
+        f"main({control.fileno()}, {payload}, {os.getpid()}, load_each={load_each})",
         nesting,
-        *arguments,
         stdin=subprocess.DEVNULL,
         pass_fds=(control.fileno(), payload),
     )
-    process.returncode = 0  # from here on it is ours to wait for
+    process.returncode = 0  # from here on, `Child` waits for it
     return Child(process.pid)
-
-
-def template_code(control: int, payload: int, consumer: int) -> str:
-    """Return the code of a template process, given its descriptors and the consumer."""
-    return (
-        "from seqtools.engines.process.template_main import main; "
-        f"main({control}, {payload}, {consumer})"
-    )
 
 
 def watch(pid: int) -> int | None:
@@ -210,16 +122,16 @@ def watch(pid: int) -> int | None:
     return None
 
 
-def command(code: str, nesting: Nesting, *arguments: str) -> list[str]:
+def command(code: str, nesting: Nesting) -> list[str]:
     """Return the command for an interpreter that runs `code` and finds the same modules.
 
     Raises:
-        WorkerStartError: If there is none.
+        WorkerStartError: If this process is no interpreter.
     """
     path = list(_absolute(sys.path))
     flags = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined] # noqa: SLF001 -- as multiprocessing does
     code = f"import sys; sys.path[:] = {path!r}; {code}"
-    return [executable(), *flags, "-c", code, *arguments, *nesting.arguments()]
+    return [executable(), *flags, "-c", code, *nesting.arguments()]
 
 
 def environment() -> dict[str, str]:
@@ -227,21 +139,19 @@ def environment() -> dict[str, str]:
     return dict.fromkeys(_THREAD_LIMITS, "1") | os.environ | {"PYTHONHASHSEED": hash_seed()}
 
 
-def interpreter(
-    code: str, nesting: Nesting, *arguments: str, **options: Any
-) -> subprocess.Popen[bytes]:
-    """Return a new process of this interpreter that runs `code` and finds the same modules.
+def interpreter(code: str, nesting: Nesting, **options: Any) -> subprocess.Popen[bytes]:
+    """Start an interpreter that runs `code` and finds the same modules.
 
-    It is given `arguments`. Ctrl-C does not reach it: that is for the consumer.
+    Ctrl-C does not reach it, because the consumer handles that. `options` are those of `Popen`.
 
     Raises:
-        WorkerStartError: If there is none.
+        WorkerStartError: If no interpreter can be run.
     """
     if os.name == "posix":
         options["process_group"] = 0
     else:
         options["creationflags"] = getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0)
-    line = command(code, nesting, *arguments)
+    line = command(code, nesting)
     try:
         return subprocess.Popen(line, env=environment(), **options)
     except OSError as error:
@@ -251,12 +161,12 @@ def interpreter(
 
 def _absolute(path: Iterable[str]) -> Iterator[str]:
     for entry in path:
-        # what is relative to a working directory that was deleted is nowhere
+        # a relative path means nothing if the working directory was deleted
         with suppress(FileNotFoundError):
             yield os.path.abspath(entry)
 
 
-_USUALLY = {
+_USUAL_REASONS = {
     "SIGKILL": "usually by the system, which had no memory left",
     "SIGSEGV": "usually a bug in compiled code",
     "SIGBUS": "usually a file that was truncated while it was mapped, or a full disk",
@@ -268,13 +178,15 @@ _USUALLY = {
 }
 
 
-def meaning(code: int) -> str:
+def meaning(code: int | None) -> str:
     """Return how a process ended, in words, from its exit code."""
+    if code is None:
+        return "the process that they depend on has ended"
     if code >= 0:
         return f"it exited with code {code}"
     try:
         name = signal.Signals(-code).name
     except ValueError:
         return f"it was killed by signal {-code}"
-    reason = _USUALLY.get(name)
+    reason = _USUAL_REASONS.get(name)
     return f"it was killed by {name}" + (f", {reason}" if reason else "")

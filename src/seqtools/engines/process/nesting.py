@@ -1,11 +1,10 @@
-"""Workers within workers, and how that comes to an end.
+"""Limits workers inside workers.
 
-A module may read a prefetch when it is imported, and functions of it may be what that evaluates:
-its workers import it, which reads the prefetch, which starts workers, and so on. So each
-process that is started is told, after its code on its command line, how deep it is below the
-first consumer, and which files were being imported where its own consumer started it. A command
-line, unlike the environment, is not handed on to programs that user code starts, and is
-known before anything is imported.
+If the import of a module reads a prefetch that evaluates functions of this module, then its workers
+import the module, which reads the prefetch, which starts workers, and so on. So the command line of
+each process says how deep it is below the first consumer, and which files were being imported when
+it was started. A command line is known before anything is imported, and programs that user code
+starts do not inherit it.
 """
 
 import json
@@ -24,22 +23,22 @@ _MARK = "seqtools-worker"
 
 
 class Nesting(NamedTuple):
-    """Where a process is among consumers and workers."""
+    """The place of a process among consumers and workers."""
 
     depth: int = 0
-    """How many consumers are above it."""
+    """The number of consumers above it."""
     files: tuple[str, ...] = ()
-    """Modules that were being imported where these started what is below them."""
+    """The modules that these were importing when they started a process."""
     begun: bool = True
-    """Whether it is what it was started for: before that, `site` is being imported."""
+    """Whether its main function runs; before that, it imports `site`."""
 
     def arguments(self) -> list[str]:
-        """Return what is to follow the code on the command line of a process."""
+        """Return the arguments that follow the code on the command line."""
         return [_MARK, json.dumps([self.depth, self.files])]
 
     @staticmethod
     def of(command: list[str]) -> "Nesting":
-        """Return what a command line says."""
+        """Return what a command line contains."""
         if _MARK not in command:
             return Nesting()
         depth, files = json.loads(command[command.index(_MARK) + 1])
@@ -47,24 +46,23 @@ class Nesting(NamedTuple):
 
 
 current = Nesting.of(sys.orig_argv)
-"""Where this process is."""
+"""The place of this process."""
 
-
-_lowest: FrameType | None = None  # below it are those of who has forked this process
+_lowest: FrameType | None = None  # frames below it are those of the process that forked this one
 
 
 def begin(nesting: Nesting | None = None) -> None:
-    """Note that this process, which is at `nesting` if it was forked, begins with its caller."""
-    global current, _lowest  # noqa: PLW0603 -- there is one for a process
+    """Note that the main function of this process, the caller, begins; it is at `nesting`."""
+    global current, _lowest  # noqa: PLW0603 -- one for a process
     current = (current if nesting is None else nesting)._replace(begun=True)
     _lowest = sys._getframe(1)  # noqa: SLF001 -- public
 
 
 def below() -> Nesting:
-    """Return where a process is going to be that is started now.
+    """Return the place of a process that is started now.
 
     Raises:
-        WorkerStartError: If there would be no end of them.
+        WorkerStartError: If workers would start workers without end.
     """
     modules = dict(_being_imported())
     for file, name in modules.items():
@@ -92,11 +90,7 @@ def _advice(name: str, file: str) -> str:
 
 
 def _being_imported() -> Iterator[tuple[str, str]]:
-    """Yield file and name of the script, and of each module that this thread is importing.
-
-    Workers are started by the thread that imports them: see `apart`. Only the script may
-    be in another, which waits.
-    """
+    """Yield file and name of each module that this thread is importing, and of the script."""
     frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 -- public
     while frame is not None and frame is not _lowest:
         if frame.f_code.co_name == "<module>":

@@ -23,12 +23,10 @@ from seqtools.engines import fault_injection
 from seqtools.engines.base import PAUSE, Job
 from seqtools.engines.process.background_threads import KnownReasons
 from seqtools.engines.process.output_display import MOST, said
-from seqtools.engines.process.pool import WorkerPool, serving
+from seqtools.engines.process.pool import LoadedByEach, serving
 from seqtools.engines.process.recent_jobs import RecentJobs
-from seqtools.engines.process.results import ResultReceiver
-from seqtools.engines.process.scheduler import Scheduler
 from seqtools.engines.process.workers import Workers
-from seqtools.engines.resource_errors import start_thread, told
+from seqtools.engines.resource_errors import as_start_error, start_thread
 from seqtools.engines.wire.arena_reader import LeasedBytes
 
 NO_START = "worker processes could not be started"
@@ -48,37 +46,25 @@ Note = tuple[Any, ...]
 """A method of `Operator`, not bound, and its arguments."""
 
 
-class Operator(Workers):
+class Operator:
     """See the module. It refers to no object of the user, except values that are being delivered.
 
     Args:
+        workers: The workers.
         budget: Limits how much shared memory of workers the consumer may keep.
+        known: Records why each worker loads the pipeline itself.
         payload: File descriptor to be closed at the end, if any.
-
-    The other arguments are those of `Workers`.
     """
 
-    def __init__(  # noqa: PLR0913 -- what it works with
-        self,
-        pool: WorkerPool,
-        scheduler: Scheduler,
-        receiver: ResultReceiver,
-        nworkers: int,
-        wanted: int,
-        *,
-        timeout: float | None,
-        hinted: bool,
-        budget: LeasedBytes,
-        known: KnownReasons,
-        payload: int | None,
+    def __init__(
+        self, workers: Workers, budget: LeasedBytes, known: KnownReasons, payload: int | None
     ) -> None:
-        super().__init__(
-            pool, scheduler, receiver, nworkers, wanted, timeout=timeout, hinted=hinted, known=known
-        )
-        self.budget = budget
+        self.workers = workers
+        self.warnings: deque[str] = deque()
+        """Warnings for the reader."""
+        self._budget, self._known, self._payload = budget, known, payload
+        self._has_warned = False  # that too much memory is kept
         self._recent = RecentJobs()
-        self._payload = payload
-        self._noticed = False  # a reader was notified that too much memory is kept
         self._notes: deque[Note] = deque()
         self._waits = False  # the thread waits for events, or is about to
         self.awaited = 0.0
@@ -98,8 +84,8 @@ class Operator(Workers):
         Raises:
             WorkerStartError: If they cannot be started.
         """
-        with told(NO_START):
-            self._start_pool()
+        with as_start_error(NO_START):
+            self.workers.start()
         # A thread that has ended drops its arguments, so passing `self` as an argument makes no
         # cycle that would keep the memory of workers until the garbage collector runs.
         thread = threading.Thread(
@@ -120,7 +106,7 @@ class Operator(Workers):
     def wake(self) -> None:
         """Wake the operator if there are notes."""
         if self._notes and self._waits:
-            self.pool.wake()
+            self.workers.pool.wake()
 
     def close(self, *, wait: bool) -> None:
         """End the workers and the thread.
@@ -136,8 +122,8 @@ class Operator(Workers):
             self._finish()
             return
         if serving.serves:
-            self.receiver.deliver = _drop
-        self.pool.wake()
+            self.workers.receiver.deliver = _drop
+        self.workers.pool.wake()
         deadline = time.monotonic() + _PATIENCE
         # At the end of the program, and in a forked child, other threads do not run; the system
         # ends the workers then.
@@ -154,14 +140,14 @@ class Operator(Workers):
             except Empty:
                 continue
             self._end.put(None)  # for other threads that wait
-        self.receiver.deliver = _drop
+        self.workers.receiver.deliver = _drop
 
     # In the thread
 
     def _run(self) -> None:
         serving.serves = True
         try:
-            with told("worker processes cannot go on"):
+            with as_start_error("worker processes cannot go on"):
                 while not self._closing:
                     self._step()
         except BaseException as error:  # noqa: BLE001 -- delivered to the reader
@@ -177,9 +163,10 @@ class Operator(Workers):
         else:
             self._waits = True
             if self._may_wait():
-                self.pool.rest(_REST)
+                self.workers.pool.rest(_REST)
             began = time.monotonic()
-            polled = self.pool.poll(0 if self._notes or self._closing else self._seconds())
+            seconds = 0 if self._notes or self._closing else self.workers.patience()
+            polled = self.workers.pool.poll(seconds)
             self._waited = time.monotonic() - began
             self._waits = False
         if self._closing:
@@ -188,9 +175,9 @@ class Operator(Workers):
             self._handle_events(polled)
         if self._notes:
             self._handle_notes()
-        if len(self.workers) > self.wanted:
-            self._adjust_number()
-        self._send_tasks()
+        if len(self.workers.all) > self.workers.wanted:
+            self.workers.adjust_number()
+        self.workers.send_tasks()
         self._notify_reader()
 
     def _may_wait(self) -> bool:
@@ -200,24 +187,33 @@ class Operator(Workers):
         now = time.monotonic()
         if now - self._noted < _SOON or now - self.awaited < _LATELY:
             return False
-        seconds = self._scheduler.seconds_of_work
-        return bool(self.workers) and min(map(seconds, self.workers)) > 1.5 * _REST
+        workers, seconds = self.workers.all, self.workers.scheduler.seconds_of_work
+        return bool(workers) and min(map(seconds, workers)) > 1.5 * _REST
 
     def _handle_events(self, polled: Any) -> None:
         """Handle events and timeouts."""
         if fault_injection.armed:
             fault_injection.reach("consumer-polled")
-        for event in self.pool.events(polled):
-            self._handle(event)
-        if self._timeouts is not None:
-            self._timeouts.end_overdue(self.workers)
+        for event in self.workers.pool.events(polled):
+            if isinstance(event, LoadedByEach):
+                self._note_each(event.reason)
+            else:
+                self.workers.handle(event)
+        self.workers.end_overdue()
 
-    def _seconds(self) -> float | None:
-        """Return the longest time to wait for an event."""
-        for worker in self.workers:
-            if worker.dealt or not worker.ready or not worker.attached:
-                return self._patience
-        return None
+    def _note_each(self, reason: str) -> None:
+        """Note why each worker must load the pipeline itself, and warn once."""
+        if not self._known:
+            self._known.reason = reason
+            self._warn(
+                f"{reason}, so each worker process loads the pipeline itself, which takes more "
+                "time and memory: to load it once, import or create that in the function that "
+                "uses it"
+            )
+
+    def _warn(self, message: str) -> None:
+        self.warnings.append(message)
+        self.workers.receiver.deliver(None)
 
     def _fail(self, error: BaseException) -> None:
         """Deliver an error, because no more items can be evaluated."""
@@ -226,20 +222,20 @@ class Operator(Workers):
             failed = WorkerStartError(f"worker processes cannot go on: {error!r}")
             failed.__cause__ = error
         if not self._closing:
-            for worker in self.workers:  # its output is shown before the error
-                self.receiver.read_output(worker)
-            self.receiver.deliver(failed)
+            for worker in self.workers.all:  # its output is shown before the error
+                self.workers.receiver.read_output(worker)
+            self.workers.receiver.deliver(failed)
 
     def _finish(self) -> None:
         """End the workers, and release their resources."""
         if self._ended:
             return
         try:
-            self._end_workers()
+            self.workers.end()
             if self._payload is not None:
                 os.close(self._payload)
         finally:
-            self.receiver.deliver = _drop
+            self.workers.receiver.deliver = _drop
             self._notes.clear()
             self._ended = True
             self._end.put(None)
@@ -254,31 +250,34 @@ class Operator(Workers):
 
     def submit(self, ahead: Sequence[Job], urgent: Sequence[Job], mode: int) -> None:
         """Accept jobs."""
-        self._mode = mode
+        self.workers.mode = mode
         new = self._recent.new
-        self._scheduler.submit(new(ahead), new(urgent))
+        self.workers.scheduler.submit(new(ahead), new(urgent))
 
     def cancel(self, ids: Collection[int]) -> None:
         """Forget the waiting tasks of these jobs."""
-        self._scheduler.cancel(ids, self.workers)
+        self.workers.scheduler.cancel(ids, self.workers.all)
 
     def resize(self, wanted: int) -> None:
         """Change the number of workers to `wanted`, or to as many as the system allows."""
-        self.wanted = wanted
+        self.workers.wanted = wanted
         try:
-            with told(NO_START):
-                self._adjust_number()
+            with as_start_error(NO_START):
+                self.workers.adjust_number()
         except WorkerStartError:
-            self.wanted = max(1, len(self.workers))
+            self.workers.wanted = max(1, len(self.workers.all))
 
     def _notify_reader(self) -> None:
         """Notify the reader that there is output to show, or a warning."""
-        if self.budget.exceeded and not self._noticed:
-            self._noticed = True
-        elif not self.receiver.has_output:
-            return
-        self.receiver.has_output = False
-        self.receiver.deliver(None)
+        if self._budget.exceeded and not self._has_warned:
+            self._has_warned = True
+            self._warn(
+                f"more than {self._budget.most >> 20:,} MB of values from worker processes are "
+                "kept: from now on, values are copied out of the shared memory"
+            )
+        if self.workers.receiver.has_output:
+            self.workers.receiver.has_output = False
+            self.workers.receiver.deliver(None)
 
 
 def _drop(_: object) -> None:

@@ -1,14 +1,13 @@
-"""What is printed in a worker, on its way to the consumer.
+"""Sends the output of a worker to the consumer.
 
         print ──▶ Lines: a line for each thread ──▶ OutputPipe ══ pipe of results ══▶ consumer
 
-In a worker, `sys.stdout` gathers lines, and sends whole ones through the pipe by which it
-answers. A line ends with its newline, with `flush()`, or with the answer about the item that
-printed it. So what an item prints is there before the item, also where more than one worker
-prints, and nothing waits for the end of the worker.
+In a worker, `sys.stdout` collects lines, and sends whole lines through the pipe of results. A line
+ends with its newline, with `flush()`, or with the answer about the item that printed it. So the
+output of an item arrives before the item.
 
-What goes to descriptor 1 past Python, by compiled code or by programs that are started, goes
-where it went, and so does all that is written to `sys.stderr`.
+Output that compiled code or other programs write to descriptor 1 is not sent, and neither is
+`sys.stderr`.
 """
 
 import io
@@ -24,47 +23,46 @@ from typing import Any
 from seqtools.engines.wire import result_messages
 
 _PIECE = getattr(select, "PIPE_BUF", 4096) - 128
-"""Bytes of text in a message, such that all of it is at most PIPE_BUF bytes.
+"""Bytes of text in a message of at most PIPE_BUF bytes, which the system writes in one step.
 
-The system takes so many in one step or none. So a signal handler of the user's that raises, to
-end what takes too long, leaves no half of a message.
+So no half of a message is left if a signal handler of the user raises an exception.
 """
 _PRINTED = (0, 0, 0, result_messages.PRINTED, 0.0)
 
 
 class OutputPipe:
-    """The pipe of results, into which threads write one message at a time."""
+    """The pipe of results. Threads write one message at a time."""
 
     def __init__(self, fd: int, lines: "Lines | None" = None) -> None:
         self._fd = fd
-        self._lock: Any = threading.RLock()  # which knows its thread
+        self._lock: Any = threading.RLock()  # knows its thread
         self._unsent: deque[bytes] = deque()
         self._forked = False
         self.lines = Lines() if lines is None else lines
-        self.lines.say = self.say
+        self.lines.sink = self.write_text
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._let_go)
+            os.register_at_fork(after_in_child=self._disconnect)
 
     def answer(self, head: tuple[Any, ...], *parts: Any) -> None:
-        """Send a message about items, after all that was printed until now."""
+        """Send a message about items, after all earlier output."""
         if self.lines.begun:
-            self.lines.settle()
+            self.lines.end_lines()
         self.send(head, *parts)
 
     def send(self, head: tuple[Any, ...], *parts: Any) -> None:
-        """Send a message, after all lines that are complete."""
+        """Send a message, after all complete lines."""
         if self._forked:
-            os._exit(1)  # user code has forked, and both have returned: one is enough
+            os._exit(1)  # user code has forked, and the parent answers
         with self._lock:
             self._send_lines()
             result_messages.write_result(self._fd, head, *parts)
-            self._send_lines()  # of a signal handler or a finalizer that printed meanwhile
+            self._send_lines()  # printed meanwhile by a signal handler or a finalizer
 
-    def say(self, text: bytes) -> None:
-        """Send `text`, which is printed."""
+    def write_text(self, text: bytes) -> None:
+        """Send output."""
         self._unsent.append(text)
         lock = self._lock
-        if lock._is_owned():  # noqa: SLF001 -- as Condition does; in the midst of a message
+        if lock._is_owned():  # noqa: SLF001 -- as Condition does; inside a message
             return
         try:
             # Not `with`: Python 3.14 may be interrupted between the lock and the block.
@@ -80,42 +78,39 @@ class OutputPipe:
             for k in range(0, len(text), _PIECE):
                 result_messages.write_result(self._fd, _PRINTED, text[k : k + _PIECE])
 
-    def _let_go(self) -> None:
-        """Keep a child that user code has forked from writing to the pipe."""
+    def _disconnect(self) -> None:
+        """Use the pipe no more, in a child that user code has forked."""
         self._forked = True
         self.lines.begun.clear()
-        self.lines.say = _write_to_descriptor
+        self.lines.sink = _write_to_descriptor
 
 
 class Lines(io.RawIOBase):
-    """What is below a standard output: gives away whole lines, with a line for each thread."""
+    """The raw stream of a standard output: sends whole lines, and keeps a line for each thread."""
 
     name = "<stdout>"
 
     def __init__(self) -> None:
-        self.say: Callable[[bytes], None] = _write_to_descriptor
-        """What to give lines to."""
+        self.sink: Callable[[bytes], None] = _write_to_descriptor
+        """Receives lines."""
         self.begun: dict[int, list[bytes]] = {}
-        """What has no newline yet, by thread."""
+        """Incomplete lines, by thread."""
 
     def write(self, data: Any) -> int:
-        """Take `data`; if it ends with a newline, give it away with all that this thread began.
-
-        Text of several lines stays together.
-        """
+        """Append `data` to the line of this thread, and send that if it ends with a newline."""
         text, thread = bytes(data), threading.get_ident()
         if text.endswith(b"\n"):
-            self.say(b"".join([*self.begun.pop(thread, ()), text]))
+            self.sink(b"".join([*self.begun.pop(thread, ()), text]))
         elif text:
             self.begun.setdefault(thread, []).append(text)
         return len(text)
 
     def flush(self) -> None:
-        """End the line that this thread has begun."""
+        """End the line of this thread."""
         self._end(threading.get_ident())
 
-    def settle(self) -> None:
-        """End the line of this thread, and those of threads that are no more."""
+    def end_lines(self) -> None:
+        """End the line of this thread, and the lines of threads that have ended."""
         self.flush()
         if self.begun:
             for thread in self.begun.keys() - sys._current_frames().keys():  # noqa: SLF001 -- public
@@ -124,47 +119,47 @@ class Lines(io.RawIOBase):
     def _end(self, thread: int) -> None:
         begun = self.begun.pop(thread, None)
         if begun:
-            self.say(b"".join([*begun, b"\n"]))
+            self.sink(b"".join([*begun, b"\n"]))
 
     def writable(self) -> bool:
         """Return True."""
         return True
 
     def fileno(self) -> int:
-        """Return the descriptor for programs that are to be started with this output."""
+        """Return the descriptor for programs that are started with this output."""
         return 1
 
 
-def stand_in() -> Lines:
-    """Have a standard output that becomes that of workers, for who keeps it before there are any.
+def replace_stdout() -> Lines:
+    """Replace the standard output by the one that workers will have, and return its raw stream.
 
-    A module may do so when it is imported, for a handler of `logging`.
+    A module may keep a reference to it when it is imported, such as in a handler of `logging`.
     """
     lines: Any = Lines()
     sys.stdout = io.TextIOWrapper(lines, "utf-8", "backslashreplace", "\n", write_through=True)
     return lines  # type: ignore[no-any-return]
 
 
-def gather(fd: int) -> OutputPipe:
-    """Return the outlet of this worker to the pipe `fd`; from now on, it is what prints."""
+def connect_stdout(fd: int) -> OutputPipe:
+    """Send the standard output of this worker through the pipe `fd` from now on."""
     out: Any = sys.stdout
     lines = getattr(out, "buffer", None)
     if isinstance(lines, Lines):
-        out.reconfigure(line_buffering=False)  # or it would end a line in the midst of a text
+        out.reconfigure(line_buffering=False)  # or it would split a text
     else:
-        lines = stand_in()
-    lines.begun.clear()  # what a process that was forked had begun is its own
+        lines = replace_stdout()
+    lines.begun.clear()  # those of the parent process
     return OutputPipe(fd, lines)
 
 
 def flush() -> None:
-    """Write out what is held back anywhere in this process, as it is going to end."""
+    """Flush the standard streams of this process."""
     for stream in (sys.stdout, sys.__stdout__, sys.stderr):
-        # closed, or `None` where a program was started without
+        # closed, or `None` if a program was started without
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()  # type: ignore[union-attr]
 
 
 def _write_to_descriptor(text: bytes) -> None:
-    with suppress(OSError), open(1, "wb", closefd=False) as file:  # there is nobody to tell
+    with suppress(OSError), open(1, "wb", closefd=False) as file:  # nobody reads it
         file.write(text)

@@ -1,10 +1,9 @@
-"""What workers have printed, shown by the consumer.
+"""Shows the output of workers, in the consumer.
 
-It is written to `sys.stdout` as that is at the time, by a thread that reads items: before it
-is given what came behind it, and while it waits. No thread of ours does that: it would write
-between two pieces of a line that the program is printing, and in a notebook to another cell.
-And no lock is held meanwhile for which others wait, as a stream of the user's may block, raise
-or read the same items.
+A thread that reads items writes it to the current `sys.stdout`: while it waits, and before it
+returns an item that arrived after the output. A background thread would write into the middle of a
+line that the program prints, and in a notebook to another cell. No thread waits for a lock
+meanwhile, because a stream of the user may block, raise or read the same items.
 """
 
 import atexit
@@ -20,15 +19,14 @@ from typing import Any
 from seqtools._core.errors import summary
 
 MOST = 10_000
-"""Texts that may wait to be shown, from which on no more are fetched while nobody reads.
-Arbitrary: workers wait then, as for a pipe that is full."""
+"""Texts that may wait to be shown. If there are more, workers wait. Arbitrary."""
 
 said: deque[str] = deque()
-"""What workers of this process have printed and nobody has shown, whole lines, in order."""
+"""Output of workers that was not shown yet, whole lines, in order."""
 
 
 class WorkerOutput:
-    """What one worker prints, put together again."""
+    """The output of one worker, put together from pieces."""
 
     __slots__ = ("_begun",)
 
@@ -36,13 +34,13 @@ class WorkerOutput:
         self._begun = bytearray()
 
     def add(self, piece: Any) -> None:
-        """Take a piece of text; the last one of a text ends with a newline."""
+        """Append a piece of text; the last piece of a text ends with a newline."""
         self._begun += piece
         if self._begun.endswith(b"\n"):
             self.end()
 
     def end(self) -> None:
-        """Have what is there shown, with a newline at its end."""
+        """Have the text shown, with a newline at its end."""
         begun, self._begun = self._begun, bytearray()
         if begun:
             text = begun.decode("utf-8", "backslashreplace")
@@ -50,18 +48,17 @@ class WorkerOutput:
 
 
 class _Display:
-    """Writes what was said, one thread at a time."""
+    """Writes output, one thread at a time."""
 
     def __init__(self) -> None:
         self._lock: Any = threading.RLock()  # which knows its thread
         self._complained = False
-        self.ending = False
-        """Whether the program ends."""
+        self.ending = False  # the program ends
 
     def show(self) -> None:
-        """Write what was said, unless a thread is at that: it goes on then until all is written."""
+        """Write all output, unless another thread is doing that."""
         lock = self._lock
-        if lock._is_owned():  # noqa: SLF001 -- as Condition does; the stream reads items itself
+        if lock._is_owned():  # noqa: SLF001 -- as Condition does; the stream reads items
             return
         try:
             # Not `with`: Python 3.14 may be interrupted between the lock and the block.
@@ -88,13 +85,13 @@ class _Display:
         warnings.warn(message, RuntimeWarning, stacklevel=2)
 
     def renew(self) -> None:
-        """Forget what is for the parent of this process to show, and its bars."""
+        """Forget the output and the progress bars of the parent process."""
         self._lock = threading.RLock()
         said.clear()
         around[0] = nullcontext
 
     def end(self) -> None:
-        """Show what is left, as the program ends."""
+        """Show all output at the end of the program."""
         self.ending = True
         self.show()
 
@@ -112,7 +109,7 @@ def _write(text: str) -> None:
 
 
 around: list[Callable[[Any], AbstractContextManager[Any]]] = [nullcontext]
-"""Returns, for a stream, a context in which nothing is in the way there, such as a bar."""
+"""Returns, for a stream, a context in which no progress bar is shown there."""
 
 _shower = _Display()
 show = _shower.show
@@ -122,10 +119,10 @@ if hasattr(os, "register_at_fork"):
 
 
 def show_last(*, wait: bool) -> None:
-    """Show what is left when workers have ended, as `close` does.
+    """Show all output when workers have ended.
 
-    Without `wait`, who calls may be the garbage collector, in the middle of a line that the
-    program prints: then it is left to who reads next, or to the end of the program.
+    Without `wait`, the garbage collector may be the caller, in the middle of a line of the program.
+    Then a reader shows the output later, or the end of the program.
     """
     if wait or _shower.ending:
         show()

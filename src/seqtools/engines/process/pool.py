@@ -29,30 +29,30 @@ class PoolWorker(WorkerQueue):
     """A worker process, as the consumer sees it."""
 
     __slots__ = (
+        "active_since",
         "attached",
-        "heard",
-        "hired",
         "leases",
         "number",
+        "output",
         "path",
         "reader",
         "ready",
-        "since",
+        "started_at",
     )
 
-    keeps = False
-    """Whether its messages are kept, and can be read after it has ended."""
+    readable_after_end = False
+    """Whether its messages can be read after it has ended."""
 
     def __init__(self, number: int, reader: ResultReader, leases: ArenaReader | None) -> None:
         super().__init__()
         self.number, self.reader, self.leases = number, reader, leases
-        self.heard = WorkerOutput()
+        self.output = WorkerOutput()
         self.ready = False  # whether it has loaded the pipeline
         self.attached = True  # whether there may be more to read
-        self.hired = time.monotonic()
+        self.started_at = time.monotonic()
+        self.active_since = 0.0  # when it began its first task, or answered last
         # path to its current stage, if it reports stages; None until it begins an item
         self.path: tuple[Step, ...] | None = None
-        self.since = 0.0  # when it began its first task, or last answered
 
     def send(self, task: bytes) -> None:
         """Send it a task; do nothing if it is dead, which an event will report.
@@ -80,7 +80,8 @@ class WorkerEnded(NamedTuple):
 class PoolEnded(NamedTuple):
     """All workers have ended with the process that they depend on; the pool must start again."""
 
-    code: int
+    code: int | None
+    """The exit code of that process, if known."""
 
 
 class LoadedByEach(NamedTuple):
@@ -103,7 +104,7 @@ class WorkerPool(Protocol):
             WorkerStartError: If workers cannot be started.
         """
 
-    def hire(self, number: int) -> PoolWorker:
+    def start_worker(self, number: int) -> PoolWorker:
         """Return a new worker."""
 
     def poll(self, seconds: float | None) -> Any:
@@ -125,10 +126,10 @@ class WorkerPool(Protocol):
             WorkerStartError: If a worker reports that it cannot evaluate items.
         """
 
-    def dismiss(self, worker: Any) -> None:
-        """End a worker; an event reports it, as any end."""
+    def kill(self, worker: Any) -> None:
+        """Kill a worker; an event reports its end."""
 
-    def let_go(self, worker: Any) -> None:
+    def release(self, worker: Any) -> None:
         """Close the pipes to a worker."""
 
     def stop(self, workers: Iterable[Any]) -> None:

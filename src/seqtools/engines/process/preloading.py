@@ -1,9 +1,9 @@
-"""Which modules a fork server imports before any pipeline is known, and which one needs.
+"""Chooses the modules that a fork server imports, early or when a pipeline needs them.
 
-Only installed packages are imported ahead: those below a folder `site-packages` or `dist-packages`.
-Modules of users are left to the templates: they may be scripts, or change, or do something when
-they are imported. Of installed packages, those are imported that have compiled modules, such as
-numpy, torch, pandas and PIL, because these take long; others once a pipeline refers to them.
+It imports only installed packages, which are below a folder `site-packages` or `dist-packages`.
+Modules of users may be scripts, may change, or may do something when they are imported. Packages
+with compiled modules, such as numpy, torch, pandas and PIL, take long, so they are imported early.
+Others are imported when a pipeline refers to them.
 """
 
 import os
@@ -26,7 +26,7 @@ _COMPILED = tuple(EXTENSION_SUFFIXES)
 _WORD = re.compile(rb"[A-Za-z_][\w.]*")
 
 Packages = dict[str, list[str]]
-"""Names of modules, in the order in which they were imported, by that of their package."""
+"""Names of modules in the order of their import, by package."""
 
 
 class Installed:
@@ -34,7 +34,6 @@ class Installed:
 
     def __init__(self) -> None:
         self.packages: Packages = {}
-        """All of them."""
         self._compiled: set[str] = set()
         folders = tuple(
             os.path.join(entry, "")
@@ -49,19 +48,18 @@ class Installed:
                     self._compiled.add(package)
 
     def compiled(self) -> Packages:
-        """Return those of packages that have compiled modules."""
+        """Return those of packages with compiled modules."""
         return {
             package: modules
             for package, modules in self.packages.items()
-            # which was not imported in some way of its own, such as that of a test tool
+            # not if the package itself was imported in a special way, such as by a test tool
             if package in self._compiled and package in modules
         }
 
     def needed(self, pickled: bytes) -> list[str]:
-        """Return the packages that a pipeline refers to, itself or by modules of the user.
+        """Return the packages that a pipeline refers to, directly or by modules of the user.
 
-        They are guessed from the words in it: one that is wrong, or is missing, makes a start
-        slower and no more.
+        They are guessed from the words in it. A wrong guess only makes the start slower.
         """
         found = set()
         for word in {word.decode() for word in _WORD.findall(pickled)}:
@@ -75,7 +73,7 @@ class Installed:
 
 
 def _imported() -> Iterator[tuple[str, str]]:
-    """Yield name and file of the modules that were imported from files, as usual."""
+    """Yield name and file of the modules that were imported from files in the usual way."""
     for name, module in [*sys.modules.items()]:
         spec = vars(module).get("__spec__") if isinstance(module, ModuleType) else None
         if not isinstance(spec, ModuleSpec) or not isinstance(spec.loader, _LOADERS):

@@ -1,6 +1,6 @@
-"""Jobs that an engine has taken lately, so that one that comes again is known.
+"""Recognizes jobs that are submitted again.
 
-A thread that is interrupted after an engine took its jobs submits them again.
+A thread submits its jobs again if it is interrupted after the engine has accepted them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from seqtools.engines.base import Job
 
 _MOST = 4096
-"""Jobs that are known. Arbitrary: as many as a window has. The next call submits them again."""
+"""Jobs that are remembered. Arbitrary: as many as a window has."""
 
 
 class RecentJobs:
@@ -18,7 +18,7 @@ class RecentJobs:
         self._keys: dict[tuple[int, int], None] = {}
 
     def new(self, jobs: Iterable[Job]) -> Sequence[Job]:
-        """Return those of `jobs` that are not known, which they are from now on."""
+        """Return those of `jobs` that are new, and remember them."""
         keys = self._keys
         found = [job for job in jobs if (job.id, job.offset) not in keys]
         for job in found:

@@ -28,23 +28,16 @@ class ResultReceiver:
 
     Args:
         scheduler: Gets the number of answered items.
-        loader: Unpickles values. It refers to code of the user, which may refer to the engine; so
-            the engine keeps it, and this object has only a weak reference.
+        loader: Unpickles values. Only the engine keeps it, because it refers to code of the user,
+            which may refer to the engine.
         pool: Ends workers that send invalid messages.
         deliver: Receives the outcomes.
-        timed: Whether to record when a worker has answered.
     """
 
     def __init__(
-        self,
-        scheduler: Scheduler,
-        loader: ResultLoader,
-        pool: WorkerPool,
-        deliver: Deliver,
-        *,
-        timed: bool,
+        self, scheduler: Scheduler, loader: ResultLoader, pool: WorkerPool, deliver: Deliver
     ) -> None:
-        self._scheduler, self._pool, self._timed = scheduler, pool, timed
+        self._scheduler, self._pool = scheduler, pool
         self._loader = weakref.ref(loader)
         self.deliver = deliver
         self.has_output = False
@@ -65,9 +58,8 @@ class ResultReceiver:
         except DamagedMessage as damage:
             worker.reader.damage = str(damage)
         if not more or worker.reader.damage is not None:
-            # It is dead, which an event will report, or has closed its pipe or sent an invalid
-            # message.
-            self._pool.dismiss(worker)
+            # it has died, or closed its pipe, or sent an invalid message
+            self._pool.kill(worker)
 
     def read_output(self, worker: PoolWorker) -> None:
         """Read only the output of a worker that is about to be released."""
@@ -75,7 +67,7 @@ class ResultReceiver:
             for result in worker.reader.read()[0]:
                 if result.kind == result_messages.PRINTED:
                     self._store_output(worker, result)
-        worker.heard.end()
+        worker.output.end()
 
     def fail(self, job: int, offset: int, failure: Failure) -> None:
         """Deliver `failure` as the outcome of an item; its worker is not to blame any more."""
@@ -89,11 +81,10 @@ class ResultReceiver:
         if result.kind in _ABOUT_NO_ITEM:
             self._handle_report(worker, result)
             return
-        task = worker.dealt[0] if worker.dealt else None
+        task = worker.assigned[0] if worker.assigned else None
         if task is None or (result.block, result.done) != (task.number, task.answered):
             raise DamagedMessage("a message answers a task that was not sent")
-        if self._timed:
-            worker.since = time.monotonic()
+        worker.active_since = time.monotonic()
         if result.kind == result_messages.REST:
             self._scheduler.returned(worker)
         else:
@@ -104,7 +95,7 @@ class ResultReceiver:
         parts = [_part(worker, part) for part in result.parts]
         self.deaths_in_a_row = 0
         worker.path = None
-        worker.heard.end()  # a text that a signal handler of the user's has cut off
+        worker.output.end()  # text that a signal handler of the user has cut off
         items = self._scheduler.answered(worker, result.count, result.seconds)
         try:
             outcomes, failed = self._outcomes(result, parts, items.indices)
@@ -121,15 +112,15 @@ class ResultReceiver:
 
     def _store_output(self, worker: PoolWorker, result: result_messages.Result) -> None:
         """Store output of a worker."""
-        worker.heard.add(_part(worker, result.parts[0]))
+        worker.output.add(_part(worker, result.parts[0]))
         self.has_output = True
 
     def _handle_report(self, worker: PoolWorker, result: result_messages.Result) -> None:
         """Handle a report of a worker about itself."""
         if result.kind == result_messages.READY:
             worker.ready = True
-            worker.since = time.monotonic()
-            self.slowest = max(self.slowest or 0.0, worker.since - worker.hired)
+            worker.active_since = time.monotonic()
+            self.slowest = max(self.slowest or 0.0, worker.active_since - worker.started_at)
             return
         body = _part(worker, result.parts[0])
         if result.kind == result_messages.UNABLE:

@@ -1,16 +1,16 @@
 """Decides which worker gets which tasks, and which item is to blame when a worker dies.
 
-A state machine without processes, clocks and locks: `Workers` sends the tasks that it deals out,
-and reports what happened to them. Tasks are not cut again, because the window has cut jobs to a
-few milliseconds of work. Workers get tasks in this order:
+A state machine without processes, clocks and locks: `Workers` sends the assigned tasks, and reports
+what happened to them. Tasks are not cut again, because the window has cut jobs to a few
+milliseconds of work. Workers get tasks in this order:
 
 1. Items that may have killed a worker, one by one, each sent to a worker without other tasks. No
    other task is sent before these, so that workers become free for them.
 2. Urgent jobs.
 3. Tasks that were requeued from a worker.
-4. Tasks that were set aside for the worker, if workers act on hints.
+4. Tasks that are reserved for the worker, if workers act on hints.
 5. Waiting tasks, in the order of `affinity`.
-6. Tasks that were set aside for another worker, if this one is idle.
+6. Tasks that are reserved for another worker, if this one is idle.
 """
 
 from collections import deque
@@ -23,10 +23,10 @@ from seqtools.engines.process.affinity import Task, TaskQueue, WorkerQueue, drop
 
 __all__ = ["Scheduler", "Task", "WorkerQueue"]
 
-_DEALT_SECONDS = 0.02
+_ASSIGNED_SECONDS = 0.02
 """Seconds of work sent to a worker ahead of time: enough while the operator waits for the
 interpreter's lock a few times, 5 ms each. Arbitrary."""
-_MOST_DEALT = 16
+_MOST_ASSIGNED = 16
 """Most tasks sent to a worker ahead of time: as many as fit in the smallest pipe."""
 
 H = TypeVar("H", bound=WorkerQueue)
@@ -40,7 +40,7 @@ class Scheduler:
 
     Args:
         grain: Seconds of work that are worth a message.
-        hinted: Whether workers act on hints about their next tasks. Then tasks are set aside for
+        hinted: Whether workers act on hints about their next tasks. Then tasks are reserved for
             each worker: if all workers got the same hints, most would load items in vain.
     """
 
@@ -54,10 +54,8 @@ class Scheduler:
         self._left = 0  # tasks that wait, except suspects
         self._died_once: set[tuple[int, int]] = set()  # job and offset of items, see `died`
         # Seconds of an item: a moving average, which assumes slow items before one is known.
-        self._seconds = _DEALT_SECONDS
-        self._numbers = 0
-        self.full = False
-        """Whether no worker accepts a task until one has answered."""
+        self._seconds = _ASSIGNED_SECONDS
+        self._last_number = 0
 
     def __bool__(self) -> bool:
         """Return whether tasks wait."""
@@ -66,7 +64,7 @@ class Scheduler:
     # Requests to the engine
 
     def submit(self, ahead: Sequence[Job], urgent: Sequence[Job] = ()) -> None:
-        """Take jobs on; those that are `urgent` before all that wait."""
+        """Accept jobs; `urgent` ones come before all waiting jobs."""
         for job in urgent:
             tasks = tasks_of(job)
             self._urgent += tasks
@@ -77,16 +75,13 @@ class Scheduler:
                 self._left += 1
 
     def cancel(self, ids: Collection[int], workers: Sequence[WorkerQueue]) -> None:
-        """Forget waiting tasks of these jobs; do not requeue tasks that workers have.
-
-        `workers` are the queues of all workers.
-        """
+        """Forget waiting tasks of these jobs; do not requeue tasks that `workers` have."""
         jobs = frozenset(ids)
-        for queue in (self._urgent, self._again, *[worker.own for worker in workers]):
+        for queue in (self._urgent, self._again, *[worker.reserved for worker in workers]):
             self._left -= drop(queue, jobs)
         self._left -= self._waiting.drop(jobs)
         drop(self._suspects, jobs)
-        for task in chain.from_iterable([worker.dealt for worker in workers]):
+        for task in chain.from_iterable([worker.assigned for worker in workers]):
             if task.job in jobs:
                 task.wanted = False
         if self._died_once:
@@ -95,32 +90,29 @@ class Scheduler:
     def clear(self, workers: Sequence[WorkerQueue]) -> None:
         """Forget all waiting tasks."""
         self._waiting.clear()
-        for queue in (self._urgent, self._again, *[worker.own for worker in workers]):
+        for queue in (self._urgent, self._again, *[worker.reserved for worker in workers]):
             queue.clear()
         self._left = 0
         self._suspects.clear()
 
     # Tasks for workers
 
-    def deal(self, workers: Sequence[H]) -> Iterator[tuple[H, Task]]:
-        """Yield tasks for workers with little work, the worker with the least work first."""
+    def assign(self, workers: Sequence[H]) -> Iterator[tuple[H, Task]]:
+        """Assign tasks to workers with little work, first to that with the least; yield them."""
         while self._suspects:
-            idle = next((worker for worker in workers if not worker.dealt), None)
-            self.full = idle is None
+            idle = next((worker for worker in workers if not worker.assigned), None)
             if idle is None:
                 return
-            yield idle, self._dealt(idle, self._suspects.popleft())
-        self.full = False
+            yield idle, self._assign(idle, self._suspects.popleft())
         while self._left:
-            worker = self._receiver(workers)
+            worker = self._next_worker(workers)
             if worker is None:
-                self.full = self._for_all()
                 return
-            task = self._next(worker, workers)
+            task = self._next_task(worker, workers)
             if task is not None:
                 self._left -= 1
-                yield worker, self._dealt(worker, task)
-            elif not worker.dealt:
+                yield worker, self._assign(worker, task)
+            elif not worker.assigned:
                 return  # only tasks for workers that are not in `workers` are left
 
     def upcoming(self, worker: WorkerQueue) -> list[int]:
@@ -139,9 +131,9 @@ class Scheduler:
             # Only half way, because one item may take much longer than others.
             self._seconds += 0.5 * (seconds / n - self._seconds)
         worker.items -= n
-        task = worker.dealt[0]
+        task = worker.assigned[0]
         if n == len(task.indices):
-            worker.dealt.popleft()
+            worker.assigned.popleft()
         else:
             whole, task = task, task.piece(0, n)
             whole.drop(n)
@@ -150,31 +142,25 @@ class Scheduler:
         return task
 
     def suspect(self, task: Task) -> None:
-        """Requeue the items of `task`, which was answered, one by one.
-
-        Used if one of its items makes the whole answer unusable.
-        """
+        """Requeue the items of `task` one by one: one of them made the whole answer unusable."""
         if task.wanted:
             self._suspects += task.parts(1, alone=True)
 
     def returned(self, worker: WorkerQueue) -> None:
-        """Requeue the rest of a worker's current task, which has become slow.
-
-        The worker continues with the next task that it was sent.
-        """
-        task = worker.dealt.popleft()
+        """Requeue the rest of a worker's current task, which has become slow."""
+        task = worker.assigned.popleft()
         worker.items -= len(task.indices)
         length = max(1, int(self._grain / max(self._seconds, 1e-9)))
-        self._take_back(task.parts(length, alone=task.alone))
+        self._requeue(task.parts(length, alone=task.alone))
 
     def refused(self, worker: WorkerQueue) -> None:
-        """Requeue the last task that `deal` yielded for a worker, because it cannot be sent.
+        """Requeue the last task that `assign` yielded for a worker, because it cannot be sent.
 
-        Continuing with `deal` would yield the same task again.
+        Continuing with `assign` would yield the same task again.
         """
-        task = worker.dealt.pop()
+        task = worker.assigned.pop()
         worker.items -= len(task.indices)
-        self._take_back([task])
+        self._requeue([task])
 
     def timed_out(self, worker: WorkerQueue, at: int = 0) -> tuple[int, int, int]:
         """Requeue a worker's unanswered items, except the current one, which timed out.
@@ -186,11 +172,11 @@ class Scheduler:
         Returns:
             Job, offset and index of the item that timed out.
         """
-        task = worker.dealt.popleft()
+        task = worker.assigned.popleft()
         culprit = task.job, task.offset + at, task.indices[at]
         self._died_once.discard(culprit[:2])
         rest = task.piece(0, at), task.piece(at + 1, len(task.indices))
-        self._take_all_back(worker, *[part for part in rest if len(part.indices)])
+        self._requeue_all(worker, *[part for part in rest if len(part.indices)])
         return culprit
 
     def died(self, worker: WorkerQueue, *, began: bool) -> tuple[int, int, int] | None:
@@ -204,8 +190,8 @@ class Scheduler:
             counts only if no other item can be its cause: of several items that a worker had,
             most were not begun.
         """
-        first = worker.dealt.popleft() if worker.dealt and began else None
-        self._take_all_back(worker)
+        first = worker.assigned.popleft() if worker.assigned and began else None
+        self._requeue_all(worker)
         if first is None or not first.wanted:
             return None
         place = first.job, first.offset
@@ -217,21 +203,17 @@ class Scheduler:
         self._suspects += first.parts(1, alone=True)
         return None
 
-    def release(self, worker: WorkerQueue) -> None:
-        """Requeue the tasks that are set aside for a worker that gets no more tasks."""
-        self._waiting.put_back(worker.own)
-        worker.own.clear()
-        worker.key = worker.following = None
+    def unreserve(self, worker: WorkerQueue) -> None:
+        """Requeue the tasks that are reserved for a worker that gets no more tasks."""
+        self._waiting.put_back(worker.reserved)
+        worker.reserved.clear()
+        worker.key = worker.next_key = None
 
     # Implementation
 
-    def _for_all(self) -> bool:
-        """Return whether there are tasks for any worker."""
-        return bool(self._urgent or self._again or self._waiting)
-
-    def _receiver(self, workers: Sequence[H]) -> H | None:
+    def _next_worker(self, workers: Sequence[H]) -> H | None:
         """Return the worker with the least work, of those for which there are tasks."""
-        for_all = self._for_all()
+        for_all = bool(self._urgent or self._again or self._waiting)
         # If fewer tasks are left for each worker than this one would have, they are kept for the
         # workers that finish first, so that all finish at the same time.
         share = self._left // len(workers) if workers else 0
@@ -239,41 +221,43 @@ class Scheduler:
         for worker in workers:
             if found is not None and worker.items >= found.items:
                 continue
-            dealt = worker.dealt
-            if not dealt:
+            assigned = worker.assigned
+            if not assigned:
                 found = worker
-            elif dealt[0].alone or not (for_all or worker.own):
+            elif assigned[0].alone or not (for_all or worker.reserved):
                 continue
-            elif len(dealt) < 2:  # noqa: PLR2004 -- one to do, one to go on with
+            elif len(assigned) < 2:  # noqa: PLR2004 -- one to do, one to go on with
                 found = worker
-            elif len(dealt) < _MOST_DEALT:
-                enough = _DEALT_SECONDS if len(dealt) < share else 2 * self._grain
+            elif len(assigned) < _MOST_ASSIGNED:
+                enough = _ASSIGNED_SECONDS if len(assigned) < share else 2 * self._grain
                 if worker.items * self._seconds < enough:
                     found = worker
         return found
 
-    def _next(self, worker: WorkerQueue, workers: Sequence[WorkerQueue]) -> Task | None:
-        """Return the next task of a worker, `None` if all are set aside for other workers."""
-        if self._hinted and not worker.own:
-            self._set_aside(workers)  # even if it gets another task: it gets hints of these
+    def _next_task(self, worker: WorkerQueue, workers: Sequence[WorkerQueue]) -> Task | None:
+        """Return the next task of a worker, `None` if all are reserved for other workers."""
+        if self._hinted and not worker.reserved:
+            self._reserve(workers)  # even if it gets another task: it gets hints of these
         if self._urgent:
             return self._urgent.popleft()
         if self._again:
             return self._again.popleft()
-        if worker.own:
-            task = worker.own.popleft()
-            self._set_aside(workers)  # now, because hints are sent with each task
+        if worker.reserved:
+            task = worker.reserved.popleft()
+            self._reserve(workers)  # now, because hints are sent with each task
             return task
         if self._waiting:
             return self._waiting.take(worker, workers)
-        if not worker.dealt:
-            other = max(workers, key=lambda other: len(other.own))
-            if other.own:
-                return other.own.pop()  # the last one, because that worker has loaded least for it
+        if not worker.assigned:
+            other = max(workers, key=lambda other: len(other.reserved))
+            if other.reserved:
+                return (
+                    other.reserved.pop()
+                )  # the last one, because that worker has loaded least for it
         return None
 
-    def _set_aside(self, workers: Sequence[WorkerQueue]) -> None:
-        """Set tasks aside for the workers, about `AHEAD` items for all of them together.
+    def _reserve(self, workers: Sequence[WorkerQueue]) -> None:
+        """Reserve tasks for the workers, about `AHEAD` items for all of them together.
 
         Each task goes to the worker that has the fewest items. So tasks are assigned in turn,
         and the tasks of a worker are close together.
@@ -281,31 +265,31 @@ class Scheduler:
         if not self._waiting:
             return
         share = max(1, AHEAD // len(workers))
-        held = [sum([len(task.indices) for task in worker.own]) for worker in workers]
+        held = [sum([len(task.indices) for task in worker.reserved]) for worker in workers]
         while self._waiting and (least := min(held)) < share:
             k = held.index(least)
             task = self._waiting.take(workers[k], workers)
-            workers[k].own.append(task)
+            workers[k].reserved.append(task)
             held[k] += len(task.indices)
 
-    def _dealt(self, worker: WorkerQueue, task: Task) -> Task:
+    def _assign(self, worker: WorkerQueue, task: Task) -> Task:
         # A task out of order does not change the key of a worker that still has tasks of its key.
-        if not worker.own and not self._waiting.has(worker.key):
+        if not worker.reserved and not self._waiting.has(worker.key):
             worker.key = task.key
-        self._numbers = task.number = (self._numbers + 1) & 0xFFFFFFFF
-        worker.dealt.append(task)
+        self._last_number = task.number = (self._last_number + 1) & 0xFFFFFFFF
+        worker.assigned.append(task)
         worker.items += len(task.indices)
         return task
 
-    def _take_back(self, tasks: Collection[Task]) -> None:
+    def _requeue(self, tasks: Collection[Task]) -> None:
         """Requeue `tasks` before all waiting tasks."""
         for task in reversed([task for task in tasks if task.wanted]):
             (self._suspects if task.alone else self._again).appendleft(task)
             self._left += not task.alone
 
-    def _take_all_back(self, worker: WorkerQueue, *first: Task) -> None:
+    def _requeue_all(self, worker: WorkerQueue, *first: Task) -> None:
         """Requeue the tasks `first`, and after them all tasks of a worker."""
-        self._take_back([*first, *worker.dealt])
-        worker.dealt.clear()
+        self._requeue([*first, *worker.assigned])
+        worker.assigned.clear()
         worker.items = 0
-        self.release(worker)
+        self.unreserve(worker)

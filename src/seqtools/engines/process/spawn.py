@@ -1,11 +1,9 @@
-"""Workers that are each started anew, from outside: the portable way.
+"""Workers that are separate interpreters, for systems without what a template needs.
 
-It is for systems that lack what a template process needs: `fork`, sockets of the Unix
-domain that keep messages apart, and descriptors sent through them. It needs only
-subprocesses with pipes for their standard input and output, and threads that wait for
-these. Workers take longer to start, each has a copy of the pipeline, large values
-are copied through the pipe, and what is written to descriptor 1 of a worker, past Python, goes
-to the standard error.
+These are `fork`, Unix sockets that preserve message boundaries, and sending descriptors. Spawned
+workers need only subprocesses with pipes for standard input and output, and threads that wait for
+these pipes. They start more slowly, each has a copy of the pipeline, and large values are copied
+through the pipe. What code other than Python writes to descriptor 1 goes to standard error.
 """
 
 import mmap
@@ -21,62 +19,57 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
 from seqtools.engines import fault_injection
-from seqtools.engines.process.launcher import Launcher, interpreter
+from seqtools.engines.process.launcher import interpreter
 from seqtools.engines.process.nesting import Nesting
 from seqtools.engines.process.pool import Event, PoolWorker, ResultsReady, WorkerEnded, serving
-from seqtools.engines.process.spawn_main import CHUNK, GREETING
+from seqtools.engines.process.spawn_main import CHUNK, START
 from seqtools.engines.resource_errors import start_thread
 from seqtools.engines.wire import result_messages
 from seqtools.engines.wire.pipes import both_ways
 
 _PATIENCE = 0.3
-"""Seconds that workers have to end by themselves."""
+"""Seconds for workers to end by themselves."""
 _MORE_PATIENCE = 0.6
-"""Seconds that their guards have to end what they have left behind."""
+"""Seconds for their guards to end the processes that they have left behind."""
 _LOOK = 0.2
-"""Seconds after which to look whether a process is there, where its pipe may not tell."""
+"""Seconds between two checks whether a process has ended, which its pipe may not show."""
 
 
 class SpawnedWorker(PoolWorker):
     """A worker with two threads, one to write tasks and one to read results."""
 
-    __slots__ = ("_results", "_tasks", "_tell", "_threads", "_unsent", "inbox", "process")
+    __slots__ = ("_report", "_results", "_tasks", "_threads", "_unsent", "inbox", "process")
 
-    keeps = True
+    readable_after_end = True
 
     def __init__(
         self,
         number: int,
         process: subprocess.Popen[bytes],
         pipes: tuple[int, int],
-        tell: Callable[[Event], None],
+        report: Callable[[Event], None],
     ) -> None:
         self.inbox = Inbox()
         super().__init__(number, result_messages.ResultReader(self.inbox), None)
         self.process = process
         tasks, results = pipes
         self._tasks, self._results = open(tasks, "wb"), open(results, "rb", buffering=0)  # noqa: SIM115 -- closed by its threads
-        self._tell = tell
+        self._report = report
         self._unsent: queue.SimpleQueue[bytes | memoryview | None] = queue.SimpleQueue()
-        self._threads: dict[int | None, threading.Event] = {}
+        self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         """Start its threads.
 
         Raises:
-            WorkerStartError: If there are none to be had; the process has ended then.
+            WorkerStartError: If they cannot be started; then the process has ended.
         """
         try:
-            for target in (self._write, self._listen):
-                ended = threading.Event()
-                thread = threading.Thread(
-                    target=self._run,
-                    args=(target, ended),
-                    name=f"seqtools-pipe-{self.number}",
-                    daemon=True,
-                )
+            for target in (self._write, self._read):
+                name = f"seqtools-pipe-{self.number}"
+                thread = threading.Thread(target=_serve, args=(target,), name=name, daemon=True)
                 start_thread(thread)
-                self._threads[thread.ident] = ended
+                self._threads.append(thread)
         except BaseException:
             self.kill()
             self.process.wait()
@@ -87,62 +80,52 @@ class SpawnedWorker(PoolWorker):
             raise
 
     def kill(self) -> None:
-        """Have its process end at once, which is a guard with the worker below it."""
+        """Let its process, which is a guard with the worker below it, end at once."""
         self.process.terminate()
         if hasattr(signal, "SIGCONT"):
             self.process.send_signal(signal.SIGCONT)  # it may have been stopped
 
     def wait(self) -> None:
         """Wait for the end of its threads."""
-        for ident, ended in self._threads.items():
-            if ident != threading.get_ident():
-                # not join(): called by the end of a thread, it would make a dummy of that one
-                ended.wait()
-
-    @staticmethod
-    def _run(target: Callable[[], None], ended: threading.Event) -> None:
-        serving.serves = True
-        try:
-            target()
-        finally:
-            ended.set()
+        for thread in self._threads:
+            thread.join()
 
     def send(self, task: bytes | memoryview) -> None:
-        """Give it a task."""
+        """Send it a task."""
         self._unsent.put(task)
 
     def end(self) -> None:
-        """Have it end when it has read what was sent."""
+        """Let it end after everything that was sent."""
         self._unsent.put(None)
 
     def _write(self) -> None:
-        if hasattr(signal, "pthread_sigmask"):  # it must not end the program where it breaks
+        if hasattr(signal, "pthread_sigmask"):  # a broken pipe must not end the program
             signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})
-        with suppress(OSError), self._tasks as pipe:  # it is dead, which the other thread sees
+        with suppress(OSError), self._tasks as pipe:  # if it has ended, the other thread notices
             while (data := self._unsent.get()) is not None:
                 pipe.write(data)
                 pipe.flush()
 
-    def _listen(self) -> None:
-        """Take what it sends until it has ended."""
+    def _read(self) -> None:
+        """Read results until it has ended."""
         try:
             with self._results as pipe:
                 while self._readable(pipe.fileno()) and (data := os.read(pipe.fileno(), CHUNK)):
                     self.inbox.add(data)
-                    self._tell(ResultsReady(self))
-        except (OSError, MemoryError):  # what it sends cannot be read: another may do better
+                    self._report(ResultsReady(self))
+        except (OSError, MemoryError):  # nothing more can be read; its replacement may do better
             self.kill()
         self.inbox.end()
-        self._tell(ResultsReady(self))  # there are none: one that has closed its pipe is of no use
-        self._tell(WorkerEnded(self, self.process.wait()))
+        self._report(ResultsReady(self))  # so that a worker that has closed its pipe is killed
+        self._report(WorkerEnded(self, self.process.wait()))
         self.end()
 
     def _readable(self, fd: int) -> bool:
-        """Wait for something to read; return False if the process is dead and there is nothing.
+        """Wait for results; return False if the process has ended and there are none.
 
-        Its pipe alone may not tell, if it has left a process behind that has it open.
+        The pipe may stay open after its end, in a process that it has left behind.
         """
-        if os.name != "posix":  # there, pipes are inherited only by who is given them
+        if os.name != "posix":  # there, other processes do not inherit pipes
             return True
         while not select.select([fd], [], [], _LOOK)[0]:
             if self.process.poll() is not None:
@@ -150,28 +133,29 @@ class SpawnedWorker(PoolWorker):
         return True
 
 
-def _kill_guard(worker: SpawnedWorker) -> None:
-    worker.process.kill()
+def _serve(target: Callable[[], None]) -> None:
+    serving.serves = True
+    target()
 
 
 class Inbox:
-    """What was read from a worker and not yet looked at; see `result_messages.Source`."""
+    """Bytes from a worker that were not parsed yet; see `result_messages.Source`."""
 
     def __init__(self) -> None:
         self._chunks: deque[bytes] = deque()
         self._ended = False
 
     def add(self, data: bytes) -> None:
-        """Take what was read."""
+        """Append bytes."""
         self._chunks.append(data)
 
     def end(self) -> None:
-        """Note that nothing more comes."""
+        """Note that no more bytes follow."""
         self._ended = True
 
     def read(self, n: int, /) -> bytes:
-        """Return `n` bytes, or as many as there are."""
-        ended = self._ended  # before it is looked whether something is there
+        """Return `n` bytes, or fewer if there are not so many."""
+        ended = self._ended  # before the chunks, to which the other thread appends
         found, missing = [], n
         while missing and self._chunks:
             chunk = self._chunks.popleft()
@@ -185,7 +169,7 @@ class Inbox:
         return b"".join(found)
 
     def readinto(self, view: memoryview, /) -> int:
-        """Read into `view`."""
+        """Read into `view`, and return the number of bytes."""
         chunk = self.read(len(view))
         view[: len(chunk)] = chunk
         return len(chunk)
@@ -198,24 +182,17 @@ class SpawnPool:
         self._nesting = nesting
         with mmap.mmap(payload, 0, access=mmap.ACCESS_READ) as memory:
             self._pipeline = bytes(memory)
-        # `SimpleQueue`, as a thread may be interrupted in `put` by the garbage collector, which
-        # puts something too
-        self._told: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        # a `SimpleQueue`, because the garbage collector may call `put` inside of `put`
+        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
         self._all: list[SpawnedWorker] = []
-        self._launcher = Launcher()
 
     def start(self) -> None:
         """Prepare for workers: nothing is needed."""
 
-    def hire(self, number: int) -> SpawnedWorker:
+    def start_worker(self, number: int) -> SpawnedWorker:
         """Return a new worker."""
-        fault_injection.reach("consumer-hire")
-        worker = self._launcher.run(lambda: self._launched(number))
-        fault_injection.reach("consumer-hired")
-        return worker
-
-    def _launched(self, number: int) -> SpawnedWorker:
-        # subprocess, before Python 3.13, leaves a pipe open where it cannot make a second one
+        fault_injection.reach("consumer-worker")
+        # subprocess, before Python 3.13, leaves a pipe open if it cannot make a second one
         tasks, results, theirs, theirs_too = both_ways()
         try:
             process = interpreter(
@@ -231,62 +208,58 @@ class SpawnPool:
         finally:
             os.close(theirs)
             os.close(theirs_too)
-        worker = SpawnedWorker(number, process, (tasks, results), self._tell)
+        worker = SpawnedWorker(number, process, (tasks, results), self._events.put)
         self._all.append(worker)
-        worker.send(GREETING.pack(number, len(self._pipeline)))
+        worker.send(START.pack(number, len(self._pipeline)))
         worker.send(memoryview(self._pipeline))
         worker.start()
+        fault_injection.reach("consumer-worker-requested")
         return worker
 
     def poll(self, seconds: float | None) -> list[Event]:
-        """Wait until something is told, and return it."""
-        told = []
+        """Wait for events, and return them."""
+        events = []
         with suppress(queue.Empty):
-            told.append(self._told.get(timeout=seconds))
+            events.append(self._events.get(timeout=seconds))
             while True:
-                told.append(self._told.get_nowait())
-        return [event for event in told if event is not None]
+                events.append(self._events.get_nowait())
+        return [event for event in events if event is not None]
 
     def rest(self, seconds: float) -> None:
-        """Return at once: there is nothing to be gained, as other threads wait for the pipes."""
+        """Return at once: waiting saves nothing, because other threads read the pipes."""
 
     def wake(self) -> None:
-        """Have `poll` return."""
-        self._told.put(None)
+        """Make `poll` return."""
+        self._events.put(None)
 
     def events(self, polled: Iterable[Event]) -> Iterator[Event]:
-        """Yield what was told."""
+        """Yield the events."""
         yield from polled
 
-    def dismiss(self, worker: SpawnedWorker) -> None:
+    def kill(self, worker: SpawnedWorker) -> None:
         """Kill a worker."""
         worker.attached = False
         worker.kill()
 
-    def let_go(self, worker: SpawnedWorker) -> None:
-        """Have a worker end."""
+    def release(self, worker: SpawnedWorker) -> None:
+        """Let a worker end."""
         worker.attached = False
         worker.end()
 
     def stop(self, workers: Iterable[SpawnedWorker]) -> None:
-        """Have all workers end."""
+        """Let all workers end."""
         for worker in workers:
-            self.let_go(worker)
+            self.release(worker)
 
     def wait(self) -> None:
         """Wait until workers have ended; kill those that do not."""
-        self._launcher.settle()
-        for patience, end in ((_PATIENCE, SpawnedWorker.kill), (_MORE_PATIENCE, _kill_guard)):
+        for patience, guard in ((_PATIENCE, False), (_MORE_PATIENCE, True)):
             deadline = time.monotonic() + patience
             for worker in self._all:
                 try:
                     worker.process.wait(max(0.0, deadline - time.monotonic()))
                 except subprocess.TimeoutExpired:
-                    end(worker)
+                    worker.process.kill() if guard else worker.kill()
         for worker in self._all:
             worker.wait()
         self._all.clear()
-        self._launcher.end()
-
-    def _tell(self, event: Event) -> None:
-        self._told.put(event)

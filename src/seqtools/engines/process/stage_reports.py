@@ -1,8 +1,7 @@
-"""Which stage is at work, told while it is: for an item over which a worker has died.
+"""Reports which stage runs, for an item at which a worker has died.
 
-What fails leaves a traceback, what dies does not. So when such an item is evaluated
-again, the path to each function of the user's is told before the function is called. That
-takes some 20 µs a call, which is why it is not done before there was a death.
+A death leaves no traceback. So when such an item is evaluated again, the path to each function of
+the user is reported before it is called. This takes about 20 µs for each call.
 """
 
 import sys
@@ -17,7 +16,7 @@ from seqtools._core.errors import Step, path_to
 def watched(
     get: Callable[[int], Any], tell: Callable[[tuple[Step, ...]], object]
 ) -> Callable[[int], Any]:
-    """Return `get`, made to `tell` the path of each stage that is going to call user code."""
+    """Return `get`, which calls `tell` with the path before each call of user code."""
 
     def watching(i: int) -> Any:
         last: tuple[Step, ...] = ()

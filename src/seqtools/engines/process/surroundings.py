@@ -1,4 +1,4 @@
-"""What a process inherits from the one that starts it, and may have changed since."""
+"""The properties that a process inherits from its parent, which may change later."""
 
 import os
 from contextlib import suppress
@@ -9,19 +9,19 @@ from seqtools.engines.process.nesting import Nesting
 
 _FILES = ("limits", "cgroup", "oom_score_adj")
 _LINES = (b"Umask", b"Uid", b"Gid", b"Groups", b"Sig", b"Cap", b"NoNewPrivs", b"Seccomp", b"Cpus")
-"""How lines of /proc/*/status begin that count."""
+"""Beginnings of relevant lines of /proc/*/status."""
 _NOT = (b"SigQ", b"SigPnd", b"SigCgt")
-"""Those among them that do not: what has arrived, and what is handled, which nobody inherits."""
+"""Exceptions among these: pending and handled signals, which are not inherited."""
 
 
 def surroundings() -> tuple[Any, ...]:
-    """Return all of it, to be compared: what differs needs another process.
+    """Return all of them, for comparison.
 
-    That is the command with `sys.path` and flags, environment, working directory, limits, user,
+    They are the command with `sys.path` and flags, environment, working directory, limits, user,
     signals, cores and priority.
 
     Raises:
-        WorkerStartError: If there is no interpreter.
+        WorkerStartError: If this process is no interpreter.
     """
     status = [line for line in _read("status").splitlines() if line.startswith(_LINES)]
     return (

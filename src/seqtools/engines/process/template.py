@@ -3,13 +3,12 @@
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 
-from seqtools._core.errors import WorkerStartError
 from seqtools.engines import fault_injection
-from seqtools.engines.process import template_main
-from seqtools.engines.process.launcher import Child, Launcher
+from seqtools.engines.process import template_process
+from seqtools.engines.process.launcher import Child
 from seqtools.engines.process.pool import (
     Event,
     LoadedByEach,
@@ -29,11 +28,11 @@ _LONGEST = 1 << 18
 """Bytes of a message from the template, such as a traceback of 30,000 characters."""
 
 _PATIENCE = 1.0
-"""Seconds for the template to tell that a worker has ended. If it does not, it was stopped, or
-hangs, and is of no use."""
+"""Seconds for the template to report the end of a worker that was killed. If it does not, it was
+stopped, or hangs, and is killed."""
 
 _open_fds: set[int] = set()
-"""Descriptors of all engines of this process, for a child that is forked to close."""
+"""Descriptors of all engines of this process, which a forked template closes."""
 
 
 class ForkedWorker(PoolWorker):
@@ -47,88 +46,78 @@ class ForkedWorker(PoolWorker):
         self.pid: int | None = None
 
     def send(self, task: bytes) -> None:
-        """Give it a task."""
+        """Send it a task."""
         with suppress(BrokenPipeError):
             raising(os.write, self.tasks, task)
+
+
+Launch = Callable[[socket.socket, list[int]], Child | None]
+"""Starts a template that serves a socket; closes some descriptors in a fork of this process.
+
+It returns `None` if the next function should be called, with another socket.
+"""
 
 
 class TemplatePool:
     """See the module.
 
     Args:
-        launch: Starts a template that serves a socket, and must not keep some descriptors; or
-            returns `None` to be called again, with another socket.
-        nworkers: How many workers there are at most.
-        budget: Of what may be kept of their memory.
-        launcher: The thread that is to call `launch`, if it matters which one does.
+        launches: Functions that start a template, in the order in which they are tried. After the
+            death of a template, only the last one is used.
+        nworkers: The largest number of workers.
+        budget: Limits how much memory of workers may be kept.
     """
 
-    def __init__(
-        self,
-        launch: Callable[[socket.socket, list[int]], Child | None],
-        nworkers: int,
-        budget: LeasedBytes,
-        launcher: Launcher | None = None,
-    ) -> None:
-        self._launch = launch
-        self._launcher = launcher
+    def __init__(self, launches: Sequence[Launch], nworkers: int, budget: LeasedBytes) -> None:
+        self._launches = launches
         self._nworkers = nworkers
         self._budget = budget
         self._poller = Poller()
-        self._watched: dict[int, ForkedWorker] = {}
-        self._hired: list[ForkedWorker | None] = [None] * nworkers
+        self._watched: dict[int, ForkedWorker] = {}  # by descriptor
+        self._by_number: list[ForkedWorker | None] = [None] * nworkers
         self._control: socket.socket | None = None
         self._child: Child | None = None
         self._death: int | None = None  # can be read when the template has ended
-        self._dismissed: dict[ForkedWorker, float] = {}  # when
+        self._killed_at: dict[ForkedWorker, float] = {}
 
     @staticmethod
     def possible() -> bool:
-        """Return whether this system has all that it takes."""
+        """Return whether this system has what templates need."""
         if not hasattr(os, "fork") or not hasattr(socket, "send_fds"):
             return False
         try:
             first, second = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         except (AttributeError, OSError) as error:
-            return for_now(error)  # which the other way, slower, would need as well
+            return for_now(error)  # spawned workers would need the same
         first.close()
         second.close()
         return True
 
     def start(self) -> None:
         """Start a template."""
-        self._let_go_of_template()
         fault_injection.reach("consumer-start")
-        while not self._launched():
-            self._let_go_of_template()
-        assert self._control is not None  # noqa: S101 -- for mypy
-        self._poller.register(self._control.fileno())
-        # its socket does not tell, if what user code has forked there has it open
-        self._death = None if self._child is None else self._child.watch()
+        for launch in self._launches:
+            self._release_template()
+            self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            _open_fds.add(self._control.fileno())
+            with theirs:
+                self._child = launch(theirs, sorted(_open_fds | self._poller.fds))
+            if self._child is not None:
+                self._watch_template(self._control, self._child)
+                break
+        self._launches = self._launches[-1:]
+        fault_injection.reach("consumer-started")
+
+    def _watch_template(self, control: socket.socket, child: Child) -> None:
+        self._poller.register(control.fileno())
+        # its end cannot be seen by its socket, if a process that user code has forked has it open
+        self._death = child.watch()
         if self._death is not None:
             _open_fds.add(self._death)
             self._poller.register(self._death)
-        fault_injection.reach("consumer-started")
 
-    def _launched(self) -> bool:
-        """Start a template with a new socket; return whether that was done."""
-        control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._control = control
-        _open_fds.add(control.fileno())
-
-        def launch() -> None:
-            with theirs:
-                self._child = self._launch(theirs, sorted(_open_fds | self._poller.fds))
-
-        try:
-            launch() if self._launcher is None else self._launcher.run(launch)
-        except WorkerStartError:  # perhaps there was no thread to call it
-            theirs.close()
-            raise
-        return self._child is not None
-
-    def hire(self, number: int) -> ForkedWorker:
-        """Return a new worker; nothing is left where there cannot be one."""
+    def start_worker(self, number: int) -> ForkedWorker:
+        """Return a new worker; if that fails, leave nothing behind."""
         tasks, results, *given = both_ways()
         _open_fds.update((tasks, results))
         worker = ForkedWorker(number, tasks, results)
@@ -141,12 +130,12 @@ class TemplatePool:
                 given.append(memory)
             self._watched[results] = worker
             self._poller.register(results)
-            fault_injection.reach("consumer-hire")
-            self._request(template_main.FORK, number, *given)
-            self._hired[number] = worker
-            fault_injection.reach("consumer-hired")
+            fault_injection.reach("consumer-worker")
+            self._request(template_process.FORK, number, *given)
+            self._by_number[number] = worker
+            fault_injection.reach("consumer-worker-requested")
         except BaseException:
-            self.let_go(worker)
+            self.release(worker)
             raise
         finally:
             for fd in given:
@@ -154,20 +143,20 @@ class TemplatePool:
         return worker
 
     def poll(self, seconds: float | None) -> list[int]:
-        """Wait for results and for the template."""
+        """Wait for results and for the template; return descriptors."""
         return self._poller.poll(seconds)
 
     def rest(self, seconds: float) -> None:
-        """Wait, whatever happens."""
+        """Wait, ignoring all descriptors."""
         self._poller.rest(seconds)
 
     def wake(self) -> None:
-        """Have `poll` return, or `rest`."""
+        """Make `poll` or `rest` return."""
         self._poller.wake()
 
     def events(self, polled: Iterable[int]) -> Iterator[Event]:
-        """Yield what has happened."""
-        told = gone = False
+        """Yield the events of descriptors."""
+        reported = gone = False
         for fd in polled:
             worker = self._watched.get(fd)
             if worker is not None:
@@ -175,24 +164,24 @@ class TemplatePool:
             elif fd == self._death:
                 gone = True
             elif self._control is not None and fd == self._control.fileno():
-                told = True
-        if told or gone:  # last: what a worker had sent before it died was read
+                reported = True
+        if reported or gone:  # last, after the results that a worker had sent before it died
             yield from self._listen(gone=gone)
-        for since in self._dismissed.values():
+        for since in self._killed_at.values():
             if time.monotonic() - since > _PATIENCE and self._child is not None:
                 self._child.kill()
 
-    def dismiss(self, worker: ForkedWorker) -> None:
-        """Have the template kill a worker, which may be dead already."""
+    def kill(self, worker: ForkedWorker) -> None:
+        """Let the template kill a worker, which may have ended."""
         self._unwatch(worker)
-        self._dismissed.setdefault(worker, time.monotonic())
+        self._killed_at.setdefault(worker, time.monotonic())
         if worker.pid is not None:
-            self._request(template_main.KILL, worker.pid)
+            self._request(template_process.KILL, worker.pid)
 
-    def let_go(self, worker: ForkedWorker) -> None:
-        """Close the pipes of a worker, which ends if it has not."""
+    def release(self, worker: ForkedWorker) -> None:
+        """Close the pipes of a worker, which then ends."""
         self._unwatch(worker)
-        self._dismissed.pop(worker, None)
+        self._killed_at.pop(worker, None)
         fds, worker.tasks, worker.results = (worker.tasks, worker.results), -1, -1
         for fd in fds:
             if fd >= 0:
@@ -203,23 +192,19 @@ class TemplatePool:
             leases.retire()
 
     def stop(self, workers: Iterable[ForkedWorker]) -> None:
-        """Have the template end, and all workers with it."""
+        """Let the template and all workers end."""
         for worker in workers:
-            self.let_go(worker)
-        self._let_go_of_template()
+            self.release(worker)
+        self._release_template()
         self._poller.close()
 
     def wait(self) -> None:
         """Wait for the end of the template."""
-        if self._launcher is not None:
-            self._launcher.settle()
         child, self._child = self._child, None
         if child is not None:
-            child.end([w.pid for w in self._hired if w is not None and w.pid is not None])
-        if self._launcher is not None:
-            self._launcher.end()
+            child.end()
 
-    def _let_go_of_template(self) -> None:
+    def _release_template(self) -> None:
         if self._control is not None:
             self._poller.unregister(self._control.fileno())
             _open_fds.discard(self._control.fileno())
@@ -239,25 +224,23 @@ class TemplatePool:
     def _request(self, kind: bytes, number: int, *fds: int) -> None:
         if self._control is not None:
             with suppress(BrokenPipeError, ConnectionResetError):  # seen when it is read
-                request = template_main.REQUEST.pack(kind, number)
+                request = template_process.REQUEST.pack(kind, number)
                 raising(socket.send_fds, self._control, [request], fds)
 
     def _listen(self, *, gone: bool) -> Iterator[Event]:
-        """Yield what the template has told, and that it ended if it is `gone`."""
+        """Yield the events that the template reports, and its end if it is `gone`."""
         while (message := self._message(gone=gone)) is not None:
             try:
-                event = self._understood(message)
-            except (
-                DamagedMessage
-            ):  # or nothing, at the end: it is of no use, and ends if it has not
-                self._let_go_of_template()
-                yield PoolEnded(0 if self._child is None else self._child.end())
+                event = self._parse(message)
+            except DamagedMessage:  # or an empty message, at its end
+                self._release_template()
+                yield PoolEnded(None if self._child is None else self._child.end())
                 return
             if event is not None:
                 yield event
 
     def _message(self, *, gone: bool) -> bytes | None:
-        """Return what the template has told, `None` if nothing yet, empty if it has ended."""
+        """Return a message of the template, `None` if there is none, empty if it has ended."""
         for _ in range(2):
             if self._control is None:
                 return None
@@ -266,38 +249,35 @@ class TemplatePool:
             except BlockingIOError:
                 break
             except ConnectionResetError:
-                # It ended before it had read all: that is said once, and before what it has told.
+                # It ended before it had read all requests. This is raised once, before its
+                # messages can be read.
                 gone = True
         return b"" if gone else None
 
-    def _understood(self, message: bytes) -> Event | None:
-        """Return what a message of the template tells, if it is for the engine.
+    def _parse(self, message: bytes) -> Event | None:
+        """Return the event that a message of the template reports, `None` if there is none.
 
         Raises:
-            WorkerStartError: If it says that there can be no workers.
-            Damaged: If there is no such message.
+            WorkerStartError: If it reports that no worker can start.
+            DamagedMessage: If it is invalid.
         """
-        kind, number, status = template_main.ANSWER.unpack(message)
-        rest = message[template_main.ANSWER.size :]
-        if kind == template_main.FAILED and len(rest) == number:
-            raise result_messages.refusal(rest)
-        if kind == template_main.EACH and len(rest) == number:
-            return LoadedByEach(rest.decode("utf-8", "backslashreplace"))
-        if (
-            kind == template_main.STARTED
-            and not rest
-            and 0 <= number < len(self._hired)
-            and status > 0
-        ):
-            started = self._hired[number]
-            if started is not None:
-                started.pid = status
-                if not started.attached:  # it was dismissed before
-                    self._request(template_main.KILL, status)
-            return None
-        if kind == template_main.ENDED and not rest:
-            ended = next((w for w in self._hired if w is not None and w.pid == number), None)
-            with suppress(ValueError):  # it may be the status of one that goes on
-                code = os.waitstatus_to_exitcode(status)
-                return None if ended is None else WorkerEnded(ended, code)
+        kind, number, value = template_process.ANSWER.unpack(message)
+        reason = message[template_process.ANSWER.size :]
+        if kind == template_process.FAILED and len(reason) == number:
+            raise result_messages.refusal(reason)
+        if kind == template_process.EACH and len(reason) == number:
+            return LoadedByEach(reason.decode("utf-8", "backslashreplace"))
+        if kind == template_process.STARTED and not reason:
+            if 0 <= number < len(self._by_number) and value > 0:
+                self._note_start(self._by_number[number], value)
+                return None
+        elif kind == template_process.ENDED and not reason:
+            ended = next((w for w in self._by_number if w is not None and w.pid == number), None)
+            return None if ended is None else WorkerEnded(ended, value)
         raise DamagedMessage("the template process sent an invalid message")
+
+    def _note_start(self, worker: ForkedWorker | None, pid: int) -> None:
+        if worker is not None:
+            worker.pid = pid
+            if not worker.attached:  # it was killed before its process was known
+                self._request(template_process.KILL, pid)

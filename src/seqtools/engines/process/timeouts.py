@@ -9,8 +9,8 @@ from seqtools.engines.process.results import ResultReceiver
 from seqtools.engines.process.scheduler import Scheduler
 
 _START_SECONDS = 60.0
-"""Seconds that a worker may take to start, if items have a timeout. Arbitrary: importing large
-libraries from a slow disk takes half of it."""
+"""Seconds that a worker may take to start, if items have a timeout. Importing large libraries from
+a slow disk takes half of it. Arbitrary."""
 _SLOWER = 10
 """A worker may take this many times as long to start as others, plus a second. Arbitrary."""
 
@@ -28,12 +28,8 @@ class Timeouts:
     def __init__(
         self, timeout: float, scheduler: Scheduler, receiver: ResultReceiver, pool: WorkerPool
     ) -> None:
-        self._timeout, self._scheduler, self._receiver, self._pool = (
-            timeout,
-            scheduler,
-            receiver,
-            pool,
-        )
+        self._timeout, self._pool = timeout, pool
+        self._scheduler, self._receiver = scheduler, receiver
         self.patience = max(timeout / 8, 0.001)
         """Seconds between two checks."""
 
@@ -56,11 +52,11 @@ class Timeouts:
                         f"worker process {worker.number}, which was replaced"
                     )
                     self._receiver.fail(job, offset, Failure(ItemTimeout(message)))
-                    self._pool.dismiss(worker)
+                    self._pool.kill(worker)
 
     def _check_start(self, worker: PoolWorker) -> None:
         """End a worker whose start takes too long."""
-        took = time.monotonic() - worker.hired
+        took = time.monotonic() - worker.started_at
         if took > _START_SECONDS:
             message = (
                 f"worker process {worker.number} was not ready after {_START_SECONDS:g} "
@@ -69,14 +65,14 @@ class Timeouts:
             raise WorkerStartError(message)
         slowest = self._receiver.slowest
         if slowest is not None and took > 1 + _SLOWER * slowest and worker.attached:
-            self._pool.dismiss(worker)
+            self._pool.kill(worker)
 
     def _timed_out_place(self, worker: PoolWorker) -> int | None:
         """Return the offset, in the unanswered part of its task, of an item that timed out."""
-        if not worker.dealt:
+        if not worker.assigned:
             return None
-        task = worker.dealt[0]
-        place, since = 0, worker.since
+        task = worker.assigned[0]
+        place, since = 0, worker.active_since
         if worker.leases is not None:
             number, at, began = worker.leases.progress.read()
             if number == task.number and at >= task.answered:

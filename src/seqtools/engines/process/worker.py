@@ -25,16 +25,12 @@ from seqtools.engines.wire.values import IMMUTABLE, OutgoingValues
 MODES = ("wrap", "passthrough")
 
 GRAIN = 0.002
-"""Seconds of work that are worth a message: values are collected for this time and sent together.
-
-Long compared with the 20 µs that a message costs, too short for a reader to notice."""
+"""Seconds of work that are worth a message: values of this time are sent together. A message costs
+20 µs, and a reader does not notice this time."""
 _STUCK = 8
-"""After this many times `GRAIN`, a task is slower than expected, and the worker returns the rest of
-it for other workers. Arbitrary."""
+"""After this many times `GRAIN`, the worker returns the rest of a task, for others. Arbitrary."""
 _STRETCH = 16
-"""Most quick items between two reads of the clock. A read takes 50 ns, so more items would save
-nothing; and slow items may follow quick ones."""
-
+"""Most quick items between two reads of the clock, which take 50 ns. Slow items may follow."""
 _QUICK = GRAIN / 8 / _STRETCH
 """Seconds up to which an item counts as quick."""
 
@@ -110,12 +106,8 @@ class Worker:
 
     def _fill(self, get: Callable[[int], Any], task: TaskMessage, done: int, began: float) -> None:
         """Evaluate the items after the first `done` of a task, until values should be sent."""
-        clock, slots, values, indices = (
-            time.perf_counter,
-            self._slots,
-            self._out.values,
-            task.indices,
-        )
+        clock, slots = time.perf_counter, self._slots
+        values, indices = self._out.values, task.indices
         append, plain, n = values.append, IMMUTABLE, len(indices)
         # without slots, only the last answer tells which item hangs
         hold = -1.0 if task.timed and slots is None else GRAIN
@@ -201,7 +193,7 @@ def _story(error: BaseException) -> str:
         return "(its traceback cannot be shown)"
 
 
-def quiet() -> None:
+def ignore_sigint() -> None:
     """Let Ctrl-C do nothing in this process: the consumer handles it, and may continue reading.
 
     The signal gets a handler and is not ignored, because programs started from here would inherit
@@ -225,7 +217,7 @@ def end_with(parent: int) -> None:
     if sys.platform == "linux":
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
-        leave(1)
+        exit_now(1)
 
 
 def prctl(option: int, argument: int) -> int:
@@ -236,7 +228,7 @@ def prctl(option: int, argument: int) -> int:
     return result
 
 
-def leave(status: int) -> NoReturn:
+def exit_now(status: int) -> NoReturn:
     """End this process at once, after its output was sent."""
     flush()
     os._exit(status)

@@ -1,14 +1,13 @@
-"""The workers of a process engine: keeps their number, and sends them tasks."""
+"""The workers of a process engine: keeps their number, replaces them, and sends them tasks."""
 
 import time
 
+from seqtools._core.errors import Failure, WorkerDied, WorkerStartError
 from seqtools.engines import fault_injection
 from seqtools.engines.base import AHEAD, PAUSE
-from seqtools.engines.process.background_threads import KnownReasons
-from seqtools.engines.process.deaths import DeathHandler
+from seqtools.engines.process.launcher import meaning
 from seqtools.engines.process.pool import (
-    Event,
-    LoadedByEach,
+    PoolEnded,
     PoolWorker,
     ResultsReady,
     WorkerEnded,
@@ -19,9 +18,12 @@ from seqtools.engines.process.scheduler import Scheduler, Task
 from seqtools.engines.process.timeouts import Timeouts
 from seqtools.engines.wire import task_messages
 
+_MOST_DEATHS = 3
+"""Deaths for each worker without a result in between, after which the engine fails. Arbitrary."""
+
 
 class Workers:
-    """Starts, replaces and ends workers, and sends tasks. Base class of `Operator`, its only user.
+    """Starts, replaces and ends workers, and sends tasks. Only the operator uses it.
 
     Args:
         pool: Starts workers, and reports their ends.
@@ -31,7 +33,6 @@ class Workers:
         wanted: The initial number of workers.
         timeout: Seconds that an item may take, `None` for no limit.
         hinted: Whether workers get hints about their next tasks.
-        known: Records why each worker loads the pipeline itself.
     """
 
     def __init__(  # noqa: PLR0913 -- what it works with
@@ -44,100 +45,125 @@ class Workers:
         *,
         timeout: float | None,
         hinted: bool,
-        known: KnownReasons,
     ) -> None:
-        self.pool, self.receiver, self.known = pool, receiver, known
+        self.pool, self.scheduler, self.receiver = pool, scheduler, receiver
         self.wanted = wanted
-        self.workers: list[PoolWorker] = []
-        self.deaths = DeathHandler(scheduler, receiver, pool, nworkers)
-        self._scheduler = scheduler
+        self.all: list[PoolWorker] = []
+        self.mode = 0
+        """How errors are reported, see `seterr`."""
+        self._most_deaths = _MOST_DEATHS * nworkers
         self._timed, self._hinted = timeout is not None, hinted
         self._timeouts = None if timeout is None else Timeouts(timeout, scheduler, receiver, pool)
         self._patience = PAUSE if self._timeouts is None else min(PAUSE, self._timeouts.patience)
-        self._mode = 0  # how errors are reported, see `seterr`
 
-    def _start_pool(self) -> None:
+    def start(self) -> None:
+        """Start all of them.
+
+        Raises:
+            WorkerStartError: If they cannot be started.
+        """
         self.pool.start()
-        self._adjust_number()
+        self.adjust_number()
 
-    def _adjust_number(self) -> None:
+    def adjust_number(self) -> None:
         """Start missing workers, and release surplus workers that are idle."""
-        while len(self.workers) < self.wanted:
-            self.workers.append(self.pool.hire(len(self.workers)))
-        for worker in self.workers[self.wanted :]:
-            self._scheduler.release(worker)  # it gets no more tasks
-        while len(self.workers) > self.wanted and not self.workers[-1].dealt:
-            self.pool.let_go(self.workers.pop())
+        while len(self.all) < self.wanted:
+            self.all.append(self.pool.start_worker(len(self.all)))
+        for worker in self.all[self.wanted :]:
+            self.scheduler.unreserve(worker)  # it gets no more tasks
+        while len(self.all) > self.wanted and not self.all[-1].assigned:
+            self.pool.release(self.all.pop())
 
-    def _handle(self, event: Event) -> None:
+    def patience(self) -> float | None:
+        """Return the longest time to wait for an event, in seconds."""
+        for worker in self.all:
+            if worker.assigned or not worker.ready or not worker.attached:
+                return self._patience
+        return None
+
+    def handle(self, event: ResultsReady | WorkerEnded | PoolEnded) -> None:
+        """Handle an event of the pool.
+
+        Raises:
+            WorkerStartError: If too many workers die, or cannot be started.
+        """
         if isinstance(event, ResultsReady):
             if event.worker.attached:
                 self.receiver.read(event.worker)
-        elif isinstance(event, WorkerEnded):
-            self._replace(event.worker, event.code)
-        elif isinstance(event, LoadedByEach):
-            self.known.add(event.reason)
-            self.receiver.deliver(None)
-        else:
-            self._replace_all(event.code)
+        elif isinstance(event, PoolEnded):
+            for worker in self.all:  # they stay in the list, to be released if this fails
+                self._requeue(worker, event.code)
+            self.all = []
+            self.start()
+        elif event.worker in self.all:
+            self._requeue(event.worker, event.code)
+            self.all[event.worker.number] = self.pool.start_worker(event.worker.number)
 
-    def _replace(self, worker: PoolWorker, code: int) -> None:
-        if worker in self.workers:
-            self._settle(worker, code)
-            self.workers[worker.number] = self.pool.hire(worker.number)
+    def end_overdue(self) -> None:
+        """End workers whose item or start takes too long."""
+        if self._timeouts is not None:
+            self._timeouts.end_overdue(self.all)
 
-    def _replace_all(self, code: int) -> None:
-        for worker in self.workers:  # they stay in the list, to be released if this fails
-            self._settle(worker, code)
-        self.workers = []
-        self._start_pool()
-
-    def _settle(self, worker: PoolWorker, code: int) -> None:
-        """Requeue the items of a worker that died.
+    def _requeue(self, worker: PoolWorker, code: int | None) -> None:
+        """Requeue the unanswered items of a worker that died; deliver the item that is the cause.
 
         Raises:
             WorkerStartError: If too many workers died before it.
         """
-        error = self.deaths.settle(worker, code)
-        if error is not None:
-            raise error
+        if worker.attached:
+            self.receiver.read(worker)  # its finished items
+        worker.output.end()
+        self.pool.release(worker)
+        alone = bool(worker.assigned) and worker.assigned[0].alone
+        began = worker.ready and not (alone and worker.path is None)
+        culprit = self.scheduler.died(worker, began=began)
+        fault_injection.reach("consumer-requeued")
+        damage = worker.reader.damage
+        how = meaning(code) if damage is None else f"its data was damaged: {damage}"
+        if culprit is not None:
+            job, offset, index = culprit
+            why = f"a worker process died twice while it evaluated item {index}: {how}"
+            self.receiver.fail(job, offset, Failure(WorkerDied(why), worker.path or ()))
+        self.receiver.deaths_in_a_row += 1
+        if self.receiver.deaths_in_a_row > self._most_deaths:
+            raise WorkerStartError(f"worker processes die before they evaluate anything: {how}")
 
-    def _send_tasks(self) -> None:
+    def send_tasks(self) -> None:
         """Send tasks to workers that have little work."""
-        workers = [worker for worker in self.workers[: self.wanted] if worker.attached]
-        for worker, task in self._scheduler.deal(workers):
-            if len(worker.dealt) == 1:
-                worker.since = time.monotonic()
+        workers = [worker for worker in self.all[: self.wanted] if worker.attached]
+        for worker, task in self.scheduler.assign(workers):
+            if len(worker.assigned) == 1:
+                worker.active_since = time.monotonic()
             if fault_injection.armed:
-                fault_injection.reach("consumer-deal")
+                fault_injection.reach("consumer-task")
             try:
                 worker.send(self._message(worker, task))
             except BlockingIOError:
-                self._scheduler.refused(worker)
+                self.scheduler.refused(worker)
                 return
             if fault_injection.armed:
-                fault_injection.reach("consumer-dealt")
+                fault_injection.reach("consumer-task-sent")
 
     def _message(self, worker: PoolWorker, task: Task) -> bytes:
         indices, ahead = task.indices, list[int]()
         # an item that may kill the worker must not be loaded by a thread that reads ahead
         if self._hinted and not task.alone:
-            ahead = [*indices[:AHEAD], *self._scheduler.upcoming(worker)]
+            ahead = [*indices[:AHEAD], *self.scheduler.upcoming(worker)]
         return task_messages.task(
-            task.number, indices, self._mode, ahead, timed=self._timed, watched=task.alone
+            task.number, indices, self.mode, ahead, timed=self._timed, watched=task.alone
         )
 
-    def _end_workers(self) -> None:
+    def end(self) -> None:
         """End all workers, and receive their last output."""
         fault_injection.reach("consumer-close")
-        self._scheduler.clear(self.workers)
-        workers, self.workers = self.workers, []
+        self.scheduler.clear(self.all)
+        workers, self.all = self.all, []
         for worker in workers:
-            if worker.attached and not worker.keeps:
+            if worker.attached and not worker.readable_after_end:
                 self.receiver.read_output(worker)
         self.pool.stop(workers)
         fault_injection.reach("consumer-closed")
         self.pool.wait()
         for worker in workers:
-            if worker.keeps:
+            if worker.readable_after_end:
                 self.receiver.read_output(worker)

@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, TypeAlias
 
-from seqtools.engines.resource_errors import for_now, told
+from seqtools.engines.resource_errors import as_start_error, for_now
 from seqtools.engines.wire.mapped_files import Found, find_in_files, map_place
 from seqtools.engines.wire.pickling import PipelinePickler, unpicklable
 from seqtools.engines.wire.size_warning import warn_if_large
@@ -72,7 +72,9 @@ class PickledPipeline:
         warn_if_large(self._source, len(self._pickles), shared)
         parts = [self._pickles, memoryview(pickle.dumps(files))]
         size = sum(map(len, parts)) + shared
-        with told(f"no file for the {size / 1e6:,.1f} MB of the pipeline could be written"):
+        with as_start_error(
+            f"no file for the {size / 1e6:,.1f} MB of the pipeline could be written"
+        ):
             fd = _anonymous_file()
             try:
                 with os.fdopen(os.dup(fd), "wb") as file:
@@ -161,7 +163,9 @@ def _anonymous_file() -> int:
                 raise
             # Otherwise the system does not allow it.
     with (
-        told("no temporary file could be made, in the folder that TMPDIR names or elsewhere"),
+        as_start_error(
+            "no temporary file could be made, in the folder that TMPDIR names or elsewhere"
+        ),
         tempfile.TemporaryFile() as file,
     ):
         return os.dup(file.fileno())
