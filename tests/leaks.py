@@ -71,9 +71,9 @@ def _of_the_fork_server() -> Counter[Holding]:
     server = fork_server._shared.server
     if server is not None:
         found["process", server.pid] = 1
-        found["thread", server._launcher._thread] = 1
-        idle = (t for t in threading.enumerate() if t.name == "seqtools-idle")
-        found.update(("thread", thread) for thread in idle)
+        for name in ("seqtools-fork-server", "seqtools-idle"):
+            threads = [t for t in threading.enumerate() if t.name == name]
+            found.update(("thread", thread) for thread in threads[-1:])  # not of one that ends
         with suppress(OSError):  # it is being closed
             found["file descriptor", os.readlink(f"/proc/self/fd/{server.socket.fileno()}")] = 1
     return found
