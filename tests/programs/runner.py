@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 import seqtools
+from seqtools.prefetching.server import close_server
 from tests import leaks
 from tests.programs import looking
 from tests.programs.seeing import Seeing
@@ -38,6 +39,7 @@ def main() -> None:
         faulthandler.dump_traceback_later(job["limit"], exit=True)
         looking.longest = job.get("longest", looking.longest)
         outcome = run(job, folder)
+        close_server()  # a fork server is not left to whoever looks at what this process has
         faulthandler.cancel_dump_traceback_later()
         answers.write(json.dumps(outcome) + "\n")
         answers.flush()
