@@ -1,8 +1,10 @@
 """What workers print is shown by who reads, and harms nobody."""
 
 import contextlib
+import functools
 import io
 import itertools
+import signal
 import subprocess
 import sys
 import threading
@@ -252,7 +254,7 @@ def test_another_thread_shows_what_one_was_interrupted_at() -> None:
         def write(self, _: str) -> int:
             raise KeyboardInterrupt
 
-    output_display.said.append("lost\n")
+    output_display.said.append("interrupted\n")
     with shown(Interrupted()), pytest.raises(KeyboardInterrupt):
         output_display.show()
     with shown() as out:
@@ -260,4 +262,41 @@ def test_another_thread_shows_what_one_was_interrupted_at() -> None:
         thread = threading.Thread(target=output_display.show)
         thread.start()
         thread.join()
+    assert out.getvalue() == "interrupted\na line\n"
+
+
+class _Alarm(Exception):  # noqa: N818 -- nothing went wrong
+    pass
+
+
+def _raise(*_: object) -> None:
+    raise _Alarm
+
+
+class _Handler:
+    def __call__(self, *_: object) -> None:
+        raise _Alarm
+
+    def handle(self, *_: object) -> None:
+        raise _Alarm
+
+
+@pytest.mark.parametrize(
+    "handler", [_raise, _Handler(), _Handler().handle, functools.partial(_raise, 1)]
+)
+def test_what_a_signal_handler_raises_is_no_error_of_the_stream(handler: Any) -> None:
+    class Slow(io.StringIO):
+        def write(self, text: str) -> int:
+            signal.raise_signal(signal.SIGUSR1)
+            return super().write(text)
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        output_display.said.append("a line\n")
+        with shown(Slow()), pytest.raises(_Alarm):
+            output_display.show()
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    with shown() as out:
+        output_display.show()
     assert out.getvalue() == "a line\n"

@@ -18,11 +18,11 @@ from seqtools._core.errors import creation_site, reader
 def uninterrupted(act: Callable[[], object]) -> None:
     """Call `act`, in a separate thread if this is the main thread; raise what it raises.
 
-    If this call is interrupted, `act` still runs to its end. Exception: while the main thread
+    If this call is interrupted, `act` still runs to its end. Exceptions: while the main thread
     imports a module, `act` runs in it, because another thread that uses the module, as pickling
-    does, would wait for the import.
+    does, would wait for the import. When the interpreter ends, no other thread runs.
     """
-    if threading.get_ident() != threading.main_thread().ident or imports():
+    if threading.get_ident() != threading.main_thread().ident or sys.is_finalizing() or imports():
         act()
         return
     context = contextvars.copy_context()

@@ -1,5 +1,6 @@
 """The engine of a prefetch: started when it is needed, closed when it is not used."""
 
+import sys
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -198,6 +199,7 @@ class Lifecycle(InterruptibleLock):
 
     def _end(self, *, wait: bool) -> None:
         """Close the engines that are not used any more."""
+        wait = wait and not sys.is_finalizing()  # then no other thread ends
         while self._ended:
             engine = self._ended[0]
             try:

@@ -13,6 +13,7 @@ It does this while it holds a lock, in a *turn*. Invariants:
   rest after its turn.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
@@ -58,7 +59,7 @@ class Pump(Lifecycle):
         """Return a run of `reader` with unread items; wait for it.
 
         Returns `None` at the end, and `TAKEN` if the caller is a signal handler or a finalizer
-        that interrupted a turn of this thread.
+        that interrupted a turn of this thread, or a finalizer at the end of the interpreter.
         """
         run = self._serve(self._visit, reader)
         return (
@@ -200,6 +201,8 @@ class Pump(Lifecycle):
         if run is None:
             if reader.position >= len(reader.cursor.indices) and not reader.held:
                 return None
+            if sys.is_finalizing():
+                return TAKEN  # no other thread runs any more
             if self._is_left_behind():
                 return _WAIT  # forever
             engine = self._started()
@@ -225,5 +228,6 @@ class Pump(Lifecycle):
         return self._visit(reader) if self.window.seek(reader, i) else _ELSEWHERE
 
     def _aim(self, reader: RandomReader, indices: Sequence[int]) -> None:
-        self.window.aim(reader, indices)
-        self._dispatch(self._started())
+        if not sys.is_finalizing():
+            self.window.aim(reader, indices)
+            self._dispatch(self._started())

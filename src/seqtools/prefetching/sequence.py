@@ -1,6 +1,7 @@
 """`Prefetch`: a sequence whose items are evaluated ahead of its reader."""
 
 import os
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -144,7 +145,7 @@ class Prefetch(LazySequence[T]):
         return self._run_through(range(len(self) - 1, -1, -1))
 
     def _run_through(self, indices: range) -> Iterator[T]:
-        if not self._options.nworkers or self._is_within():
+        if not self._options.nworkers or self._is_within() or sys.is_finalizing():
             return iterate(self, indices)
         kind: type[Ordered[T]] = Ordered if self._options.ordered else Unordered
         return iter(kind(self, self._state.pump, indices))

@@ -8,8 +8,10 @@ meanwhile, because a stream of the user may block, raise or read the same items.
 
 import atexit
 import os
+import signal
 import sys
 import threading
+import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable
@@ -71,11 +73,13 @@ class _Display:
 
     def _write_all(self) -> None:
         while said:
-            text = "".join([said.popleft() for _ in range(len(said))])
             try:
-                _write(text)
-            except Exception as error:  # noqa: BLE001 -- streams of users may raise anything
+                _write(said[0])
+            except Exception as error:
+                if _is_of_signal_handler(error):
+                    raise
                 self._complain(error)
+            said.popleft()  # not before, because an interrupt may come while it is written
 
     def _complain(self, error: Exception) -> None:
         if self._complained:
@@ -94,6 +98,20 @@ class _Display:
         """Show all output at the end of the program."""
         self.ending = True
         self.show()
+
+
+def _is_of_signal_handler(error: Exception) -> bool:
+    """Return whether a signal handler of the program raised this exception, and not the stream."""
+    handlers = [signal.getsignal(number) for number in signal.valid_signals()]
+    codes = {_code(handler) for handler in handlers if callable(handler)}
+    return any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
+def _code(handler: Any) -> Any:
+    """Return the code of a function of Python, a method, a partial function or an object."""
+    function = getattr(handler, "func", handler)
+    function = getattr(function, "__func__", function)
+    return getattr(function, "__code__", getattr(type(function).__call__, "__code__", None))
 
 
 def _write(text: str) -> None:

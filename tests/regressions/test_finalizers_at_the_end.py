@@ -1,0 +1,49 @@
+"""Finalizers that run when the interpreter ends may use a prefetch: no other thread runs then."""
+
+import pytest
+
+from tests.engines.engines import OPTIONS
+from tests.scripts import PIPELINE, run
+
+PROGRAM = """\
+def double(x):
+    return 2 * x
+
+def made():
+    return seqtools.prefetch(seqtools.smap(double, range(100)), **{options!r})
+
+class Loader:
+    def __init__(self):
+        self.items = made()
+
+    def __del__(self):
+        {act}
+
+def generator():
+    with made() as items:
+        yield from items
+
+loader, running = Loader(), generator()
+print(loader.items[5], next(running))
+"""
+
+ACTS = {
+    "self.items.close()": [],
+    "self.items.refresh()": [],
+    "print(self.items[50], self.items[99])": ["100 198"],
+    "print(list(self.items[:60])[-1])": ["118"],
+    "print(sum(self.items))": ["9900"],
+    "print(seqtools.batch(self.items, 2)[3])": ["[12, 14]"],
+}
+
+
+@pytest.mark.parametrize("method", [name for name in OPTIONS if name != "inline"])
+def test_a_finalizer_may_use_it(method: str) -> None:
+    for act, printed in ACTS.items():
+        code = PIPELINE + PROGRAM.format(act=act, options={"nworkers": 2, **OPTIONS[method]})
+        done = run("-c", code)
+        assert (done.returncode, done.stderr) == (0, ""), act
+        lines = done.stdout.splitlines()
+        if method == "auto" and len(lines) == 1:
+            continue  # a thread that pickled the pipeline had the loader: nobody finalizes it
+        assert lines == ["10 0", *printed], act
