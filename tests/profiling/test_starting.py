@@ -5,16 +5,18 @@ from typing import Any
 
 import pytest
 
+from seqtools.engines.methods import METHODS
 from seqtools.instrument.profiling.advice import Advice
+from seqtools.instrument.profiling.advice import _start as advised_start
 from seqtools.instrument.profiling.report import effect
 from seqtools.instrument.profiling.starting import start
 
 
 def case(method: str, seconds: float) -> Any:
-    stage = SimpleNamespace(options={"method": method})
     return SimpleNamespace(
         measures=SimpleNamespace(start=seconds, seconds=10.0),
-        recording=SimpleNamespace(prefetches=lambda: [stage]),
+        uses_processes=lambda: method == "process",
+        mean=lambda: 0.01,
     )
 
 
@@ -32,3 +34,13 @@ def test_a_long_start_of_processes_has_advice(method: str, seconds: float, lines
 def test_what_is_expected_includes_the_start() -> None:
     advice = Advice("", {}, 1.0)
     assert effect(case("process", 2.0), advice) == "about 3 s instead of 12 s: 4.0 times as fast"
+
+
+def test_threads_in_place_of_processes_have_no_start_of_processes() -> None:
+    processes, threads = case("process", 2.0), case("thread", 0.01)
+    assert advised_start(processes, METHODS["thread"]) == 0.01
+    assert advised_start(processes, METHODS["process"]) is None
+    assert advised_start(threads, METHODS["thread"]) is None
+    assert advised_start(threads, METHODS["process"]) == pytest.approx(0.21)
+    advice = Advice("", {}, 1.0, start=0.01)
+    assert effect(processes, advice) == "about 1.01 s instead of 12 s: 11.9 times as fast"

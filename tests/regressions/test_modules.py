@@ -82,6 +82,22 @@ def test_sentinels_and_other_objects_of_the_standard_library(method: dict[str, A
     assert version is sys.version_info
 
 
+@pytest.mark.parametrize("start_method", ["template", "spawn"])
+def test_a_class_of_a_module_that_its_package_has_not_imported(start_method: str) -> None:
+    code = f"""
+import sys
+import numpy as np
+import seqtools
+rows = np.zeros(3, [("a", "i4")]).view(np.recarray)
+read = lambda row: (int(row.a), type(rows) is np.recarray, isinstance(row, np.record))
+options = dict(method="process", start_method={start_method!r})
+with seqtools.prefetch(seqtools.smap(read, rows), 1, **options) as items:
+    assert list(items) == [(0, True, True)] * 3
+"""
+    done = run("-c", code)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_what_a_hook_sets_for_its_thread_holds_where_a_cache_reads_ahead(
     method: dict[str, Any],
 ) -> None:

@@ -5,13 +5,20 @@ from collections.abc import Callable
 
 def call_hook(hook: Callable[..., object], number: int) -> None:
     """Call `hook` with the number of the worker, or without it if it takes no argument."""
+    # not within `except`, or a hook that fails would seem to fail because of its signature
+    if _takes_number(hook):
+        hook(number)
+    else:
+        hook()
+
+
+def _takes_number(hook: Callable[..., object]) -> bool:
     import inspect
 
     try:
-        inspect.signature(hook).bind(number)
+        inspect.signature(hook).bind(0)
     except TypeError:
-        hook()
+        return False
     except ValueError:  # a builtin without a signature
-        hook(number)
-    else:
-        hook(number)
+        return True
+    return True

@@ -2,6 +2,7 @@
 
 import enum
 import functools
+import importlib
 import inspect
 import io
 import pickle
@@ -89,6 +90,7 @@ class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle 
         return make, tuple(named), *rest
 
     def _reduce_class(self, cls: type) -> Any:
+        _import_submodule(cls.__module__)
         if _should_pickle_by_reference(cls):
             return NotImplemented
         if not cls.__flags__ & MADE_BY_PYTHON:
@@ -134,6 +136,19 @@ class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle 
             found.update(dict.fromkeys(new))
             left += new
         return list(found)
+
+
+def _import_submodule(name: object) -> None:
+    """Import a module of a package that is imported, where a class says that it is found.
+
+    Packages import some modules when they are first used, as numpy does with `numpy.rec`. The class
+    would be copied, and be another one in workers.
+    """
+    if not isinstance(name, str) or name in sys.modules or "." not in name:
+        return
+    if name.partition(".")[0] in sys.modules:
+        with suppress(Exception):  # code of others may raise anything
+            importlib.import_module(name)
 
 
 def _has_name(code: types.CodeType, name: str) -> bool:

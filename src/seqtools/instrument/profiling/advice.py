@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from seqtools.engines.methods import DEFAULT, suggested
+from seqtools.engines.methods import DEFAULT, Method, suggested
 from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.model import Prediction, predict
 from seqtools.instrument.profiling.overlap import Loading
@@ -19,6 +19,8 @@ _HIDDEN = 0.5
 """Share of loading in the background from which a note says so."""
 _NEARLY = 1.05
 """Ratio to the shortest time up to which fewer workers are nearly as good."""
+_PROCESSES_START = 0.2
+"""Seconds for worker processes to start. Arbitrary: 0.1 to 0.2, and imports, which are not known."""
 _MOST_THREADS = 32
 _WORKERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 """Numbers of workers to try, up to the largest number allowed."""
@@ -35,6 +37,8 @@ class Advice(NamedTuple):
     """Predicted time for the same items."""
     note: str = ""
     """A remark on the prediction."""
+    start: float | None = None
+    """Predicted time until the first item, `None` if it stays as it is."""
 
 
 def for_loading(case: Case, *, slow_item: bool, transfer: bool) -> Iterator[Advice]:
@@ -89,7 +93,17 @@ def _workers(case: Case, *, transfer: bool = False, where: str = "") -> Iterator
         if not same:
             arguments["method"] = other.name
         written = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-        yield Advice(f"prefetch(…, {written}){where}", arguments, seconds)
+        start = None if same else _start(case, other)
+        yield Advice(f"prefetch(…, {written}){where}", arguments, seconds, start=start)
+
+
+def _start(case: Case, method: Method) -> float | None:
+    """Return the time until the first item with another method, `None` if it is about the same."""
+    processes = case.uses_processes()
+    if method.has_start_method == processes:
+        return None
+    first = case.mean()
+    return first + _PROCESSES_START if method.has_start_method else first
 
 
 def for_consumer(case: Case) -> Iterator[Advice]:

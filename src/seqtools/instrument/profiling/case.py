@@ -80,6 +80,11 @@ class Case:
         if self.prefetch and waiter:
             self.loading = loading(recording, self.prefetch, self.figures, waiter)
 
+    def uses_processes(self) -> bool:
+        """Return whether a prefetch of the pipeline has worker processes."""
+        methods = [METHODS.get(stage.options["method"]) for stage in self.recording.prefetches()]
+        return any(method is not None and method.has_start_method for method in methods)
+
     def _is_crowded(self) -> bool:
         m, cores = self.measures, self.recording.cores
         free = cores - self.recording.others

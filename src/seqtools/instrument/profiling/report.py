@@ -46,7 +46,9 @@ def verdict_lines(case: Case) -> Iterator[str]:
 
 def effect(case: Case, advice: Advice) -> str:
     """Return the estimated effect of an advice."""
-    now, then = (case.measures.start + each for each in (case.measures.seconds, advice.seconds))
+    start = case.measures.start
+    now = start + case.measures.seconds
+    then = (start if advice.start is None else advice.start) + advice.seconds
     note = f"; {advice.note}" if advice.note else ""
     times = now / max(then, 1e-9)
     if times < _AS_LONG:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from seqtools.engines.methods import METHODS
 from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.quantities import duration
 
@@ -18,14 +17,9 @@ def start(case: Case) -> Iterator[str]:
         f"start: {duration(seconds)} until the first item was there, which all expected times "
         "above include"
     )
-    if seconds >= _LONG and _uses_processes(case):
+    if seconds >= _LONG and case.uses_processes():
         yield (
             "  to wait less, make the prefetch earlier, before the rest of your program's "
             "preparation: from then on, packages are imported in the background; close_all() "
             "undoes that"
         )
-
-
-def _uses_processes(case: Case) -> bool:
-    methods = [METHODS.get(stage.options["method"]) for stage in case.recording.prefetches()]
-    return any(method is not None and method.has_start_method for method in methods)
