@@ -71,7 +71,7 @@ def test_a_dataset_that_returns_a_table_for_several_rows() -> None:
         def __getitems__(self, indices: list[int]) -> Any:
             return table.take(indices)
 
-    with pytest.warns(RuntimeWarning, match="an item for each index, got a Table"):
+    with pytest.warns(RuntimeWarning, match="an item for each index, got Table"):
         assert list(st.batch(Dataset(), 2)) == [ROWS[:2], ROWS[2:]]
 
 

@@ -155,7 +155,7 @@ def slots(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         ([torch.tensor(1), torch.tensor(2)], 0),
         ([torch.ones(2), torch.ones(2)], 0),
         ([torch.ones(0), torch.ones(0)], 0),
-        ([grid("float32"), grid("int64")], 0),
+        ([grid("float32"), grid("float64")], 0),
         ([torch.ones(2, requires_grad=True), torch.ones(2)], 0),
         ([torch.nn.Parameter(grid()), grid()], 0),
     ],
@@ -174,6 +174,12 @@ def test_a_tensor_stands_for_its_rows_and_is_copied() -> None:
         result = collate_arrays(value)
         same(result, value)
         assert result.data_ptr() != value.data_ptr()
+
+
+def test_tensors_of_numbers_that_torch_would_change_are_refused() -> None:
+    message = r"item 1 \['x'\] has dtype torch.int64, and item 0 \['x'\] has dtype torch.float32"
+    with pytest.raises(ValueError, match=message):
+        collate_arrays([{"x": grid("float32")}, {"x": grid("int64")}])
 
 
 def test_tensors_that_differ_are_named() -> None:

@@ -20,7 +20,7 @@ _HIDDEN = 0.5
 _NEARLY = 1.05
 """Ratio to the shortest time up to which fewer workers are nearly as good."""
 _PROCESSES_START = 0.2
-"""Seconds for worker processes to start. Arbitrary: 0.1 to 0.2, and imports, which are not known."""
+"""Seconds for worker processes to start. Arbitrary: 0.1 to 0.2, without imports."""
 _MOST_THREADS = 32
 _WORKERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 """Numbers of workers to try, up to the largest number allowed."""
