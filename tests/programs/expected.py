@@ -51,6 +51,7 @@ DIFFERENCES = (
     Difference("return an exception as an item"),  # `looking` does not look at its cause
     Difference("return an instance of a class that the function itself has made"),  # the same
     Difference("return a singleton"),
+    Difference("return a `dict` or `list` whose class changes"),
     Difference(
         "work in place on what a cache keeps",
         copies=("cache spoils",),
