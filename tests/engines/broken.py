@@ -4,6 +4,7 @@ import pickle
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Sequence
+from contextvars import Context, copy_context
 from typing import Any, NamedTuple
 
 from seqtools._core.errors import EndOfSequence, Failure, ItemTimeout, WorkerStartError
@@ -27,6 +28,7 @@ class Small:
         self.waiting: deque[Job] = deque()
         self.condition = threading.Condition()
         self.working, self.closed = 0, False
+        self.contexts: dict[int, Context] = {}
         self.threads = [
             threading.Thread(target=self.work, args=(number,)) for number in range(nworkers)
         ]
@@ -35,6 +37,7 @@ class Small:
 
     def submit(self, ahead: Sequence[Job], urgent: Sequence[Job] = ()) -> None:
         with self.condition:
+            self.contexts |= {job.id: copy_context() for job in (*ahead, *urgent)}
             self.waiting.extendleft(reversed(urgent))
             self.waiting.extend(ahead)
             self.condition.notify_all()
@@ -70,7 +73,7 @@ class Small:
         while (job := self.take()) is not None:
             for k, i in enumerate(job.indices):
                 if not self.closed:
-                    self.answer(job, k, *self.outcome(i))
+                    self.answer(job, k, *self.contexts[job.id].run(self.outcome, i))
             with self.condition:
                 self.working -= 1
 
@@ -181,6 +184,17 @@ class Vague(Small):
     def outcome(self, i: int) -> tuple[Any, bool]:
         outcome, failed = super().outcome(i)
         return (Failure(KeyError()), True) if failed and outcome is not END else (outcome, failed)
+
+
+class Pathless(Small):
+    def outcome(self, i: int) -> tuple[Any, bool]:
+        outcome, failed = super().outcome(i)
+        return (Failure(outcome.error) if isinstance(outcome, Failure) else outcome), failed
+
+
+class Modeless(Small):
+    def outcome(self, i: int) -> tuple[Any, bool]:
+        return Context().run(super().outcome, i)
 
 
 class Frail(Small):
@@ -411,6 +425,8 @@ BROKEN = [
     Broken(Unmarked, "failed items are separate parts", "should be marked"),
     Broken(Together, "failed items are separate parts", "a part of its own, got"),
     Broken(Vague, "failed items are separate parts", r"should be \(1,\), got \(\)"),
+    Broken(Pathless, "errors have their path", r"should be .*smap\(odd_fails\).* got \[\]"),
+    Broken(Modeless, "workers report errors as the reader", "seterr.* in a worker should be"),
     Broken(Frail, "no exception ends a worker", "they never were"),
     Broken(Endless, "the end is delivered", "END"),
     Broken(Deaf, "cancelled items are not begun", "of 1000 that were cancelled, 1000"),

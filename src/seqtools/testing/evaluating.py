@@ -4,7 +4,8 @@ import os
 import signal
 from typing import Any
 
-from seqtools._core.errors import EndOfSequence
+from seqtools._core.errors import EndOfSequence, seterr
+from seqtools.combinators.map import smap
 from seqtools.testing.gate import Passage
 
 EXITS = (SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration)
@@ -21,6 +22,16 @@ def odd_fails(i: int) -> int:
     if i % 2:
         raise KeyError(i)
     return i
+
+
+def fails_in_a_stage(i: int) -> int:
+    """Return `i`, or raise an error in a stage if it is odd."""
+    return smap(odd_fails, range(100))[i]
+
+
+def mode(_: int) -> str:
+    """Return how errors are reported here."""
+    return seterr()
 
 
 def exits(i: int) -> int:

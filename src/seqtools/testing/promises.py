@@ -4,7 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from seqtools._core.errors import Failure, WorkerStartError
+from seqtools._core.errors import Failure, WorkerStartError, seterr
 from seqtools.engines.base import END, Job
 from seqtools.testing import evaluating
 from seqtools.testing.evaluating import Unloadable
@@ -60,6 +60,27 @@ def failed_items_are_separate_parts(maker: Maker) -> None:
         for i, outcome in zip(range(1, 40, 2), found[1::2], strict=True):
             error = failure(f"item {i}", outcome, KeyError)
             equal(f"the arguments of the error of item {i}", error.args, (i,))
+
+
+def errors_have_their_path(maker: Maker) -> None:
+    """A `Failure` names the stages of the pipeline, as `Failure.caught` finds them."""
+    with maker.trial(evaluating.fails_in_a_stage) as trial:
+        value, outcome = trial.collect(*trial.submit([2, 3]))
+        equal("item 2", value, 2)
+        failure("item 3", outcome, KeyError)
+        end = [(step.stage, step.index) for step in outcome.path[-1:]]
+        equal("the end of the path of the error of item 3", end, [("smap(odd_fails)", 3)])
+
+
+def workers_report_errors_as_the_reader(maker: Maker) -> None:
+    """The mode of `seterr` where a job is submitted holds where it is evaluated."""
+    before = seterr("passthrough")
+    try:
+        with maker.trial(evaluating.mode) as trial:
+            found = trial.collect(*trial.submit(range(5)))
+            equal("seterr() in a worker", found, ["passthrough"] * 5)
+    finally:
+        seterr(before)
 
 
 def no_exception_ends_a_worker(maker: Maker) -> None:
@@ -233,6 +254,8 @@ ALWAYS: tuple[Promise, ...] = (
     work_goes_on_without_looks,
     no_item_is_evaluated_twice,
     failed_items_are_separate_parts,
+    errors_have_their_path,
+    workers_report_errors_as_the_reader,
     no_exception_ends_a_worker,
     the_end_is_delivered,
     cancelled_items_are_not_begun,
