@@ -131,7 +131,7 @@ class Engine(Protocol):
 
     @property
     def grain(self) -> float:
-        """Seconds of work that are worth a message, about ten times as long as a message takes.
+        """The target duration of a job, in seconds: about ten times the cost of one message.
 
         Jobs take about this time, once the time of an item is known.
         """
