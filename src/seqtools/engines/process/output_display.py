@@ -11,7 +11,6 @@ import os
 import signal
 import sys
 import threading
-import traceback
 import warnings
 from collections import deque
 from collections.abc import Callable
@@ -102,6 +101,8 @@ class _Display:
 
 def _is_of_signal_handler(error: Exception) -> bool:
     """Return whether a signal handler of the program raised this exception, and not the stream."""
+    import traceback
+
     handlers = [signal.getsignal(number) for number in signal.valid_signals()]
     codes = {_code(handler) for handler in handlers if callable(handler)}
     return any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))

@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any
 
@@ -10,16 +9,20 @@ from seqtools.engines.base import Deliver
 from seqtools.engines.thread.stealing import StealableTask
 
 
-@dataclass(eq=False)
 class UserWork:
     """The functions of the user, and how to call them."""
 
-    get: Callable[[int], Any]
-    hook: Callable[..., object] | None
-    hints: Any
-    timeout: float | None
-    probe: Callable[[Callable[[int], Any], int], Any] | None
-    deliver: Deliver
+    def __init__(  # noqa: PLR0913, PLR0917 -- a record; `dataclasses` takes 7 ms to import
+        self,
+        get: Callable[[int], Any],
+        hook: Callable[..., object] | None,
+        hints: Any,
+        timeout: float | None,
+        probe: Callable[[Callable[[int], Any], int], Any] | None,
+        deliver: Deliver,
+    ) -> None:
+        self.get, self.hook, self.hints = get, hook, hints
+        self.timeout, self.probe, self.deliver = timeout, probe, deliver
 
 
 class WorkerSlot:
