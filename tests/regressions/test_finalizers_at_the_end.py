@@ -47,3 +47,11 @@ def test_a_finalizer_may_use_it(method: str) -> None:
         if method == "auto" and len(lines) == 1:
             continue  # a thread that pickled the pipeline had the loader: nobody finalizes it
         assert lines == ["10 0", *printed], act
+
+
+@pytest.mark.parametrize("method", [name for name in OPTIONS if name != "inline"])
+def test_a_program_that_closes_nothing_ends_in_silence(method: str) -> None:
+    options = {"nworkers": 2, **OPTIONS[method]}
+    code = f"p = seqtools.prefetch(seqtools.smap(abs, range(100)), **{options!r})\nprint(p[5])\n"
+    done = run("-X", "dev", "-c", PIPELINE + code)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "5\n", "")

@@ -56,7 +56,8 @@ class PickledPipeline:
         except Exception as error:
             raise unpicklable(source, hook, error) from error
         self._source = source
-        self._pickles = file.getbuffer()
+        # No view: where a program ends, the file may be closed first, which then is an error.
+        self._pickles = file.getvalue()  # makes no copy
         self.by_value: list[Any] = pickler.by_value
         """The objects that a value refers to by number."""
 
@@ -70,7 +71,7 @@ class PickledPipeline:
         files, places = find_in_files(raws)
         shared = sum(raw.nbytes for k, raw in enumerate(raws) if k not in places)
         warn_if_large(self._source, len(self._pickles), shared)
-        parts = [self._pickles, memoryview(pickle.dumps(files))]
+        parts = [self._pickles, pickle.dumps(files)]
         size = sum(map(len, parts)) + shared
         with as_start_error(
             f"no file for the {size / 1e6:,.1f} MB of the pipeline could be written"
@@ -86,7 +87,7 @@ class PickledPipeline:
 
 
 def _write(
-    file: BinaryIO, parts: list[memoryview], raws: list[memoryview], places: dict[int, Found]
+    file: BinaryIO, parts: list[bytes], raws: list[memoryview], places: dict[int, Found]
 ) -> None:
     """Write the parts of a shipment, and the buffers that have no place in another file."""
     places = dict(places)
