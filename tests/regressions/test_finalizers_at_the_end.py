@@ -37,15 +37,21 @@ ACTS = {
 }
 
 
+TRIES = 10
+
+
 @pytest.mark.parametrize("method", [name for name in OPTIONS if name != "inline"])
 def test_a_finalizer_may_use_it(method: str) -> None:
     for act, printed in ACTS.items():
         code = PIPELINE + PROGRAM.format(act=act, options={"nworkers": 2, **OPTIONS[method]})
-        done = run("-c", code)
-        assert (done.returncode, done.stderr) == (0, ""), act
-        lines = done.stdout.splitlines()
-        if method == "auto" and len(lines) == 1:
-            continue  # a thread that pickled the pipeline had the loader: nobody finalizes it
+        # A thread of ours that is within `double`, or pickles the pipeline, as the program ends keeps
+        # the variables of the script: then nobody finalizes the loader. That is rare.
+        for _ in range(TRIES):
+            done = run("-c", code)
+            assert (done.returncode, done.stderr) == (0, ""), act
+            lines = done.stdout.splitlines()
+            if len(lines) > 1 or not printed:
+                break
         assert lines == ["10 0", *printed], act
 
 
