@@ -44,8 +44,8 @@ TRIES = 10
 def test_a_finalizer_may_use_it(method: str) -> None:
     for act, printed in ACTS.items():
         code = PIPELINE + PROGRAM.format(act=act, options={"nworkers": 2, **OPTIONS[method]})
-        # A thread of ours that is within `double`, or pickles the pipeline, as the program ends keeps
-        # the variables of the script: then nobody finalizes the loader. That is rare.
+        # A thread of ours that is within `double` as the program ends, or pickles the pipeline,
+        # keeps the variables of the script: then nobody finalizes the loader. That is rare.
         for _ in range(TRIES):
             done = run("-c", code)
             assert (done.returncode, done.stderr) == (0, ""), act
