@@ -61,3 +61,28 @@ def test_a_program_that_closes_nothing_ends_in_silence(method: str) -> None:
     code = f"p = seqtools.prefetch(seqtools.smap(abs, range(100)), **{options!r})\nprint(p[5])\n"
     done = run("-X", "dev", "-c", PIPELINE + code)
     assert (done.returncode, done.stdout, done.stderr) == (0, "5\n", "")
+
+
+def test_no_thread_is_started() -> None:
+    code = """
+import threading
+from seqtools.engines.uninterruptible import start
+
+class Late:
+    def __init__(self):
+        self.items = seqtools.prefetch(range(9), 2)
+
+    def __del__(self):
+        pump = self.items._state.pump
+        pump._watched = False  # as where SystemExit came before it was noted
+        pump._attend()
+        try:
+            start(threading.Thread(target=print))
+        except RuntimeError as error:
+            print(error)
+
+late = Late()
+"""
+    done = run("-c", PIPELINE + code)
+    told = "can't start a thread when the interpreter ends\n"
+    assert (done.returncode, done.stdout, done.stderr) == (0, told, "")

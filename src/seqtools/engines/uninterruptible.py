@@ -57,6 +57,8 @@ def start(thread: threading.Thread) -> None:
     Raises:
         RuntimeError: If no thread can be started.
     """
+    if sys.is_finalizing():  # it would never run, and this call wait forever
+        raise RuntimeError("can't start a thread when the interpreter ends")
     outcome = _Outcome(thread.start)
     # not a `Thread`, because that would have to be started in turn
     _thread.start_new_thread(outcome.make, ())

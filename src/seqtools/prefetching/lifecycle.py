@@ -194,7 +194,7 @@ class Lifecycle(InterruptibleLock):
                 return  # the thread that holds the lock does this afterwards
         if self._ended and not self._my_turn():
             self._end(wait=wait)
-        if not self._watched:
+        if not self._watched and not sys.is_finalizing():
             self._watched = watch().add(self, timed=self._idle_timeout is not None)
 
     def _end(self, *, wait: bool) -> None:
