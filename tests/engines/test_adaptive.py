@@ -231,7 +231,7 @@ def test_who_is_at_work_can_be_counted(make: Make, fifo: MakeFifo) -> None:
     gate.send(2)
     engine.collect(2)
     while engine.engine.nworkers != 1:
-        os.sched_yield()
+        engine.engine.look()  # as a reader does who waits for the last item
     gate.send()
     engine.collect(1)
     assert engine.engine.busy() == 0
