@@ -9,6 +9,7 @@ from typing import Any
 from seqtools._core import rows
 from seqtools._core.display.short import short
 from seqtools._core.errors import creation_site
+from seqtools._core.seeds import Seed
 from seqtools._core.store import is_store
 from seqtools._core.walk import is_stage, nesting
 
@@ -17,6 +18,9 @@ _CALLS = 10
 two."""
 
 _shown: dict[Any, Any] = {}  # what `warnings` needs to warn once for a line
+
+_MOST_NESTED = 32
+"""Most tuples of a seed in each other. Arbitrary: far below the limit of recursion."""
 
 _PLAIN = (list, tuple, range, str, bytes)
 
@@ -136,3 +140,23 @@ def check_count(value: object, least: int, name: str) -> int:
         message = f"{name} must be at least {least}, got {n}"
         raise ValueError(message)
     return n
+
+
+def check_seed(seed: object, name: str = "seed") -> Seed:
+    """Return `seed` made of `int`, `str` and `tuple` alone; raise `TypeError` if it is no seed."""
+    return _checked_seed(seed, seed, name, _MOST_NESTED)
+
+
+def _checked_seed(part: object, seed: object, name: str, left: int) -> Seed:
+    if isinstance(part, str):
+        return str(part)
+    if isinstance(part, tuple) and left:
+        return tuple([_checked_seed(each, seed, name, left - 1) for each in part])
+    try:
+        if not is_bool(part):
+            return operator.index(part)  # type: ignore[arg-type]
+    except TypeError:
+        pass
+    advice = ": use a tuple" if isinstance(part, list) else ""
+    message = f"{name} must be an integer, a string, or a tuple of these, got {short(seed)}{advice}"
+    raise TypeError(message)

@@ -12,6 +12,7 @@ from seqtools._core.iteration import iterate
 from seqtools._core.positions import ended, position, positions
 from seqtools._core.sources import assign, read_many, size_of
 from seqtools._core.stage import Stage
+from seqtools._core.walk import draw_index_of
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -131,6 +132,16 @@ class LazySequence(Stage, Sequence[T]):
         """Return how many items are, or equal, `value`."""
         return sum(1 for item in self if item is value or item == value)
 
+    @property
+    def blocks(self) -> Any:
+        """The numbers of items that are stored together, one for each block, or `None`.
+
+        A stage whose items are made of those of one source has the blocks of that source, if that
+        has an attribute `blocks`. See `shuffle`.
+        """
+        sources = self._sources() if self._traits.elementwise else ()
+        return getattr(sources[0], "blocks", None) if sources else None
+
     def pipe(
         self, function: Callable[Concatenate[Self, P], R], *args: P.args, **kwargs: P.kwargs
     ) -> R:
@@ -212,6 +223,11 @@ class Slice(LazySequence[T]):
 
     def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
         return [(self._sequence, within(self._range, indices))]
+
+    def _draw_index(self, i: int) -> int:
+        j = self._range[i]
+        of_source = draw_index_of(self._sequence)
+        return j if of_source is None else of_source(j)
 
     def _slice(self, key: slice) -> LazySequence[T]:
         places = self._places(key)

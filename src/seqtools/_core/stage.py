@@ -12,7 +12,7 @@ from seqtools._core.display.short import called
 from seqtools._core.errors import creation_site
 from seqtools._core.indices import ENDLESS, Indices, as_list
 from seqtools._core.traits import NONE, Traits
-from seqtools._core.walk import Summary, is_stage
+from seqtools._core.walk import Summary, draw_index_of, is_stage, shard_of, summary
 
 
 class Stage:
@@ -86,6 +86,26 @@ class Stage:
         """
         del indices
         return []
+
+    def _draw_index(self, i: int) -> int:
+        """Return the number that stands for item `i` where random numbers are drawn.
+
+        It is the index of the item as if nothing upstream had been sliced or sharded, so that a
+        slice draws what the whole sequence does, and ranks never draw alike. It is an index here
+        if this stage reorders items; then each rank has numbers of its own.
+        """
+        if self._traits.elementwise:
+            of_sources = draw_index_of(self)
+            return i if of_sources is None else of_sources(i)
+        if not summary(self).traits.sharded:
+            return i
+        shard = shard_of(self)
+        return int(shard.rank + shard.world * i)
+
+    @property
+    def _keeps_index(self) -> bool:
+        """Whether `_draw_index` is as defined here."""
+        return type(self)._draw_index is Stage._draw_index
 
     def _rebuild(self, *sources: Any) -> Any:
         """Return the same combinator over other `sources`."""

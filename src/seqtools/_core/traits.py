@@ -31,6 +31,11 @@ class Traits(NamedTuple):
     """It may end although its `_size` is `None`, by `EndOfSequence`."""
     draws_apart: bool = False
     """With a seed, each of its items has its own random numbers."""
+    elementwise: bool = False
+    """Item `i` is made of item `i` of its sources, whose order it keeps. So it has the `blocks` of
+    the first one, and its random numbers follow from the same index."""
+    sharded: bool = False
+    """It has a part of the items of its source, and other ranks have the others."""
 
 
 NONE = Traits()

@@ -97,6 +97,30 @@ def nesting(sequence: Any) -> int:
     return summary(sequence).nesting if is_stage(sequence) else 0
 
 
+def draw_index_of(source: Any) -> Callable[[int], int] | None:
+    """Return the function that gives the `_draw_index` of items of `source`, `None` if it is `i`.
+
+    Of an elementwise stage with several sources, the first counts whose index is another one.
+    """
+    seen: set[int] = set()
+    left = [source]
+    while left:
+        stage = left.pop()
+        if not is_stage(stage) or id(stage) in seen:
+            continue
+        seen.add(id(stage))
+        if stage._traits.elementwise:
+            left.extend(reversed(sources_of(stage)))
+        elif not stage._keeps_index or summary(stage).traits.sharded:
+            return stage._draw_index  # type: ignore[no-any-return]
+    return None
+
+
+def shard_of(stage: Any) -> Any:
+    """Return the first stage upstream that is `sharded`, which has `rank` and `world`."""
+    return next(each for each in upstream(stage) if each._traits.sharded)
+
+
 def drawing_apart(sequence: Any) -> list[Any]:
     """Return the stages upstream that draw random numbers apart, in the same order everywhere."""
     return [stage for stage in upstream(sequence) if stage._traits.draws_apart]

@@ -11,7 +11,7 @@ from seqtools._core.errors import EndOfSequence
 from seqtools._core.indices import Indices, as_list, quotients, spans
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, assign, claim, getter, read_many, size_of
-from seqtools._core.walk import traits_upstream
+from seqtools._core.walk import draw_index_of, traits_upstream
 
 T = TypeVar("T")
 
@@ -97,6 +97,11 @@ class Batch(LazySequence[Any]):
     def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
         self._length()
         return [(self._sequence, spans(indices, self._k, self._n))]
+
+    def _draw_index(self, i: int) -> int:
+        """Return that of the first item, which no other batch has."""
+        of_source = draw_index_of(self._sequence)
+        return i * self._k if of_source is None else of_source(i * self._k)
 
     def _rebuild(self, *sources: Any) -> "Batch":
         return Batch(sources[0], self._k, self._drop_last, self._pad, self._collate_fn)
@@ -211,6 +216,13 @@ class Unbatch(LazySequence[T]):
 
     def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
         return [(self._sequence, quotients(indices, self._batch_size))]
+
+    def _draw_index(self, i: int) -> int:
+        of_source = draw_index_of(self._sequence)
+        if of_source is None:
+            return i
+        b, place = divmod(i, self._batch_size)
+        return of_source(b) * self._batch_size + place
 
     def _rebuild(self, *sources: Any) -> "Unbatch[T]":
         return Unbatch(sources[0], self._batch_size, self._last_batch_size)

@@ -143,6 +143,7 @@ class AddCache(LazySequence[T]):
         self._read = getter(sequence)
         self._traits = Traits(
             draws_apart=True,
+            elementwise=True,
             acts_on_hints=cache is None and cache_size > 1,
             keeps_items=cache is not None or cache_size > 0,
         )

@@ -9,6 +9,7 @@ from seqtools._core.indices import Indices, as_list
 from seqtools._core.rows import listed
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, common_size, getter, read_many, read_row, size_of
+from seqtools._core.traits import Traits
 from seqtools._core.walk import summary
 
 T = TypeVar("T")
@@ -18,6 +19,8 @@ class Smap(LazySequence[T]):
     """Results of a function on the items of a sequence."""
 
     __slots__ = ("_f", "_sequences")
+
+    _traits = Traits(elementwise=True)
 
     def __init__(self, f: Callable[..., T], *sequences: Any) -> None:
         self._f = f

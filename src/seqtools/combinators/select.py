@@ -7,6 +7,7 @@ from seqtools._core.errors import EndOfSequence
 from seqtools._core.indices import Indices
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, assign, check_end, common_size, getter
+from seqtools._core.traits import Traits
 
 T = TypeVar("T")
 
@@ -17,6 +18,8 @@ class Case(LazySequence[T]):
     """Items of the sequence that a selector names."""
 
     __slots__ = ("_getters", "_select", "_selector", "_values")
+
+    _traits = Traits(elementwise=True)
 
     def __init__(self, selector: Any, *values: Any) -> None:
         self._selector = selector

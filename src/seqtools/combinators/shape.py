@@ -12,6 +12,7 @@ from seqtools._core.lengths import since_refresh
 from seqtools._core.rearrangement import Rearrangement
 from seqtools._core.sequence import LazySequence, Slice
 from seqtools._core.sources import Source, assign, common_size, getter, read_many, read_row, size_of
+from seqtools._core.traits import Traits
 from seqtools._core.walk import nesting, summed
 
 T = TypeVar("T")
@@ -21,6 +22,8 @@ class Collate(LazySequence[Any]):
     """Items of several sequences side by side."""
 
     __slots__ = ("_getters", "_keys", "_sequences")
+
+    _traits = Traits(elementwise=True)
 
     def __init__(self, sequences: Any) -> None:
         self._keys = tuple(sequences) if isinstance(sequences, Mapping) else None

@@ -32,6 +32,8 @@ class Watched(LazySequence[Any]):
 
     __slots__ = ("_copy", "_listener", "evaluate", "name", "original")
 
+    _traits = Traits(elementwise=True)
+
     def __init__(self, original: Any, copy: Any, listener: ReadListener, role: str = "") -> None:
         self.original = original
         """The original stage or source."""
@@ -81,7 +83,8 @@ class CacheView(LazySequence[Any]):
         self._cache, self._source = cache, source
         self._read = getter(source)
         # the same as the cache, so that random numbers and hints are the same
-        self._traits = Traits(draws_apart=True, acts_on_hints=cache._traits.acts_on_hints)
+        hinted = cache._traits.acts_on_hints
+        self._traits = Traits(draws_apart=True, acts_on_hints=hinted, elementwise=True)
         self._loaded: dict[int, Any] = {}
         self.found = ""
         """In words, whether the cache had the last item."""

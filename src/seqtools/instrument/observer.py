@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 from seqtools._core.indices import Indices
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, assign, getter, size_of
+from seqtools._core.traits import Traits
 from seqtools._core.walk import is_stage
 
 T = TypeVar("T")
@@ -21,6 +22,8 @@ class Observer(LazySequence[T]):
     """The base class of stages that pass items on and observe them."""
 
     __slots__ = ("_read", "_sequence")
+
+    _traits = Traits(elementwise=True)
 
     def __init__(self, sequence: Source[T]) -> None:
         self._sequence = sequence

@@ -89,6 +89,9 @@ class Ordered(LazySequence[T]):
                 return values.popleft()  # type: ignore[no-any-return]
         return self._pump.read(self._reader, i)  # type: ignore[no-any-return]
 
+    def _draw_index(self, i: int) -> int:
+        return self._prefetch._draw_index(i)
+
     def state(self) -> dict[str, Any]:
         """Return the position of the reader."""
         return self._pump.state(self._reader)

@@ -40,6 +40,7 @@ class Prefetch(LazySequence[T]):
         """Identifies this prefetch and its copies, so that a worker process knows its own."""
         self._traits = Traits(
             reads_ahead=True,
+            elementwise=True,
             acts_on_hints=options.nworkers != 0,
             read_once=True,  # its cursor drops items that were read
         )

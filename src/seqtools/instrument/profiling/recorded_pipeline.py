@@ -30,7 +30,7 @@ class StageRecorder(Observer[T]):
         self.number, self._folder = number, folder
         # so that claims reach the stage that iterates
         iterates = is_stage(sequence) and sequence._traits.iterates
-        self._traits = Traits(iterates=iterates)
+        self._traits = Traits(iterates=iterates, elementwise=True)
 
     def _pass_on(self, i: int) -> T:
         try:
