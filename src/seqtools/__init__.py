@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from seqtools import instrument
 from seqtools._core.errors import EvaluationError, ItemTimeout, WorkerDied, WorkerStartError, seterr
 from seqtools._core.functions import SerializableFunc
+from seqtools._core.iteration import SequenceIterator
 from seqtools._core.sequence import LazySequence
 from seqtools.combinators.batch import batch, unbatch
 from seqtools.combinators.cache import add_cache
@@ -26,6 +27,7 @@ __all__ = [
     "ItemTimeout",
     "LazySequence",
     "Prefetch",
+    "SequenceIterator",
     "SerializableFunc",
     "WorkerDied",
     "WorkerStartError",

@@ -22,6 +22,7 @@ NO_COMBINATORS = {
     "ItemTimeout": "the cause of an error",
     "LazySequence": "the base class: the row `LazySequence` is about its slices",
     "Prefetch": "tests/engines",
+    "SequenceIterator": "tests/laws/test_resume.py",
     "SerializableFunc": "wraps a function",
     "WorkerDied": "the cause of an error",
     "WorkerStartError": "what is raised where no worker starts",

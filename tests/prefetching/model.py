@@ -7,6 +7,7 @@ what the window holds is compared with what it may hold.
 """
 
 import gc
+import json
 import random
 import sys
 import threading
@@ -259,14 +260,16 @@ class Model:
         if not chosen.any_order:
             assert state["position"] == min(chosen.at, len(chosen.indices)), state
             if chosen.whole is not None:
-                chosen.whole = chosen.whole[state["position"] :]
                 chosen.it = iter(chosen.whole)
-                chosen.indices, chosen.at = chosen.indices[chosen.at :], 0
+                chosen.it.load_state_dict(json.loads(json.dumps(state)))
         elif "left" in state:
             places = [k for lo, hi in state["left"] for k in range(lo, min(hi, SIZE))]
             places += range(state["position"], len(chosen.indices))
             found = Counter(chosen.indices[k] for k in places if k < len(chosen.indices))
             assert found == +chosen.left, state
+            if chosen.whole is not None:
+                chosen.it = iter(chosen.whole)
+                chosen.it.load_state_dict(json.loads(json.dumps(state)))
 
     def step(self) -> str:
         """Do something; return what."""

@@ -454,11 +454,11 @@ def test_items_are_gathered_as_they_come() -> None:
             bench.evaluate(1)
         seen.append(bench.take(reader)[0])
     assert seen == [1, 2, 3, 4, 5, 6, 7]  # the slow one takes up no more than its own place
-    assert reader.state() == {"position": 8, "left": [[0, 1]]}
+    assert reader.state() == (8, [range(1)])
     assert bench.asked == list(range(8))
     bench.jobs.append(slow)
     assert bench.take(reader)[0] == 0
-    assert reader.state() == {"position": 8, "left": []}
+    assert reader.state() == (8, [])
 
 
 def test_a_gatherer_can_have_all_evaluated_again() -> None:
@@ -490,13 +490,13 @@ def test_gatherers_share_with_others() -> None:
 def test_where_a_reader_stands_is_what_it_has_read() -> None:
     bench = Bench(8)
     reader = bench.open(range(10, 30))
-    assert reader.state() == {"position": 0}
+    assert reader.state() == (0, [])
     bench.take(reader)
     bench.take(reader)
     bench.evaluate()
-    assert reader.state() == {"position": 2}
+    assert reader.state() == (2, [])
     bench.read(reader, 15)
-    assert reader.state() == {"position": 6}
+    assert reader.state() == (6, [])
 
 
 def with_long_runs() -> Bench:

@@ -17,9 +17,10 @@ where `self` is the last of these stages, `a0` is `f`, `a1` the range of the sli
 `g`. Each stage has its own line, so the line of an error tells which stages were waiting.
 """
 
+import sys
 from collections.abc import Callable, Generator
 from functools import cache
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import Any, TypeAlias
 
 from seqtools._core import rows
@@ -150,6 +151,21 @@ def was_reading(error: BaseException) -> bool:
     """Return whether `error`, caught by a loop, came before the item was evaluated."""
     link = error.__traceback__
     return link is not None and 0 < _line(link) <= _depth(link) + 1
+
+
+def is_evaluating(walk: object) -> bool:
+    """Return whether a loop with this `walk` evaluates an item now, in any thread."""
+    for frame in sys._current_frames().values():
+        at: FrameType | None = frame
+        while at is not None:
+            code = at.f_code
+            if code.co_filename == FILE and code.co_name == "attempt":
+                depth = len(code.co_freevars) - 1
+                line = at.f_lineno - code.co_firstlineno - _ITEM_AT["attempt"] + 1
+                if at.f_locals["walk"] is walk:
+                    return 0 < line <= depth + 2  # the source and the end have a line each
+            at = at.f_back
+    return False
 
 
 def _line(link: TracebackType) -> int:

@@ -1,73 +1,214 @@
 """Iterators over stages: each is a separate reader, and continues after an error."""
 
 import operator
-from collections.abc import Callable, Iterator
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import chain, repeat
-from typing import Any
+from typing import Any, TypeVar
 
-from seqtools._core import fusing
-from seqtools._core.errors import EndOfSequence, WorkerStartError, reraise
+from seqtools._core import fusing, resume
+from seqtools._core.errors import EndOfSequence, WorkerStartError, creation_site, reraise
 from seqtools._core.indices import ENDLESS, Indices, TooManyIndices
 from seqtools._core.positions import ended_early
-from seqtools._core.walk import is_stage, summary
+from seqtools._core.walk import is_stage, summary, traits_upstream
+
+T = TypeVar("T")
+
+_shown: dict[Any, Any] = {}  # what `warnings` needs to warn once for a line
 
 _MOST_CURSORS = 64
 """Most cursors for one reader. Arbitrary: the paths upstream may double at every stage."""
 
 
-def iterate(stage: Any, indices: range) -> Iterator[Any]:
-    """Return an iterator over the items at `indices`, for a separate reader.
+def iterate(stage: Any, indices: range) -> "SequenceIterator[Any]":
+    """Return an iterator over the items at `indices`, for a separate reader."""
+    return iterator_of(Walk(stage, indices))
+
+
+def iterator_of(walk: "Walk") -> "SequenceIterator[Any]":
+    """Return an iterator that goes on by `walk`.
 
     A generator that raised is finished, so `chain` continues with another one. This needs no step
     of Python for each item.
     """
-    walk = Walk(stage, indices)
     # Python code between two generators could be interrupted, which would end the iterator.
-    return chain.from_iterable(
+    iterator = SequenceIterator.from_iterable(
         map(operator.call, iter(partial(getattr, walk, "step"), None), repeat(walk))
     )
+    assert isinstance(iterator, SequenceIterator)  # noqa: S101 -- says so to the type checker
+    iterator._walk = walk  # noqa: SLF001 -- of this module
+    return iterator
+
+
+class SequenceIterator(chain[T]):
+    """An iterator over a lazy sequence, whose position can be saved and loaded."""
+
+    __slots__ = ("_walk",)
+
+    _walk: Any  # a `Walk`, or what has its methods `state_dict` and `load_state_dict`
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position of this iterator, from which another one can go on.
+
+        It is a dict of less than 200 characters of JSON: the number of items that were returned,
+        the length, and a fingerprint of the pipeline. Items that were evaluated ahead do not count,
+        and an item that is being evaluated does not. After `shard`, the position is that of all
+        ranks. With `prefetch(ordered=False)`, `left` lists the items before it that were not
+        returned, as pairs of start and stop.
+
+        Example:
+            >>> import seqtools
+            >>> squares = seqtools.smap(lambda x: x * x, range(5))
+            >>> iterator = iter(squares)
+            >>> next(iterator), next(iterator)
+            (0, 1)
+            >>> state = iterator.state_dict()
+            >>> state["position"], list(squares[state["position"] :])
+            (2, [4, 9, 16])
+            >>> again = iter(squares)
+            >>> again.load_state_dict(state)
+            >>> list(again)
+            [4, 9, 16]
+        """
+        state: dict[str, Any] = self._walk.state_dict()
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any] | int) -> None:
+        """Go on where the iterator was whose `state_dict` returned `state`.
+
+        Nothing before that position is evaluated, and nothing at all before the next item is
+        requested. The pipeline must be the same, except for workers, caches and, after `shard`,
+        the number of ranks.
+
+        Args:
+            state: That dict; or an integer, the number of items to leave out, which is not checked
+                against the pipeline.
+
+        Raises:
+            RuntimeError: If an item was requested from this iterator before.
+            TypeError: If `state` is neither a mapping nor an integer.
+            ValueError: If it is of another pipeline, or there is no such position. The iterator
+                stays where it was.
+        """
+        self._walk.load_state_dict(state)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Refuse to be pickled or copied: the position is in `state_dict`."""
+        message = (
+            "cannot pickle or copy an iterator over a lazy sequence: do that with the sequence, "
+            "and with state_dict() of the iterator"
+        )
+        raise TypeError(message)
+
+
+def with_state_of(iterator: "SequenceIterator[Any]", shown: Iterator[T]) -> "SequenceIterator[T]":
+    """Return `shown`, a `SequenceIterator` that passes on the items of `iterator`."""
+    assert isinstance(shown, SequenceIterator)  # noqa: S101 -- says so to the type checker
+    shown._walk = iterator._walk  # noqa: SLF001 -- of this module
+    return shown
 
 
 class Walk:
     """The position of an iterator, and its handling of errors."""
 
-    __slots__ = ("_indices", "_stage", "positions", "step")
+    __slots__ = ("_indices", "_stage", "positions", "step", "target")
 
     def __init__(self, stage: Any, indices: range) -> None:
         self._stage = stage
         self._indices = indices
+        self.target = resume.Target(stage, 0, 0)
         self.positions: Iterator[int] = iter(indices)
         # Called with this object for the next generator; a bound method would be a cycle.
-        self.step: Callable[[Any], Iterator[Any]] | None = Walk.begin
+        self.step: Callable[[Any], Iterator[Any]] | None = type(self).begin
 
     def begin(self) -> Iterator[Any]:
         """Open the stage, and yield nothing."""
-        opened = self._stage._opened(self._indices)
+        opened = self.target.stage._opened(self._left())
         self.step = partial(fusing.loop(opened), opened)
         yield from ()
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        """Refuse to be pickled or copied, as iterators are."""
-        message = (
-            "cannot pickle or copy an iterator over a lazy sequence: do that with the sequence"
-        )
-        raise TypeError(message)
+    def _places(self) -> range:
+        """Return the indices of the target's stage, those before the position too."""
+        stage = self.target.stage
+        if stage is self._stage:
+            return self._indices
+        n = stage._length()
+        return range(ENDLESS if n is None else n)
+
+    def _left(self) -> range:
+        """Return the indices to read from the target on."""
+        return _after(self._places(), self.target.position)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of the iterator."""
+        target = self.target
+        return resume.state_of(self._stage, self._indices, self._position(), target.passed)
+
+    def _position(self) -> int:
+        """Return the number of items of the target that were returned."""
+        left = operator.length_hint(self.positions)
+        while True:
+            # the item that is being evaluated is not returned yet: a signal handler may ask
+            evaluating = fusing.is_evaluating(self)
+            again = operator.length_hint(self.positions)
+            if left == again:
+                break
+            left = again
+        first = self._left()
+        return self.target.position + len(first) - left - evaluating
+
+    def load_state_dict(self, state: Any) -> None:
+        """Go on from the position in `state`."""
+        if self.step != type(self).begin:
+            message = (
+                "load_state_dict() must be called before the first item is requested, and "
+                f"{self._position()} were: make another iterator by iter(sequence)"
+            )
+            raise RuntimeError(message)
+        target = resume.loaded(state, self._stage, self._indices)
+        self._check_left(target)
+        self.target = target
+        self.positions = iter(self._left())
+        if target.position and traits_upstream(target.stage).iterates:
+            message = (
+                f"{target.stage._describe()} reads an iterable, which has no random access: all "
+                "items before the position are produced again"
+            )
+            warnings.warn_explicit(message, RuntimeWarning, *creation_site(), registry=_shown)
+
+    def _check_left(self, target: resume.Target) -> None:
+        if target.left:
+            message = (
+                "the state is of a prefetch without order, and lists items before its position "
+                "that were not returned: load it into an iterator over prefetch(ordered=False)"
+            )
+            raise ValueError(message)
 
     def over(self, error: BaseException, i: int) -> bool:
         """Return whether `error` at `i` is the end; otherwise the caller raises it again."""
         if isinstance(error, EndOfSequence):
             if self._indices.stop != ENDLESS:
                 ended_early(self._stage, i)
+            self._put_back(i)
             self.step = None
         elif isinstance(error, WorkerStartError):  # it is not about this item, which is read again
-            self.positions = chain((i,), self.positions)
+            self._put_back(i)
         elif isinstance(error, Exception):
             reraise(error)
         elif fusing.was_reading(error):
             # an interrupt is not about this item, which is read again
-            self.positions = chain((i,), self.positions)
+            self._put_back(i)
         return self.step is None
+
+    def _put_back(self, i: int) -> None:
+        places = self._left()
+        self.positions = iter(_after(places, places.index(i)))
+
+
+def _after(places: range, k: int) -> range:
+    """Return `places[k:]` with the same stop, which says whether it is endless."""
+    return range(places.start + k * places.step, places.stop, places.step)
 
 
 def opened(stage: Any, indices: Indices) -> Any:

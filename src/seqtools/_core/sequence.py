@@ -1,6 +1,6 @@
 """The one abstraction: a list whose items are computed when they are read."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
@@ -8,7 +8,7 @@ from seqtools._core import fusing, lengths, rows
 from seqtools._core.display.short import short
 from seqtools._core.errors import EndOfSequence, reraise
 from seqtools._core.indices import ENDLESS, Indices, within
-from seqtools._core.iteration import iterate
+from seqtools._core.iteration import SequenceIterator, iterate
 from seqtools._core.positions import ended, position, positions
 from seqtools._core.sources import assign, read_many, size_of
 from seqtools._core.stage import Stage
@@ -100,12 +100,12 @@ class LazySequence(Stage, Sequence[T]):
         for i, item in zip(places, values, strict=True):
             self._assign(i, i, item)
 
-    def __iter__(self) -> Iterator[T]:
+    def __iter__(self) -> SequenceIterator[T]:
         """Return an iterator that continues after an item that failed."""
         n = self._length()
         return iterate(self, range(ENDLESS if n is None else n))
 
-    def __reversed__(self) -> Iterator[T]:
+    def __reversed__(self) -> SequenceIterator[T]:
         """Return an iterator over the items from the last to the first."""
         return iterate(self, range(len(self) - 1, -1, -1))
 

@@ -11,6 +11,7 @@ from seqtools._core import fusing, iteration, lengths
 from seqtools._core.display.short import called
 from seqtools._core.errors import creation_site
 from seqtools._core.indices import ENDLESS, Indices, as_list
+from seqtools._core.resume import plain
 from seqtools._core.traits import NONE, Traits
 from seqtools._core.walk import Summary, draw_index_of, is_stage, shard_of, summary
 
@@ -101,6 +102,20 @@ class Stage:
             return i
         shard = shard_of(self)
         return int(shard.rank + shard.world * i)
+
+    def _identity(self) -> Any:
+        """Return what says that an iterator of another run can go on with this stage: see `resume`.
+
+        It is plain, and leaves out the sources. `None` means that items are those of the source.
+        """
+        return self._name or type(self).__name__.lower(), plain(self._args(), self._sources())
+
+    def _passed(self, i: int) -> int | None:
+        """Return how many items of each source are passed after the first `i` items of this stage.
+
+        `None` means that this is not known.
+        """
+        return i if self._traits.elementwise else None
 
     @property
     def _keeps_index(self) -> bool:

@@ -9,6 +9,7 @@ from seqtools._core.bulk import BulkReadWarning, NotByRow
 from seqtools._core.checks import check_count, check_function, check_source
 from seqtools._core.errors import EndOfSequence
 from seqtools._core.indices import Indices, as_list, quotients, spans
+from seqtools._core.resume import keeps_steps, plain
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, assign, claim, getter, read_many, size_of
 from seqtools._core.walk import draw_index_of, traits_upstream
@@ -97,6 +98,15 @@ class Batch(LazySequence[Any]):
     def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
         self._length()
         return [(self._sequence, spans(indices, self._k, self._n))]
+
+    def _identity(self) -> Any:
+        # the steps of ranks stay the same if their batches are larger where there are fewer ranks
+        k = None if traits_upstream(self).sharded and keeps_steps(self) else self._k
+        return "batch", k, self._drop_last, plain(self._pad)
+
+    def _passed(self, i: int) -> int:
+        n = size_of(self._sequence)
+        return i * self._k if n is None else min(i * self._k, n)
 
     def _draw_index(self, i: int) -> int:
         """Return that of the first item, which no other batch has."""

@@ -226,6 +226,13 @@ class AddCache(LazySequence[T]):
     def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
         return [(self._sequence, indices)]
 
+    def _identity(self) -> None:
+        return None
+
+    def _passed(self, i: int) -> int | None:
+        # a store of the user has its items by index, which must not become another one
+        return i if self._cache is None else None
+
     def _rebuild(self, *sources: Any) -> "AddCache[T]":
         copy = AddCache[T](sources[0], self._cache_size, self._cache)
         copy._state, copy._seeded = self._state, self._seeded

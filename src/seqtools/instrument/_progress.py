@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from seqtools._core.checks import check_source
 from seqtools._core.display.short import short
 from seqtools._core.indices import Indices
+from seqtools._core.iteration import SequenceIterator, with_state_of
 from seqtools._core.sequence import LazySequence, Slice
 from seqtools._core.sources import Source, read_many
 from seqtools._core.walk import is_stage
@@ -45,23 +46,24 @@ class Progress(Observer[T]):
     def _get_many(self, indices: Indices) -> Any:
         return read_many(self._sequence, indices)
 
-    def __iter__(self) -> Iterator[T]:
+    def __iter__(self) -> SequenceIterator[T]:
         """Return an iterator, which has a bar from its first item on."""
         # the iterator of a stage may be faster than reads by index
         items = iter(self._sequence) if is_stage(self._sequence) else super().__iter__()
         return self._shown(items)
 
-    def __reversed__(self) -> Iterator[T]:
+    def __reversed__(self) -> SequenceIterator[T]:
         """Return an iterator over the items from the last to the first, with a bar."""
         items = reversed(self._sequence) if is_stage(self._sequence) else super().__reversed__()
         return self._shown(items)
 
-    def _shown(self, items: Iterator[T]) -> Iterator[T]:
+    def _shown(self, items: Any) -> SequenceIterator[T]:
         if not _is_visible(self._options):
-            return items
+            return items  # type: ignore[no-any-return]
         run = _Run(items, PrefetchStatus(self._sequence), {"total": self._length()} | self._options)
         # A generator ends when it raises, so there is a new one until `over` has a length.
-        return chain.from_iterable(map(_attempt, repeat(run), iter(run.over.__len__, 1)))
+        attempts = map(_attempt, repeat(run), iter(run.over.__len__, 1))
+        return with_state_of(items, SequenceIterator.from_iterable(attempts))
 
     def _slice(self, key: slice) -> LazySequence[T]:
         source, places = self._sequence, self._places(key)

@@ -38,5 +38,8 @@ class Observer(LazySequence[T]):
     def _sources(self) -> tuple[Any, ...]:
         return (self._sequence,)
 
+    def _identity(self) -> None:
+        return None
+
     def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
         return [(self._sequence, indices)]

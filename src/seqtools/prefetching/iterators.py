@@ -3,56 +3,27 @@
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
-from itertools import chain, repeat
-from typing import Any, TypeVar
+from functools import partial
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from seqtools._core import resume
 from seqtools._core.errors import EndOfSequence, reraise
-from seqtools._core.indices import Indices
+from seqtools._core.indices import Indices, concatenated, runs, within
+from seqtools._core.iteration import Walk
 from seqtools._core.positions import ended_early
 from seqtools._core.sequence import LazySequence
 from seqtools._core.traits import Traits
 from seqtools.prefetching.interruptible_lock import TAKEN
-from seqtools.prefetching.pump import Pump
 from seqtools.prefetching.reader import Reader, UnorderedReader
 from seqtools.prefetching.run import NOTHING, Run
+
+if TYPE_CHECKING:
+    from seqtools.prefetching.sequence import Prefetch
 
 T = TypeVar("T")
 
 _NO_COPY = "cannot pickle or copy an iterator over a prefetch: pickle or copy the prefetch"
-
-
-class PrefetchIterator(chain[T]):
-    """An iterator over a prefetch, with `state_dict`.
-
-    Most items need no step of Python code, so that no interrupt can come between taking an item
-    and returning it.
-    """
-
-    __slots__ = ("_reading",)
-
-    _reading: "Ordered[T]"
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return `position`, the number of items that this iterator has returned.
-
-        Items that were evaluated ahead do not count. So `prefetched[position:]` continues an
-        iterator over all of `prefetched`. With `ordered=False`, `position` is the number of
-        requested items, and `left` lists those before it that were not returned, as pairs of
-        start and stop.
-
-        Example:
-            >>> from seqtools import prefetch
-            >>> letters = prefetch("abcdef", nworkers=2)
-            >>> iterator = iter(letters)
-            >>> next(iterator), next(iterator), iterator.state_dict()
-            ('a', 'b', {'position': 2})
-            >>> letters.close()
-        """
-        return self._reading.state()
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        """Refuse to be pickled or copied, because it has workers."""
-        raise TypeError(_NO_COPY)
 
 
 class Ordered(LazySequence[T]):
@@ -63,10 +34,11 @@ class Ordered(LazySequence[T]):
     _name = "prefetch"
     _traits = Traits(read_once=True)
     _kind: type[Reader] = Reader
+    in_order = True
 
-    def __init__(self, prefetch: LazySequence[T], pump: Pump, indices: Indices) -> None:
+    def __init__(self, prefetch: "Prefetch[T]", indices: Indices) -> None:
         self._reader = self._kind(indices)
-        self._pump = pump
+        self._pump = prefetch._state.pump  # noqa: SLF001 -- of this package
         self._prefetch = prefetch
         self._origin = prefetch._origin
 
@@ -92,24 +64,11 @@ class Ordered(LazySequence[T]):
     def _draw_index(self, i: int) -> int:
         return self._prefetch._draw_index(i)
 
-    def state(self) -> dict[str, Any]:
-        """Return the position of the reader."""
+    def state(self) -> tuple[int, list[range]]:
+        """Return the number of requested indices, and ranges of those that were not read."""
         return self._pump.state(self._reader)
 
-    def __iter__(self) -> Iterator[T]:
-        """Return an iterator over the indices that continues after an item that failed."""
-        ended: list[None] = []
-        # One generator after the other, because a generator that raised is finished. `ended` has
-        # a length after the last one. No Python code runs in between, which an interrupt could
-        # end.
-        more = iter(ended.__len__, 1)
-        iterator = PrefetchIterator.from_iterable(map(self.attempt, more, repeat(ended)))
-        assert isinstance(iterator, PrefetchIterator)  # noqa: S101 -- says so to the type checker
-        iterator._reading = self  # noqa: SLF001 -- ours
-        self.open()
-        return iterator
-
-    def attempt(self, _: int, ended: list[None]) -> Iterator[T]:
+    def attempt(self, walk: "PrefetchWalk") -> Iterator[T]:
         """Yield the next items, until one raises an error or there are no more."""
         pump, reader = self._pump, self._reader
         while (run := pump.next(reader)) is not None:
@@ -124,7 +83,7 @@ class Ordered(LazySequence[T]):
                     yield from map(deque.popleft, repeat(run.values, len(run.values)))  # type: ignore[arg-type]
             elif self._passes(run):
                 break
-        ended.append(None)
+        walk.end()
 
     def _passes(self, run: Run) -> bool:
         """Raise the error of an item; return whether it is the end of the sequence."""
@@ -165,7 +124,88 @@ class Unordered(Ordered[T]):
     __slots__ = ()
 
     _kind = UnorderedReader
+    in_order = False
 
     def _end(self, run: Run) -> bool:
         super()._end(run)
         return False  # earlier items may still arrive
+
+
+class PrefetchWalk(Walk):
+    """The position of an iterator over a prefetch.
+
+    Most items need no step of Python code, so that no interrupt can come between taking an item
+    and returning it. Nothing is evaluated before the first item is requested.
+
+    A *place* is the number of an index among those that the iterator reads.
+    """
+
+    __slots__ = ("_kind", "_number", "_reading")
+
+    def __init__(self, stage: Any, indices: range, kind: type[Ordered[Any]]) -> None:
+        super().__init__(stage, indices)
+        self._kind = kind
+        self._number = 0
+        """The number of the part that it reads."""
+        self._reading = self._opened(0)
+
+    def _opened(self, number: int) -> Ordered[Any]:
+        """Return a reader of a part, which has its share of the window from now on."""
+        skipped = number < self._last
+        indices = within(self._places(), self._skipped()) if skipped else self._left()
+        reading = self._kind(self.target.stage, indices)
+        reading.open()
+        return reading
+
+    def begin(self, number: int = 0) -> Iterator[Any]:
+        """Begin to read a part, and yield nothing."""
+        if number != self._number:
+            self._reading, self._number = self._opened(number), number
+        self.step = self._reading.attempt
+        yield from ()
+
+    def load_state_dict(self, state: Any) -> None:
+        """Go on from the position in `state`."""
+        super().load_state_dict(state)
+        self._reading = self._opened(0)
+
+    @property
+    def _last(self) -> int:
+        """The number of the part that begins at the position of the target."""
+        return 1 if self.target.left else 0
+
+    def _skipped(self) -> Indices:
+        """Return the places before the position of the target that are read first."""
+        return concatenated([range(*ends) for ends in self.target.left])
+
+    def _position(self) -> int:
+        return self.target.position + self._reading.state()[0]
+
+    def end(self) -> None:
+        """Go on with the next part, if there is one."""
+        n = self._number + 1
+        # one assignment, because an interrupt may come after it
+        self.step = partial(PrefetchWalk.begin, number=n) if n <= self._last else None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state of the iterator."""
+        position = self.target.position
+        requested, unread = self._reading.state()
+        if self._number < self._last:
+            places = self._skipped()
+            parts = [places[each.start : each.stop] for each in unread]
+            left = [ends for part in [*parts, places[requested:]] for ends in _ends(part)]
+        else:
+            left = [(position + each.start, position + each.stop) for each in unread]
+            position += requested
+        state = resume.state_of(self._stage, self._indices, position, self.target.passed)
+        return state if self._kind.in_order else state | {"left": [list(ends) for ends in left]}
+
+    def _check_left(self, target: resume.Target) -> None:
+        if self._kind.in_order:
+            super()._check_left(target)
+
+
+def _ends(places: Indices) -> list[tuple[int, int]]:
+    """Return the start and stop of each run of consecutive places."""
+    return [(run.start, run.stop) for run in runs(places)] if len(places) else []

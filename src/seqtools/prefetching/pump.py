@@ -89,9 +89,9 @@ class Pump(Lifecycle):
         """Evaluate `indices` ahead for a reader that reads them next according to a hint."""
         self._serve(self._aim, reader, indices)  # a hint may be lost
 
-    def state(self, reader: Reader) -> dict[str, Any]:
-        """Return the position of a reader."""
-        state: dict[str, Any] = self._serve(reader.state)  # type: ignore[assignment]
+    def state(self, reader: Reader) -> tuple[int, list[range]]:
+        """Return how many indices a reader has requested, and ranges of those it has not read."""
+        state: tuple[int, list[range]] = self._serve(reader.state)  # type: ignore[assignment]
         return reader.state() if state is TAKEN else state
 
     def finish(self, reader: Reader, i: int) -> None:

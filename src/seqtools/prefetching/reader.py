@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import repeat
 from operator import attrgetter
-from typing import Any
 
 from seqtools._core.indices import ENDLESS
 from seqtools.prefetching.run import Run, first_of, marker
@@ -150,9 +149,9 @@ class Reader:
         run.take_back()
         self.cursor = Cursor(self.cursor.indices, run.stop - run.unread)
 
-    def state(self) -> dict[str, Any]:
-        """Return its position."""
-        return {"position": self.position}
+    def state(self) -> tuple[int, list[range]]:
+        """Return its position, and the ranges of places before it that were not read."""
+        return self.position, []
 
 
 class SingleReader(Reader):
@@ -196,17 +195,17 @@ class UnorderedReader(Reader):
         cursor.ring[:0] = [run.rest() for run in old.ring if run.unread]
         self.cursor = cursor
 
-    def state(self) -> dict[str, Any]:
-        """Return the number of requested places, and the ranges that were not read."""
+    def state(self) -> tuple[int, list[range]]:
+        """Return the number of requested places, and the ranges of them that were not read."""
         ring = self.cursor.ring
-        left: list[list[int]] = []
+        left: list[range] = []
         for run in ring:
             first, stop = run.stop - run.unread, run.stop
-            if left and left[-1][1] == first:
-                left[-1][1] = stop
+            if left and left[-1].stop == first:
+                left[-1] = range(left[-1].start, stop)
             elif first < stop:
-                left.append([first, stop])
-        return {"position": ring[-1].stop, "left": left}
+                left.append(range(first, stop))
+        return ring[-1].stop, left
 
 
 class RandomReader(Reader):

@@ -4,14 +4,14 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
 from seqtools._core import lengths, seeding
 from seqtools._core.display.short import short
 from seqtools._core.indices import ENDLESS, Indices
-from seqtools._core.iteration import iterate
+from seqtools._core.iteration import SequenceIterator, iterate, iterator_of
 from seqtools._core.sequence import LazySequence, Slice
 from seqtools._core.sources import Source, getter, size_of
 from seqtools._core.stage import remade
@@ -19,7 +19,7 @@ from seqtools._core.traits import Traits
 from seqtools._core.walk import drawing_apart, traits_upstream
 from seqtools.engines.base import here
 from seqtools.engines.process.background_threads import KnownReasons
-from seqtools.prefetching.iterators import Ordered, Unordered
+from seqtools.prefetching.iterators import Ordered, PrefetchWalk, Unordered
 from seqtools.prefetching.options import Options
 from seqtools.prefetching.pump import Pump
 from seqtools.prefetching.reader import RandomReader
@@ -126,30 +126,35 @@ class Prefetch(LazySequence[T]):
     def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
         return [(self._sequence, indices)]
 
+    def _identity(self) -> Any:
+        seed = self._options.seed
+        return None if seed is None else ("seed", seed)
+
     def _rebuild(self, *sources: Any) -> "Prefetch[T]":
         return Prefetch(sources[0], self._options)
 
     def _opened(self, indices: Indices) -> LazySequence[T]:
         if not self._options.nworkers or self._is_within():
             return self
-        reading = Ordered(self, self._state.pump, indices)
+        reading = Ordered(self, indices)
         reading.open()
         return reading
 
-    def __iter__(self) -> Iterator[T]:
+    def __iter__(self) -> SequenceIterator[T]:
         """Return an iterator that continues after an item that failed."""
         n = self._length()
         return self._run_through(range(ENDLESS if n is None else n))
 
-    def __reversed__(self) -> Iterator[T]:
+    def __reversed__(self) -> SequenceIterator[T]:
         """Return an iterator over the items from the last to the first."""
         return self._run_through(range(len(self) - 1, -1, -1))
 
-    def _run_through(self, indices: range) -> Iterator[T]:
+    def _run_through(self, indices: range) -> SequenceIterator[T]:
         if not self._options.nworkers or self._is_within() or sys.is_finalizing():
             return iterate(self, indices)
-        kind: type[Ordered[T]] = Ordered if self._options.ordered else Unordered
-        return iter(kind(self, self._state.pump, indices))
+        return iterator_of(
+            PrefetchWalk(self, indices, Ordered if self._options.ordered else Unordered)
+        )
 
     def _slice(self, key: slice) -> LazySequence[T]:
         if self._options.ordered or not self._options.nworkers:
@@ -224,11 +229,11 @@ class UnorderedSlice(Slice[T]):
         inner = super()._slice(key)
         return UnorderedSlice(*inner._args())  # type: ignore[misc]
 
-    def __iter__(self) -> Iterator[T]:
+    def __iter__(self) -> SequenceIterator[T]:
         """Return an iterator over the items in the order in which they become ready."""
         return self._sequence._run_through(self._range)  # type: ignore[no-any-return]  # noqa: SLF001
 
-    def __reversed__(self) -> Iterator[T]:
+    def __reversed__(self) -> SequenceIterator[T]:
         """Return an iterator over the items as they become ready, requested from the end."""
         return self._sequence._run_through(self._range[::-1])  # type: ignore[no-any-return]  # noqa: SLF001
 

@@ -6,6 +6,7 @@ from time import perf_counter, thread_time_ns
 from typing import Any, TypeVar
 
 from seqtools._core.indices import Indices
+from seqtools._core.iteration import SequenceIterator
 from seqtools._core.recording import FILL, OVER, SIZE, USE, WAIT, RecordFolder, pack
 from seqtools._core.sequence import LazySequence
 from seqtools.instrument.observer import Observer
@@ -23,10 +24,11 @@ class ConsumerRecorder(Observer[T]):
         prefetch: The prefetch whose window is sampled, if there is one.
     """
 
-    __slots__ = ("_prefetch", "folder")
+    __slots__ = ("_lazy", "_prefetch", "folder")
 
     def __init__(self, sequence: LazySequence[T], folder: RecordFolder, prefetch: Any) -> None:
         super().__init__(sequence)
+        self._lazy = sequence
         self.folder = folder
         has_window = prefetch is not None and prefetch._traits.acts_on_hints  # not without workers
         self._prefetch = prefetch if has_window else None
@@ -81,16 +83,16 @@ class ConsumerRecorder(Observer[T]):
         sequence: Any = self._sequence
         return ConsumerRecorder(sequence[key], self.folder, self._prefetch)
 
-    def __iter__(self) -> Iterator[T]:
+    def __iter__(self) -> "_Iterator[T]":  # type: ignore[override]  # it has the same methods
         """Return an iterator over the items."""
         n = self._length()
         indices = iter(range(n)) if n is not None else iter(int, 1)
-        return _Iterator(iter(self._sequence), indices, self)
+        return _Iterator(iter(self._lazy), indices, self)
 
-    def __reversed__(self) -> Iterator[T]:
+    def __reversed__(self) -> "_Iterator[T]":  # type: ignore[override]
         """Return an iterator over the items from the last to the first."""
         indices = iter(range(len(self) - 1, -1, -1))
-        return _Iterator(reversed(self._sequence), indices, self)
+        return _Iterator(reversed(self._lazy), indices, self)
 
 
 class _Iterator(Iterator[T]):
@@ -99,10 +101,20 @@ class _Iterator(Iterator[T]):
     __slots__ = ("_consumer", "_folder", "_indices", "_items")
 
     def __init__(
-        self, items: Iterator[T], indices: Iterator[int], consumer: ConsumerRecorder[T]
+        self, items: SequenceIterator[T], indices: Iterator[int], consumer: ConsumerRecorder[T]
     ) -> None:
         self._items, self._consumer, self._folder = items, consumer, consumer.folder
         self._indices = chain(indices, repeat(-1))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position: see `SequenceIterator`."""
+        return self._items.state_dict()
+
+    def load_state_dict(self, state: Any) -> None:
+        """Go on from a position: see `SequenceIterator`."""
+        self._items.load_state_dict(state)
+        left = self._items._walk._left()  # noqa: SLF001 -- the indices are those of the records
+        self._indices = chain(left, repeat(-1))
 
     def __next__(self) -> T:
         which = next(self._indices)
