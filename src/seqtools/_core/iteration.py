@@ -105,7 +105,7 @@ class SequenceIterator(chain[T]):
 def with_state_of(iterator: "SequenceIterator[Any]", shown: Iterator[T]) -> "SequenceIterator[T]":
     """Return `shown`, a `SequenceIterator` that passes on the items of `iterator`."""
     assert isinstance(shown, SequenceIterator)  # noqa: S101 -- says so to the type checker
-    shown._walk = iterator._walk  # noqa: SLF001 -- of this module
+    shown._walk = iterator  # noqa: SLF001 -- of this module
     return shown
 
 

@@ -1,7 +1,7 @@
 """The consumer's side of a profile: when it waits for items, and when it uses them."""
 
 from collections.abc import Callable, Iterator
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from time import perf_counter, thread_time_ns
 from typing import Any, TypeVar
 
@@ -113,8 +113,8 @@ class _Iterator(Iterator[T]):
     def load_state_dict(self, state: Any) -> None:
         """Go on from a position: see `SequenceIterator`."""
         self._items.load_state_dict(state)
-        left = self._items._walk._left()  # noqa: SLF001 -- the indices are those of the records
-        self._indices = chain(left, repeat(-1))
+        position = self._items.state_dict()["position"]  # of all ranks, after a shard
+        self._indices = chain(islice(self._indices, position, None), repeat(-1))
 
     def __next__(self) -> T:
         which = next(self._indices)
