@@ -112,19 +112,27 @@ def with_state_of(iterator: "SequenceIterator[Any]", shown: Iterator[T]) -> "Seq
 class Walk:
     """The position of an iterator, and its handling of errors."""
 
-    __slots__ = ("_indices", "_stage", "positions", "step", "target")
+    __slots__ = ("_indices", "_loaded", "_stage", "positions", "step")
 
     def __init__(self, stage: Any, indices: range) -> None:
         self._stage = stage
         self._indices = indices
-        self.target = resume.Target(stage, 0, 0)
+        self._loaded: resume.Target | None = None
         self.positions: Iterator[int] = iter(indices)
         # Called with this object for the next generator; a bound method would be a cycle.
         self.step: Callable[[Any], Iterator[Any]] | None = type(self).begin
 
+    @property
+    def target(self) -> resume.Target:
+        """What this iterator reads, and from which position on."""
+        return self._loaded or resume.Target(self._stage, 0, 0)
+
     def begin(self) -> Iterator[Any]:
         """Open the stage, and yield nothing."""
-        opened = self.target.stage._opened(self._left())
+        if self._loaded is None:  # the quick way
+            opened = self._stage._opened(self._indices)
+        else:
+            opened = self._loaded.stage._opened(self._left())
         self.step = partial(fusing.loop(opened), opened)
         yield from ()
 
@@ -168,7 +176,7 @@ class Walk:
             raise RuntimeError(message)
         target = resume.loaded(state, self._stage, self._indices)
         self._check_left(target)
-        self.target = target
+        self._loaded = target
         self.positions = iter(self._left())
         if target.position and traits_upstream(target.stage).iterates:
             message = (
