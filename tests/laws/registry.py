@@ -505,6 +505,43 @@ ROWS: list[Row] = [
         lambda a: [a[:3], a[2:], []],
         FIVE,
     ),
+    row("shard", lambda p: st.shard(p, 1, 2), lambda a: a[1::2], (1, 2, 3, 4, 5, 6)),
+    row("shard, of one", lambda p: st.shard(p, 0, 1), lambda a: a, FIVE),
+    row("shard, of this process", st.shard, lambda a: a, FIVE),
+    row("shard, drop", lambda p: st.shard(p, 0, 2, uneven="drop"), lambda a: a[:4:2], FIVE),
+    row("shard, drop all", lambda p: st.shard(p, 0, 7, uneven="drop"), lambda _: [], FIVE),
+    row("shard, keep", lambda p: st.shard(p, 0, 2, uneven="keep"), lambda a: a[::2], FIVE),
+    row(
+        "shard, keep one less", lambda p: st.shard(p, 1, 2, uneven="keep"), lambda a: a[1::2], FIVE
+    ),
+    row("shard, keep none", lambda p: st.shard(p, 6, 7, uneven="keep"), lambda _: [], FIVE),
+    row("shard, pad", lambda p: st.shard(p, 1, 3, uneven="pad"), lambda a: [a[1], a[4]], FIVE),
+    row("shard, padded", lambda p: st.shard(p, 2, 3, uneven="pad"), lambda a: [a[2], a[0]], FIVE),
+    row("shard, padded again", lambda p: st.shard(p, 7, 8, uneven="pad"), lambda a: a[1:2], THREE),
+    row("shard, empty", lambda p: st.shard(p, 1, 3), lambda _: [], ()),
+    row(
+        "shard, endless", lambda p: st.shard(p, 1, 3), lambda a: a[1::3], natural, length="endless"
+    ),
+    row(
+        "shard, endless and padded",
+        lambda p: st.shard(p, 1, 3, uneven="pad"),
+        lambda a: a[1::3],
+        natural,
+        length="endless",
+    ),
+    row(
+        "shard, of a shard",
+        lambda p: st.shard(st.shard(p, 1, 2), 1, 3),
+        lambda a: a[1::2][1::3],
+        tuple(range(12)),
+    ),
+    row(
+        "shard, of unknown length",
+        lambda: st.shard(st.uniter(Squares()), 1, 2, uneven="keep"),
+        lambda: [1, 9],
+        computed=True,
+        length="unknown",
+    ),
     # kept, and looked at
     row("add_cache", st.add_cache, lambda a: a, FIVE),
     row("add_cache, none", lambda p: st.add_cache(p, 0), lambda a: a, FIVE),

@@ -11,6 +11,7 @@ from seqtools._core.indices import Indices
 from seqtools._core.positions import ended_early
 from seqtools._core.sequence import LazySequence
 from seqtools._core.traits import Traits
+from seqtools._core.walk import draw_index_of, summary, summed
 from seqtools.prefetching.interruptible_lock import TAKEN
 from seqtools.prefetching.pump import Pump
 from seqtools.prefetching.reader import Reader, UnorderedReader
@@ -69,6 +70,8 @@ class Ordered(LazySequence[T]):
         self._pump = pump
         self._prefetch = prefetch
         self._origin = prefetch._origin
+        *_, rank, world = summary(prefetch)
+        self._summary = summed(self._traits, ())._replace(rank=rank, world=world)
 
     def _size(self) -> int | None:
         return self._prefetch._length()
@@ -91,6 +94,10 @@ class Ordered(LazySequence[T]):
 
     def _draw_index(self, i: int) -> int:
         return self._prefetch._draw_index(i)
+
+    @property
+    def _keeps_index(self) -> bool:
+        return draw_index_of(self._prefetch) is None
 
     def state(self) -> dict[str, Any]:
         """Return the position of the reader."""
