@@ -14,6 +14,7 @@ from seqtools.combinators.generate import arange, repeat
 from seqtools.combinators.interleave import interleave
 from seqtools.combinators.iterables import uniter
 from seqtools.combinators.map import smap, starmap
+from seqtools.combinators.mix import mix
 from seqtools.combinators.select import case, switch
 from seqtools.combinators.shape import collate, concatenate, split
 from seqtools.combinators.shard import shard
@@ -43,6 +44,7 @@ __all__ = [
     "gather",
     "instrument",
     "interleave",
+    "mix",
     "prefetch",
     "repeat",
     "seterr",

@@ -170,6 +170,12 @@ def in_turn(*lists: list[Any]) -> list[Any]:
     return [item for item in rounds if item is not MISSING]
 
 
+def mixed(order: str, *lists: list[Any]) -> list[Any]:
+    """Return items of the lists, called a, b and so on, in this order."""
+    iterators = dict(zip("abc", map(iter, lists), strict=False))
+    return [next(iterators[name]) for name in order]
+
+
 def flat(lists: list[list[Any]]) -> list[Any]:
     return list(chain.from_iterable(lists))
 
@@ -504,6 +510,85 @@ ROWS: list[Row] = [
         lambda p: st.split(p, [(0, 3), (2, 5), (1, 1)]),
         lambda a: [a[:3], a[2:], []],
         FIVE,
+    ),
+    row(
+        "mix",
+        lambda p, q: st.mix([p, q], [2, 1]),
+        lambda a, b: mixed("abaabaab", a, b),
+        FIVE,
+        FIVE,
+    ),
+    row("mix, one", lambda p: st.mix([p], [0.3]), lambda a: a, FIVE),
+    row(
+        "mix, one twice",
+        lambda p: st.mix([p, p], [1, 1]),
+        lambda a: mixed("ababababab", a, a),
+        FIVE,
+    ),
+    row(
+        "mix, with names",
+        lambda p, q: st.mix({"x": p, "y": q}, {"y": 0.1, "x": 0.3}),
+        lambda a, b: mixed("aabaaab", a, b),
+        FIVE,
+        THREE,
+    ),
+    row(
+        "mix, weight 0",
+        lambda p, q, r: st.mix([p, q, r], [1, 0, 1]),
+        lambda a, _, c: mixed("acacac", a, [], c),
+        THREE,
+        (),
+        FIVE,
+    ),
+    row(
+        "mix, all",
+        lambda p, q: st.mix([p, q], [1, 1], stop="all"),
+        lambda a, b: mixed("ababababa", a, 2 * b),
+        FIVE,
+        THREE,
+    ),
+    row(
+        "mix, finite and endless",
+        lambda p, q: st.mix([p, q], [1, 1]),
+        lambda a, b: mixed("ababab", a, b),
+        THREE,
+        natural,
+    ),
+    row(
+        "mix, endless",
+        lambda p, q: st.mix([p, q], [1, 3]),
+        lambda a, b: mixed(10 * "babb", a, b),
+        natural,
+        natural,
+        length="endless",
+    ),
+    row(
+        "mix, steps",
+        lambda p, q: st.mix(
+            {"x": p, "y": q}, [(0, {"x": 1}), (2, {"y": 1}), (4, {"x": 1, "y": 1})]
+        ),
+        lambda a, b: mixed("aabbababab", a, b),
+        FIVE,
+        FIVE,
+    ),
+    row(
+        "mix, steps and all",
+        lambda p, q: st.mix([p, q], [(0, [1, 0]), (4, [1, 1])], stop="all"),
+        lambda a, b: mixed("aaaaababab", 9 * a, b),
+        THREE,
+        THREE,
+    ),
+    row(
+        "mix, a long period",
+        lambda p, q: st.mix([p, q], [70_001, 1]),
+        lambda a, b: mixed("aaaaa", a, b),
+        FIVE,
+        FIVE,
+    ),
+    row(
+        "mix, arrays",
+        lambda: st.mix([np.arange(4), np.arange(10, 20)], [1, 1]),
+        lambda: [0, 10, 1, 11, 2, 12, 3, 13],
     ),
     row("shard", lambda p: st.shard(p, 1, 2), lambda a: a[1::2], (1, 2, 3, 4, 5, 6)),
     row("shard, of one", lambda p: st.shard(p, 0, 1), lambda a: a, FIVE),
