@@ -15,8 +15,10 @@ from seqtools.combinators.generate import arange, repeat
 from seqtools.combinators.interleave import interleave
 from seqtools.combinators.iterables import uniter
 from seqtools.combinators.map import smap, starmap
+from seqtools.combinators.mix import mix
 from seqtools.combinators.select import case, switch
 from seqtools.combinators.shape import collate, concatenate, split
+from seqtools.combinators.shard import shard
 from seqtools.instrument._explain import explain
 from seqtools.prefetching import Prefetch, close_all, prefetch
 
@@ -44,9 +46,11 @@ __all__ = [
     "gather",
     "instrument",
     "interleave",
+    "mix",
     "prefetch",
     "repeat",
     "seterr",
+    "shard",
     "smap",
     "split",
     "starmap",

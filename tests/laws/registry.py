@@ -171,6 +171,12 @@ def in_turn(*lists: list[Any]) -> list[Any]:
     return [item for item in rounds if item is not MISSING]
 
 
+def mixed(order: str, *lists: list[Any]) -> list[Any]:
+    """Return items of the lists, called a, b and so on, in this order."""
+    iterators = dict(zip("abc", map(iter, lists), strict=False))
+    return [next(iterators[name]) for name in order]
+
+
 def flat(lists: list[list[Any]]) -> list[Any]:
     return list(chain.from_iterable(lists))
 
@@ -505,6 +511,122 @@ ROWS: list[Row] = [
         lambda p: st.split(p, [(0, 3), (2, 5), (1, 1)]),
         lambda a: [a[:3], a[2:], []],
         FIVE,
+    ),
+    row(
+        "mix",
+        lambda p, q: st.mix([p, q], [2, 1]),
+        lambda a, b: mixed("abaabaab", a, b),
+        FIVE,
+        FIVE,
+    ),
+    row("mix, one", lambda p: st.mix([p], [0.3]), lambda a: a, FIVE),
+    row(
+        "mix, one twice",
+        lambda p: st.mix([p, p], [1, 1]),
+        lambda a: mixed("ababababab", a, a),
+        FIVE,
+    ),
+    row(
+        "mix, with names",
+        lambda p, q: st.mix({"x": p, "y": q}, {"y": 0.1, "x": 0.3}),
+        lambda a, b: mixed("aabaaab", a, b),
+        FIVE,
+        THREE,
+    ),
+    row(
+        "mix, weight 0",
+        lambda p, q, r: st.mix([p, q, r], [1, 0, 1]),
+        lambda a, _, c: mixed("acacac", a, [], c),
+        THREE,
+        (),
+        FIVE,
+    ),
+    row(
+        "mix, all",
+        lambda p, q: st.mix([p, q], [1, 1], stop="all"),
+        lambda a, b: mixed("ababababa", a, 2 * b),
+        FIVE,
+        THREE,
+    ),
+    row(
+        "mix, finite and endless",
+        lambda p, q: st.mix([p, q], [1, 1]),
+        lambda a, b: mixed("ababab", a, b),
+        THREE,
+        natural,
+    ),
+    row(
+        "mix, endless",
+        lambda p, q: st.mix([p, q], [1, 3]),
+        lambda a, b: mixed(10 * "babb", a, b),
+        natural,
+        natural,
+        length="endless",
+    ),
+    row(
+        "mix, steps",
+        lambda p, q: st.mix(
+            {"x": p, "y": q}, [(0, {"x": 1}), (2, {"y": 1}), (4, {"x": 1, "y": 1})]
+        ),
+        lambda a, b: mixed("aabbababab", a, b),
+        FIVE,
+        FIVE,
+    ),
+    row(
+        "mix, steps and all",
+        lambda p, q: st.mix([p, q], [(0, [1, 0]), (4, [1, 1])], stop="all"),
+        lambda a, b: mixed("aaaaababab", 9 * a, b),
+        THREE,
+        THREE,
+    ),
+    row(
+        "mix, a long period",
+        lambda p, q: st.mix([p, q], [70_001, 1]),
+        lambda a, b: mixed("aaaaa", a, b),
+        FIVE,
+        FIVE,
+    ),
+    row(
+        "mix, arrays",
+        lambda: st.mix([np.arange(4), np.arange(10, 20)], [1, 1]),
+        lambda: [0, 10, 1, 11, 2, 12, 3, 13],
+    ),
+    row("shard", lambda p: st.shard(p, 1, 2), lambda a: a[1::2], (1, 2, 3, 4, 5, 6)),
+    row("shard, of one", lambda p: st.shard(p, 0, 1), lambda a: a, FIVE),
+    row("shard, of this process", st.shard, lambda a: a, FIVE),
+    row("shard, drop", lambda p: st.shard(p, 0, 2, uneven="drop"), lambda a: a[:4:2], FIVE),
+    row("shard, drop all", lambda p: st.shard(p, 0, 7, uneven="drop"), lambda _: [], FIVE),
+    row("shard, keep", lambda p: st.shard(p, 0, 2, uneven="keep"), lambda a: a[::2], FIVE),
+    row(
+        "shard, keep one less", lambda p: st.shard(p, 1, 2, uneven="keep"), lambda a: a[1::2], FIVE
+    ),
+    row("shard, keep none", lambda p: st.shard(p, 6, 7, uneven="keep"), lambda _: [], FIVE),
+    row("shard, pad", lambda p: st.shard(p, 1, 3, uneven="pad"), lambda a: [a[1], a[4]], FIVE),
+    row("shard, padded", lambda p: st.shard(p, 2, 3, uneven="pad"), lambda a: [a[2], a[0]], FIVE),
+    row("shard, padded again", lambda p: st.shard(p, 7, 8, uneven="pad"), lambda a: a[1:2], THREE),
+    row("shard, empty", lambda p: st.shard(p, 1, 3), lambda _: [], ()),
+    row(
+        "shard, endless", lambda p: st.shard(p, 1, 3), lambda a: a[1::3], natural, length="endless"
+    ),
+    row(
+        "shard, endless and padded",
+        lambda p: st.shard(p, 1, 3, uneven="pad"),
+        lambda a: a[1::3],
+        natural,
+        length="endless",
+    ),
+    row(
+        "shard, of a shard",
+        lambda p: st.shard(st.shard(p, 1, 2), 1, 3),
+        lambda a: a[1::2][1::3],
+        tuple(range(12)),
+    ),
+    row(
+        "shard, of unknown length",
+        lambda: st.shard(st.uniter(Squares()), 1, 2, uneven="keep"),
+        lambda: [1, 9],
+        computed=True,
+        length="unknown",
     ),
     # kept, and looked at
     row("add_cache", st.add_cache, lambda a: a, FIVE),

@@ -225,7 +225,11 @@ class Slice(LazySequence[T]):
         return [(self._sequence, within(self._range, indices))]
 
     def _draw_index(self, i: int) -> int:
-        j = self._range[i]
+        places = self._range
+        if i < len(places):
+            j = places[i]
+        else:  # past the end, and so past all items
+            j = i - len(places) + (max(places[0], places[-1]) + 1 if places else 0)
         of_source = draw_index_of(self._sequence)
         return j if of_source is None else of_source(j)
 

@@ -13,7 +13,7 @@ from seqtools._core.errors import creation_site
 from seqtools._core.indices import ENDLESS, Indices, as_list
 from seqtools._core.resume import plain
 from seqtools._core.traits import NONE, Traits
-from seqtools._core.walk import Summary, draw_index_of, is_stage, shard_of, summary
+from seqtools._core.walk import Summary, draw_index_of, is_stage, summary
 
 
 class Stage:
@@ -93,15 +93,14 @@ class Stage:
 
         It is the index of the item as if nothing upstream had been sliced or sharded, so that a
         slice draws what the whole sequence does, and ranks never draw alike. It is an index here
-        if this stage reorders items; then each rank has numbers of its own.
+        if this stage reorders items; then each rank has numbers of its own. No two items have the
+        same. `i` may be past the end: a shard that is padded draws there.
         """
         if self._traits.elementwise:
             of_sources = draw_index_of(self)
             return i if of_sources is None else of_sources(i)
-        if not summary(self).traits.sharded:
-            return i
-        shard = shard_of(self)
-        return int(shard.rank + shard.world * i)
+        known = self._summary or summary(self)
+        return known.rank + known.world * i
 
     def _identity(self) -> Any:
         """Return what says that an iterator of another run can go on with this stage: see `resume`.

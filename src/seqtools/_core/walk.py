@@ -19,6 +19,10 @@ class Summary(NamedTuple):
     """The number of paths to a stage that reads ahead, each of which needs a cursor."""
     traits: Traits
     """The traits that the stage, or one upstream, has."""
+    rank: int
+    """The place of this rank among `world` ones, which no other rank has."""
+    world: int
+    """The number of ranks that read other items than this one; 1 if nothing is sharded."""
 
 
 def is_stage(source: object) -> TypeGuard[Any]:
@@ -69,22 +73,40 @@ def _summarize(stage: Any) -> Summary:
         if is_stage(source) and source._summary is None:
             for each in upstream(source, past=lambda each: each._summary is None):
                 if each._summary is None:
-                    each._summary = summed(each._traits, sources_of(each))
-    found: Summary = summed(stage._traits, sources)
+                    each._summary = _own(each, sources_of(each))
+    found = _own(stage, sources)
     stage._summary = found
     return found
 
 
+def _own(stage: Any, sources: Iterable[Any]) -> Summary:
+    found = summed(stage._traits, sources)
+    if not stage._traits.sharded:
+        return found
+    rank, world = found.rank + found.world * stage.rank, found.world * stage.world
+    return found._replace(rank=rank, world=world)
+
+
 def summed(own: Traits, sources: Iterable[Any]) -> Summary:
-    """Return the summary of a stage with these traits that reads from `sources`."""
+    """Return the summary of a stage with these traits that reads from `sources`.
+
+    Sources that were sharded alike count once. If they were sharded in several ways, each
+    combination of their ranks has a place of its own.
+    """
     nesting, cursors, traits = 0, 0, own
+    shards: list[tuple[int, int]] = []
     for source in sources:
         if is_stage(source):
-            depth, ways, of_source = summary(source)
+            depth, ways, of_source, *shard = summary(source)
             nesting = max(nesting, depth)
             cursors += ways
             traits = union(traits, of_source)
-    return Summary(nesting + 1, 1 if own.reads_ahead else cursors, traits)
+            if shard[1] > 1 and tuple(shard) not in shards:
+                shards.append((shard[0], shard[1]))
+    rank, world = 0, 1
+    for place, places in shards:
+        rank, world = rank + world * place, world * places
+    return Summary(nesting + 1, 1 if own.reads_ahead else cursors, traits, rank, world)
 
 
 def traits_upstream(sequence: Any) -> Traits:
@@ -100,7 +122,8 @@ def nesting(sequence: Any) -> int:
 def draw_index_of(source: Any) -> Callable[[int], int] | None:
     """Return the function that gives the `_draw_index` of items of `source`, `None` if it is `i`.
 
-    Of an elementwise stage with several sources, the first counts whose index is another one.
+    Of an elementwise stage with several sources, the first one counts that is sharded among the
+    most ranks; if none is sharded, the first one of whose items it is another number than `i`.
     """
     seen: set[int] = set()
     left = [source]
@@ -109,16 +132,16 @@ def draw_index_of(source: Any) -> Callable[[int], int] | None:
         if not is_stage(stage) or id(stage) in seen:
             continue
         seen.add(id(stage))
-        if stage._traits.elementwise:
-            left.extend(reversed(sources_of(stage)))
-        elif not stage._keeps_index or summary(stage).traits.sharded:
+        world = summary(stage).world
+        if not stage._traits.elementwise:
+            if world == 1 and stage._keeps_index:
+                continue
             return stage._draw_index  # type: ignore[no-any-return]
+        sources = [each for each in sources_of(stage) if is_stage(each)]
+        if world > 1 and sources:
+            sources = [max(sources, key=lambda each: summary(each).world)]
+        left.extend(reversed(sources))
     return None
-
-
-def shard_of(stage: Any) -> Any:
-    """Return the first stage upstream that is `sharded`, which has `rank` and `world`."""
-    return next(each for each in upstream(stage) if each._traits.sharded)
 
 
 def drawing_apart(sequence: Any) -> list[Any]:

@@ -14,6 +14,7 @@ from seqtools._core.iteration import Walk
 from seqtools._core.positions import ended_early
 from seqtools._core.sequence import LazySequence
 from seqtools._core.traits import Traits
+from seqtools._core.walk import draw_index_of, summary, summed
 from seqtools.prefetching.interruptible_lock import TAKEN
 from seqtools.prefetching.reader import Reader, UnorderedReader
 from seqtools.prefetching.run import NOTHING, Run
@@ -41,6 +42,8 @@ class Ordered(LazySequence[T]):
         self._pump = prefetch._state.pump  # noqa: SLF001 -- of this package
         self._prefetch = prefetch
         self._origin = prefetch._origin
+        *_, rank, world = summary(prefetch)
+        self._summary = summed(self._traits, ())._replace(rank=rank, world=world)
 
     def _size(self) -> int | None:
         return self._prefetch._length()
@@ -63,6 +66,10 @@ class Ordered(LazySequence[T]):
 
     def _draw_index(self, i: int) -> int:
         return self._prefetch._draw_index(i)
+
+    @property
+    def _keeps_index(self) -> bool:
+        return draw_index_of(self._prefetch) is None
 
     def state(self) -> tuple[int, list[range]]:
         """Return the number of requested indices, and ranges of those that were not read."""
