@@ -130,6 +130,12 @@ class GoesOn(Same):
         yield None
 
 
+@breaks("resuming")
+class NeverTheSame(Same):
+    def _identity(self) -> Any:
+        return id(self)
+
+
 @breaks("reversal")
 class NotReversed(Same):
     def __reversed__(self) -> Iterator[Any]:

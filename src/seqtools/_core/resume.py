@@ -15,7 +15,7 @@ from seqtools._core.checks import is_bool
 from seqtools._core.display.short import short
 from seqtools._core.errors import described
 from seqtools._core.sources import size_of
-from seqtools._core.walk import is_stage, sources_of, traits_upstream, upstream
+from seqtools._core.walk import is_stage, sources_of, summary, traits_upstream, upstream
 
 _FORMAT = 1
 """Version of the form of states."""
@@ -53,7 +53,7 @@ def state_of(stage: Any, places: range, position: int, passed: int = 0) -> dict[
     if traits_upstream(stage).sharded:
         before = _before(stage, position)
         if before is None or not _is_whole(places):
-            state["world"] = world_of(stage)
+            state["world"] = summary(stage).world
         else:
             n = state["of"] = _of_all(stage)
             state["position"] = passed + before if n is None else min(passed + before, n)
@@ -89,19 +89,19 @@ def _compare(state: Mapping[str, Any], ours: dict[str, Any], stage: Any, places:
     """Raise `ValueError` if `state` is of another pipeline."""
     position = state["position"]
     after = f": to go to this position all the same, load the integer {short(position)}"
+    if "world" in state and "world" in ours and state["world"] != ours["world"]:
+        message = (
+            f"the state is of a run of {state['world']} ranks, this one has "
+            f"{ours['world']}: only a pipeline that keeps the order of items after shard() "
+            "can go on with another number of ranks"
+        )
+        raise ValueError(message)
     if state["pipeline"] != ours["pipeline"]:
         marks = _marks(stage, places)
         raise ValueError(_difference(str(state["pipeline"]), marks) + after)
     if state["of"] != ours["of"]:
         message = f"the state is of a sequence of {state['of']} items, this one has {ours['of']}"
         raise ValueError(message + after)
-    if state.get("world") != ours.get("world"):
-        message = (
-            f"the state is of a run of {state.get('world')} ranks, this one has "
-            f"{ours.get('world')}: only a pipeline that keeps the order of items after shard() "
-            "can go on with another number of ranks"
-        )
-        raise ValueError(message)
 
 
 def _difference(theirs: str, marks: list[tuple[str, int]]) -> str:
@@ -197,11 +197,6 @@ def _is_whole(places: range) -> bool:
 
 
 # Ranks
-
-
-def world_of(stage: Any) -> int:
-    """Return the number of ranks for which a stage upstream is sharded."""
-    return next(int(each.world) for each in upstream(stage) if each._traits.sharded)
 
 
 def keeps_steps(stage: Any) -> bool:

@@ -7,7 +7,7 @@ from seqtools._core.checks import as_index, check_count, check_source
 from seqtools._core.indices import ENDLESS, Indices, modulo, within
 from seqtools._core.lengths import since_refresh
 from seqtools._core.rearrangement import Rearrangement
-from seqtools._core.sequence import LazySequence
+from seqtools._core.sequence import LazySequence, Slice
 from seqtools._core.sources import Source, ends_unseen, size_of
 from seqtools._core.traits import Traits
 from seqtools._core.walk import draw_index_of
@@ -81,6 +81,15 @@ class Shard(Rearrangement[T]):
         j = self.rank + self.world * i
         of_source = draw_index_of(self._sequences[0])
         return j if of_source is None else of_source(j)
+
+    def _identity(self) -> Any:
+        return "shard", self._uneven  # another run may have another number of ranks
+
+    def _from(self, k: int) -> "Shard[T]":
+        """Return the same shard of the items from `k` on."""
+        n = size_of(self._sequences[0])
+        rest = Slice[T](self._sequences[0], range(k, ENDLESS if n is None else n))
+        return Shard(rest, self.rank, self.world, self._uneven)
 
     def _rebuild(self, *sources: Any) -> "Shard[T]":
         return Shard(sources[0], self.rank, self.world, self._uneven)

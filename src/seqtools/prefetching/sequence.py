@@ -131,7 +131,9 @@ class Prefetch(LazySequence[T]):
         return None if seed is None else ("seed", seed)
 
     def _rebuild(self, *sources: Any) -> "Prefetch[T]":
-        return Prefetch(sources[0], self._options)
+        copy: Prefetch[T] = Prefetch(sources[0], self._options)
+        self._state.copies.add(copy)
+        return copy
 
     def _opened(self, indices: Indices) -> LazySequence[T]:
         if not self._options.nworkers or self._is_within():
@@ -200,6 +202,8 @@ class Prefetch(LazySequence[T]):
         have ended.
         """
         lengths.refresh(self)
+        for copy in list(self._state.copies):
+            copy.refresh()
 
     def _forget(self) -> None:
         self._state.seats = threading.local()  # who reads by index reads on up to the new end
@@ -208,6 +212,8 @@ class Prefetch(LazySequence[T]):
     def close(self) -> None:
         """End the workers; new ones start when an item is read."""
         self._state.pump.close()
+        for copy in list(self._state.copies):
+            copy.close()
 
     def __enter__(self) -> "Prefetch[T]":
         """Return this sequence."""
@@ -256,7 +262,7 @@ class _ThreadReader:
 class _State:
     """The state of a prefetch: its workers, and the readers of threads that read by index."""
 
-    __slots__ = ("choice", "pump", "seats")
+    __slots__ = ("choice", "copies", "pump", "seats")
 
     def __init__(self, prefetch: Prefetch[Any]) -> None:
         options, source = prefetch._options, prefetch._sequence  # noqa: SLF001 -- ours
@@ -284,6 +290,8 @@ class _State:
             options.idle_timeout,
         )
         self.seats = threading.local()
+        self.copies: weakref.WeakSet[Prefetch[Any]] = weakref.WeakSet()
+        """Prefetches that an iterator reads instead, after the number of ranks has changed."""
         weakref.finalize(prefetch, self.pump.ending.end)
 
 

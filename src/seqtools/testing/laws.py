@@ -30,6 +30,7 @@ LAWS: tuple[Callable[[Subject], None], ...] = (
     changing.errors_in_iteration,
     changing.assignment,
     changing.slice_assignment,
+    reading.resuming,
 )
 
 

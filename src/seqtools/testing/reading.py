@@ -1,6 +1,8 @@
 """Laws of reading: a sequence reads like a list, and reads its sources only when needed."""
 
+import json
 import pickle
+import warnings
 from collections.abc import Iterator
 from itertools import islice
 from operator import getitem
@@ -52,6 +54,26 @@ def iteration(subject: Subject) -> None:
         [(normal(a), normal(b)) for a, b in pairs],
         [(item, item) for item in subject.items],
     )
+
+
+def resuming(subject: Subject) -> None:
+    """Another iterator goes on from a saved state; saving and loading read nothing."""
+    first, probes = subject.make()
+    iterator = iter(first)
+    for k in range(len(subject.items) + 1):
+        read = [list(probe.reads) for probe in probes]
+        state = json.loads(json.dumps(iterator.state_dict()))
+        equal("what is read to save a state", [list(probe.reads) for probe in probes], read)
+        second, others = subject.make()
+        again = iter(second)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an iterable says that it begins anew
+            again.load_state_dict(state)
+        untouched("loading a state", others)
+        rest = islice(again, len(subject.items) - k) if subject.length == "endless" else again
+        equal(f"the items from {k} on", [normal(item) for item in rest], subject.items[k:])
+        if k < len(subject.items):
+            next(iterator)
 
 
 def reversal(subject: Subject) -> None:

@@ -1,0 +1,175 @@
+"""States of ranks: another number of ranks goes on where all of them have been."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+import seqtools
+
+WORLDS = (8, 6, 4, 1)
+TOGETHER = 24
+"""Items of all ranks at a step: a multiple of each of `WORLDS`."""
+
+
+def plus(x: Any) -> Any:
+    return x + 1
+
+
+def batches_of_a_shard(x: Any, rank: int, world: int) -> Any:
+    mine = seqtools.smap(plus, seqtools.shard(x, rank, world, uneven="drop"))
+    return seqtools.batch(mine, TOGETHER // world, drop_last=True)
+
+
+def shard_of_batches(x: Any, rank: int, world: int) -> Any:
+    return seqtools.shard(seqtools.batch(seqtools.smap(plus, x), 3), rank, world, uneven="drop")
+
+
+def cached(x: Any, rank: int, world: int) -> Any:
+    mine = seqtools.add_cache(seqtools.shard(x, rank, world, uneven="drop"), 50)
+    both = seqtools.collate([mine, seqtools.shard(x, rank, world, uneven="drop")])
+    return seqtools.batch(seqtools.starmap(lambda a, b: (a + b) // 2 + 1, both), TOGETHER // world)
+
+
+def of_a_slice(x: Any, rank: int, world: int) -> Any:
+    return batches_of_a_shard(
+        seqtools.smap(plus, seqtools.gather(x, range(len(x))))[5:], rank, world
+    )
+
+
+PIPELINES = [batches_of_a_shard, shard_of_batches, cached, of_a_slice]
+
+
+def in_order(step: Sequence[Any], build: Any) -> list[Any]:
+    """Return the items of all ranks at a step in the order before they were sharded."""
+    if build is shard_of_batches:
+        return [item for batch in step for item in batch]
+    return [item for items in zip(*step, strict=True) for item in items]
+
+
+@pytest.mark.parametrize("build", PIPELINES)
+@pytest.mark.parametrize("prefetched", [False, True])
+def test_ranks_may_become_more_or_fewer(build: Callable[..., Any], prefetched: bool) -> None:
+    x = range(1000)
+    got: list[int] = []
+    state: Any = None
+    for steps, world in zip((3, 5, 2, 7), WORLDS, strict=True):
+        ranks = [build(x, rank, world) for rank in range(world)]
+        if prefetched:
+            ranks = [seqtools.prefetch(each, 1, max_cached=2) for each in ranks]
+        iterators = [iter(each) for each in ranks]
+        if state is not None:
+            for each in iterators:
+                each.load_state_dict(state)
+        for _ in range(steps):
+            got += in_order([next(each) for each in iterators], build)
+        states = [json.loads(json.dumps(each.state_dict())) for each in iterators]
+        assert all(each == states[0] for each in states)  # that of one rank serves all
+        state = states[0]
+        counts = {len(list(each)) for each in iterators}
+        assert len(counts) == 1
+        seqtools.close_all()
+    first = 7 if build is of_a_slice else 1
+    assert got == list(range(first, first + len(got)))
+
+
+@pytest.mark.parametrize("build", PIPELINES)
+def test_items_draw_by_the_same_index_with_any_number_of_ranks(build: Callable[..., Any]) -> None:
+    x = range(1000)
+    iterator = iter(build(x, 0, 8))
+    next(iterator)
+    state = iterator.state_dict()
+
+    def drawn(world: int) -> set[int]:
+        found: list[int] = []
+        for rank in range(world):
+            iterator = iter(build(x, rank, world))
+            iterator.load_state_dict(state)
+            found += [iterator._walk.target.stage._draw_index(i) for i in range(2)]
+        assert len(set(found)) == len(found)
+        return set(found)
+
+    if build is shard_of_batches:
+        assert drawn(2) < drawn(4) < drawn(8)
+    else:
+        assert min(drawn(8)) == min(drawn(6)) == min(drawn(1))
+
+
+def test_the_number_of_ranks_may_change_where_steps_do_not_divide() -> None:
+    x = range(64 * 4 * 10)
+    iterator = iter(seqtools.batch(seqtools.shard(x, 0, 4), 64))
+    for _ in range(3):
+        next(iterator)
+    state = iterator.state_dict()
+    assert state["position"] % (8 * 64) != 0
+    starts = []
+    for rank in range(8):
+        again = iter(seqtools.batch(seqtools.shard(x, rank, 8), 64))
+        again.load_state_dict(state)
+        starts.append(next(again)[0])
+    assert starts == list(range(768, 776))
+
+
+def test_the_end_is_the_end_for_any_number_of_ranks() -> None:
+    x = range(47)
+    iterator = iter(batches_of_a_shard(x, 1, 2))
+    list(iterator)
+    state = iterator.state_dict()
+    whole = iter(seqtools.batch(seqtools.shard(x, 0, 2, uneven="pad"), 12))
+    list(whole)
+    for world in (1, 2, 3):
+        again = iter(batches_of_a_shard(x, 0, world))
+        again.load_state_dict(state)
+        assert list(again) == []
+    assert whole.state_dict()["position"] == 47
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda x, rank, world: seqtools.gather(seqtools.shard(x, rank, world), [2, 0, 1]),
+        lambda x, rank, world: seqtools.shard(x, rank, world)[1:],
+        lambda x, rank, world: seqtools.batch(seqtools.cycle(seqtools.shard(x, rank, world)), 3),
+        lambda x, rank, world: seqtools.add_cache(seqtools.shard(x, rank, world), cache={}),
+        lambda x, rank, world: seqtools.collate(
+            [seqtools.shard(x, rank, world), seqtools.arange(len(x) // world)]
+        ),
+        lambda x, rank, world: seqtools.shard(seqtools.shard(x, rank, world), 0, 2),
+    ],
+    ids=["gather", "slice", "cycle", "cache of the user", "beside what is whole", "twice"],
+)
+def test_where_items_are_reordered_the_ranks_must_stay_the_same(build: Callable[..., Any]) -> None:
+    x = range(48)
+    iterator = iter(build(x, 1, 4))
+    next(iterator)
+    state = json.loads(json.dumps(iterator.state_dict()))
+    again = iter(build(x, 3, 4))
+    again.load_state_dict(state)
+    assert next(again) == build(x, 3, 4)[1]
+    other = iter(build(x, 1, 6))
+    with pytest.raises(ValueError, match=r"the state is of a run of \d+ ranks, this one has \d+"):
+        other.load_state_dict(state)
+    assert next(other) == build(x, 1, 6)[0]
+
+
+def test_closing_a_prefetch_closes_what_is_read_in_its_place() -> None:
+    def made(world: int) -> Any:
+        mine = seqtools.prefetch(
+            seqtools.smap(plus, seqtools.shard(range(480), 0, world, uneven="drop")), 1
+        )
+        return mine, iter(seqtools.prefetch(seqtools.batch(mine, 3), 1))
+
+    inner, iterator = made(4)
+    next(iterator)
+    state = iterator.state_dict()
+    seqtools.close_all()
+    inner, iterator = made(5)
+    iterator.load_state_dict(state)
+    assert next(iterator) == [13, 18, 23]
+    copies = [copy for copy in inner._state.copies if copy._state.pump._engine is not None]
+    assert len(copies) == 1
+    inner.close()
+    assert copies[0]._state.pump._engine is None
+    assert next(iterator) == [28, 33, 38]
+    seqtools.close_all()
