@@ -155,21 +155,22 @@ def test_where_items_are_reordered_the_ranks_must_stay_the_same(build: Callable[
 
 def test_closing_a_prefetch_closes_what_is_read_in_its_place() -> None:
     def made(world: int) -> Any:
-        mine = seqtools.prefetch(
-            seqtools.smap(plus, seqtools.shard(range(480), 0, world, uneven="drop")), 1
-        )
-        return mine, iter(seqtools.prefetch(seqtools.batch(mine, 3), 1))
+        mine = seqtools.shard(range(480), 0, world, uneven="drop")
+        return seqtools.prefetch(seqtools.batch(seqtools.smap(plus, mine), 3), 1)
 
-    inner, iterator = made(4)
-    next(iterator)
-    state = iterator.state_dict()
-    seqtools.close_all()
-    inner, iterator = made(5)
-    iterator.load_state_dict(state)
-    assert next(iterator) == [13, 18, 23]
-    copies = [copy for copy in inner._state.copies if copy._state.pump._engine is not None]
-    assert len(copies) == 1
-    inner.close()
-    assert copies[0]._state.pump._engine is None
+    with made(4) as ready:
+        iterator = iter(ready)
+        next(iterator)
+        state = iterator.state_dict()
+    with made(5) as ready:
+        iterator = iter(ready)
+        iterator.load_state_dict(state)
+        assert next(iterator) == [13, 18, 23]
+        (copy,) = ready._state.copies
+        assert copy._state.pump._engine is not None
+    assert copy._state.pump._engine is None
     assert next(iterator) == [28, 33, 38]
-    seqtools.close_all()
+    ready.refresh()
+    assert copy._state.pump._engine is None
+    assert next(iterator) == [43, 48, 53]
+    ready.close()
