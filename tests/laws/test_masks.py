@@ -60,7 +60,7 @@ def test_another_length_is_refused() -> None:
         ([True, False, None, True, True], r"mask\[2\] must be True or False, got None"),
         (np.array([1, 0, 1, 0, 1]), "must be booleans, got an array of int64: use mask != 0, or g"),
         (np.ones((5, 2), bool), r"must have one dimension, got an array of shape \(5, 2\)"),
-        (np.array(True), "mask must be a sequence"),
+        (np.array([True])[0], "mask must be a sequence"),
         (3, "mask must be a sequence, got int"),
         ({True, False}, "mask must be a sequence, got set"),
     ],
@@ -73,9 +73,7 @@ def test_what_is_no_mask(mask: Any, told: str) -> None:
 def test_in_square_brackets_only_masks_are_taken() -> None:
     lazy = st.arange(5)
     for key in ([1, 2], np.array([1, 2])):
-        with pytest.raises(
-            TypeError, match=r"integers or slices, got .*: use gather\(sequence, in"
-        ):
+        with pytest.raises(TypeError, match=r"integers or slices, got .*: use gather\("):
             lazy[key]  # type: ignore[call-overload]
     for key in ([], (True, False), 1.5, "ab"):
         with pytest.raises(TypeError, match="indices must be integers or slices, got "):
@@ -108,9 +106,7 @@ def test_the_length_may_not_change() -> None:
     assert list(chosen) == list("ace")
     data.append("f")
     ahead.refresh()
-    with pytest.raises(
-        ValueError, match="mask must have 6 items, as the sequence has, got 5.*made"
-    ):
+    with pytest.raises(ValueError, match=r"mask must have 6 items, .*, got 5, for .*, made at"):
         len(chosen)
     st.close_all()
 

@@ -13,7 +13,7 @@ def test_windows_of_an_array_are_views() -> None:
     table = np.arange(12).reshape(6, 2)
     window = st.windows(table, 3)[1]
     assert isinstance(window, np.ndarray)
-    assert window.base is table
+    assert np.shares_memory(window, table)
     assert window.tolist() == table[1:4].tolist()
     through = st.windows(st.concatenate([table]), 2)[0]
     assert isinstance(through, np.ndarray)
@@ -53,7 +53,7 @@ def test_what_is_refused() -> None:
         st.windows("abc", 0)
     with pytest.raises(ValueError, match="step must be at least 1, got 0"):
         st.windows("abc", 1, 0)
-    with pytest.raises(TypeError, match="size must be an integer, got 2.0"):
+    with pytest.raises(TypeError, match=r"size must be an integer, got 2\.0"):
         st.windows("abc", 2.0)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="sequence must be a sequence, got int"):
         st.windows(3, 1)  # type: ignore[arg-type]
