@@ -72,10 +72,13 @@ class LazySequence(Stage, Sequence[T]):
             i = key  # the common case
         elif isinstance(key, slice):
             return self._slice(key)
-        elif key.__class__ is not int and masks.is_mask(key):
-            return Compress.of(self, masks.places_of(key), len(key))
         else:
-            i = position(self, key)
+            try:
+                i = position(self, key)
+            except TypeError:
+                if not masks.is_mask(key):
+                    raise
+                return Compress.of(self, masks.places_of(key), len(key))
         try:
             return self._get(i) if self._fused is None else self._fused(self, i)
         except EndOfSequence:
@@ -85,11 +88,11 @@ class LazySequence(Stage, Sequence[T]):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         """Assign an item, or as many values as a slice, or a mask, has items."""
-        if key.__class__ is not int and masks.is_mask(key):
-            self[key][:] = value
-            return
         if not isinstance(key, slice):
-            self._assign(key, position(self, key), value)
+            if masks.is_mask(key):
+                self[key][:] = value
+            else:
+                self._assign(key, position(self, key), value)
             return
         places = self._places(key)
         if places.stop == ENDLESS:
