@@ -309,6 +309,9 @@ class Compress(LazySequence[T]):
         of_source = draw_index_of(self._sequence)
         return j if of_source is None else of_source(j)
 
+    def _identity(self) -> Any:
+        return "compress", self._n, self._chosen[:64].tolist()
+
     def _rebuild(self, *sources: Any) -> "Compress[T]":
         return Compress(sources[0], self._chosen, self._n)
 

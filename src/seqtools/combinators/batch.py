@@ -11,7 +11,7 @@ from seqtools._core.resume import keeps_steps, plain
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, assign, getter, size_of
 from seqtools._core.spans import Spans
-from seqtools._core.walk import draw_index_of
+from seqtools._core.walk import draw_index_of, traits_upstream
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ class Batch(Spans):
     def _identity(self) -> Any:
         # the steps of ranks stay the same if their batches are larger where there are fewer ranks
         k = None if traits_upstream(self).sharded and keeps_steps(self) else self._k
-        return "batch", k, self._drop_last, plain(self._pad)
+        return "batch", k, self._whole, plain(self._pad)
 
     def _passed(self, i: int) -> int:
         n = size_of(self._sequence)
