@@ -10,6 +10,7 @@ from seqtools._core.sequence import LazySequence
 from seqtools.combinators.batch import batch, unbatch
 from seqtools.combinators.cache import add_cache
 from seqtools.combinators.collate import collate_arrays
+from seqtools.combinators.compress import compress
 from seqtools.combinators.gather import cycle, gather, take
 from seqtools.combinators.generate import arange, repeat
 from seqtools.combinators.interleave import interleave
@@ -19,6 +20,7 @@ from seqtools.combinators.mix import mix
 from seqtools.combinators.select import case, switch
 from seqtools.combinators.shape import collate, concatenate, split
 from seqtools.combinators.shard import shard
+from seqtools.combinators.windows import windows
 from seqtools.instrument._explain import explain
 from seqtools.prefetching import Prefetch, close_all, prefetch
 
@@ -40,6 +42,7 @@ __all__ = [
     "close_all",
     "collate",
     "collate_arrays",
+    "compress",
     "concatenate",
     "cycle",
     "explain",
@@ -58,6 +61,7 @@ __all__ = [
     "take",
     "unbatch",
     "uniter",
+    "windows",
 ]
 
 _ON_FIRST_USE = ("extend", "testing")

@@ -127,6 +127,7 @@ def _other(values: Any) -> Any:
 
 FIVE = (10, 11, 12, 13, 14)
 THREE = (0, 1, 2)
+MASK = [True, False, False, True, True]
 PAIRS = ((1, 2), (3, 4), (5, 6))
 
 
@@ -183,6 +184,10 @@ def flat(lists: list[list[Any]]) -> list[Any]:
 
 def batches(items: list[Any], k: int) -> list[list[Any]]:
     return [items[start : start + k] for start in range(0, len(items), k)]
+
+
+def in_windows(items: list[Any], k: int) -> list[list[Any]]:
+    return [items[start : start + k] for start in range(len(items) - k + 1)]
 
 
 def chosen(selector: Sequence[int], *lists: list[Any]) -> list[Any]:
@@ -319,6 +324,33 @@ ROWS: list[Row] = [
         "gather, of gather",
         lambda p: st.gather(st.gather(p, [4, 3, 2, 1]), range(3)),
         lambda a: a[:1:-1],
+        FIVE,
+    ),
+    row("compress", lambda p: st.compress(p, MASK), lambda a: [a[0], a[3], a[4]], FIVE),
+    row(
+        "compress, array", lambda p: st.compress(p, np.array(MASK)), lambda a: [a[0], *a[3:]], FIVE
+    ),
+    row("compress, tuple", lambda p: st.compress(p, (False, True, True)), lambda a: a[1:], THREE),
+    row("compress, none", lambda p: st.compress(p, [False] * 5), lambda _: [], FIVE),
+    row("compress, empty", lambda p: st.compress(p, []), lambda _: [], ()),
+    row("compress, endless", lambda p: st.compress(p, MASK), lambda a: [a[0], *a[3:5]], natural),
+    row(
+        "compress, lazy mask",
+        lambda p: st.compress(p, st.smap(bool, [0, 1, 1])),
+        lambda a: a[1:],
+        THREE,
+    ),
+    row("LazySequence, mask", lambda p: p[MASK], lambda a: [a[0], a[3], a[4]], FIVE),
+    row(
+        "LazySequence, mask of an array",
+        lambda p: p[np.array(MASK)],
+        lambda a: [a[0], *a[3:]],
+        FIVE,
+    ),
+    row(
+        "take, of compress",
+        lambda p: st.take(st.compress(p, MASK)[::-1], [2, 0]),
+        lambda a: [a[0], a[4]],
         FIVE,
     ),
     row("take", lambda p: st.take(p, [3, 0]), lambda a: [a[3], a[0]], FIVE),
@@ -625,6 +657,48 @@ ROWS: list[Row] = [
         "shard, of unknown length",
         lambda: st.shard(st.uniter(Squares()), 1, 2, uneven="keep"),
         lambda: [1, 9],
+        computed=True,
+        length="unknown",
+    ),
+    row("windows", lambda p: st.windows(p, 2), lambda a: in_windows(a, 2), FIVE, computed=True),
+    row(
+        "windows, of one", lambda p: st.windows(p, 1), lambda a: batches(a, 1), FIVE, computed=True
+    ),
+    row(
+        "windows, step",
+        lambda p: st.windows(p, 2, 2),
+        lambda a: [a[:2], a[2:4]],
+        FIVE,
+        computed=True,
+    ),
+    row(
+        "windows, step beyond",
+        lambda p: st.windows(p, 2, 3),
+        lambda a: [a[:2], a[3:]],
+        FIVE,
+        computed=True,
+    ),
+    row("windows, of all", lambda p: st.windows(p, 5), lambda a: [a], FIVE, computed=True),
+    row("windows, none", lambda p: st.windows(p, 6), lambda _: [], FIVE, computed=True),
+    row("windows, empty", lambda p: st.windows(p, 1), lambda _: [], (), computed=True),
+    row(
+        "windows, endless",
+        lambda p: st.windows(p, 3, 2),
+        lambda a: in_windows(a, 3)[::2],
+        natural,
+        computed=True,
+        length="endless",
+    ),
+    row(
+        "windows, array",
+        lambda: st.windows(np.arange(8).reshape(4, 2), 3),
+        lambda: [[[0, 1], [2, 3], [4, 5]], [[2, 3], [4, 5], [6, 7]]],
+        computed=True,
+    ),
+    row(
+        "windows, of unknown length",
+        lambda: st.windows(st.uniter(Squares(), 9), 3),
+        lambda: [[0, 1, 4], [1, 4, 9], [4, 9, 16]],
         computed=True,
         length="unknown",
     ),

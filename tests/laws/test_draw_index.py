@@ -64,6 +64,8 @@ REORDERING: dict[str, Build] = {
     "split": lambda s: st.split(s, [len(s) // 3, len(s) // 2]),
     "unbatch": lambda s: st.unbatch(st.smap(lambda x: [x, x], s), 2),
     "batch": lambda s: st.batch(s, 3),
+    "windows": lambda s: st.windows(s, 3, 2),
+    "compress": lambda s: st.compress(s, [i % 3 > 0 for i in range(len(s))]),
     "batch and unbatch": lambda s: st.unbatch(st.batch(s, 2), 2, 2 - len(s) % 2),
     "slice": lambda s: st.smap(same, s)[1::2],
     "slice backwards": lambda s: st.smap(same, s)[::-1],

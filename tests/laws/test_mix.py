@@ -359,3 +359,17 @@ def test_bad_counts() -> None:
         mixed.counts(1.0)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="n must be from 0, got -1"):
         st.mix([endless(0)], [1]).counts(-1)
+
+
+def test_a_state_is_of_the_proportions_and_not_of_how_they_are_written() -> None:
+    def mixed(weights: Any) -> Any:
+        return st.mix({"x": range(99), "y": range(99)}, weights)
+
+    iterator = iter(mixed({"x": 0.2, "y": 0.8}))
+    first = list(islice(iterator, 10))
+    again = iter(mixed({"y": Fraction(4), "x": 1}))
+    again.load_state_dict(iterator.state_dict())
+    assert [*first, *again] == list(mixed({"x": 0.2, "y": 0.8}))
+    other = iter(mixed({"x": Fraction(1, 3), "y": Fraction(2, 3)}))
+    with pytest.raises(ValueError, match="another pipeline, which differs first in mix"):
+        other.load_state_dict(iterator.state_dict())

@@ -2,7 +2,7 @@
 
 import math
 import pickle
-from itertools import chain
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -144,3 +144,47 @@ def test_the_length_may_change() -> None:
     with pytest.raises(ValueError, match=r"7 items cannot be shared evenly by 2 ranks.*made at"):
         len(part)
     st.close_all()
+
+
+# another number of ranks
+
+
+def test_other_numbers_of_ranks_go_on_where_the_last_ones_were() -> None:
+    """Each step of all ranks together reads the next items, whatever their number."""
+    n = 485
+    seen: list[int] = []
+    state: Any = None
+    for world, steps in [(8, 5), (6, 8), (4, 3), (5, 8), (1, 200), (8, None)]:
+        shards = [st.shard(st.arange(n), rank, world, uneven="drop") for rank in range(world)]
+        parts = [iter(st.smap(abs, shard)) for shard in shards]
+        for part in parts:
+            if state is not None:
+                part.load_state_dict(pickle.loads(pickle.dumps(state)))
+        rows = list(zip(*[islice(part, steps) for part in parts], strict=True))
+        seen += chain.from_iterable(rows)
+        states = [part.state_dict() for part in parts]
+        assert states == [states[0]] * world
+        state = states[0]
+    assert seen == list(range(484))  # the last of 145 items is left out by 8 ranks
+
+
+def test_what_is_left_is_padded_with_the_first_items() -> None:
+    part = iter(st.shard(range(10), 0, 4, uneven="pad"))
+    next(part)
+    state = part.state_dict()
+    left = []
+    for rank in range(4, 7):
+        each = st.shard(range(10), rank, 7, uneven="pad")
+        again = iter(each)
+        again.load_state_dict(state)
+        left.append(list(again))
+    assert left == [[8], [9], [0]]
+
+
+def test_what_is_left_must_be_shared_evenly_too() -> None:
+    part = iter(st.shard(range(12), 0, 4))
+    next(part)
+    again = iter(st.shard(range(12), 0, 3))
+    told = "12 items, of which the first 4 were read, cannot be shared evenly by 3 ranks"
+    with pytest.raises(ValueError, match=told):
+        again.load_state_dict(part.state_dict())

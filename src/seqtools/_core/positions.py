@@ -13,7 +13,9 @@ def as_int(key: Any) -> int:
     try:
         return int(operator.index(key))  # a bool is its own index
     except TypeError:
-        message = f"indices must be integers or slices, got {short(key)}"
+        several = isinstance(key, list) or getattr(key, "shape", None)
+        advice = ": use gather(sequence, indexes)" if several else ""
+        message = f"indices must be integers or slices, got {short(key)}{advice}"
         raise TypeError(message) from None
 
 

@@ -1,10 +1,11 @@
 """The one abstraction: a list whose items are computed when they are read."""
 
-from collections.abc import Callable, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
-from seqtools._core import fusing, lengths, rows
+from seqtools._core import fusing, lengths, masks, rows
 from seqtools._core.display.short import short
 from seqtools._core.errors import EndOfSequence, reraise
 from seqtools._core.indices import ENDLESS, Indices, within
@@ -64,15 +65,20 @@ class LazySequence(Stage, Sequence[T]):
     @overload
     def __getitem__(self, key: int) -> T: ...
     @overload
-    def __getitem__(self, key: slice) -> "LazySequence[T]": ...
+    def __getitem__(self, key: slice | Iterable[bool]) -> "LazySequence[T]": ...
     def __getitem__(self, key: Any) -> Any:
-        """Return an item, or a slice as a view that computes nothing."""
+        """Return an item, or a view that computes nothing, of a slice or of what a mask chooses."""
         if key.__class__ is int and 0 <= key < self._bound:
             i = key  # the common case
         elif isinstance(key, slice):
             return self._slice(key)
         else:
-            i = position(self, key)
+            try:
+                i = position(self, key)
+            except TypeError:
+                if not masks.is_mask(key):
+                    raise
+                return Compress.of(self, masks.places_of(key), len(key))
         try:
             return self._get(i) if self._fused is None else self._fused(self, i)
         except EndOfSequence:
@@ -81,9 +87,12 @@ class LazySequence(Stage, Sequence[T]):
             reraise(error)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        """Assign an item, or as many values as a slice has items."""
+        """Assign an item, or as many values as a slice, or a mask, has items."""
         if not isinstance(key, slice):
-            self._assign(key, position(self, key), value)
+            if masks.is_mask(key):
+                self[key][:] = value
+            else:
+                self._assign(key, position(self, key), value)
             return
         places = self._places(key)
         if places.stop == ENDLESS:
@@ -254,3 +263,61 @@ class Slice(LazySequence[T]):
         if places.step != 1:
             text += f":{places.step}"
         return f"slice[{text}]"
+
+
+class Compress(LazySequence[T]):
+    """Items of a sequence at places that ascend, as a view."""
+
+    __slots__ = ("_chosen", "_n", "_sequence")
+
+    def __init__(self, sequence: Any, places: "array[int]", n: int) -> None:
+        self._sequence, self._chosen, self._n = sequence, places, n
+
+    @classmethod
+    def of(cls, sequence: Any, places: "array[int]", n: int) -> Self:
+        """Return the items that a mask of `n` items chooses; raise `ValueError` if it misfits."""
+        self = cls(sequence, places, n)
+        self._length()
+        return self
+
+    def _size(self) -> int:
+        n = size_of(self._sequence)
+        if n not in (None, self._n):
+            message = f"mask must have {n} items, as the sequence has, got {self._n}"
+            raise ValueError(message + lengths.since_refresh(self))
+        return len(self._chosen)
+
+    def _link(self) -> fusing.Link:
+        return fusing.PLACED, self._chosen, self._sequence
+
+    def _get_many(self, indices: Indices) -> Sequence[T]:
+        return read_many(self._sequence, masks.chosen(self._chosen, indices))  # type: ignore[no-any-return]
+
+    def _set(self, i: int, value: Any) -> None:
+        assign(self._sequence, self._chosen[i], value)
+
+    def _sources(self) -> tuple[Any, ...]:
+        return (self._sequence,)
+
+    def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
+        return [(self._sequence, masks.chosen(self._chosen, indices))]
+
+    def _draw_index(self, i: int) -> int:
+        """Return that of the item in the whole sequence, as of a slice."""
+        places = self._chosen
+        j = places[i] if i < len(places) else self._n + i - len(places)
+        of_source = draw_index_of(self._sequence)
+        return j if of_source is None else of_source(j)
+
+    def _identity(self) -> Any:
+        return "compress", self._n, self._chosen[:64].tolist()
+
+    def _rebuild(self, *sources: Any) -> "Compress[T]":
+        return Compress(sources[0], self._chosen, self._n)
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._sequence, self._chosen, self._n
+
+    def _as_call(self) -> str:
+        """Return how many items were chosen."""
+        return f"compress[{len(self._chosen)} of {self._n}]"

@@ -4,40 +4,29 @@ import sys
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from seqtools._core import errors, rows, seeding
-from seqtools._core.bulk import BulkReadWarning, NotByRow
+from seqtools._core import rows
 from seqtools._core.checks import check_count, check_function, check_source
-from seqtools._core.errors import EndOfSequence
 from seqtools._core.indices import Indices, as_list, quotients, spans
 from seqtools._core.resume import keeps_steps, plain
 from seqtools._core.sequence import LazySequence
-from seqtools._core.sources import Source, assign, claim, getter, read_many, size_of
+from seqtools._core.sources import Source, assign, getter, size_of
+from seqtools._core.spans import Spans
 from seqtools._core.walk import draw_index_of, traits_upstream
 
 T = TypeVar("T")
 
 
-class Batch(LazySequence[Any]):
+class Batch(Spans):
     """Consecutive items in batches."""
 
-    __slots__ = (
-        "_claims", "_collate_fn", "_drop_last", "_k", "_n", "_pad", "_read", "_sequence", "_singly",
-    )  # fmt: skip
+    __slots__ = ("_collate_fn", "_k", "_pad")
 
     def __init__(self, sequence: Any, k: int, drop_last: bool, pad: Any, collate_fn: Any) -> None:  # noqa: FBT001 -- as batch()
-        self._sequence, self._k, self._drop_last = sequence, k, drop_last
-        self._pad, self._collate_fn = pad, collate_fn
-        self._read = getter(sequence)
-        self._n: int | None = None  # the length of the source, set by `_size`
-        traits = traits_upstream(sequence)
-        self._claims = traits.iterates
-        self._singly = traits.iterates or traits.read_once
+        super().__init__(sequence, drop_last)
+        self._k, self._pad, self._collate_fn = k, pad, collate_fn
 
-    def _size(self) -> int | None:
-        n = self._n = size_of(self._sequence)
-        if n is None:
-            return None
-        return n // self._k if self._drop_last else -(-n // self._k)
+    def _count(self, n: int) -> int:
+        return n // self._k if self._whole else -(-n // self._k)
 
     def _span(self, i: int) -> range:
         self._length()
@@ -53,34 +42,6 @@ class Batch(LazySequence[Any]):
             items = _padded(items, self._pad, missing)
         return items if self._collate_fn is None else self._collate_fn(items)
 
-    def _items(self, span: range) -> Any:
-        # With a seed, items are read in bulk in any case: one by one, stages would draw random
-        # numbers in another order.
-        if not (self._singly or (errors.singly and seeding.token() is None)):
-            try:
-                return read_many(self._sequence, span)
-            except (BulkReadWarning, NotByRow):  # they are about no single item
-                raise
-            except Exception as error:  # noqa: BLE001 -- user code may raise anything
-                # Items are read again one by one, so that the error has the index of one item.
-                # This is the only place that evaluates an item twice. The same exception object
-                # may be raised again, and must not keep this traceback.
-                error.__traceback__ = None
-        if self._claims:
-            claim(self._sequence, span)
-        return self._one_by_one(span)
-
-    def _one_by_one(self, span: range) -> list[Any]:
-        items: list[Any] = []
-        for j in span:
-            try:
-                items.append(self._read(j))
-            except EndOfSequence:
-                if not items or self._drop_last or self._n is not None:
-                    raise
-                break
-        return items
-
     def _set(self, i: int, value: Any) -> None:
         rows.check_listed(value, f"batch {i}", "batch")
         span, values = self._span(i), list(value)
@@ -92,9 +53,6 @@ class Batch(LazySequence[Any]):
         for j, item in zip(span, values, strict=True):
             assign(self._sequence, j, item)
 
-    def _sources(self) -> tuple[Any, ...]:
-        return (self._sequence,)
-
     def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
         self._length()
         return [(self._sequence, spans(indices, self._k, self._n))]
@@ -102,7 +60,7 @@ class Batch(LazySequence[Any]):
     def _identity(self) -> Any:
         # the steps of ranks stay the same if their batches are larger where there are fewer ranks
         k = None if traits_upstream(self).sharded and keeps_steps(self) else self._k
-        return "batch", k, self._drop_last, plain(self._pad)
+        return "batch", k, self._whole, plain(self._pad)
 
     def _passed(self, i: int) -> int:
         n = size_of(self._sequence)
@@ -114,10 +72,10 @@ class Batch(LazySequence[Any]):
         return i * self._k if of_source is None else of_source(i * self._k)
 
     def _rebuild(self, *sources: Any) -> "Batch":
-        return Batch(sources[0], self._k, self._drop_last, self._pad, self._collate_fn)
+        return Batch(sources[0], self._k, self._whole, self._pad, self._collate_fn)
 
     def _args(self) -> tuple[Any, ...]:
-        return self._sequence, self._k, self._drop_last, self._pad, self._collate_fn
+        return self._sequence, self._k, self._whole, self._pad, self._collate_fn
 
 
 def batch(

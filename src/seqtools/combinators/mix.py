@@ -10,6 +10,7 @@ from seqtools._core.indices import ENDLESS, Indices, as_array
 from seqtools._core.lengths import since_refresh
 from seqtools._core.proportions import Period, period
 from seqtools._core.rearrangement import Rearrangement
+from seqtools._core.resume import plain
 from seqtools._core.sources import Source, ends_unseen, read_many, size_of
 from seqtools._core.weights import copied, steps_of
 
@@ -139,6 +140,9 @@ class Mix(Rearrangement[T]):
 
     def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
         return [(self._sequences[k], js) for k, js in self._parts(indices)[1]]
+
+    def _identity(self) -> Any:
+        return "mix", plain(self._keys), self._steps, self._stop
 
     def _rebuild(self, *sources: Any) -> "Mix[T]":
         return Mix(self._made(sources), self._weights, self._stop)

@@ -7,7 +7,7 @@ from seqtools._core.checks import as_index, check_count, check_source
 from seqtools._core.indices import ENDLESS, Indices, modulo, within
 from seqtools._core.lengths import since_refresh
 from seqtools._core.rearrangement import Rearrangement
-from seqtools._core.sequence import LazySequence, Slice
+from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, ends_unseen, size_of
 from seqtools._core.traits import Traits
 from seqtools._core.walk import draw_index_of
@@ -21,7 +21,7 @@ Uneven: TypeAlias = Literal["error", "pad", "drop", "keep"]
 class Shard(Rearrangement[T]):
     """Every item of which the index leaves the same remainder."""
 
-    __slots__ = ("_all", "_uneven", "rank", "world")
+    __slots__ = ("_all", "_start", "_uneven", "rank", "world")
 
     _traits = Traits(sharded=True)
 
@@ -30,20 +30,25 @@ class Shard(Rearrangement[T]):
     world: int
     """The number of ranks."""
 
-    def __init__(self, sequence: Any, rank: int, world: int, uneven: Uneven) -> None:
+    def __init__(
+        self, sequence: Any, rank: int, world: int, uneven: Uneven, start: int = 0
+    ) -> None:
         super().__init__(sequence)
         self.rank, self.world, self._uneven = rank, world, uneven
-        self._all = range(rank, ENDLESS, world)  # the places in the source, were it endless
+        self._start = start  # the items before were read by other numbers of ranks
+        self._all = range(start + rank, ENDLESS, world)  # the places, were the source endless
 
     def _arrange(self) -> tuple[int | None]:
         """Return the length of the source; raise `ValueError` if it cannot be shared."""
         n, world = size_of(self._sequences[0]), self.world
-        if n is not None and n % world and self._uneven == "error":
+        if n is not None and (n - self._start) % world and self._uneven == "error":
+            several = f"{n} items" if not self._start else f"{n} items, of which the first "
+            several += f"{self._start} were read," if self._start else ""
             message = (
-                f"a sequence of {n} items cannot be shared evenly by {world} ranks: give shard() "
-                f"uneven='drop' to leave out the last {n % world}, 'pad' to read the first "
-                f"{-n % world} again, or 'keep' if counts may differ by one; or shuffle with "
-                f"multiple_of={world}"
+                f"a sequence of {several} cannot be shared evenly by {world} ranks: give shard() "
+                f"uneven='drop' to leave out the last {(n - self._start) % world}, 'pad' to read "
+                f"the first {(self._start - n) % world} again, or 'keep' if counts may differ by "
+                f"one; or shuffle with multiple_of={world}"
             )
             raise ValueError(message + since_refresh(self))
         if n == 0 and self._uneven == "pad":
@@ -55,14 +60,15 @@ class Shard(Rearrangement[T]):
         (n,) = self._layout or self._arranged()
         if n is None:
             return None
+        left = n - self._start
         if self._uneven == "pad":
-            return -(-n // self.world)  # type: ignore[no-any-return]
+            return -(-left // self.world)  # type: ignore[no-any-return]
         if self._uneven == "drop":
-            return n // self.world  # type: ignore[no-any-return]
-        return len(range(self.rank, n, self.world))
+            return left // self.world  # type: ignore[no-any-return]
+        return len(range(self.rank, left, self.world))
 
     def _locate(self, i: int) -> tuple[int, int]:
-        j = self.rank + self.world * i
+        j = self._start + self.rank + self.world * i
         if self._uneven == "pad":
             (n,) = self._layout or self._arranged()
             return 0, j if n is None else j % n
@@ -78,24 +84,23 @@ class Shard(Rearrangement[T]):
 
     def _draw_index(self, i: int) -> int:
         """Return that of the item before it was sharded; each time it is read again has its own."""
-        j = self.rank + self.world * i
+        j = self._start + self.rank + self.world * i
         of_source = draw_index_of(self._sequences[0])
         return j if of_source is None else of_source(j)
 
-    def _identity(self) -> Any:
-        return "shard", self._uneven  # another run may have another number of ranks
+    def _identity(self) -> tuple[str, str]:
+        return "shard", self._uneven
 
     def _from(self, k: int) -> "Shard[T]":
-        """Return the same shard of the items from `k` on."""
-        n = size_of(self._sequences[0])
-        rest = Slice[T](self._sequences[0], range(k, ENDLESS if n is None else n))
-        return Shard(rest, self.rank, self.world, self._uneven)
+        start = self._start + k
+        return Shard(self._sequences[0], self.rank, self.world, self._uneven, start)
 
     def _rebuild(self, *sources: Any) -> "Shard[T]":
-        return Shard(sources[0], self.rank, self.world, self._uneven)
+        return Shard(sources[0], self.rank, self.world, self._uneven, self._start)
 
     def _args(self) -> tuple[Any, ...]:
-        return self._sequences[0], self.rank, self.world, self._uneven
+        start = (self._start,) if self._start else ()
+        return self._sequences[0], self.rank, self.world, self._uneven, *start
 
 
 def shard(

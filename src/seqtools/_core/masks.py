@@ -1,0 +1,62 @@
+"""Masks: booleans that choose items."""
+
+from array import array
+from typing import Any
+
+from seqtools._core.display.short import short
+from seqtools._core.indices import Indices, as_array
+
+
+def is_mask(key: Any) -> bool:
+    """Return whether `key`, in square brackets, is meant as a mask."""
+    if isinstance(key, list):
+        return bool(key) and _is_bool(key[0])
+    return bool(getattr(key, "shape", ())) and _is_boolean(key.dtype)
+
+
+def _is_bool(value: Any) -> bool:
+    return value.__class__ is bool or getattr(getattr(value, "dtype", None), "kind", "") == "b"
+
+
+def _is_boolean(dtype: Any) -> bool:
+    return "bool" in str(dtype).lower()  # of pandas and torch too
+
+
+def places_of(mask: Any) -> "array[int]":
+    """Return where `mask` is true; raise `TypeError` if it is no list or array of booleans."""
+    shape = getattr(mask, "shape", None)
+    if shape is not None:
+        import numpy as np
+
+        if len(shape) != 1:
+            message = f"mask must have one dimension, got an array of shape {tuple(shape)}"
+            raise TypeError(message)
+        if _is_boolean(mask.dtype):
+            return array("q", np.flatnonzero(np.asarray(mask, bool)).astype(np.int64).tobytes())
+        if shape[0] and str(mask.dtype) != "object":
+            message = (
+                f"mask must be booleans, got an array of {mask.dtype}: use mask != 0, or "
+                "gather(sequence, indexes) if these are indexes"
+            )
+            raise TypeError(message)
+    places = array("q")
+    for i, chosen in enumerate(mask):
+        if not _is_bool(chosen):
+            message = (
+                f"mask[{i}] must be True or False, got {short(chosen)}: use bool() of each, or "
+                "gather(sequence, indexes) if these are indexes"
+            )
+            raise TypeError(message)
+        if chosen:
+            places.append(i)
+    return places
+
+
+def chosen(places: "array[int]", indices: Indices) -> Any:
+    """Return `places[i]` for each of `indices`, as an array."""
+    import numpy as np
+
+    known = np.frombuffer(places, np.int64)
+    if isinstance(indices, range) and indices.step > 0:
+        return known[indices.start : indices.stop : indices.step]
+    return known[as_array(indices)]

@@ -1,0 +1,65 @@
+"""Stages whose items are made of several items in a row."""
+
+from typing import Any
+
+from seqtools._core import errors, seeding
+from seqtools._core.bulk import BulkReadWarning, NotByRow
+from seqtools._core.errors import EndOfSequence
+from seqtools._core.sequence import LazySequence
+from seqtools._core.sources import claim, getter, read_many, size_of
+from seqtools._core.walk import traits_upstream
+
+
+class Spans(LazySequence[Any]):
+    """A stage whose items are made of several items in a row of its only source."""
+
+    __slots__ = ("_claims", "_n", "_read", "_sequence", "_singly", "_whole")
+
+    def __init__(self, sequence: Any, whole: bool) -> None:  # noqa: FBT001 -- of this library
+        self._sequence = sequence
+        self._whole = whole  # whether there is no item of which one in the row is missing
+        self._read = getter(sequence)
+        self._n: int | None = None  # the length of the source, set by `_size`
+        traits = traits_upstream(sequence)
+        self._claims = traits.iterates
+        self._singly = traits.iterates or traits.read_once
+
+    def _size(self) -> int | None:
+        n = self._n = size_of(self._sequence)
+        return None if n is None else self._count(n)
+
+    def _count(self, n: int) -> int:
+        """Return the number of items if the source has `n`."""
+        raise NotImplementedError
+
+    def _items(self, span: range) -> Any:
+        """Return the items of the source at `span`, as a list or what a single call returns."""
+        # With a seed, items are read in bulk in any case: one by one, stages would draw random
+        # numbers in another order.
+        if not (self._singly or (errors.singly and seeding.token() is None)):
+            try:
+                return read_many(self._sequence, span)
+            except (BulkReadWarning, NotByRow):  # they are about no single item
+                raise
+            except Exception as error:  # noqa: BLE001 -- user code may raise anything
+                # Items are read again one by one, so that the error has the index of one item.
+                # This is the only place that evaluates an item twice. The same exception object
+                # may be raised again, and must not keep this traceback.
+                error.__traceback__ = None
+        if self._claims:
+            claim(self._sequence, span)
+        return self._one_by_one(span)
+
+    def _one_by_one(self, span: range) -> list[Any]:
+        items: list[Any] = []
+        for j in span:
+            try:
+                items.append(self._read(j))
+            except EndOfSequence:
+                if not items or self._whole or self._n is not None:
+                    raise
+                break
+        return items
+
+    def _sources(self) -> tuple[Any, ...]:
+        return (self._sequence,)

@@ -1,0 +1,88 @@
+"""Items in overlapping rows."""
+
+from typing import Any, NoReturn
+
+from seqtools._core.checks import check_count, check_source
+from seqtools._core.indices import LIMIT, Indices, TooManyIndices, as_array, is_run
+from seqtools._core.sequence import LazySequence
+from seqtools._core.sources import Source
+from seqtools._core.spans import Spans
+from seqtools._core.walk import draw_index_of
+
+
+class Windows(Spans):
+    """Items in rows, of which each begins some items after the one before."""
+
+    __slots__ = ("_step", "_width")
+
+    def __init__(self, sequence: Any, width: int, step: int) -> None:
+        super().__init__(sequence, True)  # noqa: FBT003 -- as of a batch
+        self._width, self._step = width, step
+
+    def _count(self, n: int) -> int:
+        return max(0, (n - self._width) // self._step + 1)
+
+    def _get(self, i: int) -> Any:
+        self._length()
+        start = i * self._step
+        items = self._items(range(start, start + self._width))
+        return items if items.__class__ is list or hasattr(items, "dtype") else list(items)
+
+    def _set(self, i: int, value: Any) -> NoReturn:
+        del i, value
+        message = (
+            "items of windows cannot be assigned, because windows may overlap: assign to the "
+            "items of the sequence"
+        )
+        raise TypeError(message)
+
+    def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
+        width, step = self._width, self._step
+        if width == step and is_run(indices) and indices:
+            return [(self._sequence, range(indices[0] * step, (indices[-1] + 1) * step))]
+        import numpy as np
+
+        if len(indices) > LIMIT // width:
+            raise TooManyIndices
+        starts = as_array(indices)[:, np.newaxis] * step
+        return [(self._sequence, (starts + np.arange(width)).ravel())]
+
+    def _draw_index(self, i: int) -> int:
+        """Return that of the first item, with which no other window begins."""
+        of_source = draw_index_of(self._sequence)
+        return i * self._step if of_source is None else of_source(i * self._step)
+
+    def _rebuild(self, *sources: Any) -> "Windows":
+        return Windows(sources[0], self._width, self._step)
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._sequence, self._width, self._step
+
+
+def windows(sequence: Source[Any], size: int, step: int = 1) -> LazySequence[Any]:
+    """Return rows of `size` neighbouring items of `sequence`, each `step` items after the last one.
+
+    Item `i` is a list of the items from `i * step` to `i * step + size - 1`; there are only whole
+    windows. Of a numpy array, it is a slice, which is a view of the array and no copy. It is an
+    array too if the items come from one through stages that pass on whole arrays, such as slices.
+    Each item is read again for every window that it is in: `add_cache` keeps results of a costly
+    function. Windows cannot be assigned, because they may overlap.
+
+    Args:
+        sequence: The sequence to take items from.
+        size: Number of items in a window, at least 1.
+        step: Number of items from the beginning of one window to that of the next, at least 1. If
+            it is larger than `size`, the items between are left out.
+
+    Raises:
+        ValueError: If `size` or `step` is less than 1.
+        TypeError: If `sequence` is not a sequence.
+
+    Example:
+        >>> list(windows("abcde", 3))
+        [['a', 'b', 'c'], ['b', 'c', 'd'], ['c', 'd', 'e']]
+        >>> list(windows(range(9), 2, step=4))
+        [[0, 1], [4, 5]]
+    """
+    check_source(sequence)
+    return Windows(sequence, check_count(size, 1, "size"), check_count(step, 1, "step"))
