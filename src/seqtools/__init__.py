@@ -16,6 +16,7 @@ from seqtools.combinators.iterables import uniter
 from seqtools.combinators.map import smap, starmap
 from seqtools.combinators.select import case, switch
 from seqtools.combinators.shape import collate, concatenate, split
+from seqtools.combinators.shuffle import shuffle
 from seqtools.instrument._explain import explain
 from seqtools.prefetching import Prefetch, close_all, prefetch
 
@@ -45,6 +46,7 @@ __all__ = [
     "prefetch",
     "repeat",
     "seterr",
+    "shuffle",
     "smap",
     "split",
     "starmap",

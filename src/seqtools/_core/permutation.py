@@ -7,7 +7,8 @@ leaves range(n) goes through the network again, until it is back; of all indices
 `b` have to. See J. Black, P. Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002, and
 V. T. Hoang, P. Rogaway, "On generalized Feistel networks", CRYPTO 2010.
 
-A network permutes few items with a bias, so up to `TABLE` items are sorted by hashes of their numbers instead.
+A network permutes few items with a bias, so up to `TABLE` items are sorted by hashes of their
+numbers instead.
 
 All is arithmetic on integers, so permutations are the same on every platform and in every version:
 tests/laws/test_permutation.py has values that must never change.
@@ -19,8 +20,7 @@ from typing import Any, Protocol
 from seqtools._core.seeds import Seed, words
 
 TABLE = 1 << 14
-"""Most items that are sorted by hashes, a power of 2. With so many, the network has no bias that the
-test of pairs can see in thousands of permutations, and sorting takes 0.1 ms and 32 KB."""
+"""Most items that are sorted by hashes, a power of 2. Sorting so many takes 0.1 ms and 32 KB."""
 
 ROUNDS = 8
 """Rounds of the network, an even number. A count of pairs tells 6 rounds from chance, but not 7:

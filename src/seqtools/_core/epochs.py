@@ -1,0 +1,168 @@
+"""The order of a run: epochs, each of which has every item once, in an order of its own.
+
+An epoch is one permutation of all items; or, if items are stored in blocks, blocks in random order,
+of which each few that follow each other are shuffled together.
+
+What was computed for an epoch is kept for some epochs, because several may be read side by side.
+`functools.lru_cache` is safe to use in threads, and holds no lock that a fork could leave locked.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any, Protocol
+
+from seqtools._core.permutation import Permutation, permutation
+from seqtools._core.seeds import Seed
+
+_KEPT = 64
+"""Epochs whose permutation is kept: at most 32 KB for each. Arbitrary."""
+_KEPT_BLOCKS = 4
+"""Epochs whose order of blocks is kept: two integers for each block. Arbitrary."""
+_KEPT_GROUPS = 64
+"""Groups of blocks whose permutation is kept, for each of these epochs: at most 32 KB for each.
+Arbitrary."""
+
+BATCH = 256
+"""Items of the batches of which `mixing` is told. Arbitrary."""
+
+
+class Order(Protocol):
+    """The order of an epoch. Places are not checked."""
+
+    def at(self, i: int) -> int:
+        """Return the item at place `i`."""
+
+    def at_many(self, indices: Any) -> Any:
+        """Return the items at the places of an array."""
+
+
+class Epochs:
+    """The items at the positions of a run of any number of epochs, each of `length` places."""
+
+    def __init__(self, length: int, order: Callable[[int], Order], kept: int) -> None:
+        self.length = length
+        self._order = lru_cache(kept)(order)
+
+    def at(self, i: int) -> int:
+        """Return the item at position `i`."""
+        epoch, place = divmod(i, self.length)
+        return self._order(epoch).at(place)
+
+    def at_many(self, indices: Any) -> Any:
+        """Return the items at the positions of an array."""
+        if not indices.size:
+            return indices
+        numbers = indices // self.length
+        return _each(
+            numbers,
+            indices - numbers * self.length,
+            lambda epoch, places: self._order(epoch).at_many(places),
+        )
+
+
+def shuffled(n: int, length: int, seed: Seed) -> Epochs:
+    """Return epochs of the first `length` of all `n` items, shuffled fully."""
+    return Epochs(length, lambda epoch: permutation(n, (seed, epoch)), _KEPT)
+
+
+def shuffled_blocks(sizes: Any, length: int, seed: Seed, opened: int) -> Epochs:
+    """Return epochs of the first `length` items of blocks of these sizes.
+
+    At most `opened` blocks are in use at once, and none is after another `opened` began.
+    """
+    import numpy as np
+
+    firsts = np.cumsum(sizes) - sizes
+    there = sizes > 0
+    order = partial(Blocks, sizes[there], firsts[there], opened, seed)
+    return Epochs(length, order, _KEPT_BLOCKS)
+
+
+class Blocks:
+    """Blocks in random order, of which each `opened` that follow each other are shuffled together.
+
+    The blocks stand in a line, in their random order. A place is in the group of `opened` blocks
+    there; the permutation of the group moves it to another place of the line, where the item is.
+    """
+
+    def __init__(self, sizes: Any, firsts: Any, opened: int, seed: Seed, epoch: int) -> None:
+        import numpy as np
+
+        order = permutation(len(sizes), (seed, epoch, "blocks")).at_many(np.arange(len(sizes)))
+        self._starts = np.concatenate([[0], np.cumsum(sizes[order])])  # of the blocks, in the line
+        self._shifts = firsts[order] - self._starts[:-1]  # from a place in the line to the item
+        # a view whose items are Python's integers
+        self._read_starts, self._read_shifts = memoryview(self._starts), memoryview(self._shifts)
+        self._opened = opened
+        self._group = lru_cache(_KEPT_GROUPS)(partial(_group, self._starts, opened, seed, epoch))
+
+    def at(self, i: int) -> int:
+        """Return the item at place `i`."""
+        starts = self._read_starts
+        block = bisect_right(starts, i) - 1
+        begin, shuffled = self._group(block // self._opened)
+        there = begin + shuffled.at(i - begin)
+        return self._read_shifts[bisect_right(starts, there) - 1] + there  # type: ignore[no-any-return]
+
+    def at_many(self, indices: Any) -> Any:
+        """Return the items at the places of an array."""
+        import numpy as np
+
+        blocks = np.searchsorted(self._starts, indices, side="right") - 1
+        return _each(blocks // self._opened, indices, self._in_group)
+
+    def _in_group(self, group: int, places: Any) -> Any:
+        import numpy as np
+
+        begin, shuffled = self._group(group)
+        there = begin + shuffled.at_many(places - begin)
+        first = group * self._opened
+        starts = self._starts[first : first + self._opened]
+        return self._shifts[first - 1 + np.searchsorted(starts, there, side="right")] + there
+
+
+def _group(
+    starts: Any, opened: int, seed: Seed, epoch: int, number: int
+) -> tuple[int, Permutation]:
+    """Return where a group of blocks begins in the line, and the permutation of its items."""
+    first = number * opened
+    begin = int(starts[first])
+    end = int(starts[min(first + opened, len(starts) - 1)])
+    return begin, permutation(end - begin, (seed, epoch, "group", number))
+
+
+def _each(numbers: Any, places: Any, change: Callable[[int, Any], Any]) -> Any:
+    """Return `change(number, places)` for the places of each of `numbers`, in their order."""
+    import numpy as np
+
+    if numbers[0] == numbers[-1] and numbers.min() == numbers.max():
+        return change(int(numbers[0]), places)
+    order = np.argsort(numbers, kind="stable")
+    cuts = np.flatnonzero(np.diff(numbers[order])) + 1
+    result = np.empty_like(places)
+    for part in np.split(order, cuts):
+        result[part] = change(int(numbers[part[0]]), places[part])
+    return result
+
+
+def mixing(sizes: Any, opened: int) -> str:
+    """Return in words how well blocks are mixed, at worst.
+
+    If labels are pure in blocks, as in sorted data, two items of a batch have the same label because
+    they are of one block, with probability about c / m: `m` of `N` blocks are open, and `c` is the
+    mean of the squared sizes by the square of the mean. Blocks of one group differ a little more
+    than chance, because none is there twice. The variance of the share of a label in batches of `B`
+    items is 1 + B * c / m * (1 - (m - 1) / (N - 1)) times that of a full shuffle.
+    """
+    sizes = sizes[sizes > 0].astype(float)
+    number = len(sizes)
+    if number <= opened:
+        return f"all {number} blocks at once: a full shuffle"
+    together = min(1.0, float((sizes**2).mean() / sizes.mean() ** 2) / opened)
+    times = 1 + BATCH * together * (1 - (opened - 1) / (number - 1))
+    shown = f"{times:.1f}" if times < 10 else f"{times:,.0f}"  # noqa: PLR2004 -- two digits
+    return (
+        f"{opened} of {number:,} blocks at once: label shares in batches of {BATCH} "
+        f"have up to {shown} times the variance of a full shuffle"
+    )
