@@ -92,8 +92,9 @@ class Blocks:
         order = permutation(len(sizes), (seed, epoch, "blocks")).at_many(np.arange(len(sizes)))
         self._starts = np.concatenate([[0], np.cumsum(sizes[order])])  # of the blocks, in the line
         self._shifts = firsts[order] - self._starts[:-1]  # from a place in the line to the item
-        # a view whose items are Python's integers
-        self._read_starts, self._read_shifts = memoryview(self._starts), memoryview(self._shifts)
+        # views whose items are integers of Python, for single items
+        self._read_starts: Any = memoryview(self._starts.data)
+        self._read_shifts: Any = memoryview(self._shifts.data)
         self._opened = opened
         self._group = lru_cache(_KEPT_GROUPS)(partial(_group, self._starts, opened, seed, epoch))
 
@@ -149,11 +150,12 @@ def _each(numbers: Any, places: Any, change: Callable[[int, Any], Any]) -> Any:
 def mixing(sizes: Any, opened: int) -> str:
     """Return in words how well blocks are mixed, at worst.
 
-    If labels are pure in blocks, as in sorted data, two items of a batch have the same label because
-    they are of one block, with probability about c / m: `m` of `N` blocks are open, and `c` is the
-    mean of the squared sizes by the square of the mean. Blocks of one group differ a little more
-    than chance, because none is there twice. The variance of the share of a label in batches of `B`
-    items is 1 + B * c / m * (1 - (m - 1) / (N - 1)) times that of a full shuffle.
+    At worst, all items of a block have one label, as in sorted data. Two items of a batch are of
+    one block with a probability of c / m, if `m` of `N` blocks are open, and `c` is the mean of the
+    squared sizes by the square of their mean. Different blocks of a group are a little less alike
+    than chance has it, because no block is there twice. Together, the variance of the share of a
+    label in batches of `B` items is 1 + B * c / m * (1 - (m - 1) / (N - 1)) times that of a full
+    shuffle.
     """
     sizes = sizes[sizes > 0].astype(float)
     number = len(sizes)

@@ -30,7 +30,7 @@ class Shuffle(Rearrangement[T]):
 
     __slots__ = ("_blocks", "_epochs", "_multiple_of", "_open_blocks", "_seed")
 
-    def __init__(  # noqa: PLR0913 -- those of `shuffle`
+    def __init__(  # noqa: PLR0913, PLR0917 -- those of `shuffle`, for pickling
         self,
         sequence: Any,
         seed: Seed,
