@@ -1,4 +1,4 @@
-"""Permutations are as they have always been, bijective both ways, and not to be told from chance."""
+"""Permutations are as they have always been, bijective both ways, and no different from chance."""
 
 import math
 import random
