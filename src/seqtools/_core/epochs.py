@@ -1,12 +1,13 @@
 """The order of a run: epochs, each of which has every item once, in an order of its own.
 
 An epoch is one permutation of all items; or, if items are stored in blocks, blocks in random order,
-of which each few that follow each other are shuffled together.
+which are divided into groups of few blocks, each shuffled by itself.
 
 What was computed for an epoch is kept for some epochs, because several may be read side by side.
 `functools.lru_cache` is safe to use in threads, and holds no lock that a fork could leave locked.
 """
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable
 from functools import lru_cache, partial
@@ -67,10 +68,7 @@ def shuffled(n: int, length: int, seed: Seed) -> Epochs:
 
 
 def shuffled_blocks(sizes: Any, length: int, seed: Seed, opened: int) -> Epochs:
-    """Return epochs of the first `length` items of blocks of these sizes.
-
-    At most `opened` blocks are in use at once, and none is after another `opened` began.
-    """
+    """Return epochs of the first `length` items of blocks, of which `opened` are in use at once."""
     import numpy as np
 
     firsts = np.cumsum(sizes) - sizes
@@ -80,29 +78,34 @@ def shuffled_blocks(sizes: Any, length: int, seed: Seed, opened: int) -> Epochs:
 
 
 class Blocks:
-    """Blocks in random order, of which each `opened` that follow each other are shuffled together.
+    """Blocks in random order, divided into groups of `opened` blocks that are shuffled together.
 
-    The blocks stand in a line, in their random order. A place is in the group of `opened` blocks
-    there; the permutation of the group moves it to another place of the line, where the item is.
+    The blocks stand in a line, in their random order, and groups are parts of it. A place belongs
+    to a group, whose permutation moves it to another place of the line, where the item is.
+
+    If the number of blocks is no multiple of `opened`, all groups are a little smaller: of a last
+    group with few blocks, batches would be badly mixed.
     """
 
     def __init__(self, sizes: Any, firsts: Any, opened: int, seed: Seed, epoch: int) -> None:
         import numpy as np
 
-        order = permutation(len(sizes), (seed, epoch, "blocks")).at_many(np.arange(len(sizes)))
+        self._number = number = len(sizes)
+        self._groups = _groups(number, opened)
+        order = permutation(number, (seed, epoch, "blocks")).at_many(np.arange(number))
         self._starts = np.concatenate([[0], np.cumsum(sizes[order])])  # of the blocks, in the line
         self._shifts = firsts[order] - self._starts[:-1]  # from a place in the line to the item
         # views whose items are integers of Python, for single items
         self._read_starts: Any = memoryview(self._starts.data)
         self._read_shifts: Any = memoryview(self._shifts.data)
-        self._opened = opened
-        self._group = lru_cache(_KEPT_GROUPS)(partial(_group, self._starts, opened, seed, epoch))
+        make = partial(_group, self._starts, self._groups, seed, epoch)
+        self._group = lru_cache(_KEPT_GROUPS)(make)
 
     def at(self, i: int) -> int:
         """Return the item at place `i`."""
         starts = self._read_starts
-        block = bisect_right(starts, i) - 1
-        begin, shuffled = self._group(block // self._opened)
+        group = (bisect_right(starts, i) * self._groups - 1) // self._number
+        _, begin, shuffled = self._group(group)
         there = begin + shuffled.at(i - begin)
         return self._read_shifts[bisect_right(starts, there) - 1] + there  # type: ignore[no-any-return]
 
@@ -110,27 +113,35 @@ class Blocks:
         """Return the items at the places of an array."""
         import numpy as np
 
-        blocks = np.searchsorted(self._starts, indices, side="right") - 1
-        return _each(blocks // self._opened, indices, self._in_group)
+        blocks = np.searchsorted(self._starts, indices, side="right")
+        return _each((blocks * self._groups - 1) // self._number, indices, self._in_group)
 
     def _in_group(self, group: int, places: Any) -> Any:
         import numpy as np
 
-        begin, shuffled = self._group(group)
+        blocks, begin, shuffled = self._group(group)
         there = begin + shuffled.at_many(places - begin)
-        first = group * self._opened
-        starts = self._starts[first : first + self._opened]
-        return self._shifts[first - 1 + np.searchsorted(starts, there, side="right")] + there
+        block = np.searchsorted(self._starts[blocks], there, side="right") - 1
+        return self._shifts[blocks][block] + there
+
+
+def _groups(number: int, opened: int) -> int:
+    """Return into how many groups a number of blocks is divided.
+
+    Block `b` of the line is in group `((b + 1) * groups - 1) // number`.
+    """
+    return -(-number // opened)
 
 
 def _group(
-    starts: Any, opened: int, seed: Seed, epoch: int, number: int
-) -> tuple[int, Permutation]:
-    """Return where a group of blocks begins in the line, and the permutation of its items."""
-    first = number * opened
-    begin = int(starts[first])
-    end = int(starts[min(first + opened, len(starts) - 1)])
-    return begin, permutation(end - begin, (seed, epoch, "group", number))
+    starts: Any, groups: int, seed: Seed, epoch: int, number: int
+) -> tuple[slice, int, Permutation]:
+    """Return the blocks of a group, where it begins in the line, and the order of its items."""
+    count = len(starts) - 1
+    first, last = number * count // groups, (number + 1) * count // groups
+    begin, end = int(starts[first]), int(starts[last])
+    order = permutation(end - begin, (seed, epoch, "group", number))
+    return slice(first, last), begin, order
 
 
 def _each(numbers: Any, places: Any, change: Callable[[int, Any], Any]) -> Any:
@@ -161,10 +172,11 @@ def mixing(sizes: Any, opened: int) -> str:
     number = len(sizes)
     if number <= opened:
         return f"all {number} blocks at once: a full shuffle"
-    together = min(1.0, float((sizes**2).mean() / sizes.mean() ** 2) / opened)
-    times = 1 + BATCH * together * (1 - (opened - 1) / (number - 1))
+    mean = number / _groups(number, opened)
+    together = min(1.0, float((sizes**2).mean() / sizes.mean() ** 2) / mean)
+    times = 1 + BATCH * together * (1 - (mean - 1) / (number - 1))
     shown = f"{times:.1f}" if times < 10 else f"{times:,.0f}"  # noqa: PLR2004 -- two digits
     return (
-        f"{opened} of {number:,} blocks at once: label shares in batches of {BATCH} "
+        f"{math.ceil(mean)} of {number:,} blocks at once: label shares in batches of {BATCH} "
         f"have up to {shown} times the variance of a full shuffle"
     )

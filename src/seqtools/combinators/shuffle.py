@@ -28,7 +28,7 @@ _OPEN = 32
 class Shuffle(Rearrangement[T]):
     """Items of a sequence in random order, epoch after epoch."""
 
-    __slots__ = ("_blocks", "_epochs", "_multiple_of", "_open_blocks", "_seed")
+    __slots__ = ("_blocks", "_epochs", "_multiple_of", "_open_blocks", "_original", "_seed")
 
     def __init__(  # noqa: PLR0913, PLR0917 -- those of `shuffle`, for pickling
         self,
@@ -42,6 +42,7 @@ class Shuffle(Rearrangement[T]):
         super().__init__(sequence)
         self._seed, self._epochs, self._multiple_of = seed, epochs, multiple_of
         self._blocks, self._open_blocks = blocks, open_blocks
+        self._original = sequence
 
     def _arrange(self) -> Epochs:
         n = size_of(self._sequences[0])
@@ -66,23 +67,28 @@ class Shuffle(Rearrangement[T]):
 
     def _sizes(self, n: int | None) -> Any:
         """Return the sizes of the blocks, `None` without; raise `ValueError` if they do not fit."""
-        sizes = self._blocks
-        if sizes is True:
-            source = self._sequences[0]
-            stated = getattr(source, "blocks", None)
-            sizes = blocked.as_sizes(stated)
-            if sizes is None:
-                kind = type(source).__name__
-                has = "no attribute 'blocks'" if stated is None else f"blocks={short(stated)}"
-                message = f"blocks=True needs a source that states sizes, but {kind} has {has}"
-                raise ValueError(f"{message}: give the sizes{since_refresh(self)}")
-        if sizes is None or sizes is False:
+        if self._blocks is None or self._blocks is False:
             return None
+        sizes = self._stated() if self._blocks is True else self._blocks
         total = int(sizes.sum())
         if total != n:
             message = f"blocks must have as many items as the sequence, {n}, got {total}"
             raise ValueError(message + since_refresh(self))
         return sizes
+
+    def _stated(self) -> Any:
+        """Return the sizes of the blocks that the source states; raise `ValueError` without."""
+        for source in (self._sequences[0], self._original):
+            stated = getattr(source, "blocks", None)
+            sizes = None if stated is None else blocked.as_sizes(stated)
+            if sizes is not None:
+                return sizes
+        has = "no attribute 'blocks'" if stated is None else f"blocks={short(stated)}"
+        message = (
+            f"blocks=True needs a source that states sizes, but {type(source).__name__} has {has}: "
+            f"give the sizes{since_refresh(self)}"
+        )
+        raise ValueError(message)
 
     def _size(self) -> int | None:
         epochs: Epochs = self._layout or self._arranged()
@@ -98,7 +104,9 @@ class Shuffle(Rearrangement[T]):
         return [(0, (self._layout or self._arranged()).at_many(as_array(indices)))]
 
     def _rebuild(self, *sources: Any) -> "Shuffle[T]":
-        return Shuffle(sources[0], *self._args()[1:])
+        copy = Shuffle[T](sources[0], *self._args()[1:])
+        copy._original = self._original  # what a reader has for a source may state no blocks
+        return copy
 
     def _args(self) -> tuple[Any, ...]:
         return (

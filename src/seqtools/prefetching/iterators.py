@@ -89,11 +89,6 @@ class Ordered(LazySequence[T]):
                 return values.popleft()  # type: ignore[no-any-return]
         return self._pump.read(self._reader, i)  # type: ignore[no-any-return]
 
-    @property
-    def blocks(self) -> Any:
-        """The blocks of what is prefetched."""
-        return self._prefetch.blocks
-
     def _draw_index(self, i: int) -> int:
         return self._prefetch._draw_index(i)
 
