@@ -9,6 +9,7 @@ from seqtools._core.sequence import LazySequence
 from seqtools.combinators.batch import batch, unbatch
 from seqtools.combinators.cache import add_cache
 from seqtools.combinators.collate import collate_arrays
+from seqtools.combinators.fractions import split_fractions
 from seqtools.combinators.gather import cycle, gather, take
 from seqtools.combinators.generate import arange, repeat
 from seqtools.combinators.interleave import interleave
@@ -49,6 +50,7 @@ __all__ = [
     "shuffle",
     "smap",
     "split",
+    "split_fractions",
     "starmap",
     "switch",
     "take",
