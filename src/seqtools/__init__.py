@@ -11,6 +11,7 @@ from seqtools.combinators.batch import batch, unbatch
 from seqtools.combinators.cache import add_cache
 from seqtools.combinators.collate import collate_arrays
 from seqtools.combinators.compress import compress
+from seqtools.combinators.fractions import split_fractions
 from seqtools.combinators.gather import cycle, gather, take
 from seqtools.combinators.generate import arange, repeat
 from seqtools.combinators.interleave import interleave
@@ -20,6 +21,7 @@ from seqtools.combinators.mix import mix
 from seqtools.combinators.select import case, switch
 from seqtools.combinators.shape import collate, concatenate, split
 from seqtools.combinators.shard import shard
+from seqtools.combinators.shuffle import shuffle
 from seqtools.combinators.windows import windows
 from seqtools.instrument._explain import explain
 from seqtools.prefetching import Prefetch, close_all, prefetch
@@ -54,8 +56,10 @@ __all__ = [
     "repeat",
     "seterr",
     "shard",
+    "shuffle",
     "smap",
     "split",
+    "split_fractions",
     "starmap",
     "switch",
     "take",

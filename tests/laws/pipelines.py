@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 import seqtools
 from seqtools import LazySequence, instrument
+from seqtools._core import partition
+from seqtools._core.permutation import permutation
 
 MOST = 40
 """Items that a pipeline may have. Arbitrary: enough for a window of a prefetch to move."""
@@ -124,6 +126,10 @@ def _arguments(name: str, items: list[Any]) -> st.SearchStrategy[tuple[Any, ...]
         "split": st.tuples(st.lists(cut, max_size=3).map(sorted)),
         "split into lists": st.tuples(st.lists(cut, max_size=3).map(sorted)),
         "add_cache": st.tuples(st.integers(0, 3)),
+        "shuffle": st.tuples(st.integers(0, 99), st.integers(1, 3)),
+        "shuffle blocks": st.tuples(st.integers(0, 99), st.integers(0, n), st.integers(1, 2)),
+        "endless shuffle": st.tuples(st.integers(0, 99), st.integers(0, 2 * n + 3)),
+        "split_fractions": st.tuples(st.integers(0, 99)),
     }
     if name == "unbatch":
         return st.just(_batches(items))
@@ -250,6 +256,50 @@ def cycled(items: list[Any], limit: int) -> list[Any]:
     return [items[i % len(items)] for i in range(limit)]
 
 
+def shuffled(sequence: Any, seed: int, epochs: int) -> LazySequence[Any]:
+    return seqtools.shuffle(sequence, seed, epochs=epochs)
+
+
+def list_shuffled(items: list[Any], seed: int, epochs: int) -> list[Any]:
+    orders = [permutation(len(items), (seed, epoch)) for epoch in range(epochs)]
+    return [items[order.at(i)] for order in orders for i in range(len(items))]
+
+
+def shuffled_blocks(sequence: Any, seed: int, cut: int, opened: int) -> LazySequence[Any]:
+    sizes = [cut, len(sequence) - cut]
+    return seqtools.shuffle(sequence, seed, blocks=sizes, open_blocks=opened)
+
+
+def list_shuffled_blocks(items: list[Any], seed: int, cut: int, opened: int) -> list[Any]:
+    places = [i for i in (0, 1) if (cut, len(items) - cut)[i]]
+    parts = [(items[:cut], items[cut:])[i] for i in places]
+    order = permutation(len(parts), (seed, 0, "blocks"))
+    line = [parts[order.at(k)] for k in range(len(parts))]
+    groups = line if opened == 1 else [list(chain.from_iterable(line))]
+    return [
+        group[permutation(len(group), (seed, 0, "group", k)).at(i)]
+        for k, group in enumerate(groups)
+        for i in range(len(group))
+    ]
+
+
+def endless_shuffle(sequence: Any, seed: int, n: int) -> LazySequence[Any]:
+    return seqtools.shuffle(sequence, seed, epochs=None)[:n]
+
+
+def list_endless_shuffle(items: list[Any], seed: int, n: int) -> list[Any]:
+    return list_shuffled(items, seed, -(-n // len(items)))[:n]
+
+
+def part(sequence: Any, seed: int) -> LazySequence[Any]:
+    return seqtools.split_fractions(sequence, (0.6, 0.4), seed)[1]
+
+
+def list_part(items: list[Any], seed: int) -> list[Any]:
+    numbers = partition.of_items(len(items), [3, 2, 0], seed)
+    return [item for item, number in zip(items, numbers, strict=True) if number == 1]
+
+
 def interleaved(sequence: Any, cut: int) -> LazySequence[Any]:
     part = sliced(sequence, cut)
     return seqtools.interleave(sequence, part)
@@ -337,15 +387,19 @@ STAGES: dict[str, Route] = {
     "cycle": (seqtools.cycle, cycled),
     "debug": (debugged, unchanged),
     "endless cycle": (endless_cycle, cycled),
+    "endless shuffle": (endless_shuffle, list_endless_shuffle),
     "gather": (seqtools.gather, gathered),
     "gather array": (gather_array, gathered),
     "gather range": (gather_range, gathered_range),
     "interleave": (interleaved, list_interleaved),
     "monitor": (instrument.monitor_throughput, unchanged),
     "progress": (instrument.progress, unchanged),
+    "shuffle": (shuffled, list_shuffled),
+    "shuffle blocks": (shuffled_blocks, list_shuffled_blocks),
     "slice": (sliced, slice_list),
     "smap": (tag, list_tag),
     "smap with endless": (pair, lambda items: [(item, "r") for item in items]),
+    "split_fractions": (part, list_part),
     "split": (seqtools.split, list_split),
     "split into lists": (split_into_lists, list_split),
     "starmap": (starmapped, lambda items: [(item, item) for item in items]),
@@ -355,5 +409,5 @@ STAGES: dict[str, Route] = {
 COMPUTED = {"smap", "smap with endless", "split into lists", "starmap"}
 """Stages whose items cannot be assigned."""
 
-NEED_ITEMS = {"cycle", "endless cycle"}
+NEED_ITEMS = {"cycle", "endless cycle", "endless shuffle"}
 """Stages that nothing can be made of without items."""

@@ -190,6 +190,10 @@ def in_windows(items: list[Any], k: int) -> list[list[Any]]:
     return [items[start : start + k] for start in range(len(items) - k + 1)]
 
 
+def picked(items: list[Any], places: str) -> list[Any]:
+    return [items[int(place)] for place in places]
+
+
 def chosen(selector: Sequence[int], *lists: list[Any]) -> list[Any]:
     return [lists[k][i] for i, k in enumerate(selector)]
 
@@ -354,6 +358,85 @@ ROWS: list[Row] = [
         FIVE,
     ),
     row("take", lambda p: st.take(p, [3, 0]), lambda a: [a[3], a[0]], FIVE),
+    row("shuffle", lambda p: st.shuffle(p, 7), lambda a: picked(a, "41302"), FIVE),
+    row("shuffle, empty", lambda p: st.shuffle(p, 7, epochs=3), lambda a: a, ()),
+    row("shuffle, one", lambda p: st.shuffle(p, (), epochs=3), lambda a: 3 * a, (7,)),
+    row(
+        "shuffle, epochs",
+        lambda p: st.shuffle(p, "run", epochs=2),
+        lambda a: picked(a, "4032101342"),
+        FIVE,
+    ),
+    row(
+        "shuffle, endless",
+        lambda p: st.shuffle(p, (7, "a"), epochs=None),
+        lambda a: picked(a, "412304302121340"),
+        FIVE,
+        length="endless",
+    ),
+    row(
+        "shuffle, multiple_of",
+        lambda p: st.shuffle(p, 7, epochs=3, multiple_of=2),
+        lambda a: picked(a, "413041022413"),
+        FIVE,
+    ),
+    row(
+        "shuffle, blocks",
+        lambda p: st.shuffle(p, 7, epochs=2, blocks=[2, 1, 0, 2], open_blocks=2),
+        lambda a: picked(a, "2430124103"),
+        FIVE,
+    ),
+    row(
+        "shuffle, endless with blocks and multiple_of",
+        lambda p: st.shuffle(p, 7, epochs=None, multiple_of=3, blocks=(1, 3, 1), open_blocks=1),
+        lambda a: picked(a, "321213421401"),
+        FIVE,
+        length="endless",
+    ),
+    row(
+        "shuffle, of batches of a shuffle",
+        lambda p: st.shuffle(st.batch(st.shuffle(p, 7, epochs=2), 2), 7),
+        lambda a: picked(batches(picked(a, "4130241023"), 2), "41302"),
+        FIVE,
+    ),
+    row(
+        "split_fractions",
+        lambda p: st.split_fractions(p, (0.5, 0.25), 7)[0],
+        lambda a: picked(a, "03578"),
+        range(10),
+    ),
+    row(
+        "split_fractions, the last of several",
+        lambda p: st.split_fractions(p, (0.5, 0.25, 0.25), 7)[-1],
+        lambda a: picked(a, "12"),
+        range(10),
+    ),
+    row(
+        "split_fractions, mapping",
+        lambda p: st.split_fractions(p, {"train": 0.5, "test": 0.25}, 7)["test"],
+        lambda a: picked(a, "469"),
+        range(10),
+    ),
+    row(
+        "split_fractions, stratify",
+        lambda p: st.split_fractions(p, (0.5, 0.5), 7, stratify="xxxxyyyyyy")[1],
+        lambda a: picked(a, "12469"),
+        range(10),
+    ),
+    row(
+        "split_fractions, groups",
+        lambda p: st.split_fractions(p, (0.5, 0.5), 7, groups="xxyyyyzzzw")[1],
+        lambda a: picked(a, "2345"),
+        range(10),
+    ),
+    row("split_fractions, none", lambda p: st.split_fractions(p, (0,), 7)[0], lambda _: [], FIVE),
+    row("split_fractions, empty", lambda p: st.split_fractions(p, (1,), 7)[0], lambda a: a, ()),
+    row(
+        "split_fractions, of a shuffle",
+        lambda p: st.split_fractions(st.shuffle(p, 7), (0.6, 0.4), 7)[0],
+        lambda a: picked(picked(a, "41302"), "034"),
+        FIVE,
+    ),
     row("cycle", lambda p: st.cycle(p, 7), lambda a: (3 * a)[:7], THREE),
     row("cycle, less than once", lambda p: st.cycle(p, 2), lambda a: a[:2], THREE),
     row("cycle, never", lambda p: st.cycle(p, 0), lambda _: [], THREE),

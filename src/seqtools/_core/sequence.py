@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
-from seqtools._core import fusing, lengths, masks, rows
+from seqtools._core import blocks, fusing, lengths, masks, rows
 from seqtools._core.display.short import short
 from seqtools._core.errors import EndOfSequence, reraise
 from seqtools._core.indices import ENDLESS, Indices, within
@@ -146,7 +146,8 @@ class LazySequence(Stage, Sequence[T]):
         """The numbers of items that are stored together, one for each block, or `None`.
 
         A stage whose items are made of those of one source has the blocks of that source, if that
-        has an attribute `blocks`. See `shuffle`.
+        has an attribute `blocks`; a contiguous slice and a concatenation have parts of blocks and
+        all blocks of their sources. See `shuffle`.
         """
         sources = self._sources() if self._traits.elementwise else ()
         return getattr(sources[0], "blocks", None) if sources else None
@@ -207,6 +208,13 @@ class Slice(LazySequence[T]):
         if lengths.refreshes:
             self._check(places)
         return len(places)
+
+    @property
+    def blocks(self) -> Any:
+        """The parts of the blocks of the source that are in this slice, if it is contiguous."""
+        places = self._range
+        sizes = blocks.of(self._sequence) if places.step == 1 else None
+        return None if sizes is None else blocks.cut(sizes, places.start, places.stop)
 
     def _check(self, places: range) -> None:
         """Raise `ValueError` if the source has become too short for this slice."""

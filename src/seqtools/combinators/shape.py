@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Any, TypeVar
 
-from seqtools._core import rows
+from seqtools._core import blocks, rows
 from seqtools._core.checks import WHERE, as_index, check_count, check_source, is_bool
 from seqtools._core.indices import Indices, as_array, is_run
 from seqtools._core.lengths import since_refresh
@@ -126,6 +126,11 @@ class Concatenate(Rearrangement[T]):
         depth = max((nesting(s) - (type(s) is Concatenate) for s in sequences), default=0)
         self._summary = summed(self._traits, sequences)._replace(nesting=1 + depth)
 
+    @property
+    def blocks(self) -> Any:
+        """The blocks of all sequences, if each has some."""
+        return blocks.joined(self._sequences)
+
     def _arrange(self) -> list[int]:
         """Return where each sequence begins."""
         return [0, *accumulate(len(sequence) for sequence in self._sequences[:-1])]
@@ -154,8 +159,8 @@ class Concatenate(Rearrangement[T]):
 
         flat = as_array(indices)
         number = np.searchsorted(starts, flat, side="right") - 1
-        blocks = np.split(np.arange(flat.size), np.flatnonzero(np.diff(number)) + 1)
-        return [(int(number[b[0]]), flat[b] - starts[number[b[0]]]) for b in blocks]
+        spans = np.split(np.arange(flat.size), np.flatnonzero(np.diff(number)) + 1)
+        return [(int(number[b[0]]), flat[b] - starts[number[b[0]]]) for b in spans]
 
     def _rebuild(self, *sources: Any) -> "Concatenate[T]":
         return Concatenate(*sources)

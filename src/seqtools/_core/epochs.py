@@ -1,0 +1,182 @@
+"""The order of a run: epochs, each of which has every item once, in an order of its own.
+
+An epoch is one permutation of all items; or, if items are stored in blocks, blocks in random order,
+which are divided into groups of few blocks, each shuffled by itself.
+
+What was computed for an epoch is kept for some epochs, because several may be read side by side.
+`functools.lru_cache` is safe to use in threads, and holds no lock that a fork could leave locked.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any, Protocol
+
+from seqtools._core.permutation import Permutation, permutation
+from seqtools._core.seeds import Seed
+
+_KEPT = 64
+"""Epochs whose permutation is kept: at most 32 KB for each. Arbitrary."""
+_KEPT_BLOCKS = 4
+"""Epochs whose order of blocks is kept: two integers for each block. Arbitrary."""
+_KEPT_GROUPS = 64
+"""Groups of blocks whose permutation is kept, for each of these epochs: at most 32 KB for each.
+Arbitrary."""
+
+BATCH = 256
+"""Items of the batches of which `mixing` is told. Arbitrary."""
+
+
+class Order(Protocol):
+    """The order of an epoch. Places are not checked."""
+
+    def at(self, i: int) -> int:
+        """Return the item at place `i`."""
+
+    def at_many(self, indices: Any) -> Any:
+        """Return the items at the places of an array."""
+
+
+class Epochs:
+    """The items at the positions of a run of any number of epochs, each of `length` places."""
+
+    def __init__(self, length: int, order: Callable[[int], Order], kept: int) -> None:
+        self.length = length
+        self._order = lru_cache(kept)(order)
+
+    def at(self, i: int) -> int:
+        """Return the item at position `i`."""
+        epoch, place = divmod(i, self.length)
+        return self._order(epoch).at(place)
+
+    def at_many(self, indices: Any) -> Any:
+        """Return the items at the positions of an array."""
+        if not indices.size:
+            return indices
+        numbers = indices // self.length
+        return _each(
+            numbers,
+            indices - numbers * self.length,
+            lambda epoch, places: self._order(epoch).at_many(places),
+        )
+
+
+def shuffled(n: int, length: int, seed: Seed) -> Epochs:
+    """Return epochs of the first `length` of all `n` items, shuffled fully."""
+    return Epochs(length, lambda epoch: permutation(n, (seed, epoch)), _KEPT)
+
+
+def shuffled_blocks(sizes: Any, length: int, seed: Seed, opened: int) -> Epochs:
+    """Return epochs of the first `length` items of blocks, of which `opened` are in use at once."""
+    import numpy as np
+
+    firsts = np.cumsum(sizes) - sizes
+    there = sizes > 0
+    order = partial(Blocks, sizes[there], firsts[there], opened, seed)
+    return Epochs(length, order, _KEPT_BLOCKS)
+
+
+class Blocks:
+    """Blocks in random order, divided into groups of `opened` blocks that are shuffled together.
+
+    The blocks stand in a line, in their random order, and groups are parts of it. A place belongs
+    to a group, whose permutation moves it to another place of the line, where the item is.
+
+    If the number of blocks is no multiple of `opened`, all groups are a little smaller: of a last
+    group with few blocks, batches would be badly mixed.
+    """
+
+    def __init__(self, sizes: Any, firsts: Any, opened: int, seed: Seed, epoch: int) -> None:
+        import numpy as np
+
+        self._number = number = len(sizes)
+        self._groups = _groups(number, opened)
+        order = permutation(number, (seed, epoch, "blocks")).at_many(np.arange(number))
+        self._starts = np.concatenate([[0], np.cumsum(sizes[order])])  # of the blocks, in the line
+        self._shifts = firsts[order] - self._starts[:-1]  # from a place in the line to the item
+        # views whose items are integers of Python, for single items
+        self._read_starts: Any = memoryview(self._starts.data)
+        self._read_shifts: Any = memoryview(self._shifts.data)
+        make = partial(_group, self._starts, self._groups, seed, epoch)
+        self._group = lru_cache(_KEPT_GROUPS)(make)
+
+    def at(self, i: int) -> int:
+        """Return the item at place `i`."""
+        starts = self._read_starts
+        group = (bisect_right(starts, i) * self._groups - 1) // self._number
+        _, begin, shuffled = self._group(group)
+        there = begin + shuffled.at(i - begin)
+        return self._read_shifts[bisect_right(starts, there) - 1] + there  # type: ignore[no-any-return]
+
+    def at_many(self, indices: Any) -> Any:
+        """Return the items at the places of an array."""
+        import numpy as np
+
+        blocks = np.searchsorted(self._starts, indices, side="right")
+        return _each((blocks * self._groups - 1) // self._number, indices, self._in_group)
+
+    def _in_group(self, group: int, places: Any) -> Any:
+        import numpy as np
+
+        blocks, begin, shuffled = self._group(group)
+        there = begin + shuffled.at_many(places - begin)
+        block = np.searchsorted(self._starts[blocks], there, side="right") - 1
+        return self._shifts[blocks][block] + there
+
+
+def _groups(number: int, opened: int) -> int:
+    """Return into how many groups a number of blocks is divided.
+
+    Block `b` of the line is in group `((b + 1) * groups - 1) // number`.
+    """
+    return -(-number // opened)
+
+
+def _group(
+    starts: Any, groups: int, seed: Seed, epoch: int, number: int
+) -> tuple[slice, int, Permutation]:
+    """Return the blocks of a group, where it begins in the line, and the order of its items."""
+    count = len(starts) - 1
+    first, last = number * count // groups, (number + 1) * count // groups
+    begin, end = int(starts[first]), int(starts[last])
+    order = permutation(end - begin, (seed, epoch, "group", number))
+    return slice(first, last), begin, order
+
+
+def _each(numbers: Any, places: Any, change: Callable[[int, Any], Any]) -> Any:
+    """Return `change(number, places)` for the places of each of `numbers`, in their order."""
+    import numpy as np
+
+    if numbers[0] == numbers[-1] and numbers.min() == numbers.max():
+        return change(int(numbers[0]), places)
+    order = np.argsort(numbers, kind="stable")
+    cuts = np.flatnonzero(np.diff(numbers[order])) + 1
+    result = np.empty_like(places)
+    for part in np.split(order, cuts):
+        result[part] = change(int(numbers[part[0]]), places[part])
+    return result
+
+
+def mixing(sizes: Any, opened: int) -> str:
+    """Return in words how well blocks are mixed, at worst.
+
+    At worst, all items of a block have one label, as in sorted data. Two items of a batch are of
+    one block with a probability of c / m, if `m` of `N` blocks are open, and `c` is the mean of the
+    squared sizes by the square of their mean. Different blocks of a group are a little less alike
+    than chance has it, because no block is there twice. Together, the variance of the share of a
+    label in batches of `B` items is 1 + B * c / m * (1 - (m - 1) / (N - 1)) times that of a full
+    shuffle.
+    """
+    sizes = sizes[sizes > 0].astype(float)
+    number = len(sizes)
+    if number <= opened:
+        return f"all {number} blocks at once: a full shuffle"
+    mean = number / _groups(number, opened)
+    together = min(1.0, float((sizes**2).mean() / sizes.mean() ** 2) / mean)
+    times = 1 + BATCH * together * (1 - (mean - 1) / (number - 1))
+    shown = f"{times:.1f}" if times < 10 else f"{times:,.0f}"  # noqa: PLR2004 -- two digits
+    return (
+        f"{math.ceil(mean)} of {number:,} blocks at once: label shares in batches of {BATCH} "
+        f"have up to {shown} times the variance of a full shuffle"
+    )
