@@ -5,8 +5,9 @@ from time import perf_counter, process_time
 from typing import Any, NamedTuple
 
 from seqtools._core.seeding import Seeded
+from seqtools._core.seeds import Seed
 from seqtools._core.sources import getter
-from seqtools._core.walk import drawing_apart, is_stage
+from seqtools._core.walk import draw_index_of, drawing_apart, is_stage
 from seqtools.instrument.checking.changes import Changes
 from seqtools.instrument.checking.findings import Finding
 from seqtools.instrument.checking.pickling import place
@@ -38,7 +39,7 @@ class ItemReports:
         repeats: Whether to evaluate an item twice and compare.
     """
 
-    def __init__(self, source: Any, seed: int | None, *, shares: bool, repeats: bool) -> None:
+    def __init__(self, source: Any, seed: Seed | None, *, shares: bool, repeats: bool) -> None:
         self._source, self._seed, self._shares, self._repeats = source, seed, shares, repeats
         self._changes = Changes(shares=shares)
         self._read: Callable[[int], Any] | None = None
@@ -60,7 +61,8 @@ class ItemReports:
         read = getter(source)
         if self._seed is None:
             return read
-        return Seeded(read, self._seed, drawing_apart(source), keep=True)
+        position = draw_index_of(self._source)
+        return Seeded(read, self._seed, drawing_apart(source), position, keep=True)
 
     def _report(self, read: Callable[[int], Any], i: int) -> Report:
         changes = self._changes
@@ -89,7 +91,7 @@ class ItemReports:
         if again == before:
             return []
         what = (
-            f"item {i} differs when it is evaluated again, despite seed={self._seed}: it depends "
+            f"item {i} differs when it is evaluated again, despite seed={self._seed!r}: it depends "
             "on a generator that seed= does not seed, on the time, or on state that a function "
             "keeps between items"
         )
