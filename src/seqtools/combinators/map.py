@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from seqtools._core import fusing, rows
 from seqtools._core.checks import check_function, check_seed, check_source
+from seqtools._core.display.short import short
 from seqtools._core.draws import Draws
 from seqtools._core.indices import Indices, as_list
 from seqtools._core.rows import listed
@@ -108,15 +109,15 @@ class SmapMany(Smap[T]):
         return zip(*columns, strict=True)
 
     def _assign_sources(self, i: int, value: Any) -> None:
-        what = f"the result of inverse of {self._describe()}"
-        rows.check_listed(value, what, "value")
-        values = list(value)
-        if len(values) != len(self._sequences):
+        rows.check_listed(value, f"what inverse of {self._describe()} returns", "value")
+        values = list(value) if isinstance(value, Iterable) else None
+        if values is None or len(values) != len(self._sequences):
+            got = short(value) if values is None else len(values)
             message = (
                 f"inverse of {self._describe()} must return {len(self._sequences)} values, one for "
-                f"each sequence, got {len(values)}"
+                f"each sequence, got {got}"
             )
-            raise ValueError(message)
+            raise (TypeError if values is None else ValueError)(message)
         for sequence, item in zip(self._sequences, values, strict=True):
             assign(sequence, i, item)
 
