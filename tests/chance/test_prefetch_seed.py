@@ -46,3 +46,9 @@ def test_so_does_a_cache_over_a_slice() -> None:
     for nworkers in (0, 2):
         with prefetch(of(source[7:]), nworkers, "process", seed=5) as ready:
             assert list(ready) == whole[7:]
+
+
+@pytest.mark.parametrize("seed", [True, np.True_, 0.5, ["a"], (1, [2])])
+def test_no_seed(seed: Any) -> None:
+    with pytest.raises(TypeError, match=r"^seed must be an integer, a string, or a tuple of these"):
+        prefetch("abc", method="process", seed=seed)

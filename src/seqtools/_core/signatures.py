@@ -1,11 +1,13 @@
 """What functions of users can be called with."""
 
-import inspect
 import types
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seqtools._core.display.short import called
+
+if TYPE_CHECKING:
+    from inspect import Signature
 
 
 def check_takes_rng(f: Callable[..., Any], count: int | None) -> None:
@@ -15,6 +17,8 @@ def check_takes_rng(f: Callable[..., Any], count: int | None) -> None:
         f: The function.
         count: The number of arguments that it is given by position; `None` if that is not known.
     """
+    import inspect
+
     name = called(f)
     try:
         signature = inspect.signature(f)
@@ -32,7 +36,7 @@ def check_takes_rng(f: Callable[..., Any], count: int | None) -> None:
         raise TypeError(message)
 
 
-def _takes_rng(signature: inspect.Signature, count: int | None) -> bool:
+def _takes_rng(signature: "Signature", count: int | None) -> bool:
     for k, each in enumerate(signature.parameters.values()):
         if each.kind is each.VAR_KEYWORD or (each.kind is each.KEYWORD_ONLY and each.name == "rng"):
             return True
@@ -41,14 +45,16 @@ def _takes_rng(signature: inspect.Signature, count: int | None) -> bool:
     return False
 
 
-def _advice(f: object, name: str, signature: inspect.Signature, count: int | None) -> str:
+def _advice(f: object, name: str, signature: "Signature", count: int | None) -> str:
     """Return what to write."""
+    from inspect import Parameter, Signature
+
     parameters = [each for each in signature.parameters.values() if each.name != "rng"]
     function = isinstance(f, types.FunctionType | types.MethodType)
     if not function or len(parameters) < (count or 0):
         return _wrapped(name, count)
-    parameters.append(inspect.Parameter("rng", inspect.Parameter.KEYWORD_ONLY))
-    listed = str(inspect.Signature(parameters))
+    parameters.append(Parameter("rng", Parameter.KEYWORD_ONLY))
+    listed = str(Signature(parameters))
     return f"write lambda {listed[1:-1]}: …" if name == "<lambda>" else f"write def {name}{listed}"
 
 

@@ -58,8 +58,8 @@ class Smap(LazySequence[T]):
     def _set(self, i: int, value: Any) -> None:
         if self._inverse is None:
             message = (
-                f"items of {self._describe()} cannot be assigned: they are computed; give "
-                "inverse=, a function that makes the item of the source from the value"
+                f"items of {self._describe()} cannot be assigned: they are computed; give inverse= "
+                "to make items of the source from values"
             )
             raise TypeError(message)
         self._assign_sources(i, self._inverse(value))
