@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import seqtools
-from seqtools import add_cache, batch, collate, prefetch, smap, starmap
+from seqtools import LazySequence, add_cache, batch, collate, prefetch, smap, starmap
 from seqtools.instrument import check
 
 
@@ -54,6 +54,34 @@ def test_each_stage_that_draws_is_named() -> None:
     pipeline = smap(jumble, add_cache(smap(plain, Source()), 2))
     drawn = found_in(prefetch(pipeline, 2, "process"))
     assert sorted(each.partition(":")[0] for each in drawn) == ["Source", "smap(jumble)"]
+
+
+class Jittered(LazySequence[Any]):
+    """Draws before it reads."""
+
+    def __init__(self, sequence: Any) -> None:
+        self.sequence = sequence
+
+    def _size(self) -> int:
+        return len(self.sequence)
+
+    def _get(self, i: int) -> Any:
+        random.random()
+        return self.sequence[i]
+
+    def _sources(self) -> tuple[Any, ...]:
+        return (self.sequence,)
+
+    def _rebuild(self, sequence: Any) -> "Jittered":
+        return Jittered(sequence)
+
+    def _args(self) -> tuple[Any, ...]:
+        return (self.sequence,)
+
+
+def test_a_stage_that_draws_before_it_reads_is_the_one_that_is_named() -> None:
+    [found] = found_in(prefetch(smap(plain, Jittered(smap(plain, range(9)))), 1))
+    assert found.startswith("jittered: it draws")
 
 
 @pytest.mark.parametrize("method", ["thread", "process"])
