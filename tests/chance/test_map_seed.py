@@ -144,8 +144,7 @@ def test_many_threads_take_turns() -> None:
 
     def note(i: int) -> Any:
         inside.append(i)
-        for _ in range(2000):  # so that other threads have their turn
-            most.append(len(inside))
+        most.extend(len(inside) for _ in range(2000))  # other threads could have their turn
         found = draw(i)
         inside.remove(i)
         return found

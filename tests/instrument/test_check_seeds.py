@@ -95,7 +95,9 @@ def test_draws_with_a_seed_are_fine(method: str) -> None:
         smap(lambda _: np.random.default_rng(3).random(), source),
     ):
         assert found_in(prefetch(batch(smap(plain, add_cache(stage, 2)), 2), 2, method)) == []
-    assert found_in(prefetch(smap(jumble, source), 2, "process", seed=1)) == []
+    ahead = prefetch(smap(jumble, smap(plain, source)), 2, "process", seed=1)
+    assert found_in(ahead) == []
+    assert found_in(prefetch(smap(plain, ahead), 2, method)) == []
 
 
 def test_generators_of_this_process_are_as_before() -> None:
