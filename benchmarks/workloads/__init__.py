@@ -18,4 +18,5 @@ NAMES = (
     "slow-reader",
     "sleeping",
     "auto",
+    "rng",
 )

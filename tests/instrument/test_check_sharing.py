@@ -79,7 +79,15 @@ def test_a_generator_that_every_worker_copies() -> None:
             [found] = check(ready, items=0)
             assert found.what.startswith(f"a random generator ({where}) {what}"), function
             assert "for each item" in found.advice
-        assert check(prefetch(smap(function, [()] * 9), 1, "thread"), items=0) == []
+        for pipeline in (
+            prefetch(smap(function, [()] * 9), 1, "thread"),
+            smap(function, [()] * 9),
+            batch(prefetch(smap(function, [()] * 9), 0, seed=1), 2),
+        ):
+            [found] = check(pipeline, items=0)
+            assert found.what.startswith(f"a random generator ({where}) serves all items: ")
+            assert "rng=0" in found.advice
+            assert str(found) in str(check(pipeline, items=0))
 
 
 def test_generators_that_engines_seed_are_fine() -> None:

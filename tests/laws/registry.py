@@ -4,7 +4,9 @@ A name that `seqtools` exports and that has no row here fails `test_laws.py`. To
 add a row: what builds it over its sources, and what makes the same of plain lists.
 """
 
+import hashlib
 import io
+import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, zip_longest
@@ -143,6 +145,42 @@ def double(x: int) -> int:
     return 2 * x
 
 
+def half(x: int) -> int:
+    return x // 2
+
+
+def turned(pair: tuple[int, int]) -> list[int]:
+    return [*pair[::-1]]
+
+
+def unmoved(x: int, rng: np.random.Generator) -> int:
+    return 2 * x + int(rng.random())
+
+
+def item_rng(i: int) -> np.random.Generator:
+    """Return the generator of item `i` with the seed 7."""
+    key = hashlib.shake_256(b"seqtools-1/rng\0i\1\0\0\0\7").digest(16)
+    return np.random.Generator(
+        np.random.Philox(key=int.from_bytes(key, "little"), counter=i << 192)
+    )
+
+
+def noisy(*items: int, rng: np.random.Generator) -> tuple[float, ...]:
+    return *items, rng.random()
+
+
+def jumbled(*items: int) -> tuple[float, ...]:
+    return *items, random.random()
+
+
+def seeded(i: int) -> float:
+    """Return what `jumbled` draws for item `i` with the seed 7."""
+    key = hashlib.shake_256(
+        b"seqtools-1/global\0(i\1\0\0\0\7i" + bytes((1, 0, 0, 0, i)) + b")"
+    ).digest(24)
+    return random.Random(int.from_bytes(key[:8], "little")).random()
+
+
 def ignore(i: int, value: object) -> None:
     del i, value
 
@@ -258,6 +296,114 @@ ROWS: list[Row] = [
         lambda a: [x + y for x, y in a],
         PAIRS,
         computed=True,
+    ),
+    row(
+        "smap, rng",
+        lambda p: st.smap(noisy, p, rng=7),
+        lambda a: [(x, item_rng(i).random()) for i, x in enumerate(a)],
+        FIVE,
+        computed=True,
+    ),
+    row(
+        "smap, rng of a slice",
+        lambda p: st.smap(noisy, p[3:0:-1], rng=7),
+        lambda a: [(a[i], item_rng(i).random()) for i in (3, 2, 1)],
+        FIVE,
+        computed=True,
+    ),
+    row(
+        "smap, rng and several",
+        lambda p, q: st.smap(noisy, p, q, rng=7),
+        lambda a, b: [
+            (x, y, item_rng(i).random()) for i, (x, y) in enumerate(zip(a, b, strict=False))
+        ],
+        FIVE,
+        natural,
+        computed=True,
+    ),
+    row(
+        "smap, rng and endless",
+        lambda p: st.smap(noisy, p, rng=7),
+        lambda a: [(x, item_rng(i).random()) for i, x in enumerate(a)],
+        natural,
+        computed=True,
+        length="endless",
+    ),
+    row(
+        "smap, rng in batches",
+        lambda p: st.batch(st.smap(noisy, p, rng=7), 2),
+        lambda a: batches([(x, item_rng(i).random()) for i, x in enumerate(a)], 2),
+        FIVE,
+        computed=True,
+    ),
+    row(
+        "smap, seed",
+        lambda p: st.smap(jumbled, p, seed=7),
+        lambda a: [(x, seeded(i)) for i, x in enumerate(a)],
+        FIVE,
+        computed=True,
+    ),
+    row(
+        "smap, seed of a slice, and several",
+        lambda p: st.smap(jumbled, p[1:], p[1:], seed=7),
+        lambda a: [(x, x, seeded(i)) for i, x in enumerate(a) if i],
+        FIVE,
+        computed=True,
+    ),
+    row(
+        "smap, inverse", lambda p: st.smap(double, p, inverse=half), lambda a: map(double, a), FIVE
+    ),
+    row(
+        "smap, inverse in a chain",
+        lambda p: st.smap(double, st.smap(double, p, inverse=half)[::-1], inverse=half),
+        lambda a: [4 * x for x in a[::-1]],
+        FIVE,
+    ),
+    row(
+        "smap, inverse of several",
+        lambda p, q: st.smap(lambda x, y: [x, y], p, q, inverse=list),
+        lambda a, b: map(list, zip(a, b, strict=True)),
+        FIVE,
+        FIVE,
+    ),
+    row(
+        "smap, inverse and rng",
+        lambda p: st.smap(unmoved, p, rng=7, inverse=half),
+        lambda a: map(double, a),
+        FIVE,
+    ),
+    row(
+        "smap, inverse and seed, of several",
+        lambda p, q: st.smap(lambda x, y: (y, x), p, q, seed=7, inverse=reversed),
+        lambda a, b: zip(b, a, strict=True),
+        FIVE,
+        FIVE,
+    ),
+    row(
+        "starmap, rng",
+        lambda p: st.starmap(noisy, p, rng=7),
+        lambda a: [(x, y, item_rng(i).random()) for i, (x, y) in enumerate(a)],
+        PAIRS,
+        computed=True,
+    ),
+    row(
+        "starmap, seed",
+        lambda p: st.starmap(jumbled, p, seed=7),
+        lambda a: [(x, y, seeded(i)) for i, (x, y) in enumerate(a)],
+        PAIRS,
+        computed=True,
+    ),
+    row(
+        "starmap, inverse",
+        lambda p: st.starmap(lambda x, y: (y, x), p, inverse=turned),
+        lambda a: [(y, x) for x, y in a],
+        PAIRS,
+    ),
+    row(
+        "starmap, inverse and rng",
+        lambda p: st.starmap(lambda x, y, **_: (y, x), p, rng=7, inverse=turned),
+        lambda a: [(y, x) for x, y in a],
+        PAIRS,
     ),
     # numbers and orders
     row("arange, stop", lambda: st.arange(5), lambda: [0, 1, 2, 3, 4], computed=True),

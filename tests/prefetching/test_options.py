@@ -75,7 +75,7 @@ def test_shm_size_is_ignored_and_says_so_once(monkeypatch: pytest.MonkeyPatch) -
         ({"nworkers": "all"}, TypeError, "nworkers must be an integer, 'auto' or None, got 'all'"),
         ({"start_hook": 5}, TypeError, "start_hook must be a function, got 5"),
         ({"seed": 1, "method": "thread"}, ValueError, "seed= needs method='process'"),
-        ({"seed": -1, "method": "process"}, ValueError, "seed must be at least 0, got -1"),
+        ({"seed": 0.5, "method": "process"}, TypeError, "seed must be an integer, a string, or "),
         ({"num_workers": 4}, TypeError, r"prefetch\(\) has no 'num_workers': use nworkers=4"),
         ({"prefetch_factor": 2}, TypeError, "use max_cached, which counts all items ahead"),
         ({"buffer_size": 8}, TypeError, "use max_cached=8"),

@@ -185,7 +185,6 @@ COUNTS: dict[str, Callable[[Any], Any]] = {
     "nworkers": lambda n: st.prefetch("abc", n),
     "max_cached": lambda n: st.prefetch("abc", max_cached=n),
     "max_bytes": lambda n: st.prefetch("abc", max_bytes=n),
-    "seed": lambda n: st.prefetch("abc", method="process", seed=n),
     "max_calls": lambda n: debug("abc", print, n),
     "items": lambda n: check(st.smap(str, "abc"), items=n),
 }

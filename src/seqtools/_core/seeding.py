@@ -1,18 +1,22 @@
 """Random numbers that depend only on the item that is evaluated.
 
 `random`, numpy and torch have one global generator each. With a seed, they are seeded before each
-item of a prefetch, from the seed and the index. A cache evaluates an item for the first reader that
-needs it. So an item of a cache has its own random numbers, from the seed, the stage and the index
+item of a prefetch, from the seed and the position of the item, which is its `_draw_index`; or
+before each call of the function of a map. A cache evaluates an item for the first reader that needs
+it. So an item of a cache has its own random numbers, from the seed, the stage and the position
 there. Afterwards the generators get their previous state, so that a reader draws the same numbers
 whether or not the cache had the item.
 """
 
+import struct
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from itertools import count
 from typing import Any, TypeVar
 from weakref import ref
+
+from seqtools._core.seeds import Seed, words
 
 T = TypeVar("T")
 
@@ -27,11 +31,9 @@ class _Scope:
 
     __slots__ = ("key", "seeded")
 
-    def __init__(self, seeded: "Seeded", name: str) -> None:
-        import hashlib
-
+    def __init__(self, seeded: "Names", name: Seed) -> None:
         self.seeded = seeded
-        self.key = hashlib.blake2b(name.encode(), digest_size=_BYTES).digest()
+        self.key = struct.pack("<3Q", *words("global", name, _BYTES // 8))
 
 
 class _Thread(threading.local):
@@ -41,56 +43,99 @@ class _Thread(threading.local):
 _here = _Thread()
 
 
-class Seeded:
-    """Evaluates items with the generators seeded before each.
+class Names:
+    """Names random numbers: what is drawn under one name is the same everywhere.
 
     Args:
-        get: Evaluates item `i`.
-        seed: Determines the random numbers, together with `i`.
+        seed: Part of all names.
         stages: Those upstream that call `apart`, in an order that is the same everywhere.
-        keep: Whether to restore the generators after each item.
     """
 
-    def __init__(
-        self, get: Callable[[int], Any], seed: int, stages: Iterable[Any], *, keep: bool
-    ) -> None:
+    def __init__(self, seed: Seed, stages: Iterable[Any] = ()) -> None:
         global used  # noqa: PLW0603 -- never undone
         import numpy.random  # noqa: F401 -- if an item imported it, it would not be seeded
 
         used = True
-        self._get, self._seed, self._keep = get, seed, keep
+        self._seed = seed
         self._stages = list(stages)
         self._numbers = {id(stage): number for number, stage in enumerate(self._stages)}
         self.token = object()
         """Identifies this object without a reference to the pipeline."""
 
-    def __call__(self, i: int) -> Any:
-        """Return item `i`."""
+    def of_item(self, position: int) -> Seed:
+        """Return the name for the item at `position`."""
+        return self._seed, position
+
+    def of_stage(self, stage: Any, i: int) -> Seed:
+        """Return the name for item `i` of `stage`, one of those that call `apart`."""
+        position = stage._draw_index(i)
+        number = self._numbers.get(id(stage))
+        if number is None:  # a function reads it, so the pipeline does not contain it
+            return self._seed, "line", stage._origin[1], position
+        return self._seed, number, position
+
+    def made(self, position: int, make: Callable[[Any], T], argument: Any, *, keep: bool) -> T:
+        """Return `make(argument)`, with the generators seeded for the item at `position`.
+
+        Args:
+            position: The position.
+            make: Evaluates the item.
+            argument: Its argument.
+            keep: Whether to restore the generators, also if nothing outside is seeded.
+        """
         if not _torch_seeders:
             _torch_seeders.append(_TorchSeeder())
             sys.meta_path[:0] = _torch_seeders
         outer = _here.scope
-        scope = _Scope(self, f"{self._seed}/{i}")
-        return _made(scope, outer, self._keep or outer is not None, self._get, i)
+        scope = _Scope(self, self.of_item(position))
+        return _made(scope, outer, keep or outer is not None, make, argument)
 
-    def name(self, stage: Any, i: int) -> str:
-        """Return the text that determines the random numbers of item `i` of `stage`."""
-        number = self._numbers.get(id(stage))
-        if number is None:  # a function reads it, so the pipeline does not contain it
-            return f"{self._seed}/line {stage._origin[1]}/{i}"
-        return f"{self._seed}/{number}/{i}"
+
+class Seeded(Names):
+    """Evaluates items with the generators seeded before each.
+
+    Args:
+        get: Evaluates item `i`.
+        seed: Determines the random numbers, together with the position of the item.
+        stages: See `Names`.
+        position: Returns the position of item `i`; `None` means `i`.
+        keep: Whether to restore the generators after each item.
+    """
+
+    def __init__(
+        self,
+        get: Callable[[int], Any],
+        seed: Seed,
+        stages: Iterable[Any],
+        position: Callable[[int], int] | None,
+        *,
+        keep: bool,
+    ) -> None:
+        super().__init__(seed, stages)
+        self._get, self._position, self._keep = get, position, keep
+
+    def __call__(self, i: int) -> Any:
+        """Return item `i`."""
+        position = i if self._position is None else self._position(i)
+        return self.made(position, self._get, i, keep=self._keep)
 
     def __reduce__(self) -> Any:
         """Pickle the arguments, which give the same numbers in another process."""
-        return _remade, (self._get, self._seed, self._stages, self._keep)
+        return _remade, (self._get, self._seed, self._stages, self._position, self._keep)
 
 
-def _remade(get: Callable[[int], Any], seed: int, stages: list[Any], keep: bool) -> Seeded:  # noqa: FBT001 -- called by pickle
-    return Seeded(get, seed, stages, keep=keep)
+def _remade(
+    get: Callable[[int], Any],
+    seed: Seed,
+    stages: list[Any],
+    position: Callable[[int], int] | None,
+    keep: bool,  # noqa: FBT001 -- called by pickle
+) -> Seeded:
+    return Seeded(get, seed, stages, position, keep=keep)
 
 
 def token() -> object | None:
-    """Return the token of the `Seeded` that evaluates an item in this thread now, if any."""
+    """Return the token of the seed with which this thread evaluates an item now, if any."""
     scope = _here.scope
     return None if scope is None else scope.seeded.token
 
@@ -100,7 +145,7 @@ def apart(stage: Any, i: int, make: Callable[[Any], T], argument: Any) -> T:
     outer = _here.scope if used else None
     if outer is None:
         return make(argument)
-    scope = _Scope(outer.seeded, outer.seeded.name(stage, i))
+    scope = _Scope(outer.seeded, outer.seeded.of_stage(stage, i))
     return _made(scope, outer, True, make, argument)  # noqa: FBT003 -- it is named there
 
 

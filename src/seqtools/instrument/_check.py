@@ -20,7 +20,8 @@ def check(p: LazySequence[Any], *, items: int = 3, timeout: float = 20.0) -> "Fi
     - open files, sockets, locks, databases and similar objects that are invalid in another
       process, or that threads must not share: in the variables, defaults and attributes of
       functions, and in sources;
-    - your own random generators, of which every worker process has a copy;
+    - functions that draw from random generators of their own, or from the global ones without a
+      seed, and one seed that two stages in a chain use;
     - items that fail, that kill their worker, that take longer than `timeout`, or whose values
       cannot be sent back;
     - functions that change what a cache or a source keeps, or that refill and return the same

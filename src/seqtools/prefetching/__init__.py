@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Literal, Never, TypeVar
 
 from seqtools._core.checks import check_source
+from seqtools._core.seeds import Seed
 from seqtools._core.sources import Source
 from seqtools.prefetching.arguments import checked
 from seqtools.prefetching.options import Options
@@ -24,7 +25,7 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
     shm_size: int | None = None,
     *,
     max_buffered: int | None = None,
-    seed: int | None = None,
+    seed: Seed | None = None,
     start_method: str = "template",
     readahead: bool = True,
     max_bytes: int | None = None,
@@ -61,11 +62,12 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
             pipeline; with the number of the worker, if it takes an argument.
         shm_size: Not used. It was the size of the shared memory in SeqTools 1.x.
         max_buffered: Another name for `max_cached`.
-        seed: Seeds the global random generators before each item, from this number and the
-            index of the item, so that the items are the same in every run. Random numbers
-            drawn for an item of a cache in the pipeline depend on that item only, and workers
-            load nothing in the background. Without a seed, each worker has its own. Needs
-            processes, which `nworkers="auto"` then chooses.
+        seed: Seeds the global random generators before each item, from this seed (an integer, a
+            string, or a tuple of these) and the position of the item, so that the items are the
+            same in every run: those of `prefetch(smap(f, x), …, seed=s)` are those of
+            `smap(f, x, seed=s)`. Random numbers drawn for an item of a cache in the pipeline
+            depend on that item only, and workers load nothing in the background. Without a seed,
+            each worker has its own. Needs processes, which `nworkers="auto"` then chooses.
         start_method: `"template"` forks worker processes from a fresh interpreter that
             has loaded the pipeline. `"spawn"` starts an interpreter for each worker, which is
             slower and copies more; it is used where `"template"` is not possible. `"fork"`

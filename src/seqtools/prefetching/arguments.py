@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Literal
 
-from seqtools._core.checks import check_count, check_function, is_bool
+from seqtools._core.checks import check_count, check_function, check_seed, is_bool
 from seqtools._core.display.short import short
 from seqtools.engines.green_threads import refuse_green
 from seqtools.engines.methods import AUTO, START_METHODS, named
@@ -32,7 +32,7 @@ def checked(
     if given.start_hook is not None:
         check_function(given.start_hook, "start_hook")
     if seed is not None:
-        seed = check_count(seed, 0, "seed")
+        seed = check_seed(seed)
     options = given._replace(
         nworkers=_workers(given.nworkers),
         method=named(given.method, given.nworkers),

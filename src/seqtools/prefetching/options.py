@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from seqtools._core.display.short import short
+from seqtools._core.seeds import Seed
 from seqtools._core.walk import traits_upstream
 from seqtools.engines.base import Deliver, Engine
 from seqtools.engines.methods import (
@@ -42,7 +43,7 @@ class Options(NamedTuple):
     method: str
     max_cached: int | None = None
     start_hook: Callable[..., object] | None = None
-    seed: int | None = None
+    seed: Seed | None = None
     start_method: str = "template"
     readahead: bool = True
     max_bytes: int | None = None

@@ -16,7 +16,7 @@ from seqtools._core.sequence import LazySequence, Slice
 from seqtools._core.sources import Source, getter, size_of
 from seqtools._core.stage import remade
 from seqtools._core.traits import Traits
-from seqtools._core.walk import drawing_apart, traits_upstream
+from seqtools._core.walk import draw_index_of, drawing_apart, traits_upstream
 from seqtools.engines.base import here
 from seqtools.engines.process.background_threads import KnownReasons
 from seqtools.prefetching.iterators import Ordered, PrefetchWalk, Unordered
@@ -268,9 +268,9 @@ class _State:
         options, source = prefetch._options, prefetch._sequence  # noqa: SLF001 -- ours
         get = get_apart = getter(source)
         if options.seed is not None:
-            stages = drawing_apart(source)
-            get = seeding.Seeded(getter(source), options.seed, stages, keep=True)
-            get_apart = seeding.Seeded(getter(source), options.seed, stages, keep=False)
+            given = getter(source), options.seed, drawing_apart(source), draw_index_of(source)
+            get = seeding.Seeded(*given, keep=True)
+            get_apart = seeding.Seeded(*given, keep=False)
         mark = prefetch._mark  # noqa: SLF001 -- ours
         self.choice = choice = options.choice()
         known = KnownReasons()

@@ -180,7 +180,7 @@ def _call(stage: Any) -> str:
     name = stage._name or type(stage).__name__.lower()
     sources = {id(source) for source in sources_of(stage)}
     shown: list[str] = []
-    named, others = _arguments(stage)
+    named, others = arguments_of(stage)
     for parameter, value in [*named, *(("", each) for each in others if id(each) not in sources)]:
         if id(value) in sources or _contains(value, sources):
             continue
@@ -191,7 +191,7 @@ def _call(stage: Any) -> str:
     return f"{name}({', '.join(shown)})" if shown else name
 
 
-def _arguments(stage: Any) -> tuple[list[tuple[str, Any]], tuple[Any, ...]]:
+def arguments_of(stage: Any) -> tuple[list[tuple[str, Any]], tuple[Any, ...]]:
     """Return the arguments with parameter names, and the others."""
     values = tuple(stage._args() or ())
     code = getattr(type(stage).__init__, "__code__", None)
@@ -211,7 +211,7 @@ def roles(stage: Any, sources: tuple[Any, ...]) -> list[str]:
         return [""] * len(sources)
     named: list[tuple[int, str]] = []
     try:
-        for parameter, value in _arguments(stage)[0]:
+        for parameter, value in arguments_of(stage)[0]:
             if isinstance(value, Mapping):
                 named += [
                     (id(part), cut(key, 20) if isinstance(key, str) else short(key, 20))

@@ -11,7 +11,8 @@ from seqtools.engines.methods import AUTO
 from seqtools.instrument.checking.findings import Estimate, Findings
 from seqtools.instrument.checking.iterables import check_iterators
 from seqtools.instrument.checking.pickling import check_sent, place
-from seqtools.instrument.checking.sharing import check_shared
+from seqtools.instrument.checking.seeds import check_seeds
+from seqtools.instrument.checking.sharing import check_drawing, check_shared
 from seqtools.instrument.checking.worker import WorkerCheck
 from seqtools.instrument.checking.worker_main import Report
 from seqtools.instrument.quantities import counted_as, volume
@@ -27,13 +28,17 @@ def checked(pipeline: LazySequence[Any], items: int, timeout: float) -> Findings
     """Return the findings in `pipeline`; see `check`."""
     found = Findings()
     stages = list(upstream(pipeline))
+    ahead = [each for each in stages if each._traits.reads_ahead and each._args()[1].nworkers]
+    in_workers = {id(each) for stage in ahead for each in upstream(stage)}
     with unread(stages):  # so that lengths are not kept, because a list may still grow
+        for stage in ahead:
+            source, options = stage._args()
+            workers = WorkerCheck(stage, source, options, timeout, found)
+            _check(stage, workers, _spread(size_of(source), items), found)
         for stage in stages:
-            if stage._traits.reads_ahead:
-                source, options = stage._args()
-                if options.nworkers:
-                    workers = WorkerCheck(stage, source, options, timeout, found)
-                    _check(stage, workers, _spread(size_of(source), items), found)
+            if id(stage) not in in_workers:
+                check_drawing(stage, found)
+    check_seeds(stages, found)
     return found
 
 

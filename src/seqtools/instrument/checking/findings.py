@@ -73,14 +73,14 @@ class Findings(list[Finding]):
     def __str__(self) -> str:
         """Return the report."""
         among = counted_as(len(self.estimates), "prefetch", "prefetches")
-        if not self.estimates:
+        if not self.estimates and not self:
             return "nothing to check: there is no prefetch with workers in this pipeline"
         if not self and len(self.estimates) == 1:
             estimate = self.estimates[0]
             looked = "" if estimate.items else " without evaluating items"
             return f"nothing found{looked}: {estimate}"
         found = counted_as(len(self), "finding") if self else "nothing found"
-        lines = [f"{found} in {among}"]
+        lines = [f"{found} in {among}" if self.estimates else found]
         lines += [f"\n{k}. {finding}" for k, finding in enumerate(self, 1)]
         lines += ["", *(f"{estimate.where}: {estimate}" for estimate in self.estimates)]
         return "\n".join(lines)

@@ -25,7 +25,7 @@ _HERE = "open it where it is used: inside the function, or in start_hook for eac
 _KEEP = "keep its path, and open it when the first item is read in each process"
 _OWN = "leave it out, or create it inside the function: each worker process would have its own"
 
-_ITEM = "create one for each item, as in numpy.random.default_rng([seed, i])"
+_ITEM = "let the function take one for each item, as its argument rng: smap(f, …, rng=0)"
 
 RANDOM = "a random generator"
 _HANDLES: list[tuple[str, str, list[str]]] = [

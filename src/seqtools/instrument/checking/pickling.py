@@ -40,7 +40,7 @@ def parts_of(prefetch: Any, source: Any) -> Iterator[tuple[str, str, Any]]:
     These are the arguments of stages, and sources that are not stages.
     """
     for stage in upstream(source) if is_stage(source) else ():
-        for name, part in _own(stage):
+        for name, part in own_parts(stage):
             yield place(stage), name, part
     if not is_stage(source):
         yield place(prefetch), type(source).__name__, source
@@ -92,7 +92,7 @@ def _goes_in_parts(obj: Any) -> bool:
     )
 
 
-def _own(stage: Any) -> Iterator[tuple[str, Any]]:
+def own_parts(stage: Any) -> Iterator[tuple[str, Any]]:
     """Yield the arguments of a stage, and its sources that are not stages."""
     sources = sources_of(stage)
     for source in sources:

@@ -15,7 +15,7 @@ from seqtools.instrument.checking.handles import (
     is_users_class,
     is_users_function,
 )
-from seqtools.instrument.checking.pickling import parts_of
+from seqtools.instrument.checking.pickling import own_parts, parts_of, place
 from seqtools.prefetching.options import Options
 
 _EACH = "open it where it is used, and keep one for each thread, in a threading.local()"
@@ -26,6 +26,8 @@ _SHARED = frozenset({
 })  # fmt: skip
 """Kinds of handles that several threads must not use at a time. HDF5 files and zip archives have a
 lock for that."""
+
+_ALL = "serves all items: what an item draws depends on the items that were read before it"
 
 _GROUPS = (list, tuple, dict, set, frozenset, partial, types.MethodType, types.BuiltinMethodType)
 
@@ -53,8 +55,7 @@ def check_shared(
                 if _is_seeded(handle.obj):
                     continue
                 generators.append(handle.obj)
-                if processes or options.nworkers != 1:
-                    found.add(what + _of_random(options), where, handle.advice)
+                found.add(what + _of_random(options), where, handle.advice)
             elif processes and not options.pickles:
                 what += (
                     "is inherited by forked workers, and is not safe to use in several processes"
@@ -65,7 +66,17 @@ def check_shared(
     return generators
 
 
+def check_drawing(stage: Any, found: Findings) -> None:
+    """Report the random generators of `stage`, which is evaluated where it is read."""
+    for name, part in own_parts(stage):
+        for handle in islice(handles(part, name, _is_users), MOST):
+            if handle.kind == RANDOM and not _is_seeded(handle.obj):
+                found.add(f"{handle.kind} ({handle.where}) {_ALL}", place(stage), handle.advice)
+
+
 def _of_random(options: Options) -> str:
+    if options.nworkers == 1 and not options.may_send:
+        return _ALL
     if not options.may_send:
         return "is shared by the threads: which item gets which numbers depends on their timing"
     what = (

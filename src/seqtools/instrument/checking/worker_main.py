@@ -5,13 +5,15 @@ from time import perf_counter, process_time
 from typing import Any, NamedTuple
 
 from seqtools._core.seeding import Seeded
+from seqtools._core.seeds import Seed
 from seqtools._core.sources import getter
-from seqtools._core.walk import drawing_apart, is_stage
+from seqtools._core.walk import draw_index_of, drawing_apart, is_stage
 from seqtools.instrument.checking.changes import Changes
+from seqtools.instrument.checking.drawing import Draws
 from seqtools.instrument.checking.findings import Finding
 from seqtools.instrument.checking.pickling import place
 from seqtools.instrument.fingerprints import fingerprint
-from seqtools.instrument.inlined import inlined
+from seqtools.instrument.inlined import ReadListener, inlined
 from seqtools.prefetching.sizes import size_of_value
 
 VALUE = 1 << 40
@@ -38,9 +40,10 @@ class ItemReports:
         repeats: Whether to evaluate an item twice and compare.
     """
 
-    def __init__(self, source: Any, seed: int | None, *, shares: bool, repeats: bool) -> None:
+    def __init__(self, source: Any, seed: Seed | None, *, shares: bool, repeats: bool) -> None:
         self._source, self._seed, self._shares, self._repeats = source, seed, shares, repeats
         self._changes = Changes(shares=shares)
+        self._draws = Draws(self._changes)
         self._read: Callable[[int], Any] | None = None
         self._value: Any = None
 
@@ -50,21 +53,23 @@ class ItemReports:
             value, self._value = self._value, None
             return value
         if self._read is None:
-            self._read = self._reader(self._changes)
+            self._read = self._reader(self._changes if self._seed is not None else self._draws)
         return self._report(self._read, i)
 
-    def _reader(self, changes: Changes) -> Callable[[int], Any]:
+    def _reader(self, listener: ReadListener) -> Callable[[int], Any]:
         source: Any = self._source
         if is_stage(source):
-            source = inlined(source, changes)
+            source = inlined(source, listener)
         read = getter(source)
         if self._seed is None:
             return read
-        return Seeded(read, self._seed, drawing_apart(source), keep=True)
+        position = draw_index_of(self._source)
+        return Seeded(read, self._seed, drawing_apart(source), position, keep=True)
 
     def _report(self, read: Callable[[int], Any], i: int) -> Report:
         changes = self._changes
         changes.begin()
+        self._draws.begin()
         watched = changes.wall, changes.cpu
         began = perf_counter(), process_time()
         value = read(i)
@@ -73,6 +78,7 @@ class ItemReports:
         self._value = None if self._shares else value
         size = size_of_value(value)
         found = changes.found() or self._differences(i, value)
+        found += self._draws.found(shares=self._shares)
         took = max(seconds, 1e-9), max(computed, 0.0)
         return Report(size=size, seconds=took[0], computed=took[1], found=tuple(found))
 
@@ -89,7 +95,7 @@ class ItemReports:
         if again == before:
             return []
         what = (
-            f"item {i} differs when it is evaluated again, despite seed={self._seed}: it depends "
+            f"item {i} differs when it is evaluated again, despite seed={self._seed!r}: it depends "
             "on a generator that seed= does not seed, on the time, or on state that a function "
             "keeps between items"
         )

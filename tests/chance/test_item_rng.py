@@ -1,0 +1,390 @@
+"""`rng=`: what is drawn for an item depends on the seed and the position of the item alone."""
+
+import hashlib
+import os
+import pickle
+import random
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+
+import seqtools
+from seqtools import EvaluationError, smap, starmap
+from seqtools._core import item_rng
+from seqtools._core.item_rng import ItemRngs
+
+N = 40
+
+
+def expected_rng(seed: int, position: int) -> np.random.Generator:
+    """Return the generator of an item, made in the plainest way."""
+    body = seed.to_bytes(seed.bit_length() // 8 + 1, "little", signed=True)
+    text = b"seqtools-1/rng\0i" + len(body).to_bytes(4, "little") + body
+    key = int.from_bytes(hashlib.shake_256(text).digest(16), "little")
+    return np.random.Generator(np.random.Philox(key=key, counter=position << 192))
+
+
+def draw(item: Any, rng: np.random.Generator) -> Any:
+    """Draw in ways that leave something behind, each another number of times."""
+    odd = [int(rng.integers(1 << 20, dtype=np.uint32)) for _ in range(item % 3)]
+    deck = list(range(6))
+    rng.shuffle(deck)
+    return (
+        item,
+        odd,
+        rng.random(),
+        rng.standard_normal(item % 4).tolist(),
+        int(rng.binomial(20 + item % 2, 0.3)),  # the generator keeps what it computed for these
+        int(rng.binomial(1000, 0.7 - item % 3 / 10)),
+        deck,
+        rng.choice(9, 3, replace=False).tolist(),
+        int(rng.poisson(4)),
+        rng.bytes(item % 5),
+    )
+
+
+EXPECTED = [draw(i, expected_rng(7, i)) for i in range(N)]
+
+
+def test_bits_are_the_same_for_ever() -> None:
+    raw = smap(
+        lambda _, rng: rng.bit_generator.random_raw(2).tolist(), seqtools.arange(1 << 62), rng=7
+    )
+    assert raw[0] == [9680631524636819899, 10812793474812953213]
+    assert raw[1] == [7635394361092197112, 2541233403739620322]
+    assert raw[(1 << 62) - 1] == [4491520372764406921, 5433376037343570198]
+    named = smap(lambda _, rng: int(rng.bit_generator.random_raw()), range(2), rng=("augment", -3))
+    assert list(named) == [8780805672977738160, 1710080984366602567]
+
+
+def test_generators_are_those_of_philox_with_key_and_counter() -> None:
+    for seed in (0, 7, -1, 1 << 70):
+        drawn = smap(draw, range(N), rng=seed)
+        assert list(drawn) == [draw(i, expected_rng(seed, i)) for i in range(N)]
+
+
+def test_any_order_of_reading() -> None:
+    drawn = smap(draw, range(N), rng=7)
+    order = random.Random(0).sample(range(N), N)
+    assert [drawn[i] for i in order] == [EXPECTED[i] for i in order]
+    assert list(reversed(drawn)) == EXPECTED[::-1]
+    gathered = seqtools.gather(drawn, order)
+    assert [item for part in seqtools.batch(gathered, 7) for item in part] == list(gathered)
+    assert list(gathered) == [EXPECTED[i] for i in order]
+
+
+@pytest.mark.parametrize("k", [0, 1, 13])
+def test_a_slice_draws_as_the_whole_does(k: int) -> None:
+    source = seqtools.arange(N)
+    for places in (slice(k, None), slice(None, None, -1), slice(k, None, 3)):
+        part = smap(draw, source[places], rng=7)
+        assert list(part) == EXPECTED[places] == list(smap(draw, source, rng=7)[places])
+        assert seqtools.batch(part, len(part))[0] == EXPECTED[places]
+    twice = smap(draw, smap(lambda x: x, source[k:])[1:], rng=7)
+    assert list(twice) == EXPECTED[k + 1 :]
+
+
+def test_several_sequences_and_arguments_in_tuples() -> None:
+    def pair(x: int, y: int, rng: np.random.Generator) -> Any:
+        return x, y, rng.random()
+
+    wanted = [(i, 2 * i, expected_rng(3, i).random()) for i in range(9)]
+    sides = range(9), range(0, 18, 2)
+    for mapped in (
+        smap(pair, *sides, rng=3),
+        starmap(pair, list(zip(*sides, strict=True)), rng=3),
+        starmap(pair, [list(each) for each in zip(*sides, strict=True)], rng=3),
+    ):
+        assert list(mapped) == seqtools.batch(mapped, 9)[0] == wanted
+        assert [mapped[i] for i in (5, 0, 8)] == [wanted[i] for i in (5, 0, 8)]
+    sliced = smap(pair, range(7), smap(abs, seqtools.arange(9))[2:], rng=3)
+    assert [draw for *_, draw in sliced] == [draw for *_, draw in wanted[2:]]
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"nworkers": 0}, {"nworkers": 3}, {"nworkers": 1}]
+    + [{"nworkers": n, "method": "process"} for n in (1, 2)]
+    + [{"nworkers": 2, "method": "process", "start_method": how} for how in ("spawn", "fork")]
+    + [{"nworkers": 2, "method": "process", "seed": 3}],
+)
+def test_every_engine(options: dict[str, Any]) -> None:
+    drawn = smap(draw, seqtools.add_cache(smap(abs, range(N)), 4), rng=7)
+    with seqtools.prefetch(drawn, **options) as ready:
+        assert list(ready) == EXPECTED
+        assert [ready[i] for i in (30, 3, 31)] == [EXPECTED[i] for i in (30, 3, 31)]
+        assert list(ready[5:9]) == EXPECTED[5:9]
+
+
+def test_pickles() -> None:
+    drawn = smap(draw, range(N), rng=("a", 7))
+    first = list(drawn)
+    again = pickle.loads(pickle.dumps(drawn))
+    assert list(again) == first
+    assert "rng=('a', 7)" in repr(again)
+    assert repr(again) == repr(drawn)
+
+
+def test_epochs_draw_anew_and_neighbours_are_independent() -> None:
+    n = 64
+    uniform = smap(lambda _, rng: rng.random(), seqtools.cycle(range(n), 40 * n), rng=7)
+    epochs = np.array(list(uniform)).reshape(40, n)
+    assert len(np.unique(epochs)) == epochs.size
+    flat = epochs.ravel()
+    limit = 4 / np.sqrt(flat.size)  # four standard deviations
+    assert abs(flat.mean() - 0.5) < limit / np.sqrt(12)
+    for other in (
+        flat[1:],  # the next item
+        flat[n:],  # the same item in the next epoch
+        np.array(list(smap(lambda _, rng: rng.random(), range(flat.size), rng=8))),
+        np.array(list(smap(lambda _, rng: rng.random(2)[1], range(flat.size), rng=7))),
+    ):
+        assert abs(np.corrcoef(flat[: other.size], other)[0, 1]) < limit
+    rows = np.histogram2d(flat[1:], flat[:-1], 8)[0]
+    mean = (flat.size - 1) / 64
+    assert 30 < ((rows - mean) ** 2 / mean).sum() < 110  # chi squared of 63
+
+
+# What user code does with a generator
+
+
+def pool() -> tuple[ItemRngs, list[Any]]:
+    rngs = ItemRngs(7)
+    return rngs, rngs._free
+
+
+def test_a_generator_is_used_again_if_nobody_has_kept_it() -> None:
+    rngs, free = pool()
+    for i in range(N):
+        assert rngs.call(draw, i, (i,)) == EXPECTED[i]
+        assert len(free) == 1
+
+
+KEEPERS: dict[str, Callable[[np.random.Generator], Any]] = {
+    "the generator": lambda rng: rng,
+    "a method": lambda rng: rng.random,
+    "the bit generator": lambda rng: rng.bit_generator,
+    "the seed sequence": lambda rng: rng.bit_generator.seed_seq,
+    "a container": lambda rng: {"a": [rng]},
+    "a generator that has not begun": lambda rng: (rng.random() for _ in range(3)),
+    "a partial": lambda rng: partial(draw, rng=rng),
+    "its frame": lambda rng: (rng.random(), sys._getframe())[1],
+}
+
+
+@pytest.mark.parametrize("what", KEEPERS)
+def test_a_generator_that_is_kept_is_left_alone(what: str) -> None:
+    rngs, free = pool()
+    keep = KEEPERS[what]
+    kept = [rngs.call(keep, i, ()) for i in range(3)]
+    assert free == []
+    assert rngs.call(draw, 9, (9,)) == EXPECTED[9]
+    assert len(free) == 1
+    if what == "the generator":
+        assert [draw(i, rng) for i, rng in enumerate(kept)] == EXPECTED[:3]
+    if what == "the bit generator":
+        assert [draw(i, np.random.Generator(b)) for i, b in enumerate(kept)] == EXPECTED[:3]
+    if what == "a generator that has not begun":
+        assert [next(each) for each in kept] == [expected_rng(7, i).random() for i in range(3)]
+    if what == "the seed sequence":
+        assert [each.position for each in kept] == [0, 1, 2]
+
+
+def test_without_reference_counts_none_is_used_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(item_rng, "_counts_references", lambda: False)
+    rngs, free = pool()
+    assert [rngs.call(draw, i, (i,)) for i in range(N)] == EXPECTED
+    assert free == []
+
+
+def test_children_depend_on_the_item_alone() -> None:
+    def spawn(_: Any, rng: np.random.Generator) -> list[float]:
+        rng.random()
+        return [child.random() for child in [*rng.spawn(2), *rng.spawn(1)]]
+
+    spawned = smap(spawn, range(9), rng=7)
+    first = list(spawned)
+    assert [spawned[i] for i in range(8, -1, -1)] == first[::-1]
+    assert len({x for each in first for x in each}) == 27
+    assert list(smap(spawn, range(9), rng=8)) != first
+    with seqtools.prefetch(spawned, 2, "process") as ready:
+        assert list(ready) == first
+
+
+def test_generators_of_pickles_continue_where_they_were() -> None:
+    def begun(_: Any, rng: np.random.Generator) -> np.random.Generator:
+        rng.integers(1 << 20, dtype=np.uint32)
+        rng.spawn(1)
+        return rng
+
+    kept = smap(begun, range(3), rng=7)
+    with seqtools.prefetch(kept, 1, "process") as ready:
+        for here, there in zip(kept, ready, strict=True):
+            copied = pickle.loads(pickle.dumps(here))
+            drawn = [
+                (rng.integers(9, dtype=np.uint32), rng.random(), rng.spawn(1)[0].random())
+                for rng in (here, there, copied)
+            ]
+            assert drawn[0] == drawn[1] == drawn[2]
+
+
+def test_seeds_for_other_libraries() -> None:
+    def state(_: Any, rng: np.random.Generator) -> list[int]:
+        seeds: Any = rng.bit_generator.seed_seq
+        return seeds.generate_state(9).tolist()  # type: ignore[no-any-return]
+
+    states = smap(state, range(5), rng=7)
+    assert len(states[0]) == 9
+    assert len({tuple(each) for each in states}) == 5
+    assert states[3] == states[3]
+
+
+def test_a_function_that_fails_leaves_nothing_behind() -> None:
+    errors = []
+
+    def fail(item: int, rng: np.random.Generator) -> Any:
+        drawn = draw(item, rng)
+        if item % 3 == 1:
+            raise ValueError(drawn)
+        return drawn
+
+    failing = smap(fail, range(N), rng=7)
+    for i in [*range(N), *range(N)]:
+        if i % 3 != 1:
+            assert failing[i] == EXPECTED[i]
+            continue
+        with pytest.raises(EvaluationError) as caught:
+            failing[i]
+        errors.append(caught.value)  # with its traceback, which has the generator
+    assert [each.index for each in errors] == 2 * list(range(1, N, 3))
+    assert [str(each.__cause__) for each in errors[:13]] == [str(d) for d in EXPECTED[1::3]]
+    assert len(errors) == 2 * 13
+    with pytest.raises(EvaluationError, match=r"smap\(fail\)\[1\]"):
+        seqtools.batch(failing, 5)[0]
+
+
+def test_maps_that_read_each_other_and_themselves() -> None:
+    def nested(item: int, rng: np.random.Generator) -> Any:
+        before = rng.random()
+        inner = both[item - 1] if item else None
+        return before, inner, rng.random()
+
+    both: Any = smap(nested, range(5), rng=7)
+
+    def wanted(i: int) -> Any:
+        rng = expected_rng(7, i)
+        return rng.random(), wanted(i - 1) if i else None, rng.random()
+
+    assert [both[i] for i in (4, 0, 2)] == [wanted(i) for i in (4, 0, 2)]
+
+
+def test_many_threads_at_once() -> None:
+    barrier = threading.Barrier(8)
+    found: dict[int, Any] = {}
+
+    def meet(item: int, rng: np.random.Generator) -> Any:
+        drawn = [rng.random()]
+        if item < 8:
+            barrier.wait(60)  # eight are inside
+        return drawn + rng.random(3).tolist()
+
+    drawn = smap(meet, range(800), rng=7)
+
+    def read(k: int) -> None:
+        found[k] = [drawn[i] for i in range(k, 800, 8)]
+
+    threads = [threading.Thread(target=read, args=(k,)) for k in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    for k in range(8):
+        assert found[k] == [expected_rng(7, i).random(4).tolist() for i in range(k, 800, 8)]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_process_that_is_forked_inside_of_a_call() -> None:
+    def fork(item: int, rng: np.random.Generator) -> Any:
+        drawn = [rng.random()]
+        reading, writing = os.pipe()
+        child = os.fork()
+        drawn.append(rng.random())
+        if child == 0:
+            try:
+                os.write(writing, pickle.dumps([drawn, mapped[item + 1] if item < 2 else None]))
+            finally:
+                os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading, "rb") as pipe:
+            there = pickle.load(pipe)
+        os.waitpid(child, 0)
+        return drawn, there
+
+    mapped: Any = smap(fork, range(3), rng=7)
+    numbers = [expected_rng(7, i).random(2).tolist() for i in range(3)]
+    last = numbers[2], [numbers[2], None]
+    middle = numbers[1], [numbers[1], last]
+    assert mapped[0] == (numbers[0], [numbers[0], middle])
+    assert mapped[2] == last
+
+
+# What is refused
+
+
+def keyword(x: int, *, rng: Any) -> Any:
+    return rng.random() + x
+
+
+class Augment:
+    def __call__(self, x: int, rng: Any = None) -> Any:
+        return rng.random() + x
+
+    def method(self, x: int, *, rng: Any) -> Any:
+        return rng.random() + x
+
+
+def test_what_takes_a_generator() -> None:
+    wanted = [i + expected_rng(7, i).random() for i in range(3)]
+    for f in (
+        keyword,
+        Augment(),
+        Augment().method,
+        lambda x, **options: options["rng"].random() + x,
+        partial(keyword, rng=None),
+        lambda x, y=0, rng=None: rng.random() + x + y,
+    ):
+        assert list(smap(f, range(3), rng=7)) == wanted
+        assert list(starmap(f, [(i,) for i in range(3)], rng=7)) == wanted
+
+
+def test_what_does_not() -> None:
+    def augment(image: Any, size: int = 3) -> None:
+        del image, size
+
+    for f, advice in (
+        (augment, "got augment(image: Any, size: int = 3) -> None: write def augment("),
+        (augment, "(image: Any, size: int = 3, *, rng), where rng is a numpy.random.Generator"),
+        (lambda x: x, "write lambda x, *, rng: …"),
+        (lambda rng: rng, "use lambda item, rng: f(item, …)"),
+        (abs, "use lambda item, rng: abs(item, …)"),
+        (max, "those of max are not known: use lambda item, rng: max(item, …)"),
+    ):
+        with pytest.raises(TypeError) as caught:
+            smap(f, range(3), rng=7)
+        assert str(caught.value).startswith("with rng=, f must have a parameter rng, ")
+        assert advice in str(caught.value)
+    with pytest.raises(TypeError, match=r"use lambda \*items, rng: max\(\*items, …\)"):
+        starmap(max, [(1, 2)], rng=7)
+    for wrong, got in (
+        (1.5, "got 1.5"),
+        (True, "got True"),
+        ([1], "use a tuple"),
+        (np.random.default_rng(1), "got Generator"),
+    ):
+        with pytest.raises(TypeError, match=f"rng must be an integer, a string.*{got}"):
+            smap(keyword, range(3), rng=wrong)  # type: ignore[arg-type]
