@@ -231,9 +231,9 @@ def _remade(sequence: Any, epochs: int, state: dict[str, Any] | None) -> Loader[
 
 def _position(reader: Any) -> int:
     """Return how many items an iterator over the sequence has returned."""
-    state = reader.state_dict()
+    state: dict[str, Any] = reader.state_dict()
     gaps = sum(stop - start for start, stop in state.get("left", ()))
-    return int(state["position"]) - gaps
+    return state["position"] - gaps  # type: ignore[no-any-return]
 
 
 def _make_known_to_torch() -> None:
