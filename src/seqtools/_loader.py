@@ -150,6 +150,29 @@ class Loader(Iterable[T], Generic[T]):
             reader, epoch = None if epoch else reader, passes + epoch
         self._reader, self._running, self._epoch = reader, None, epoch
 
+    @property
+    def sampler(self) -> "_Sampler | None":
+        """What Lightning tells the number of the epoch, `None` with `epochs=1`.
+
+        Lightning does not load the state of a loader from a checkpoint that it wrote at the end of
+        an epoch. It calls `loader.sampler.set_epoch(epoch)` before every epoch. Others call
+        `set_epoch` of loaders, datasets and samplers too, some of them with 0 after they have
+        loaded a state: so the loader itself has no such method.
+        """
+        return _Sampler(self) if self._epochs > 1 else None
+
+    @property
+    def batch_sampler(self) -> None:
+        """Nothing; those who look for a `sampler` look here first."""
+        return
+
+    def _go_to(self, epoch: int) -> None:
+        """Have the next `for` begin `epoch`, or go on in it if a state of it was loaded."""
+        if epoch != self._epoch + (self._running is not None):
+            epoch = min(epoch, self._epochs)
+            reader = self._opened(epoch * len(self))
+            self._reader, self._running, self._epoch = reader, None, epoch
+
     def __reduce__(self) -> Any:
         """Pickle the sequence and the state: the copy goes on from here."""
         begun = self._reader is not None or self._epoch
@@ -171,6 +194,17 @@ class _Pass:
         self.more: bool | None = True
         self.reader: Any = None  # until the first item is read
         self.stop = 0
+
+
+class _Sampler:
+    """What frameworks tell the number of an epoch."""
+
+    def __init__(self, loader: Loader[Any]) -> None:
+        self._loader = loader
+
+    def set_epoch(self, epoch: int) -> None:
+        """Have the next `for` begin `epoch`, or go on in it if a state of it was loaded."""
+        self._loader._go_to(check_count(epoch, 0, "epoch"))  # noqa: SLF001 -- ours
 
 
 def loader(sequence: Source[T], *, epochs: int = 1) -> Loader[T]:
