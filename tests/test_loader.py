@@ -294,7 +294,7 @@ def test_a_copy_goes_on_from_there(made: Any) -> None:
     [
         (range(7), 2, "epochs must be of equal length, got epochs=2 and 7 items: .*multiple_of=m"),
         (range(7), 2, "drop_last"),
-        ([], 2, "epochs must be of equal length, got epochs=2 and 0 items"),
+        ([], 2, "sequence must have items of 2 epochs, got none"),
         (range(7), 0, "epochs must be at least 1, got 0"),
     ],
 )

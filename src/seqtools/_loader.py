@@ -44,7 +44,10 @@ class Loader(Iterable[T], Generic[T]):
                 "items of all epochs, such as sequence[: epochs * items_per_epoch]"
             )
             raise TypeError(message)
-        if n % self._epochs or (self._epochs > 1 and not n):
+        if not n and self._epochs > 1:
+            message = f"sequence must have items of {self._epochs} epochs, got none"
+            raise ValueError(message)
+        if n % self._epochs:
             message = (
                 f"epochs must be of equal length, got epochs={self._epochs} and {n} items: "
                 "shuffle(…, epochs=…, multiple_of=m) makes epochs of whole batches of m items; "
