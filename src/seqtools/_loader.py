@@ -10,6 +10,7 @@ from functools import partial
 from itertools import chain, repeat
 from typing import Any, Generic, TypeVar
 
+from seqtools._core import resume
 from seqtools._core.checks import as_index, check_count, check_source
 from seqtools._core.display.short import short
 from seqtools._core.display.tree import printable
@@ -77,11 +78,13 @@ class Loader(Iterable[T], Generic[T]):
         """Yield the items that `this` has left, until one raises an error."""
         if this.reader is None:
             self._begin(this)
-        left = this.stop - _position(this.reader)
-        if left > 0:
+        position, _ = _place(this.reader)
+        if position < this.stop:
             # counts items that fail, in contrast to islice; what an interrupt took is read next
+            left = -(-(this.stop - position) // resume.step_of(self._sequence))
             yield from map(next, repeat(this.reader, left))
-            return
+            if _place(this.reader)[0] > position:
+                return
         if self._running is this:
             self._running, self._epoch = None, self._epoch + 1
             if self._epochs == 1:
@@ -99,20 +102,24 @@ class Loader(Iterable[T], Generic[T]):
                 "the loader with more epochs, or a new loader to begin again"
             )
             raise RuntimeError(message)
-        n = len(self)
-        start = n * epoch if self._epochs > 1 else 0
-        reader = self._reader or self._opened(start)
-        position = _position(reader)
-        if position != start and (skips or not start < position < start + n):
-            reader = self._opened(start)
-        this.reader, this.stop = reader, start + n
+        k = epoch if self._epochs > 1 else 0
+        extent = self._extent()
+        reader = None if skips and self._epochs == 1 else self._reader
+        # Where the number of ranks has changed, an epoch ends with the first step that reaches its
+        # end, and the next one begins after that step.
+        if reader is None or not k * extent <= _place(reader)[0] < (k + 1) * extent:
+            reader = self._opened(k)
+        this.reader, this.stop = reader, min((k + 1) * extent, _place(reader)[1])
         self._reader, self._running, self._epoch = reader, this, epoch
 
-    def _opened(self, state: Any) -> Any:
-        """Return an iterator over the sequence that begins at a position or state."""
+    def _extent(self) -> int:
+        """Return by how much the position in states grows with an epoch."""
+        return len(self) * resume.step_of(self._sequence)
+
+    def _opened(self, epoch: int) -> Any:
+        """Return an iterator over the sequence that begins at an epoch."""
         reader: Any = iter(self._sequence)
-        if state != 0:
-            reader.load_state_dict(state)
+        reader.load_state_dict(epoch * len(self))
         return reader
 
     def state_dict(self) -> dict[str, Any]:
@@ -139,18 +146,13 @@ class Loader(Iterable[T], Generic[T]):
         Raises:
             ValueError: If the state is not of such a sequence. Nothing has changed then.
         """
-        passes = 0
-        if isinstance(state, Mapping):
-            passes = as_index(state.get("epoch", 0), "epoch")
-            state = {key: value for key, value in state.items() if key != "epoch"}
-        else:
-            state = as_index(state, "state")
-        n = len(self)
         reader: Any = iter(self._sequence)
         reader.load_state_dict(state)
-        epoch = _position(reader) // n if n else 0
+        position, n = _place(reader)
+        epoch = self._epochs if position == n else position // self._extent()
         if self._epochs == 1:
-            reader, epoch = None if epoch else reader, passes + epoch
+            reader = reader if position < n else None
+            epoch += as_index(state.get("epoch", 0), "epoch") if isinstance(state, Mapping) else 0
         self._reader, self._running, self._epoch = reader, None, epoch
 
     @property
@@ -173,7 +175,7 @@ class Loader(Iterable[T], Generic[T]):
         """Have the next `for` begin `epoch`, or go on in it if a state of it was loaded."""
         if epoch != self._epoch + (self._running is not None):
             epoch = min(epoch, self._epochs)
-            reader = self._opened(epoch * len(self))
+            reader = self._opened(epoch)
             self._reader, self._running, self._epoch = reader, None, epoch
 
     def __reduce__(self) -> Any:
@@ -266,11 +268,11 @@ def _remade(sequence: Any, epochs: int, state: dict[str, Any] | None) -> Loader[
     return made
 
 
-def _position(reader: Any) -> int:
-    """Return how many items an iterator over the sequence has returned."""
+def _place(reader: Any) -> tuple[int, int]:
+    """Return how far an iterator over the sequence is, and how far it can come."""
     state: dict[str, Any] = reader.state_dict()
     gaps = sum(stop - start for start, stop in state.get("left", ()))
-    return state["position"] - gaps  # type: ignore[no-any-return]
+    return state["position"] - gaps, state["of"]
 
 
 def _make_known_to_torch() -> None:
