@@ -7,6 +7,7 @@ from seqtools._core.errors import EvaluationError, ItemTimeout, WorkerDied, Work
 from seqtools._core.functions import SerializableFunc
 from seqtools._core.iteration import SequenceIterator
 from seqtools._core.sequence import LazySequence
+from seqtools._loader import loader
 from seqtools.combinators.batch import batch, unbatch
 from seqtools.combinators.cache import add_cache
 from seqtools.combinators.collate import collate_arrays
@@ -51,6 +52,7 @@ __all__ = [
     "gather",
     "instrument",
     "interleave",
+    "loader",
     "mix",
     "prefetch",
     "repeat",

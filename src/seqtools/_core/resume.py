@@ -199,6 +199,11 @@ def _is_whole(places: range) -> bool:
 # Ranks
 
 
+def step_of(stage: Any) -> int:
+    """Return by how much the position in a state grows with each item of `stage`."""
+    return (_before(stage, 1) or 1) if traits_upstream(stage).sharded else 1
+
+
 def keeps_steps(stage: Any) -> bool:
     """Return whether the items up to `shard` that make an item of `stage` are consecutive ones."""
     return _before(stage, 0) is not None

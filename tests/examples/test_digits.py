@@ -1,0 +1,45 @@
+"""The example that is killed and resumed comes to the same weights, bit for bit."""
+
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.scripts import run
+
+pytest.importorskip("PIL", reason="Pillow is not installed: see the group `examples`")
+pytest.importorskip("sklearn", reason="scikit-learn is not installed: see the group `examples`")
+
+SCRIPT = Path(__file__).parents[2] / "examples" / "digits.py"
+SHORT = ("--epochs", "3", "--least-accuracy", "0.8")  # of 44 steps each; a checkpoint every 40
+
+
+def train(folder: Path, *options: str, code: int = 0) -> str:
+    """Return what the example prints, run with `options` until it ends with `code`."""
+    done = run(str(SCRIPT), "--folder", str(folder), *SHORT, *options, timeout=50)
+    assert done.returncode == code, done.stderr
+    return str(done.stdout)
+
+
+def weights(printed: str) -> str:
+    (digest,) = re.findall(r"^weights (\w{16})$", printed, re.MULTILINE)
+    return str(digest)
+
+
+@pytest.mark.timeout(120)
+def test_killed_and_resumed(tmp_path: Path) -> None:
+    train(tmp_path, "--resume", code=1)  # from nothing
+    expected = train(tmp_path)
+    (tmp_path / "checkpoint.npz").unlink()
+
+    killed = train(tmp_path, "--kill-at", "100", code=-signal.SIGKILL)
+    assert re.findall(r"^epoch (\d)", killed, re.MULTILINE) == ["0", "1"]
+    resumed = train(tmp_path, "--resume", "--nworkers", "1")
+    assert "resumed at step 80\n" in resumed
+    assert weights(resumed) == weights(expected)
+    assert resumed.splitlines()[1:3] == expected.splitlines()[1:3]  # the accuracies of two epochs
+
+    finished = train(tmp_path, "--resume", "--nworkers", "0")  # inline
+    assert "resumed at step 120\n" in finished
+    assert weights(finished) == weights(expected)
