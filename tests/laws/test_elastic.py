@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import pytest
 
 import seqtools
@@ -94,6 +95,29 @@ def test_items_draw_by_the_same_index_with_any_number_of_ranks(build: Callable[.
         assert drawn(2) < drawn(4) < drawn(8)
     else:
         assert min(drawn(8)) == min(drawn(6)) == min(drawn(1))
+
+
+def test_an_item_draws_the_same_numbers_whatever_ranks_have_read_it() -> None:
+    def noisy(x: int, rng: np.random.Generator) -> float:
+        return x + rng.random()
+
+    def of_rank(rank: int, world: int) -> Any:
+        mine = seqtools.shard(
+            seqtools.shuffle(range(1000), 7, epochs=3), rank, world, uneven="drop"
+        )
+        return seqtools.batch(seqtools.smap(noisy, mine, rng=7), TOGETHER // world)
+
+    want = list(seqtools.smap(noisy, seqtools.shuffle(range(1000), 7, epochs=3), rng=7))
+    got: list[float] = []
+    state: Any = 0
+    for world in WORLDS:
+        iterators = [iter(of_rank(rank, world)) for rank in range(world)]
+        for each in iterators:
+            each.load_state_dict(state)
+        for _ in range(5):
+            got += in_order([next(each) for each in iterators], of_rank)
+        state = iterators[-1].state_dict()
+    assert got == want[: len(got)]
 
 
 def test_the_number_of_ranks_may_change_where_steps_do_not_divide() -> None:
