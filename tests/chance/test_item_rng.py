@@ -17,6 +17,7 @@ import seqtools
 from seqtools import EvaluationError, smap, starmap
 from seqtools._core import item_rng
 from seqtools._core.item_rng import ItemRngs
+from tests.children import forked
 
 N = 40
 
@@ -119,6 +120,28 @@ def test_every_engine(options: dict[str, Any]) -> None:
         assert list(ready) == EXPECTED
         assert [ready[i] for i in (30, 3, 31)] == [EXPECTED[i] for i in (30, 3, 31)]
         assert list(ready[5:9]) == EXPECTED[5:9]
+
+
+def test_readers_that_read_ahead_upstream_and_those_that_look() -> None:
+    source = seqtools.arange(-3, N)[3:]
+    wanted = [draw(i, expected_rng(7, i + 3)) for i in range(N)]
+    with seqtools.prefetch(smap(abs, source), 2) as ahead:
+        drawn = smap(draw, ahead, rng=7)
+        for each in (drawn, seqtools.batch(drawn, N)[0], seqtools.prefetch(drawn, 0), drawn[::1]):
+            assert list(each) == wanted
+        cut = smap(draw, ahead[5:], rng=7)
+        assert list(cut) == [cut[i] for i in range(N - 5)] == wanted[5:]
+        last = seqtools.prefetch(smap(lambda x: x, cut), 2, "process")
+        with last:
+            assert seqtools.explain(last, 4).value == last[4] == wanted[9]
+            assert seqtools.instrument.check(last) == []
+        assert list(seqtools.instrument.progress(cut)) == wanted[5:]
+
+
+def test_batches_draw_by_their_first_item() -> None:
+    batches = seqtools.batch(seqtools.arange(N)[6:], 2)
+    drawn = smap(lambda items, rng: (items, rng.random()), batches, rng=7)
+    assert drawn[1] == ([8, 9], expected_rng(7, 8).random())
 
 
 def test_pickles() -> None:
@@ -310,27 +333,12 @@ def test_many_threads_at_once() -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
 def test_a_process_that_is_forked_inside_of_a_call() -> None:
     def fork(item: int, rng: np.random.Generator) -> Any:
-        drawn = [rng.random()]
-        reading, writing = os.pipe()
-        child = os.fork()
-        drawn.append(rng.random())
-        if child == 0:
-            try:
-                os.write(writing, pickle.dumps([drawn, mapped[item + 1] if item < 2 else None]))
-            finally:
-                os._exit(0)
-        os.close(writing)
-        with os.fdopen(reading, "rb") as pipe:
-            there = pickle.load(pipe)
-        os.waitpid(child, 0)
-        return drawn, there
+        first, wanted = rng.random(), expected_rng(7, item).random(2).tolist()
+        there = forked(lambda: [first, rng.random()] == wanted and (item == 2 or mapped[item + 1]))
+        return [first, rng.random()] == wanted and there
 
     mapped: Any = smap(fork, range(3), rng=7)
-    numbers = [expected_rng(7, i).random(2).tolist() for i in range(3)]
-    last = numbers[2], [numbers[2], None]
-    middle = numbers[1], [numbers[1], last]
-    assert mapped[0] == (numbers[0], [numbers[0], middle])
-    assert mapped[2] == last
+    assert list(mapped) == [True, True, True]
 
 
 # What is refused

@@ -37,6 +37,13 @@ class Fails:
         return item, random.random()
 
 
+class Given:
+    """A function that draws from a generator of its item."""
+
+    def __call__(self, item: Any, rng: np.random.Generator) -> Any:
+        return rng.random(), random.random(), item
+
+
 class Looks:
     """A function that reads a pipeline of its own."""
 
@@ -84,6 +91,11 @@ def hidden(sequence: Any) -> Any:
     return seqtools.smap(Looks(other), sequence)
 
 
+def hidden_from_a_map(sequence: Any) -> Any:
+    other = seqtools.add_cache(seqtools.smap(Draw("hidden", 2), range(5)), 2)
+    return seqtools.smap(Looks(other), sequence, seed=4)
+
+
 STEPS: dict[str, Callable[[Any], Any]] = {
     "draw": lambda s: seqtools.smap(Draw("draw", 1), s),
     "draw more": lambda s: seqtools.smap(Draw("more", 3), s),
@@ -104,6 +116,10 @@ STEPS: dict[str, Callable[[Any], Any]] = {
     "concatenate": concatenated,
     "side by side": side_by_side,
     "hidden": hidden,
+    "rng": lambda s: seqtools.smap(Given(), s, rng=3),
+    "seeded map": lambda s: seqtools.smap(Draw("seeded", 2), s, seed=4),
+    "seeded map that fails": lambda s: seqtools.smap(Fails(), s, seed=4),
+    "hidden from a map": hidden_from_a_map,
     "iterated": lambda s: seqtools.smap(
         Draw("both", 1), s, seqtools.uniter(Drawing(len(s)), cache_size=2)
     ),
