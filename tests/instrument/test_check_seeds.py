@@ -143,5 +143,7 @@ def test_seeds_that_may_be_the_same() -> None:
         smap(jumble, images, seed=7),
         smap(draw, range(9), rng=7, seed=7),
         prefetch(images, 2, "process", seed=7),
+        prefetch(smap(plain, prefetch(images, 2)), 2),
+        smap(draw, seqtools.shuffle(seqtools.shuffle(images, 7), 7), rng=1),
     ):
         assert found_in(pipeline) == []

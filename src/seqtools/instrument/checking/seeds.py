@@ -9,14 +9,14 @@ from seqtools._core.walk import upstream
 from seqtools.instrument.checking.findings import Findings
 from seqtools.instrument.checking.pickling import place
 
-_MAPS = ("smap", "starmap", "prefetch")
-"""Stages whose `seed=` is that of the global generators: with one seed, they draw the same."""
+_MAPS = ("smap", "starmap")
 
 
 def check_seeds(stages: list[Any], found: Findings) -> None:
     """Report stages that draw the same numbers as a stage upstream of them.
 
-    Side by side it is meant: an image and its mask are cropped in the same way.
+    Side by side it is meant: an image and its mask are cropped in the same way. The seed of an
+    order, such as that of `shuffle`, is for no function.
     """
     given = {id(stage): dict(_seeds(stage)) for stage in stages}
     for stage in stages:
@@ -24,8 +24,8 @@ def check_seeds(stages: list[Any], found: Findings) -> None:
         for other in upstream(stage) if own else ():
             if other is stage:
                 continue
-            for kind, (name, seed) in own.items():
-                if given[id(other)].get(kind, (name, None))[1] == seed:
+            for name, seed in own.items():
+                if seed is not None and given[id(other)].get(name) == seed:
                     what = (
                         f"{name}={seed!r} is also the seed of {place(other)}, from which it reads: "
                         "for one item, both draw the same numbers"
@@ -33,17 +33,9 @@ def check_seeds(stages: list[Any], found: Findings) -> None:
                     found.add(what, place(stage), f"{name}={(seed, 'again')!r}, or another seed")
 
 
-def _seeds(stage: Any) -> Iterator[tuple[str, tuple[str, Seed]]]:
-    """Yield for each seed of `stage` what it is used for, and its name and value."""
-    try:
-        named, _ = arguments_of(stage)
-    except Exception:  # noqa: BLE001 -- a stage of the user's
-        return
-    kind = stage._name or type(stage).__name__.lower()
-    for parameter, value in named:
-        name, seed = parameter, value
-        if stage._traits.reads_ahead and hasattr(value, "seed"):  # the options of a prefetch
-            name, seed = "seed", value.seed
-        if name in {"rng", "seed"} and isinstance(seed, int | str | tuple):
-            purpose = "global" if name == "seed" and kind in _MAPS else f"{kind} {name}"
-            yield ("rng" if name == "rng" else purpose), (name, seed)
+def _seeds(stage: Any) -> Iterator[tuple[str, Seed]]:
+    """Yield the name and the value of each seed of functions of `stage`."""
+    if stage._traits.reads_ahead:
+        yield "seed", stage._args()[1].seed
+    elif stage._name in _MAPS:
+        yield from ((n, seed) for n, seed in arguments_of(stage)[0] if n in {"rng", "seed"})
