@@ -11,6 +11,7 @@ NAMES = (
     "stack",
     "jpeg",
     "memmap",
+    "shuffle",
     "start",
     "torch-start",
     "memory",

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any, Protocol
 
+from seqtools._core.indices import Indices, as_array, within
 from seqtools._core.permutation import Permutation, permutation
 from seqtools._core.seeds import Seed
 
@@ -50,14 +51,20 @@ class Epochs:
         epoch, place = divmod(i, self.length)
         return self._order(epoch).at(place)
 
-    def at_many(self, indices: Any) -> Any:
-        """Return the items at the positions of an array."""
-        if not indices.size:
-            return indices
-        numbers = indices // self.length
+    def at_many(self, indices: Indices) -> Any:
+        """Return an array of the items at the positions of a range or an array."""
+        if isinstance(indices, range) and indices:
+            epoch = indices[0] // self.length
+            if epoch == indices[-1] // self.length:  # no arithmetic on arrays is needed
+                places = as_array(within(range(-epoch * self.length, 1), indices))
+                return self._order(epoch).at_many(places)
+        positions = as_array(indices)
+        if not positions.size:
+            return positions
+        numbers = positions // self.length
         return _each(
             numbers,
-            indices - numbers * self.length,
+            positions - numbers * self.length,
             lambda epoch, places: self._order(epoch).at_many(places),
         )
 

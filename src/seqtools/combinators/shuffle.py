@@ -8,7 +8,7 @@ from seqtools._core import blocks as blocked
 from seqtools._core.checks import check_count, check_seed, check_source
 from seqtools._core.display.short import short
 from seqtools._core.epochs import Epochs, mixing, shuffled, shuffled_blocks
-from seqtools._core.indices import ENDLESS, Indices, as_array
+from seqtools._core.indices import ENDLESS, Indices
 from seqtools._core.lengths import since_refresh
 from seqtools._core.ranks import current
 from seqtools._core.rearrangement import Rearrangement
@@ -101,7 +101,7 @@ class Shuffle(Rearrangement[T]):
         return self._getters[0]((self._layout or self._arranged()).at(i))  # type: ignore[no-any-return]
 
     def _runs(self, indices: Indices) -> list[tuple[int, Indices]]:
-        return [(0, (self._layout or self._arranged()).at_many(as_array(indices)))]
+        return [(0, (self._layout or self._arranged()).at_many(indices))]
 
     def _rebuild(self, *sources: Any) -> "Shuffle[T]":
         copy = Shuffle[T](sources[0], *self._args()[1:])
