@@ -233,6 +233,11 @@ def test_instruments_read_the_same() -> None:
     run = st.shuffle(STORED, 7, epochs=2, blocks=True, open_blocks=2)
     assert st.explain(run, 17).value == run[17]
     assert not instrument.check(run)
-    with instrument.profile(run):
-        items = list(run)
-    assert items == list(run)
+    for nworkers in (0, 2):
+        with st.prefetch(run, nworkers, "process") as p, instrument.profile(p):
+            assert list(p) == list(run)
+    with st.prefetch(STORED, 1) as p:
+        run = st.shuffle(p, 7, epochs=2, blocks=True, open_blocks=2)
+        assert st.explain(run, 17).value == run[17]
+        with instrument.profile(run):
+            assert list(run)[17] == run[17]
