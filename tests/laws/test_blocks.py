@@ -187,6 +187,8 @@ def test_an_attribute_with_another_meaning_is_none(other: Any) -> None:
         (st.concatenate([STORED, range(3)]), None),
         (st.concatenate([]), None),
         (st.concatenate([STORED, st.repeat(0)]), None),
+        (st.compress(STORED, [k not in {1, 3, 5, 7} for k in range(15)]), [2, 0, 0, 2, 2, 5]),
+        (st.compress(range(3), [True, False, True]), None),
         (st.split(st.smap(abs, STORED), 2)[1], [3, 2]),
         (st.batch(STORED, 2), None),
         (st.gather(STORED, [1, 0]), None),

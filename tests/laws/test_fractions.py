@@ -64,6 +64,11 @@ def test_sizes_are_rounded_by_largest_remainder(n: int, fractions: Any, sizes: l
     assert list(map(len, st.split_fractions(range(n), fractions, 7))) == sizes
 
 
+def test_fractions_that_are_rounded_leave_no_item_out() -> None:
+    third = 0.3333333
+    assert sum(map(len, st.split_fractions(range(10**7), (third,) * 3, 7))) == 10**7
+
+
 def test_parts_are_drawn_at_random() -> None:
     items = np.array(parts_of(40_000, (0.25, 0.75))[0])
     # each tenth of the sequence has a tenth of the part
@@ -195,6 +200,18 @@ def test_parts_in_workers_and_after_pickling(method: Any) -> None:
         assert [p[-1], p[17]] == [items[-1], items[17]]
 
 
+def test_states_tell_splits_apart() -> None:
+    splits = [
+        st.split_fractions(range(100), (0.5, 0.5), 7),
+        st.split_fractions(range(100), (0.5, 0.5), 8),
+        st.split_fractions(range(100), (0.5, 0.5), 7, groups=[i // 10 for i in range(100)]),
+    ]
+    states = [repr(part._identity()) for parts in splits for part in parts]
+    assert len(set(states)) == 6
+    again = st.split_fractions(range(100), (0.5, 0.5), 7, stratify=[0] * 100)  # the same parts
+    assert [repr(part._identity()) for part in again] == states[:2]
+
+
 def test_indices_are_small() -> None:
     _, part = st.split_fractions(range(10_000), (0.5, 0.5), 7)
     assert len(pickle.dumps(part)) < 4 * len(part) + 1000
@@ -225,6 +242,7 @@ def test_parts_state_how_many_of_each_block_they_have() -> None:
 def test_random_numbers_are_keyed_as_of_a_slice() -> None:
     _, part = st.split_fractions(range(100), (0.5, 0.5), 7)
     assert [part._draw_index(i) for i in range(len(part))] == list(part)
+    assert part._draw_index(len(part)) > list(part)[-1]
     sliced: Any = st.split_fractions(st.smap(abs, range(100))[50:], (0.5, 0.5), 7)[0]
     assert [sliced._draw_index(i) for i in range(len(sliced))] == list(sliced)
 

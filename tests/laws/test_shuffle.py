@@ -282,6 +282,27 @@ def test_assigning_reaches_the_source() -> None:
     assert [run[i] for i in range(10)].count("Z") == 2
 
 
+def test_states_tell_orders_apart() -> None:
+    def state(seed: Any = 7, **options: Any) -> Any:
+        return st.shuffle(range(100), seed, **options)._identity()
+
+    tens = [10] * 10
+    others = [
+        state(),
+        state(8),
+        state("7"),
+        state(epochs=2),
+        state(multiple_of=3),
+        state(blocks=tens),
+        state(blocks=tens, open_blocks=2),
+        state(blocks=[5, 15, *tens[2:]]),
+        state(blocks=[15, 5, *tens[2:]]),
+    ]
+    assert len(set(others)) == len(others)
+    assert state(blocks=False, open_blocks=5) == state()
+    assert state(blocks=np.array(tens)) == state(blocks=tens)
+
+
 # Lengths that change
 
 

@@ -146,8 +146,8 @@ class LazySequence(Stage, Sequence[T]):
         """The numbers of items that are stored together, one for each block, or `None`.
 
         A stage whose items are made of those of one source has the blocks of that source, if that
-        has an attribute `blocks`; a contiguous slice and a concatenation have parts of blocks and
-        all blocks of their sources. See `shuffle`.
+        has an attribute `blocks`; slices, concatenations, and items chosen by a mask have what they
+        contain of the blocks of their sources. See `shuffle`.
         """
         sources = self._sources() if self._traits.elementwise else ()
         return getattr(sources[0], "blocks", None) if sources else None
@@ -294,6 +294,12 @@ class Compress(LazySequence[T]):
             message = f"mask must have {n} items, as the sequence has, got {self._n}"
             raise ValueError(message + lengths.since_refresh(self))
         return len(self._chosen)
+
+    @property
+    def blocks(self) -> Any:
+        """The numbers of chosen items of each block of the source."""
+        sizes = blocks.of(self._sequence)
+        return None if sizes is None else blocks.counted(sizes, self._chosen)
 
     def _link(self) -> fusing.Link:
         return fusing.PLACED, self._chosen, self._sequence

@@ -60,9 +60,17 @@ class Part(Rearrangement[T]):
         return [(0, as_array(self._indices[as_array(indices) if run is None else run]))]
 
     def _draw_index(self, i: int) -> int:
-        j = self._indices.item(i)  # a part is drawn for as a slice is
+        """Return that of the item in the whole sequence, as of a slice."""
+        indices = self._indices
+        if i < len(indices):
+            j = indices.item(i)
+        else:  # past the end, and so past all items
+            j = i - len(indices) + (indices.item(-1) + 1 if len(indices) else 0)
         of_source = draw_index_of(self._sequences[0])
         return j if of_source is None else of_source(j)
+
+    def _identity(self) -> Any:
+        return "split_fractions", self._indices[:64].tolist()
 
     def _rebuild(self, *sources: Any) -> "Part[T]":
         return Part(sources[0], self._indices, self._call)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from typing import Any, TypeVar
+from zlib import crc32
 
 from seqtools._core import blocks as blocked
 from seqtools._core.checks import check_count, check_seed, check_source
@@ -102,6 +103,13 @@ class Shuffle(Rearrangement[T]):
 
     def _runs(self, indices: Indices) -> list[tuple[int, Indices]]:
         return [(0, (self._layout or self._arranged()).at_many(indices))]
+
+    def _identity(self) -> Any:
+        sizes = self._sizes(size_of(self._sequences[0]))
+        blocks = None
+        if sizes is not None:  # the order depends on each of them
+            blocks = self._open_blocks, crc32(sizes.astype("<i8").tobytes())
+        return "shuffle", self._seed, self._epochs, self._multiple_of, blocks
 
     def _rebuild(self, *sources: Any) -> "Shuffle[T]":
         copy = Shuffle[T](sources[0], *self._args()[1:])
