@@ -107,12 +107,15 @@ class Mix(Rearrangement[T]):
 
         starts, periods, before = self._schedule or self._scheduled()
         flat = as_array(indices)
-        numbers, js = np.empty(len(flat), np.intp), np.empty(len(flat), np.int64)
-        steps = np.searchsorted(starts, flat, side="right") - 1
-        for p in np.unique(steps).tolist():
-            at = slice(None) if len(starts) == 1 else np.flatnonzero(steps == p)
-            numbers[at], ranks = periods[p].locate_many(flat[at] - starts[p])
-            js[at] = ranks + np.array(before[p])[numbers[at]]
+        if len(starts) == 1:
+            numbers, js = periods[0].locate_many(flat)
+        else:
+            numbers, js = np.empty(len(flat), np.intp), np.empty(len(flat), np.int64)
+            steps = np.searchsorted(starts, flat, side="right") - 1
+            for p in np.unique(steps).tolist():
+                at = np.flatnonzero(steps == p)
+                numbers[at], ranks = periods[p].locate_many(flat[at] - starts[p])
+                js[at] = ranks + np.array(before[p])[numbers[at]]
         if self._stop == "all":
             js %= np.array(self._layout or self._arranged())[numbers]
         return numbers, js
