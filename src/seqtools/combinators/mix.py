@@ -1,7 +1,9 @@
 """Several sequences in given proportions, by index arithmetic."""
 
+import sys
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
 from seqtools._core.checks import as_index, check_source
@@ -134,11 +136,17 @@ class Mix(Rearrangement[T]):
         order, parts = self._parts(indices)
         if len(parts) == 1:
             return read_many(self._sequences[parts[0][0]], parts[0][1])  # type: ignore[no-any-return]
+        read = [read_many(self._sequences[k], js) for k, js in parts]
+        if read and _are_alike(read):
+            import numpy as np
+
+            flat = np.concatenate(read)
+            items = np.empty_like(flat)
+            items[order] = flat
+            return items  # type: ignore[return-value]
         found: list[Any] = [None] * len(order)
-        places = iter(order.tolist())
-        for k, js in parts:
-            for item, place in zip(read_many(self._sequences[k], js), places, strict=False):
-                found[place] = item
+        for place, item in zip(order.tolist(), chain.from_iterable(read), strict=True):
+            found[place] = item
         return found
 
     def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
@@ -182,6 +190,15 @@ class Mix(Rearrangement[T]):
         starts, periods, before = self._schedule or self._scheduled()
         p = bisect_right(starts, n) - 1
         return self._made([m + periods[p].count(k, n - starts[p]) for k, m in enumerate(before[p])])
+
+
+def _are_alike(parts: list[Any]) -> bool:
+    """Return whether all are arrays of numpy that one array can hold without a change."""
+    numpy = sys.modules.get("numpy")
+    assert numpy is not None  # noqa: S101 -- there are indices in an array of it
+    return all(type(part) in (numpy.ndarray, numpy.memmap) for part in parts) and all(
+        part.dtype == parts[0].dtype and part.shape[1:] == parts[0].shape[1:] for part in parts
+    )
 
 
 def mix(
