@@ -16,11 +16,13 @@ left child with M places has t * M / N, rounded. So a place is found by a few di
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
-from fractions import Fraction
 from functools import lru_cache
 from heapq import heapify, heappop, heappush
 from math import lcm
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from fractions import Fraction  # takes some ms, which only users of mix() should wait for
 
 LONGEST = 1 << 30
 """Longest period. The products of two numbers below it fit in 64 bits."""
@@ -205,7 +207,7 @@ def period(counts: tuple[int, ...]) -> Period:
     return Table(counts) if short else Tree(counts)
 
 
-def exactly(weight: Any) -> Fraction:
+def exactly(weight: Any) -> "Fraction":
     """Return a number as the fraction that it was written as.
 
     A float is the fraction with a denominator up to a million that is next to it, if there is one,
@@ -215,6 +217,8 @@ def exactly(weight: Any) -> Fraction:
         ValueError: If it is infinite or no number.
         TypeError: If it is something else.
     """
+    from fractions import Fraction
+
     number = weight.item() if hasattr(weight, "item") else weight  # of one of numpy
     if not isinstance(number, float):
         if isinstance(number, str | bytes | bool):
@@ -225,7 +229,7 @@ def exactly(weight: Any) -> Fraction:
     return near if type(weight)(near) == weight else Fraction(str(number))
 
 
-def counts_of(weights: Iterable[Fraction]) -> tuple[int, ...]:
+def counts_of(weights: Iterable["Fraction"]) -> tuple[int, ...]:
     """Return the counts of the shortest period in proportion to `weights`, not all of them 0.
 
     If that is longer than `LONGEST`, return those of a period of that length, rounded.
