@@ -167,6 +167,8 @@ class Mix(Rearrangement[T]):
     def counts(self, n: int) -> Any:
         """Return how many of the first `n` items are from each sequence.
 
+        Items that are read again, with `stop="all"`, count again.
+
         Args:
             n: From 0 to the length.
 
@@ -222,7 +224,8 @@ def mix(
         sequences: A list of sequences, or a dict of them with their names.
         weights: Numbers from 0, at least one of them above 0: a list with one for each sequence,
             or a dict by name. They need not add up to 1. Floats are taken as they are written, so
-            that 0.7 is seven tenths. For weights that change, a list of steps
+            that 0.7 is seven tenths; only shares that repeat after more than 2**30 items are rounded to
+            parts of that. For weights that change, a list of steps
             `(position, weights)`, with positions that ascend from 0: item `position` is the first
             with these weights. Names that a step leaves out have weight 0 there. A step that is
             added after others changes no item before its position. The bound above holds in each
