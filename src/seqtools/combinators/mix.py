@@ -141,7 +141,7 @@ class Mix(Rearrangement[T]):
             import numpy as np
 
             flat = np.concatenate(read)
-            items = np.empty_like(flat)
+            items = np.empty_like(flat, subok=False)
             items[order] = flat
             return items  # type: ignore[return-value]
         found: list[Any] = [None] * len(order)
@@ -216,7 +216,7 @@ def mix(
     the difference is at most `1 - 1 / (2 * K - 2)` for `K` sequences with a weight. That is as in
     R. Tijdeman, "The chairman assignment problem", Discrete Mathematics 32, 1980. Weights that
     repeat only after more than 65,536 items are mixed by another method, of which the largest
-    difference that was seen is 1.31. Assigning to an item assigns to the sequence that it is from.
+    difference that was seen is 1.35. Assigning to an item assigns to the sequence that it is from.
 
     To go through a sequence several times, give `cycle` of it, or `shuffle` with `epochs=None`.
 
@@ -224,8 +224,8 @@ def mix(
         sequences: A list of sequences, or a dict of them with their names.
         weights: Numbers from 0, at least one of them above 0: a list with one for each sequence,
             or a dict by name. They need not add up to 1. Floats are taken as they are written, so
-            that 0.7 is seven tenths; only shares that repeat after more than 2**30 items are rounded to
-            parts of that. For weights that change, a list of steps
+            that 0.7 is seven tenths; only shares that repeat after more than 2**30 items are
+            rounded to parts of that. For weights that change, a list of steps
             `(position, weights)`, with positions that ascend from 0: item `position` is the first
             with these weights. Names that a step leaves out have weight 0 there. A step that is
             added after others changes no item before its position. The bound above holds in each
