@@ -18,6 +18,7 @@ NAMES = (
     "pausing",
     "slow-reader",
     "sleeping",
+    "mix",
     "auto",
     "rng",
 )

@@ -13,7 +13,6 @@ from typing import Any, Generic, TypeVar
 from seqtools._core import resume
 from seqtools._core.checks import as_index, check_count, check_source
 from seqtools._core.display.short import short
-from seqtools._core.display.tree import printable
 from seqtools._core.sequence import Slice
 from seqtools._core.sources import Source, size_of
 from seqtools._core.walk import is_stage
@@ -185,6 +184,8 @@ class Loader(Iterable[T], Generic[T]):
 
     def __repr__(self) -> str:
         """Return the stages as a tree; nothing is evaluated."""
+        from seqtools._core.display.tree import printable
+
         text = repr(self._sequence).replace("\n", "\n   ")
         epochs = "" if self._epochs == 1 else f"(epochs={self._epochs})"
         return printable(f"loader{epochs}  next: epoch {self._epoch}\n└─ {text}")

@@ -6,7 +6,7 @@ process whatever it is pickled by.
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import chain, compress, pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,6 +16,7 @@ import seqtools
 from seqtools import LazySequence, instrument
 from seqtools._core import partition
 from seqtools._core.permutation import permutation
+from seqtools._core.proportions import period
 
 MOST = 40
 """Items that a pipeline may have. Arbitrary: enough for a window of a prefetch to move."""
@@ -130,6 +131,11 @@ def _arguments(name: str, items: list[Any]) -> st.SearchStrategy[tuple[Any, ...]
         "shuffle blocks": st.tuples(st.integers(0, 99), st.integers(0, n), st.integers(1, 2)),
         "endless shuffle": st.tuples(st.integers(0, 99), st.integers(0, 2 * n + 3)),
         "split_fractions": st.tuples(st.integers(0, 99)),
+        "compress": st.tuples(st.lists(st.booleans(), min_size=n, max_size=n)),
+        "mix": st.tuples(st.lists(st.integers(1, 3), min_size=2, max_size=2)),
+        "shard": st.tuples(st.integers(0, 1), st.integers(2, 3)),
+        "shard padded": st.tuples(st.integers(0, 1), st.integers(2, 3)),
+        "windows": st.tuples(st.integers(1, 3), st.integers(1, 3)),
     }
     if name == "unbatch":
         return st.just(_batches(items))
@@ -368,6 +374,50 @@ def list_split(items: list[Any], cuts: list[int]) -> list[list[Any]]:
     return [items[a:b] for a, b in pairwise(ends)]
 
 
+def masked(sequence: Any, mask: list[bool]) -> LazySequence[Any]:
+    return seqtools.compress(sequence, mask)
+
+
+def mixed(sequence: Any, weights: list[int]) -> LazySequence[Any]:
+    return seqtools.mix([sequence, sliced(sequence, None, None, -1)], weights, stop="all")
+
+
+def list_mixed(items: list[Any], weights: list[int]) -> list[Any]:
+    parts, counts = [items, items[::-1]], [0, 0]
+    found = []
+    share = period(tuple(weights))
+    while min(counts) < len(items):
+        k, j = share.locate(len(found))
+        found.append(parts[k][j % len(items)])
+        counts[k] += 1
+    return found
+
+
+def sharded(sequence: Any, rank: int, world: int) -> LazySequence[Any]:
+    return seqtools.shard(sequence, rank, world, uneven="keep")
+
+
+def list_sharded(items: list[Any], rank: int, world: int) -> list[Any]:
+    return items[rank::world]
+
+
+def shard_padded(sequence: Any, rank: int, world: int) -> LazySequence[Any]:
+    return seqtools.shard(sequence, rank, world, uneven="pad")
+
+
+def list_shard_padded(items: list[Any], rank: int, world: int) -> list[Any]:
+    n = -(-len(items) // world) * world
+    return [items[i % len(items)] for i in range(rank, n, world)]
+
+
+def windows(sequence: Any, size: int, step: int) -> LazySequence[Any]:
+    return seqtools.smap(list, seqtools.windows(sequence, size, step))  # those of arrays are arrays
+
+
+def list_windows(items: list[Any], size: int, step: int) -> list[list[Any]]:
+    return [items[i : i + size] for i in range(0, len(items) - size + 1, step)]
+
+
 def slice_list(items: list[Any], *key: int | None) -> list[Any]:
     return items[slice(*key)]
 
@@ -384,6 +434,7 @@ STAGES: dict[str, Route] = {
     "case": (case, list_case),
     "collate": (collated, list_collated),
     "concatenate": (concatenated, rotated),
+    "compress": (masked, lambda items, mask: list(compress(items, mask))),
     "cycle": (seqtools.cycle, cycled),
     "debug": (debugged, unchanged),
     "endless cycle": (endless_cycle, cycled),
@@ -392,10 +443,13 @@ STAGES: dict[str, Route] = {
     "gather array": (gather_array, gathered),
     "gather range": (gather_range, gathered_range),
     "interleave": (interleaved, list_interleaved),
+    "mix": (mixed, list_mixed),
     "monitor": (instrument.monitor_throughput, unchanged),
     "progress": (instrument.progress, unchanged),
     "shuffle": (shuffled, list_shuffled),
     "shuffle blocks": (shuffled_blocks, list_shuffled_blocks),
+    "shard": (sharded, list_sharded),
+    "shard padded": (shard_padded, list_shard_padded),
     "slice": (sliced, slice_list),
     "smap": (tag, list_tag),
     "smap with endless": (pair, lambda items: [(item, "r") for item in items]),
@@ -404,10 +458,11 @@ STAGES: dict[str, Route] = {
     "split into lists": (split_into_lists, list_split),
     "starmap": (starmapped, lambda items: [(item, item) for item in items]),
     "unbatch": (seqtools.unbatch, list_unbatch),
+    "windows": (windows, list_windows),
 }
 
-COMPUTED = {"smap", "smap with endless", "split into lists", "starmap"}
+COMPUTED = {"smap", "smap with endless", "split into lists", "starmap", "windows"}
 """Stages whose items cannot be assigned."""
 
-NEED_ITEMS = {"cycle", "endless cycle", "endless shuffle"}
+NEED_ITEMS = {"cycle", "endless cycle", "endless shuffle", "mix", "shard padded"}
 """Stages that nothing can be made of without items."""

@@ -67,6 +67,9 @@ REORDERING: dict[str, Build] = {
     "windows": lambda s: st.windows(s, 3, 2),
     "compress": lambda s: st.compress(s, [i % 3 > 0 for i in range(len(s))]),
     "batch and unbatch": lambda s: st.unbatch(st.batch(s, 2), 2, 2 - len(s) % 2),
+    "shuffle": lambda s: st.shuffle(s, 7),
+    "shuffle, epochs": lambda s: st.shuffle(s, 7, epochs=3),
+    "split_fractions": lambda s: st.split_fractions(s, [0.3, 0.7], seed=7)[1],
     "slice": lambda s: st.smap(same, s)[1::2],
     "slice backwards": lambda s: st.smap(same, s)[::-1],
 }
@@ -235,6 +238,30 @@ def test_a_shard_of_a_user(after: str) -> None:
     assert len(set(drawn)) == len(drawn)
 
 
+def drawn(item: object, rng: Any) -> int:
+    del item
+    return int(rng.integers(1 << 62))
+
+
+@pytest.mark.parametrize("before", ALL)
+def test_what_a_function_draws(before: str) -> None:
+    whole = ALL[before](range(SIZE))
+    expected = list(st.smap(drawn, whole, rng=7))
+    for world in (2, 3):
+        shards = [st.shard(whole, rank, world, uneven="keep") for rank in range(world)]
+        parts = [list(st.smap(drawn, shard, rng=7)) for shard in shards]
+        assert parts == [expected[rank::world] for rank in range(world)]
+    again = [list(st.smap(drawn, st.shuffle(shard, 7), rng=7)) for shard in shards]
+    assert len({each for part in again for each in part}) == len(expected)
+    assert list(st.smap(drawn, st.smap(same, whole)[5:], rng=7)) == expected[5:]
+
+
+def test_what_a_function_draws_of_padded_items() -> None:
+    shards = [st.shard(range(5), rank, 4, uneven="pad") for rank in range(4)]
+    found = [each for shard in shards for each in st.smap(drawn, shard, rng=7)]
+    assert len(set(found)) == 8
+
+
 STAGES = some.lists(some.sampled_from(sorted({*ALL, "shard"})), min_size=1, max_size=5)
 
 
@@ -257,8 +284,8 @@ def test_random_pipelines(stages: list[list[str]], uneven: Any) -> None:
         return sequence
 
     shards = [*before, "shard", *after].count("shard")
-    drawn: list[int] = []
+    found: list[int] = []
     for ranks in itertools.product(range(2), repeat=shards):
-        drawn += numbers(built(ranks))
-    assert len(set(drawn)) == len(drawn)
-    assert min(drawn, default=0) >= 0
+        found += numbers(built(ranks))
+    assert len(set(found)) == len(found)
+    assert min(found, default=0) >= 0

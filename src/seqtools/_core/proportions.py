@@ -16,17 +16,19 @@ left child with M places has t * M / N, rounded. So a place is found by a few di
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterable
-from fractions import Fraction
 from functools import lru_cache
 from heapq import heapify, heappop, heappush
 from math import lcm
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from fractions import Fraction  # takes some ms, which only users of mix() should wait for
 
 LONGEST = 1 << 30
 """Longest period. The products of two numbers below it fit in 64 bits."""
 
 LONGEST_TABLE = 1 << 16
-"""Longest period in a table. Arbitrary: it takes 400 KB."""
+"""Longest period in a table. Arbitrary: it takes 640 KB, and some 20 ms to make."""
 
 _LARGEST_DENOMINATOR = 10**6
 """Largest denominator of a fraction that a float is taken for. Arbitrary: fractions up to there are
@@ -66,7 +68,8 @@ class Table:
         # an array gives Python integers, faster than numpy does
         self._numbers = array("H", numbers.astype(np.uint16).tobytes())
         self._ranks = array("i", ranks.astype(np.int32).tobytes())
-        self._places: list[list[int]] = [places.tolist() for places in np.split(order, starts[1:])]
+        parts = np.split(order.astype(np.int32), starts[1:])
+        self._places = [array("i", part.tobytes()) for part in parts]
 
     def locate(self, t: int) -> tuple[int, int]:
         turn, c = divmod(t, self._length)
@@ -198,14 +201,14 @@ def _merged(counts: tuple[int, ...]) -> _Node:
     return heap[0][2]
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=16)  # so that copies of a pipeline share a table
 def period(counts: tuple[int, ...]) -> Period:
     """Return a period with these counts, not all of them 0."""
     short = sum(counts) <= LONGEST_TABLE and len(counts) <= LONGEST_TABLE
     return Table(counts) if short else Tree(counts)
 
 
-def exactly(weight: Any) -> Fraction:
+def exactly(weight: Any) -> "Fraction":
     """Return a number as the fraction that it was written as.
 
     A float is the fraction with a denominator up to a million that is next to it, if there is one,
@@ -215,6 +218,8 @@ def exactly(weight: Any) -> Fraction:
         ValueError: If it is infinite or no number.
         TypeError: If it is something else.
     """
+    from fractions import Fraction
+
     number = weight.item() if hasattr(weight, "item") else weight  # of one of numpy
     if not isinstance(number, float):
         if isinstance(number, str | bytes | bool):
@@ -225,7 +230,7 @@ def exactly(weight: Any) -> Fraction:
     return near if type(weight)(near) == weight else Fraction(str(number))
 
 
-def counts_of(weights: Iterable[Fraction]) -> tuple[int, ...]:
+def counts_of(weights: Iterable["Fraction"]) -> tuple[int, ...]:
     """Return the counts of the shortest period in proportion to `weights`, not all of them 0.
 
     If that is longer than `LONGEST`, return those of a period of that length, rounded.

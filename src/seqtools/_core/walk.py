@@ -125,20 +125,39 @@ def draw_index_of(source: Any) -> Callable[[int], int] | None:
     Of an elementwise stage with several sources, the first one counts that is sharded among the
     most ranks; if none is sharded, the first one of whose items it is another number than `i`.
     """
+    stage = source
+    while is_stage(stage):  # called for each item, so the common case comes first
+        if not stage._traits.elementwise:
+            return _own_draw_index(stage)
+        sources = sources_of(stage)
+        if len(sources) != 1:
+            return _draw_index_of_one(stage)
+        stage = sources[0]
+    return None
+
+
+def _own_draw_index(stage: Any) -> Callable[[int], int] | None:
+    if stage._keeps_index and (stage._summary or summary(stage)).world == 1:
+        return None
+    return stage._draw_index  # type: ignore[no-any-return]
+
+
+def _draw_index_of_one(stage: Any) -> Callable[[int], int] | None:
+    """Return the same for an elementwise stage with several sources."""
     seen: set[int] = set()
-    left = [source]
+    left = [stage]
     while left:
         stage = left.pop()
-        if not is_stage(stage) or id(stage) in seen:
+        if id(stage) in seen:
             continue
         seen.add(id(stage))
-        world = summary(stage).world
         if not stage._traits.elementwise:
-            if world == 1 and stage._keeps_index:
-                continue
-            return stage._draw_index  # type: ignore[no-any-return]
+            found = _own_draw_index(stage)
+            if found is not None:
+                return found
+            continue
         sources = [each for each in sources_of(stage) if is_stage(each)]
-        if world > 1 and sources:
+        if summary(stage).world > 1 and sources:
             sources = [max(sources, key=lambda each: summary(each).world)]
         left.extend(reversed(sources))
     return None

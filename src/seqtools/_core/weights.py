@@ -1,12 +1,14 @@
 """The weights of a mix: numbers for each sequence, which may change in steps."""
 
 from collections.abc import Iterable, Mapping
-from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seqtools._core.checks import as_index, is_bool
 from seqtools._core.display.short import short
 from seqtools._core.proportions import LONGEST, counts_of, exactly
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 
 def _is_steps(weights: Any) -> bool:
@@ -94,7 +96,7 @@ def _counts(
     return counts
 
 
-def _fraction(weight: Any, name: str) -> Fraction:
+def _fraction(weight: Any, name: str) -> "Fraction":
     try:
         if is_bool(weight):
             raise TypeError  # noqa: TRY301 -- one message for all

@@ -60,12 +60,10 @@ class Part(Rearrangement[T]):
         return [(0, as_array(self._indices[as_array(indices) if run is None else run]))]
 
     def _draw_index(self, i: int) -> int:
-        """Return that of the item in the whole sequence, as of a slice."""
+        # a part is drawn for as a slice is, past its end too
         indices = self._indices
-        if i < len(indices):
-            j = indices.item(i)
-        else:  # past the end, and so past all items
-            j = i - len(indices) + (indices.item(-1) + 1 if len(indices) else 0)
+        n = len(indices)
+        j = indices.item(i) if i < n else len(self._sequences[0]) + i - n
         of_source = draw_index_of(self._sequences[0])
         return j if of_source is None else of_source(j)
 

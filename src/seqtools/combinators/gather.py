@@ -111,7 +111,7 @@ def gather(sequence: Source[T], indexes: Source[int]) -> LazySequence[T]:
         sequence: The sequence to take items from.
         indexes: Integers, of which negative ones count from the end: a list, a range, an
             array, or a lazy sequence, which is read item by item. For a boolean mask, use
-            `numpy.flatnonzero(mask)`.
+            `compress`.
 
     Raises:
         TypeError: If either is not a sequence, or `indexes` is an array that is not
