@@ -17,6 +17,7 @@ NAMES = (
     "pausing",
     "slow-reader",
     "sleeping",
+    "resume",
     "auto",
     "rng",
 )
