@@ -286,6 +286,64 @@ def test_a_copy_goes_on_from_there(made: Any) -> None:
     assert (fresh.epoch, list(fresh)) == (0, ["a", "b"])
 
 
+# ---------------------------------------------------------------------------------------- ranks
+
+SHARDED: dict[str, Callable[[int, int], Any]] = {
+    "batches of 12 // world": lambda rank, world: seqtools.batch(
+        seqtools.shard(range(144), rank, world), 12 // world
+    ),
+    "batches among ranks": lambda rank, world: seqtools.shard(
+        seqtools.batch(range(144), 2), rank, world
+    ),
+}
+
+
+def ranks(name: str, world: int) -> list[Any]:
+    return [loader(SHARDED[name](rank, world), epochs=EPOCHS) for rank in range(world)]
+
+
+@pytest.mark.parametrize("name", SHARDED)
+@pytest.mark.parametrize("world", [1, 2, 3, 4])
+def test_another_number_of_ranks_goes_on(name: str, world: int) -> None:
+    for step in range(len(ranks(name, 4)[0]) * EPOCHS):
+        states = [after(rank, step) for rank in ranks(name, 4)]
+        assert states == states[:1] * 4
+        resumed = ranks(name, world)
+        if name == "batches among ranks" and 4 * step % world:
+            with pytest.raises(ValueError, match="cannot be shared evenly by 3 ranks"):
+                resumed[0].load_state_dict(states[0])
+            continue
+        for each in resumed:
+            each.load_state_dict(states[0])
+        of_epochs = [epochs(each) for each in resumed]
+        read = (12 if name.startswith("batches of") else 8) * step
+        assert [len(each) for each in of_epochs] == [EPOCHS - read // 48] * world
+        for k, of_epoch in enumerate(zip(*of_epochs, strict=True), read // 48):
+            assert len({len(of_rank) for of_rank in of_epoch}) == 1  # no rank waits for another
+            items = sorted(x for of_rank in of_epoch for batch in of_rank for x in batch)
+            assert items == list(range(max(read, 48 * k), 48 * (k + 1)))
+
+
+def test_an_epoch_that_is_no_whole_number_of_steps() -> None:
+    def run(rank: int, world: int) -> Any:
+        return loader(seqtools.shard(range(72), rank, world, uneven="drop"), epochs=EPOCHS)
+
+    state = after(run(0, 4), 3)  # 12 items; 8 ranks make 7 steps of the other 60
+    resumed = [run(rank, 8) for rank in range(8)]
+    for each in resumed:
+        each.load_state_dict(state)
+    of_epochs = [epochs(each) for each in resumed]
+    assert [len(of_epoch) for of_epoch in of_epochs[0]] == [2, 3, 2]
+    columns = [[x for of_epoch in of_rank for x in of_epoch] for of_rank in of_epochs]
+    assert [x for step in zip(*columns, strict=True) for x in step] == list(range(12, 68))
+
+
+def test_a_padded_epoch() -> None:
+    for rank in range(4):
+        some = loader(seqtools.shard(range(10), rank, 4, uneven="pad"))
+        assert [len(list(some)), len(list(some)), some.epoch] == [3, 3, 2]
+
+
 # -------------------------------------------------------------------------------- its arguments
 
 
