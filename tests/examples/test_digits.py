@@ -1,5 +1,6 @@
 """The example that is killed and resumed comes to the same weights, bit for bit."""
 
+import ast
 import re
 import signal
 from pathlib import Path
@@ -11,7 +12,8 @@ from tests.scripts import run
 pytest.importorskip("PIL", reason="Pillow is not installed: see the group `examples`")
 pytest.importorskip("sklearn", reason="scikit-learn is not installed: see the group `examples`")
 
-SCRIPT = Path(__file__).parents[2] / "examples" / "digits.py"
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "examples" / "digits.py"
 SHORT = ("--epochs", "3", "--least-accuracy", "0.8")  # of 44 steps each; a checkpoint every 40
 
 
@@ -43,3 +45,26 @@ def test_killed_and_resumed(tmp_path: Path) -> None:
     finished = train(tmp_path, "--resume", "--nworkers", "0")  # inline
     assert "resumed at step 120\n" in finished
     assert weights(finished) == weights(expected)
+
+
+def functions(text: str) -> dict[str, str]:
+    """Return the functions of a program without annotations and docstrings."""
+    found: dict[str, str] = {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef):
+            if ast.get_docstring(node):
+                del node.body[0]
+            node.returns = None
+            for argument in node.args.args:
+                argument.annotation = None
+            found[node.name] = ast.unparse(node)
+    return found
+
+
+def test_the_page_shows_the_functions_of_the_example() -> None:
+    page = (ROOT / "docs" / "training.md").read_text()
+    blocks = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    shown, there = functions("".join(blocks)), functions(SCRIPT.read_text())
+    common = {"load", "augment", "make_run"}
+    assert common <= shown.keys()
+    assert {name: shown[name] for name in common} == {name: there[name] for name in common}
