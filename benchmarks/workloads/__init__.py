@@ -19,6 +19,7 @@ NAMES = (
     "slow-reader",
     "sleeping",
     "mix",
+    "resume",
     "auto",
     "rng",
 )
