@@ -263,6 +263,8 @@ def test_how_often_validation_was_begun_is_part_of_its_state() -> None:
     for at_the_end in (after(resumed, 3), {**state, "position": 3}):
         resumed = loader("abc")
         resumed.load_state_dict(at_the_end)
+        again = resumed.state_dict()
+        assert (again["epoch"], again["position"]) == (at_the_end["epoch"] + 1, 0)
         assert (resumed.epoch, list(resumed)) == (at_the_end["epoch"] + 1, ["a", "b", "c"])
 
 
@@ -426,14 +428,35 @@ def test_a_framework_that_counts_and_never_sees_the_end(make: Callable[[], Any])
     assert read == split(0)
 
 
+def test_the_number_of_an_epoch_that_is_next_leaves_workers_alone() -> None:
+    read: list[int] = []
+    all_read = threading.Event()
+
+    def note(i: int) -> None:
+        read.append(i)
+        if i == len(RUN) - 1:
+            all_read.set()
+
+    with seqtools.prefetch(smap(note, range(len(RUN))), 1, max_cached=len(RUN)) as ready:
+        some = loader(ready, epochs=EPOCHS)
+        for epoch in range(EPOCHS):
+            some.sampler.set_epoch(epoch)
+            iterator = iter(some)
+            for _ in range(LENGTH):
+                next(iterator)
+            assert all_read.wait(LONG)
+    assert read == list(range(len(RUN)))
+
+
 @pytest.mark.parametrize("position", [0, 2, 4, 6, 12])
 def test_the_number_of_an_epoch_from_a_framework(made: Any, position: int) -> None:
     made.load_state_dict(position)
     made.sampler.set_epoch(made.epoch)  # of the state: it goes on inside it
     assert epochs(made) == split(position)
-    for epoch in (1, 0, 3):
+    for epoch in (1, 0, 3, 7):
         made.sampler.set_epoch(epoch)
-        assert made.state_dict()["position"] == LENGTH * epoch
+        assert made.epoch == min(epoch, EPOCHS)
+        assert made.state_dict()["position"] == LENGTH * made.epoch
         assert epochs(made) == split(LENGTH * epoch)
     with pytest.raises(ValueError, match="epoch must be at least 0, got -1"):
         made.sampler.set_epoch(-1)

@@ -7,7 +7,7 @@ goes on from epoch to epoch, so that whatever reads ahead does not notice where 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from typing import Any, Generic, TypeVar
 
 from seqtools._core import resume
@@ -77,12 +77,12 @@ class Loader(Iterable[T], Generic[T]):
         """Yield the items that `this` has left, until one raises an error."""
         if this.reader is None:
             self._begin(this)
-        position, _ = _place(this.reader)
+        position = _position(this.reader)
         if position < this.stop:
-            # counts items that fail, in contrast to islice; what an interrupt took is read next
-            left = -(-(this.stop - position) // resume.step_of(self._sequence))
-            yield from map(next, repeat(this.reader, left))
-            if _place(this.reader)[0] > position:
+            yield from islice(
+                this.reader, -(-(this.stop - position) // resume.step_of(self._sequence))
+            )
+            if _position(this.reader) > position:  # else there are no more
                 return
         if self._running is this:
             self._running, self._epoch = None, self._epoch + 1
@@ -106,9 +106,9 @@ class Loader(Iterable[T], Generic[T]):
         reader = None if skips and self._epochs == 1 else self._reader
         # Where the number of ranks has changed, an epoch ends with the first step that reaches its
         # end, and the next one begins after that step.
-        if reader is None or not k * extent <= _place(reader)[0] < (k + 1) * extent:
+        if reader is None or not k * extent <= _position(reader) < (k + 1) * extent:
             reader = self._opened(k)
-        this.reader, this.stop = reader, min((k + 1) * extent, _place(reader)[1])
+        this.reader, this.stop = reader, (k + 1) * extent
         self._reader, self._running, self._epoch = reader, this, epoch
 
     def _extent(self) -> int:
@@ -147,7 +147,7 @@ class Loader(Iterable[T], Generic[T]):
         """
         reader: Any = iter(self._sequence)
         reader.load_state_dict(state)
-        position, n = _place(reader)
+        position, n = _position(reader), reader.state_dict()["of"]
         epoch = self._epochs if position == n else position // self._extent()
         if self._epochs == 1:
             reader = reader if position < n else None
@@ -269,11 +269,11 @@ def _remade(sequence: Any, epochs: int, state: dict[str, Any] | None) -> Loader[
     return made
 
 
-def _place(reader: Any) -> tuple[int, int]:
-    """Return how far an iterator over the sequence is, and how far it can come."""
+def _position(reader: Any) -> int:
+    """Return the position of an iterator over the sequence, without items that it has left out."""
     state: dict[str, Any] = reader.state_dict()
     gaps = sum(stop - start for start, stop in state.get("left", ()))
-    return state["position"] - gaps, state["of"]
+    return state["position"] - gaps  # type: ignore[no-any-return]
 
 
 def _make_known_to_torch() -> None:
