@@ -162,6 +162,8 @@ def train(options: argparse.Namespace) -> None:
     if options.resume:
         training.load_state_dict(restore(checkpoint, model))
         print(f"resumed at step {training.state_dict()['position']}")
+    else:
+        checkpoint.unlink(missing_ok=True)  # of an earlier run
 
     for epoch in range(training.epoch, options.epochs):
         for pixels, labels in training:

@@ -33,8 +33,9 @@ def weights(printed: str) -> str:
 def test_killed_and_resumed(tmp_path: Path) -> None:
     train(tmp_path, "--resume", code=1)  # from nothing
     expected = train(tmp_path)
-    (tmp_path / "checkpoint.npz").unlink()
 
+    train(tmp_path, "--kill-at", "10", code=-signal.SIGKILL)
+    assert not (tmp_path / "checkpoint.npz").exists()
     killed = train(tmp_path, "--kill-at", "100", code=-signal.SIGKILL)
     assert re.findall(r"^epoch (\d)", killed, re.MULTILINE) == ["0", "1"]
     resumed = train(tmp_path, "--resume", "--nworkers", "1")
