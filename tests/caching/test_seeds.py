@@ -13,7 +13,7 @@ import pytest
 
 import seqtools
 from seqtools import EvaluationError, add_cache, smap, unbatch
-from seqtools._core import seeding
+from seqtools._core.chance import seeding
 
 FILES, SAMPLES = 8, 4
 

@@ -15,8 +15,8 @@ import pytest
 
 import seqtools
 from seqtools import EvaluationError, smap, starmap
-from seqtools._core import item_rng
-from seqtools._core.item_rng import ItemRngs
+from seqtools._core.chance import item_rng
+from seqtools._core.chance.item_rng import ItemRngs
 from tests.children import forked
 
 N = 40

@@ -12,7 +12,7 @@ import pytest
 
 import seqtools
 from seqtools import EvaluationError, smap, starmap
-from seqtools._core import seeding
+from seqtools._core.chance import seeding
 from tests.children import forked
 
 N = 24

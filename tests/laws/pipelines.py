@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 import seqtools
 from seqtools import LazySequence, instrument
-from seqtools._core import partition
-from seqtools._core.permutation import permutation
-from seqtools._core.proportions import period
+from seqtools._core.order import partition
+from seqtools._core.order.permutation import permutation
+from seqtools._core.order.proportions import period
 
 MOST = 40
 """Items that a pipeline may have. Arbitrary: enough for a window of a prefetch to move."""

@@ -8,8 +8,9 @@ import pytest
 
 import seqtools as st
 from seqtools import instrument
-from seqtools._core import blocks, epochs
+from seqtools._core import blocks
 from seqtools._core.blocks import as_sizes
+from seqtools._core.order import epochs
 
 
 class Stored:

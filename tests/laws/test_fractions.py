@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as hs
 
 import seqtools as st
-from seqtools._core import partition
+from seqtools._core.order import partition
 from seqtools.testing import Probe
 
 N = 1000

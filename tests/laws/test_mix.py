@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 import seqtools as st
-from seqtools._core.proportions import Table, Tree, counts_of, exactly, period
+from seqtools._core.order.proportions import Table, Tree, counts_of, exactly, period
 
 COUNTS = some.lists(some.integers(0, 60), min_size=1, max_size=9).filter(any).map(tuple)
 KINDS = pytest.mark.parametrize("kind", [Table, Tree])

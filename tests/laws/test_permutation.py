@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seqtools._core.permutation import ROUNDS, TABLE, Network, Permutation, permutation
+from seqtools._core.order.permutation import ROUNDS, TABLE, Network, Permutation, permutation
 
 GOLDEN = {
     (2, (0, 0)): (1, 0, 0),

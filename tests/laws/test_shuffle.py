@@ -11,10 +11,10 @@ import pytest
 
 import seqtools as st
 from seqtools import LazySequence
-from seqtools._core import epochs as core
 from seqtools._core import ranks
 from seqtools._core.display.short import short
 from seqtools._core.indices import ENDLESS
+from seqtools._core.order import epochs as core
 from seqtools.testing import Probe
 
 LARGE = 40_000

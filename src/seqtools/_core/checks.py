@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from seqtools._core import rows
+from seqtools._core.chance.seeds import Seed
 from seqtools._core.display.short import short
 from seqtools._core.errors import creation_site
-from seqtools._core.seeds import Seed
 from seqtools._core.store import is_store
 from seqtools._core.walk import is_stage, nesting
 

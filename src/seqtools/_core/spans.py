@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from seqtools._core import errors, seeding
+from seqtools._core import errors
 from seqtools._core.bulk import BulkReadWarning, NotByRow
+from seqtools._core.chance import seeding
 from seqtools._core.errors import EndOfSequence
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import claim, getter, read_many, size_of

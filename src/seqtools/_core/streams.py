@@ -21,8 +21,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from seqtools._core import seeding
 from seqtools._core.at_fork import renew_in_children
+from seqtools._core.chance import seeding
 from seqtools._core.errors import EndOfSequence
 from seqtools._core.indices import Indices, runs
 from seqtools._core.stream_messages import advice, gone

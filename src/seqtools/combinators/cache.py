@@ -7,8 +7,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, TypeAlias, TypeVar
 
-from seqtools._core import seeding, single_flight
+from seqtools._core import single_flight
 from seqtools._core.at_fork import renew_in_children
+from seqtools._core.chance import seeding
 from seqtools._core.checks import check_count, check_source, check_store
 from seqtools._core.indices import Indices, as_array, as_list
 from seqtools._core.readahead import ReadAhead

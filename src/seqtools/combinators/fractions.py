@@ -4,12 +4,13 @@ from collections.abc import Hashable, Mapping, Sequence
 from math import lcm
 from typing import Any, TypeVar, overload
 
-from seqtools._core import blocks, lengths, partition
+from seqtools._core import blocks, lengths
+from seqtools._core.chance.seeds import Seed
 from seqtools._core.checks import check_seed, check_source, is_bool
 from seqtools._core.display.short import short
 from seqtools._core.indices import Indices, as_array, is_run
+from seqtools._core.order import partition
 from seqtools._core.rearrangement import Rearrangement
-from seqtools._core.seeds import Seed
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, read_many, size_of
 from seqtools._core.walk import draw_index_of

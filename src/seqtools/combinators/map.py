@@ -4,12 +4,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from seqtools._core import fusing, rows
+from seqtools._core.chance.draws import Draws
+from seqtools._core.chance.seeds import Seed
 from seqtools._core.checks import check_function, check_seed, check_source
 from seqtools._core.display.short import short
-from seqtools._core.draws import Draws
 from seqtools._core.indices import Indices, as_list
 from seqtools._core.rows import listed
-from seqtools._core.seeds import Seed
 from seqtools._core.sequence import LazySequence
 from seqtools._core.signatures import check_takes_rng
 from seqtools._core.sources import (

@@ -10,11 +10,11 @@ from seqtools._core.checks import as_index, check_source
 from seqtools._core.display.short import short
 from seqtools._core.indices import ENDLESS, Indices, as_array
 from seqtools._core.lengths import since_refresh
-from seqtools._core.proportions import Period, period
+from seqtools._core.order.proportions import Period, period
+from seqtools._core.order.weights import copied, steps_of
 from seqtools._core.rearrangement import Rearrangement
 from seqtools._core.resume import plain
 from seqtools._core.sources import Source, ends_unseen, read_many, size_of
-from seqtools._core.weights import copied, steps_of
 
 T = TypeVar("T")
 

@@ -6,14 +6,14 @@ from typing import Any, TypeVar
 from zlib import crc32
 
 from seqtools._core import blocks as blocked
+from seqtools._core.chance.seeds import Seed
 from seqtools._core.checks import check_count, check_seed, check_source
 from seqtools._core.display.short import short
-from seqtools._core.epochs import Epochs, mixing, shuffled, shuffled_blocks
 from seqtools._core.indices import ENDLESS, Indices
 from seqtools._core.lengths import since_refresh
+from seqtools._core.order.epochs import Epochs, mixing, shuffled, shuffled_blocks
 from seqtools._core.ranks import current
 from seqtools._core.rearrangement import Rearrangement
-from seqtools._core.seeds import Seed
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, size_of
 

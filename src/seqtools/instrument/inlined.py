@@ -7,7 +7,7 @@ and does not change caches. Every stage and every source is read through a `Watc
 from collections.abc import Sequence
 from typing import Any, Protocol
 
-from seqtools._core import seeding
+from seqtools._core.chance import seeding
 from seqtools._core.display.tree import roles
 from seqtools._core.errors import described
 from seqtools._core.indices import Indices

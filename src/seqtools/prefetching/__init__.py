@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Literal, Never, TypeVar
 
+from seqtools._core.chance.seeds import Seed
 from seqtools._core.checks import check_source
-from seqtools._core.seeds import Seed
 from seqtools._core.sources import Source
 from seqtools.prefetching.arguments import checked
 from seqtools.prefetching.options import Options

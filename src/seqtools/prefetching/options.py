@@ -4,8 +4,8 @@ import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from seqtools._core.chance.seeds import Seed
 from seqtools._core.display.short import short
-from seqtools._core.seeds import Seed
 from seqtools._core.walk import traits_upstream
 from seqtools.engines.base import Deliver, Engine
 from seqtools.engines.methods import (

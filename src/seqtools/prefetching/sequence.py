@@ -8,7 +8,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
-from seqtools._core import lengths, seeding
+from seqtools._core import lengths
+from seqtools._core.chance import seeding
 from seqtools._core.display.short import short
 from seqtools._core.indices import ENDLESS, Indices
 from seqtools._core.iteration import SequenceIterator, iterate, iterator_of

@@ -6,8 +6,8 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
+from seqtools._core.chance.seeding import seed_generators
 from seqtools._core.errors import summary
-from seqtools._core.seeding import seed_generators
 from seqtools.engines import fault_injection
 from seqtools.engines.process.output import connect_stdout
 from seqtools.engines.process.worker import Worker, exit_now

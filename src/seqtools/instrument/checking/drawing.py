@@ -7,7 +7,7 @@ from functools import partial
 from time import perf_counter, process_time
 from typing import Any
 
-from seqtools._core import seeding
+from seqtools._core.chance import seeding
 from seqtools._core.indices import Indices
 from seqtools._core.walk import is_stage
 from seqtools.instrument.checking.changes import Changes

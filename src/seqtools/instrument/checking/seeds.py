@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
+from seqtools._core.chance.seeds import Seed
 from seqtools._core.display.tree import arguments_of
-from seqtools._core.seeds import Seed
 from seqtools._core.walk import upstream
 from seqtools.instrument.checking.findings import Findings
 from seqtools.instrument.checking.pickling import place

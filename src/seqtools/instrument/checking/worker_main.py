@@ -4,8 +4,8 @@ from collections.abc import Callable
 from time import perf_counter, process_time
 from typing import Any, NamedTuple
 
-from seqtools._core.seeding import Seeded
-from seqtools._core.seeds import Seed
+from seqtools._core.chance.seeding import Seeded
+from seqtools._core.chance.seeds import Seed
 from seqtools._core.sources import getter
 from seqtools._core.walk import draw_index_of, drawing_apart, is_stage
 from seqtools.instrument.checking.changes import Changes

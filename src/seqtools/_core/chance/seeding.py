@@ -16,7 +16,7 @@ from itertools import count
 from typing import Any, TypeVar
 from weakref import ref
 
-from seqtools._core.seeds import Seed, words
+from seqtools._core.chance.seeds import Seed, words
 
 T = TypeVar("T")
 

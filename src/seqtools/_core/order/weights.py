@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from seqtools._core.checks import as_index, is_bool
 from seqtools._core.display.short import short
-from seqtools._core.proportions import LONGEST, counts_of, exactly
+from seqtools._core.order.proportions import LONGEST, counts_of, exactly
 
 if TYPE_CHECKING:
     from fractions import Fraction

@@ -17,7 +17,7 @@ tests/laws/test_permutation.py has values that must never change.
 from math import isqrt
 from typing import Any, Protocol
 
-from seqtools._core.seeds import Seed, words
+from seqtools._core.chance.seeds import Seed, words
 
 TABLE = 1 << 14
 """Most items that are sorted by hashes, a power of 2. Sorting so many takes 0.1 ms and 32 KB."""

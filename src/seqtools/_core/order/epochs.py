@@ -13,9 +13,9 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any, Protocol
 
+from seqtools._core.chance.seeds import Seed
 from seqtools._core.indices import Indices, as_array, within
-from seqtools._core.permutation import Permutation, permutation
-from seqtools._core.seeds import Seed
+from seqtools._core.order.permutation import Permutation, permutation
 
 _KEPT = 64
 """Epochs whose permutation is kept: at most 32 KB for each. Arbitrary."""

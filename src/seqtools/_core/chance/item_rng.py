@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any, TypeVar
 
-from seqtools._core.seeds import Seed, words
+from seqtools._core.chance.seeds import Seed, words
 
 T = TypeVar("T")
 

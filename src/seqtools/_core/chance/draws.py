@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Self, TypeVar
 
-from seqtools._core import seeding
+from seqtools._core.chance import seeding
+from seqtools._core.chance.item_rng import ItemRngs
+from seqtools._core.chance.seeds import Seed
 from seqtools._core.indices import Indices, as_list
-from seqtools._core.item_rng import ItemRngs
-from seqtools._core.seeds import Seed
 from seqtools._core.single_flight import Flights
 from seqtools._core.walk import draw_index_of
 

@@ -6,8 +6,8 @@ number of items, so few items change their part when others are appended. No two
 
 from typing import Any
 
-from seqtools._core.permutation import hashed
-from seqtools._core.seeds import Seed, words
+from seqtools._core.chance.seeds import Seed, words
+from seqtools._core.order.permutation import hashed
 
 
 def of_items(n: int, weights: list[int], seed: Seed) -> Any:

@@ -1,0 +1,1 @@
+"""Seeds, and the random numbers that items draw from them."""

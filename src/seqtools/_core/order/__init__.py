@@ -1,0 +1,1 @@
+"""In which order items come: permutations, epochs, parts and proportions."""
