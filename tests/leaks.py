@@ -68,6 +68,8 @@ def _of_the_fork_server() -> Counter[Holding]:
     found: Counter[Holding] = Counter()
     for thread in tuple(fork_server._shared.preparing):
         thread.join(GRACE)
+        if thread.is_alive():  # the server imports for long where others use the cores
+            found["thread", thread] = 1
     server = fork_server._shared.server
     if server is not None:
         found["process", server.pid] = 1

@@ -17,14 +17,13 @@ where `self` is the last of these stages, `a0` is `f`, `a1` the range of the sli
 `g`. Each stage has its own line, so the line of an error tells which stages were waiting.
 """
 
-import gc
-import sys
 from collections.abc import Callable, Generator
 from functools import cache
 from types import FrameType, TracebackType
 from typing import Any, TypeAlias
 
 from seqtools._core import rows
+from seqtools._core.frames import current_frames
 
 FILE = "<fused by seqtools>"
 """The file name in the frames of compiled functions."""
@@ -156,7 +155,7 @@ def was_reading(error: BaseException) -> bool:
 
 def is_evaluating(walk: object) -> bool:
     """Return whether a loop with this `walk` evaluates an item now, in any thread."""
-    for frame in _frames().values():
+    for frame in current_frames().values():
         at: FrameType | None = frame
         while at is not None:
             code = at.f_code
@@ -167,22 +166,6 @@ def is_evaluating(walk: object) -> bool:
                     return 0 < line <= depth + 2  # the source and the end have a line each
             at = at.f_back
     return False
-
-
-def _frames() -> dict[int, FrameType]:
-    """Return the frame that each thread runs now.
-
-    Before Python 3.12, this could wait for itself forever if objects were collected in the middle
-    of it: https://github.com/python/cpython/issues/106883.
-    """
-    collects = sys.version_info < (3, 12) and gc.isenabled()
-    if not collects:
-        return sys._current_frames()
-    gc.disable()
-    try:
-        return sys._current_frames()
-    finally:
-        gc.enable()
 
 
 def _line(link: TracebackType) -> int:

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from seqtools._core.frames import current_frames
 from seqtools.engines.wire import result_messages
 
 _PIECE = getattr(select, "PIPE_BUF", 4096) - 128
@@ -113,7 +114,7 @@ class Lines(io.RawIOBase):
         """End the line of this thread, and the lines of threads that have ended."""
         self.flush()
         if self.begun:
-            for thread in self.begun.keys() - sys._current_frames().keys():  # noqa: SLF001 -- public
+            for thread in self.begun.keys() - current_frames().keys():
                 self._end(thread)
 
     def _end(self, thread: int) -> None:
