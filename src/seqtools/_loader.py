@@ -118,7 +118,7 @@ class Loader(Iterable[T], Generic[T]):
     def _opened(self, epoch: int) -> Any:
         """Return an iterator over the sequence that begins at an epoch."""
         reader: Any = iter(self._sequence)
-        reader.load_state_dict(epoch * len(self))
+        reader.load_state_dict(epoch * self._extent())
         return reader
 
     def state_dict(self) -> dict[str, Any]:

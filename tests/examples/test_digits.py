@@ -9,9 +9,6 @@ import pytest
 
 from tests.scripts import run
 
-pytest.importorskip("PIL", reason="Pillow is not installed: see the group `examples`")
-pytest.importorskip("sklearn", reason="scikit-learn is not installed: see the group `examples`")
-
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "examples" / "digits.py"
 SHORT = ("--epochs", "3", "--least-accuracy", "0.8")  # of 44 steps each; a checkpoint every 40

@@ -135,3 +135,40 @@ def test_indices_that_are_too_many_to_be_written_out() -> None:
             stated()
     assert turns[LIMIT + 1] == 2
     assert turns._reads(range(1, 3)) == [(ITEMS, range(1, 3))]
+
+
+def test_a_function_for_drop_last_is_refused() -> None:
+    with pytest.raises(
+        TypeError, match=r"drop_last must be True or False, got sum: use collate_fn="
+    ):
+        st.batch(range(4), 2, sum)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"drop_last must be True or False, got 'yes'$"):
+        st.batch(range(4), 2, "yes")  # type: ignore[arg-type]
+    assert list(st.batch(range(5), 2, np.True_)) == [[0, 1], [2, 3]]  # type: ignore[arg-type]
+
+
+def test_a_function_that_needs_an_rng_is_given_none_without_a_seed() -> None:
+    def by_position(x: int, rng: Any) -> Any:
+        return x, rng
+
+    def by_name(x: int, *, rng: Any) -> Any:
+        return x, rng
+
+    def optional(x: int, rng: Any = None) -> Any:
+        return x, rng
+
+    for f in (by_position, by_name):
+        with pytest.raises(TypeError, match=r"needs an argument rng: .* a seed, such as rng=7"):
+            st.smap(f, range(3))
+    with pytest.raises(TypeError, match="needs an argument rng"):
+        st.starmap(by_name, [(1,)])
+    assert list(st.smap(optional, range(2))) == [(0, None), (1, None)]
+    assert list(st.smap(by_position, range(1), "a")) == [(0, "a")]
+    assert list(st.starmap(by_position, [(1, 2)])) == [(1, 2)]
+
+
+def test_sequences_to_mix_are_a_list() -> None:
+    with pytest.raises(
+        TypeError, match=r"mix\(\) needs a list of sequences, mix\(\[x, y\], weights"
+    ):
+        st.mix(st.arange(3), [1, 2])  # type: ignore[arg-type]

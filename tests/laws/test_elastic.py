@@ -135,6 +135,17 @@ def test_the_number_of_ranks_may_change_where_steps_do_not_divide() -> None:
     assert starts == list(range(768, 776))
 
 
+def test_an_integer_counts_items_of_all_ranks_as_a_state_does() -> None:
+    iterator = iter(batches_of_a_shard(range(1000), 1, 4))
+    for _ in range(3):
+        next(iterator)
+    for world in WORLDS:
+        by_state, by_number = (iter(batches_of_a_shard(range(1000), 0, world)) for _ in "ab")
+        by_state.load_state_dict(iterator.state_dict())
+        by_number.load_state_dict(3 * TOGETHER)
+        assert list(by_state) == list(by_number)
+
+
 def test_the_end_is_the_end_for_any_number_of_ranks() -> None:
     x = range(47)
     iterator = iter(batches_of_a_shard(x, 1, 2))

@@ -25,7 +25,7 @@ def test_a_mask_in_square_brackets(letters: list[str], mask: Any) -> None:
     assert list(pickle.loads(pickle.dumps(lazy[mask]))) == list("ace")
     lazy[mask] = "XYZ"
     assert letters == list("XbYdZ")
-    with pytest.raises(ValueError, match="a slice of 3 items must be assigned as many, got 2"):
+    with pytest.raises(ValueError, match="3 items were chosen, so assign as many values, got 2"):
         lazy[mask] = "XY"
     lazy[mask] = lazy[mask][::-1]
     assert letters == list("ZbYdX")

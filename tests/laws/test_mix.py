@@ -387,3 +387,16 @@ def test_a_state_is_of_the_proportions_and_not_of_how_they_are_written() -> None
     other = iter(mixed({"x": Fraction(1, 3), "y": Fraction(2, 3)}))
     with pytest.raises(ValueError, match="another pipeline, which differs first in mix"):
         other.load_state_dict(iterator.state_dict())
+
+
+def test_a_state_can_be_loaded_after_a_step_was_added() -> None:
+    def mixed(*later: Any) -> Any:
+        return st.mix([st.cycle("abc"), st.cycle("xyz")], [(0, [2, 1]), *later])
+
+    iterator = iter(mixed())
+    first = list(islice(iterator, 5))
+    changed = mixed((8, [0, 1]))
+    again = iter(changed)
+    again.load_state_dict(iterator.state_dict())
+    assert [*first, *islice(again, 9)] == list(changed[:14])
+    assert list(changed[:8]) == list(mixed()[:8]) != list(changed[6:14])

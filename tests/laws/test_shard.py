@@ -63,7 +63,7 @@ def test_an_uneven_length_is_refused_with_what_there_is_to_do() -> None:
         st.shard(range(10), 0, 4)
     with pytest.raises(ValueError, match="'pad' to read the first 2 again, or 'keep'"):
         st.shard(range(10), 3, 4)
-    with pytest.raises(ValueError, match="multiple_of=4"):
+    with pytest.raises(ValueError, match="multiple_of=, the number of items of all ranks"):
         st.shard(range(10), 1, 4)
 
 

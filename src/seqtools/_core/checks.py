@@ -158,5 +158,7 @@ def _checked_seed(part: object, seed: object, name: str, left: int) -> Seed:
     except TypeError:
         pass
     advice = ": use a tuple" if isinstance(part, list) else ""
+    if hasattr(part, "random"):  # a generator
+        advice = ": give the seed in place of the generator"
     message = f"{name} must be an integer, a string, or a tuple of these, got {short(seed)}{advice}"
     raise TypeError(message)

@@ -82,8 +82,8 @@ class SequenceIterator(chain[T]):
         the number of ranks.
 
         Args:
-            state: That dict; or an integer, the number of items to leave out, which is not checked
-                against the pipeline.
+            state: That dict; or an integer in place of its `position`, which is not checked against
+                the pipeline.
 
         Raises:
             RuntimeError: If an item was requested from this iterator before.

@@ -68,9 +68,9 @@ def loaded(state: Any, stage: Any, places: range) -> Target:
         TypeError: If `state` is neither a mapping nor an integer.
         ValueError: If it is the state of another pipeline, or there is no such position.
     """
-    if not isinstance(state, Mapping):
-        return Target(stage, 0, _checked_position(state, stage, len_of(stage)))
     ours = state_of(stage, places, 0)
+    if not isinstance(state, Mapping):
+        state = {**ours, "position": state}
     if state.get("seqtools") != _FORMAT or not {"position", "of", "pipeline"} <= set(state):
         message = (
             "state must be what state_dict() of an iterator over a sequence has returned, or an "

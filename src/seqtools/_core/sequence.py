@@ -104,7 +104,7 @@ class LazySequence(Stage, Sequence[T]):
         values = list(islice(value, len(places) + 1))
         if len(values) != len(places):
             got = "more" if len(values) > len(places) else len(values)
-            message = f"a slice of {len(places)} items must be assigned as many, got {got}"
+            message = f"{len(places)} items were chosen, so assign as many values, got {got}"
             raise ValueError(message)
         for i, item in zip(places, values, strict=True):
             self._assign(i, i, item)

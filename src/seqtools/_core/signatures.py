@@ -36,6 +36,29 @@ def check_takes_rng(f: Callable[..., Any], count: int | None) -> None:
         raise TypeError(message)
 
 
+def check_needs_no_rng(f: Callable[..., Any], count: int | None) -> None:
+    """Raise `TypeError` if `f` needs an argument `rng` which it would not get.
+
+    Args:
+        f: The function; only those of Python are looked at.
+        count: As for `check_takes_rng`.
+    """
+    code = getattr(f, "__code__", None)
+    if code is None or "rng" not in code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]:
+        return
+    import inspect
+
+    parameters = inspect.signature(f).parameters
+    rng = parameters["rng"]
+    by_position = rng.kind is rng.POSITIONAL_OR_KEYWORD
+    if rng.default is not rng.empty or (
+        by_position and (count is None or [*parameters].index("rng") < count)
+    ):
+        return
+    message = f"{called(f)} needs an argument rng: give smap() or starmap() a seed, such as rng=7"
+    raise TypeError(message)
+
+
 def _takes_rng(signature: "Signature", count: int | None) -> bool:
     for k, each in enumerate(signature.parameters.values()):
         if each.kind is each.VAR_KEYWORD or (each.kind is each.KEYWORD_ONLY and each.name == "rng"):

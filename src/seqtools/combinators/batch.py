@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from seqtools._core import rows
-from seqtools._core.checks import check_count, check_function, check_source
+from seqtools._core.checks import check_count, check_function, check_source, is_bool
+from seqtools._core.display.short import short
 from seqtools._core.indices import Indices, as_list, quotients, spans
 from seqtools._core.resume import keeps_steps, plain
 from seqtools._core.sequence import LazySequence
@@ -105,7 +106,7 @@ def batch(
 
     Raises:
         ValueError: If `k` is less than 1.
-        TypeError: If `sequence` is not a sequence.
+        TypeError: If `sequence` is not a sequence, or `drop_last` not a boolean.
 
     Example:
         >>> list(batch("abcde", 2))
@@ -117,6 +118,10 @@ def batch(
     size = check_count(k, 1, "k")
     if collate_fn is not None:
         check_function(collate_fn, "collate_fn")
+    if not is_bool(drop_last):
+        advice = ": use collate_fn=" if callable(drop_last) else ""
+        message = f"drop_last must be True or False, got {short(drop_last)}{advice}"
+        raise TypeError(message)
     return Batch(sequence, size, bool(drop_last), pad, collate_fn)
 
 

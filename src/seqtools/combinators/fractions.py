@@ -148,7 +148,10 @@ def split_fractions(
         raise TypeError(message)
     seed = check_seed(seed)
     if stratify is not None and groups is not None:
-        message = "split_fractions() takes stratify or groups, got both"
+        message = (
+            "split_fractions() takes stratify or groups, got both: split the groups with stratify, "
+            "and choose the items of each part's groups by compress()"
+        )
         raise ValueError(message)
     names = list(fractions) if isinstance(fractions, Mapping) else None
     weights = _weights(fractions)
@@ -183,7 +186,7 @@ def _weights(fractions: Any) -> list[int]:
             message = f"fractions must be numbers, got {short(value)}"
             raise TypeError(message)
         if not 0 <= float(value) <= 1:
-            message = f"fractions must be from 0 to 1, got {short(value)}"
+            message = f"fractions must be from 0 to 1, got {short(value)}: 0.8 is 80 %"
             raise ValueError(message)
     exact = [Fraction(float(value)).limit_denominator(_EXACT) for value in values]
     total = sum(exact, Fraction())

@@ -11,7 +11,7 @@ from seqtools._core.display.short import short
 from seqtools._core.indices import Indices, as_list
 from seqtools._core.rows import listed
 from seqtools._core.sequence import LazySequence
-from seqtools._core.signatures import check_takes_rng
+from seqtools._core.signatures import check_needs_no_rng, check_takes_rng
 from seqtools._core.sources import (
     Source,
     assign,
@@ -286,8 +286,7 @@ def smap(
     """
     _check(f, sequences)
     rng, seed = _checked(rng, seed, inverse)
-    if rng is not None:
-        check_takes_rng(f, len(sequences))
+    (check_needs_no_rng if rng is None else check_takes_rng)(f, len(sequences))
     several = len(sequences) > 1
     result: LazySequence[T]
     if rng is None and seed is None:
@@ -330,8 +329,7 @@ def starmap(
     """
     _check(f, (sequence,))
     rng, seed = _checked(rng, seed, inverse)
-    if rng is not None:
-        check_takes_rng(f, None)
+    (check_needs_no_rng if rng is None else check_takes_rng)(f, None)
     if rng is None and seed is None:
         return Starmap(f, inverse, sequence)
     return StarmapDrawing(f, rng, seed, inverse, sequence)

@@ -15,6 +15,7 @@ from seqtools._core.order.weights import copied, steps_of
 from seqtools._core.rearrangement import Rearrangement
 from seqtools._core.resume import plain
 from seqtools._core.sources import Source, ends_unseen, read_many, size_of
+from seqtools._core.walk import is_stage
 
 T = TypeVar("T")
 
@@ -153,7 +154,8 @@ class Mix(Rearrangement[T]):
         return [(self._sequences[k], js) for k, js in self._parts(indices)[1]]
 
     def _identity(self) -> Any:
-        return "mix", plain(self._keys), self._steps, self._stop
+        # a run may go on after a step was added, which changes nothing before it
+        return "mix", plain(self._keys), self._steps[0], self._stop
 
     def _rebuild(self, *sources: Any) -> "Mix[T]":
         return Mix(self._made(sources), self._weights, self._stop)
@@ -259,7 +261,13 @@ def mix(
         message = "mix() needs at least one sequence"
         raise ValueError(message)
     for name in names:
-        check_source(sequences[name], f"sequences[{name!r}]")
+        try:
+            check_source(sequences[name], f"sequences[{name!r}]")
+        except TypeError as error:
+            if not is_stage(sequences):
+                raise
+            message = f"mix() needs a list of sequences, mix([x, y], weights): {error}"
+            raise TypeError(message) from None
     if stop not in get_args(Stop):
         message = f"stop must be 'first' or 'all', got {short(stop)}"
         raise ValueError(message)

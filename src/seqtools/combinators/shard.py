@@ -48,7 +48,7 @@ class Shard(Rearrangement[T]):
                 f"a sequence of {several} cannot be shared evenly by {world} ranks: give shard() "
                 f"uneven='drop' to leave out the last {(n - self._start) % world}, 'pad' to read "
                 f"the first {(self._start - n) % world} again, or 'keep' if counts may differ by "
-                f"one; or shuffle with multiple_of={world}"
+                "one; or shuffle with multiple_of=, the number of items of all ranks at a step"
             )
             raise ValueError(message + since_refresh(self))
         if n == 0 and self._uneven == "pad":

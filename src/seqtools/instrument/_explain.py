@@ -29,8 +29,8 @@ def explain(p: LazySequence[Any], i: int, *, debugger: bool = False) -> "Replay"
         debugger: Whether to open `pdb` at a failure, in the frame of your code that failed.
 
     Returns:
-        The printed text, a `str`, with a record for each line in `steps`, the value of the item
-        in `value`, and the exception, which is not raised, in `error`.
+        What was printed: `str` of it is the text, `steps` has a record for each line, `value` the
+        item, and `error` the exception, which is not raised.
 
     Raises:
         TypeError: If `p` is not a lazy sequence, or `i` is not an integer.

@@ -67,7 +67,10 @@ def _counts(
         odd = [key for key in weights if key not in keys]
         odd += [key for key in keys if all_names and key not in weights]
         if odd:
-            message = f"{name} must have the names {list(keys)}, got {list(weights)}"
+            message = (
+                f"{name} must have the names {list(keys)}, got {list(weights)}: a weight of 0 "
+                "leaves a sequence out"
+            )
             raise ValueError(message)
         given = [(f"{name}[{key!r}]", weights.get(key, 0)) for key in keys]
     else:
@@ -83,7 +86,7 @@ def _counts(
             raise ValueError(message)
     exact = [_fraction(weight, each) for each, weight in given]
     if not any(exact):
-        message = f"{name} must not all be 0"
+        message = f"{name} must not all be 0, got {short(weights)}"
         raise ValueError(message)
     counts = counts_of(exact)
     for (each, weight), share, count in zip(given, exact, counts, strict=True):
