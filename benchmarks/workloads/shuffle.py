@@ -55,10 +55,10 @@ WORKLOAD = Workload(
     ),
     measure=measure,
     targets=(
-        Target("shuffle", "≤ 40 ns an item in batches", at_most=40e-9),
-        Target("shuffle", "≤ 4 µs an item singly", at_most=4e-6, figure="single"),
-        Target("shuffle, blocks", "≤ 160 ns an item in batches", at_most=160e-9),
-        Target("shuffle, blocks", "≤ 5 µs an item singly", at_most=5e-6, figure="single"),
+        Target("shuffle", "≤ 40 ns an item in batches", at_most=40),
+        Target("shuffle", "≤ 4 µs an item singly", at_most=4, figure="single"),
+        Target("shuffle, blocks", "≤ 160 ns an item in batches", at_most=160),
+        Target("shuffle, blocks", "≤ 5 µs an item singly", at_most=5, figure="single"),
     ),
 )
 

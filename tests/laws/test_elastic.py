@@ -120,6 +120,31 @@ def test_an_item_draws_the_same_numbers_whatever_ranks_have_read_it() -> None:
     assert got == want[: len(got)]
 
 
+def test_caches_keep_nothing_of_other_ranks() -> None:
+    def cached_part(world: int) -> Any:
+        mine = seqtools.shard(range(60), 0, world)
+        return seqtools.smap(plus, seqtools.add_cache(seqtools.smap(plus, mine), 60))
+
+    iterator = iter(cached_part(4))
+    for _ in range(6):
+        next(iterator)
+    other = cached_part(3)
+    list(other)  # its cache is full now
+    again = iter(other)
+    again.load_state_dict(iterator.state_dict())
+    assert [next(again) for _ in range(4)] == [26, 29, 32, 35]
+
+
+def test_what_is_left_over_may_be_treated_in_another_way() -> None:
+    iterator = iter(seqtools.shard(range(24), 0, 4))
+    next(iterator)
+    again = iter(seqtools.shard(range(24), 0, 3, uneven="drop"))
+    with pytest.raises(ValueError, match=r"cannot be shared evenly by 3 ranks: .* uneven='drop'"):
+        iter(seqtools.shard(range(24), 0, 3)).load_state_dict(iterator.state_dict())
+    again.load_state_dict(iterator.state_dict())
+    assert list(again) == [4, 7, 10, 13, 16, 19]
+
+
 def test_the_number_of_ranks_may_change_where_steps_do_not_divide() -> None:
     x = range(64 * 4 * 10)
     iterator = iter(seqtools.batch(seqtools.shard(x, 0, 4), 64))

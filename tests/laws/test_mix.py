@@ -389,7 +389,7 @@ def test_a_state_is_of_the_proportions_and_not_of_how_they_are_written() -> None
         other.load_state_dict(iterator.state_dict())
 
 
-def test_a_state_can_be_loaded_after_a_step_was_added() -> None:
+def test_a_run_goes_on_by_number_after_a_step_was_added() -> None:
     def mixed(*later: Any) -> Any:
         return st.mix([st.cycle("abc"), st.cycle("xyz")], [(0, [2, 1]), *later])
 
@@ -397,6 +397,8 @@ def test_a_state_can_be_loaded_after_a_step_was_added() -> None:
     first = list(islice(iterator, 5))
     changed = mixed((8, [0, 1]))
     again = iter(changed)
-    again.load_state_dict(iterator.state_dict())
+    with pytest.raises(ValueError, match=r"differs first in mix: .* load the integer 5"):
+        again.load_state_dict(iterator.state_dict())
+    again.load_state_dict(5)
     assert [*first, *islice(again, 9)] == list(changed[:14])
     assert list(changed[:8]) == list(mixed()[:8]) != list(changed[6:14])

@@ -344,3 +344,48 @@ def test_a_state_without_order_with_gaps_needs_a_prefetch_without_order(
     with pytest.raises(ValueError, match=r"prefetch\(ordered=False\)"):
         resumed(prefetched(loaded(), 2), state)
     assert sorted(resumed(prefetched(loaded(), 2, ordered=False), state)) == [2, 3, *range(6, 21)]
+
+
+def test_another_order_by_hand_is_another_pipeline() -> None:
+    def ordered(seed: int, kind: Any) -> Any:
+        order = np.random.default_rng(seed).permutation(10_000)
+        return seqtools.gather(range(10_000), kind(order))
+
+    for kind in (list, np.asarray, lambda order: order.tolist()):
+        state = saved(resumed(ordered(1, kind), 3))
+        assert saved(resumed(ordered(1, kind), state)) == state
+        with pytest.raises(ValueError, match="differs first in gather"):
+            resumed(ordered(2, kind), state)
+
+
+def test_a_stage_beyond_the_last_byte_is_not_named_wrongly() -> None:
+    def chain(change: int) -> Any:
+        stage: Any = range(100)
+        for k in range(60):
+            stage = seqtools.batch(stage, 1 + (k == change))
+        return stage
+
+    state = saved(iter(chain(-1)))
+    with pytest.raises(ValueError, match="differs first in a stage after batch: "):
+        resumed(chain(55), state)
+
+
+def test_nothing_is_opened_before_the_first_item() -> None:
+    opened = []
+
+    class Opening(seqtools.LazySequence[int]):
+        def _size(self) -> int:
+            return 3
+
+        def _get(self, i: int) -> int:
+            return i
+
+        def _opened(self, indices: Any) -> Any:
+            opened.append(indices)
+            return self
+
+    iterator = iter(Opening())
+    iterator.load_state_dict(1)
+    assert not opened
+    assert list(iterator) == [1, 2]
+    assert opened == [range(1, 3)]

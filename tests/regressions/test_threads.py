@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import types
 import weakref
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from seqtools.engines import uninterruptible
 from seqtools.engines.green_threads import refuse_green
 from seqtools.prefetching.server import close_server
 from tests.engines.engines import OPTIONS
+from tests.threads import LONG
 
 # What a worker is told comes next reaches every stage as a range or an array.
 
@@ -30,6 +32,33 @@ def test_reading_a_gather_with_a_stride(engine: str) -> None:
     turned = seqtools.gather(kept, list(range(99, -1, -1)))
     with seqtools.prefetch(turned, **OPTIONS[engine]) as p:
         assert list(p[::7]) == list(range(99, -1, -7))
+
+
+# A stage that reads some of its sources did not tell the others that nothing was to be read any more:
+# their threads stayed for as long as the pipeline.
+
+
+@pytest.mark.parametrize(
+    "joined",
+    [
+        seqtools.concatenate,
+        lambda kept: seqtools.interleave(*kept),
+        lambda kept: seqtools.mix(kept, [3, 1]),
+        lambda kept: seqtools.case([0, 1] * 50, *kept),
+        lambda kept: seqtools.gather(kept[0], seqtools.smap(int, range(100))),
+    ],
+    ids=["concatenate", "interleave", "mix", "case", "gather"],
+)
+def test_threads_of_caches_end_with_their_reader(joined: Callable[[Any], Any]) -> None:
+    kept = [seqtools.add_cache(seqtools.smap(abs, range(100)), 5) for _ in range(2)]
+    with seqtools.prefetch(joined(kept), 2, max_cached=8) as p:
+        for k in (0, 30, 60):
+            assert next(iter(p[k:])) == joined(kept)[k]
+    deadline = time.monotonic() + LONG
+    while any(thread.name == "seqtools-reader" for thread in threading.enumerate()):
+        assert time.monotonic() < deadline, "a thread of a cache stays"
+        time.sleep(0.01)
+    assert kept  # which are still there
 
 
 # An object that has its own prefetch was kept for ever, by the threads of the workers.

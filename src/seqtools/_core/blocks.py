@@ -63,6 +63,15 @@ def counted(sizes: Any, indices: Any) -> Any:
     return np.diff(np.searchsorted(indices, edges))
 
 
+def dealt(sizes: Any, indices: range) -> Any:
+    """Return how many of `indices`, which ascend, are in each block."""
+    import numpy as np
+
+    edges = np.concatenate([[0], np.cumsum(sizes)])
+    before = -((indices.start - edges) // indices.step)
+    return np.diff(np.clip(before, 0, len(indices)))
+
+
 def joined(sources: Sequence[Any]) -> Any:
     """Return the sizes of the blocks of all `sources`, `None` if one of them states none."""
     import numpy as np

@@ -23,7 +23,7 @@ _LONGEST = 40
 """Most bytes of a fingerprint, so that states stay below 200 characters; the last byte stands for
 all further stages."""
 _PARTS = 64
-"""Most parts of an argument that are looked at. Arbitrary."""
+"""Parts of an argument that are looked at, from all of it. Arbitrary."""
 
 
 class Target(NamedTuple):
@@ -109,7 +109,8 @@ def _difference(theirs: str, marks: list[tuple[str, int]]) -> str:
     ours = _hex([mark for _, mark in marks])
     if len(theirs) == len(ours):
         k = next(k for k in range(0, len(ours), 2) if theirs[k : k + 2] != ours[k : k + 2]) // 2
-        name = marks[k][0]
+        several = k == _LONGEST - 1 < len(marks) - 1  # which the last byte stands for
+        name = f"a stage after {marks[k - 1][0]}" if several else marks[k][0]
         return f"the state is of another pipeline, which differs first in {name}"
     common = min(len(theirs), len(ours))
     k = next((k for k in range(0, common, 2) if theirs[k : k + 2] != ours[k : k + 2]), common) // 2
@@ -177,8 +178,10 @@ def plain(value: Any, sources: tuple[Any, ...] = ()) -> Any:
         return value
     if isinstance(value, Mapping):
         return [(plain(k), plain(v, sources)) for k, v in list(value.items())[:_PARTS]]
-    if isinstance(value, tuple | list):
-        return [len(value), *[plain(part, sources) for part in value[:_PARTS]]]
+    array = type(value).__module__ == "numpy" and getattr(value, "ndim", 0) > 0
+    if array or isinstance(value, tuple | list):
+        some = value[:: max(1, len(value) // _PARTS)]
+        return [len(value), *[plain(part, sources) for part in (some.tolist() if array else some)]]
     try:
         return operator.index(value)  # of numpy, for instance
     except TypeError:

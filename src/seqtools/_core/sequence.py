@@ -150,7 +150,8 @@ class LazySequence(Stage, Sequence[T]):
         contain of the blocks of their sources. See `shuffle`.
         """
         sources = self._sources() if self._traits.elementwise else ()
-        return getattr(sources[0], "blocks", None) if sources else None
+        stated = (getattr(source, "blocks", None) for source in sources)
+        return next((sizes for sizes in stated if sizes is not None), None)
 
     def pipe(
         self, function: Callable[Concatenate[Self, P], R], *args: P.args, **kwargs: P.kwargs

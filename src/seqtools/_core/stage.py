@@ -163,7 +163,10 @@ class Stage:
         A stage that `acts_on_hints` may read them in the background. A stage may ignore a hint.
         """
         hinted: list[tuple[Any, Indices]] = []
-        for source, js in self._reads(indices):
+        # the end of a hint reaches all sources, also those that would not be read
+        none: Indices = range(0)
+        reads = self._reads(indices) if len(indices) else [(s, none) for s in self._sources()]
+        for source, js in reads:
             if is_stage(source) and not any(source is s and js is j for s, j in hinted):
                 hinted.append((source, js))
                 source._hint(owner, js)

@@ -33,7 +33,7 @@ class Traits(NamedTuple):
     """With a seed, each of its items has its own random numbers."""
     elementwise: bool = False
     """Item `i` is made of item `i` of its sources, whose order it keeps. So it has the `blocks` of
-    the first one, and its random numbers follow from the same index."""
+    the first one that states some, and its random numbers follow from the same index."""
     sharded: bool = False
     """It has a part of the items of its source, and other ranks have the others."""
 

@@ -15,6 +15,7 @@ from seqtools._core.indices import (
     within,
 )
 from seqtools._core.rearrangement import Rearrangement
+from seqtools._core.resume import plain
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, getter, read_many, size_of
 from seqtools._core.walk import is_stage
@@ -93,6 +94,9 @@ class Gather(Rearrangement[T]):
             return [(self._sequences[0], self._runs(indices)[0][1]), (self._indexes, indices)]
         except (IndexError, OverflowError, TypeError):  # its reader gets the error
             return [(self._indexes, indices)]
+
+    def _identity(self) -> Any:
+        return "gather", "source" if is_stage(self._indexes) else plain(self._indexes)
 
     def _rebuild(self, *sources: Any) -> "Gather[T]":
         return Gather(*sources)

@@ -154,8 +154,7 @@ class Mix(Rearrangement[T]):
         return [(self._sequences[k], js) for k, js in self._parts(indices)[1]]
 
     def _identity(self) -> Any:
-        # a run may go on after a step was added, which changes nothing before it
-        return "mix", plain(self._keys), self._steps[0], self._stop
+        return "mix", plain(self._keys), self._steps, self._stop
 
     def _rebuild(self, *sources: Any) -> "Mix[T]":
         return Mix(self._made(sources), self._weights, self._stop)

@@ -2,7 +2,7 @@
 
 from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
-from seqtools._core import fusing, ranks
+from seqtools._core import blocks, fusing, ranks
 from seqtools._core.checks import as_index, check_count, check_source
 from seqtools._core.indices import ENDLESS, Indices, modulo, within
 from seqtools._core.lengths import since_refresh
@@ -88,8 +88,14 @@ class Shard(Rearrangement[T]):
         of_source = draw_index_of(self._sequences[0])
         return j if of_source is None else of_source(j)
 
-    def _identity(self) -> tuple[str, str]:
-        return "shard", self._uneven
+    @property
+    def blocks(self) -> Any:
+        """The numbers of items of this rank in each block of the source."""
+        sizes = None if self._uneven == "pad" else blocks.of(self._sequences[0])
+        return None if sizes is None else blocks.dealt(sizes, self._all[: self._length()])
+
+    def _identity(self) -> str:
+        return "shard"  # another run may have other ranks, and leave out or read again other items
 
     def _from(self, k: int) -> "Shard[T]":
         start = self._start + k

@@ -26,6 +26,7 @@ class Hints:
     def __init__(self, source: Any) -> None:
         self._source = source
         self._owner = object()  # stages may keep it longer than the reader lives
+        self._ended = False
 
     def __call__(self, indices: Indices) -> None:
         """Send the hint that `indices`, and no others, are read next, in that order."""
@@ -36,9 +37,12 @@ class Hints:
         # `_reads` of a user's stage may fail; the reader of an item gets that error.
         with suppress(Exception):
             self._source._hint(self._owner, indices)
+        if self._ended and len(indices):  # meanwhile, by another thread
+            self.end()
 
     def end(self) -> None:
         """Send the hint that no reads follow."""
+        self._ended = True
         self(range(0))
 
     def take_turns(self) -> None:
