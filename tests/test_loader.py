@@ -526,3 +526,37 @@ def test_workers_of_torch_are_refused(torch_data: Any) -> None:
     torch_data.get_worker_info = lambda: "a worker"
     with pytest.raises(RuntimeError, match="num_workers=0"):
         next(iter(some))
+
+
+def test_epochs_without_order_of_one_rank() -> None:
+    mine = seqtools.smap(abs, seqtools.shard(range(160), 1, 4))
+    run = loader(seqtools.prefetch(mine, 3, ordered=False), epochs=4)
+    got: list[int] = []
+    for epoch in range(4):
+        assert run.epoch == epoch
+        epoch_items = list(run)
+        assert len(epoch_items) == 10
+        got += epoch_items
+    assert sorted(got) == list(range(1, 160, 4))
+    seqtools.close_all()
+
+
+def test_ranks_with_epochs_of_several_lengths_are_refused_by_all() -> None:
+    for rank in range(5):
+        mine = seqtools.shard(range(48), rank, 5, uneven="keep")
+        assert len(list(loader(mine))) == len(mine)
+        with pytest.raises(ValueError, match="all ranks must have epochs of the same length"):
+            loader(mine, epochs=3)
+
+
+def test_an_epoch_below_zero_is_refused() -> None:
+    run = loader(range(4))
+    with pytest.raises(ValueError, match="epoch must be at least 0, got -5"):
+        run.load_state_dict(run.state_dict() | {"epoch": -5})
+
+
+def test_saving_a_state_begins_nothing() -> None:
+    run = loader(range(8), epochs=2)
+    state = run.state_dict()
+    assert (run.state_dict(), run._reader) == (state, None)
+    assert next(iter(run)) == 0

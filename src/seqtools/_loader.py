@@ -11,7 +11,7 @@ from itertools import chain, islice, repeat
 from typing import Any, Generic, TypeVar
 
 from seqtools._core import resume
-from seqtools._core.checks import as_index, check_count, check_source
+from seqtools._core.checks import check_count, check_source
 from seqtools._core.display.short import short
 from seqtools._core.sequence import Slice
 from seqtools._core.sources import Source, size_of
@@ -44,6 +44,12 @@ class Loader(Iterable[T], Generic[T]):
                 "items of all epochs, such as sequence[: epochs * items_per_epoch]"
             )
             raise TypeError(message)
+        if self._epochs > 1 and not resume.ranks_are_even(self._sequence):
+            message = (
+                "all ranks must have epochs of the same length, and shard(uneven='keep') gives "
+                "some of them an item more: use another `uneven`"
+            )
+            raise ValueError(message)
         if not n and self._epochs > 1:
             message = f"sequence must have items of {self._epochs} epochs, got none"
             raise ValueError(message)
@@ -77,12 +83,12 @@ class Loader(Iterable[T], Generic[T]):
         """Yield the items that `this` has left, until one raises an error."""
         if this.reader is None:
             self._begin(this)
-        position = _position(this.reader)
+        position = self._position(this.reader)
         if position < this.stop:
             yield from islice(
                 this.reader, -(-(this.stop - position) // resume.step_of(self._sequence))
             )
-            if _position(this.reader) > position:  # else there are no more
+            if self._position(this.reader) > position:  # else there are no more
                 return
         if self._running is this:
             self._running, self._epoch = None, self._epoch + 1
@@ -106,7 +112,7 @@ class Loader(Iterable[T], Generic[T]):
         reader = None if skips and self._epochs == 1 else self._reader
         # Where the number of ranks has changed, an epoch ends with the first step that reaches its
         # end, and the next one begins after that step.
-        if reader is None or not k * extent <= _position(reader) < (k + 1) * extent:
+        if reader is None or not k * extent <= self._position(reader) < (k + 1) * extent:
             reader = self._opened(k)
         this.reader, this.stop = reader, (k + 1) * extent
         self._reader, self._running, self._epoch = reader, this, epoch
@@ -114,6 +120,14 @@ class Loader(Iterable[T], Generic[T]):
     def _extent(self) -> int:
         """Return by how much the position in states grows with an epoch."""
         return len(self) * resume.step_of(self._sequence)
+
+    def _position(self, reader: Any) -> int:
+        """Return the position of an iterator over the sequence, without items it has left out."""
+        state: dict[str, Any] = reader.state_dict()
+        gaps = sum(stop - start for start, stop in state.get("left", ()))
+        position: int = state["position"] - gaps
+        # what is about one rank counts items, and otherwise those of all ranks count
+        return position * resume.step_of(self._sequence) if "world" in state else position
 
     def _opened(self, epoch: int) -> Any:
         """Return an iterator over the sequence that begins at an epoch."""
@@ -127,9 +141,8 @@ class Loader(Iterable[T], Generic[T]):
         It counts the items that were returned, not those that were read ahead. With `epochs=1`,
         `epoch` is the number of times that the sequence was begun before.
         """
-        if self._reader is None:
-            self._reader = self._opened(0)
-        state: dict[str, Any] = self._reader.state_dict()
+        reader = self._reader  # another thread may begin an epoch meanwhile
+        state: dict[str, Any] = (self._opened(0) if reader is None else reader).state_dict()
         return {**state, "epoch": self._epoch} if self._epochs == 1 else state
 
     def load_state_dict(self, state: Mapping[str, Any] | int) -> None:
@@ -147,11 +160,12 @@ class Loader(Iterable[T], Generic[T]):
         """
         reader: Any = iter(self._sequence)
         reader.load_state_dict(state)
-        position, n = _position(reader), reader.state_dict()["of"]
-        epoch = self._epochs if position == n else position // self._extent()
+        position, end = self._position(reader), self._epochs * self._extent()
+        epoch = self._epochs if position >= end else position // self._extent()
         if self._epochs == 1:
-            reader = reader if position < n else None
-            epoch += as_index(state.get("epoch", 0), "epoch") if isinstance(state, Mapping) else 0
+            reader = reader if position < end else None
+            begun = state.get("epoch", 0) if isinstance(state, Mapping) else 0
+            epoch += check_count(begun, 0, "epoch")
         self._reader, self._running, self._epoch = reader, None, epoch
 
     @property
@@ -267,13 +281,6 @@ def _remade(sequence: Any, epochs: int, state: dict[str, Any] | None) -> Loader[
         made.load_state_dict(state)
     _make_known_to_torch()
     return made
-
-
-def _position(reader: Any) -> int:
-    """Return the position of an iterator over the sequence, without items that it has left out."""
-    state: dict[str, Any] = reader.state_dict()
-    gaps = sum(stop - start for start, stop in state.get("left", ()))
-    return state["position"] - gaps  # type: ignore[no-any-return]
 
 
 def _make_known_to_torch() -> None:

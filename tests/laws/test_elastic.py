@@ -160,6 +160,66 @@ def test_the_number_of_ranks_may_change_where_steps_do_not_divide() -> None:
     assert starts == list(range(768, 776))
 
 
+@pytest.mark.parametrize("uneven", ["drop", "keep", "pad"])
+@pytest.mark.parametrize("size", [1, 2])
+def test_states_hold_at_the_end_and_for_ranks_without_items(uneven: Any, size: int) -> None:
+    def part(rank: int, world: int) -> Any:
+        return seqtools.batch(seqtools.shard(range(11), rank, world, uneven=uneven), size)
+
+    for position in (*range(12), 11):
+        for world in (1, 2, 3, 4, 5, 12):
+            for rank in range(world):
+                iterator = iter(part(rank, world))
+                iterator.load_state_dict(position)
+                assert iterator.state_dict()["position"] == position
+                again = iter(part(0, 1))
+                again.load_state_dict(iterator.state_dict())
+                assert next(again, [None])[0] == (position if position < 11 else None)
+
+
+def test_a_state_counts_what_was_read_after_ranks_have_changed() -> None:
+    def part(rank: int, world: int, size: int) -> Any:
+        return seqtools.batch(seqtools.shard(range(11), rank, world, uneven="drop"), size)
+
+    got: list[int] = []
+    state: Any = 0
+    for world, size, steps in ((1, 3, 1), (5, 4, 1), (1, 2, 5)):
+        iterators = [iter(part(rank, world, size)) for rank in range(world)]
+        for each in iterators:
+            each.load_state_dict(state)
+        for _ in range(steps):
+            got += [item for each in iterators for item in next(each, [])]
+        state = iterators[0].state_dict()
+    assert got == list(range(11))
+
+
+def test_what_is_left_of_a_rank_without_order_is_for_the_same_ranks() -> None:
+    def of_rank(world: int) -> Any:
+        return seqtools.prefetch(
+            seqtools.smap(plus, seqtools.shard(range(60), 1, world)), 2, ordered=False
+        )
+
+    state = iter(of_rank(3)).state_dict() | {"position": 9, "of": 20, "world": 3, "left": [[4, 7]]}
+    again = iter(of_rank(3))
+    again.load_state_dict(state)
+    assert again.state_dict() == state
+    assert sorted(again) == [2 + 3 * k for k in (4, 5, 6, *range(9, 20))]
+    with pytest.raises(ValueError, match="a run of 3 ranks, this one has 4"):
+        iter(of_rank(4)).load_state_dict(state)
+    with pytest.raises(ValueError, match=r"prefetch\(ordered=False\)"):
+        iter(seqtools.smap(plus, seqtools.shard(range(60), 1, 3))).load_state_dict(state)
+    seqtools.close_all()
+
+
+def test_stages_that_share_sources_are_looked_at_once() -> None:
+    stage: Any = seqtools.shard(range(8), 0, 2)
+    for _ in range(40):  # 2**40 paths
+        stage = seqtools.add_cache(seqtools.smap(max, stage, stage))
+    iterator = iter(stage)
+    next(iterator)
+    assert iterator.state_dict()["position"] == 2
+
+
 def test_an_integer_counts_items_of_all_ranks_as_a_state_does() -> None:
     iterator = iter(batches_of_a_shard(range(1000), 1, 4))
     for _ in range(3):

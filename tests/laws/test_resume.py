@@ -389,3 +389,29 @@ def test_nothing_is_opened_before_the_first_item() -> None:
     assert not opened
     assert list(iterator) == [1, 2]
     assert opened == [range(1, 3)]
+
+
+@pytest.mark.parametrize(
+    "left",
+    [[[0, 50]], [[-3, 2]], [[0, 4], [2, 6]], "ab", [[1]], [[4, 2]], [["1", "2"]], 7, [[6, 9]]],
+)
+def test_what_cannot_be_left_is_refused(prefetched: Callable[..., Any], left: Any) -> None:
+    iterator = iter(prefetched(loaded(), 2, ordered=False))
+    state = iterator.state_dict() | {"position": 8, "left": left}
+    with pytest.raises(ValueError, match="left must be ranges of items before position 8, got"):
+        iterator.load_state_dict(state)
+
+
+def test_what_changes_no_item_may_change() -> None:
+    def made(cache_size: int, inverse: Any) -> Any:
+        items = seqtools.uniter([1, 2, 3], cache_size=cache_size)
+        return seqtools.smap(plus, items, inverse=inverse)
+
+    state = saved(iter(made(0, None)))
+    assert saved(resumed(made(2, abs), state)) == state
+
+
+def test_other_selectors_are_another_pipeline() -> None:
+    state = saved(iter(seqtools.switch([True, False], "ab", "xy")))
+    with pytest.raises(ValueError, match="differs first in switch"):
+        resumed(seqtools.switch([False, True], "ab", "xy"), state)

@@ -34,7 +34,8 @@ def test_reading_a_gather_with_a_stride(engine: str) -> None:
         assert list(p[::7]) == list(range(99, -1, -7))
 
 
-# A stage that reads some of its sources did not tell the others that nothing was to be read any more:
+# A stage that reads some of its sources did not tell the others that nothing was to be read any
+# more:
 # their threads stayed for as long as the pipeline.
 
 

@@ -125,7 +125,7 @@ class Walk:
     @property
     def target(self) -> resume.Target:
         """What this iterator reads, and from which position on."""
-        return self._loaded or resume.Target(self._stage, 0, 0)
+        return self._loaded or resume.Target(self._stage, 0)
 
     def begin(self) -> Iterator[Any]:
         """Open the stage, and yield nothing."""
@@ -150,8 +150,8 @@ class Walk:
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of the iterator."""
-        target = self.target
-        return resume.state_of(self._stage, self._indices, self._position(), target.passed)
+        now = resume.Target(self.target.stage, self._position())
+        return resume.state_of(self._stage, self._indices, now)
 
     def _position(self) -> int:
         """Return the number of items of the target that were returned."""

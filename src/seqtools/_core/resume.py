@@ -8,7 +8,7 @@ Ranks of a distributed run are at the same step. So their position is the number
 """
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from seqtools._core.checks import is_bool
@@ -31,34 +31,34 @@ class Target(NamedTuple):
 
     stage: Any
     """The sequence to read; another one if the number of ranks has changed."""
-    passed: int
-    """The number of items before `shard` that are left out of `stage`."""
     position: int
     """The number of items of `stage` that were read before."""
     left: tuple[tuple[int, int], ...] = ()
     """Ranges of items before `position` that were not read, in a prefetch without order."""
 
 
-def state_of(stage: Any, places: range, position: int, passed: int = 0) -> dict[str, Any]:
+def state_of(
+    stage: Any, places: range, target: Target, left: Sequence[tuple[int, int]] | None = None
+) -> dict[str, Any]:
     """Return the state of an iterator over the items of `stage` at `places`.
 
     Args:
         stage: The sequence.
         places: Those that the iterator reads.
-        position: The number of items that it has returned.
-        passed: See `Target`.
+        target: What it reads in place of `stage`, and the number of items that it has returned.
+        left: For an iterator without order, ranges of items before that were not returned.
     """
-    marks = _marks(stage, places)
-    state: dict[str, Any] = {"seqtools": _FORMAT, "position": position, "of": len_of(stage)}
+    state: dict[str, Any] = {
+        "seqtools": _FORMAT, "position": target.position, "of": len_of(stage),
+    }  # fmt: skip
     if traits_upstream(stage).sharded:
-        before = _before(stage, position)
-        if before is None or not _is_whole(places):
+        before = _before(target.stage, target.position)
+        if before is None or left or not _is_whole(places):  # then it is about this rank
             state["world"] = summary(stage).world
         else:
-            n = state["of"] = _of_all(stage)
-            state["position"] = passed + before if n is None else min(passed + before, n)
-    state["pipeline"] = _hex([mark for _, mark in marks])
-    return state
+            state["position"], state["of"] = before, _of_all(stage)
+    state["pipeline"] = _hex([mark for _, mark in _marks(stage, places)])
+    return state if left is None else state | {"left": [list(ends) for ends in left]}
 
 
 def loaded(state: Any, stage: Any, places: range) -> Target:
@@ -68,7 +68,7 @@ def loaded(state: Any, stage: Any, places: range) -> Target:
         TypeError: If `state` is neither a mapping nor an integer.
         ValueError: If it is the state of another pipeline, or there is no such position.
     """
-    ours = state_of(stage, places, 0)
+    ours = state_of(stage, places, Target(stage, 0))
     if not isinstance(state, Mapping):
         state = {**ours, "position": state}
     if state.get("seqtools") != _FORMAT or not {"position", "of", "pipeline"} <= set(state):
@@ -77,19 +77,34 @@ def loaded(state: Any, stage: Any, places: range) -> Target:
             f"integer, got {short(dict(state))}"
         )
         raise ValueError(message)
+    of_rank = "world" in state
+    if of_rank:
+        ours |= {"of": len_of(stage), "world": summary(stage).world}
     _compare(state, ours, stage, places)
     k = _checked_position(state["position"], stage, ours["of"])
-    if "world" in ours or not traits_upstream(stage).sharded:
-        left = tuple((int(start), int(stop)) for start, stop in state.get("left", ()))
-        return Target(stage, 0, k, left)
-    return _for_this_rank(stage, k, ours["of"])
+    if of_rank or not traits_upstream(stage).sharded:
+        return Target(stage, k, _checked_left(state.get("left", ()), k))
+    return _for_this_rank(stage, k)
+
+
+def _checked_left(left: Any, k: int) -> tuple[tuple[int, int], ...]:
+    """Return ranges of items before `k`; raise `ValueError` if they are none."""
+    try:
+        ranges = tuple([(operator.index(start), operator.index(stop)) for start, stop in left])
+        ends = [end for each in ranges for end in each]
+    except (TypeError, ValueError):
+        ends = [-1]
+    if ends != sorted(ends) or (ends and not 0 <= ends[0] <= ends[-1] <= k):
+        message = f"left must be ranges of items before position {k}, got {short(left)}"
+        raise ValueError(message)
+    return ranges
 
 
 def _compare(state: Mapping[str, Any], ours: dict[str, Any], stage: Any, places: range) -> None:
     """Raise `ValueError` if `state` is of another pipeline."""
     position = state["position"]
     after = f": to go to this position all the same, load the integer {short(position)}"
-    if "world" in state and "world" in ours and state["world"] != ours["world"]:
+    if "world" in state and state["world"] != ours["world"]:
         message = (
             f"the state is of a run of {state['world']} ranks, this one has "
             f"{ours['world']}: only a pipeline that keeps the order of items after shard() "
@@ -203,13 +218,22 @@ def _is_whole(places: range) -> bool:
 
 
 def step_of(stage: Any) -> int:
-    """Return by how much the position in a state grows with each item of `stage`."""
-    return (_before(stage, 1) or 1) if traits_upstream(stage).sharded else 1
+    """Return by how much the position in a state grows with each item of `stage`.
+
+    That is more than 1 if items of all ranks are counted.
+    """
+    found = _at_shard(stage, 1, {})
+    return 1 if found is None else found[1] * int(found[0].world)
+
+
+def ranks_are_even(stage: Any) -> bool:
+    """Return whether all ranks have as many items of `stage`, as far as its shards tell."""
+    return all(each.even for each in upstream(stage) if each._traits.sharded)
 
 
 def keeps_steps(stage: Any) -> bool:
     """Return whether the items up to `shard` that make an item of `stage` are consecutive ones."""
-    return _before(stage, 0) is not None
+    return _at_shard(stage, 0, {}) is not None
 
 
 def _before(stage: Any, i: int) -> int | None:
@@ -217,22 +241,37 @@ def _before(stage: Any, i: int) -> int | None:
 
     Returns `None` if that is not known, because items are reordered after `shard`.
     """
-    while not stage._traits.sharded:
+    found = _at_shard(stage, i, {})
+    if found is None:
+        return None
+    shard, j = found
+    return shard._passed(j)  # type: ignore[no-any-return]
+
+
+def _at_shard(
+    stage: Any, i: int, known: dict[tuple[int, int], tuple[Any, int] | None]
+) -> tuple[Any, int] | None:
+    """Return the shard upstream, and how many of its items are passed after `i` of `stage`.
+
+    Returns `None` if there is none, or if this is not known. Of several shards, which are alike,
+    it is the first.
+    """
+    while traits_upstream(stage).sharded:
+        sources = sources_of(stage)
+        if stage._traits.sharded:  # but not twice
+            return None if traits_upstream(sources[0]).sharded else (stage, i)
         j = stage._passed(i)
-        sources = [each for each in sources_of(stage) if is_stage(each)]
-        if j is None or len(sources) != len(sources_of(stage)) or not sources:
+        if j is None or not sources:
             return None
         if len(sources) > 1:
-            found = {_before(s, j) if traits_upstream(s).sharded else None for s in sources}
-            return found.pop() if len(found) == 1 else None
-        i, stage = j, sources[0]
-        if not traits_upstream(stage).sharded:
-            return None
-    if any(traits_upstream(source).sharded for source in sources_of(stage)):
-        return None  # sharded twice
-    n = _of_all(stage)
-    passed = i * int(stage.world)
-    return passed if n is None else min(passed, n)
+            at = id(stage), i
+            if at not in known:
+                found = [_at_shard(source, j, known) for source in sources]
+                alike = {f and (f[1], f[0].world, size_of(f[0]._sources()[0])) for f in found}
+                known[at] = found[0] if len(alike) == 1 else None
+            return known[at]
+        stage, i = sources[0], j
+    return None
 
 
 def _of_all(stage: Any) -> int | None:
@@ -241,13 +280,12 @@ def _of_all(stage: Any) -> int | None:
     return size_of(shard._sources()[0])
 
 
-def _for_this_rank(stage: Any, k: int, n: int | None) -> Target:
-    """Return where this rank goes on when all ranks have passed `k` of `n` items before `shard`."""
-    step = _before(stage, 1) or 1
-    if k == n:
-        return Target(stage, 0, stage._length())
-    if k % step == 0:
-        return Target(stage, 0, k // step)
+def _for_this_rank(stage: Any, k: int) -> Target:
+    """Return where this rank goes on when all ranks have passed `k` items before `shard`."""
+    position = k // step_of(stage)
+    n = len_of(stage)
+    if (n is None or position <= n) and _before(stage, position) == k:
+        return Target(stage, position)
     made: dict[int, Any] = {}
     for each in upstream(stage):
         if not traits_upstream(each).sharded:
@@ -261,4 +299,4 @@ def _for_this_rank(stage: Any, k: int, n: int | None) -> Target:
                 copy = type(each)(*sources, *each._args()[len(sources) :])
         copy._origin = each._origin
         made[id(each)] = copy
-    return Target(made[id(stage)], k, 0)
+    return Target(made[id(stage)], 0)

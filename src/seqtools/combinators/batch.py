@@ -64,8 +64,7 @@ class Batch(Spans):
         return "batch", k, self._whole, plain(self._pad)
 
     def _passed(self, i: int) -> int:
-        n = size_of(self._sequence)
-        return i * self._k if n is None else min(i * self._k, n)
+        return i * self._k
 
     def _draw_index(self, i: int) -> int:
         """Return that of the first item, which no other batch has."""

@@ -64,6 +64,9 @@ class Uniter(LazySequence[T]):
     def _args(self) -> tuple[Any, ...]:
         return self._iterable, self._cache_size, self._n_parallel, self._size_given
 
+    def _identity(self) -> Any:
+        return "uniter"  # caches and numbers of workers may change
+
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Pickle the recipe; raise `TypeError` for an iterator, which cannot start again."""
         if isinstance(self._iterable, Iterator):

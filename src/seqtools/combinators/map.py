@@ -79,6 +79,9 @@ class Smap(LazySequence[T]):
     def _args(self) -> tuple[Any, ...]:
         return self._f, self._inverse, *self._sequences
 
+    def _identity(self) -> Any:
+        return self._name or type(self).__name__.lower()  # functions may be repaired
+
 
 class SmapMany(Smap[T]):
     """Results of a function on the items of several sequences side by side."""
@@ -185,6 +188,9 @@ class Drawing(Smap[T]):
 
     def _args(self) -> tuple[Any, ...]:
         return self._f, self._rng, self._seed, self._inverse, *self._sequences
+
+    def _identity(self) -> Any:
+        return super()._identity(), self._rng, self._seed
 
 
 class SmapDrawing(Drawing[T]):

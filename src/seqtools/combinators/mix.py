@@ -78,6 +78,13 @@ class Mix(Rearrangement[T]):
         return f"sequences[{(k if self._keys is None else self._keys[k])!r}]"
 
     def _size(self) -> int | None:
+        n = self._end()
+        if n is not None and n >= ENDLESS:
+            message = f"{n} items are too many for a sequence: mix slices of these sequences"
+            raise ValueError(message)
+        return n
+
+    def _end(self) -> int | None:
         sizes = self._layout or self._arranged()
         used = [k for k in range(len(sizes)) if any(counts[k] for _, counts in self._steps)]
         finite = [k for k in used if sizes[k] != ENDLESS]
@@ -271,5 +278,5 @@ def mix(
         message = f"stop must be 'first' or 'all', got {short(stop)}"
         raise ValueError(message)
     result = Mix[T](sequences, copied(weights), stop)
-    result._arranged()  # noqa: SLF001 -- of this module; raises errors
+    result._length()  # raises errors
     return result

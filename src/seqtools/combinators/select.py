@@ -5,9 +5,11 @@ from typing import Any, TypeVar
 from seqtools._core.checks import as_index, check_integers, check_source
 from seqtools._core.errors import EndOfSequence
 from seqtools._core.indices import Indices
+from seqtools._core.resume import plain
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, assign, check_end, common_size, getter
 from seqtools._core.traits import Traits
+from seqtools._core.walk import is_stage
 
 T = TypeVar("T")
 
@@ -57,6 +59,9 @@ class Case(LazySequence[T]):
 
     def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
         return [(self._selector, indices)]  # other reads depend on its values
+
+    def _identity(self) -> Any:
+        return self._describe(), "source" if is_stage(self._selector) else plain(self._selector)
 
     def _rebuild(self, *sources: Any) -> "Case[T]":
         return type(self)(*sources)

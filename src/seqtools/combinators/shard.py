@@ -89,6 +89,12 @@ class Shard(Rearrangement[T]):
         return j if of_source is None else of_source(j)
 
     @property
+    def even(self) -> bool:
+        """Whether all ranks have the same number of items."""
+        (n,) = self._layout or self._arranged()
+        return self._uneven != "keep" or n is None or (n - self._start) % self.world == 0
+
+    @property
     def blocks(self) -> Any:
         """The numbers of items of this rank in each block of the source."""
         sizes = None if self._uneven == "pad" else blocks.of(self._sequences[0])
@@ -97,9 +103,18 @@ class Shard(Rearrangement[T]):
     def _identity(self) -> str:
         return "shard"  # another run may have other ranks, and leave out or read again other items
 
+    def _passed(self, i: int) -> int:
+        """Return how many items of the source all ranks have passed after `i` of their items."""
+        (n,) = self._layout or self._arranged()
+        if n is None:
+            return self._start + i * self.world
+        left = n - self._start
+        most = left // self.world if self._uneven == "drop" else -(-left // self.world)
+        return min(self._start + min(i, most) * self.world, n)  # type: ignore[no-any-return]
+
     def _from(self, k: int) -> "Shard[T]":
-        start = self._start + k
-        return Shard(self._sequences[0], self.rank, self.world, self._uneven, start)
+        """Return the shard for which all ranks have passed `k` items of the source."""
+        return Shard(self._sequences[0], self.rank, self.world, self._uneven, k)
 
     def _rebuild(self, *sources: Any) -> "Shard[T]":
         return Shard(sources[0], self.rank, self.world, self._uneven, self._start)

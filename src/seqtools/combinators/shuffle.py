@@ -84,7 +84,7 @@ class Shuffle(Rearrangement[T]):
             sizes = None if stated is None else blocked.as_sizes(stated)
             if sizes is not None:
                 return sizes
-        has = "no attribute 'blocks'" if stated is None else f"blocks={short(stated)}"
+        has = "none" if stated is None else f"blocks={short(stated)}"
         message = (
             f"blocks=True needs a source that states sizes, but {type(source).__name__} has {has}: "
             f"give the sizes{since_refresh(self)}"

@@ -205,8 +205,10 @@ class PrefetchWalk(Walk):
         else:
             left = [(position + each.start, position + each.stop) for each in unread]
             position += requested
-        state = resume.state_of(self._stage, self._indices, position, self.target.passed)
-        return state if self._kind.in_order else state | {"left": [list(ends) for ends in left]}
+        now = resume.Target(self.target.stage, position)
+        return resume.state_of(
+            self._stage, self._indices, now, None if self._kind.in_order else left
+        )
 
     def _check_left(self, target: resume.Target) -> None:
         if self._kind.in_order:
