@@ -23,7 +23,7 @@ ENGINES: dict[str, tuple[int, str]] = {
 }
 PIPELINES = 3
 NEXT = 3
-"""Items that each engine reads after a position; after each fourth one, one engine reads the rest."""
+"""Items that each engine reads after a position; one engine reads the rest after each fourth."""
 
 
 def noisy(x: Any, rng: np.random.Generator) -> Any:
