@@ -257,8 +257,11 @@ def test_an_item_over_which_a_worker_died_is_the_same_when_it_is_made_again(
 
 TORCH = """
 import random
-source = random.Random()
-manual_seed, get_rng_state, set_rng_state = source.seed, source.getstate, source.setstate
+class Generator(random.Random):
+    manual_seed = random.Random.seed
+source = default_generator = Generator()
+manual_seed = source.seed
+get_rng_state, set_rng_state = source.getstate, source.setstate
 rand = source.random
 """
 

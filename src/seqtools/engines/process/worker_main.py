@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
-from seqtools._core.chance.seeding import seed_generators
+from seqtools._core.chance.seeding import seed_randomly
 from seqtools._core.errors import summary
 from seqtools.engines import fault_injection
 from seqtools.engines.process.output import connect_stdout
@@ -44,7 +44,7 @@ def run_worker(
             reason = pickled_reason(f"start_hook or loading failed in {name}", error)
             outlet.answer((0, 0, 0, result_messages.UNABLE, 0.0), reason)
             exit_now(1)
-        seed_generators(None)
+        seed_randomly()
         slots = None if memory is None else Arena.at(memory)
         Worker(get, hints, by_value, outlet, slots, name).serve(tasks)
         exit_now(0)
