@@ -4,7 +4,6 @@ from array import array
 from typing import Any
 
 from seqtools._core.display.short import short
-from seqtools._core.indices import Indices, as_array
 
 
 def is_mask(key: Any) -> bool:
@@ -50,13 +49,3 @@ def places_of(mask: Any) -> "array[int]":
         if chosen:
             places.append(i)
     return places
-
-
-def chosen(places: "array[int]", indices: Indices) -> Any:
-    """Return `places[i]` for each of `indices`, as an array."""
-    import numpy as np
-
-    known = np.frombuffer(places, np.int64)
-    if isinstance(indices, range) and indices.step > 0:
-        return known[indices.start : indices.stop : indices.step]
-    return known[as_array(indices)]

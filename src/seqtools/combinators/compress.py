@@ -3,9 +3,9 @@
 from typing import Any, TypeVar
 
 from seqtools._core.checks import check_source
-from seqtools._core.masks import places_of
-from seqtools._core.sequence import Compress, LazySequence
+from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, ends_unseen, size_of
+from seqtools._core.views import Compress
 
 T = TypeVar("T")
 
@@ -40,4 +40,4 @@ def compress(sequence: Source[T], mask: Source[bool]) -> LazySequence[T]:
         message = "mask must end, got an endless sequence"
         raise ValueError(message)
     items: Any = mask if hasattr(mask, "shape") else list(mask)  # type: ignore[call-overload]
-    return Compress.of(sequence, places_of(items), len(items))
+    return Compress.of(sequence, items)
