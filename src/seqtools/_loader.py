@@ -181,7 +181,7 @@ class Loader(Iterable[T], Generic[T]):
 
     @property
     def batch_sampler(self) -> None:
-        """Nothing; those who look for a `sampler` look here first."""
+        """Nothing; libraries that look for a `sampler` look here first."""
         return
 
     def _go_to(self, epoch: int) -> None:

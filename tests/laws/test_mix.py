@@ -65,7 +65,7 @@ def test_every_prefix_is_near_to_its_shares(
 
 @KINDS
 @given(counts=COUNTS)
-def test_all_ways_to_find_a_place_agree(
+def test_all_ways_to_find_a_position_agree(
     kind: Callable[[tuple[int, ...]], Any], counts: tuple[int, ...]
 ) -> None:
     made, n = kind(counts), 2 * sum(counts) + 1
@@ -74,7 +74,7 @@ def test_all_ways_to_find_a_place_agree(
         assert [made.count(k, t) for k in range(len(counts))] == seen
         k, r = made.locate(t)
         assert r == seen[k]
-        assert made.place(k, r) == t
+        assert made.position(k, r) == t
         seen[k] += 1
     found, ranks = made.locate_many(np.arange(n))
     assert list(zip(found.tolist(), ranks.tolist(), strict=True)) == [*map(made.locate, range(n))]
@@ -106,7 +106,7 @@ def test_the_longest_period() -> None:
     found, ranks = made.locate_many(ts)
     for t, k, r in zip(ts.tolist(), found.tolist(), ranks.tolist(), strict=True):
         assert made.locate(t) == (k, r)
-        assert made.place(k, r) == t
+        assert made.position(k, r) == t
 
 
 @pytest.mark.parametrize(

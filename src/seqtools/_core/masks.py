@@ -21,8 +21,12 @@ def _is_boolean(dtype: Any) -> bool:
     return "bool" in str(dtype).lower()  # of pandas and torch too
 
 
-def places_of(mask: Any) -> "array[int]":
-    """Return where `mask` is true; raise `TypeError` if it is no list or array of booleans."""
+def indices_of(mask: Any) -> "array[int]":
+    """Return the indices at which `mask` is true.
+
+    Raises:
+        TypeError: If it is no list or array of booleans.
+    """
     shape = getattr(mask, "shape", None)
     if shape is not None:
         import numpy as np
@@ -38,7 +42,7 @@ def places_of(mask: Any) -> "array[int]":
                 "gather(sequence, indexes) if these are indexes"
             )
             raise TypeError(message)
-    places = array("q")
+    indices = array("q")
     for i, chosen in enumerate(mask):
         if not _is_bool(chosen):
             message = (
@@ -47,5 +51,5 @@ def places_of(mask: Any) -> "array[int]":
             )
             raise TypeError(message)
         if chosen:
-            places.append(i)
-    return places
+            indices.append(i)
+    return indices

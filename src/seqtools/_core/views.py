@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from seqtools._core import blocks, fusing, lengths, sequence
 from seqtools._core.indices import ENDLESS, Indices, as_array, within
-from seqtools._core.masks import places_of
+from seqtools._core.masks import indices_of
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import assign, read_many, size_of
 from seqtools._core.walk import draw_index_of
@@ -165,7 +165,7 @@ class Compress(Chosen[T]):
     @classmethod
     def of(cls, sequence: Any, mask: Any) -> "Compress[T]":
         """Return the items of `sequence` that `mask` chooses; raise `ValueError` if it misfits."""
-        self = cls(sequence, places_of(mask), len(mask))
+        self = cls(sequence, indices_of(mask), len(mask))
         self._length()
         return self
 

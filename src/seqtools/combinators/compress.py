@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def compress(sequence: Source[T], mask: Source[bool]) -> LazySequence[T]:
-    """Return the items of `sequence` at the places where `mask` is true, as `itertools.compress`.
+    """Return the items of `sequence` at the indices where `mask` is true, as `itertools.compress`.
 
     Nothing of `sequence` is read or copied, and assigning to an item assigns to `sequence`. For a
     lazy sequence, `sequence[mask]` with a list or an array of booleans is the same.

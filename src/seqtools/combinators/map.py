@@ -48,8 +48,8 @@ def smap(
         seed: A seed for functions that draw from the global generators: those of `random`, numpy
             and torch (if imported) are seeded from `seed` and the position before each call of `f`,
             and put back afterwards. Takes about 0.1 ms for an item, and `f` runs in one thread at
-            a time. Numbers that another function draws in another thread meanwhile are not kept
-            apart. `f` must not wait for a thread that evaluates a map with `seed=`.
+            a time. A function that draws in another thread meanwhile draws from the same
+            generators. `f` must not wait for a thread that evaluates a map with `seed=`.
         inverse: Makes items from results, so that items can be assigned:
             `mapping[i] = value` assigns `inverse(value)` to item `i` of the sequence. For several
             sequences, it returns one value for each.
