@@ -13,8 +13,8 @@ from typing import Any, Generic, TypeVar
 from seqtools._core import resume
 from seqtools._core.checks import check_count, check_source
 from seqtools._core.display.short import short
-from seqtools._core.sequence import Slice
 from seqtools._core.sources import Source, size_of
+from seqtools._core.views import Slice
 from seqtools._core.walk import is_stage
 
 T = TypeVar("T")
@@ -181,7 +181,7 @@ class Loader(Iterable[T], Generic[T]):
 
     @property
     def batch_sampler(self) -> None:
-        """Nothing; those who look for a `sampler` look here first."""
+        """Nothing; libraries that look for a `sampler` look here first."""
         return
 
     def _go_to(self, epoch: int) -> None:

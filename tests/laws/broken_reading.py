@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from seqtools import LazySequence
-from seqtools._core.sequence import Slice
 from seqtools._core.sources import assign, getter, read_many, size_of
+from seqtools._core.views import Slice
 from seqtools.testing import Probe
 
 

@@ -37,7 +37,7 @@ NO_COMBINATORS = {
     "instrument.graph": "makes text: tests/instrument",
     "instrument.Profile": "what is measured",
     "instrument.profile": "measures: tests/profiling",
-    "loader": "an iterable, no sequence: tests/test_loader.py",
+    "loader": "an iterable, no sequence: tests/loader",
     "prefetch": "tests/engines",
     "seterr": "a setting",
 }

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from seqtools import LazySequence, cycle, seterr
-from seqtools._core.sequence import Slice
+from seqtools._core.views import Slice
 from seqtools.testing import Probe, check_laws
 from seqtools.testing.laws import LAWS
 from tests.laws.broken_reading import BROKEN, Computed, ForgetsWhereItWasMade, Same, WrongItem

@@ -72,8 +72,8 @@ Loop: TypeAlias = Callable[[Any, Any], Generator[Any, None, None]]
 Link: TypeAlias = tuple[str, Any, Any]
 """How an item of a stage is made of one item of its only source: form, argument and source.
 
-The form is `APPLIED` or `UNPACKED` with the function as its argument, or `PLACED` with the range
-whose item `i` is the index in the source. (A named tuple takes ten times as long to make.)"""
+The form is `APPLIED` or `UNPACKED` with the function as its argument, or `PLACED` with what
+has, at `i`, the index in the source. (A named tuple takes ten times as long to make.)"""
 
 
 def reader(stage: Any) -> Reader:

@@ -136,7 +136,7 @@ class Walk:
         self.step = partial(fusing.loop(opened), opened)
         yield from ()
 
-    def _places(self) -> range:
+    def _indices_of_target(self) -> range:
         """Return the indices of the target's stage, those before the position too."""
         stage = self.target.stage
         if stage is self._stage:
@@ -146,7 +146,7 @@ class Walk:
 
     def _left(self) -> range:
         """Return the indices to read from the target on."""
-        return _after(self._places(), self.target.position)
+        return _after(self._indices_of_target(), self.target.position)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state of the iterator."""
@@ -210,13 +210,13 @@ class Walk:
         return self.step is None
 
     def _put_back(self, i: int) -> None:
-        places = self._left()
-        self.positions = iter(_after(places, places.index(i)))
+        left = self._left()
+        self.positions = iter(_after(left, left.index(i)))
 
 
-def _after(places: range, k: int) -> range:
-    """Return `places[k:]` with the same stop, which says whether it is endless."""
-    return range(places.start + k * places.step, places.stop, places.step)
+def _after(indices: range, k: int) -> range:
+    """Return `indices[k:]` with the same stop, which says whether it is endless."""
+    return range(indices.start + k * indices.step, indices.stop, indices.step)
 
 
 def opened(stage: Any, indices: Indices) -> Any:

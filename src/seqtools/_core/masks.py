@@ -4,7 +4,6 @@ from array import array
 from typing import Any
 
 from seqtools._core.display.short import short
-from seqtools._core.indices import Indices, as_array
 
 
 def is_mask(key: Any) -> bool:
@@ -22,8 +21,12 @@ def _is_boolean(dtype: Any) -> bool:
     return "bool" in str(dtype).lower()  # of pandas and torch too
 
 
-def places_of(mask: Any) -> "array[int]":
-    """Return where `mask` is true; raise `TypeError` if it is no list or array of booleans."""
+def indices_of(mask: Any) -> "array[int]":
+    """Return the indices at which `mask` is true.
+
+    Raises:
+        TypeError: If it is no list or array of booleans.
+    """
     shape = getattr(mask, "shape", None)
     if shape is not None:
         import numpy as np
@@ -39,7 +42,7 @@ def places_of(mask: Any) -> "array[int]":
                 "gather(sequence, indexes) if these are indexes"
             )
             raise TypeError(message)
-    places = array("q")
+    indices = array("q")
     for i, chosen in enumerate(mask):
         if not _is_bool(chosen):
             message = (
@@ -48,15 +51,5 @@ def places_of(mask: Any) -> "array[int]":
             )
             raise TypeError(message)
         if chosen:
-            places.append(i)
-    return places
-
-
-def chosen(places: "array[int]", indices: Indices) -> Any:
-    """Return `places[i]` for each of `indices`, as an array."""
-    import numpy as np
-
-    known = np.frombuffer(places, np.int64)
-    if isinstance(indices, range) and indices.step > 0:
-        return known[indices.start : indices.stop : indices.step]
-    return known[as_array(indices)]
+            indices.append(i)
+    return indices

@@ -1,8 +1,8 @@
-"""The place of this process in a distributed run: its rank, and the number of ranks.
+"""The rank of this process in a distributed run, and the number of ranks.
 
-Whoever needs it asks once, in the process that makes the pipeline, and keeps the numbers. Workers
-never ask: they have the environment of their parent, and a pipeline that arrives there has the
-numbers already.
+`shard` and `shuffle` ask once, in the process that makes the pipeline, and keep the numbers.
+Workers never ask: they have the environment of their parent, and a pipeline that arrives there has
+the numbers already.
 """
 
 import os

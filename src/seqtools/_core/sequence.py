@@ -1,23 +1,24 @@
 """The one abstraction: a list whose items are computed when they are read."""
 
-from array import array
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
-from seqtools._core import blocks, fusing, lengths, masks, rows
+from seqtools._core import masks, rows
 from seqtools._core.display.short import short
 from seqtools._core.errors import EndOfSequence, reraise
-from seqtools._core.indices import ENDLESS, Indices, within
+from seqtools._core.indices import ENDLESS
 from seqtools._core.iteration import SequenceIterator, iterate
 from seqtools._core.positions import ended, position, positions
-from seqtools._core.sources import assign, read_many, size_of
 from seqtools._core.stage import Stage
-from seqtools._core.walk import draw_index_of
 
 T = TypeVar("T")
 R = TypeVar("R")
 P = ParamSpec("P")
+
+view_of_slice: Any = None
+view_of_mask: Any = None
+"""What square brackets call, set by `views.py`, because that imports this module."""
 
 
 class LazySequence(Stage, Sequence[T]):
@@ -78,7 +79,7 @@ class LazySequence(Stage, Sequence[T]):
             except TypeError:
                 if not masks.is_mask(key):
                     raise
-                return Compress.of(self, masks.places_of(key), len(key))
+                return view_of_mask(self, key)
         try:
             return self._get(i) if self._fused is None else self._fused(self, i)
         except EndOfSequence:
@@ -190,149 +191,4 @@ class LazySequence(Stage, Sequence[T]):
         return positions(self, key)
 
     def _slice(self, key: slice) -> "LazySequence[T]":
-        return Slice(self, self._places(key))
-
-
-class Slice(LazySequence[T]):
-    """Items of a sequence at the places of a range, as a view."""
-
-    __slots__ = ("_range", "_sequence")
-
-    def __init__(self, sequence: Any, places: range) -> None:
-        self._sequence = sequence
-        self._range = places
-
-    def _size(self) -> int | None:
-        places = self._range
-        if places.stop == ENDLESS:
-            return None
-        if lengths.refreshes:
-            self._check(places)
-        return len(places)
-
-    @property
-    def blocks(self) -> Any:
-        """The parts of the blocks of the source that are in this slice, if it is contiguous."""
-        places = self._range
-        sizes = blocks.of(self._sequence) if places.step == 1 else None
-        return None if sizes is None else blocks.cut(sizes, places.start, places.stop)
-
-    def _check(self, places: range) -> None:
-        """Raise `ValueError` if the source has become too short for this slice."""
-        n = size_of(self._sequence)
-        if n is not None and places and max(places[0], places[-1]) >= n:
-            message = (
-                f"{self._as_call()} reads item {max(places[0], places[-1])} of a sequence that "
-                f"has {n} since it was refreshed: slice it again{lengths.since_refresh(self)}"
-            )
-            raise ValueError(message)
-
-    def _link(self) -> fusing.Link:
-        return fusing.PLACED, self._range, self._sequence
-
-    def _get_many(self, indices: Indices) -> Sequence[T]:
-        return read_many(self._sequence, within(self._range, indices))  # type: ignore[no-any-return]
-
-    def _set(self, i: int, value: Any) -> None:
-        assign(self._sequence, self._range[i], value)
-
-    def _sources(self) -> tuple[Any, ...]:
-        return (self._sequence,)
-
-    def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
-        return [(self._sequence, within(self._range, indices))]
-
-    def _draw_index(self, i: int) -> int:
-        places = self._range
-        if i < len(places):
-            j = places[i]
-        else:  # past the end, and so past all items
-            j = i - len(places) + (max(places[0], places[-1]) + 1 if places else 0)
-        of_source = draw_index_of(self._sequence)
-        return j if of_source is None else of_source(j)
-
-    def _slice(self, key: slice) -> LazySequence[T]:
-        places = self._places(key)
-        inner = within(self._range, places)
-        if places.stop == ENDLESS:
-            inner = range(inner[0], ENDLESS, inner.step)  # type: ignore[attr-defined]
-        return Slice(self._sequence, inner)  # type: ignore[arg-type]
-
-    def _rebuild(self, *sources: Any) -> "Slice[T]":
-        return Slice(sources[0], self._range)
-
-    def _args(self) -> tuple[Any, ...]:
-        return self._sequence, self._range
-
-    def _as_call(self) -> str:
-        """Return the slicing that makes this view."""
-        places = self._range or range(0)  # an empty one can begin before the first item
-        stop = places.stop if places.stop >= 0 else None
-        text = f"{places.start}:{'' if stop in (None, ENDLESS) else stop}"
-        if places.step != 1:
-            text += f":{places.step}"
-        return f"slice[{text}]"
-
-
-class Compress(LazySequence[T]):
-    """Items of a sequence at places that ascend, as a view."""
-
-    __slots__ = ("_chosen", "_n", "_sequence")
-
-    def __init__(self, sequence: Any, places: "array[int]", n: int) -> None:
-        self._sequence, self._chosen, self._n = sequence, places, n
-
-    @classmethod
-    def of(cls, sequence: Any, places: "array[int]", n: int) -> Self:
-        """Return the items that a mask of `n` items chooses; raise `ValueError` if it misfits."""
-        self = cls(sequence, places, n)
-        self._length()
-        return self
-
-    def _size(self) -> int:
-        n = size_of(self._sequence)
-        if n not in (None, self._n):
-            message = f"mask must have {n} items, as the sequence has, got {self._n}"
-            raise ValueError(message + lengths.since_refresh(self))
-        return len(self._chosen)
-
-    @property
-    def blocks(self) -> Any:
-        """The numbers of chosen items of each block of the source."""
-        sizes = blocks.of(self._sequence)
-        return None if sizes is None else blocks.counted(sizes, self._chosen)
-
-    def _link(self) -> fusing.Link:
-        return fusing.PLACED, self._chosen, self._sequence
-
-    def _get_many(self, indices: Indices) -> Sequence[T]:
-        return read_many(self._sequence, masks.chosen(self._chosen, indices))  # type: ignore[no-any-return]
-
-    def _set(self, i: int, value: Any) -> None:
-        assign(self._sequence, self._chosen[i], value)
-
-    def _sources(self) -> tuple[Any, ...]:
-        return (self._sequence,)
-
-    def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
-        return [(self._sequence, masks.chosen(self._chosen, indices))]
-
-    def _draw_index(self, i: int) -> int:
-        """Return that of the item in the whole sequence, as of a slice."""
-        places = self._chosen
-        j = places[i] if i < len(places) else self._n + i - len(places)
-        of_source = draw_index_of(self._sequence)
-        return j if of_source is None else of_source(j)
-
-    def _identity(self) -> Any:
-        return "compress", self._n, self._chosen[:64].tolist()
-
-    def _rebuild(self, *sources: Any) -> "Compress[T]":
-        return Compress(sources[0], self._chosen, self._n)
-
-    def _args(self) -> tuple[Any, ...]:
-        return self._sequence, self._chosen, self._n
-
-    def _as_call(self) -> str:
-        """Return how many items were chosen."""
-        return f"compress[{len(self._chosen)} of {self._n}]"
+        return view_of_slice(self, self._places(key))  # type: ignore[no-any-return]

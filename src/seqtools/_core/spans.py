@@ -35,9 +35,7 @@ class Spans(LazySequence[Any]):
 
     def _items(self, span: range) -> Any:
         """Return the items of the source at `span`, as a list or what a single call returns."""
-        # With a seed, items are read in bulk in any case: one by one, stages would draw random
-        # numbers in another order.
-        if not (self._singly or (errors.singly and seeding.token() is None)):
+        if not (self._singly or errors.singly) or self._in_bulk():  # mostly without a call
             try:
                 return read_many(self._sequence, span)
             except (BulkReadWarning, NotByRow):  # they are about no single item
@@ -50,6 +48,12 @@ class Spans(LazySequence[Any]):
         if self._claims:
             claim(self._sequence, span)
         return self._one_by_one(span)
+
+    def _in_bulk(self) -> bool:
+        """Return whether several items of the source are read by one call."""
+        # With a seed, they are in any case: one by one, stages would draw random numbers in another
+        # order.
+        return not (self._singly or (errors.singly and seeding.token() is None))
 
     def _one_by_one(self, span: range) -> list[Any]:
         items: list[Any] = []

@@ -20,7 +20,7 @@ class Summary(NamedTuple):
     traits: Traits
     """The traits that the stage, or one upstream, has."""
     rank: int
-    """The place of this rank among `world` ones, which no other rank has."""
+    """The number of this rank, from 0 to `world - 1`, which no other rank has."""
     world: int
     """The number of ranks that read other items than this one; 1 if nothing is sharded."""
 
@@ -91,7 +91,7 @@ def summed(own: Traits, sources: Iterable[Any]) -> Summary:
     """Return the summary of a stage with these traits that reads from `sources`.
 
     Sources that were sharded alike count once. If they were sharded in several ways, each
-    combination of their ranks has a place of its own.
+    combination of their ranks has a number of its own.
     """
     nesting, cursors, traits = 0, 0, own
     shards: list[tuple[int, int]] = []
@@ -104,8 +104,8 @@ def summed(own: Traits, sources: Iterable[Any]) -> Summary:
             if shard[1] > 1 and tuple(shard) not in shards:
                 shards.append((shard[0], shard[1]))
     rank, world = 0, 1
-    for place, places in shards:
-        rank, world = rank + world * place, world * places
+    for shard_rank, shard_world in shards:
+        rank, world = rank + world * shard_rank, world * shard_world
     return Summary(nesting + 1, 1 if own.reads_ahead else cursors, traits, rank, world)
 
 

@@ -3,15 +3,15 @@
 from typing import Any, TypeVar
 
 from seqtools._core.checks import check_source
-from seqtools._core.masks import places_of
-from seqtools._core.sequence import Compress, LazySequence
+from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, ends_unseen, size_of
+from seqtools._core.views import Compress
 
 T = TypeVar("T")
 
 
 def compress(sequence: Source[T], mask: Source[bool]) -> LazySequence[T]:
-    """Return the items of `sequence` at the places where `mask` is true, as `itertools.compress`.
+    """Return the items of `sequence` at the indices where `mask` is true, as `itertools.compress`.
 
     Nothing of `sequence` is read or copied, and assigning to an item assigns to `sequence`. For a
     lazy sequence, `sequence[mask]` with a list or an array of booleans is the same.
@@ -40,4 +40,4 @@ def compress(sequence: Source[T], mask: Source[bool]) -> LazySequence[T]:
         message = "mask must end, got an endless sequence"
         raise ValueError(message)
     items: Any = mask if hasattr(mask, "shape") else list(mask)  # type: ignore[call-overload]
-    return Compress.of(sequence, places_of(items), len(items))
+    return Compress.of(sequence, items)

@@ -4,16 +4,14 @@ from collections.abc import Hashable, Mapping, Sequence
 from math import lcm
 from typing import Any, TypeVar, overload
 
-from seqtools._core import blocks, lengths
+from seqtools._core import lengths
 from seqtools._core.chance.seeds import Seed
 from seqtools._core.checks import check_seed, check_source, is_bool
 from seqtools._core.display.short import short
-from seqtools._core.indices import Indices, as_array, is_run
 from seqtools._core.order import partition
-from seqtools._core.rearrangement import Rearrangement
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, read_many, size_of
-from seqtools._core.walk import draw_index_of
+from seqtools._core.views import Chosen
 
 T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
@@ -24,58 +22,34 @@ _ROUNDING = 1e-6
 """By how much the sum of fractions may differ from 1: float32 has an error of 1e-7."""
 
 
-class Part(Rearrangement[T]):
-    """Items of a sequence at indices that ascend."""
+class Part(Chosen[T]):
+    """Items of a sequence that were chosen at random."""
 
-    __slots__ = ("_call", "_indices")
+    __slots__ = ("_call",)
 
     _name = "split_fractions"
 
-    def __init__(self, sequence: Any, indices: Any, call: str) -> None:
-        super().__init__(sequence)
-        self._indices, self._call = indices, call
+    def __init__(self, sequence: Any, indices: Any, n: int, call: str) -> None:
+        super().__init__(sequence, indices, n)
+        self._call = call
 
     def _size(self) -> int:
-        indices = self._indices
-        if lengths.refreshes and len(indices):
-            n = size_of(self._sequences[0])
-            if n is not None and indices[-1] >= n:
+        known = self._indices
+        if lengths.refreshes and len(known):
+            n = size_of(self._sequence)
+            if n is not None and known[-1] >= n:
                 message = (
-                    f"{self._call} reads item {indices[-1]} of a sequence that has {n} since it "
-                    f"was refreshed: split it again{lengths.since_refresh(self)}"
+                    f"{self._call} reads item {known[-1]} of a sequence that has {n} since it was "
+                    f"refreshed: split it again{lengths.since_refresh(self)}"
                 )
                 raise ValueError(message)
-        return len(indices)
-
-    @property
-    def blocks(self) -> Any:
-        """The numbers of items that are of each block of the source."""
-        sizes = blocks.of(self._sequences[0])
-        return None if sizes is None else blocks.counted(sizes, self._indices)
-
-    def _locate(self, i: int) -> tuple[int, int]:
-        return 0, self._indices.item(i)
-
-    def _runs(self, indices: Indices) -> list[tuple[int, Indices]]:
-        run = slice(indices[0], indices[-1] + 1) if is_run(indices) and indices else None
-        return [(0, as_array(self._indices[as_array(indices) if run is None else run]))]
-
-    def _draw_index(self, i: int) -> int:
-        # a part is drawn for as a slice is, past its end too
-        indices = self._indices
-        n = len(indices)
-        j = indices.item(i) if i < n else len(self._sequences[0]) + i - n
-        of_source = draw_index_of(self._sequences[0])
-        return j if of_source is None else of_source(j)
-
-    def _identity(self) -> Any:
-        return "split_fractions", self._indices[:64].tolist()
+        return len(known)
 
     def _rebuild(self, *sources: Any) -> "Part[T]":
-        return Part(sources[0], self._indices, self._call)
+        return Part(sources[0], *self._args()[1:])
 
     def _args(self) -> tuple[Any, ...]:
-        return self._sequences[0], self._indices, self._call
+        return self._sequence, self._indices.obj, self._n, self._call
 
     def _as_call(self) -> str:
         return self._call
@@ -164,7 +138,8 @@ def split_fractions(
     call = _call(fractions, seed, stratify=stratify, groups=groups)
     keys: Sequence[Any] = range(len(weights) - 1) if names is None else names
     parts = [
-        Part[T](sequence, _where(numbers, k), f"{call}[{short(key)}]") for k, key in enumerate(keys)
+        Part[T](sequence, _where(numbers, k), n, f"{call}[{short(key)}]")
+        for k, key in enumerate(keys)
     ]
     return tuple(parts) if names is None else dict(zip(names, parts, strict=True))
 

@@ -51,8 +51,8 @@ class Mix(Rearrangement[T]):
         periods = [period(counts) for _, counts in self._steps]
         before = [[0] * len(self._sequences)]
         for p in range(len(starts) - 1):
-            places = starts[p + 1] - starts[p]
-            before.append([n + periods[p].count(k, places) for k, n in enumerate(before[p])])
+            length = starts[p + 1] - starts[p]
+            before.append([n + periods[p].count(k, length) for k, n in enumerate(before[p])])
         schedule = self._schedule = _Schedule(starts, periods, before)
         return schedule
 
@@ -89,17 +89,17 @@ class Mix(Rearrangement[T]):
         used = [k for k in range(len(sizes)) if any(counts[k] for _, counts in self._steps)]
         finite = [k for k in used if sizes[k] != ENDLESS]
         if self._stop == "first":
-            ends = [self._place(k, sizes[k]) for k in finite]
+            ends = [self._position(k, sizes[k]) for k in finite]
             return min((end for end in ends if end is not None), default=None)
-        ends = [self._place(k, sizes[k] - 1) for k in finite]
+        ends = [self._position(k, sizes[k] - 1) for k in finite]
         return None if None in ends or not ends else max(end for end in ends if end is not None) + 1
 
-    def _place(self, k: int, r: int) -> int | None:
+    def _position(self, k: int, r: int) -> int | None:
         """Return where sequence `k` comes for the time after `r` others, `None` if nowhere."""
         starts, periods, before = self._schedule or self._scheduled()
         for p, (start, counts) in enumerate(self._steps):
             if counts[k]:
-                i = start + periods[p].place(k, r - before[p][k])
+                i = start + periods[p].position(k, r - before[p][k])
                 if p + 1 == len(starts) or i < starts[p + 1]:
                     return i
         return None
@@ -153,8 +153,8 @@ class Mix(Rearrangement[T]):
             items[order] = flat
             return items  # type: ignore[return-value]
         found: list[Any] = [None] * len(order)
-        for place, item in zip(order.tolist(), chain.from_iterable(read), strict=True):
-            found[place] = item
+        for at, item in zip(order.tolist(), chain.from_iterable(read), strict=True):
+            found[at] = item
         return found
 
     def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
@@ -223,8 +223,9 @@ def mix(
     every `n`, there are as many of it as its share of `n`, to less than one item. More precisely,
     the difference is at most `1 - 1 / (2 * K - 2)` for `K` sequences with a weight. That is as in
     R. Tijdeman, "The chairman assignment problem", Discrete Mathematics 32, 1980. Weights that
-    repeat only after more than 65,536 items are mixed by another method, of which the largest
-    difference that was seen is 1.35. Assigning to an item assigns to the sequence that it is from.
+    repeat only after more than 65,536 items are mixed by another method, with a difference of
+    at most 1.4 in all that were tried. Assigning to an item assigns to the sequence that it is
+    from.
 
     To go through a sequence several times, give `cycle` of it, or `shuffle` with `epochs=None`.
 

@@ -10,9 +10,10 @@ from seqtools._core.checks import WHERE, as_index, check_count, check_source, is
 from seqtools._core.indices import Indices, as_array, is_run
 from seqtools._core.lengths import since_refresh
 from seqtools._core.rearrangement import Rearrangement
-from seqtools._core.sequence import LazySequence, Slice
+from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, assign, common_size, getter, read_many, read_row, size_of
 from seqtools._core.traits import Traits
+from seqtools._core.views import Slice
 from seqtools._core.walk import nesting, summed
 
 T = TypeVar("T")

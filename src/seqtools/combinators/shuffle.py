@@ -178,7 +178,8 @@ def shuffle(  # noqa: PLR0913 -- all but two by name
             type.
         ValueError: If `multiple_of` leaves nothing, `blocks` do not fit the sequence, `sequence`
             states blocks and `blocks` is `None`, there are more than 2**63 items, an empty sequence
-            is to be endless, or `seed` is `None` where several ranks run, who would each draw one.
+            is to be endless, or `seed` is `None` where several ranks run, because each would draw
+            one of its own.
 
     Example:
         >>> list(shuffle("abcdef", 7))

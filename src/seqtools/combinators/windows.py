@@ -1,13 +1,15 @@
 """Items in overlapping rows."""
 
+import sys
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from seqtools._core.checks import check_count, check_source
-from seqtools._core.indices import LIMIT, Indices, TooManyIndices, as_array, is_run
+from seqtools._core.indices import LIMIT, Indices, TooManyIndices, as_array, as_list, is_run
 from seqtools._core.sequence import LazySequence
-from seqtools._core.sources import Source
+from seqtools._core.sources import Source, read_many
 from seqtools._core.spans import Spans
-from seqtools._core.walk import draw_index_of
+from seqtools._core.walk import draw_index_of, is_stage
 
 
 class Windows(Spans):
@@ -25,8 +27,24 @@ class Windows(Spans):
     def _get(self, i: int) -> Any:
         self._length()
         start = i * self._step
-        items = self._items(range(start, start + self._width))
-        return items if items.__class__ is list or hasattr(items, "dtype") else list(items)
+        return _row(self._items(range(start, start + self._width)))
+
+    def _get_many(self, indices: Indices) -> Sequence[Any]:
+        self._length()
+        source, width = self._sequence, self._width
+        if _is_sliced(source):
+            starts = [i * self._step for i in as_list(indices)]
+            if max(starts, default=0) + width <= len(source):  # a slice would be cut without error
+                return [_row(source[start : start + width]) for start in starts]
+        if not self._in_bulk() or not _is_uniform(source):
+            return super()._get_many(indices)
+        try:
+            ((_, js),) = self._reads(indices)
+        except TooManyIndices:
+            return super()._get_many(indices)
+        # If it fails, the caller reads the windows one by one, and finds the item.
+        items = read_many(source, js)
+        return [_row(items[start : start + width]) for start in range(0, len(items), width)]
 
     def _set(self, i: int, value: Any) -> NoReturn:
         del i, value
@@ -59,6 +77,31 @@ class Windows(Spans):
         return self._sequence, self._width, self._step
 
 
+def _row(items: Any) -> Any:
+    """Return the items of a window, as a list if they are no array."""
+    return items if items.__class__ is list or hasattr(items, "dtype") else list(items)
+
+
+def _is_sliced(source: Any) -> bool:
+    """Return whether slices of `source` have what `read_many` reads at consecutive indices."""
+    numpy = sys.modules.get("numpy")  # it is imported if there is an array
+    arrays = () if numpy is None else (numpy.ndarray,)
+    return isinstance(source, (list, tuple, range, *arrays))
+
+
+def _is_uniform(source: Any) -> bool:
+    """Return whether all bulk reads of `source` are arrays, or all lists.
+
+    A stage with several sources may pass on an array of one, and make a list of items of two.
+    """
+    while is_stage(source):
+        sources = source._sources()
+        if len(sources) != 1:
+            return not sources
+        (source,) = sources
+    return True
+
+
 def windows(sequence: Source[Any], size: int, step: int = 1) -> LazySequence[Any]:
     """Return rows of `size` neighbouring items of `sequence`, each `step` items after the last one.
 
@@ -66,7 +109,8 @@ def windows(sequence: Source[Any], size: int, step: int = 1) -> LazySequence[Any
     windows. Of a numpy array, it is a slice, which is a view of the array and no copy. It is an
     array too if the items come from one through stages that pass on whole arrays, such as slices.
     Each item is read again for every window that it is in: `add_cache` keeps results of a costly
-    function. Windows cannot be assigned, because they may overlap.
+    function. Several windows, such as those of a batch, are read with one call if `sequence`
+    supports that: see `batch`. Windows cannot be assigned, because they may overlap.
 
     Args:
         sequence: The sequence to take items from.

@@ -12,8 +12,9 @@ from seqtools._core.checks import check_source
 from seqtools._core.display.short import short
 from seqtools._core.indices import Indices
 from seqtools._core.iteration import SequenceIterator, with_state_of
-from seqtools._core.sequence import LazySequence, Slice
+from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, read_many
+from seqtools._core.views import Slice
 from seqtools._core.walk import is_stage
 from seqtools.engines.base import here
 from seqtools.engines.process import output_display

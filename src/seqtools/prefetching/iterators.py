@@ -144,7 +144,7 @@ class PrefetchWalk(Walk):
     Most items need no step of Python code, so that no interrupt can come between taking an item
     and returning it. Nothing is evaluated before the first item is requested.
 
-    A *place* is the number of an index among those that the iterator reads.
+    A *position* is the number of an index among those that the iterator reads.
     """
 
     __slots__ = ("_kind", "_number", "_reading")
@@ -159,7 +159,7 @@ class PrefetchWalk(Walk):
     def _opened(self, number: int) -> Ordered[Any]:
         """Return a reader of a part, which has its share of the window from now on."""
         skipped = number < self._last
-        indices = within(self._places(), self._skipped()) if skipped else self._left()
+        indices = within(self._indices_of_target(), self._skipped()) if skipped else self._left()
         reading = self._kind(self.target.stage, indices)
         reading.open()
         return reading
@@ -182,7 +182,7 @@ class PrefetchWalk(Walk):
         return 1 if self.target.left else 0
 
     def _skipped(self) -> Indices:
-        """Return the places before the position of the target that are read first."""
+        """Return the positions before that of the target that are read first."""
         return concatenated([range(*ends) for ends in self.target.left])
 
     def _position(self) -> int:
@@ -199,9 +199,9 @@ class PrefetchWalk(Walk):
         position = self.target.position
         requested, unread = self._reading.state()
         if self._number < self._last:
-            places = self._skipped()
-            parts = [places[each.start : each.stop] for each in unread]
-            left = [ends for part in [*parts, places[requested:]] for ends in _ends(part)]
+            skipped = self._skipped()
+            parts = [skipped[each.start : each.stop] for each in unread]
+            left = [ends for part in [*parts, skipped[requested:]] for ends in _ends(part)]
         else:
             left = [(position + each.start, position + each.stop) for each in unread]
             position += requested
@@ -215,6 +215,6 @@ class PrefetchWalk(Walk):
             super()._check_left(target)
 
 
-def _ends(places: Indices) -> list[tuple[int, int]]:
-    """Return the start and stop of each run of consecutive places."""
-    return [(run.start, run.stop) for run in runs(places)] if len(places) else []
+def _ends(positions: Indices) -> list[tuple[int, int]]:
+    """Return the start and stop of each run of consecutive positions."""
+    return [(run.start, run.stop) for run in runs(positions)] if len(positions) else []

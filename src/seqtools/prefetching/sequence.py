@@ -13,10 +13,11 @@ from seqtools._core.chance import seeding
 from seqtools._core.display.short import short
 from seqtools._core.indices import ENDLESS, Indices
 from seqtools._core.iteration import SequenceIterator, iterate, iterator_of
-from seqtools._core.sequence import LazySequence, Slice
+from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, getter, size_of
 from seqtools._core.stage import remade
 from seqtools._core.traits import Traits
+from seqtools._core.views import Slice
 from seqtools._core.walk import draw_index_of, drawing_apart, traits_upstream
 from seqtools.engines.base import here
 from seqtools.engines.process.background_threads import KnownReasons
@@ -238,11 +239,11 @@ class UnorderedSlice(Slice[T]):
 
     def __iter__(self) -> SequenceIterator[T]:
         """Return an iterator over the items in the order in which they become ready."""
-        return self._sequence._run_through(self._range)  # type: ignore[no-any-return]  # noqa: SLF001
+        return self._sequence._run_through(self._indices)  # type: ignore[no-any-return]  # noqa: SLF001
 
     def __reversed__(self) -> SequenceIterator[T]:
         """Return an iterator over the items as they become ready, requested from the end."""
-        return self._sequence._run_through(self._range[::-1])  # type: ignore[no-any-return]  # noqa: SLF001
+        return self._sequence._run_through(self._indices[::-1])  # type: ignore[no-any-return]  # noqa: SLF001
 
 
 class _ThreadReader:

@@ -72,7 +72,8 @@ class _Held:
             "uinteger": 0,
         }
         self.alone = references(self.parts) if _counts_references() else None
-        """The reference counts of the parts if nobody else has one; `None` if nobody can tell."""
+        """The reference counts of the parts while nothing else refers to them; `None` if the
+        interpreter does not have them."""
 
     def begin(self, position: int) -> None:
         """Set everything for the item at `position`."""

@@ -26,7 +26,7 @@ def encoded(seed: Seed) -> bytes:
 def words(purpose: str, seed: Seed, count: int) -> tuple[int, ...]:
     """Return `count` integers of 64 bits that `purpose` and `seed` determine.
 
-    The purpose keeps stages of different kinds apart that were given one seed.
+    With purposes of their own, stages of different kinds draw differently from one seed.
     """
     import hashlib
 

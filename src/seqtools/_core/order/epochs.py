@@ -30,17 +30,17 @@ BATCH = 256
 
 
 class Order(Protocol):
-    """The order of an epoch. Places are not checked."""
+    """The order of an epoch. Indices are not checked."""
 
     def at(self, i: int) -> int:
-        """Return the item at place `i`."""
+        """Return the item at index `i`."""
 
     def at_many(self, indices: Any) -> Any:
-        """Return the items at the places of an array."""
+        """Return the items at an array of indices."""
 
 
 class Epochs:
-    """The items at the positions of a run of any number of epochs, each of `length` places."""
+    """The items at the positions of a run of any number of epochs, each of `length` items."""
 
     def __init__(self, length: int, order: Callable[[int], Order], kept: int) -> None:
         self.length = length
@@ -48,16 +48,16 @@ class Epochs:
 
     def at(self, i: int) -> int:
         """Return the item at position `i`."""
-        epoch, place = divmod(i, self.length)
-        return self._order(epoch).at(place)
+        epoch, index = divmod(i, self.length)
+        return self._order(epoch).at(index)
 
     def at_many(self, indices: Indices) -> Any:
         """Return an array of the items at the positions of a range or an array."""
         if isinstance(indices, range) and indices:
             epoch = indices[0] // self.length
             if epoch == indices[-1] // self.length:  # no arithmetic on arrays is needed
-                places = as_array(within(range(-epoch * self.length, 1), indices))
-                return self._order(epoch).at_many(places)
+                inside = as_array(within(range(-epoch * self.length, 1), indices))
+                return self._order(epoch).at_many(inside)
         positions = as_array(indices)
         if not positions.size:
             return positions
@@ -65,7 +65,7 @@ class Epochs:
         return _each(
             numbers,
             positions - numbers * self.length,
-            lambda epoch, places: self._order(epoch).at_many(places),
+            lambda epoch, inside: self._order(epoch).at_many(inside),
         )
 
 
@@ -87,8 +87,8 @@ def shuffled_blocks(sizes: Any, length: int, seed: Seed, opened: int) -> Epochs:
 class Blocks:
     """Blocks in random order, divided into groups of `opened` blocks that are shuffled together.
 
-    The blocks stand in a line, in their random order, and groups are parts of it. A place belongs
-    to a group, whose permutation moves it to another place of the line, where the item is.
+    The blocks stand in a line, in their random order, and groups are parts of it. An index
+    belongs to a group, whose permutation gives the position in the line where the item is.
 
     If the number of blocks is no multiple of `opened`, all groups are a little smaller: of a last
     group with few blocks, batches would be badly mixed.
@@ -101,7 +101,7 @@ class Blocks:
         self._groups = _groups(number, opened)
         order = permutation(number, (seed, epoch, "blocks")).at_many(np.arange(number))
         self._starts = np.concatenate([[0], np.cumsum(sizes[order])])  # of the blocks, in the line
-        self._shifts = firsts[order] - self._starts[:-1]  # from a place in the line to the item
+        self._shifts = firsts[order] - self._starts[:-1]  # from a position in the line to the item
         # views whose items are integers of Python, for single items
         self._read_starts: Any = memoryview(self._starts.data)
         self._read_shifts: Any = memoryview(self._shifts.data)
@@ -109,7 +109,7 @@ class Blocks:
         self._group = lru_cache(_KEPT_GROUPS)(make)
 
     def at(self, i: int) -> int:
-        """Return the item at place `i`."""
+        """Return the item at index `i`."""
         starts = self._read_starts
         group = (bisect_right(starts, i) * self._groups - 1) // self._number
         _, begin, shuffled = self._group(group)
@@ -117,17 +117,17 @@ class Blocks:
         return self._read_shifts[bisect_right(starts, there) - 1] + there  # type: ignore[no-any-return]
 
     def at_many(self, indices: Any) -> Any:
-        """Return the items at the places of an array."""
+        """Return the items at an array of indices."""
         import numpy as np
 
         blocks = np.searchsorted(self._starts, indices, side="right")
         return _each((blocks * self._groups - 1) // self._number, indices, self._in_group)
 
-    def _in_group(self, group: int, places: Any) -> Any:
+    def _in_group(self, group: int, indices: Any) -> Any:
         import numpy as np
 
         blocks, begin, shuffled = self._group(group)
-        there = begin + shuffled.at_many(places - begin)
+        there = begin + shuffled.at_many(indices - begin)
         block = np.searchsorted(self._starts[blocks], there, side="right") - 1
         return self._shifts[blocks][block] + there
 
@@ -151,17 +151,17 @@ def _group(
     return slice(first, last), begin, order
 
 
-def _each(numbers: Any, places: Any, change: Callable[[int, Any], Any]) -> Any:
-    """Return `change(number, places)` for the places of each of `numbers`, in their order."""
+def _each(numbers: Any, indices: Any, change: Callable[[int, Any], Any]) -> Any:
+    """Return `change(number, indices)` for the indices of each of `numbers`, in their order."""
     import numpy as np
 
     if numbers[0] == numbers[-1] and numbers.min() == numbers.max():
-        return change(int(numbers[0]), places)
+        return change(int(numbers[0]), indices)
     order = np.argsort(numbers, kind="stable")
     cuts = np.flatnonzero(np.diff(numbers[order])) + 1
-    result = np.empty_like(places)
+    result = np.empty_like(indices)
     for part in np.split(order, cuts):
-        result[part] = change(int(numbers[part[0]]), places[part])
+        result[part] = change(int(numbers[part[0]]), indices[part])
     return result
 
 

@@ -60,30 +60,31 @@ def _keys(n: int, seed: Seed) -> Any:
 def _sizes(counts: list[int], weights: list[int]) -> list[list[int]]:
     """Return how many of each of `counts` items are in each part.
 
-    Each size is its quota, rounded down or up. Those are rounded up whose part is most behind, so
-    that sums of parts are the quotas of all, rounded by largest remainder; rarely, one is missing.
+    Each size is its quota, rounded down or up. Those are rounded up whose part has the largest
+    deficit, so that sums of parts are the quotas of all, rounded by largest remainder; rarely, one
+    is missing.
     """
     unit, total = sum(weights), sum(counts)
     whole = _rounded(total, weights, [total * weight % unit for weight in weights])
-    # how far each part is behind, in parts of an item
-    behind = [size * unit - total * weight for size, weight in zip(whole, weights, strict=True)]
+    # by how much each part is too small, in parts of an item
+    deficits = [size * unit - total * weight for size, weight in zip(whole, weights, strict=True)]
     rows = []
     for count in counts:
         remainders = [count * weight % unit for weight in weights]
-        behind = [b + remainder for b, remainder in zip(behind, remainders, strict=True)]
-        row = _rounded(count, weights, behind)
+        deficits = [d + remainder for d, remainder in zip(deficits, remainders, strict=True)]
+        row = _rounded(count, weights, deficits)
         for k, weight in enumerate(weights):
-            behind[k] -= unit * (row[k] - count * weight // unit)
+            deficits[k] -= unit * (row[k] - count * weight // unit)
         rows.append(row)
     return rows
 
 
-def _rounded(count: int, weights: list[int], behind: list[int]) -> list[int]:
-    """Return quotas of `count`, of which those are rounded up whose part is most behind."""
+def _rounded(count: int, weights: list[int], deficits: list[int]) -> list[int]:
+    """Return quotas of `count`, of which those with the largest deficits are rounded up."""
     unit = sum(weights)
     sizes = [count * weight // unit for weight in weights]
     inexact = [k for k, weight in enumerate(weights) if count * weight % unit]
-    inexact.sort(key=lambda k: (-behind[k], k))
+    inexact.sort(key=lambda k: (-deficits[k], k))
     for k in inexact[: count - sum(sizes)]:
         sizes[k] += 1
     return sizes

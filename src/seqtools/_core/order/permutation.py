@@ -1,4 +1,4 @@
-"""Permutations of range(n) in constant memory: any index, forwards and back, singly and in bulk.
+"""Permutations of range(n) in constant memory: any index, singly and in bulk.
 
 Above `TABLE` items, it is a Feistel network over a grid: index i is the cell (i // a, i % a) of a
 grid of `b` rows and `a` columns, about as many as rows, with at least n cells. Each round adds to
@@ -38,16 +38,10 @@ class Permutation(Protocol):
     """A permutation of range(n). Indices must be in that range: they are not checked."""
 
     def at(self, i: int) -> int:
-        """Return the item at place `i`."""
-
-    def place(self, j: int) -> int:
-        """Return the place of item `j`."""
+        """Return the item at index `i`."""
 
     def at_many(self, indices: Any) -> Any:
-        """Return the items at the places of an array, as a new array of int64."""
-
-    def places(self, items: Any) -> Any:
-        """Return the places of an array of items, as a new array of int64."""
+        """Return the items at an array of indices, as a new array of int64."""
 
 
 def permutation(n: int, seed: tuple[Seed, ...]) -> Permutation:
@@ -80,32 +74,14 @@ class Sorted:
         keys = hashed(numbers, (first, second, third)) & ~index | numbers
         keys.sort()
         self._items = (keys & index).astype(np.uint16)
-        self._places: Any = None
 
     def at(self, i: int) -> int:
-        """Return the item at place `i`."""
+        """Return the item at index `i`."""
         return int(self._items[i])
 
-    def place(self, j: int) -> int:
-        """Return the place of item `j`."""
-        return int(self._placed()[j])
-
     def at_many(self, indices: Any) -> Any:
-        """Return the items at the places of an array."""
+        """Return the items at an array of indices."""
         return self._items[indices].astype("int64")
-
-    def places(self, items: Any) -> Any:
-        """Return the places of an array of items."""
-        return self._placed()[items].astype("int64")
-
-    def _placed(self) -> Any:
-        if self._places is None:
-            import numpy as np
-
-            places = np.empty_like(self._items)
-            places[self._items] = np.arange(len(places), dtype=np.uint16)
-            self._places = places  # complete, because other threads may read
-        return self._places
 
 
 class Network:
@@ -122,7 +98,7 @@ class Network:
         self._steps: list[tuple[int, tuple[Any, ...]]] = []
 
     def at(self, i: int) -> int:
-        """Return the item at place `i`."""
+        """Return the item at index `i`."""
         n, a, b, pairs = self._n, self._a, self._b, self._pairs
         while True:
             row, column = divmod(i, a)
@@ -139,31 +115,22 @@ class Network:
             if i < n:
                 return i
 
-    def place(self, j: int) -> int:
-        """Return the place of item `j`."""
-        n, a, b, pairs = self._n, self._a, self._b, self._pairs
-        while True:
-            row, column = divmod(j, a)
-            for k0, k1, k2, k3, k4, k5 in reversed(pairs):
-                t = column * k3 + k4 & _WORD
-                row -= (((t ^ t >> 32) * k5 & _WORD) >> 32) * b >> 32
-                if row < 0:
-                    row += b
-                t = row * k0 + k1 & _WORD
-                column -= (((t ^ t >> 32) * k2 & _WORD) >> 32) * a >> 32
-                if column < 0:
-                    column += a
-            j = row * a + column
-            if j < n:
-                return j
-
     def at_many(self, indices: Any) -> Any:
-        """Return the items at the places of an array."""
-        return self._through(indices, back=False)
+        """Return the items at an array of indices."""
+        import numpy as np
 
-    def places(self, items: Any) -> Any:
-        """Return the places of an array of items."""
-        return self._through(items, back=True)
+        n = np.uint64(self._n)
+        result = indices.astype(np.uint64)  # a copy
+        for start in range(0, result.size, _PIECE):
+            piece = result[start : start + _PIECE]
+            self._permute(piece)
+            outside = np.flatnonzero(piece >= n)
+            while outside.size:
+                again = piece[outside]
+                self._permute(again)
+                piece[outside] = again
+                outside = outside[again >= n]
+        return result.view(np.int64)
 
     def _rounds(self) -> list[tuple[int, tuple[Any, ...]]]:
         """Return for each round which coordinate it changes, its keys and its extent."""
@@ -177,24 +144,7 @@ class Network:
             self._steps = steps  # complete, because other threads may read
         return self._steps
 
-    def _through(self, indices: Any, *, back: bool) -> Any:
-        """Return what an array of indices becomes."""
-        import numpy as np
-
-        n = np.uint64(self._n)
-        result = indices.astype(np.uint64)  # a copy
-        for start in range(0, result.size, _PIECE):
-            piece = result[start : start + _PIECE]
-            self._permute(piece, back=back)
-            outside = np.flatnonzero(piece >= n)
-            while outside.size:
-                again = piece[outside]
-                self._permute(again, back=back)
-                piece[outside] = again
-                outside = outside[again >= n]
-        return result.view(np.int64)
-
-    def _permute(self, cells: Any, *, back: bool) -> None:
+    def _permute(self, cells: Any) -> None:
         """Let an array of cells go through the network once, in place."""
         import numpy as np
 
@@ -203,8 +153,7 @@ class Network:
         column = cells
         column -= row * a
         t, u = np.empty_like(row), np.empty_like(row)
-        rounds = self._rounds()
-        for which, (k0, k1, k2, extent) in reversed(rounds) if back else rounds:
+        for which, (k0, k1, k2, extent) in self._rounds():
             changed, other = (row, column) if which else (column, row)
             np.multiply(other, k0, out=t)
             np.add(t, k1, out=t)
@@ -214,13 +163,9 @@ class Network:
             np.right_shift(t, half, out=t)
             np.multiply(t, extent, out=t)
             np.right_shift(t, half, out=t)
-            # modulo the extent: of x and x -+ extent, the valid one is the smaller unsigned number
-            if back:
-                np.subtract(changed, t, out=changed)
-                np.add(changed, extent, out=t)
-            else:
-                np.add(changed, t, out=changed)
-                np.subtract(changed, extent, out=t)
+            # modulo the extent: of x and x - extent, the valid one is the smaller unsigned number
+            np.add(changed, t, out=changed)
+            np.subtract(changed, extent, out=t)
             np.minimum(changed, t, out=changed)
         np.multiply(row, a, out=row)
         np.add(row, column, out=cells)

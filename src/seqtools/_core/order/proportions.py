@@ -1,16 +1,17 @@
-"""Sequences of numbers in given proportions, as near to them at every place as can be.
+"""Sequences of numbers in given proportions, as near to them at every position as can be.
 
-A *period* of L places has exact counts n_0 … n_(K-1) that add up to L, and is repeated without end.
-The *discrepancy* is the largest distance, over all numbers k and all prefixes, between how often k
-occurs in a prefix of t places and its share t * n_k / L.
+A *period* of L positions has exact counts n_0 … n_(K-1) that add up to L, and is repeated without
+end. The *discrepancy* is the largest distance, over all numbers k and all prefixes, between how
+often k occurs in a prefix of t positions and its share t * n_k / L.
 
 A short period is a table. It is made as in R. Tijdeman, "The chairman assignment problem", Discrete
 Mathematics 32, 1980: let d = 1 / (2K - 2). Occurrence r of k may come as soon as its share is
 r + d, and must come before that exceeds r + 1 - d. Of those that may come next, the one comes that
 must first. It is proven there that none comes too late, so the discrepancy is at most 1 - d.
 
-A long period is a binary tree over the numbers. Of the first t places of a node with N places, its
-left child with M places has t * M / N, rounded. So a place is found by a few divisions.
+A long period is a binary tree over the numbers. Of the first t positions of a node with N
+positions, its left child with M positions has t * M / N, rounded. So a position is looked up by a
+few divisions.
 """
 
 from array import array
@@ -39,22 +40,22 @@ class Period(Protocol):
     """Numbers in exact proportions, repeated without end."""
 
     def locate(self, t: int) -> tuple[int, int]:
-        """Return the number at place `t`, and how often it occurs before."""
+        """Return the number at position `t`, and how often it occurs before."""
 
     def locate_many(self, ts: Any) -> tuple[Any, Any]:
-        """Return the same for an array of places, as two arrays."""
+        """Return the same for an array of positions, as two arrays."""
 
-    def place(self, k: int, r: int) -> int:
+    def position(self, k: int, r: int) -> int:
         """Return where `k`, which has a share, occurs for the time after `r` others."""
 
     def count(self, k: int, t: int) -> int:
-        """Return how often `k`, with or without a share, occurs in the first `t` places."""
+        """Return how often `k`, with or without a share, occurs in the first `t` positions."""
 
 
 class Table:
     """A period as a table, by Tijdeman's algorithm."""
 
-    __slots__ = ("_counts", "_length", "_numbers", "_places", "_ranks")
+    __slots__ = ("_counts", "_length", "_numbers", "_positions", "_ranks")
 
     def __init__(self, counts: tuple[int, ...]) -> None:
         import numpy as np
@@ -69,28 +70,28 @@ class Table:
         self._numbers = array("H", numbers.astype(np.uint16).tobytes())
         self._ranks = array("i", ranks.astype(np.int32).tobytes())
         parts = np.split(order.astype(np.int32), starts[1:])
-        self._places = [array("i", part.tobytes()) for part in parts]
+        self._positions = [array("i", part.tobytes()) for part in parts]
 
     def locate(self, t: int) -> tuple[int, int]:
-        turn, c = divmod(t, self._length)
+        repetition, c = divmod(t, self._length)
         k = self._numbers[c]
-        return k, turn * self._counts[k] + self._ranks[c]
+        return k, repetition * self._counts[k] + self._ranks[c]
 
     def locate_many(self, ts: Any) -> tuple[Any, Any]:
         import numpy as np
 
-        turns, cs = np.divmod(ts, self._length)
+        repetitions, cs = np.divmod(ts, self._length)
         numbers = np.frombuffer(self._numbers, np.uint16)[cs].astype(np.intp)
         ranks = np.frombuffer(self._ranks, np.int32)[cs]
-        return numbers, turns * np.array(self._counts)[numbers] + ranks
+        return numbers, repetitions * np.array(self._counts)[numbers] + ranks
 
-    def place(self, k: int, r: int) -> int:
-        turn, rank = divmod(r, self._counts[k])
-        return turn * self._length + self._places[k][rank]
+    def position(self, k: int, r: int) -> int:
+        repetition, rank = divmod(r, self._counts[k])
+        return repetition * self._length + self._positions[k][rank]
 
     def count(self, k: int, t: int) -> int:
-        turn, c = divmod(t, self._length)
-        return turn * self._counts[k] + bisect_left(self._places[k], c)
+        repetition, c = divmod(t, self._length)
+        return repetition * self._counts[k] + bisect_left(self._positions[k], c)
 
 
 def _assigned(counts: tuple[int, ...]) -> Any:
@@ -119,7 +120,7 @@ def _assigned(counts: tuple[int, ...]) -> Any:
 
 
 _Node: TypeAlias = Any
-"""A number, or (left, right, places, places of the left) of a part of the tree."""
+"""A number, or (left, right, length, length of the left) of a part of the tree."""
 
 
 class Tree:
@@ -141,7 +142,7 @@ class Tree:
                 left += [(one, [*path, (n, m, True)]), (other, [*path, (n, m, False)])]
 
     def locate(self, t: int) -> tuple[int, int]:
-        turn, c = divmod(t, self._length)
+        repetition, c = divmod(t, self._length)
         node = self._root
         while node.__class__ is not int:
             one, other, n, m = node
@@ -151,12 +152,12 @@ class Tree:
                 node, c = one, before
             else:
                 node, c = other, c - before
-        return node, turn * self._counts[node] + c
+        return node, repetition * self._counts[node] + c
 
     def locate_many(self, ts: Any) -> tuple[Any, Any]:
         import numpy as np
 
-        turns, cs = np.divmod(ts, self._length)
+        repetitions, cs = np.divmod(ts, self._length)
         numbers, ranks = np.empty(len(cs), np.intp), np.empty(len(cs), np.int64)
         left: list[tuple[_Node, Any, Any]] = [(self._root, np.arange(len(cs)), cs)]
         while left:
@@ -169,23 +170,23 @@ class Tree:
             mine = rest + m >= n
             left.append((one, at[mine], before[mine]))
             left.append((other, at[~mine], (c - before)[~mine]))
-        return numbers, turns * np.array(self._counts)[numbers] + ranks
+        return numbers, repetitions * np.array(self._counts)[numbers] + ranks
 
-    def place(self, k: int, r: int) -> int:
-        turn, c = divmod(r, self._counts[k])
+    def position(self, k: int, r: int) -> int:
+        repetition, c = divmod(r, self._counts[k])
         for n, m, is_left in reversed(self._paths[k]):
-            # the smallest place up to which the child has more than `c` places
+            # the smallest position up to which the child has more than `c`
             c = -(((c + 1) * n - n // 2) // -m) - 1 if is_left else (c * n + n // 2) // (n - m)
-        return turn * self._length + c
+        return repetition * self._length + c
 
     def count(self, k: int, t: int) -> int:
         if not self._counts[k]:
             return 0
-        turn, c = divmod(t, self._length)
+        repetition, c = divmod(t, self._length)
         for n, m, is_left in self._paths[k]:
             before = (c * m + n // 2) // n
             c = before if is_left else c - before
-        return turn * self._counts[k] + c
+        return repetition * self._counts[k] + c
 
 
 def _merged(counts: tuple[int, ...]) -> _Node:

@@ -18,7 +18,7 @@ _calls = Flights()
 generators; a thread that would wait for another in a circle goes on, while the other one waits."""
 
 
-class Draws:
+class SeededCalls:
     """Calls a function for items of a stage, with random numbers that belong to the item.
 
     Args:
