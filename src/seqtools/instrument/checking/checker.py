@@ -11,7 +11,7 @@ from seqtools.engines.methods import AUTO
 from seqtools.instrument.checking.findings import Estimate, Findings
 from seqtools.instrument.checking.iterables import check_iterators
 from seqtools.instrument.checking.pickling import check_sent, place
-from seqtools.instrument.checking.seeds import check_seeds
+from seqtools.instrument.checking.seeds import check_seeds, is_drawing
 from seqtools.instrument.checking.sharing import check_drawing, check_shared
 from seqtools.instrument.checking.worker import WorkerCheck
 from seqtools.instrument.checking.worker_main import Report
@@ -35,11 +35,31 @@ def checked(pipeline: LazySequence[Any], items: int, timeout: float) -> Findings
             source, options = stage._args()
             workers = WorkerCheck(stage, source, options, timeout, found)
             _check(stage, workers, _spread(size_of(source), items), found)
-        for stage in stages:
-            if id(stage) not in in_workers:
-                check_drawing(stage, found)
-    check_seeds(stages, found)
+        alone = [each for each in stages if id(each) not in in_workers]
+        held = len(found)
+        for stage in alone:
+            check_drawing(stage, found)
+        if len(found) == held and any(is_drawing(stage) for stage in alone):
+            _check_alone(pipeline, ahead, items, timeout, found)
+        check_seeds(stages, found)
     return found
+
+
+def _check_alone(
+    pipeline: LazySequence[Any],
+    ahead: list[LazySequence[Any]],
+    items: int,
+    timeout: float,
+    found: Findings,
+) -> None:
+    """Evaluate items of `pipeline`, the last stages of which draw with a seed, without workers."""
+    # what process workers evaluate may open files that cannot be sent any more
+    options: list[Options] = [each._args()[1] for each in ahead]  # type: ignore[index]
+    if not _is_repeatable(pipeline) or any(each.may_send for each in options):
+        return
+    workers = WorkerCheck(pipeline, pipeline, Options(1, "thread"), timeout, found)
+    indices = _spread(size_of(pipeline), items)
+    found.items = len(workers.threads(indices, (), repeats=True, alone=True))
 
 
 def _check(
@@ -56,11 +76,11 @@ def _check(
     found.take(shared)
     check_iterators(source, options, found)
     reports: list[Report] = []
+    repeats = not generators and _is_repeatable(source)
     if processes and not unsent:
-        repeats = options.seed is not None and not generators
         reports = workers.processes(indices, shares=threads, repeats=repeats)
     elif threads and not _is_read_once(source):
-        reports = workers.threads(indices, generators)
+        reports = workers.threads(indices, generators, repeats=repeats)
     estimate = _estimate(place(prefetch), options, reports)
     found.estimates.append(estimate)
     computing = (estimate.computing or 0) >= _COMPUTING
@@ -93,6 +113,12 @@ def _is_read_once(source: Any) -> bool:
     """Return whether items that are read now would be missing later."""
     stages = upstream(source) if is_stage(source) else ()
     return any(stage._traits.read_once and not stage._traits.reads_ahead for stage in stages)
+
+
+def _is_repeatable(source: Any) -> bool:
+    """Return whether an item is there again after it was read."""
+    stages = upstream(source) if is_stage(source) else ()
+    return not _is_read_once(source) and not any(stage._traits.iterates for stage in stages)
 
 
 def _spread(n: int | None, count: int) -> list[int]:

@@ -43,16 +43,16 @@ class Draws:
         self._evaluating = []
         self._states = _states()
 
-    def found(self, *, shares: bool) -> list[Finding]:
+    def found(self, *, timing: bool) -> list[Finding]:
         """Return a finding for each stage that has drawn.
 
         Args:
-            shares: Whether workers are threads.
+            timing: Whether they draw in threads, each in turn as it happens.
         """
         which = "which item gets which numbers depends on timing"
         what = (
             "it draws from the global random generators without a seed: "
-            f"items differ in every run{', and ' + which if shares else ''}"
+            f"items differ in every run{', and ' + which if timing else ''}"
         )
         return [Finding(what, _place(stage), _ADVICE) for stage in self._found.values()]
 

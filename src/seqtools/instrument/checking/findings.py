@@ -58,6 +58,9 @@ class Findings(list[Finding]):
         super().__init__()
         self.estimates: list[Estimate] = []
         """One for each prefetch."""
+        self.items = 0
+        """How many items were evaluated where no workers evaluate them."""
+        self._differing: set[str] = set()
 
     def add(self, what: str, where: str, advice: str) -> None:
         """Add a finding, unless it is there already."""
@@ -70,11 +73,21 @@ class Findings(list[Finding]):
         for other in others:
             self.add(other.what, other.where, other.advice)
 
+    def take_differing(self, others: Iterable[Finding]) -> None:
+        """Add findings about stages that differ, one for each place."""
+        for other in others:
+            if other.where not in self._differing:
+                self._differing.add(other.where)
+                self.append(other)
+
     def __str__(self) -> str:
         """Return the report."""
         among = counted_as(len(self.estimates), "prefetch", "prefetches")
         if not self.estimates and not self:
-            return "nothing to check: there is no prefetch with workers in this pipeline"
+            none = "there is no prefetch with workers in this pipeline"
+            if self.items:
+                return f"nothing found in {counted_as(self.items, 'item')}: {none}"
+            return f"nothing to check: {none}"
         if not self and len(self.estimates) == 1:
             estimate = self.estimates[0]
             looked = "" if estimate.items else " without evaluating items"

@@ -49,10 +49,10 @@ class WorkerCheck:
         Args:
             indices: The items to evaluate.
             shares: Whether the prefetch may have threads too.
-            repeats: Whether to evaluate an item twice and compare.
+            repeats: Whether to evaluate items twice and compare.
         """
         options = self._options
-        check = ItemReports(self._source, options.seed, shares=shares, repeats=repeats)
+        check = self._reports_of(shares=shares, repeats=repeats)
         known = KnownReasons()
 
         def make(deliver: Deliver) -> Engine:
@@ -71,19 +71,38 @@ class WorkerCheck:
         advice = f"put what it needs where workers can import it, in sys.path, or {_THREADS}"
         return self._evaluated(make, indices, advice, loaded)
 
-    def threads(self, indices: Sequence[int], generators: Iterable[Any]) -> list[Report]:
+    def threads(
+        self,
+        indices: Sequence[int],
+        generators: Iterable[Any],
+        *,
+        repeats: bool,
+        alone: bool = False,
+    ) -> list[Report]:
         """Return reports from a thread; fewer if it cannot go on.
 
         The state of `generators` and of the global random generators is restored.
+
+        Args:
+            indices: The items to evaluate.
+            generators: Other generators.
+            repeats: Whether to evaluate items twice and compare.
+            alone: Whether there are no workers.
         """
         options = self._options
-        check = ItemReports(self._source, options.seed, shares=True, repeats=False)
+        check = self._reports_of(shares=True, repeats=repeats, alone=alone)
 
         def make(deliver: Deliver) -> Engine:
             return ThreadEngine(check, 1, options.start_hook, None, self._seconds, deliver=deliver)
 
         with restored_generators(generators):
             return self._evaluated(make, indices, "see the traceback of the first read")
+
+    def _reports_of(self, *, shares: bool, repeats: bool, alone: bool = False) -> ItemReports:
+        # so that both evaluations of an item take no longer than one item may
+        longest = self._seconds / 3 if repeats else -1.0
+        seed = self._options.seed
+        return ItemReports(self._source, seed, shares=shares, longest=longest, alone=alone)
 
     def _evaluated(
         self,
@@ -127,6 +146,7 @@ class WorkerCheck:
             if report is END:
                 break
             self._found.take(report.found)
+            self._found.take_differing(report.differing)
             reports.append(report)
             sent = sent and self._sends(engine, i)
         return reports
