@@ -97,7 +97,7 @@ def test_a_few_items_say_how_large_all_are() -> None:
 
     ready = prefetch(smap(load, range(1, 101)), 2, max_cached=10)
     [estimate] = check(ready).estimates
-    assert read == [1, 50, 100]
+    assert read == [1, 1, 50, 50, 100, 100]
     assert estimate.items == 3
     assert estimate.window == 10
     assert estimate.size == pytest.approx(8000 * (1 + 50 + 100) / 3, rel=0.01)
@@ -108,7 +108,7 @@ def test_a_few_items_say_how_large_all_are() -> None:
     assert str(estimate) == "no items evaluated, 10 items ready ahead"
     check(ready, items=1)
     check(prefetch(smap(load, seqtools.cycle([3, 2])), 2), items=2)
-    assert read == [1, 3, 2]
+    assert read == [1, 1, 3, 3, 2, 2]
 
 
 def test_nothing_is_kept_or_started_by_a_check() -> None:

@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 
 import seqtools
-from seqtools import LazySequence, add_cache, batch, collate, prefetch, smap, starmap
+from seqtools import LazySequence, add_cache, batch, collate, gather, prefetch, smap, starmap
 from seqtools.instrument import check
 
 
 def draw(item: Any, rng: np.random.Generator) -> Any:
     return item, rng.random()
+
+
+def permuted(items: Any, rng: np.random.Generator) -> Any:
+    return list(rng.permutation(items))
 
 
 def jumble(item: Any) -> Any:
@@ -111,10 +115,10 @@ def test_generators_of_this_process_are_as_before() -> None:
 
 def test_a_seed_twice_in_a_chain() -> None:
     first = smap(draw, range(9), rng=7)
-    [found] = check(smap(plain, smap(draw, batch(first, 2), rng=7)))
+    [found] = check(smap(plain, smap(draw, smap(plain, first), rng=7)))
     assert found.where.startswith("smap(draw)")
     assert found.what.startswith("rng=7 is also the seed of smap(draw), test_check_seeds.py:")
-    assert "both draw the same numbers" in found.what
+    assert found.what.endswith("from which it reads: for one item, both draw the same numbers")
     assert found.advice == "rng=(7, 'again'), or another seed"
 
     pairs = starmap(lambda a, b, rng: (a, b, rng), smap(draw, range(9), rng="a"), rng="a")
@@ -130,6 +134,41 @@ def test_a_seed_of_a_prefetch_and_a_map() -> None:
     inner = prefetch(smap(jumble, range(9)), 2, "process", seed=1)
     [found] = found_in(smap(jumble, inner, seed=1), items=0)
     assert found.startswith("smap(jumble): seed=1 is also the seed of prefetch")
+
+
+def test_a_seed_twice_where_positions_stay() -> None:
+    first = smap(draw, range(9), rng=7)
+    for between in (first[3:], first[::-2], seqtools.shard(first, 1, 3), add_cache(first), first):
+        [found] = found_in(smap(draw, between, rng=7))
+        assert found.endswith("for one item, both draw the same numbers")
+        # which is true
+        assert all(outer == inner[1] for inner, outer in smap(draw, between, rng=7))
+    pairs = smap(lambda x, y, rng: (x[1], y[1], rng.random()), first[1:], first[:-1], rng=7)
+    [found] = found_in(pairs)
+    assert all(x == outer != y for x, y, outer in pairs)
+
+
+@pytest.mark.parametrize("group", [batch, seqtools.windows])
+def test_a_seed_twice_where_items_are_grouped(group: Any) -> None:
+    grouped = smap(draw, group(smap(draw, range(9), rng=7), 2), rng=7)
+    [found] = found_in(grouped)
+    what = "an item draws the same numbers as the first of the items that it is made of"
+    assert found.endswith(what)
+    assert all(outer == inner[0][1] != inner[1][1] for inner, outer in list(grouped)[:4])
+
+
+def test_a_seed_twice_where_items_are_reordered() -> None:
+    first = smap(draw, range(9), rng=7)
+    for between in (
+        seqtools.shuffle(first, 3),
+        gather(first, [8, 7, 6, 5]),
+        seqtools.concatenate([range(3), first]),
+        seqtools.unbatch(smap(permuted, batch(range(9), 3), rng=7), 3),
+        batch(seqtools.shuffle(first, 3), 2),
+    ):
+        assert found_in(smap(draw, between, rng=7)) == []
+    backwards = seqtools.arange(9)[::-1]
+    assert found_in(smap(lambda x, y, rng: (x, y, rng.random()), backwards, first, rng=7)) == []
 
 
 def test_seeds_that_may_be_the_same() -> None:

@@ -216,7 +216,8 @@ def test_items_that_cannot_be_loaded_here() -> None:
 
 def test_what_is_printed_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     assert checked(lambda i: print("item", i)) == []  # noqa: T201 -- what users do
-    assert capsys.readouterr().out == "item 0\nitem 4\nitem 8\n"
+    # each is evaluated twice
+    assert capsys.readouterr().out == "item 0\n" * 2 + "item 4\n" * 2 + "item 8\n" * 2
 
 
 def test_a_pipeline_that_ends_early() -> None:

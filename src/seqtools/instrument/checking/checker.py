@@ -8,6 +8,7 @@ from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import size_of
 from seqtools._core.walk import is_stage, upstream
 from seqtools.engines.methods import AUTO
+from seqtools.instrument.checking.caches import check_caches
 from seqtools.instrument.checking.findings import Estimate, Findings
 from seqtools.instrument.checking.iterables import check_iterators
 from seqtools.instrument.checking.pickling import check_sent, place
@@ -42,6 +43,7 @@ def checked(pipeline: LazySequence[Any], items: int, timeout: float) -> Findings
         if len(found) == held and any(is_drawing(stage) for stage in alone):
             _check_alone(pipeline, ahead, items, timeout, found)
         check_seeds(stages, found)
+        check_caches(stages, found)
     return found
 
 

@@ -148,10 +148,12 @@ def _finding(stage: Any, seed: Seed | None) -> Finding:
         "no seed reaches, or depends on the time, or on state that it keeps between items"
     )
     advice = "draw from an argument rng, and give smap(f, …, rng=0)"
-    if own.get("rng") is not None:
+    if not is_stage(stage):
+        advice = "draw from a generator made for the item, such as numpy.random.default_rng((0, i))"
+    elif own.get("rng") is not None:
         advice = "draw from the argument rng alone"
     elif despite:
         advice = "draw from the global generators of random, numpy and torch, or from an argument "
         advice += "rng: smap(f, …, rng=0)"
     where = place(stage) if is_stage(stage) else type(stage).__name__
-    return Finding(what, where, f"{advice}, and keep no state; or leave it, if that is meant")
+    return Finding(what, where, f"{advice}, and keep no state; if it is meant, leave it")
