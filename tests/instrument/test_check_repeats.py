@@ -71,7 +71,9 @@ def test_a_generator_that_is_made_for_each_item(name: str, method: str) -> None:
     if name == "torch":
         pytest.importorskip("torch")
     drawn = smap(drawing(name), smap(plain, range(9)))
-    for stage in (drawn, batch(smap(plain, add_cache(drawn, 3)), 2), collate([drawn, drawn])):
+    kept = add_cache(drawn, 3)
+    twice = collate([smap(plain, kept), smap(plain, kept)])
+    for stage in (drawn, batch(smap(plain, kept), 2), collate([drawn, drawn]), twice):
         [found] = found_in(stage, method)
         assert found.startswith(f"smap(draw): {DIFFERS}: it draws from a generator that no seed ")
 
@@ -109,7 +111,7 @@ def test_a_seed_without_workers(options: dict[str, Any]) -> None:
 
 def test_nothing_found_without_workers() -> None:
     told = "there is no prefetch with workers in this pipeline"
-    assert str(check(smap(plain, range(9), seed=1))) == f"nothing found in 3 items: {told}"
+    assert str(check(smap(plain, range(9), seed=1))) == f"nothing found in 3 items; {told}"
     assert str(check(smap(plain, range(9), seed=1), items=0)) == f"nothing to check: {told}"
     assert str(check(smap(fresh, range(9)))) == f"nothing to check: {told}"
 

@@ -21,25 +21,28 @@ def check(p: LazySequence[Any], *, items: int = 3, timeout: float = 20.0) -> "Fi
       process, or that threads must not share: in the variables, defaults and attributes of
       functions, and in sources;
     - functions that draw from random generators of their own, or from the global ones without a
-      seed, and one seed that two stages in a chain use;
+      seed, and one seed with which two stages in a chain draw the same numbers;
+    - stages whose items differ when they are evaluated again, such as those of a function that
+      makes a generator without a seed;
     - items that fail, that kill their worker, that take longer than `timeout`, or whose values
       cannot be sent back;
     - functions that change what a cache or a source keeps, or that refill and return the same
       object;
     - an iterable over which each worker process iterates separately;
-    - with `seed=`, items that differ when they are evaluated again;
+    - a cache after `shuffle` or `cycle` whose items are not read again;
     - stages that start threads when they are loaded;
     - a window that is smaller than the number of workers, in items or in bytes;
     - more workers than cores, for items that compute all the time.
 
-    The pipeline does not change. For worker processes, a worker is started as usual and ends
-    before this function returns, which takes as long as the first item of a prefetch; if it
-    cannot load the pipeline, a second worker is started. For threads, a thread of this process
-    evaluates the items: caches are only looked up, one-time iterables are not read, and random
-    generators are restored; but functions are really called, and keep what they keep. With
-    `nworkers="auto"` it is a process if possible. `start_hook` is called as in each worker. Files
-    that functions write are written. A stage of your own without `_rebuild` is read as one step,
-    with everything that it reads.
+    Items are evaluated twice, unless they take long. The pipeline does not change. For worker
+    processes, a worker is started as usual and ends before this function returns, which takes as
+    long as the first item of a prefetch; if it cannot load the pipeline, a second worker is
+    started. For threads, a thread of this process evaluates the items: caches are only looked up,
+    one-time iterables are not read, and random generators are restored; but functions are really
+    called, and keep what they keep. With `nworkers="auto"` it is a process if possible. Without
+    workers, a thread evaluates items if a stage has a seed, except where processes evaluate those
+    upstream. `start_hook` is called as in each worker. Files that functions write are written. A
+    stage of your own without `_rebuild` is read as one step, with everything that it reads.
 
     Args:
         p: A pipeline.

@@ -67,8 +67,6 @@ class Changes:
         self._counts: Counter[int] = Counter()  # values watched for this item, by stage
         self._item = 0
         self._paused = False
-        self.looking = False
-        """Whether reads are those of this object itself."""
         self._found: dict[str, Finding] = {}  # one of each kind
         self.wall = self.cpu = 0.0
         """Seconds spent on watching."""
@@ -103,14 +101,14 @@ class Changes:
     def _looking(self) -> Iterator[None]:
         """Within this context, watch no reads, measure the time, and ignore errors."""
         began = perf_counter(), process_time()
-        self._paused = self.looking = True
+        self._paused = True
         try:
             with suppress(Exception):  # values of the user may raise anything
                 yield
         finally:
             self.wall += perf_counter() - began[0]
             self.cpu += process_time() - began[1]
-            self._paused, self.looking = self.wall > _SECONDS, False
+            self._paused = self.wall > _SECONDS
 
     def _evaluated(self, stage: Watched, evaluate: Callable[[], Any]) -> Any:
         """Return `evaluate()`, and find which values `stage` has changed meanwhile."""

@@ -86,7 +86,7 @@ class Findings(list[Finding]):
         if not self.estimates and not self:
             none = "there is no prefetch with workers in this pipeline"
             if self.items:
-                return f"nothing found in {counted_as(self.items, 'item')}: {none}"
+                return f"nothing found in {counted_as(self.items, 'item')}; {none}"
             return f"nothing to check: {none}"
         if not self and len(self.estimates) == 1:
             estimate = self.estimates[0]

@@ -73,7 +73,7 @@ class Recorder:
         return self._recorded(stage, as_list(indices), evaluate)
 
     def _recorded(self, stage: Watched, at: Any, evaluate: Callable[[], Any]) -> Any:
-        if self._changes.looking or self._spent > _SECONDS:
+        if self._spent > _SECONDS:
             return evaluate()
         read = Read(stage.original, at)
         self._reads[-1].reads.append(read)
@@ -113,7 +113,7 @@ def _causes(first: list[Read], second: list[Read]) -> Iterator[Any]:
         inputs = []
         for pair in zip(one.reads, other.reads, strict=False):
             if pair[0].stage is not pair[1].stage or pair[0].at != pair[1].at:
-                break  # what it reads from then on is another item
+                break  # it read other items, or the check itself read some again
             if _differ(*pair):
                 inputs.append(pair)
         left += reversed(inputs)
