@@ -206,6 +206,10 @@ def test_what_is_left_of_a_rank_without_order_is_for_the_same_ranks() -> None:
     assert sorted(again) == [2 + 3 * k for k in (4, 5, 6, *range(9, 20))]
     with pytest.raises(ValueError, match="a run of 3 ranks, this one has 4"):
         iter(of_rank(4)).load_state_dict(state)
+    with pytest.raises(
+        ValueError, match=r"first in smap\(plus\)$"
+    ):  # an integer would count all ranks
+        iter(seqtools.smap(plus, seqtools.smap(plus, of_rank(3)))).load_state_dict(state)
     with pytest.raises(ValueError, match=r"prefetch\(ordered=False\)"):
         iter(seqtools.smap(plus, seqtools.shard(range(60), 1, 3))).load_state_dict(state)
     seqtools.close_all()

@@ -104,6 +104,8 @@ def _compare(state: Mapping[str, Any], ours: dict[str, Any], stage: Any, places:
     """Raise `ValueError` if `state` is of another pipeline."""
     position = state["position"]
     after = f": to go to this position all the same, load the integer {short(position)}"
+    if "world" in state:  # it counts items of one rank, and an integer perhaps those of all
+        after = ""
     if "world" in state and state["world"] != ours["world"]:
         message = (
             f"the state is of a run of {state['world']} ranks, this one has "
