@@ -128,7 +128,9 @@ def test_everything_comes_back_once_and_never_are_more_at_work(
             engine.submit([n])
             n += 1
         assert log.at_work() <= most
+        # a signal may reach any of those that are at work, so some end late
         left -= not (engine.choice.left or engine.moving)
+        left = max(left, log.at_work() > abs(steps[-1]))
     log.until(abs(steps[-1]))
     assert log.at_work() == abs(steps[-1])
     log.gate.send(engine.pending)

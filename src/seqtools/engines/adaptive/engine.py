@@ -192,9 +192,11 @@ class AdaptiveEngine:
         elif self._is_stuck(now):
             choice.stuck()
             self._resize()
-        elif choice.decide(self._observation(now)):
-            self._begin_period()
-            self._resize()
+        else:
+            counted = self._deliveries.items, self._deliveries.spent
+            if choice.decide(self._observation(now, *counted)):
+                self._begin_period(counted)  # what was delivered meanwhile belongs to the next one
+                self._resize()
 
     def _is_stuck(self, now: float) -> bool:
         """Return whether the only thread has delivered nothing for long."""
@@ -202,23 +204,24 @@ class AdaptiveEngine:
         thread = self._thread
         return thread is not None and thread.nworkers == 1 and thread.busy() > 0 and quiet >= _LONG
 
-    def _begin_period(self) -> None:
+    def _begin_period(self, counted: tuple[int, float] | None = None) -> None:
         deliveries, now = self._deliveries, perf_counter()
-        self._before = now, self._waited, deliveries.items, deliveries.spent, self._delay()
+        items, spent = counted or (deliveries.items, deliveries.spent)
+        self._before = now, self._waited, items, spent, self._delay()
         self._probe.times.clear()
         deliveries.due = now + self._choice.period()
 
-    def _observation(self, now: float) -> Observation:
-        """Return what was measured in this period."""
-        began, waited, items, spent, delayed = self._before
-        deliveries, probe = self._deliveries, self._probe
+    def _observation(self, now: float, items: int, spent: float) -> Observation:
+        """Return what was measured in this period, until so many items were delivered."""
+        began, waited, items_before, spent_before, delayed = self._before
+        probe = self._probe
         if probe.refused is not None and self._choice.undecided:
             self._choice.refuse(probe.refused)
         return Observation(
             max(now - began, 1e-9),
             self._waited - waited,
-            deliveries.items - items,
-            deliveries.spent - spent,
+            items - items_before,
+            spent - spent_before,
             max(0.0, self._delay() - delayed),
             tuple(probe.times.copy()),  # in one step, because threads append to it
             tuple(probe.costs),
