@@ -168,10 +168,14 @@ def test_a_source_that_draws(method: str) -> None:
 
 
 def test_a_state_that_a_function_keeps() -> None:
-    numbers = itertools.count()
+    kept: list[int] = []
+
+    def numbered(i: int) -> dict[str, int]:
+        kept.append(i)
+        return {"i": i, "n": len(kept)}
+
     for options in ({}, {"seed": 1}):
-        [found] = found_in(smap(lambda i: {"i": i, "n": next(numbers)}, range(9)), "process",
-                           **options)  # fmt: skip
+        [found] = found_in(smap(numbered, range(9)), "process", **options)
         assert "state that it keeps between items" in found
 
 

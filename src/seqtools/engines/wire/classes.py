@@ -156,7 +156,7 @@ def found_by_name(obj: Any, name: str | None = None) -> bool:
         return False
     try:
         return operator.attrgetter(name or obj.__qualname__)(sys.modules[module]) is obj
-    except (AttributeError, KeyError, TypeError):
+    except (AttributeError, KeyError, TypeError, Warning):  # deprecated, where this is an error
         return False
 
 
