@@ -26,7 +26,7 @@ def plain(item: Any) -> Any:
 
 
 def of_torch() -> Any:
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="torch is not installed: see `make interop`")
     generator = torch.Generator()
     generator.seed()
     return torch.rand(3, generator=generator)
@@ -69,7 +69,7 @@ def found_in(stage: Any, method: str, **options: Any) -> list[str]:
 @pytest.mark.parametrize("name", DRAWS)
 def test_a_generator_that_is_made_for_each_item(name: str, method: str) -> None:
     if name == "torch":
-        pytest.importorskip("torch")
+        pytest.importorskip("torch", reason="torch is not installed: see `make interop`")
     drawn = smap(drawing(name), smap(plain, range(9)))
     kept = add_cache(drawn, 3)
     twice = collate([smap(plain, kept), smap(plain, kept)])
@@ -231,7 +231,7 @@ def test_what_is_the_same_item(function: Any) -> None:
 
 
 def test_tables_that_are_the_same() -> None:
-    pandas = pytest.importorskip("pandas")
+    pandas = pytest.importorskip("pandas", reason="pandas is not installed: users may have it")
     names = itertools.count()
 
     def table(i: int) -> Any:

@@ -415,3 +415,12 @@ def test_other_selectors_are_another_pipeline() -> None:
     state = saved(iter(seqtools.switch([True, False], "ab", "xy")))
     with pytest.raises(ValueError, match="differs first in switch"):
         resumed(seqtools.switch([False, True], "ab", "xy"), state)
+
+
+def test_other_chosen_items_are_another_pipeline() -> None:
+    def chosen(left_out: int) -> Any:
+        return seqtools.compress(range(1000), [k != left_out for k in range(1000)])
+
+    state = saved(resumed(chosen(900), 3))
+    with pytest.raises(ValueError, match="differs first in compress"):
+        resumed(chosen(100), state)

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from seqtools._core import blocks, fusing, lengths, sequence
 from seqtools._core.indices import ENDLESS, Indices, as_array, within
 from seqtools._core.masks import indices_of
+from seqtools._core.resume import plain
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import assign, read_many, size_of
 from seqtools._core.walk import draw_index_of
@@ -152,7 +153,7 @@ class Chosen(View[T]):
         return self._n
 
     def _identity(self) -> Any:
-        return self._name, self._indices[:64].tolist()
+        return self._name, plain(self._array())
 
 
 class Compress(Chosen[T]):
@@ -177,8 +178,7 @@ class Compress(Chosen[T]):
         return len(self._indices)
 
     def _identity(self) -> Any:
-        name, first = super()._identity()
-        return name, self._n, first
+        return self._n, super()._identity()
 
     def _rebuild(self, *sources: Any) -> "Compress[T]":
         return Compress(sources[0], self._indices.obj, self._n)
