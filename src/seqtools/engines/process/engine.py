@@ -25,13 +25,13 @@ from typing import Any
 
 from seqtools._core.errors import creation_site, seterr
 from seqtools.engines.base import PAUSE, Deliver, GroupOf, Job
+from seqtools.engines.dispatch.evaluator import GRAIN, MODES
+from seqtools.engines.dispatch.scheduler import Scheduler
 from seqtools.engines.process.background_threads import KnownReasons
 from seqtools.engines.process.direct_fork import ForkArguments
 from seqtools.engines.process.operator import NO_START, Operator
 from seqtools.engines.process.results import ResultReceiver
-from seqtools.engines.process.scheduler import Scheduler
 from seqtools.engines.process.start_methods import make_pool
-from seqtools.engines.process.worker import GRAIN, MODES
 from seqtools.engines.process.workers import Workers
 from seqtools.engines.resource_errors import as_start_error
 from seqtools.engines.uninterruptible import imports

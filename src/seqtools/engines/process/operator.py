@@ -21,10 +21,10 @@ from typing import Any
 from seqtools._core.errors import WorkerStartError
 from seqtools.engines import fault_injection
 from seqtools.engines.base import PAUSE, Job
+from seqtools.engines.dispatch.output_display import MOST, said
+from seqtools.engines.dispatch.recent_jobs import RecentJobs
 from seqtools.engines.process.background_threads import KnownReasons
-from seqtools.engines.process.output_display import MOST, said
 from seqtools.engines.process.pool import LoadedByEach, serving
-from seqtools.engines.process.recent_jobs import RecentJobs
 from seqtools.engines.process.workers import Workers
 from seqtools.engines.resource_errors import as_start_error, start_thread
 from seqtools.engines.wire.arena_reader import LeasedBytes

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from seqtools._core.errors import Step
-from seqtools.engines.process.output_display import WorkerOutput
-from seqtools.engines.process.scheduler import WorkerQueue
+from seqtools.engines.dispatch.output_display import WorkerOutput
+from seqtools.engines.dispatch.scheduler import WorkerQueue
 from seqtools.engines.wire.arena_reader import ArenaReader
 from seqtools.engines.wire.result_messages import ResultReader
 

@@ -10,7 +10,7 @@ from seqtools._core.chance.seeding import seed_randomly
 from seqtools._core.errors import summary
 from seqtools.engines import fault_injection
 from seqtools.engines.process.output import connect_stdout
-from seqtools.engines.process.worker import Worker, exit_now
+from seqtools.engines.process.worker import exit_now, serve
 from seqtools.engines.start_hook import call_hook
 from seqtools.engines.wire import result_messages
 from seqtools.engines.wire.arena import Arena
@@ -46,7 +46,7 @@ def run_worker(
             exit_now(1)
         seed_randomly()
         slots = None if memory is None else Arena.at(memory)
-        Worker(get, hints, by_value, outlet, slots, name).serve(tasks)
+        serve(tasks, get, hints, by_value, outlet, slots, name)
         exit_now(0)
     except BrokenPipeError:  # nobody wants the results any more
         exit_now(0)
