@@ -213,10 +213,8 @@ class Scheduler:
         self._requeue_all(worker)
         return None if first is None else self._blame(first)
 
-    def lost(
-        self, worker: WorkerQueue, task: Task, *, deaths: int = 1
-    ) -> tuple[int, int, int] | None:
-        """Requeue a task of a worker that may have caused so many `deaths`; otherwise as `died`."""
+    def lost(self, worker: WorkerQueue, task: Task, deaths: int = 1) -> tuple[int, int, int] | None:
+        """Requeue a task of a worker that may have caused so many `deaths`; see `died`."""
         worker.assigned.remove(task)
         worker.items -= len(task.indices)
         return self._blame(task, deaths)

@@ -4,7 +4,6 @@ There are two implementations, which the engine does not distinguish: `template`
 process, and `spawn`, which needs only subprocesses and pipes.
 """
 
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
@@ -14,15 +13,6 @@ from seqtools.engines.dispatch.output_display import WorkerOutput
 from seqtools.engines.dispatch.scheduler import WorkerQueue
 from seqtools.engines.wire.arena_reader import ArenaReader
 from seqtools.engines.wire.result_messages import ResultReader
-
-
-class _Serving(threading.local):
-    serves = False
-
-
-serving = _Serving()
-"""In a thread of an engine, `serves` is true. The garbage collector may run in such a thread and
-close an engine there; then `close` must not wait for the engine, which may wait for this thread."""
 
 
 class PoolWorker(WorkerQueue):
