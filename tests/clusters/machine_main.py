@@ -42,7 +42,7 @@ def show(root: str, path: str) -> None:
         Path(place).touch()
     mount(path, place, flags=BIND | RECURSIVE)
     # flags that a mount has may be locked, so they are repeated
-    kept = os.statvfs(place).f_flag & (NO_SUID | NO_DEV | os.ST_NOEXEC)
+    kept = os.statvfs(place).f_flag & (NO_SUID | NO_DEV | os.ST_NOEXEC | os.ST_NOATIME)
     mount("none", place, flags=BIND | REMOUNT | READ_ONLY | kept)
 
 
@@ -95,6 +95,7 @@ def reap() -> None:
 
 def main() -> None:
     """Set the machine up, say so, and live as long as the reader does."""
+    print("made", flush=True)
     wanted = json.loads(sys.stdin.readline())
     socket.sethostname(wanted["hostname"])
     if wanted["interface"]:  # which is there, and has no address
