@@ -48,6 +48,10 @@ LEFT = "seqtools-test-"
 """How names in /dev/shm begin that a test leaves on purpose, with its process id after that: tests
 run side by side."""
 
+standing: Counter[Holding] = Counter()
+"""What clusters hold that serve many tests: no leak of one of them, nor what is below their processes.
+Whoever starts one says so by `stand`, and by `settle` when it is closed."""
+
 _strangers: set[int] = set()  # processes that were looked at and are none of ours
 
 
@@ -60,7 +64,19 @@ def held() -> Counter[Holding]:
     found.update(("process", pid) for pid in _processes())
     found.update(("file descriptor", file) for file in files)
     found.update(("shared memory", name) for name in _listed(_SHM) if _may_be_ours(name))
-    return found - of_the_server
+    return found - of_the_server - standing
+
+
+def stand(before: Counter[Holding]) -> None:
+    """Let what is held now stay from one test to the next, except what was held `before`."""
+    standing.update(held() - before)
+
+
+def settle() -> None:
+    """Let nothing stay that has gone: its number, or its place in a count, may be of a leak next."""
+    kept = standing.copy()
+    standing.clear()
+    standing.update(kept & held())
 
 
 def _of_the_fork_server() -> Counter[Holding]:
@@ -170,6 +186,9 @@ def _processes() -> set[int]:
             ours.add(pid)
         else:
             _strangers.add(pid)
+    for kind, what in standing:
+        if kind == "process":
+            ours.difference_update(descendants(what))
     return ours
 
 

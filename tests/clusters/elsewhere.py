@@ -88,6 +88,7 @@ class Machine:
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 -- closed by `close`
         self._root = tempfile.mkdtemp(prefix="seqtools-machine-")
         self._started: list[subprocess.Popen[bytes]] = []
+        self._far_network: int | None = None
         self._guard = self._make()
         try:
             self._set_up()
@@ -111,6 +112,9 @@ class Machine:
         self._first = next(descendants(self._guard.pid))
         if self._cable:
             netlink.pair(self._cable, "cable", self._guard.pid)
+            # Kept: without it the cable would go with the last process, and with it the address
+            # that the reader listens at; and messages to the other would leave by another way.
+            self._far_network = os.open(f"/proc/{self._guard.pid}/ns/net", os.O_RDONLY)
             netlink.give(self._cable, self.reader)
         wanted = {
             "address": self.address,
@@ -179,31 +183,38 @@ class Machine:
 
     def unplug(self) -> None:
         """Pull the cable: nobody is told, messages do not arrive."""
-        self._check_cable()
-        netlink.switch(self._cable, on=False)
+        self._switch("off")
 
     def plug(self) -> None:
         """Put the cable back."""
-        self._check_cable()
-        netlink.switch(self._cable, on=True)
+        self._switch("on")
 
-    def _check_cable(self) -> None:
+    def _switch(self, to: str) -> None:
+        """Switch the far end of the cable: this one keeps its address, which others listen at."""
         if not self._cable:
             raise MachineError("there is no cable: making networks takes the rights of root")
+        network = f"--net=/proc/{os.getpid()}/fd/{self._far_network}"
+        command = [sys.executable, "-I", str(HERE / "netlink.py"), "cable", to]
+        subprocess.run(["nsenter", network, "--", *command], check=True, timeout=scripts.LONGEST)
 
-    def close(self) -> None:
-        """Switch it off: its processes are killed."""
+    def kill(self) -> None:
+        """Kill all of its processes; its network is still there and answers that nobody listens."""
         with suppress(StopIteration):
             os.kill(next(descendants(self._guard.pid)), signal.SIGKILL)
         for process in (self._guard, *self._started):
             process.wait()
+
+    def close(self) -> None:
+        """Kill its processes, and remove it; may be called again."""
+        self.kill()
         for pipe in self._guard.stdin, self._guard.stdout:
             if pipe:
                 with suppress(BrokenPipeError):
                     pipe.close()
-        if self._cable:
-            with suppress(OSError):  # it went with the network at the other end
-                netlink.remove(self._cable)
+        if self._far_network is not None:
+            netlink.remove(self._cable)
+            os.close(self._far_network)
+            self._far_network = None
         self._log.close()
         with suppress(FileNotFoundError):
             os.rmdir(self._root)

@@ -7,6 +7,7 @@ import fcntl
 import os
 import socket
 import struct
+import sys
 
 NEW, DELETE = 16, 17  # RTM_NEWLINK, RTM_DELLINK
 REQUEST_AND_ACKNOWLEDGE, CREATE = 0x1 | 0x4, 0x400 | 0x200  # NLM_F_CREATE, NLM_F_EXCL
@@ -72,3 +73,7 @@ def _ask(what: int, flags: int, body: bytes) -> None:
         kind, error = struct.unpack_from("=4xH10xi", kernel.recv(65536))
     if kind != _ERROR or error:
         raise OSError(-error, f"the network cannot be set up: {os.strerror(-error)}")
+
+
+if __name__ == "__main__":  # NAME on, or NAME off
+    switch(sys.argv[1], on=sys.argv[2] == "on")
