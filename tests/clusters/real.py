@@ -1,7 +1,8 @@
 """Real clusters, each until its context ends; `conftest.py` keeps one of each for all tests.
 
-What they yield is what a user passes as `method=`, or its address. Each starts in processes of its
-own, which end with this one whatever becomes of it.
+All of them run in processes of their own, except threads, and end with this one whatever becomes
+of it. Clients and Ray are silent: what they would say of a cluster that a test harms is true, and
+is nothing for the output of tests.
 """
 
 import logging
@@ -13,48 +14,101 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
-
-import distributed
-import loky
-import ray
-
-from tests import scripts
-from tests.clusters.elsewhere import LOOPBACK, Machine
-from tests.engines.fifo import Fifo
-
-DASK = str(Path(__file__).parent / "dask_main.py")
-RAY_STORE = 200 << 20
-"""Bytes of Ray's object store; arbitrary, enough for what tests send."""
-OFFLOADED = 11 << 20
-"""Bytes of a message that Dask decodes in a thread of its own, which is there for good."""
-WORKERS = 2
+from typing import Any
 
 # Read by Ray when it is imported, and by all of its processes.
-RAY_SETTINGS = {
-    "RAY_AUTH_MODE": "disabled",
-    "RAY_USAGE_STATS_ENABLED": "0",  # nobody is told
+os.environ |= {
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the default of a future version, it warns
+    "RAY_AUTH_MODE": "disabled",  # otherwise it makes a file with a token in the home folder
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the future that a warning is about
+    "RAY_USAGE_STATS_ENABLED": "0",
 }
 
+import distributed  # noqa: E402 -- after the settings
+import loky  # noqa: E402
+import ray  # noqa: E402
+from ray.cluster_utils import Cluster  # noqa: E402
+
+from tests import scripts  # noqa: E402
+from tests.clusters.elsewhere import LOOPBACK, Machine, machine  # noqa: E402
+from tests.engines.fifo import Fifo  # noqa: E402
+
+WORKERS = 2
+DASK = str(Path(__file__).parent / "dask_main.py")
+STORE = 200 << 20
+"""Bytes of Ray's object store; arbitrary, enough for what tests send."""
+OFFLOADED = 11 << 20
+"""Bytes of a message that Dask decodes in another thread, which is then there for good."""
+
+logging.getLogger("distributed").setLevel(logging.CRITICAL)
 
 # ---------------------------------------------------------------------------- Dask
 
 
+class DaskCluster:
+    """A scheduler of Dask with its workers.
+
+    Args:
+        address: Where the scheduler listens.
+        scheduler: Its process.
+        nannies: The process that starts workers again when they die, if it is on this machine.
+        machine: Where workers are, if it is another machine.
+    """
+
+    def __init__(
+        self, address: str, scheduler: int, nannies: int = 0, machine: Machine | None = None
+    ) -> None:
+        self.address = address
+        self.scheduler = scheduler
+        self.nannies = nannies
+        self.machine = machine
+
+    def client(self, **options: Any) -> distributed.Client:
+        """Return a client, which is closed by whoever asked for it."""
+        return distributed.Client(self.address, timeout=scripts.LONGEST, **options)
+
+
 @contextmanager
-def dask_program(*arguments: str, folder: str | None = None) -> Iterator[tuple[Any, str]]:
-    """Run `dask_main.py`; yield its process and the addresses that it has."""
-    with (
-        temporary_folder() as made,
-        open(os.path.join(made, "log"), "w+", encoding="utf-8") as log,
-    ):
-        settings = {"DASK_TEMPORARY_DIRECTORY": folder or made}
+def dask_cluster(processes: int = WORKERS, threads: int = 1) -> Iterator[DaskCluster]:
+    """Start a scheduler in a process of its own, and workers in others."""
+    with dask_scheduler() as (scheduler, address):
+        arguments = ("workers", address, LOOPBACK, str(processes), str(threads))
+        with _dask_program(*arguments) as (nannies, _):
+            yield _warm(DaskCluster(address, scheduler, nannies))
+
+
+@contextmanager
+def dask_elsewhere() -> Iterator[DaskCluster]:
+    """Start a scheduler here, and workers on another machine, by the command that users type."""
+    with machine() as other, dask_scheduler(other.reader) as (scheduler, address):
+        cluster = DaskCluster(address, scheduler, machine=other)
+        other.start(
+            *("-m", "distributed.cli.dask_worker", address, f"--host={other.address}"),
+            *(f"--nworkers={WORKERS}", "--nthreads=1", "--no-dashboard"),
+        )
+        with cluster.client() as client:
+            client.wait_for_workers(WORKERS, timeout=scripts.LONGEST)
+        yield _warm(cluster)
+
+
+@contextmanager
+def dask_scheduler(host: str = LOOPBACK) -> Iterator[tuple[int, str]]:
+    """Yield the process id of a scheduler, and its address."""
+    with _dask_program("scheduler", host) as started:
+        yield started
+
+
+@contextmanager
+def _dask_program(*arguments: str) -> Iterator[tuple[int, str]]:
+    with temporary_folder() as folder, open(f"{folder}/log", "w+", encoding="utf-8") as log:
+        # Workers on this machine find the modules of tests, as those of Ray and of pools do.
+        path = os.pathsep.join([scripts.SOURCE, str(Path(__file__).parents[2])])
+        environment = {"DASK_TEMPORARY_DIRECTORY": folder, "PYTHONPATH": path}
         with subprocess.Popen(
             [sys.executable, DASK, *arguments],
-            env=scripts.environment(**settings, PYTHONPATH=scripts.SOURCE),
+            env=scripts.environment(**environment),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
@@ -62,136 +116,92 @@ def dask_program(*arguments: str, folder: str | None = None) -> Iterator[tuple[A
             start_new_session=True,  # Ctrl-C is for the reader
         ) as process:
             assert process.stdout
-            yield process, _first_line(process.stdout, log)
-            with suppress(BrokenPipeError):
-                process.communicate()  # which closes its input
+            if line := process.stdout.readline():
+                yield process.pid, line.strip()
+            process.communicate()  # closes the input, at which it ends
+        if not line:
+            log.seek(0)
+            raise RuntimeError(f"Dask did not start: {log.read()}")
 
 
-def _first_line(output: IO[str], log: IO[str]) -> str:
-    line = output.readline().strip()
-    if not line:
-        log.seek(0)
-        raise RuntimeError(f"a program did not start: {log.read()}")
-    return line
-
-
-@contextmanager
-def dask_scheduler(host: str = LOOPBACK) -> Iterator[tuple[Any, str]]:
-    """Yield the process of a scheduler, and its address."""
-    with dask_program("scheduler", host) as (process, address):
-        yield process, address
-
-
-@contextmanager
-def dask_cluster(processes: int = WORKERS, threads: int = 1) -> Iterator["DaskCluster"]:
-    """Yield a scheduler in a process of its own, with workers in other processes."""
-    with dask_scheduler() as (scheduler, address):
-        command = ("workers", address, LOOPBACK, str(processes), str(threads))
-        with dask_program(*command) as (nannies, _):
-            yield DaskCluster(scheduler, nannies, address)
-
-
-class DaskCluster:
-    """A cluster of Dask, by its processes: `nannies` is the parent of the workers."""
-
-    def __init__(self, scheduler: Any, nannies: Any, address: str) -> None:
-        self.scheduler, self.nannies, self.address = scheduler, nannies, address
-
-    def client(self) -> "distributed.Client":
-        """Return a client, to be closed by whoever asks for it."""
-        return dask_client(self.address)
-
-
-def dask_client(address: str) -> "distributed.Client":
-    """Return a client of the scheduler at `address`."""
-    # What it logs when its cluster is harmed is true, and not for the output of tests.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    return distributed.Client(address, timeout=scripts.LONGEST)
-
-
-def warm_dask(cluster: DaskCluster) -> None:
-    """Have Dask start what it starts once in a process, at the first use."""
+def _warm(cluster: DaskCluster) -> DaskCluster:
+    """Have Dask start what it starts once in a process."""
     with cluster.client() as client:
         assert len(client.submit(bytes, OFFLOADED).result(scripts.LONGEST)) == OFFLOADED
+    return cluster
 
 
 # ---------------------------------------------------------------------------- Ray
 
 
-def ray_options(folder: str) -> dict[str, Any]:
-    """Return the options of `ray.init` for a cluster of its own, in silence."""
-    return {
-        "_node_ip_address": LOOPBACK,
-        "_temp_dir": folder,
-        "include_dashboard": False,
-        "log_to_driver": False,
-        "logging_level": logging.CRITICAL,
-        "num_cpus": WORKERS,
-        "object_store_memory": RAY_STORE,
-    }
+class RayNodes:
+    """Nodes of Ray on this machine, of which `second` can be removed."""
+
+    def __init__(self, cluster: Cluster, second: Any) -> None:
+        self.cluster = cluster
+        self.second = second
 
 
 @contextmanager
 def ray_local() -> Iterator[str]:
     """Start a local Ray with two processors, to which this process is connected."""
+    with _ray(num_cpus=WORKERS):
+        warm_ray(WORKERS)
+        yield "ray"
+
+
+@contextmanager
+def ray_elsewhere() -> Iterator[Machine]:
+    """Start Ray without processors here, and with two on another machine, where tasks then run."""
+    with machine() as other, _ray(other.reader, num_cpus=0):
+        other.start(
+            *("-m", "ray.scripts.scripts", "start", "--block", f"--num-cpus={WORKERS}"),
+            *(f"--address={ray.get_runtime_context().gcs_address}", "--disable-usage-stats"),
+            *(f"--node-ip-address={other.address}", f"--object-store-memory={STORE}"),
+        )
+        warm_ray(WORKERS)
+        yield other
+
+
+@contextmanager
+def _ray(host: str = LOOPBACK, **options: Any) -> Iterator[None]:
     with temporary_folder() as folder:
-        ray.init(**ray_options(folder))
+        ray.init(
+            _node_ip_address=host,
+            _temp_dir=folder,
+            include_dashboard=False,
+            object_store_memory=STORE,
+            **_SILENT,
+            **options,
+        )
         try:
-            warm_ray()
-            yield "ray"
+            yield
         finally:
             ray.shutdown()
 
 
-class RayNodes:
-    """Two nodes of Ray on this machine; this process is connected to the first."""
-
-    def __init__(self, cluster: Any, second: Any) -> None:
-        self.cluster, self.second = cluster, second
+_SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
 
 
 @contextmanager
 def ray_nodes() -> Iterator[RayNodes]:
-    """Start two nodes with a processor each, of which the second can be removed."""
-    from ray.cluster_utils import Cluster
-
+    """Start two nodes with a processor each, and connect this process to the first."""
     with temporary_folder() as folder:
-        node = {"num_cpus": 1, "object_store_memory": RAY_STORE}
-        head = {"include_dashboard": False, "temp_dir": folder, **node}
+        node = {"num_cpus": 1, "object_store_memory": STORE, "node_ip_address": LOOPBACK}
+        head = {**node, "include_dashboard": False, "temp_dir": folder}
         cluster = Cluster(initialize_head=True, head_node_args=head)
         try:
             second = cluster.add_node(**node)
-            ray.init(cluster.address, log_to_driver=False, logging_level=logging.CRITICAL)
-            warm_ray()
+            ray.init(cluster.address, _node_ip_address=LOOPBACK, **_SILENT)
+            warm_ray(WORKERS)
             yield RayNodes(cluster, second)
         finally:
             ray.shutdown()
             cluster.shutdown()
 
 
-@contextmanager
-def ray_elsewhere(machine: Machine) -> Iterator[Machine]:
-    """Start Ray without processors here, and with some on `machine`, where everything then runs."""
-    with temporary_folder() as folder:
-        options = ray_options(folder) | {"_node_ip_address": machine.reader, "num_cpus": 0}
-        ray.init(**options)
-        try:
-            machine.start(*ray_node(ray.get_runtime_context().gcs_address, machine.address))
-            warm_ray(WORKERS)
-            yield machine
-        finally:
-            ray.shutdown()
-
-
-def ray_node(address: str, own: str) -> list[str]:
-    """Return the program that joins Ray at `address` from the host with the address `own`."""
-    node = ["-m", "ray.scripts.scripts", "start", "--block", f"--address={address}"]
-    node += [f"--node-ip-address={own}", f"--num-cpus={WORKERS}"]
-    return [*node, f"--object-store-memory={RAY_STORE}"]
-
-
-def warm_ray(processors: int = WORKERS) -> None:
-    """Have Ray connect to its workers, which it does once, and forget those that it has tried."""
+def warm_ray(processors: int) -> None:
+    """Have Ray connect to all that it talks with, which it does at the first use."""
 
     @ray.remote(num_cpus=1)
     class Actor:
@@ -208,36 +218,40 @@ def warm_ray(processors: int = WORKERS) -> None:
 # ---------------------------------------------------------------------------- executors
 
 
-def process_pool(workers: int = WORKERS) -> ProcessPoolExecutor:
+def process_pool() -> ProcessPoolExecutor:
     """Return a pool of the standard library, whose processes are forked by a server."""
-    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("forkserver"))
+    return ProcessPoolExecutor(WORKERS, mp_context=multiprocessing.get_context("forkserver"))
 
 
-def loky_pool(workers: int = WORKERS) -> Executor:
-    """Return a pool of loky that is nobody else's."""
-    return loky.ProcessPoolExecutor(workers, timeout=None)
+def loky_pool() -> Executor:
+    """Return a pool of loky, which is nobody else's."""
+    pool: Executor = loky.ProcessPoolExecutor(WORKERS, timeout=None)
+    return pool
 
 
-def thread_pool(workers: int = WORKERS) -> ThreadPoolExecutor:
+def thread_pool() -> ThreadPoolExecutor:
     """Return a pool of threads."""
-    return ThreadPoolExecutor(workers)
+    return ThreadPoolExecutor(WORKERS)
 
 
-EXECUTORS = {"loky": loky_pool, "process": process_pool, "thread": thread_pool}
-"""How each executor is made: what a user passes as a factory."""
+POOLS = {"loky": loky_pool, "process": process_pool, "thread": thread_pool}
+"""How each executor is made, as users pass factories."""
 
 
-def warm_pool(pool: Executor, workers: int = WORKERS) -> None:
-    """Have a pool start all of its workers, which it does when they are needed."""
-    with temporary_folder() as folder:
-        started, go = Fifo(Path(folder) / "started"), Fifo(Path(folder) / "go")
-        waiting = [pool.submit(_meet, started, go) for _ in range(workers)]
-        started.wait(workers)
-        go.send(workers)
-        for future in waiting:
-            future.result(scripts.LONGEST)
-        started.close()
-        go.close()
+@contextmanager
+def warm(pool: Executor) -> Iterator[Executor]:
+    """Have a pool start all of its workers, which it does when they are needed; shut it down."""
+    with pool:
+        with temporary_folder() as folder:
+            started, go = Fifo(Path(folder) / "started"), Fifo(Path(folder) / "go")
+            waiting = [pool.submit(_meet, started, go) for _ in range(WORKERS)]
+            started.wait(WORKERS)
+            go.send(WORKERS)
+            for future in waiting:
+                future.result(scripts.LONGEST)
+            started.close()
+            go.close()
+        yield pool
 
 
 def _meet(started: Fifo, go: Fifo) -> None:
@@ -247,8 +261,8 @@ def _meet(started: Fifo, go: Fifo) -> None:
 
 @contextmanager
 def temporary_folder() -> Iterator[str]:
-    """Yield a folder with a short name: sockets in it may have names of 107 bytes at most."""
-    folder = tempfile.mkdtemp(prefix="sqt-", dir="/tmp")
+    """Yield a folder with a short name: those of sockets in there have 107 bytes at most."""
+    folder = tempfile.mkdtemp(prefix="sqt-", dir="/tmp")  # noqa: S108 -- pytest's are too long
     try:
         yield folder
     finally:
