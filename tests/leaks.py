@@ -82,7 +82,9 @@ def stand(before: Counter[Holding], *, talks: bool = False) -> None:
     started = held() - before
     standing.update(started)
     if talks:
-        talkers.update(what for kind, what in started if kind == "process" and isinstance(what, int))
+        talkers.update(
+            what for kind, what in started if kind == "process" and isinstance(what, int)
+        )
 
 
 def settle() -> None:

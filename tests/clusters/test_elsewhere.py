@@ -186,7 +186,9 @@ def test_workers_of_ray_are_elsewhere(
         task = the_ray.remote(by_value(look))
         seen = the_ray.get(task.remote(files, ["/dev/shm"]), timeout=LONGEST)
         check_it_is_another(seen, files, ray_machine.hostname)
-    addresses = {node["NodeManagerAddress"]: node["Resources"].get("CPU", 0) for node in the_ray.nodes()}
+    addresses = {
+        node["NodeManagerAddress"]: node["Resources"].get("CPU", 0) for node in the_ray.nodes()
+    }
     assert addresses == {ray_machine.reader: 0, ray_machine.address: real.WORKERS}
 
 

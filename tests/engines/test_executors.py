@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import forkserver
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import seqtools
 from seqtools.engines.cluster import remote, shipment
 from seqtools.testing import check_engine
 from seqtools.testing.engines import promised
+from tests import leaks
 from tests.engines.engines import pooled, threaded
 
 
@@ -22,11 +24,16 @@ def pool(n: int = 2) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(n, mp_context=multiprocessing.get_context("forkserver"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", autouse=True)
 def processes() -> Iterator[Executor]:
-    """Return a pool that other tests use too."""
+    """Return a pool that all tests here use: what it holds is no leak of one of them."""
+    forkserver.ensure_running()  # until this process ends, by design
+    before = leaks.held()
     with pool() as executor:
+        assert executor.submit(int, 3).result() == 3
+        leaks.stand(before)
         yield executor
+    leaks.settle()
 
 
 @pytest.fixture(params=["threads", "processes"])
