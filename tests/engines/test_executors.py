@@ -30,7 +30,7 @@ def processes() -> Iterator[Executor]:
     forkserver.ensure_running()  # until this process ends, by design
     before = leaks.held()
     with pool() as executor:
-        assert executor.submit(int, 3).result() == 3
+        assert list(executor.map(int, [3, 4])) == [3, 4]  # it starts a worker for each
         leaks.stand(before)
         yield executor
     leaks.settle()
