@@ -7,6 +7,7 @@ from typing import Any
 
 from seqtools._core.errors import Failure, WorkerDied, WorkerStartError
 from seqtools.engines.base import AHEAD, Deliver, Part
+from seqtools.engines.cluster.missing import missing_module
 from seqtools.engines.cluster.remote import DONE, LACKING, SPEAKS, UNABLE, Answer, Call
 from seqtools.engines.cluster.shipment import Shipment
 from seqtools.engines.cluster.transport import BrokenError, LostError, Place, Transport
@@ -17,6 +18,7 @@ from seqtools.engines.wire.result_messages import PRINTED, REST
 
 _TWO = 2
 """Tasks of a place: one to do, one to go on with."""
+_TWICE = 2
 _STUCK = 4
 """After this many times the grain, a worker gives the rest of a task back. Measured."""
 _MOST_DEATHS = 3
@@ -135,7 +137,9 @@ class Calls:
         if answer.status == LACKING:
             self._post(place, task, payload=True)
         elif answer.status == UNABLE:
-            raise result_messages.refusal(answer.parts[0])
+            raise result_messages.refusal(
+                answer.parts[0], lambda module: missing_module(module, self._transport)
+            )
         elif answer.status == DONE:
             del self._posted[task.number]
             self._answered(place, task, answer)
@@ -206,7 +210,8 @@ class Calls:
             culprit = self._scheduler.lost(place, task, error.deaths)
         if culprit is not None:
             job, offset, index = culprit
-            message = f"a worker process died twice while it evaluated item {index}: {error}"
+            times = f"{error.deaths} times" if error.deaths > _TWICE else "twice"
+            message = f"a worker process died {times} while it evaluated item {index}: {error}"
             self._failed(job, offset, Failure(WorkerDied(message)))
             self._deaths_in_a_row = -1
 

@@ -1,5 +1,6 @@
 """Executors of `concurrent.futures`, and what behaves like one: loky, MPI, Dask's own."""
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor
 from contextlib import suppress
@@ -12,6 +13,8 @@ from seqtools.engines.cluster.local import LocalPipeline
 from seqtools.engines.cluster.shipment import Shipment
 from seqtools.engines.cluster.transport import BrokenError, LostError, Notify, Place
 
+_ALIGNMENT = 16
+"""The address of an array is a multiple of this, as that of memory that is allocated."""
 _SECONDS = 0.5
 """Seconds that `close` waits for calls that cannot be recalled. Arbitrary."""
 
@@ -121,6 +124,11 @@ class ExecutorTransport:
     def end(self, place: Place) -> None:
         """Do nothing: an executor cannot end a call."""
 
+    def ship(self, path: str) -> str:
+        """Return how to extend the path of the workers."""
+        folder = os.path.dirname(path)
+        return f"add its folder to the variable PYTHONPATH of the workers, here {folder!r}"
+
     def news(self) -> list[str]:
         """Return nothing."""
         return []
@@ -162,8 +170,11 @@ def title(executor: Any) -> str:
 
 def writable(part: Any) -> Any:
     """Return memory that arrays may lie in and be assigned to: `part` itself, or a copy."""
-    if isinstance(part, bytes) or not memoryview(part).readonly:
+    if isinstance(part, bytes):
         return part
     import numpy as np
 
-    return np.array(part, copy=True)
+    array = np.asarray(part)
+    if array.flags.writeable and not array.ctypes.data % _ALIGNMENT:
+        return part
+    return np.array(array, copy=True)

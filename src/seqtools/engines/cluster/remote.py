@@ -13,11 +13,12 @@ import os
 import socket
 import sys
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from seqtools._core.chance import seeding
+from seqtools._core.errors import seterr
 from seqtools.engines import fault_injection
 from seqtools.engines.base import here
 from seqtools.engines.cluster.printed import captured
@@ -39,6 +40,9 @@ _LARGE = 1 << 15
 """Bytes of a part that travels as an array, which all clusters send without a copy."""
 _MOST_KEPT = 8
 """Pipelines that a process keeps, if the engine cannot tell it to drop them. Arbitrary."""
+_MOST_FORGOTTEN = 64
+"""Tokens that a process knows of pipelines that it has dropped: a call that has been recalled may
+still come, and must not load its pipeline again. Arbitrary."""
 
 
 class Call(NamedTuple):
@@ -101,7 +105,7 @@ class _Loaded:
             else:
                 call_hook(hook, call.number)
         self.get, self.hints, self._by_value = received.pipeline()
-        if self.hints is not None and call.turns:
+        if self.hints is not None and call.turns and not call.memory.is_here:
             self.hints.take_turns()
         self.ended = False
         self._flag = flag  # a mapped byte, 0 if the engine has ended
@@ -173,6 +177,7 @@ def _own(part: Any) -> Any:
 
 
 _pipelines: "OrderedDict[bytes, _Loaded | threading.Event]" = OrderedDict()
+_forgotten: "deque[bytes]" = deque(maxlen=_MOST_FORGOTTEN)
 _lock = threading.Lock()
 _one_at_a_time = threading.Lock()
 """Held while items are evaluated for which the global random generators are seeded."""
@@ -205,6 +210,7 @@ def evict(token: bytes) -> str:
     """Forget a pipeline, and stop what evaluates it; return the name of this worker."""
     with _lock:
         found = _pipelines.pop(token, None)
+        _forgotten.append(token)
     if isinstance(found, _Loaded):
         found.end()
     return _name()
@@ -224,7 +230,7 @@ def _answer(found: _Loaded, call: Call, name: str) -> Answer:
 
     evaluator, collector = found.evaluator(name)
     evaluator.patience = call.patience
-    before = getattr(here, "get", None)
+    before, mode = getattr(here, "get", None), seterr()
     began = perf_counter()
     with captured(collector):
         here.get = found.get
@@ -235,6 +241,7 @@ def _answer(found: _Loaded, call: Call, name: str) -> Answer:
             evaluator.evaluate(task)
         finally:
             here.get = before
+            seterr(mode)
     heads, parts = collector.heads, tuple(collector.parts)
     collector.renew()
     return Answer(DONE, SPEAKS, name, heads, parts, perf_counter() - began)
@@ -249,6 +256,8 @@ def _find(call: Call, payload: Any) -> _Loaded | None:
             if isinstance(found, _Loaded):
                 _pipelines.move_to_end(token)
                 return found
+            if token in _forgotten:
+                return None
             if found is None:
                 _pipelines[token] = loading = threading.Event()
                 break
@@ -259,10 +268,13 @@ def _find(call: Call, payload: Any) -> _Loaded | None:
     finally:
         with _lock:
             _pipelines.pop(token, None)
-            if loaded is not None:
+            if loaded is not None and token not in _forgotten:
                 _pipelines[token] = loaded
                 _drop_old()
         loading.set()
+    if loaded is not None and token in _forgotten:
+        loaded.end()
+        return None
     return loaded
 
 
@@ -273,7 +285,7 @@ def _load(call: Call, payload: Any) -> _Loaded | None:
             return None
         memory = mmap.mmap(-1, len(payload))  # may be written to, by functions that use an array
         memory[:] = memoryview(payload).cast("B")
-    if call.memory.pid != os.getpid() or call.memory.machine != machine():
+    if not call.memory.is_here:
         _seed_once()
     return _Loaded(ReceivedPipeline(memory), call, flag)
 

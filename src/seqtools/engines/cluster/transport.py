@@ -89,7 +89,11 @@ class Transport(Protocol):
         """
 
     def places(self) -> Sequence[Place]:
-        """Return the places that can evaluate something now; each is the same object again."""
+        """Return the places that can evaluate something now; each is the same object again.
+
+        Raises:
+            BrokenError: If nothing can be evaluated any more.
+        """
 
     def wanted(self) -> int:
         """Return the number of places once all have started."""
@@ -119,6 +123,9 @@ class Transport(Protocol):
 
     def end(self, place: Place) -> None:
         """End what a place is doing, and replace it. No `notify` about its calls need follow."""
+
+    def ship(self, path: str) -> str:
+        """Return what to do so that workers have the module of the user at `path`."""
 
     def news(self) -> list[str]:
         """Return warnings for the user, each once."""
