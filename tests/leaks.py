@@ -87,7 +87,9 @@ def stand(before: Counter[Holding], *, talks: bool = False) -> None:
 
 def settle() -> None:
     """Let nothing stay that has gone: its number, or its place in a count, may be of a leak next."""
-    kept = standing.copy()
+    # of a file that is still open, and was removed with its cluster
+    removed = {(kind, f"{what} (deleted)"): n for (kind, what), n in standing.items()}
+    kept = standing + Counter(removed)
     standing.clear()
     standing.update(kept & held())
     talkers.intersection_update(what for _, what in standing)  # type: ignore[arg-type]

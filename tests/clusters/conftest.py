@@ -53,12 +53,12 @@ def nothing_is_left() -> Iterator[None]:
     """Fail, after the last test, if a cluster has left something."""
     forkserver.ensure_running()  # until this process ends, by design; as is the next
     loky_tracker.ensure_running()
+    real.warm_dask()
     before = leaks.held()
     yield
     leaks.standing.clear()
-    # Ray keeps its log open, and what it polls with; Dask a thread for large messages.
     lines = leaks.leaked(before, leaks.GRACE)
-    left = [line for line in lines if not line.startswith(("file desc", "thread Dask-Offload"))]
+    left = [line for line in lines if not line.startswith("file descriptor")]  # Ray keeps its log
     left += glob.glob(f"/tmp/{real.PREFIX}*")
     assert not left, "clusters have left behind: " + "; ".join(left)
 
@@ -82,6 +82,13 @@ def dask_processes() -> Iterator[real.DaskCluster]:
 def dask_of_threads() -> Iterator[real.DaskCluster]:
     """Yield a cluster of one worker process with four threads."""
     with stands(lambda: real.dask_cluster(processes=1, threads=4)) as started:
+        yield started
+
+
+@pytest.fixture
+def fresh_dask() -> Iterator[real.DaskCluster]:
+    """Yield a cluster for one test, which may harm it."""
+    with real.dask_cluster() as started:
         yield started
 
 
@@ -166,6 +173,14 @@ def ray_elsewhere(ray_machine: Machine) -> Any:  # noqa: ARG001 -- it must run
     return "ray"
 
 
+@pytest.fixture
+def fresh_ray_machine(one_ray: OneRay) -> Iterator[Machine]:
+    """Yield the second machine of a Ray for one test, which may harm it."""
+    one_ray.close()
+    yield one_ray.get(real.ray_elsewhere)
+    one_ray.close()
+
+
 # ---------------------------------------------------------------------------- executors
 
 
@@ -184,6 +199,13 @@ def process_pool() -> Iterator[Executor]:
 @pytest.fixture(scope="session")
 def loky() -> Iterator[Executor]:
     with stands(lambda: real.warm(real.loky_pool())) as pool:
+        yield pool
+
+
+@pytest.fixture(params=["loky", "process"])
+def fresh_pool(request: pytest.FixtureRequest) -> Iterator[Executor]:
+    """Yield a process pool for one test, which may break it."""
+    with real.warm(real.POOLS[request.param]()) as pool:
         yield pool
 
 

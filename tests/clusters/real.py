@@ -5,6 +5,7 @@ of it. Clients and Ray are silent: what they would say of a cluster that a test 
 is nothing for the output of tests.
 """
 
+import asyncio
 import logging
 import multiprocessing
 import os
@@ -29,6 +30,7 @@ os.environ |= {
 import distributed  # noqa: E402 -- after the settings
 import loky  # noqa: E402
 import ray  # noqa: E402
+from distributed.utils import offload  # noqa: E402
 from ray.cluster_utils import Cluster  # noqa: E402
 
 from tests import scripts  # noqa: E402
@@ -36,13 +38,12 @@ from tests.clusters.elsewhere import LOOPBACK, Machine, machine  # noqa: E402
 from tests.engines.fifo import Fifo  # noqa: E402
 
 WORKERS = 2
+LONGEST = scripts.LONGEST
 PREFIX = f"sqt-{os.getpid()}-"
 """How folders of clusters begin in `/tmp`."""
 DASK = str(Path(__file__).parent / "dask_main.py")
 STORE = 200 << 20
 """Bytes of Ray's object store; arbitrary, enough for what tests send."""
-OFFLOADED = 11 << 20
-"""Bytes of a message that Dask decodes in another thread, which is then there for good."""
 
 logging.getLogger("distributed").setLevel(logging.CRITICAL)
 
@@ -69,7 +70,7 @@ class DaskCluster:
 
     def client(self, **options: Any) -> distributed.Client:
         """Return a client, which is closed by whoever asked for it."""
-        return distributed.Client(self.address, timeout=scripts.LONGEST, **options)
+        return distributed.Client(self.address, **{"timeout": LONGEST, **options})
 
 
 @contextmanager
@@ -78,7 +79,7 @@ def dask_cluster(processes: int = WORKERS, threads: int = 1) -> Iterator[DaskClu
     with dask_scheduler() as (scheduler, address):
         arguments = ("workers", address, LOOPBACK, str(processes), str(threads))
         with _dask_program(*arguments) as (nannies, _):
-            yield _warm(DaskCluster(address, scheduler, nannies))
+            yield DaskCluster(address, scheduler, nannies)
 
 
 @contextmanager
@@ -91,8 +92,8 @@ def dask_elsewhere() -> Iterator[DaskCluster]:
             *(f"--nworkers={WORKERS}", "--nthreads=1", "--no-dashboard"),
         )
         with cluster.client() as client:
-            client.wait_for_workers(WORKERS, timeout=scripts.LONGEST)
-        yield _warm(cluster)
+            client.wait_for_workers(WORKERS, timeout=LONGEST)
+        yield cluster
 
 
 @contextmanager
@@ -126,11 +127,9 @@ def _dask_program(*arguments: str) -> Iterator[tuple[int, str]]:
             raise RuntimeError(f"Dask did not start: {log.read()}")
 
 
-def _warm(cluster: DaskCluster) -> DaskCluster:
-    """Have Dask start what it starts once in a process."""
-    with cluster.client() as client:
-        assert len(client.submit(bytes, OFFLOADED).result(scripts.LONGEST)) == OFFLOADED
-    return cluster
+def warm_dask() -> None:
+    """Start the thread in which Dask decodes large messages: it is there for good."""
+    asyncio.run(offload(int))
 
 
 # ---------------------------------------------------------------------------- Ray
@@ -212,7 +211,7 @@ def warm_ray(processors: int) -> None:
 
     for _ in range(2):
         actors = [Actor.remote() for _ in range(processors)]
-        ray.get([actor.echo.remote(1) for actor in actors], timeout=scripts.LONGEST)
+        ray.get([actor.echo.remote(1) for actor in actors], timeout=LONGEST)
         for actor in actors:
             ray.kill(actor)
 
@@ -250,7 +249,7 @@ def warm(pool: Executor) -> Iterator[Executor]:
             started.wait(WORKERS)
             go.send(WORKERS)
             for future in waiting:
-                future.result(scripts.LONGEST)
+                future.result(LONGEST)
             started.close()
             go.close()
         yield pool
