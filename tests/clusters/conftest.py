@@ -9,7 +9,7 @@ import glob
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from multiprocessing import forkserver
+from multiprocessing import active_children, forkserver
 from typing import Any
 
 import pytest
@@ -18,6 +18,9 @@ from loky.backend import resource_tracker as loky_tracker
 from tests import leaks
 from tests.clusters import real
 from tests.clusters.elsewhere import Machine, machine
+from tests.engines.conftest import fifo
+
+__all__ = ["fifo"]
 
 LONGEST = 120
 """Seconds for a test here, which may be the one that starts Ray, on a busy machine."""
@@ -112,6 +115,13 @@ def dask_machine() -> Iterator[real.DaskCluster]:
 
 
 @pytest.fixture
+def fresh_dask_machine() -> Iterator[real.DaskCluster]:
+    """Yield a cluster whose workers are on a second machine, for one test, which may harm it."""
+    with real.dask_elsewhere() as started:
+        yield started
+
+
+@pytest.fixture
 def dask_elsewhere(dask_machine: real.DaskCluster) -> Iterator[Any]:
     with dask_machine.client() as client:
         yield client
@@ -156,8 +166,9 @@ def ray(one_ray: OneRay) -> Any:
 
 
 @pytest.fixture
-def ray_nodes(one_ray: OneRay) -> Iterator[real.RayNodes]:
-    """Yield two nodes for one test, which may remove the second."""
+def fresh_ray_node(one_ray: OneRay) -> Iterator[int]:
+    """Yield one of two nodes of Ray, by its process, which a test may remove."""
+    one_ray.close()
     yield one_ray.get(real.ray_nodes)
     one_ray.close()
 
@@ -169,7 +180,7 @@ def ray_machine(one_ray: OneRay) -> Any:
 
 
 @pytest.fixture
-def ray_elsewhere(ray_machine: Machine) -> Any:  # noqa: ARG001 -- it must run
+def ray_elsewhere(ray_machine: Machine) -> Any:
     return "ray"
 
 
@@ -207,6 +218,7 @@ def fresh_pool(request: pytest.FixtureRequest) -> Iterator[Executor]:
     """Yield a process pool for one test, which may break it."""
     with real.warm(real.POOLS[request.param]()) as pool:
         yield pool
+    active_children()  # which forgets those that were killed
 
 
 @pytest.fixture

@@ -86,7 +86,7 @@ class Machine:
         self._cable = f"sqt{os.getpid()}n{number}" if self._network else ""
         self.address, self.reader = _free_addresses() if self._network else (LOOPBACK, LOOPBACK)
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 -- closed by `close`
-        self._root = tempfile.mkdtemp(prefix=f"sqt-{os.getpid()}-", dir="/tmp")  # noqa: S108 -- or anywhere
+        self._root = tempfile.mkdtemp(prefix=f"sqt-{os.getpid()}-", dir="/tmp")
         self._started: list[subprocess.Popen[bytes]] = []
         self._far_network: int | None = None
         self._guard = self._make()
@@ -237,7 +237,7 @@ def shown() -> list[str]:
 
 def environment(**changes: str) -> dict[str, str]:
     """Return the environment of programs there: folders are those that it has."""
-    folders = {"HOME": "/tmp", "TMPDIR": "/tmp", "PYTHONPATH": scripts.SOURCE}  # noqa: S108
+    folders = {"HOME": "/tmp", "TMPDIR": "/tmp", "PYTHONPATH": scripts.SOURCE}
     return scripts.environment(**folders, **changes)
 
 

@@ -18,8 +18,6 @@ import ray
 
 from tests.clusters import real
 from tests.clusters.elsewhere import Machine
-from tests.leaks import descendants
-
 
 # ---------------------------------------------------------------------------- Dask
 
@@ -39,10 +37,7 @@ def kill_dask_worker(cluster: real.DaskCluster) -> int:
 
 def kill_dask_workers(cluster: real.DaskCluster) -> None:
     """Kill all workers with their nannies, so that there are none."""
-    pids = [*descendants(cluster.nannies)]
-    os.kill(cluster.nannies, signal.SIGKILL)
-    for pid in pids:
-        _kill(pid)
+    real.end_family(cluster.nannies)
 
 
 def kill_dask_scheduler(cluster: real.DaskCluster) -> None:
@@ -70,9 +65,9 @@ def kill_ray_actor(actor: Any) -> int:
     return pid
 
 
-def remove_ray_node(nodes: real.RayNodes) -> None:
-    """Remove the second node and what runs there, without a warning."""
-    nodes.cluster.remove_node(nodes.second, allow_graceful=False)
+def remove_ray_node(node: int) -> None:
+    """Kill a node, by its process, and all that runs there."""
+    real.end_family(node)
 
 
 # ---------------------------------------------------------------------------- machines
@@ -138,13 +133,6 @@ def _is_first(path: str) -> bool:
     return True
 
 
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return  # it went with its parent
-
-
 # ---------------------------------------------------------------------------- the list
 
 
@@ -153,7 +141,7 @@ class Harm:
     """A row of the list.
 
     Args:
-        to: What it is done to: "dask", "client", "ray", "nodes", "machine" or "pool"; or "item".
+        to: What it is done to: "dask", "client", "ray", "node", "machine" or "pool"; or "item".
         do: The function.
         ends: Whether the cluster is of no use afterwards, so that an engine must say so. Otherwise
             it recovers, or what is left of it does the work, and nothing may be lost.
@@ -171,7 +159,7 @@ HARMS = {
     "Dask is restarted": Harm("client", restart_dask, ends=False),
     "the client of Dask is closed": Harm("client", close_dask_client, ends=True),
     "an actor of Ray is killed": Harm("ray", kill_ray_actor, ends=False),
-    "a node of Ray is removed": Harm("nodes", remove_ray_node, ends=False),
+    "a node of Ray is removed": Harm("node", remove_ray_node, ends=False),
     "a machine is killed": Harm("machine", kill_machine, ends=True),
     "the cable of a machine is pulled": Harm("machine", unplug_machine, ends=True),
     "a worker of a pool is killed": Harm("pool", kill_pool_worker, ends=True),

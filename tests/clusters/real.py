@@ -10,32 +10,32 @@ import logging
 import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 # Read by Ray when it is imported, and by all of its processes.
 os.environ |= {
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the default of a future version, it warns
-    "RAY_AUTH_MODE": "disabled",  # otherwise it makes a file with a token in the home folder
+    "RAY_AUTH_MODE": "disabled",  # no tokens, which would be files of the user
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 
-import distributed  # noqa: E402 -- after the settings
-import loky  # noqa: E402
-import ray  # noqa: E402
-from distributed.utils import offload  # noqa: E402
-from ray.cluster_utils import Cluster  # noqa: E402
+import distributed
+import loky
+import ray
+from distributed.utils import offload
 
-from tests import scripts  # noqa: E402
-from tests.clusters.elsewhere import LOOPBACK, Machine, machine  # noqa: E402
-from tests.engines.fifo import Fifo  # noqa: E402
+from tests import scripts
+from tests.clusters.elsewhere import LOOPBACK, Machine, machine
+from tests.engines.fifo import Fifo
+from tests.leaks import descendants
 
 WORKERS = 2
 LONGEST = scripts.LONGEST
@@ -127,20 +127,17 @@ def _dask_program(*arguments: str) -> Iterator[tuple[int, str]]:
             raise RuntimeError(f"Dask did not start: {log.read()}")
 
 
+def end_loop(client: distributed.Client) -> None:
+    """End the thread of a client that has closed itself because its scheduler is gone."""
+    client._loop_runner.stop()
+
+
 def warm_dask() -> None:
     """Start the thread in which Dask decodes large messages: it is there for good."""
     asyncio.run(offload(int))
 
 
 # ---------------------------------------------------------------------------- Ray
-
-
-class RayNodes:
-    """Nodes of Ray on this machine, of which `second` can be removed."""
-
-    def __init__(self, cluster: Cluster, second: Any) -> None:
-        self.cluster = cluster
-        self.second = second
 
 
 @contextmanager
@@ -153,13 +150,9 @@ def ray_local() -> Iterator[str]:
 
 @contextmanager
 def ray_elsewhere() -> Iterator[Machine]:
-    """Start Ray without processors here, and with two on another machine, where tasks then run."""
+    """Start Ray without processors here, and with two on another machine, for all tasks."""
     with machine() as other, _ray(other.reader, num_cpus=0):
-        other.start(
-            *("-m", "ray.scripts.scripts", "start", "--block", f"--num-cpus={WORKERS}"),
-            *(f"--address={ray.get_runtime_context().gcs_address}", "--disable-usage-stats"),
-            *(f"--node-ip-address={other.address}", f"--object-store-memory={STORE}"),
-        )
+        other.start(*_ray_node(other.address, WORKERS))
         warm_ray(WORKERS)
         yield other
 
@@ -172,7 +165,8 @@ def _ray(host: str = LOOPBACK, **options: Any) -> Iterator[None]:
             _temp_dir=folder,
             include_dashboard=False,
             object_store_memory=STORE,
-            **_SILENT,
+            log_to_driver=False,
+            logging_level=logging.CRITICAL,
             **options,
         )
         try:
@@ -181,24 +175,35 @@ def _ray(host: str = LOOPBACK, **options: Any) -> Iterator[None]:
             ray.shutdown()
 
 
-_SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
-
-
 @contextmanager
-def ray_nodes() -> Iterator[RayNodes]:
-    """Start two nodes with a processor each, and connect this process to the first."""
-    with temporary_folder() as folder:
-        node = {"num_cpus": 1, "object_store_memory": STORE, "node_ip_address": LOOPBACK}
-        head = {**node, "include_dashboard": False, "temp_dir": folder}
-        cluster = Cluster(initialize_head=True, head_node_args=head)
-        try:
-            second = cluster.add_node(**node)
-            ray.init(cluster.address, _node_ip_address=LOOPBACK, **_SILENT)
-            warm_ray(WORKERS)
-            yield RayNodes(cluster, second)
-        finally:
-            ray.shutdown()
-            cluster.shutdown()
+def ray_nodes() -> Iterator[int]:
+    """Start two nodes with a processor each; yield the process of one, which can be removed."""
+    with _ray(num_cpus=1), temporary_folder() as folder, open(f"{folder}/log", "wb") as log:
+        # The ports that each takes by default would be in the way of the other.
+        command = [*_ray_node(LOOPBACK, 1), "--min-worker-port=0", "--max-worker-port=0"]
+        with subprocess.Popen(
+            [sys.executable, *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        ) as node:
+            try:
+                warm_ray(2)
+                yield node.pid
+            finally:
+                end_family(node.pid)
+
+
+def _ray_node(host: str, processors: int) -> list[str]:
+    """Return the command that adds a node to the Ray that this process has started."""
+    address = ray.get_runtime_context().gcs_address
+    command = ["-m", "ray.scripts.scripts", "start", "--block", f"--address={address}"]
+    command += [f"--node-ip-address={host}", f"--num-cpus={processors}", "--disable-usage-stats"]
+    return [*command, f"--object-store-memory={STORE}"]
+
+
+def end_family(pid: int) -> None:
+    """Kill a process and all below it."""
+    for each in [pid, *descendants(pid)]:
+        with suppress(ProcessLookupError):  # it went with its parent
+            os.kill(each, signal.SIGKILL)
 
 
 def warm_ray(processors: int) -> None:
@@ -263,7 +268,7 @@ def _meet(started: Fifo, go: Fifo) -> None:
 @contextmanager
 def temporary_folder() -> Iterator[str]:
     """Yield a folder with a short name: those of sockets in there have 107 bytes at most."""
-    folder = tempfile.mkdtemp(prefix=PREFIX, dir="/tmp")  # noqa: S108 -- pytest's are too long
+    folder = tempfile.mkdtemp(prefix=PREFIX, dir="/tmp")
     try:
         yield folder
     finally:

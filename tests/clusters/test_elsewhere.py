@@ -1,5 +1,7 @@
 """A second machine shares neither files nor memory with the reader, alone and in clusters."""
 
+import inspect
+import json
 import os
 import socket
 import subprocess
@@ -61,7 +63,7 @@ def things(tmp_path: Path) -> Iterator[list[str]]:
     """Yield names that only this machine has: files just written, shared memory, descriptors."""
     written = tmp_path / "just written"
     written.write_text("here")
-    plain = Path("/tmp") / f"{real.PREFIX}file"  # noqa: S108 -- of the machine's own
+    plain = Path("/tmp") / f"{real.PREFIX}file"
     plain.touch()
     block = shared_memory.SharedMemory(f"{leaks.LEFT}{os.getpid()}-memory", create=True, size=1)
     try:
@@ -95,16 +97,13 @@ def test_this_machine_sees_all(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("network", [True, False], ids=["network", "no network"])
 def test_a_machine(tmp_path: Path, network: bool) -> None:
-    code = "import inspect, json, sys; exec(sys.argv[1]); print(json.dumps(look({!r}, {!r})))"
+    code = "import json, sys; exec(sys.argv[1]); print(json.dumps(look({!r}, {!r})))"
     with things(tmp_path) as files, machine(network=network) as other:
-        import inspect
-        import json
-
         said = other.run("-c", code.format(files, ["/dev/shm"]), inspect.getsource(look))
         check_it_is_another(json.loads(said), files, other.hostname)
 
 
-def test_a_machine_without_the_rights_of_root(tmp_path: Path) -> None:
+def test_a_machine_without_the_rights_of_root() -> None:
     """As for a user who may make namespaces, but no networks."""
     program = (
         "from tests.clusters.elsewhere import machine, may_network\n"
@@ -131,13 +130,13 @@ def test_it_ends_with_the_reader() -> None:
         "other = Machine()\nother.start('-c', 'import time; time.sleep(1000)')\n"
         "print('started', flush=True)\nos.kill(os.getpid(), 9)"
     )
-    before, folders = leaks.held(), set(Path("/tmp").glob("sqt-*"))  # noqa: S108
+    before, folders = leaks.held(), set(Path("/tmp").glob("sqt-*"))
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, check=False, timeout=LONGEST
     )
     assert done.stdout == b"started\n"
     assert leaks.leaked(before, leaks.GRACE) == []
-    for folder in set(Path("/tmp").glob("sqt-*")) - folders:  # noqa: S108
+    for folder in set(Path("/tmp").glob("sqt-*")) - folders:
         folder.rmdir()  # all that a killed reader leaves: it is empty
 
 
@@ -186,7 +185,9 @@ def test_workers_of_ray_are_elsewhere(
         task = the_ray.remote(by_value(look))
         seen = the_ray.get(task.remote(files, ["/dev/shm"]), timeout=LONGEST)
         check_it_is_another(seen, files, ray_machine.hostname)
-    addresses = {node["NodeManagerAddress"]: node["Resources"].get("CPU", 0) for node in the_ray.nodes()}
+    addresses = {
+        node["NodeManagerAddress"]: node["Resources"].get("CPU", 0) for node in the_ray.nodes()
+    }
     assert addresses == {ray_machine.reader: 0, ray_machine.address: real.WORKERS}
 
 
