@@ -134,7 +134,11 @@ def end_loop(client: distributed.Client) -> None:
 
 def warm_dask() -> None:
     """Start the thread in which Dask decodes large messages: it is there for good."""
-    asyncio.run(offload(int))
+
+    async def once() -> None:
+        await offload(int)
+
+    asyncio.run(once())
 
 
 # ---------------------------------------------------------------------------- Ray

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import shared_memory
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -55,7 +56,7 @@ def look(files: list[str], folders: list[str]) -> dict[str, object]:
 def by_value(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a copy of `function` that no module has, so that its code is pickled."""
     names: dict[str, Any] = {"__name__": "__main__", "__builtins__": __builtins__}
-    return type(look)(function.__code__, names, function.__name__)
+    return FunctionType(function.__code__, names, function.__name__)
 
 
 @contextmanager
