@@ -1,8 +1,8 @@
 """What can happen to a cluster, as functions that know no engine of ours.
 
 Each does one harm and returns when it is done, which is not when others have noticed. `HARMS` has
-them all by name, with the clusters that they are for and what the plain client of such a cluster
-then says, so that a test of an engine can go through the list and miss none.
+them all by name, so that tests of an engine can go through the list and miss none.
+`test_harm.py` shows what plain clients see of each.
 """
 
 import os
@@ -133,6 +133,22 @@ def _is_first(path: str) -> bool:
     return True
 
 
+class Unreadable:
+    """What only the process `reader` can unpickle, as where a module is missing."""
+
+    def __init__(self, reader: int) -> None:
+        self.reader = reader
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _unpickled, (self.reader,)
+
+
+def _unpickled(reader: int) -> Unreadable:
+    if os.getpid() != reader:
+        raise ModuleNotFoundError("as where a module is missing")
+    return Unreadable(reader)
+
+
 # ---------------------------------------------------------------------------- the list
 
 
@@ -141,7 +157,9 @@ class Harm:
     """A row of the list.
 
     Args:
-        to: What it is done to: "dask", "client", "ray", "node", "machine" or "pool"; or "item".
+        to: What the function is given: "dask" (a `DaskCluster`), "client" (of Dask),
+            "actor" (of Ray), "node" (a process), "machine" or "pool". "item" and "value" stand for
+            what a pipeline has in it.
         do: The function.
         ends: Whether the cluster is of no use afterwards, so that an engine must say so. Otherwise
             it recovers, or what is left of it does the work, and nothing may be lost.
@@ -158,7 +176,7 @@ HARMS = {
     "the scheduler of Dask is killed": Harm("dask", kill_dask_scheduler, ends=True),
     "Dask is restarted": Harm("client", restart_dask, ends=False),
     "the client of Dask is closed": Harm("client", close_dask_client, ends=True),
-    "an actor of Ray is killed": Harm("ray", kill_ray_actor, ends=False),
+    "an actor of Ray is killed": Harm("actor", kill_ray_actor, ends=False),
     "a node of Ray is removed": Harm("node", remove_ray_node, ends=False),
     "a machine is killed": Harm("machine", kill_machine, ends=True),
     "the cable of a machine is pulled": Harm("machine", unplug_machine, ends=True),
@@ -166,5 +184,6 @@ HARMS = {
     "a pool is shut down": Harm("pool", shut_down_pool, ends=True),
     "an item kills its worker once": Harm("item", KillsItsWorker, ends=False),
     "an item kills its worker each time": Harm("item", KillsItsWorker, ends=False),
+    "a worker cannot unpickle what it is sent": Harm("value", Unreadable, ends=False),
 }
 """All harms by their names."""

@@ -14,7 +14,7 @@ import ray as the_ray
 
 from tests.clusters import harm, real
 from tests.clusters.elsewhere import Machine
-from tests.clusters.harm import KillsItsWorker
+from tests.clusters.harm import KillsItsWorker, Unreadable
 from tests.clusters.real import LONGEST
 from tests.engines.fifo import Fifo
 
@@ -154,22 +154,6 @@ def test_a_task_that_the_scheduler_of_dask_cannot_unpickle(dask: Any) -> None:
     assert len(workers(dask)) == 2
 
 
-class Unreadable:
-    """What only the process `reader` can unpickle, as where a module is missing."""
-
-    def __init__(self, reader: int) -> None:
-        self.reader = reader
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return unpickled, (self.reader,)
-
-
-def unpickled(reader: int) -> Unreadable:
-    if os.getpid() != reader:
-        raise ModuleNotFoundError("as where a module is missing")
-    return Unreadable(reader)
-
-
 # ---------------------------------------------------------------------------- Ray
 
 
@@ -285,12 +269,11 @@ def test_an_item_kills_workers_of_a_pool(fresh_pool: Executor, tmp_path: Path, o
 # ---------------------------------------------------------------------------- the list
 
 
-def test_each_harm_has_a_cluster_and_a_function() -> None:
-    kinds = {"dask", "client", "ray", "node", "machine", "pool", "item"}
+def test_no_harm_is_missing_in_the_list() -> None:
+    kinds = {"dask", "client", "actor", "node", "machine", "pool", "item", "value"}
     assert {one.to for one in harm.HARMS.values()} == kinds
-    functions = {one.do for one in harm.HARMS.values()}
-    named = {value for name, value in vars(harm).items() if name.split("_")[0] in VERBS}
-    assert functions == named | {KillsItsWorker}
+    functions = {value for name, value in vars(harm).items() if name.split("_")[0] in VERBS}
+    assert {one.do for one in harm.HARMS.values()} == functions | {KillsItsWorker, Unreadable}
 
 
 VERBS = {"close", "kill", "remove", "restart", "shut", "unplug"}
