@@ -54,6 +54,7 @@ class Calls:
         self._mode = 0
         self._cost = 0.0  # seconds of the dispatcher's thread for a call: a moving average
         self._deaths_in_a_row = 0
+        self._has_answered = False  # whether any worker ever has
 
     @property
     def grain(self) -> float:
@@ -142,6 +143,7 @@ class Calls:
             )
         elif answer.status == DONE:
             del self._posted[task.number]
+            self._has_answered = True
             self._answered(place, task, answer)
 
     def _answered(self, place: Place, task: Task, answer: Answer) -> None:
@@ -175,7 +177,7 @@ class Calls:
     def _answered_here(self, place: Place, task: Task, outcomes: Any) -> None:
         """Deliver outcomes of threads of this process."""
         del self._posted[task.number]
-        self._deaths_in_a_row = 0
+        self._has_answered, self._deaths_in_a_row = True, 0
         for _, values, seconds, failed in outcomes:
             items = self._scheduler.answered(place, task, len(values), seconds)
             self._deliver(Part(items.job, items.offset, values, seconds, failed=failed))
@@ -213,7 +215,8 @@ class Calls:
             times = f"{error.deaths} times" if error.deaths > _TWICE else "twice"
             message = f"a worker process died {times} while it evaluated item {index}: {error}"
             self._failed(job, offset, Failure(WorkerDied(message)))
-            self._deaths_in_a_row = -1
+            if self._has_answered:  # otherwise it may be no fault of the items
+                self._deaths_in_a_row = -1
 
     def _count_death(self, error: LostError) -> None:
         self._deaths_in_a_row += 1
