@@ -2,7 +2,7 @@
 
 Each call is a task with a key of its own, for one worker only. So items that share a file go where
 it is loaded, and it is known what a worker had that has died: the scheduler would begin such a task
-again in the next workers, until it has killed four. What the loop of the client does, in its thread:
+again in the next workers, until it has killed four of them. The loop of the client, in its thread:
 
     post ──▶ Client.submit ══ scheduler ══ worker ──▶ gather ──▶ notify
                                   ╚═══ which workers there are, each second ──▶ places
@@ -29,8 +29,9 @@ _PATIENCE = 3.0
 """Seconds that the client may need to be connected again. Arbitrary."""
 _LONGEST_CLOSE = 1.5
 """Seconds in which workers should forget the pipeline. Arbitrary."""
-_LONELY = 10.0
-"""Seconds without any worker after which a warning says so. Arbitrary."""
+_LONELY, _MOST_LONELY = 10.0, 30.0
+"""Seconds without any worker after which a warning says so, and after which that is an error, if
+workers have died. Otherwise the cluster may be one that starts some when it has time. Arbitrary."""
 _MOST_RESTARTS = 10
 """Times that calls are lost, posted again and lost again, without an answer in between, before that
 is an error. Arbitrary."""
@@ -101,7 +102,7 @@ class DaskTransport:
         self._restarts = self._restarts_before = 0  # before the last answer
         self._pieces: list[Any] = []
         self._closed = self._hurry = False
-        self._lonely_since, self._died_at = 0.0, -_LONELY
+        self._lonely_since, self._died_at = 0.0, -_LONELY  # without workers; the last death
         self._lost_at: float | None = None  # when the connection was
         self._news: list[str] = []
         self._told = False
@@ -143,6 +144,8 @@ class DaskTransport:
         if self._workers.addresses:
             self._lonely_since = now
             return self._workers.places
+        if now - max(self._lonely_since, self._died_at) > _MOST_LONELY and self._died_at > 0:
+            raise BrokenError("all workers of Dask have ended, and no other has come")
         if not self._told and now - self._lonely_since > _LONELY:
             self._told = True
             self._news.append(self._lonely())

@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import Any
 
 _LOOK = 1.0
-"""Seconds between two looks whether the parent has ended, which a child of it may hide. Arbitrary."""
+"""Seconds between two looks whether the parent has ended: a child of it may hide that. Arbitrary."""
 _LONGEST_CLOSE = 1.0
 """Seconds for Dask to close. Arbitrary."""
 _SETTINGS = {

@@ -72,14 +72,18 @@ class Transport(Protocol):
     """Whether workers are threads of this process, which share its objects."""
     directs: bool
     """Whether a call goes to the place that it was posted to."""
-    isolates: bool
-    """Whether a death concerns one place only."""
-    turns: bool
-    """Whether each worker process evaluates one call at a time."""
     numbered: bool
     """Whether each place is a process, whose number is `Place.number`, for start hooks."""
     ends_items: bool
     """Whether `end` can be called."""
+
+    @property
+    def isolates(self) -> bool:
+        """Whether a death concerns one place only."""
+
+    @property
+    def turns(self) -> bool:
+        """Whether each worker process evaluates one call at a time."""
 
     def open(self, shipment: Shipment | None, notify: Notify) -> None:
         """Begin; `shipment` is the pipeline, `None` if workers share memory.
