@@ -82,7 +82,9 @@ def stand(before: Counter[Holding], *, talks: bool = False) -> None:
     started = held() - before
     standing.update(started)
     if talks:
-        talkers.update(what for kind, what in started if kind == "process" and isinstance(what, int))
+        talkers.update(
+            what for kind, what in started if kind == "process" and isinstance(what, int)
+        )
 
 
 def settle() -> None:
@@ -118,10 +120,11 @@ def _connections(found: Counter[Holding]) -> Counter[Holding]:
         return Counter()
     processes = [*talkers, *(pid for one in talkers for pid in descendants(one))]
     theirs = {file for pid in processes for file in _descriptors(pid)}
+    networks = {_link(f"/proc/{pid}/ns/net"): pid for pid in ("self", *processes)}
     ends: dict[tuple[str, str], str] = {}
-    for table in "tcp", "tcp6":
-        for line in _read(f"/proc/self/net/{table}").decode().splitlines()[1:]:
-            _, here, there, *rest = line.split()
+    for pid in networks.values():
+        for line in (_read(f"/proc/{pid}/net/tcp") + _read(f"/proc/{pid}/net/tcp6")).splitlines():
+            _, here, there, *rest = line.decode().split()
             ends[here[-13:], there[-13:]] = f"socket:[{rest[6]}]"  # IPv4, also within IPv6
     return Counter(
         {
@@ -196,11 +199,15 @@ def _listed(folder: Path | str) -> list[str]:
 
 
 def _descriptors(pid: int | str = "self") -> Iterator[str]:
-    for fd in _listed(f"/proc/{pid}/fd"):
-        try:
-            yield os.readlink(f"/proc/{pid}/fd/{fd}")
-        except OSError:  # the one that the listing itself had open
-            continue
+    # the one that the listing itself had open has no name any more
+    return (name for fd in _listed(f"/proc/{pid}/fd") if (name := _link(f"/proc/{pid}/fd/{fd}")))
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:  # closed meanwhile, or another user's
+        return ""
 
 
 def _read(path: str) -> bytes:

@@ -5,12 +5,15 @@ functions of `real.py`. A fixture that is named after a kind of cluster yields w
 as `method=`; `cluster` is each of them in turn.
 """
 
+import glob
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from multiprocessing import forkserver
 from typing import Any
 
 import pytest
+from loky.backend import resource_tracker as loky_tracker
 
 from tests import leaks
 from tests.clusters import real
@@ -43,6 +46,21 @@ def stands(
         leaks.stand(before, talks=talks)
         yield cluster
     leaks.settle()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """Fail, after the last test, if a cluster has left something."""
+    forkserver.ensure_running()  # until this process ends, by design; as is the next
+    loky_tracker.ensure_running()
+    before = leaks.held()
+    yield
+    leaks.standing.clear()
+    # Ray keeps its log open, and what it polls with; Dask a thread for large messages.
+    lines = leaks.leaked(before, leaks.GRACE)
+    left = [line for line in lines if not line.startswith(("file desc", "thread Dask-Offload"))]
+    left += glob.glob(f"/tmp/{real.PREFIX}*")
+    assert not left, "clusters have left behind: " + "; ".join(left)
 
 
 @pytest.fixture(params=CLUSTERS)
@@ -138,9 +156,13 @@ def ray_nodes(one_ray: OneRay) -> Iterator[real.RayNodes]:
 
 
 @pytest.fixture
-def ray_elsewhere(one_ray: OneRay) -> Any:
-    """Return `"ray"`, while one runs whose only processors are on a second machine."""
-    one_ray.get(real.ray_elsewhere)
+def ray_machine(one_ray: OneRay) -> Any:
+    """Return the second machine, which has all processors of Ray."""
+    return one_ray.get(real.ray_elsewhere)
+
+
+@pytest.fixture
+def ray_elsewhere(ray_machine: Machine) -> Any:  # noqa: ARG001 -- it must run
     return "ray"
 
 

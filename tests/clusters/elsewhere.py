@@ -86,7 +86,7 @@ class Machine:
         self._cable = f"sqt{os.getpid()}n{number}" if self._network else ""
         self.address, self.reader = _free_addresses() if self._network else (LOOPBACK, LOOPBACK)
         self._log: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 -- closed by `close`
-        self._root = tempfile.mkdtemp(prefix="seqtools-machine-")
+        self._root = tempfile.mkdtemp(prefix=f"sqt-{os.getpid()}-", dir="/tmp")
         self._started: list[subprocess.Popen[bytes]] = []
         self._far_network: int | None = None
         self._guard = self._make()

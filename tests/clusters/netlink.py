@@ -50,7 +50,9 @@ def switch(name: str, *, on: bool) -> None:
 
 def _control(request: int, name: str, rest: bytes) -> bytes:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        return fcntl.ioctl(any_socket, request, struct.pack("=16s", name.encode()) + rest + bytes(8))
+        return fcntl.ioctl(
+            any_socket, request, struct.pack("=16s", name.encode()) + rest + bytes(8)
+        )
 
 
 def _link() -> bytes:

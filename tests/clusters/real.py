@@ -26,16 +26,18 @@ os.environ |= {
     "RAY_USAGE_STATS_ENABLED": "0",
 }
 
-import distributed  # noqa: E402 -- after the settings
-import loky  # noqa: E402
-import ray  # noqa: E402
-from ray.cluster_utils import Cluster  # noqa: E402
+import distributed
+import loky
+import ray
+from ray.cluster_utils import Cluster
 
-from tests import scripts  # noqa: E402
-from tests.clusters.elsewhere import LOOPBACK, Machine, machine  # noqa: E402
-from tests.engines.fifo import Fifo  # noqa: E402
+from tests import scripts
+from tests.clusters.elsewhere import LOOPBACK, Machine, machine
+from tests.engines.fifo import Fifo
 
 WORKERS = 2
+PREFIX = f"sqt-{os.getpid()}-"
+"""How folders of clusters begin in `/tmp`."""
 DASK = str(Path(__file__).parent / "dask_main.py")
 STORE = 200 << 20
 """Bytes of Ray's object store; arbitrary, enough for what tests send."""
@@ -262,7 +264,7 @@ def _meet(started: Fifo, go: Fifo) -> None:
 @contextmanager
 def temporary_folder() -> Iterator[str]:
     """Yield a folder with a short name: those of sockets in there have 107 bytes at most."""
-    folder = tempfile.mkdtemp(prefix="sqt-", dir="/tmp")  # noqa: S108 -- pytest's are too long
+    folder = tempfile.mkdtemp(prefix=PREFIX, dir="/tmp")
     try:
         yield folder
     finally:

@@ -238,10 +238,8 @@ METHODS = {
         ),
     )
 }
-"""The methods. `method=` takes names of `NAMES`, and `AUTO`, which chooses one that adapts."""
+"""The methods. `method=` takes the names of those that have one, and `AUTO`, which chooses."""
 
-NAMES = [name for name, method in METHODS.items() if method.has_name]
-"""The names that users write."""
 AUTO: Literal["auto"] = "auto"
 DEFAULT = "thread"
 
@@ -264,11 +262,12 @@ def named(method: object, nworkers: object) -> str:
         raise ValueError(message)
     found = method if isinstance(method, str) else kind_of(method)
     if found is None or found not in METHODS or METHODS[found].has_name != isinstance(method, str):
+        names = ", ".join(repr(each.name) for each in METHODS.values() if each.has_name)
         message = (
-            f"method must be {_one_of(NAMES)}, an executor, a function that makes one, or a Dask "
-            f"client, got {short(method)}"
+            f"method must be {names}, an executor, a function that makes one, or a Dask client, "
+            f"got {short(method)}"
         )
-        raise (ValueError if isinstance(method, str) else TypeError)(message + _advice(method))
+        raise ValueError(message + _advice(method))
     check_installed(found)
     method = found
     if adaptive and not METHODS[method].adapts:
@@ -310,7 +309,7 @@ def _advice(method: object) -> str:
         return f": did you mean method={able!r}, start_method={method!r}?"
     import difflib
 
-    names = {name: name for name in NAMES}
+    names = {each.name: each.name for each in METHODS.values() if each.has_name}
     for each in METHODS.values():
         names.update(dict.fromkeys(each.also_called, each.name))
     near = difflib.get_close_matches(method.lower(), names, n=1, cutoff=0.7)

@@ -40,15 +40,19 @@ def checked(
     if seed is not None:
         seed = check_seed(seed)
     method = named(given.method, given.nworkers)
-    nworkers, where = given.nworkers, None
-    if method in METHODS and METHODS[method].is_cluster:
+    nworkers, where, on_cluster = (
+        given.nworkers,
+        None,
+        method != AUTO and METHODS[method].is_cluster,
+    )
+    if on_cluster:
         where = None if isinstance(given.method, str) else given.method
         nworkers = _of_cluster(METHODS[method], where, given, seed)
     options = given._replace(
         nworkers=_workers(nworkers),
         method=method,
         where=where,
-        every_worker=given.nworkers is None,
+        every_worker=on_cluster and given.nworkers is None,
         engine_options=_engine_options(method, given.engine_options),
         max_cached=_max_cached(given.max_cached, max_buffered),
         seed=seed,
