@@ -5,7 +5,8 @@ from collections import Counter
 from collections.abc import Iterator
 from time import perf_counter_ns
 
-from seqtools._core.recording import FILL, LATE, LOAD, OVER, SEND, USE, WAIT, Record, RecordFile
+from seqtools._core.record_files import RecordFile
+from seqtools._core.recording import FILL, LATE, LOAD, OVER, SEND, USE, WAIT, Record
 from seqtools.instrument.profiling.recorded_pipeline import Stage
 
 CONSUMER, WORKER, BACKGROUND, OTHER = "consumer", "worker", "background", "other"
