@@ -21,7 +21,7 @@ class SentRecords(NamedTuple):
 
     folder: str
     fields: dict[str, Any]
-    """The header of the file; as a whole, it also tells one thread from another."""
+    """The header of the file. As a whole, it also tells the threads of a machine apart."""
     before: int
     """How many bytes were sent before these."""
     data: bytes

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 
 from seqtools._core import recording
-from seqtools._core.recording import SIZE, Record
+from seqtools._core.recording import CLOCK_AT, SIZE, Record
 
 
 def end_of(part: bytearray, at: int) -> int:
@@ -50,7 +50,7 @@ class RecordFile:
 
     def _begin(self, head: bytes) -> bool:
         """Read the header as it is now; return whether it is there."""
-        fields = head[: -recording._CLOCK.size].rstrip(b"\0")
+        fields = head[:CLOCK_AT].rstrip(b"\0")
         if len(head) < recording._HEADER * SIZE or not fields.endswith(b"}"):
             return False
         if not self.pid:
@@ -58,7 +58,7 @@ class RecordFile:
             self.pid, self.thread, self.ident = (values[k] for k in ("pid", "thread", "ident"))
             self.machine, self.host = values.get("machine", ""), values.get("host", "")
             self.spent = values.get("spent", 0.0)
-        seconds, self.within = recording._CLOCK.unpack_from(head, len(head) - recording._CLOCK.size)
+        seconds, self.within = recording._CLOCK.unpack_from(head, CLOCK_AT)
         if more := round(seconds / recording._NS) - self.ahead:
             self.ahead += more
             self.move(-more)

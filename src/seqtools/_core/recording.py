@@ -46,6 +46,7 @@ _CLOCK = struct.Struct("@dd")
 """At the end of the header: the seconds that the clock of another machine is ahead of that of the
 consumer's, and by how many seconds that may be wrong. They may change; each is written in one
 step."""
+CLOCK_AT = _HEADER * SIZE - _CLOCK.size
 _LONGEST_NAME = 100
 """Most characters of a name in the header. Arbitrary."""
 _NS = 1e-9
@@ -176,7 +177,7 @@ def thread_fields() -> dict[str, Any]:
 
 def header(fields: dict[str, Any], ahead: float = 0.0, within: float = 0.0) -> bytes:
     """Return the header of a file; `RecordFile` says what the arguments mean."""
-    longest, size = _LONGEST_NAME, _HEADER * SIZE - _CLOCK.size
+    longest, size = _LONGEST_NAME, CLOCK_AT
     data = bytes(size + 1)
     while len(data) > size:
         short = {k: v[:longest] if isinstance(v, str) else v for k, v in fields.items()}
