@@ -5,7 +5,7 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor
 from contextlib import suppress
 from typing import Any
 
-from seqtools._core.errors import summary
+from seqtools._core.errors import WorkerStartError, summary
 from seqtools.engines.cluster import remote
 from seqtools.engines.cluster.kinds import shares_memory
 from seqtools.engines.cluster.local import LocalPipeline
@@ -81,7 +81,9 @@ class ExecutorTransport:
     def answer(self, came: Any) -> Any:
         """Return the result of a future."""
         if isinstance(came, RuntimeError):
-            raise BrokenError(f"{self.title} takes no more work: {came}") from came
+            broken = isinstance(came, BrokenExecutor)
+            what = "is broken" if broken else "takes no more work"
+            raise BrokenError(f"{self.title} {what}: {came}") from came
         number, future = came
         self._futures.pop(number, None)
         try:
@@ -91,6 +93,8 @@ class ExecutorTransport:
             raise BrokenError(message) from error
         except BrokenExecutor as error:
             raise BrokenError(f"{self.title} is broken: {error}") from error
+        except WorkerStartError:  # of a start hook, in a thread
+            raise
         except BaseException as error:
             if type(error).__name__ == "KilledWorker":  # of Dask's executor
                 raise LostError(summary(error), deaths=2) from error
@@ -153,7 +157,7 @@ class ExecutorTransport:
 
 def title(executor: Any) -> str:
     """Return how an executor is called in messages."""
-    return f"the {type(executor).__name__}"
+    return f"the {type(executor).__name__.lstrip('_')}"
 
 
 def writable(part: Any) -> Any:

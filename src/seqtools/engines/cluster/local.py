@@ -5,10 +5,9 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any
 
-from seqtools._core.errors import EndOfSequence, Failure, seterr
+from seqtools._core.errors import EndOfSequence, Failure, WorkerStartError, seterr, summary
 from seqtools.engines.base import END, here
 from seqtools.engines.dispatch.evaluator import MODES
-from seqtools.engines.start_hook import call_hook
 
 Outcomes = tuple[int, list[Any], float, bool]
 """Items before, outcomes, seconds, and whether it is a single failure or the end."""
@@ -32,20 +31,28 @@ class LocalPipeline:
         """Return the outcomes of items; those that are missing are given back.
 
         Raises:
-            BaseException: What the start hook raises.
+            WorkerStartError: If the start hook fails.
         """
         before = getattr(here, "get", None), seterr(MODES[mode])
         here.get = self._get
         try:
             if self._hook is not None and not hasattr(self._hooked, "done"):
-                call_hook(self._hook, 0)
-                self._hooked.done = True
+                self._call_hook()
             if self._hints is not None:
                 self._hints(indices)
             return self._evaluate(indices, patience)
         finally:
             here.get = before[0]
             seterr(before[1])
+
+    def _call_hook(self) -> None:
+        try:
+            self._hook()
+        except BaseException as error:
+            name = threading.current_thread().name
+            message = f"start_hook failed in thread {name}: {summary(error)}"
+            raise WorkerStartError(message) from error
+        self._hooked.done = True
 
     def end(self) -> None:
         """Stop after the current items."""
