@@ -43,7 +43,7 @@ class Case:
         """Whether the prefetch chooses its number of workers."""
         self.workers: int = len(pool) if self.chosen else given
         self.threads: bool = bool(pool) and all(
-            t.pid == recording.tracks_of(CONSUMER)[0].pid for t in pool
+            t.process == recording.tracks_of(CONSUMER)[0].process for t in pool
         )
         self.locked: bool = self.threads and self._is_locked(len(pool))
         """Whether workers wait for the lock of the interpreter."""

@@ -1,0 +1,128 @@
+"""Profiles of pipelines whose workers are processes of an executor, here and on other machines."""
+
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import forkserver
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import seqtools
+from seqtools import instrument
+from tests import leaks
+from tests.profiling import elsewhere
+
+
+@contextmanager
+def pool(
+    n: int = 2, method: str = "forkserver", begin: Callable[[], None] | None = None
+) -> Iterator[Executor]:
+    """Start a pool that tests share; what it holds is no leak of one of them."""
+    forkserver.ensure_running()
+    before = leaks.held()
+    context = multiprocessing.get_context(method)
+    with ProcessPoolExecutor(n, mp_context=context, initializer=begin) as executor:
+        assert list(executor.map(int, range(n))) == list(range(n))
+        leaks.stand(before)
+        yield executor
+    leaks.settle()
+
+
+@pytest.fixture(scope="module")
+def here() -> Iterator[Executor]:
+    with pool() as executor:
+        yield executor
+
+
+@pytest.fixture(scope="module")
+def there() -> Iterator[Executor]:
+    with pool(method="spawn", begin=elsewhere.move) as executor:
+        yield executor
+
+
+def events_of(measured: instrument.Profile, folder: Path) -> list[dict[str, Any]]:
+    path = folder / "trace.json"
+    measured.to_trace(path)
+    return list(json.loads(path.read_text(encoding="utf-8"))["traceEvents"])
+
+
+def processes_of(events: list[dict[str, Any]]) -> dict[int, str]:
+    return {e["pid"]: e["args"]["name"] for e in events if e["name"] == "process_name"}
+
+
+def profiled(executor: Executor, n: int = 60) -> instrument.Profile:
+    source = seqtools.smap(lambda x: (x, os.getpid()), seqtools.smap(abs, range(n)))
+    p = seqtools.prefetch(source, method=executor)
+    with instrument.profile(p) as measured:
+        assert [x for x, _ in p] == list(range(n))
+    p.close()
+    return measured
+
+
+def active_in(executor: Executor) -> int:
+    """Return in how many folders the processes write; any of them may answer."""
+    return max(executor.submit(elsewhere.folders).result() for _ in range(8))
+
+
+def test_workers_of_a_pool_have_lanes_and_keep_no_files(here: Executor, tmp_path: Path) -> None:
+    measured = profiled(here)
+    assert active_in(here) == 0
+    events = events_of(measured, tmp_path)
+    names = processes_of(events)
+    assert names.pop(os.getpid()) == "consumer"
+    assert names
+    assert all(name == f"worker process {pid}" for pid, name in names.items())
+    spans = [e for e in events if e["ph"] == "X" and e["pid"] in names]
+    assert sum(e["name"] == "smap(abs)" for e in spans) == 60
+    assert json.loads(json.dumps(measured.snapshot()))["items"] == 60
+
+
+def test_records_of_another_machine_are_sent_along(there: Executor, tmp_path: Path) -> None:
+    measured = profiled(there)
+    assert active_in(there) == 0
+    events = events_of(measured, tmp_path)
+    names = processes_of(events)
+    assert names.pop(os.getpid()) == "consumer"
+    assert names
+    assert all(name == f"worker process {pid} on host7" for pid, name in names.items())
+    spans = [e for e in events if e["ph"] == "X"]
+    assert all(e["dur"] >= 0 for e in spans)
+    inner = [e for e in spans if e["name"] == "smap(abs)"]
+    assert sorted(e["args"]["index"] for e in inner) == list(range(60))
+    assert {e["pid"] for e in inner} <= set(names)
+    # an item is evaluated before it is received, but for what is unknown of the clocks
+    received = {
+        e["args"]["index"]: e["ts"] + e["dur"] for e in spans if e["name"] == "wait for an item"
+    }
+    [line] = [line for line in measured.report().splitlines() if line.startswith("clock of host7")]
+    number, unit = line.removeprefix("clock of host7: its times may be wrong by ").split()
+    within = float(number) * {"s": 1e6, "ms": 1e3, "µs": 1}[unit]
+    assert within < elsewhere.AHEAD * 1e6 / 100
+    for each in inner:
+        assert each["ts"] >= -within
+        assert each["ts"] + each["dur"] <= received[each["args"]["index"]] + 1.01 * within
+
+
+def test_both_have_the_same_figures(here: Executor, there: Executor) -> None:
+    calls = [
+        [(s["stage"], s["calls"]) for s in profiled(executor).snapshot()["stages"]]
+        for executor in (here, there)
+    ]
+    assert calls[0] == calls[1]
+
+
+def test_the_page_and_the_snapshot_hold_no_object_of_the_user(
+    here: Executor, tmp_path: Path
+) -> None:
+    measured = profiled(here)
+    measured.to_html(tmp_path / "report.html")
+    assert "on " not in "".join(processes_of(events_of(measured, tmp_path)).values())
+    case = measured._case()
+    assert all(
+        here is not value for stage in case.recording.stages for value in stage.options.values()
+    )
