@@ -1,6 +1,6 @@
 """Has worker processes of a pool believe that they are on another machine.
 
-It imports nothing of seqtools, which binds the functions that are replaced here when it is imported.
+It imports nothing of seqtools, which binds the functions that are replaced here at its import.
 """
 
 import socket

@@ -14,8 +14,14 @@ import pytest
 
 import seqtools
 from seqtools import instrument
+from seqtools._core import recording
+from seqtools.engines.cluster.costs import BlockCost
+from seqtools.instrument.profiling.case import Case
+from seqtools.instrument.profiling.trace import write_trace
+from seqtools.instrument.profiling.verdict import LOADING, judge
 from tests import leaks
 from tests.profiling import elsewhere
+from tests.profiling.synthetic import SEND, SOURCE, USE, WAIT, Lane, recorded, stages
 
 
 @contextmanager
@@ -121,8 +127,68 @@ def test_the_page_and_the_snapshot_hold_no_object_of_the_user(
 ) -> None:
     measured = profiled(here)
     measured.to_html(tmp_path / "report.html")
-    assert "on " not in "".join(processes_of(events_of(measured, tmp_path)).values())
     case = measured._case()
     assert all(
         here is not value for stage in case.recording.stages for value in stage.options.values()
     )
+
+
+# Recordings that never happened, in milliseconds
+
+COSTLY = BlockCost("Dask", 0.004)
+
+
+def read(folder: Path, each: float, n: int, block: int, **options: Any) -> Case:
+    """Return a profile of items that compute for `each`, half of the time of two workers."""
+    lanes = [Lane(folder, f"w{k}", 200 + k) for k in range(2)]
+    consumer = Lane(folder, "MainThread")
+    for i in range(n):
+        lane = lanes[i // block % 2]
+        lane.does(SOURCE, each, each, which=i)
+        if i % block == block - 1:
+            lane.recorder.note(SEND, block, 100, lane.now / 1e3 + 1, lane.now / 1e3 + 1, 0)
+            lane.rests(block * each)
+        consumer.does(WAIT, each, which=i).does(USE, 0.0001, which=i)
+    return Case(recorded(folder, stages(method="executor", cost=COSTLY, **options)))
+
+
+def test_a_cluster_that_cannot_pay_is_told(tmp_path: Path) -> None:
+    found = judge(read(tmp_path, 2, 160, 8))
+    assert found.kind == LOADING
+    [why] = [reason for reason in found.because if "Dask" in reason]
+    assert why == (
+        "an item takes 2 ms, a block of 8 of them 16 ms, and each block costs Dask about 4 ms: "
+        "2 workers there do as much as 1.0 would here: this cluster cannot pay for such items"
+    )
+    assert found.advice[0].arguments["method"] == "process"
+    assert not any("of a cluster" in each.text for each in found.advice)
+
+
+def test_a_cluster_with_expensive_items_may_be_larger(tmp_path: Path) -> None:
+    found = judge(read(tmp_path, 200, 40, 1))
+    assert found.kind == LOADING
+    assert not any("Dask" in reason for reason in found.because)
+
+
+def test_two_machines_may_have_processes_of_one_number(tmp_path: Path) -> None:
+    consumer = Lane(tmp_path, "MainThread")
+    lanes = [Lane(tmp_path, name, 200) for name in "abc"]
+    for lane, machine in zip(lanes, ("", "m1", "m2"), strict=True):
+        fields = {"pid": 200, "thread": "w", "ident": 200, "machine": machine, "host": machine}
+        data = recording.header(fields, ahead=0.001 * (machine == "m2"), within=0.0001)
+        lane.recorder.view[: len(data)] = data
+    for i in range(30):
+        lanes[i % 3].does(SOURCE, 3, which=i)
+        consumer.does(WAIT, 1, which=i).does(USE, 0.1, which=i)
+    measured = recorded(tmp_path, stages(method="executor", nworkers=3))
+    write_trace(measured, tmp_path / "trace.json")
+    events = json.loads((tmp_path / "trace.json").read_text(encoding="utf-8"))["traceEvents"]
+    names = processes_of(events)
+    assert sorted(names.values()) == [
+        "consumer", "worker process 200", "worker process 200 on m1", "worker process 200 on m2",
+    ]  # fmt: skip
+    reads = [(names[e["pid"]], e["args"]["index"], e["ts"]) for e in events if e["ph"] == "X"]
+    first = {name: ts for name, index, ts in reads if name != "consumer" and index < 3}
+    assert first["worker process 200 on m1"] - first["worker process 200 on m2"] == 1000
+    assert len(measured.pool(measured.stages[0])) == 3
+    assert [line.split(":")[0] for line in measured.clocks()] == ["clock of m1", "clock of m2"]

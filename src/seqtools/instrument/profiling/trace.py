@@ -52,11 +52,10 @@ def _events(recording: Recording) -> Iterator[dict[str, Any]]:
         if track.role == OTHER and not any(r.what != LATE for r in track.records):
             continue
         args = {"name": track.name}
-        yield {
-            "ph": "M", "pid": numbers[track.process], "tid": track.ident, "name": "thread_name", "args": args,
-        }  # fmt: skip
+        pid = numbers[track.process]
+        yield {"ph": "M", "pid": pid, "tid": track.ident, "name": "thread_name", "args": args}
         for record in track.records:
-            yield from _events_of(record, track, numbers[track.process], recording)
+            yield from _events_of(record, track, pid, recording)
 
 
 def _events_of(
