@@ -25,8 +25,10 @@ def move() -> None:
     shipment.machine.__code__ = (lambda: "another machine").__code__
 
 
-def folders() -> int:
-    """Return how many folders of profiles the process uses."""
+def folders() -> tuple[int, int]:
+    """Return the number of this process, and how many folders of profiles it uses."""
+    import os
+
     from seqtools._core import recording
 
-    return len(recording.active)
+    return os.getpid(), len(recording.active)

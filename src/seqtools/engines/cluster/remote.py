@@ -13,6 +13,7 @@ import os
 import socket
 import sys
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from time import perf_counter
@@ -223,12 +224,18 @@ def _work(plain: tuple[Any, ...], payload: Any) -> Answer:
     return answer._replace(records=taken(received, [] if found is None else found.folders))
 
 
-def evict(token: bytes) -> str:
-    """Forget a pipeline, and stop what evaluates it; return the name of this worker."""
+def evict(token: bytes, linger: float = 0.0) -> str:
+    """Forget a pipeline, and stop what evaluates it; return the name of this worker.
+
+    Args:
+        token: Names the pipeline.
+        linger: Seconds for which other workers should make other calls.
+    """
     with _lock:
         found = _pipelines.pop(token, None)
     if isinstance(found, _Loaded):
         found.end()
+    time.sleep(linger)
     return _name()
 
 
