@@ -297,6 +297,23 @@ def test_refused(options: dict[str, Any], error: type[Exception], match: str) ->
         seqtools.prefetch([1, 2], **{"method": executor, **options})
 
 
+def test_prefetches_of_prefetches() -> None:
+    with ThreadPoolExecutor(1) as executor:
+        inner = seqtools.prefetch(seqtools.smap(abs, range(9)), method=executor)
+        told = "give each an executor of its own"
+        with pytest.raises(ValueError, match=told):
+            seqtools.prefetch(seqtools.smap(abs, inner), method=executor)
+        told = r"prefetch, made at .*: only this process has <ThreadPoolExecutor>: give a function"
+        with (
+            seqtools.prefetch(seqtools.smap(abs, inner), 1, "process") as outer,
+            pytest.raises(seqtools.WorkerStartError, match=told),
+        ):
+            list(outer)
+        own = seqtools.smap(lambda i: own_ready[i - 1] + 1 if i else 0, range(40))
+        own_ready = seqtools.prefetch(own, method=executor)
+        assert list(own_ready) == list(range(40))
+
+
 def test_numbers_of_workers() -> None:
     with ThreadPoolExecutor(5) as executor:
         assert "nworkers=5" in repr(seqtools.prefetch([1], method=executor))
