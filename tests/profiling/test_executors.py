@@ -161,8 +161,9 @@ def test_a_cluster_that_cannot_pay_is_told(tmp_path: Path) -> None:
     assert found.kind == LOADING
     [why] = [reason for reason in found.because if "Dask" in reason]
     assert why == (
-        "an item takes 2 ms, a block of 8 of them 16 ms, and each block costs Dask about 4 ms: "
-        "2 workers there do as much as 1.0 would here: this cluster cannot pay for such items"
+        "a cluster cannot pay for such items: an item takes 2 ms, a block of 8 of them 16 ms, and "
+        "each block costs Dask about 4 ms: 2 workers there do as much as 1.0 would here; "
+        "use method='process'"
     )
     assert found.advice[0].arguments["method"] == "process"
     assert not any("of a cluster" in each.text for each in found.advice)

@@ -124,7 +124,7 @@ class Case:
     def expect_with(self, method: str, workers: int) -> Prediction:
         """Return the time that the model predicts with other workers."""
         setting, costs = self.setting_of(method, workers)
-        if not self.is_cluster or METHODS[method].is_cluster:
+        if self.crowded or not self.is_cluster or METHODS[method].is_cluster:
             return self.expect(setting, costs)
         # the overhead of the cluster disappears with it
         total, seconds = predict(self.items, costs, setting)

@@ -2,7 +2,7 @@
 
 from seqtools.engines.cluster.costs import BlockCost
 from seqtools.engines.methods import METHODS
-from seqtools.instrument.paying import Use, unpaid
+from seqtools.instrument.paying import Use, instead, unpaid
 from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.tracks import SEND
 
@@ -25,6 +25,9 @@ def cluster_cost(case: Case) -> str:
     why = unpaid(use, case.recording.cores, cost)
     if not why:
         return ""
+    why += f"; {instead(use.computing)}"
+    if case.crowded:  # the model knows too little of what else computes
+        return why
     here = next(method.name for method in METHODS.values() if method.has_start_method)
     seconds = case.expect_with(here, min(case.workers, case.recording.cores)).seconds
     return why if seconds < _WORTH * case.measures.seconds else ""

@@ -101,7 +101,7 @@ def _because(case: Case, kind: str) -> Iterator[str]:
         verb = "was" if case.workers == 1 else "were"
         yield f"{counted_as(case.workers, 'worker')} {verb} busy {busy} of it"
     if kind in {LOADING, TRANSFER} and (why := cluster_cost(case)):
-        yield f"{why}: this cluster cannot pay for such items"
+        yield f"a cluster cannot pay for such items: {why}"
     if kind == TRANSFER:
         yield (
             f"sending and receiving an item takes {duration(m.send + m.load)}, evaluating it "
