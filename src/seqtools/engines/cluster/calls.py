@@ -7,6 +7,7 @@ from typing import Any
 
 from seqtools._core.errors import Failure, WorkerDied, WorkerStartError
 from seqtools.engines.base import AHEAD, Deliver, Part
+from seqtools.engines.cluster.arriving_records import ArrivingRecords
 from seqtools.engines.cluster.missing import missing_module
 from seqtools.engines.cluster.remote import DONE, LACKING, SPEAKS, UNABLE, Answer, Call
 from seqtools.engines.cluster.shipment import Shipment
@@ -51,6 +52,7 @@ class Calls:
             longest=_LONGEST_LIST,
         )
         self._posted: dict[int, tuple[Place, Task]] = {}
+        self._records = ArrivingRecords()
         self._mode = 0
         self._cost = 0.0  # seconds of the dispatcher's thread for a call: a moving average
         self._deaths_in_a_row = 0
@@ -92,6 +94,7 @@ class Calls:
                 self._ahead(place, task),
                 patience,
                 transport.turns,
+                self._records.posted(task.number),
             ).plain()
         transport.post(place, task.number, call, payload=payload)
 
@@ -135,6 +138,7 @@ class Calls:
         if tuple(raw[1]) != SPEAKS:
             raise WorkerStartError(_other_version(raw[1], self._transport.title))
         answer = Answer(*raw)
+        self._records.arrived(task.number, answer.records)
         if answer.status == LACKING:
             self._post(place, task, payload=True)
         elif answer.status == UNABLE:
