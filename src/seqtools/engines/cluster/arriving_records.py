@@ -15,8 +15,7 @@ from time import perf_counter, perf_counter_ns
 from typing import Any, NamedTuple
 
 from seqtools._core import recording
-from seqtools._core.distant_records import SentRecords
-from seqtools._core.recording import CLOCK_AT
+from seqtools._core.recording import CLOCK_AT, SentRecords
 from seqtools.engines.cluster.shipment import machine
 
 _MOST_EARLY = 16
