@@ -10,6 +10,7 @@ again in the next workers, until it has killed four of them. The loop of the cli
 
 import asyncio
 import itertools
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -37,6 +38,7 @@ _MOST_RESTARTS = 10
 is an error. Arbitrary."""
 _FAILED = ("error", "cancelled", "lost")
 """What is the state of a task that will have no result."""
+_LOGGER = "distributed.client"
 _PIECE = 4 << 20
 """Bytes of a task that is a part of the pipeline. Dask warns of tasks of 10 MB."""
 
@@ -98,6 +100,7 @@ class DaskTransport:
         self._workers = WorkerPlaces(None if every_worker else nworkers, self._resources)
         self._numbers = itertools.count()
         self._shipment: Shipment | None = None
+        self._name = ""
         self._calls: dict[int, _PostedCall] = {}
         self._restarts = self._restarts_before = 0  # before the last answer
         self._pieces: list[Any] = []
@@ -131,6 +134,7 @@ class DaskTransport:
             self._check()
             raise BrokenError(f"the scheduler of Dask does not answer: {summary(error)}") from error
         self._lonely_since = time.monotonic()
+        logging.getLogger(_LOGGER).addFilter(self._is_not_ours)
         self._client.loop.add_callback(self._watch)
 
     def places(self) -> Sequence[Place]:
@@ -213,6 +217,7 @@ class DaskTransport:
     def close(self) -> None:
         """Recall all tasks, and have the workers forget the pipeline; or end the cluster."""
         self._closed = True
+        logging.getLogger(_LOGGER).removeFilter(self._is_not_ours)
         if self._cluster is not None:
             self._calls.clear()
             self._pieces.clear()
@@ -307,6 +312,10 @@ class DaskTransport:
                 for at in range(0, len(data), _PIECE)
             ]
         return self._pieces
+
+    def _is_not_ours(self, record: logging.LogRecord) -> bool:
+        """Return whether a line of a log is about others: of ours, the reader is told."""
+        return self._name not in record.getMessage()
 
     def _lonely(self) -> str:
         wanted = f" with resources {self._resources}" if self._resources else ""

@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -53,7 +54,7 @@ class LocalDask:
         self._folder = tempfile.mkdtemp(prefix="seqtools-dask-")
         process = self._process = self._interpreter(
             "from seqtools.engines.cluster.dask_main import main; "
-            f"main({self._nworkers}, {os.getpid()}, {self._folder!r})",
+            f"main({self._nworkers}, {os.getpid()}, {self._folder!r}, {sys.argv!r})",
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

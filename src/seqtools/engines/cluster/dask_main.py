@@ -10,11 +10,12 @@ import shutil
 import signal
 import sys
 import warnings
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 _LOOK = 1.0
-"""Seconds between two looks whether the parent has ended: a child of it may hide that. Arbitrary."""
+"""Seconds between two looks whether the parent has ended, which its children may hide."""
 _LONGEST_CLOSE = 1.0
 """Seconds for Dask to close. Arbitrary."""
 _SETTINGS = {
@@ -25,8 +26,16 @@ _SETTINGS = {
 }
 
 
-def main(nworkers: int, parent: int, folder: str) -> None:
-    """Be the cluster of the process `parent`, with the files of workers in `folder`."""
+def main(nworkers: int, parent: int, folder: str, arguments: Sequence[str]) -> None:
+    """Be the cluster of a program.
+
+    Args:
+        nworkers: The number of workers.
+        parent: The process of the program.
+        folder: For the files of workers.
+        arguments: What the program was given, for functions that look at them.
+    """
+    sys.argv[:] = arguments
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles it
     out, errors = os.dup(1), 2
     os.dup2(errors, 1)  # for what is printed by workers outside of items
