@@ -49,7 +49,9 @@ class Room:
             f"{_amount(name, free.get(name, 0), unit=False)} of {_amount(name, total.get(name, 0))}"
             for name in self._needs
         ]
-        items = "items wait until others release some" if not started else "these evaluate all items"
+        items = (
+            "items wait until others release some" if not started else "these evaluate all items"
+        )
         return (
             f"{started} of {wanted} workers have started in Ray. Each needs {self}; "
             f"{' and '.join(amounts)} are free: {items}"

@@ -31,7 +31,7 @@ class Place(WorkerQueue):
         number: See `Transport.numbered`.
     """
 
-    __slots__ = ("address", "number", "output", "since")
+    __slots__ = ("address", "loaded", "number", "output", "since")
 
     def __init__(self, address: Any = None, number: int | None = None) -> None:
         super().__init__()
@@ -39,6 +39,8 @@ class Place(WorkerQueue):
         self.output = WorkerOutput()
         self.since = 0.0
         """When its current task was posted. For the engine only."""
+        self.loaded = False
+        """Whether it has the pipeline, if the engine has made sure of that. For the engine only."""
 
 
 class LostError(Exception):
@@ -89,7 +91,11 @@ class Transport(Protocol):
         """
 
     def places(self) -> Sequence[Place]:
-        """Return the places that can evaluate something now; each is the same object again."""
+        """Return the places that can evaluate something now; each is the same object again.
+
+        Raises:
+            BrokenError: If nothing can be evaluated any more.
+        """
 
     def wanted(self) -> int:
         """Return the number of places once all have started."""
