@@ -17,12 +17,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import perf_counter, perf_counter_ns, process_time, thread_time_ns
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from seqtools._core.at_fork import renew_in_children
-
-if TYPE_CHECKING:
-    from seqtools._core.distant_records import SentRecords
 
 A = TypeVar("A")
 R = TypeVar("R")
@@ -215,10 +212,6 @@ class RecordFolder:
         name = f"{os.getpid()}-{threading.get_native_id()}-{perf_counter_ns()}.records"
         return Recorder(os.path.join(self.folder, name))
 
-    def take(self) -> "list[SentRecords]":
-        """Return the records that must be sent to the folder."""
-        return []
-
     def __reduce__(self) -> tuple[object, ...]:
         return opened, (self.folder,)
 
@@ -243,7 +236,7 @@ class _Loading(threading.local):
     """What a thread has opened of what it is loading: see `opening`."""
 
     found: list[RecordFolder] | None = None
-    is_near = True
+    make: Callable[[str], RecordFolder] = RecordFolder
 
 
 _lock, _loading = _Lock(), _Loading()
@@ -259,38 +252,30 @@ def opened(folder: str) -> RecordFolder:
                 records.users += found is not None
                 break
         else:
-            records = _made(folder, known=found is None)
+            records = _loading.make(folder)
             active = (*active, records)
     if found is not None:
         found.append(records)
     return records
 
 
-def _made(folder: str, *, known: bool) -> RecordFolder:
-    if known or (_loading.is_near and os.access(folder, os.W_OK | os.X_OK)):
-        return RecordFolder(folder)
-    from seqtools._core.distant_records import DistantFolder
-
-    return DistantFolder(folder)
-
-
 @contextmanager
-def opening(*, is_near: bool) -> Iterator[list[RecordFolder]]:
+def opening(make: Callable[[str], RecordFolder]) -> Iterator[list[RecordFolder]]:
     """Return a list of what `opened` returns in this thread meanwhile, all of which must be closed.
 
     Args:
-        is_near: Whether the consumer is on this machine. Its folder may be hidden all the same.
+        make: Makes the object for a folder.
     """
-    before = _loading.found, _loading.is_near
+    before = _loading.found, _loading.make
     found = _loading.found = list[RecordFolder]()
-    _loading.is_near = is_near
+    _loading.make = make
     try:
         yield found
     except BaseException:
         close(*found)
         raise
     finally:
-        _loading.found, _loading.is_near = before
+        _loading.found, _loading.make = before
 
 
 def close(*folders: RecordFolder) -> None:
