@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from seqtools._core import distant_records, recording
-from seqtools._core.distant_records import DistantFolder, near
+from seqtools._core.distant_records import DistantFolder, folders
 from seqtools._core.record_files import RecordFile
 from seqtools.engines.cluster.arriving_records import ArrivingRecords, Clock, machine_name
 
@@ -147,9 +147,9 @@ def test_more_knowledge_of_a_clock_moves_earlier_records(
 def test_a_folder_is_closed_for_its_last_user(tmp_path: Path) -> None:
     folder = recording.opened(str(tmp_path))
     data = pickle.dumps(folder)
-    with recording.opening(near) as first:
+    with recording.opening(folders(is_near=True)) as first:
         assert pickle.loads(data) is folder
-    with recording.opening(DistantFolder) as second:
+    with recording.opening(folders(is_near=False)) as second:
         assert pickle.loads(data) is folder
     assert first == second == [folder]
     recording.close(*first)
@@ -163,7 +163,7 @@ def test_a_folder_is_closed_for_its_last_user(tmp_path: Path) -> None:
 def test_a_folder_is_near_if_it_can_be_written_to(tmp_path: Path, is_near: bool) -> None:
     for path, here in ((tmp_path, is_near), (tmp_path / "no", False)):
         data = b"cseqtools._core.recording\nopened\n(V%s\ntR." % os.fsencode(path)
-        with recording.opening(near if is_near else DistantFolder) as found:
+        with recording.opening(folders(is_near=is_near)) as found:
             folder = pickle.loads(data)
         assert isinstance(folder, DistantFolder) != here
         recording.close(*found)
@@ -172,7 +172,7 @@ def test_a_folder_is_near_if_it_can_be_written_to(tmp_path: Path, is_near: bool)
 
 def test_what_a_pipeline_has_opened_is_closed_if_it_cannot_be_loaded(tmp_path: Path) -> None:
     data = b"c__builtin__\nlen\n(cseqtools._core.recording\nopened\n(V%s\ntRtR."
-    with pytest.raises(TypeError), recording.opening(near):
+    with pytest.raises(TypeError), recording.opening(folders(is_near=True)):
         pickle.loads(data % os.fsencode(tmp_path))  # the length of a folder
     assert recording.active == ()
 

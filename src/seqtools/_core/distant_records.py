@@ -5,27 +5,16 @@ They stay in memory, so that nothing is left behind wherever that is, and whatev
 
 import os
 import threading
+from collections.abc import Callable
 from time import perf_counter_ns
-from typing import Any, NamedTuple
 
 from seqtools._core.record_files import end_of
-from seqtools._core.recording import SIZE, Recorder, RecordFolder, thread_fields
+from seqtools._core.recording import SIZE, Recorder, RecordFolder, SentRecords, thread_fields
 
 _PART = 1 << 10
 """Records for which memory is taken at a time. Arbitrary: 41 kB."""
 _MOST_PARTS = 1 << 8
 """Most memory for records of a thread that are not taken: 10 MB. Arbitrary."""
-
-
-class SentRecords(NamedTuple):
-    """Records of a thread, on their way to the folder."""
-
-    folder: str
-    fields: dict[str, Any]
-    """The header of the file. As a whole, it also tells the threads of a machine apart."""
-    before: int
-    """How many bytes were sent before these."""
-    data: bytes
 
 
 class MemoryRecorder(Recorder):
@@ -77,12 +66,6 @@ class MemoryRecorder(Recorder):
         return not self._thread.is_alive()
 
 
-def near(folder: str) -> RecordFolder:
-    """Return a folder of this machine, which may be hidden from this process all the same."""
-    can_write = os.access(folder, os.W_OK | os.X_OK)
-    return RecordFolder(folder) if can_write else DistantFolder(folder)
-
-
 class DistantFolder(RecordFolder):
     """A folder that this process cannot write to."""
 
@@ -113,3 +96,16 @@ class DistantFolder(RecordFolder):
                 if is_over:
                     recorders.remove(recorder)
         return found
+
+
+def folders(*, is_near: bool) -> Callable[[str], RecordFolder]:
+    """Return what makes the object for a folder of the consumer, which may be on this machine.
+
+    The folder may be hidden from this process all the same.
+    """
+
+    def make(folder: str) -> RecordFolder:
+        is_writable = is_near and os.access(folder, os.W_OK | os.X_OK)
+        return RecordFolder(folder) if is_writable else DistantFolder(folder)
+
+    return make

@@ -183,6 +183,17 @@ def header(fields: dict[str, Any], ahead: float = 0.0, within: float = 0.0) -> b
     return data.ljust(size, b"\0") + _CLOCK.pack(ahead, within)
 
 
+class SentRecords(NamedTuple):
+    """Records of a thread, on their way to the folder."""
+
+    folder: str
+    fields: dict[str, Any]
+    """The header of the file. As a whole, it also tells the threads of a machine apart."""
+    before: int
+    """How many bytes were sent before these."""
+    data: bytes
+
+
 class RecordFolder:
     """A folder with a file for each thread; it is pickled as its path."""
 
@@ -211,6 +222,10 @@ class RecordFolder:
         """Return a recorder for this thread."""
         name = f"{os.getpid()}-{threading.get_native_id()}-{perf_counter_ns()}.records"
         return Recorder(os.path.join(self.folder, name))
+
+    def take(self) -> list[SentRecords]:
+        """Return the records that must be sent to the folder."""
+        return []
 
     def __reduce__(self) -> tuple[object, ...]:
         return opened, (self.folder,)
@@ -252,7 +267,7 @@ def opened(folder: str) -> RecordFolder:
                 records.users += found is not None
                 break
         else:
-            records = _loading.make(folder)
+            records = RecordFolder(folder) if found is None else _loading.make(folder)
             active = (*active, records)
     if found is not None:
         found.append(records)

@@ -15,8 +15,7 @@ from time import perf_counter, perf_counter_ns
 from typing import Any, NamedTuple
 
 from seqtools._core import recording
-from seqtools._core.distant_records import DistantFolder, SentRecords
-from seqtools._core.recording import CLOCK_AT
+from seqtools._core.recording import CLOCK_AT, SentRecords
 from seqtools.engines.cluster.shipment import machine
 
 _MOST_EARLY = 16
@@ -157,10 +156,5 @@ def taken(received: float, folders: list[recording.RecordFolder]) -> tuple[Any, 
         received: When the call was received.
         folders: The folders of the pipeline; none if the worker lacks it.
     """
-    records = [
-        tuple(each)
-        for folder in folders
-        if isinstance(folder, DistantFolder)
-        for each in folder.take()
-    ]
+    records = [tuple(each) for folder in folders for each in folder.take()]
     return machine_name(), socket.gethostname(), received, perf_counter(), records

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 
 from seqtools._core import recording
 from seqtools._core.chance import seeding
-from seqtools._core.distant_records import DistantFolder, near
+from seqtools._core.distant_records import folders
 from seqtools._core.errors import seterr
 from seqtools.engines import fault_injection
 from seqtools.engines.base import here
@@ -114,7 +114,7 @@ class _Loaded:
             else:
                 call_hook(hook, call.number)
         is_near = call.memory.machine == machine()
-        with recording.opening(near if is_near else DistantFolder) as self.folders:
+        with recording.opening(folders(is_near=is_near)) as self.folders:
             self.get, self.hints, self._by_value = received.pipeline()
         if self.hints is not None and call.turns and not call.memory.is_here:
             self.hints.take_turns()
