@@ -187,6 +187,16 @@ def _dask(arguments: EngineArguments) -> Engine:
     return _on_cluster(transport, arguments)
 
 
+def _ray(arguments: EngineArguments) -> Engine:
+    from seqtools.engines.cluster.ray import RayTransport
+    from seqtools.engines.process.standard_streams import occupy_standard_streams
+
+    a = arguments
+    occupy_standard_streams()
+    transport = RayTransport(a.nworkers, every_worker=a.every_worker, options=a.engine_options)
+    return _on_cluster(transport, a)
+
+
 def _on_cluster(transport: "Transport", arguments: EngineArguments) -> "ClusterEngine":
     from seqtools.engines.cluster.engine import ClusterEngine
 
@@ -271,6 +281,22 @@ METHODS = {
             has_timeout=False,
             has_numbers=False,
             options=("resources",),
+        ),
+        Method(
+            "ray",
+            _ray,
+            also_called=("rays", "raydata", "anyscale"),
+            is_cluster=True,
+            options=(
+                "num_cpus",
+                "num_gpus",
+                "resources",
+                "memory",
+                "accelerator_type",
+                "label_selector",
+                "scheduling_strategy",
+                "runtime_env",
+            ),
         ),
     )
 }

@@ -18,6 +18,10 @@ _ALIGNMENT = 16
 _SECONDS = 0.5
 """Seconds that `close` waits for calls that cannot be recalled. Arbitrary."""
 
+_LINGER = 0.0, 0.01, 0.03, 0.1
+"""Seconds for which `close` keeps workers busy with its calls, so that each of them gets one. Tried
+one after the other. Arbitrary."""
+
 
 class ExecutorTransport:
     """An executor, which whoever made it shuts down.
@@ -159,15 +163,15 @@ class ExecutorTransport:
         """Have each worker forget the pipeline; which one makes a call is its own choice."""
         if self._shipment is None:
             return
-        if self._client is not None:
-            self._client.run(remote.evict, self._shipment.token)
+        left, token = set(self._holders), self._shipment.token
+        if self._client is not None:  # of Dask, which has one worker make all calls that are short
+            self._client.run(remote.evict, token)
             return
-        left, calls = set(self._holders), 4 * len(self._places)
-        while left and calls > 0:
-            n = min(calls, len(self._places))
-            calls -= n
-            futures = [self._executor.submit(remote.evict, self._shipment.token) for _ in range(n)]
-            for future in futures:
+        for linger in _LINGER:
+            if not left:
+                break
+            calls = [self._executor.submit(remote.evict, token, linger) for _ in self._places]
+            for future in calls:
                 left.discard(future.result(timeout=_SECONDS))
 
 
