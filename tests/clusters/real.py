@@ -76,9 +76,11 @@ class DaskCluster:
 @contextmanager
 def dask_cluster(processes: int = WORKERS, threads: int = 1) -> Iterator[DaskCluster]:
     """Start a scheduler in a process of its own, and workers in others."""
-    with dask_scheduler() as (scheduler, address):
-        with dask_workers(address, processes, threads) as nannies:
-            yield DaskCluster(address, scheduler, nannies)
+    with (
+        dask_scheduler() as (scheduler, address),
+        dask_workers(address, processes, threads) as nannies,
+    ):
+        yield DaskCluster(address, scheduler, nannies)
 
 
 @contextmanager

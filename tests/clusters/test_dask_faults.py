@@ -107,14 +107,13 @@ def test_all_workers_are_killed(
 
 def check_it_ends(items: Any, told: str) -> int:
     """Check that items come in order until there is an error, from then on; return how many."""
-    last = 0
+    found = []
     with pytest.raises(seqtools.WorkerStartError, match=told):
-        for x in items:
-            assert x == last + 1
-            last = x
+        found.extend(items)
+    assert found == list(range(1, len(found) + 1))
     with pytest.raises(seqtools.WorkerStartError, match=told):
         next(items)
-    return last
+    return len(found)
 
 
 def test_the_scheduler_is_killed(fresh_dask: real.DaskCluster) -> None:
@@ -244,9 +243,12 @@ def test_workers_with_other_packages(tmp_path: Path, preload: str, told: str) ->
 
 
 def test_resources(fresh_dask: real.DaskCluster) -> None:
-    with real.dask_workers(fresh_dask.address, 1, DASK_DISTRIBUTED__WORKER__RESOURCES__SENSOR="1"):
-        with fresh_dask.client() as client:
-            options = {"resources": {"SENSOR": 1}}
-            source = seqtools.smap(lambda _: os.getpid(), range(100))
-            with seqtools.prefetch(source, method=client, engine_options=options) as ready:
-                assert len(set(ready)) == 1
+    has_it = {"DASK_DISTRIBUTED__WORKER__RESOURCES__SENSOR": "1"}
+    options = {"resources": {"SENSOR": 1}}
+    source = seqtools.smap(lambda _: os.getpid(), range(100))
+    with (
+        real.dask_workers(fresh_dask.address, 1, **has_it),
+        fresh_dask.client() as client,
+        seqtools.prefetch(source, method=client, engine_options=options) as ready,
+    ):
+        assert len(set(ready)) == 1
