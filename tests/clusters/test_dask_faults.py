@@ -65,7 +65,9 @@ def test_an_item_kills_its_worker_each_time(tmp_path: Path, threads: int) -> Non
         assert isinstance(found[50], seqtools.WorkerDied)
         assert "died twice while it evaluated item 50" in str(found[50])
         assert [x for i, x in enumerate(found) if i != 50] == [i for i in range(100) if i != 50]
-        assert len(deaths.read_text(encoding="ascii")) == 3  # with others, and twice alone
+        # with others, and twice alone; once more if a task was taken for the cause whose result
+        # was lost
+        assert len(deaths.read_text(encoding="ascii")) in {3, 4}
         ready.close()
         check_nothing_is_left(client)
 
@@ -94,25 +96,32 @@ def test_a_worker_is_killed(fresh_dask: real.DaskCluster, fifo: MakeFifo) -> Non
 
 
 def test_all_workers_are_killed(
-    fresh_dask: real.DaskCluster, monkeypatch: pytest.MonkeyPatch
+    fresh_dask: real.DaskCluster, fifo: MakeFifo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(transport, "_MOST_LONELY", 1.0)
+    started, go = fifo(), fifo()
+
+    def wait(i: int) -> int:
+        if i == 5:
+            started.send()
+            go.wait()
+        return i
+
     with fresh_dask.client() as client:
-        items = iter(seqtools.prefetch(seqtools.smap(abs, range(10_000_000)), method=client))
+        items = iter(seqtools.prefetch(seqtools.smap(wait, range(1000)), method=client))
         assert next(items) == 0
+        started.wait()
         harm.kill_dask_workers(fresh_dask)
         n = check_it_ends(items, "all workers of Dask have ended, and no other has come")
-        assert n < 10_000_000
+        assert n <= 4
 
 
 def check_it_ends(items: Any, told: str) -> int:
-    """Check that items come in order until there is an error, from then on; return how many."""
+    """Check that items come in order until there is an error; return how many."""
     found = []
     with pytest.raises(seqtools.WorkerStartError, match=told):
         found.extend(items)
     assert found == list(range(1, len(found) + 1))
-    with pytest.raises(seqtools.WorkerStartError, match=told):
-        next(items)
     return len(found)
 
 
@@ -121,7 +130,10 @@ def test_the_scheduler_is_killed(fresh_dask: real.DaskCluster) -> None:
         items = iter(seqtools.prefetch(seqtools.smap(abs, range(10_000_000)), method=client))
         assert next(items) == 0
         harm.kill_dask_scheduler(fresh_dask)
-        check_it_ends(items, "the scheduler of Dask is gone: its client is connecting")
+        told = "the scheduler of Dask is gone: its client is connecting"
+        check_it_ends(items, told)
+        with pytest.raises(seqtools.WorkerStartError, match=told):
+            next(items)
 
 
 def test_the_client_is_closed(dask: Any) -> None:
@@ -223,7 +235,7 @@ remote.SPEAKS = {}
 @pytest.mark.parametrize(
     ("preload", "told"),
     [
-        (HIDES, "the workers of Dask have no seqtools: python -m pip install seqtools, there"),
+        (HIDES, "worker tcp://.* of Dask has no seqtools: python -m pip install seqtools, there"),
         (OLDER.format((1, 3, 2)), r"the workers of Dask have Python 3\.2, this process has 3\."),
         (OLDER.format((0, *remote.SPEAKS[1:])), "have another version of seqtools"),
     ],
@@ -244,11 +256,14 @@ def test_workers_with_other_packages(tmp_path: Path, preload: str, told: str) ->
 
 def test_resources(fresh_dask: real.DaskCluster) -> None:
     has_it = {"DASK_DISTRIBUTED__WORKER__RESOURCES__SENSOR": "1"}
-    options = {"resources": {"SENSOR": 1}}
     source = seqtools.smap(lambda _: os.getpid(), range(100))
-    with (
-        real.dask_workers(fresh_dask.address, 1, **has_it),
-        fresh_dask.client() as client,
-        seqtools.prefetch(source, method=client, engine_options=options) as ready,
-    ):
-        assert len(set(ready)) == 1
+    with fresh_dask.client() as client:
+        ready = seqtools.prefetch(
+            source, method=client, engine_options={"resources": {"sensor": 1}}
+        )
+        told = r"no worker of Dask has resources \{'sensor': 1\}: start some with these"
+        with pytest.raises(seqtools.WorkerStartError, match=told):
+            list(ready)
+        with real.dask_workers(fresh_dask.address, 1, **has_it):
+            assert len(set(ready)) == 1
+            ready.close()
