@@ -84,7 +84,6 @@ class DaskTransport:
 
     title = "Dask"
     grain = 0.1
-    overhead = 0.0015
     shares_memory = numbered = ends_items = False
     directs = True
 
@@ -111,6 +110,12 @@ class DaskTransport:
         self._lost_at: float | None = None  # when the connection was
         self._news: list[str] = []
         self._told = False
+
+    @property
+    def overhead(self) -> float:
+        """Measured; more if the scheduler is in this process."""
+        cluster = getattr(self._client, "cluster", None)
+        return 0.005 if hasattr(getattr(cluster, "scheduler", None), "workers") else 0.002
 
     @property
     def turns(self) -> bool:
