@@ -282,7 +282,10 @@ class RayTransport:
             self._replace(actor)
         if not lost.deaths:
             self._count_loss(lost)
-        raise lost from error
+        try:
+            raise lost from error
+        finally:
+            del lost, error  # this frame belongs to it, and others that refer to the call
 
     def _count_loss(self, lost: LostError) -> None:
         self._lost_in_a_row += 1
