@@ -1,5 +1,6 @@
 """Prefetches on executors of the standard library; `tests/clusters` has the others."""
 
+import contextlib
 import multiprocessing
 import os
 import threading
@@ -237,6 +238,30 @@ def test_a_factory_replaces_a_broken_pool() -> None:
     for each in made:
         with pytest.raises(RuntimeError):
             each.submit(int)
+
+
+def end_at_once() -> None:
+    """End the worker."""
+    os._exit(1)
+
+
+def test_a_pool_that_never_works_is_given_up() -> None:
+    made = []
+
+    def make() -> Executor:
+        made.append(1)
+        context = multiprocessing.get_context("forkserver")
+        return ProcessPoolExecutor(1, mp_context=context, initializer=end_at_once)
+
+    def read_all() -> None:
+        for i in range(1000):
+            with contextlib.suppress(seqtools.EvaluationError):
+                ready[i]
+
+    with seqtools.prefetch(seqtools.smap(abs, range(1000)), 1, make) as ready:
+        with pytest.raises(seqtools.WorkerStartError, match="die before they evaluate anything"):
+            read_all()
+    assert len(made) < 10
 
 
 def test_an_executor_that_was_shut_down_is_an_error() -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 from seqtools._core.errors import Failure, WorkerDied, WorkerStartError
 from seqtools.engines.base import AHEAD, Deliver, Part
+from seqtools.engines.cluster.arriving_records import ArrivingRecords
+from seqtools.engines.cluster.missing import missing_module
 from seqtools.engines.cluster.remote import DONE, LACKING, SPEAKS, UNABLE, Answer, Call
 from seqtools.engines.cluster.shipment import Shipment
 from seqtools.engines.cluster.transport import BrokenError, LostError, Place, Transport
@@ -18,6 +20,7 @@ from seqtools.engines.wire.result_messages import PRINTED, REST
 
 _TWO = 2
 """Tasks of a place: one to do, one to go on with."""
+_TWICE = 2
 _STUCK = 4
 """After this many times the grain, a worker gives the rest of a task back. Measured."""
 _MOST_DEATHS = 3
@@ -52,12 +55,14 @@ class Calls:
             longest=_LONGEST_LIST,
         )
         self._posted: dict[int, tuple[Place, Task]] = {}
+        self._records = ArrivingRecords()
         self._loading: dict[int, Place] = {}  # by numbers less than 0
         self._load_numbers = itertools.count(-1, -1)
         self._losses: dict[tuple[int, int], int] = {}  # by job and offset of tasks
         self._mode = 0
         self._cost = 0.0  # seconds of the dispatcher's thread for a call: a moving average
         self._deaths_in_a_row = 0
+        self._has_answered = False  # whether any worker ever has
 
     @property
     def grain(self) -> float:
@@ -79,10 +84,18 @@ class Calls:
         self._posted[task.number] = place, task
         if len(place.assigned) == 1:
             place.since = time.monotonic()
-        call = self._call(place, task.indices, self._ahead(place, task))
+        recorded = self._records.posted(task.number)
+        call = self._call(place, task.indices, self._ahead(place, task), recorded=recorded)
         self._transport.post(place, task.number, call, payload=payload)
 
-    def _call(self, place: Place, indices: Sequence[int], ahead: Sequence[int] = ()) -> Any:
+    def _call(
+        self,
+        place: Place,
+        indices: Sequence[int],
+        ahead: Sequence[int] = (),
+        *,
+        recorded: bool = False,
+    ) -> Any:
         """Return a call, as it travels."""
         transport = self._transport
         patience = _STUCK * max(self.grain, transport.grain)
@@ -99,6 +112,7 @@ class Calls:
             ahead,
             patience,
             transport.turns,
+            recorded,
         ).plain()
 
     def _loaded(self, places: Sequence[Place]) -> list[Place]:
@@ -178,10 +192,12 @@ class Calls:
 
     def _handle_answer(self, place: Place, task: Task, raw: Any) -> None:
         answer = self._checked(raw)
+        self._records.arrived(task.number, answer.records)
         if answer.status == LACKING:
             self._post(place, task, payload=True)
         else:
             del self._posted[task.number]
+            self._has_answered = True
             self._answered(place, task, answer)
 
     def _checked(self, raw: Any) -> Answer:
@@ -190,7 +206,9 @@ class Calls:
             raise WorkerStartError(_other_version(raw[1], self._transport.title))
         answer = Answer(*raw)
         if answer.status == UNABLE:
-            raise result_messages.refusal(answer.parts[0])
+            raise result_messages.refusal(
+                answer.parts[0], lambda module: missing_module(module, self._transport)
+            )
         return answer
 
     def _answered(self, place: Place, task: Task, answer: Answer) -> None:
@@ -224,7 +242,7 @@ class Calls:
     def _answered_here(self, place: Place, task: Task, outcomes: Any) -> None:
         """Deliver outcomes of threads of this process."""
         del self._posted[task.number]
-        self._deaths_in_a_row = 0
+        self._has_answered, self._deaths_in_a_row = True, 0
         for _, values, seconds, failed in outcomes:
             items = self._scheduler.answered(place, task, len(values), seconds)
             self._deliver(Part(items.job, items.offset, values, seconds, failed=failed))
@@ -258,9 +276,11 @@ class Calls:
             culprit = self._scheduler.lost(place, task, error.deaths)
         if culprit is not None:
             job, offset, index = culprit
-            message = f"a worker process died twice while it evaluated item {index}: {error}"
+            times = f"{error.deaths} times" if error.deaths > _TWICE else "twice"
+            message = f"a worker process died {times} while it evaluated item {index}: {error}"
             self._failed(job, offset, Failure(WorkerDied(message)))
-            self._deaths_in_a_row = -1
+            if self._has_answered:  # otherwise it may be no fault of the items
+                self._deaths_in_a_row = -1
 
     def _forget(self, place: Place) -> None:
         """Forget the calls of a place that has ended."""

@@ -77,6 +77,7 @@ class Dispatcher(Calls):
             )
         except BrokenError as error:
             raise WorkerStartError(str(error)) from error.__cause__
+        self.wanted = self._transport.wanted()
         # A thread that has ended drops its arguments, so that nothing refers in a circle.
         thread = threading.Thread(
             target=Dispatcher._run, args=(self,), name="seqtools-dispatcher", daemon=True
