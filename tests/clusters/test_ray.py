@@ -21,6 +21,7 @@ from seqtools.engines.cluster.ray import RayTransport
 from seqtools.testing import check_engine
 from seqtools.testing.engines import promised
 from tests import scripts
+from tests.clusters import real
 from tests.engines.fifo import Fifo
 from tests.scripts import LONGEST
 
@@ -351,12 +352,12 @@ def test_unknown_options(ray: str) -> None:
 # ---------------------------------------------------------------------------- the cluster
 
 
-def test_a_node_that_is_removed_costs_nothing(ray_nodes: Any) -> None:
+def test_a_node_that_is_removed_costs_nothing(fresh_ray_node: int) -> None:
     source = seqtools.smap(lambda i: np.full(50_000, i), range(300))
     with seqtools.prefetch(source, method="ray") as ready:
         items = iter(ready)
         found = [next(items)[0] for _ in range(30)]
-        ray_nodes.cluster.remove_node(ray_nodes.second, allow_graceful=False)
+        real.end_family(fresh_ray_node)
         found += [item[0] for item in items]
     assert found == list(range(300))
 
