@@ -14,12 +14,15 @@ from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor
 from typing import Any
 
+from benchmarks.workload import Cluster
+
 NWORKERS = 2
-_TOGETHER = 0.2  # seconds; long enough that no worker gets both of two tasks; arbitrary
+TOGETHER = 0.2
+"""Seconds that both workers sleep in the end, so that each gets one of two tasks. Arbitrary."""
 
 
 def _wait(_: int) -> int:
-    time.sleep(_TOGETHER)
+    time.sleep(TOGETHER)
     return os.getpid()
 
 
@@ -81,6 +84,7 @@ def ray() -> str:
     import ray
 
     ray.init(
+        address="local",  # another that runs on this machine is not ours
         num_cpus=NWORKERS,
         include_dashboard=False,
         log_to_driver=False,
@@ -100,7 +104,7 @@ def _warm(executor: Executor) -> Executor:
     return executor
 
 
-CLUSTERS: dict[str, tuple[Callable[[], Any], str | None]] = {
+CLUSTERS: dict[Cluster, tuple[Callable[[], Any], str | None]] = {
     "pool": (pool, None),
     "loky": (loky, "loky"),
     "dask": (dask, "distributed"),
