@@ -23,6 +23,7 @@ NAMES = (
     "auto",
     "rng",
     "cluster-start",
+    "cluster-costs",
     "cluster-sleeping",
     "cluster-arrays",
     "cluster-seed",
