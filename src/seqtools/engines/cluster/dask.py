@@ -38,6 +38,8 @@ _MOST_RESTARTS = 10
 is an error. Arbitrary."""
 _FAILED = ("error", "cancelled", "lost")
 """What is the state of a task that will have no result."""
+_PACKAGE = "seqtools"
+_IMPORT = f"import {remote.__name__}"
 _LOGGER = "distributed.client"
 _PIECE = 4 << 20
 """Bytes of a task that is a part of the pipeline. Dask warns of tasks of 10 MB."""
@@ -133,6 +135,8 @@ class DaskTransport:
         except Exception as error:
             self._check()
             raise BrokenError(f"the scheduler of Dask does not answer: {summary(error)}") from error
+        if self._cluster is None:
+            self._check_workers()
         self._lonely_since = time.monotonic()
         logging.getLogger(_LOGGER).addFilter(self._is_not_ours)
         self._client.loop.add_callback(self._watch)
@@ -246,6 +250,28 @@ class DaskTransport:
         if now - self._lost_at > _PATIENCE:
             raise BrokenError(f"the scheduler of Dask is gone: its client is {status}")
 
+    def _check_workers(self) -> None:
+        """Raise an error if workers lack what calls need: they would die of a task.
+
+        Raises:
+            BrokenError: If that is so.
+        """
+        if self._workers.unsuitable:
+            message = (
+                f"no worker of Dask has resources {self._resources}: start some with these, as by "
+                "dask worker … --resources 'NAME=AMOUNT'"
+            )
+            raise BrokenError(message)
+        found: Mapping[str, Any] = {}
+        with suppress(Exception):  # a worker that does not answer is not used before it does
+            asking = self._client.run(exec, _IMPORT, {}, on_error="return", asynchronous=True)
+            found = self._run(asking, _PATIENCE)
+        for address, error in found.items():
+            if isinstance(error, ModuleNotFoundError) and error.name == _PACKAGE:
+                what = f"python -m pip install {_PACKAGE}"
+                message = f"worker {address} of Dask has no {_PACKAGE}: {what}, there"
+                raise BrokenError(message) from error
+
     def _raise(self, error: BaseException, call: "_PostedCall") -> None:
         """Raise what the error of a task means.
 
@@ -267,9 +293,6 @@ class DaskTransport:
         if cancelled:
             self._count_restart(call, error)
             raise LostError(summary(error), deaths=0) from error
-        if isinstance(error, ModuleNotFoundError) and error.name == __name__.partition(".")[0]:
-            message = "the workers of Dask have no seqtools: python -m pip install seqtools, there"
-            raise BrokenError(message) from error
         raise BrokenError(f"Dask failed: {summary(error)}") from error
 
     def _bury(self, place: Place) -> None:
