@@ -9,6 +9,7 @@ actor for which there is no room waits, and is no place until it has started.
 """
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ from seqtools.engines.cluster.executor import writable
 from seqtools.engines.cluster.ray_connection import RayConnection, connect
 from seqtools.engines.cluster.ray_errors import after_death, why_unusable
 from seqtools.engines.cluster.ray_room import Room
-from seqtools.engines.cluster.shipment import Shipment
+from seqtools.engines.cluster.shipment import Shipment, machine
 from seqtools.engines.cluster.transport import BrokenError, LostError, Notify, Place
 
 _SMALL = 1 << 16
@@ -37,6 +38,9 @@ _BESIDE = 1.0
 """Seconds until actors start beside those of another prefetch of this process. Arbitrary."""
 _GROWTH = 10.0
 """Seconds between two looks whether the cluster has grown. Arbitrary."""
+_SILENCE = 5.0
+"""Seconds without an answer until it is asked whether this machine still is in the cluster, and
+between two such questions. Arbitrary."""
 _MOST_LOST = 10
 """Times for each actor that one is lost for no reason of its own, without an answer in between,
 until that is an error. Arbitrary."""
@@ -46,11 +50,15 @@ class SeqtoolsWorker:
     """What an actor is: Ray names it after this class.
 
     Args:
+        consumer: The machine of the consumer.
+        path: Folders in which modules are found there. Ray lets a worker know only a few of them.
         payload: The pipeline, if it is small.
     """
 
-    def __init__(self, payload: Any = None) -> None:
+    def __init__(self, consumer: str, path: Sequence[str], payload: Any = None) -> None:
         self._payload = payload
+        if consumer and consumer == machine():
+            sys.path += [folder for folder in path if folder not in sys.path]
 
     def ready(self) -> None:
         """Return once the actor has started."""
@@ -103,7 +111,7 @@ class RayTransport:
         self._lost_in_a_row = 0
         self._news: list[str] = []
         self._told = False
-        self._grown = 0.0
+        self._grown = self._heard = 0.0
 
     def open(self, shipment: Shipment | None, notify: Notify) -> None:
         """Connect, and have actors start."""
@@ -125,7 +133,7 @@ class RayTransport:
             )
         if self._every_worker and not self._connection.is_local:
             self._nworkers = self._room.most() or self._nworkers
-        self._grown = time.monotonic()
+        self._grown = self._heard = time.monotonic()
         with _lock:
             _open.add(self)
         self._create_actors(self._nworkers)
@@ -169,6 +177,7 @@ class RayTransport:
     def answer(self, came: Any) -> Any:
         """Return the result of a call."""
         number, actor, future = came
+        self._heard = time.monotonic()
         actor.calls.pop(number, None)
         if future is None:
             self._lose(actor, LostError("it had died before", deaths=0, place_ended=True))
@@ -237,8 +246,10 @@ class RayTransport:
     def _create(self, number: int) -> _Actor:
         started, outlet, shipment = self._started, self._outlet, self._shipment
         small = shipment is not None and shipment.memory.size < _SMALL
+        path = [os.path.abspath(folder) for folder in sys.path]
+        payload = shipment.payload() if shipment is not None and small else None
         try:
-            handle = self._class.remote(*((shipment.payload(),) if small and shipment else ()))
+            handle = self._class.remote(machine(), path, payload)
             actor = _Actor(handle, number)
             future = handle.ready.remote().future()
         except Exception as error:
@@ -282,7 +293,10 @@ class RayTransport:
             self._replace(actor)
         if not lost.deaths:
             self._count_loss(lost)
-        raise lost from error
+        try:
+            raise lost from error
+        finally:
+            del lost, error  # this frame belongs to it, and others that refer to the call
 
     def _count_loss(self, lost: LostError) -> None:
         self._lost_in_a_row += 1
@@ -314,8 +328,12 @@ class RayTransport:
         return self._reference
 
     def _look(self) -> None:
-        """Look after actors that wait, and whether the cluster has grown."""
+        """Look after actors that wait, and whether the cluster has grown, or has lost this node."""
         now = time.monotonic()
+        if now - self._heard > _SILENCE:
+            self._heard = now
+            if not self._room.has_this_node():  # calls would never be answered
+                raise BrokenError("Ray has ended on this machine: its raylet has died")
         waiting = [actor for actor in self._actors.values() if not actor.ready]
         longest = max([now - actor.since for actor in waiting], default=0.0)
         if len(waiting) == len(self._actors) and longest > _BESIDE:
