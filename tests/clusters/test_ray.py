@@ -357,3 +357,5 @@ def test_a_node_that_is_removed_costs_nothing(fresh_ray_node: int) -> None:
         real.end_family(fresh_ray_node)
         found += [item[0] for item in items]
     assert found == list(range(300))
+    # Ray is connected to the node until it notices
+    until(lambda: sum([node["Alive"] for node in the_ray.nodes()]) == 1, "the node is not dead")
