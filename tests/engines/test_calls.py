@@ -12,7 +12,7 @@ from seqtools._core.errors import Failure, WorkerDied, WorkerStartError
 from seqtools.engines.base import Job, Part
 from seqtools.engines.cluster import remote
 from seqtools.engines.cluster.engine import ClusterEngine
-from seqtools.engines.cluster.remote import DONE, LACKING, OTHER, SPEAKS, Answer, Call
+from seqtools.engines.cluster.messages import DONE, LACKING, OTHER, SPEAKS, Answer, Call
 from seqtools.engines.cluster.transport import BrokenError, LostError, Place
 
 Act = Callable[[Call, bool], Any]

@@ -214,6 +214,7 @@ def _on_cluster(transport: "Transport", arguments: EngineArguments) -> "ClusterE
         hints=a.hints,
         timeout=a.timeout,
         group_of=a.group_of,
+        most_kept=a.most_kept(),
         deliver=a.deliver,
     )
 

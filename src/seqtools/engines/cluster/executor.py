@@ -52,7 +52,7 @@ class ExecutorTransport:
         self._client = dask_client(self._executor)
         # otherwise Dask takes calls with the same arguments for one
         self._options = {} if self._client is None else {"pure": False}
-        self.grain = 0.005 if self.shares_memory else 0.05
+        self.grain = 0.005 if self.shares_memory else 0.1
         self._places = [Place() for _ in range(nworkers)]
         self._futures: dict[int, Any] = {}
         self._holders: set[str] = set()  # names of the workers that have the pipeline
