@@ -1,12 +1,16 @@
 """What a block, which is the items of one call, costs on each kind of cluster.
 
 All figures were measured with two workers on one machine of two cores, for blocks of 20 to 200 ms.
-They are for advice: engines measure their own.
+Advice uses them, and so do the engines for what they cannot measure themselves: the time in threads
+of the cluster.
 """
 
 from typing import Any, NamedTuple
 
 from seqtools.engines.cluster.kinds import DASK, EXECUTOR, RAY, is_factory
+
+GRAIN = 0.1
+"""Seconds that a block of a cluster should take at least."""
 
 
 class BlockCost(NamedTuple):
@@ -16,20 +20,23 @@ class BlockCost(NamedTuple):
     """How the cluster is called in messages, such as `"Dask"`."""
     seconds: float
     """Processor time of the process that reads the items."""
-    grain: float = 0.1
+    grain: float = GRAIN
     """Seconds that a block should take at least."""
     is_here: bool = False
     """Whether all workers are on this machine; `False` if that is not known."""
 
 
 _PACKAGES = {
-    "concurrent": BlockCost("", 0.00006, 0.05, is_here=True),
-    "loky": BlockCost("", 0.00025, 0.05, is_here=True),
-    "mpi4py": BlockCost("", 0.00026, 0.05),
-    "distributed": BlockCost("", 0.004, 0.05),
+    "concurrent": BlockCost("", 0.00006, is_here=True),
+    "loky": BlockCost("", 0.00025, is_here=True),
+    "mpi4py": BlockCost("", 0.00026),
+    "distributed": BlockCost("", 0.004),
 }
 """The same for executors, by the package of their class."""
-_COSTS = {DASK: BlockCost("Dask", 0.004), RAY: BlockCost("Ray", 0.00033)}
+COSTS = {DASK: BlockCost("Dask", 0.002), RAY: BlockCost("Ray", 0.0003)}
+"""Of clusters that have a name."""
+WITH_SCHEDULER = 0.005
+"""Seconds for Dask if its scheduler is in this process too."""
 _WAITING = 4
 """A worker waits so many times the cost of a block for the next one, as measured with Dask: 20, 50,
 100 and 200 ms are then 56, 76, 86 and 93 % of the time, and were 47, 81, 90 and 94 %."""
@@ -43,7 +50,7 @@ def cost_of(method: str, where: Any) -> BlockCost | None:
         where: The executor, the client or the factory, if one was given.
     """
     if method != EXECUTOR:
-        return _COSTS.get(method)
+        return COSTS.get(method)
     if where is None or is_factory(where):
         return _PACKAGES["concurrent"]._replace(title="the executor", is_here=False)
     packages = [each.__module__.partition(".")[0] for each in type(where).__mro__]

@@ -16,9 +16,11 @@ from typing import Any, Protocol
 
 from seqtools._core.errors import summary
 from seqtools.engines.cluster import remote
+from seqtools.engines.cluster.costs import COSTS, GRAIN, WITH_SCHEDULER
 from seqtools.engines.cluster.dask_places import WorkerPlaces
 from seqtools.engines.cluster.dask_tasks import DaskTasks, PostedCall, work
 from seqtools.engines.cluster.executor import writable
+from seqtools.engines.cluster.kinds import DASK
 from seqtools.engines.cluster.shipment import Shipment
 from seqtools.engines.cluster.transport import BrokenError, LostError, Notify, Place
 
@@ -64,7 +66,7 @@ class DaskTransport(DaskTasks):
     """
 
     title = "Dask"
-    grain = 0.1
+    grain = GRAIN
     shares_memory = numbered = ends_items = False
     directs = True
 
@@ -89,9 +91,10 @@ class DaskTransport(DaskTasks):
 
     @property
     def overhead(self) -> float:
-        """Measured; more if the scheduler is in this process."""
+        """See `costs`; more if the scheduler is in this process."""
         cluster = getattr(self._client, "cluster", None)
-        return 0.005 if hasattr(getattr(cluster, "scheduler", None), "workers") else 0.002
+        is_here = hasattr(getattr(cluster, "scheduler", None), "workers")
+        return WITH_SCHEDULER if is_here else COSTS[DASK].seconds
 
     @property
     def turns(self) -> bool:

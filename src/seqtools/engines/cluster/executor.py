@@ -8,13 +8,16 @@ from typing import Any
 
 from seqtools._core.errors import WorkerStartError, summary
 from seqtools.engines.cluster import remote
-from seqtools.engines.cluster.kinds import dask_client, shares_memory
+from seqtools.engines.cluster.costs import GRAIN, cost_of
+from seqtools.engines.cluster.kinds import EXECUTOR, dask_client, shares_memory
 from seqtools.engines.cluster.local import LocalPipeline
 from seqtools.engines.cluster.shipment import Shipment
 from seqtools.engines.cluster.transport import BrokenError, LostError, Notify, Place
 
 _ALIGNMENT = 16
 """The address of an array is a multiple of this, as that of memory that is allocated."""
+_GRAIN_OF_THREADS = 0.005
+"""Seconds that a task should take at least in a pool of threads, where a call costs 50 µs."""
 _SECONDS = 0.5
 """Seconds that `close` waits for calls that cannot be recalled. Arbitrary."""
 
@@ -35,7 +38,6 @@ class ExecutorTransport:
         make: Makes the executor, and another one if that breaks. It is shut down at the end.
     """
 
-    overhead = 0.0001
     directs = isolates = numbered = ends_items = False
     turns = True
 
@@ -52,7 +54,9 @@ class ExecutorTransport:
         self._client = dask_client(self._executor)
         # otherwise Dask takes calls with the same arguments for one
         self._options = {} if self._client is None else {"pure": False}
-        self.grain = 0.005 if self.shares_memory else 0.1
+        cost = cost_of(EXECUTOR, self._executor)
+        self.overhead = cost.seconds if cost is not None else 0.0
+        self.grain = _GRAIN_OF_THREADS if self.shares_memory else GRAIN
         self._places = [Place() for _ in range(nworkers)]
         self._futures: dict[int, Any] = {}
         self._holders: set[str] = set()  # names of the workers that have the pipeline

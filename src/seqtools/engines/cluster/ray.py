@@ -18,7 +18,9 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from seqtools._core.errors import summary
+from seqtools.engines.cluster.costs import COSTS, GRAIN
 from seqtools.engines.cluster.executor import writable
+from seqtools.engines.cluster.kinds import RAY
 from seqtools.engines.cluster.ray_connection import RayConnection, connect
 from seqtools.engines.cluster.ray_errors import after_death, why_unusable
 from seqtools.engines.cluster.ray_room import Room
@@ -54,8 +56,8 @@ class RayTransport:
     """
 
     title = "Ray"
-    grain = 0.1
-    overhead = 0.0003
+    grain = GRAIN
+    overhead = COSTS[RAY].seconds
     shares_memory = False
     directs = isolates = turns = numbered = ends_items = True
 
