@@ -54,13 +54,18 @@ class Cutter:
         else:
             near = min(max(seconds, self.seconds / _NEAR), _NEAR * self.seconds)
             self.seconds += 0.5 * (near - self.seconds)
-        self._fitting = max(1, int(self.grain / max(self.seconds, 1e-9)))
+        self._fitting = max(1, round(self.grain / max(self.seconds, 1e-9)))
         self._longest = min(self._fitting, max(self._longest, 2 * n))
 
     @property
     def negligible(self) -> int:
         """The number of items that take one worker no longer than several."""
         return self._fitting // _NEGLIGIBLE
+
+    @property
+    def worthwhile(self) -> int:
+        """The number of items that take a quarter of a grain."""
+        return self._fitting // 4
 
     def length(self, most: int, doublings: int = 0) -> int:
         """Return the number of items of the next run, at most `most`.

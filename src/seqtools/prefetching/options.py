@@ -38,8 +38,8 @@ _MOST_CACHED = 4096
 _CLUSTER_BYTES = 1 << 28
 """Bytes of items up to which all workers of a cluster are kept at work. Arbitrary: little on any
 machine that reads from a cluster."""
-_CLUSTER_CACHED = 300
-"""The same for each worker of a cluster, which has two tasks of 100 ms: items of 1 ms, and half as
+_CLUSTER_CACHED = 600
+"""The same for each worker of a cluster, which has two tasks of 200 ms: items of 1 ms, and half as
 many again, which the reader has not read yet."""
 
 
@@ -107,6 +107,11 @@ class Options(NamedTuple):
         certain = self.nworkers not in {0, AUTO} and all(m.has_start_method for m in self.methods)
         return certain and self.start_hook is None and START_METHODS[self.start_method].uses_server
 
+    def most_on_cluster(self, size: int = 1) -> int:
+        """Return how many items of `size` bytes a window has at most that keeps a cluster busy."""
+        most = max(_MOST_CACHED, self.first, _CLUSTER_CACHED * max(1, int(self.nworkers)))
+        return min(most, _CLUSTER_BYTES // max(1, size))
+
     def choice(self) -> "Choice | None":
         """Return the object that chooses workers, if `nworkers` is `"auto"`."""
         if self.nworkers != AUTO:
@@ -120,9 +125,7 @@ class Options(NamedTuple):
         """Return a new window."""
         max_bytes = _max_bytes() if self.max_bytes is None else self.max_bytes
         if self.max_cached is None:
-            most = max(_MOST_CACHED, self.first)
-            if self.is_cluster:
-                most = max(most, _CLUSTER_CACHED * max(1, int(self.nworkers)))
+            most = self.most_on_cluster() if self.is_cluster else max(_MOST_CACHED, self.first)
             # without an order, few items should wait after a slow one in the same worker
             least = _least(choice, _GOOD_CACHED if self.ordered else 0)
             small = _CLUSTER_BYTES if self.is_cluster else None

@@ -18,6 +18,10 @@ _ids = count()
 """Ids of jobs. They are unique in this process, so that a late delivery of an engine is not
 mistaken for that of another job."""
 
+_LONG = 0.01
+"""Seconds of a grain from which it matters that a worker has a run more than others at the end.
+Arbitrary: clusters have twenty times as much, local workers a fifth."""
+
 
 class Planner:
     """The readers, and the runs that are planned for each of them."""
@@ -73,6 +77,8 @@ class Planner:
         size, position = len(cursor.indices), cursor.ring[-1].stop
         while position < size:
             length = self.cutter.length(most, len(jobs) // (2 * self.nworkers))
+            if self.cutter.grain > _LONG:
+                length = self._balanced(length, size - position)
             n = 1 if reader.urgent and not jobs else min(length, size - position)
             if room < n:
                 self._bound = self._bound or reader.share > 0
@@ -86,6 +92,14 @@ class Planner:
             cursor.ring.append(run)
             position = run.stop
             room -= len(run.indices)
+
+    def _balanced(self, length: int, left: int) -> int:
+        """Return a length for a run if so many items are `left`.
+
+        The last runs are shorter, so that all workers finish at about the same time.
+        """
+        share = -(-left // (2 * self.nworkers))
+        return max(1, min(length, max(share, self.cutter.worthwhile)))
 
     def _up_to_end(self, reader: Reader, indices: Sequence[int]) -> Sequence[int]:
         """Return the first of `indices`, up to the end of the source if that is known."""

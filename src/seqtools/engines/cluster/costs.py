@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from seqtools.engines.cluster.kinds import DASK, EXECUTOR, RAY, is_factory
 
-GRAIN = 0.1
+GRAIN = 0.2
 """Seconds that a block of a cluster should take at least."""
 
 

@@ -23,8 +23,6 @@ from seqtools.prefetching.cores import usable_cores
 from seqtools.prefetching.memory import usable_memory
 from seqtools.prefetching.options import Options
 
-_SMALL = 64, 1 << 24
-"""Items that are ahead by default if they are small, and their bytes: see `Options.window`."""
 _COMPUTING = 0.8
 """Share of computing from which an item computes all the time. Arbitrary."""
 
@@ -125,9 +123,8 @@ def _check_cost(options: Options, estimate: Estimate, cores: int, found: Finding
     if cost is None or seconds is None or computing is None or options.nworkers == AUTO:
         return
     window = _window(options)
-    if options.max_cached is None and options.ordered and estimate.size is not None:
-        most, volume_of_all = _SMALL
-        window = max(window, min(most, volume_of_all // max(1, estimate.size)))
+    if options.max_cached is None and estimate.size is not None:
+        window = max(window, options.most_on_cluster(estimate.size))
     window = min(window, _room(options, estimate.size))
     block = block_of(seconds, options.nworkers, window, cost)
     what = unpaid(Use(seconds, block, options.nworkers, computing), cores, cost)
