@@ -102,9 +102,9 @@ def refuse_ray_client() -> None:
     connected = client is not None and client.ray.is_connected()
     if connected or address.startswith("ray://"):
         message = (
-            f"method='ray' cannot use Ray Client, {address or 'ray.init(<ray://…>)'}: it lets all "
-            "items go through a single proxy. Run this program on a machine of the cluster, such as "
-            "by `ray job submit`, and connect by ray.init()"
+            f"method='ray' cannot use Ray Client, {address or 'ray.init(<ray://…>)'}: all items "
+            "would go through a single proxy. Run this program on a machine of the cluster, such "
+            "as by `ray job submit`, and connect by ray.init()"
         )
         raise ValueError(message)
 

@@ -3,9 +3,9 @@
     places ◀── actors that are ready          post ──▶ actor ══ remote.work
                                               notify ◀── future of the call
 
-Each place is an actor, a process of its own, which evaluates one call at a time. Ray does not restart
-it: a death is seen in milliseconds, and another actor takes its place and its number. An actor for
-which there is no room waits, and is no place until it has started.
+Each place is an actor, a process of its own, which evaluates one call at a time. Ray does not
+restart it: a death is seen in milliseconds, and another actor takes its place and its number. An
+actor for which there is no room waits, and is no place until it has started.
 """
 
 import os
@@ -31,13 +31,15 @@ _DEAD = 4
 """What Ray calls the state of an actor that will not come back."""
 _PATIENCE = 5.0
 """Seconds until it is said that actors wait. Arbitrary: most start in less than 3."""
+_LONG = 60.0
+"""The same if there is room, but Ray prepares what `runtime_env` asks for. Arbitrary."""
 _BESIDE = 1.0
 """Seconds until actors start beside those of another prefetch of this process. Arbitrary."""
 _GROWTH = 10.0
 """Seconds between two looks whether the cluster has grown. Arbitrary."""
 _MOST_LOST = 10
-"""Times that actors are lost for no reason of theirs, without an answer in between, until that is an
-error. Arbitrary."""
+"""Times for each actor that one is lost for no reason of its own, without an answer in between,
+until that is an error. Arbitrary."""
 
 
 class SeqtoolsWorker:
@@ -92,6 +94,7 @@ class RayTransport:
         self._nworkers, self._every_worker = nworkers, every_worker
         self._given = dict(options or {})
         self._actors: dict[int, _Actor] = {}
+        self._outlet: list[Notify] = []  # empty at the end: futures keep their callbacks for good
         self._started: SimpleQueue[tuple[_Actor, Any]] = SimpleQueue()
         self._connection: RayConnection | None = None
         self._shipment: Shipment | None = None
@@ -105,7 +108,8 @@ class RayTransport:
     def open(self, shipment: Shipment | None, notify: Notify) -> None:
         """Connect, and have actors start."""
         assert shipment is not None  # noqa: S101 -- for mypy: workers share no memory
-        self._shipment, self._notify = shipment, notify
+        self._shipment = shipment
+        self._outlet.append(notify)
         given = self._given
         each = given.get("num_cpus", 1)
         cores = len(os.sched_getaffinity(0))
@@ -145,9 +149,9 @@ class RayTransport:
     def post(self, place: Place, number: int, call: Any, *, payload: bool) -> None:
         """Call the actor."""
         self._check()
-        actor, notify = place.address, self._notify
+        actor, outlet = place.address, self._outlet
         if not actor.calls and _is_dead(actor):
-            notify(number, (number, actor, None))
+            outlet[0](number, (number, actor, None))
             return
         arguments = (call, self._payload()) if payload else (call,)
         try:
@@ -155,7 +159,12 @@ class RayTransport:
         except Exception as error:
             raise BrokenError(f"Ray takes no more work: {summary(error)}") from error
         actor.calls[number] = future
-        future.add_done_callback(lambda future: notify(number, (number, actor, future)))
+
+        def tell(future: Any) -> None:
+            for notify in outlet:
+                notify(number, (number, actor, future))
+
+        future.add_done_callback(tell)
 
     def answer(self, came: Any) -> Any:
         """Return the result of a call."""
@@ -194,12 +203,12 @@ class RayTransport:
         """End the actors, and the connection if nobody else uses it."""
         with _lock:
             _open.discard(self)
+        self._outlet.clear()
         actors, self._actors = [*self._actors.values()], {}
         if self._connection is None:
             return
-        if self._connection.holds:
-            for actor in actors:
-                self._kill(actor)
+        for actor in actors:
+            self._kill(actor)
         self._reference = self._class = None
         self._connection.release()
 
@@ -226,7 +235,7 @@ class RayTransport:
             self._actors[number] = self._create(number)
 
     def _create(self, number: int) -> _Actor:
-        started, notify, shipment = self._started, self._notify, self._shipment
+        started, outlet, shipment = self._started, self._outlet, self._shipment
         small = shipment is not None and shipment.memory.size < _SMALL
         try:
             handle = self._class.remote(*((shipment.payload(),) if small and shipment else ()))
@@ -236,8 +245,9 @@ class RayTransport:
             raise BrokenError(f"Ray starts no worker: {summary(error)}") from error
 
         def tell(future: Any) -> None:
-            started.put((actor, future))
-            notify(0, None)
+            for notify in outlet:
+                started.put((actor, future))
+                notify(0, None)
 
         future.add_done_callback(tell)
         return actor
@@ -281,7 +291,6 @@ class RayTransport:
 
     def _replace(self, actor: _Actor) -> None:
         self._kill(actor)
-        actor.calls.clear()
         number = actor.place.number or 0
         if self._actors.get(number) is actor:
             self._actors[number] = self._create(number)
@@ -289,8 +298,11 @@ class RayTransport:
     def _kill(self, actor: _Actor) -> None:
         import ray
 
-        with suppress(Exception):
-            ray.kill(actor.handle)
+        handle, actor.handle = actor.handle, None
+        actor.calls.clear()
+        if handle is not None and self._connection is not None and self._connection.holds:
+            with suppress(Exception):
+                ray.kill(handle)
 
     def _payload(self) -> Any:
         """Return the reference to the pipeline, which each other machine loads once."""
@@ -309,8 +321,14 @@ class RayTransport:
         if len(waiting) == len(self._actors) and longest > _BESIDE:
             self._start_beside()
         if longest > _PATIENCE and not self._told:
-            self._told = True
-            self._news.append(self._room.words(len(self._actors) - len(waiting), len(self._actors)))
+            started, n = len(self._actors) - len(waiting), len(self._actors)
+            if not self._room.free():
+                self._told = True
+                self._news.append(self._room.words(started, n))
+            elif longest > _LONG:
+                self._told = True
+                what = f"{started} of {n} workers have started in Ray within {_LONG:g} seconds"
+                self._news.append(f"{what}, although there is room: its logs may say why")
         if self._every_worker and now - self._grown > _GROWTH and not waiting:
             self._grown = now
             self._create_actors(self._room.most())

@@ -1,7 +1,7 @@
 """The Ray that this process is connected to: that of the user, or one that is ours.
 
-There can be one at a time in a process. If it is ours, all prefetches share it, and the last one that
-is closed ends it. What Ray would print about deaths, the errors of items say.
+There can be one at a time in a process. If it is ours, all prefetches share it, and the last one
+that is closed ends it. What Ray would print about deaths, the errors of items say.
 """
 
 import logging
@@ -55,7 +55,7 @@ class RayConnection:
 
 
 def connect(num_cpus: int) -> RayConnection:
-    """Return the connection of this process; connect to RAY_ADDRESS, or start a Ray, if there is none.
+    """Return the connection of this process, to RAY_ADDRESS or a local Ray unless there is one.
 
     Args:
         num_cpus: The processors that a Ray has that is started.
@@ -83,11 +83,12 @@ def connect(num_cpus: int) -> RayConnection:
         owner.ended.wait()
     try:
         owner.started.wait()
-        if owner.error is not None:
-            raise owner.error
     except BaseException:
         owner.release()
         raise
+    if owner.error is not None:
+        owner.release()
+        raise owner.error
     return RayConnection(owner.identity, is_local=owner.is_local, release=owner.release)
 
 
@@ -97,8 +98,8 @@ _lock = threading.Lock()
 class _Owner:
     """A connection that is ours, in a thread that makes it and ends it.
 
-    The processes of a Ray that is started end with the thread that has started them: so the kernel
-    understands Ray. And Ray leaves the handlers of signals alone in another thread than the main one.
+    The kernel ends the processes of a Ray with the thread that has started them, because Ray asks
+    it to. And Ray leaves the handlers of signals alone in another thread than the main one.
     """
 
     def __init__(self, num_cpus: int) -> None:

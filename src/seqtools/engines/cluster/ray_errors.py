@@ -13,28 +13,29 @@ _NO_FAULT = ("node has died", "killed by `ray.kill`")
 def after_death(error: Any) -> LostError | None:
     """Return what an error means for items if they may be evaluated again, otherwise `None`.
 
-    An item is to blame for a death only if nothing else can be the cause. Not for that of the node, and
-    not for one for lack of memory: Ray chooses whose worker it kills.
+    An item may be to blame for a death only if nothing else can be the cause: not if the node has
+    died, and not if memory was low, because Ray chooses whose worker it kills then.
     """
     from ray import exceptions
 
     text = str(error)
+    if isinstance(error, exceptions.ObjectLostError):
+        return LostError(_first_line(text), deaths=0)
+    deaths, why = 0, _first_line(text)
     if isinstance(error, exceptions.ActorDiedError):
         if error.actor_init_failed or "runtime environment" in text:
             return None
-        blameless = error.preempted or any(part in text for part in _NO_FAULT)
-        return LostError(_died(text), deaths=0 if blameless else 1, place_ended=True)
-    if isinstance(error, exceptions.ActorUnavailableError):
-        return LostError("Ray cannot reach it any more", deaths=0, place_ended=True)
-    if isinstance(error, exceptions.OutOfMemoryError):
-        return LostError(_out_of_memory(text), deaths=0, place_ended=True)
-    if isinstance(error, exceptions.RayActorError | exceptions.WorkerCrashedError):
-        return LostError(_first_line(text), deaths=1, place_ended=True)
-    if isinstance(error, exceptions.NodeDiedError):
-        return LostError(_first_line(text), deaths=0, place_ended=True)
-    if isinstance(error, exceptions.ObjectLostError):
-        return LostError(_first_line(text), deaths=0)
-    return None
+        why = _died(text)
+        deaths = 0 if error.preempted or any(part in text for part in _NO_FAULT) else 1
+    elif isinstance(error, exceptions.ActorUnavailableError):
+        why = "Ray cannot reach it any more"
+    elif isinstance(error, exceptions.OutOfMemoryError):
+        why = _out_of_memory(text)
+    elif isinstance(error, exceptions.RayActorError | exceptions.WorkerCrashedError):
+        deaths = 1
+    elif not isinstance(error, exceptions.NodeDiedError):
+        return None
+    return LostError(why, deaths=deaths, place_ended=True)
 
 
 def why_unusable(error: Any) -> str:

@@ -31,7 +31,7 @@ class Place(WorkerQueue):
         number: See `Transport.numbered`.
     """
 
-    __slots__ = ("address", "number", "output", "since")
+    __slots__ = ("address", "loaded", "number", "output", "since")
 
     def __init__(self, address: Any = None, number: int | None = None) -> None:
         super().__init__()
@@ -39,6 +39,8 @@ class Place(WorkerQueue):
         self.output = WorkerOutput()
         self.since = 0.0
         """When its current task was posted. For the engine only."""
+        self.loaded = False
+        """Whether it has the pipeline, if the engine has made sure of that. For the engine only."""
 
 
 class LostError(Exception):
