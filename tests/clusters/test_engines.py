@@ -24,8 +24,8 @@ def given(executor: Any, n: int) -> Transport:
     return ExecutorTransport(executor, n)
 
 
-def made(make: Callable[[], Any], n: int) -> Transport:
-    return ExecutorTransport(None, n, make)
+def made(make: Callable[[int], Any], n: int) -> Transport:
+    return ExecutorTransport(None, n, lambda: make(n))
 
 
 def executor_of(client: Any, n: int) -> Transport:
@@ -47,7 +47,7 @@ class Row(NamedTuple):
         chooses: Whether it decides how many workers there are.
     """
 
-    fixture: str | Callable[[], Any]
+    fixture: str | Callable[[int], Any]
     transport: Callable[[Any, int], Transport]
     flags: frozenset[str] = frozenset()
     chooses: bool = False

@@ -1,7 +1,8 @@
 """Each harm of the list, while a prefetch is read: nothing is lost, and nothing hangs.
 
-Afterwards there is the whole list in order, without the item that kills, and only it; or an error in
-words after a part of the list that is right. pytest-timeout shows where all threads are if it hangs.
+Afterwards there is the whole list in order, without the item that kills, and only it; or an error
+in words after a part of the list that is right. If it hangs, pytest-timeout shows where all threads
+are.
 """
 
 import os
@@ -27,6 +28,7 @@ from tests.clusters.reading import (
     check_pool,
     check_ray,
     harmed,
+    until,
     waiting,
 )
 
@@ -82,6 +84,7 @@ def test_dask_is_harmed(
         if not row.ends:
             check_dask(client)
         elif row.do is harm.kill_dask_scheduler:
+            until(lambda: client.status == "closed", "the client does not end")
             real.end_loop(client)
 
 
@@ -142,8 +145,15 @@ def test_a_pool_is_harmed(name: str, fresh_pool: Executor, gate: Gate) -> None:
 
 def test_a_pool_of_threads_is_shut_down(gate: Gate) -> None:
     name = "a pool is shut down"
-    with real.thread_pool() as pool:
-        check_harmed(name, gate, pool, lambda: HARMS[name].do(pool))
+    source = waiting(gate)
+    with (
+        real.thread_pool() as pool,
+        seqtools.prefetch(source, method=pool) as ready,
+        harmed(gate, lambda: HARMS[name].do(pool)),
+    ):
+        found = Outcomes(ready)
+    found.check(WANT, ends=None)  # it may have taken everything already
+    found.check_it_can_go_on(source, WANT)
 
 
 @pytest.mark.parametrize("kind", ["loky", "process"])

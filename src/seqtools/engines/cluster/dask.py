@@ -2,7 +2,8 @@
 
 Each call is a task with a key of its own, for one worker only. So items that share a file go where
 it is loaded, and it is known what a worker had that has died: the scheduler would begin such a task
-again in the next workers, until it has killed four of them. The loop of the client, in its thread:
+again in the next workers, until it has killed four of them. And only workers that have seqtools are
+used: see `dask_fitness`. The loop of the client, in its thread:
 
     post ──▶ Client.submit ══ scheduler ══ worker ──▶ gather ──▶ notify
                                   ╚═══ which workers there are, each second ──▶ places
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple, Protocol
 
 from seqtools._core.errors import summary
 from seqtools.engines.cluster import remote
+from seqtools.engines.cluster.dask_fitness import WorkerFitness
 from seqtools.engines.cluster.dask_places import WorkerPlaces
 from seqtools.engines.cluster.executor import writable
 from seqtools.engines.cluster.shipment import Shipment
@@ -108,7 +110,7 @@ class DaskTransport:
         self._lonely_since, self._died_at = 0.0, -_LONELY  # without workers; the last death
         self._lost_at: float | None = None  # when the connection was
         self._news: list[str] = []
-        self._told = False
+        self._told = self._told_unfit = False
 
     @property
     def turns(self) -> bool:
@@ -127,9 +129,12 @@ class DaskTransport:
         self._name = f"seqtools-{shipment.token.hex()}"
         if self._cluster is not None:
             self._client = self._cluster.start()
+        self._fitness = WorkerFitness(self._client)
         self._check()
+        self._where = self._client.scheduler.address, self._client.security
         try:
-            self._workers.update(self._run(self._ask(), _PATIENCE))
+            self._run(self._ask(), _PATIENCE)
+            self._run(self._update(_PATIENCE), 2 * _PATIENCE)
         except Exception as error:
             self._check()
             raise BrokenError(f"the scheduler of Dask does not answer: {summary(error)}") from error
@@ -163,12 +168,13 @@ class DaskTransport:
 
     def post(self, place: Place, number: int, call: Any, *, payload: bool) -> None:
         """Submit a task, and follow it."""
-        where = None if place.address is None else [place.address]
+        options: dict[str, Any] = {"resources": self._resources or None}
         try:
-            arguments = (call, *self._payload()) if payload else (call,)
-            future = self._submit(
-                work, *arguments, workers=where, resources=self._resources or None
-            )
+            if place.address is None:
+                future = self._submit(eval, "0", **options)  # so that a worker comes
+            else:
+                arguments = (call, *self._payload()) if payload else (call,)
+                future = self._submit(work, *arguments, workers=[place.address], **options)
         except RuntimeError as error:
             raise BrokenError(f"Dask takes no more work: {summary(error)}") from error
         except Exception as error:
@@ -176,7 +182,7 @@ class DaskTransport:
                 raise
             raise BrokenError(f"Dask takes no more work: {summary(error)}") from error
         self._calls[number] = _PostedCall(future, place, self._restarts)
-        self._client.loop.add_callback(self._follow, number, future)
+        self._client.loop.add_callback(self._follow, number, future, place.address is None)
 
     def answer(self, came: Any) -> Any:
         """Return the result of a task."""
@@ -184,6 +190,8 @@ class DaskTransport:
         call = self._calls.pop(number)
         if error is not None:
             self._raise(error, call)
+        if call.place.address is None:
+            raise LostError("a worker has come", deaths=0)
         self._restarts_before = self._restarts
         return raw
 
@@ -224,7 +232,10 @@ class DaskTransport:
             self._cluster.close()
         elif self._shipment is not None:
             with suppress(Exception):
-                self._run(self._leave(self._shipment.token), 2 * _LONGEST_CLOSE)
+                if self._client.status == "running":
+                    self._run(self._leave(self._shipment.token), 2 * _LONGEST_CLOSE)
+                else:
+                    asyncio.run(_evict(*self._where, self._shipment.token))
             self._calls.clear()
             self._pieces.clear()
 
@@ -240,11 +251,24 @@ class DaskTransport:
             raise BrokenError("the client of Dask was closed")
         if status == "running":
             self._lost_at = None
+            self._check_workers()
             return
         now = time.monotonic()
         self._lost_at = self._lost_at or now
         if now - self._lost_at > _PATIENCE:
             raise BrokenError(f"the scheduler of Dask is gone: its client is {status}")
+
+    def _check_workers(self) -> None:
+        """Raise an error if no worker can be used; warn if some cannot."""
+        unfit = self._fitness.unfit
+        if not unfit:
+            return
+        why = next(iter(unfit.values()))
+        if not self._workers.addresses:
+            raise BrokenError(why)
+        if not self._told_unfit:
+            self._told_unfit = True
+            self._news.append(f"{len(unfit)} of the workers of Dask are not used: {why}")
 
     def _raise(self, error: BaseException, call: "_PostedCall") -> None:
         """Raise what the error of a task means.
@@ -257,9 +281,6 @@ class DaskTransport:
         killed = name == "KilledWorker"
         if not killed:
             self._check()
-        if killed and address is None:
-            deaths = error.allowed_failures + 1  # type: ignore[attr-defined]
-            raise LostError("Dask has begun it again each time", deaths=deaths) from error
         cancelled = "Cancelled" in name or isinstance(error, OSError)
         if killed or (cancelled and address is not None and address not in self._workers.addresses):
             self._bury(call.place)
@@ -267,9 +288,6 @@ class DaskTransport:
         if cancelled:
             self._count_restart(call, error)
             raise LostError(summary(error), deaths=0) from error
-        if isinstance(error, ModuleNotFoundError) and error.name == __name__.partition(".")[0]:
-            message = "the workers of Dask have no seqtools: python -m pip install seqtools, there"
-            raise BrokenError(message) from error
         raise BrokenError(f"Dask failed: {summary(error)}") from error
 
     def _bury(self, place: Place) -> None:
@@ -336,14 +354,18 @@ class DaskTransport:
 
     # In the thread of the client's loop
 
-    async def _follow(self, number: int, future: Any) -> None:
-        """Wait for a task, and notify."""
+    async def _follow(self, number: int, future: Any, waking: bool) -> None:  # noqa: FBT001
+        """Wait for a task, and notify; after one that has had a worker come, look at that first."""
         raw = error = None
         try:
             [raw] = await self._client.gather([future], direct=True, asynchronous=True)
         except BaseException as caught:  # noqa: BLE001 -- told to the engine
             error = caught
         future.release()
+        if waking and error is None:
+            with suppress(Exception):
+                await self._update(_PATIENCE)
+            self._notify(0, None)
         self._notify(number, (number, raw, error))
         error = None  # it refers to this frame
 
@@ -353,7 +375,7 @@ class DaskTransport:
         delay = _LOOK_SOON
         while not self._closed and self._client.status in {"running", "connecting"}:
             with suppress(Exception):
-                if self._workers.update(await self._ask()):
+                if await self._update(_LOOK_SOON):
                     self._notify(0, None)
                 await self._recall()
             delay = _LOOK_SOON if self._hurry else min(2 * delay, _LOOK)
@@ -374,6 +396,12 @@ class DaskTransport:
     async def _cancel(self, futures: list[Any]) -> None:
         await self._client.cancel(futures, asynchronous=True, force=True)
 
+    async def _update(self, seconds: float) -> bool:
+        """Take the workers that there are, if they can be used; return whether that has changed."""
+        known = self._fitness.unfit
+        fit = await self._fitness.fit(await self._ask(), seconds)
+        return self._workers.update(fit) or known != self._fitness.unfit
+
     async def _ask(self) -> Mapping[str, Any]:
         """Return the workers, by their addresses."""
         scheduler = self._client.scheduler
@@ -384,16 +412,29 @@ class DaskTransport:
         """Leave nothing in the cluster."""
         client = self._client
         futures = [*[call.future for call in self._calls.values()], *self._pieces]
-        if client.status != "running":
-            return
+        self._fitness.end()
         if futures:
             await self._cancel(futures)
         for future in futures:
             future.release()
         evicting = client.run(remote.evict, token, on_error="ignore", asynchronous=True)
         await asyncio.wait_for(evicting, _LONGEST_CLOSE)
+        client.rpc.collect()  # connections to workers, by which results came
 
 
 def work(call: tuple[Any, ...], *pieces: bytes) -> tuple[Any, ...]:
     """Return what `remote.work` does, in a worker."""
     return remote.work(call, b"".join(pieces) if pieces else None)
+
+
+async def _evict(address: str, security: Any, token: bytes) -> None:
+    """Have all workers forget a pipeline, although the user has closed the client.
+
+    Closing it has recalled all tasks.
+    """
+    from distributed import Client
+
+    options = {"security": security, "set_as_default": False, "timeout": _LONGEST_CLOSE}
+    async with Client(address, asynchronous=True, **options) as client:
+        evicting = client.run(remote.evict, token, on_error="ignore")
+        await asyncio.wait_for(evicting, _LONGEST_CLOSE)
