@@ -1,8 +1,13 @@
 """Prefetches on a real Ray."""
 
 import os
+import re
 import signal
+import subprocess
+import sys
+import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +20,8 @@ from seqtools.engines.cluster.engine import ClusterEngine
 from seqtools.engines.cluster.ray import RayTransport
 from seqtools.testing import check_engine
 from seqtools.testing.engines import promised
+from tests import scripts
+from tests.clusters import real
 from tests.engines.fifo import Fifo
 from tests.scripts import LONGEST
 
@@ -47,6 +54,19 @@ def nothing_is_left() -> Iterator[None]:
     if the_ray.is_initialized():
         until(lambda: not actors(), f"actors are left: {actors()}")
         until(lambda: not references(), f"references are left: {references()}")
+
+
+@pytest.fixture
+def fifo(tmp_path: Any) -> Iterator[Callable[[], Fifo]]:
+    made: list[Fifo] = []
+
+    def one() -> Fifo:
+        made.append(Fifo(tmp_path / f"fifo-{len(made)}"))
+        return made[-1]
+
+    yield one
+    for each in made:
+        each.close()
 
 
 def outcomes(ready: Any) -> list[Any]:
@@ -258,3 +278,168 @@ def test_leaving_in_the_middle(ray: str) -> None:
     until(lambda: not actors(), "actors are left")
     assert ready[5][0] == 5
     del ready
+
+
+# ---------------------------------------------------------------------------- processors
+
+
+def test_more_workers_than_processors(ray: str, fifo: Callable[[], Fifo]) -> None:
+    go = fifo()
+
+    def wait(i: int) -> int:
+        if i == 99:
+            go.wait()
+        return i
+
+    with seqtools.prefetch(seqtools.smap(wait, range(100)), 5, ray) as ready:
+        items, found = iter(ready), list[int]()
+        assert [next(items) for _ in range(20)] == list(range(20))
+        told = r"2 of 5 workers have started in Ray\. Each needs 1 CPU; 0 of 2 CPU are free: these"
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            reading = threading.Thread(target=lambda: found.extend(items))
+            reading.start()
+            until(lambda: bool(caught), "there was no warning")
+            go.send()
+            reading.join()
+        assert re.match(told, str(caught[0].message))
+        assert found == list(range(20, 100))
+
+
+def test_what_no_node_has_is_waited_for_in_words(ray: str) -> None:
+    options = {"resources": {"unobtainium": 1}}
+    told = "no node of Ray has 1 CPU and 1 unobtainium, which each worker needs: items wait"
+    with (
+        seqtools.prefetch(range(9), 1, ray, engine_options=options) as ready,
+        pytest.raises(RuntimeWarning, match=told),  # all warnings are errors here
+    ):
+        list(ready)
+
+
+def test_two_prefetches_at_a_time_share_processors(ray: str) -> None:
+    source = seqtools.smap(lambda x: x * x, range(300))
+    with seqtools.prefetch(source, method=ray) as one, seqtools.prefetch(source, method=ray) as two:
+        assert list(zip(one, two, strict=True)) == [(x * x, x * x) for x in range(300)]
+
+
+def test_options_reach_the_actors(ray: str) -> None:
+    options = {"num_cpus": 0.5, "runtime_env": {"env_vars": {"GIVEN": "here"}}}
+    source = seqtools.smap(lambda _: os.environ.get("GIVEN"), range(3))
+    with seqtools.prefetch(source, 1, ray, engine_options=options) as ready:
+        assert list(ready) == ["here"] * 3
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"num_cpus": -1}, r"Ray refuses engine_options=\{'num_cpus': -1\}: "),
+        ({"runtime_env": {"working_dir": "/nowhere"}}, "Ray"),
+    ],
+)
+def test_options_that_ray_refuses(ray: str, options: dict[str, Any], match: str) -> None:
+    with (
+        seqtools.prefetch(range(9), 1, ray, engine_options=options) as ready,
+        pytest.raises(seqtools.WorkerStartError, match=match),
+    ):
+        list(ready)
+
+
+def test_unknown_options(ray: str) -> None:
+    with pytest.raises(ValueError, match=r"may be 'num_cpus', .*, got 'cpus'"):
+        seqtools.prefetch(range(9), 1, ray, engine_options={"cpus": 1})
+
+
+# ---------------------------------------------------------------------------- the cluster
+
+
+def test_a_node_that_is_removed_costs_nothing(fresh_ray_node: int) -> None:
+    source = seqtools.smap(lambda i: np.full(50_000, i), range(300))
+    with seqtools.prefetch(source, method="ray") as ready:
+        items = iter(ready)
+        found = [next(items)[0] for _ in range(30)]
+        real.end_family(fresh_ray_node)
+        found += [item[0] for item in items]
+    assert found == list(range(300))
+
+
+SHARED = """
+import os, ray, seqtools, signal, threading, time
+if __name__ == "__main__":
+    assert not ray.is_initialized()
+    first = seqtools.prefetch(seqtools.smap(abs, range(-50, 0)), 2, "ray")
+    second = seqtools.prefetch(seqtools.smap(abs, range(-50, 0)), 3, "ray")
+    assert list(zip(first, second)) == [(i, i) for i in range(50, 0, -1)]
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    first.close()
+    assert ray.is_initialized()
+    assert list(second) == list(range(50, 0, -1))
+    second.close()
+    assert not ray.is_initialized()
+    while threading.active_count() > 1:
+        time.sleep(0.01)
+
+    def die(i):
+        os._exit(1)
+
+    third = seqtools.prefetch(seqtools.smap(die, range(1)), 1, "ray")
+    try:
+        third[0]
+    except seqtools.EvaluationError as error:
+        assert isinstance(error.__cause__, seqtools.WorkerDied), error.__cause__
+    else:
+        raise AssertionError
+    # left open
+"""
+
+
+SHUT_DOWN = """
+import ray, seqtools
+if __name__ == "__main__":
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    with seqtools.prefetch(seqtools.smap(abs, range(100_000)), method="ray") as ready:
+        items = iter(ready)
+        assert next(items) == 0
+        ray.shutdown()
+        try:
+            list(items)
+        except seqtools.WorkerStartError as error:
+            assert str(error).startswith("Ray was shut down"), error
+        else:
+            raise AssertionError
+        ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        assert list(ready) == list(range(100_000))
+    assert ray.is_initialized()
+"""
+HIDDEN = """
+import os, sys
+sys.path.insert(0, "hidden")
+import helpers, ray, seqtools
+if __name__ == "__main__":
+    with seqtools.prefetch(seqtools.smap(helpers.double, range(9)), 1, "ray") as ready:
+        assert list(ready) == [2 * i for i in range(9)]
+    os.environ["RAY_ADDRESS"] = "ray://127.0.0.1:1"
+    try:
+        seqtools.prefetch([1], 1, "ray")
+    except ValueError as error:
+        assert "cannot use Ray Client, ray://127.0.0.1:1: all items would" in str(error)
+    else:
+        raise AssertionError
+"""
+
+
+@pytest.mark.parametrize("text", [SHARED, SHUT_DOWN, HIDDEN], ids=["shared", "shut down", "hidden"])
+def test_programs_with_a_ray_of_their_own(text: str, tmp_path: Any) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(text)
+    (tmp_path / "hidden").mkdir()
+    (tmp_path / "hidden" / "helpers.py").write_text("def double(i): return 2 * i")
+    done = subprocess.run(
+        [sys.executable, str(program)],
+        cwd=tmp_path,
+        env=scripts.environment(RAY_ADDRESS=None),
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert (done.stdout, done.stderr, done.returncode) == ("", "", 0)

@@ -258,9 +258,10 @@ def test_a_pool_that_never_works_is_given_up() -> None:
             with contextlib.suppress(seqtools.EvaluationError):
                 ready[i]
 
-    with seqtools.prefetch(seqtools.smap(abs, range(1000)), 1, make) as ready:
-        with pytest.raises(seqtools.WorkerStartError, match="die before they evaluate anything"):
-            read_all()
+    ready = seqtools.prefetch(seqtools.smap(abs, range(1000)), 1, make)
+    with pytest.raises(seqtools.WorkerStartError, match="die before they evaluate anything"):
+        read_all()
+    ready.close()
     assert len(made) < 10
 
 

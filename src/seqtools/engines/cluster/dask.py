@@ -138,6 +138,7 @@ class DaskTransport:
         except Exception as error:
             self._check()
             raise BrokenError(f"the scheduler of Dask does not answer: {summary(error)}") from error
+        self._check()
         self._lonely_since = time.monotonic()
         logging.getLogger(_LOGGER).addFilter(self._is_not_ours)
         self._client.loop.add_callback(self._watch)
@@ -260,6 +261,12 @@ class DaskTransport:
 
     def _check_workers(self) -> None:
         """Raise an error if no worker can be used; warn if some cannot."""
+        if self._workers.unsuitable:
+            message = (
+                f"no worker of Dask has resources {self._resources}: start some with these, as by "
+                "dask worker … --resources 'NAME=AMOUNT'"
+            )
+            raise BrokenError(message)
         unfit = self._fitness.unfit
         if not unfit:
             return
@@ -268,7 +275,7 @@ class DaskTransport:
             raise BrokenError(why)
         if not self._told_unfit:
             self._told_unfit = True
-            self._news.append(f"{len(unfit)} of the workers of Dask are not used: {why}")
+            self._news.append(f"{len(unfit)} workers of Dask are not used: {why}")
 
     def _raise(self, error: BaseException, call: "_PostedCall") -> None:
         """Raise what the error of a task means.

@@ -72,10 +72,11 @@ class WorkerFitness:
             return None
         answer = said.get(address)
         if isinstance(answer, ModuleNotFoundError) and answer.name == __name__.partition(".")[0]:
-            return "the workers of Dask have no seqtools: python -m pip install seqtools, there"
+            package = answer.name
+            return f"worker {address} of Dask has no {package}: python -m pip install {package}, there"
         if isinstance(answer, ImportError):
             what = summary(answer)
-            return f"the workers of Dask cannot import what this version of seqtools needs: {what}"
+            return f"worker {address} of Dask cannot import what seqtools here needs: {what}"
         if not isinstance(answer, tuple):
             return None
         return "" if answer == SPEAKS else other_version(answer, "Dask")

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -29,6 +29,7 @@ class LocalDask:
 
     Args:
         nworkers: The number of worker processes, of one thread each.
+        resources: What each of them has.
         interpreter: Starts an interpreter that runs code, in a process group of its own; takes
             options of `Popen` too.
         meaning: Returns in words how a process has ended, given its exit code.
@@ -37,10 +38,12 @@ class LocalDask:
     def __init__(
         self,
         nworkers: int,
+        resources: Mapping[str, float],
         interpreter: Callable[..., "subprocess.Popen[bytes]"],
         meaning: Callable[[int | None], str],
     ) -> None:
-        self._nworkers, self._interpreter, self._meaning = nworkers, interpreter, meaning
+        self._nworkers, self._resources = nworkers, dict(resources)
+        self._interpreter, self._meaning = interpreter, meaning
         self._process: subprocess.Popen[bytes] | None = None
         self._client: Any = None
         self._folder: str | None = None
@@ -54,7 +57,8 @@ class LocalDask:
         self._folder = tempfile.mkdtemp(prefix="seqtools-dask-")
         process = self._process = self._interpreter(
             "from seqtools.engines.cluster.dask_main import main; "
-            f"main({self._nworkers}, {os.getpid()}, {self._folder!r}, {sys.argv!r})",
+            f"main({self._nworkers}, {self._resources!r}, {os.getpid()}, {self._folder!r}, "
+            f"{sys.argv!r})",
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )

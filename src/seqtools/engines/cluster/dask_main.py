@@ -9,8 +9,9 @@ import select
 import shutil
 import signal
 import sys
+import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -26,11 +27,18 @@ _SETTINGS = {
 }
 
 
-def main(nworkers: int, parent: int, folder: str, arguments: Sequence[str]) -> None:
+def main(
+    nworkers: int,
+    resources: Mapping[str, float],
+    parent: int,
+    folder: str,
+    arguments: Sequence[str],
+) -> None:
     """Be the cluster of a program.
 
     Args:
         nworkers: The number of workers.
+        resources: What each of them has.
         parent: The process of the program.
         folder: For the files of workers.
         arguments: What the program was given, for functions that look at them.
@@ -42,12 +50,14 @@ def main(nworkers: int, parent: int, folder: str, arguments: Sequence[str]) -> N
     warnings.simplefilter("ignore")  # about ports
     import dask
 
-    dask.config.set(_SETTINGS)
+    tempfile.tempdir = folder  # of this process; workers have the usual one
+    dask.config.set({**_SETTINGS, "temporary-directory": folder})
     from distributed import LocalCluster
 
     cluster = LocalCluster(
         n_workers=nworkers,
         threads_per_worker=1,
+        resources=resources,
         host="127.0.0.1",
         dashboard_address=None,
         scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},

@@ -231,6 +231,8 @@ class Dispatcher(Calls):
         ahead, urgent = new(ahead), new(urgent)
         if not self._transport.directs:  # it does not matter who gets what
             ahead = [Job(job.id, job.indices, None, job.offset) for job in ahead]
+        if self._timeout is not None:  # so that it is known which item takes too long
+            ahead, urgent = _one_by_one(ahead), _one_by_one(urgent)
         self._scheduler.submit(ahead, urgent)
 
     def cancel(self, ids: Collection[int]) -> None:
@@ -272,6 +274,15 @@ class Dispatcher(Calls):
             self._failed(job, offset, Failure(ItemTimeout(message)))
         if overdue:
             self._look()
+
+
+def _one_by_one(jobs: Sequence[Job]) -> list[Job]:
+    """Return a job for each item."""
+    return [
+        Job(job.id, job.indices[k : k + 1], job.key, job.offset + k)
+        for job in jobs
+        for k in range(len(job.indices))
+    ]
 
 
 def _drop(_: object) -> None:

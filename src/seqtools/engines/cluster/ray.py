@@ -9,6 +9,7 @@ actor for which there is no room waits, and is no place until it has started.
 """
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -22,7 +23,7 @@ from seqtools.engines.cluster.executor import writable
 from seqtools.engines.cluster.ray_connection import RayConnection, connect
 from seqtools.engines.cluster.ray_errors import after_death, why_unusable
 from seqtools.engines.cluster.ray_room import Room
-from seqtools.engines.cluster.shipment import Shipment
+from seqtools.engines.cluster.shipment import Shipment, machine
 from seqtools.engines.cluster.transport import BrokenError, LostError, Notify, Place
 
 _SMALL = 1 << 16
@@ -46,11 +47,15 @@ class SeqtoolsWorker:
     """What an actor is: Ray names it after this class.
 
     Args:
+        consumer: The machine of the consumer.
+        path: Folders in which modules are found there. Ray lets a worker know only a few of them.
         payload: The pipeline, if it is small.
     """
 
-    def __init__(self, payload: Any = None) -> None:
+    def __init__(self, consumer: str, path: Sequence[str], payload: Any = None) -> None:
         self._payload = payload
+        if consumer and consumer == machine():
+            sys.path += [folder for folder in path if folder not in sys.path]
 
     def ready(self) -> None:
         """Return once the actor has started."""
@@ -237,8 +242,10 @@ class RayTransport:
     def _create(self, number: int) -> _Actor:
         started, outlet, shipment = self._started, self._outlet, self._shipment
         small = shipment is not None and shipment.memory.size < _SMALL
+        path = [os.path.abspath(folder) for folder in sys.path]
+        payload = shipment.payload() if shipment is not None and small else None
         try:
-            handle = self._class.remote(*((shipment.payload(),) if small and shipment else ()))
+            handle = self._class.remote(machine(), path, payload)
             actor = _Actor(handle, number)
             future = handle.ready.remote().future()
         except Exception as error:
@@ -282,7 +289,10 @@ class RayTransport:
             self._replace(actor)
         if not lost.deaths:
             self._count_loss(lost)
-        raise lost from error
+        try:
+            raise lost from error
+        finally:
+            del lost, error  # this frame belongs to it, and others that refer to the call
 
     def _count_loss(self, lost: LostError) -> None:
         self._lost_in_a_row += 1
