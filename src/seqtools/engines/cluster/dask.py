@@ -139,6 +139,12 @@ class DaskTransport:
             self._check()
             raise BrokenError(f"the scheduler of Dask does not answer: {summary(error)}") from error
         self._check()
+        if self._workers.unsuitable:
+            message = (
+                f"no worker of Dask has resources {self._resources}: start some with these, as by "
+                "dask worker … --resources 'NAME=AMOUNT'"
+            )
+            raise BrokenError(message)
         self._lonely_since = time.monotonic()
         logging.getLogger(_LOGGER).addFilter(self._is_not_ours)
         self._client.loop.add_callback(self._watch)
@@ -261,17 +267,11 @@ class DaskTransport:
 
     def _check_workers(self) -> None:
         """Raise an error if no worker can be used; warn if some cannot."""
-        if self._workers.unsuitable:
-            message = (
-                f"no worker of Dask has resources {self._resources}: start some with these, as by "
-                "dask worker … --resources 'NAME=AMOUNT'"
-            )
-            raise BrokenError(message)
         unfit = self._fitness.unfit
         if not unfit:
             return
         why = next(iter(unfit.values()))
-        if not self._workers.addresses:
+        if not self._workers.addresses and self._died_at < 0:
             raise BrokenError(why)
         if not self._told_unfit:
             self._told_unfit = True
