@@ -116,6 +116,7 @@ def test_a_program_as_users_write_it(tmp_path: Path) -> None:
         str(tmp_path / "program.py"),
         "given",
         env=scripts.environment(TMPDIR=str(tmp_path)),
+        cwd=tmp_path,
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "well\n", "")
     assert os.listdir(tmp_path) == ["program.py"]

@@ -20,6 +20,8 @@ from seqtools.engines.cluster.transport import BrokenError
 
 _LONGEST_END = 3.0
 """Seconds for the processes to end by themselves. Arbitrary."""
+_LONGEST_NAME = 40
+"""Characters of a folder. Names of sockets have 107, of which the rest of theirs takes about 60."""
 _TIMEOUT = 10
 """Seconds for the client to be connected. Arbitrary."""
 
@@ -54,7 +56,7 @@ class LocalDask:
         Raises:
             BrokenError: If it does not start.
         """
-        self._folder = tempfile.mkdtemp(prefix="seqtools-dask-")
+        self._folder = _folder()
         process = self._process = self._interpreter(
             "from seqtools.engines.cluster.dask_main import main; "
             f"main({self._nworkers}, {self._resources!r}, {os.getpid()}, {self._folder!r}, "
@@ -98,6 +100,13 @@ class LocalDask:
             self._folder = None
 
 
+def _folder() -> str:
+    """Return a new temporary folder, whose name is short enough for that of a socket in it."""
+    usual = tempfile.gettempdir()
+    short = usual if os.name != "posix" or len(usual) <= _LONGEST_NAME else "/tmp"  # noqa: S108 -- a folder of our own in there
+    return tempfile.mkdtemp(prefix="seqtools-dask-", dir=short)
+
+
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """Have a process end, and kill it with all that it has started if it does not."""
     for pipe in (process.stdin, process.stdout):
@@ -108,6 +117,8 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     while process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     if process.returncode is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        if hasattr(os, "killpg"):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
     process.wait()

@@ -38,6 +38,9 @@ _BESIDE = 1.0
 """Seconds until actors start beside those of another prefetch of this process. Arbitrary."""
 _GROWTH = 10.0
 """Seconds between two looks whether the cluster has grown. Arbitrary."""
+_SILENCE = 5.0
+"""Seconds without an answer until it is asked whether this machine still is in the cluster, and
+between two such questions. Arbitrary."""
 _MOST_LOST = 10
 """Times for each actor that one is lost for no reason of its own, without an answer in between,
 until that is an error. Arbitrary."""
@@ -108,7 +111,7 @@ class RayTransport:
         self._lost_in_a_row = 0
         self._news: list[str] = []
         self._told = False
-        self._grown = 0.0
+        self._grown = self._heard = 0.0
 
     def open(self, shipment: Shipment | None, notify: Notify) -> None:
         """Connect, and have actors start."""
@@ -130,7 +133,7 @@ class RayTransport:
             )
         if self._every_worker and not self._connection.is_local:
             self._nworkers = self._room.most() or self._nworkers
-        self._grown = time.monotonic()
+        self._grown = self._heard = time.monotonic()
         with _lock:
             _open.add(self)
         self._create_actors(self._nworkers)
@@ -174,6 +177,7 @@ class RayTransport:
     def answer(self, came: Any) -> Any:
         """Return the result of a call."""
         number, actor, future = came
+        self._heard = time.monotonic()
         actor.calls.pop(number, None)
         if future is None:
             self._lose(actor, LostError("it had died before", deaths=0, place_ended=True))
@@ -324,8 +328,12 @@ class RayTransport:
         return self._reference
 
     def _look(self) -> None:
-        """Look after actors that wait, and whether the cluster has grown."""
+        """Look after actors that wait, and whether the cluster has grown, or has lost this node."""
         now = time.monotonic()
+        if now - self._heard > _SILENCE:
+            self._heard = now
+            if not self._room.has_this_node():  # calls would never be answered
+                raise BrokenError("Ray has ended on this machine: its raylet has died")
         waiting = [actor for actor in self._actors.values() if not actor.ready]
         longest = max([now - actor.since for actor in waiting], default=0.0)
         if len(waiting) == len(self._actors) and longest > _BESIDE:
