@@ -268,7 +268,7 @@ def tell(x):
     print("item", x)
     return x
 
-cached = seqtools.add_cache(seqtools.smap(tell, range(4)), 2)
+cached = seqtools.add_cache(seqtools.smap(tell, range(4)), 4)
 with seqtools.prefetch(cached, method=client) as ready:
     print("reader")
     assert list(ready) == [0, 1, 2, 3]

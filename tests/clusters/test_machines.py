@@ -27,7 +27,6 @@ from tests.clusters.reading import (
     check_here,
     check_ray,
     harmed,
-    until,
     waiting,
 )
 
@@ -84,17 +83,12 @@ def test_the_pipeline_is_sent(there: There, size: int, lacked: list[str]) -> Non
     added = np.arange(size * 1.0)
 
     def look(i: int) -> Any:
-        return float(added[i % len(added)]) + i, socket.gethostname(), os.getpid()
-
-    import os  # in here, so that they are no globals of this module
-    import socket
+        return float(added[i % len(added)]) + i, socket.gethostname()
 
     with seqtools.prefetch(seqtools.smap(look, range(N)), method=there.method) as ready:
         items = list(ready)
     assert [item[0] for item in items] == [i % size + i for i in range(N)]
     assert {item[1] for item in items} == {there.machine.hostname}
-    here = f"/proc/{os.getpid()}/fd"
-    assert here  # the same numbers may be processes there
     if there.kind == "dask" or size == LARGE:  # an actor is created with a small one
         assert lacked
     assert all(name.endswith(f" on {there.machine.hostname}") for name in lacked)
@@ -106,8 +100,6 @@ def test_mapped_files_are_sent_by_content(there: There, tmp_path: Path) -> None:
     path = str(tmp_path / "rows.npy")
 
     def read(i: int) -> Any:
-        import os
-
         return float(rows[i].sum()), os.path.exists(path)
 
     with seqtools.prefetch(seqtools.smap(read, range(N)), method=there.method) as ready:
@@ -223,8 +215,12 @@ def test_a_machine_of_dask_is_harmed(
     check_here()
 
 
+@pytest.mark.filterwarnings("ignore:. of 2 workers have started", "ignore:no node of Ray has")
 @pytest.mark.parametrize("name", MACHINES)
-def test_a_machine_of_ray_is_harmed(name: str, gates: Any, fresh_ray_machine: Machine) -> None:
+def test_a_machine_of_ray_is_harmed(
+    name: str, gates: Any, fresh_ray_machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("seqtools.engines.cluster.ray._MOST_LONELY", 1.0)
     gate = gates(fresh_ray_machine)
     source = waiting(gate)
     with (
@@ -282,9 +278,12 @@ def test_workers_without_seqtools_are_found_before_they_die() -> None:
             assert len(workers) == 2
             assert client.submit(int, 3).result(real.LONGEST) == 3
             assert set(client.scheduler_info(n_workers=-1)["workers"]) == set(workers)
-            with real.dask_workers(address), pytest.warns(UserWarning, match="are not used"):
-                until(lambda: len(client.scheduler_info(n_workers=-1)["workers"]) == 4, "none")
-                with seqtools.prefetch(seqtools.smap(abs, range(N)), method=client) as ready:
+            with real.dask_workers(address):
+                client.wait_for_workers(4, timeout=real.LONGEST)
+                with (
+                    seqtools.prefetch(seqtools.smap(abs, range(N)), method=client) as ready,
+                    pytest.warns(RuntimeWarning, match="2 workers of Dask are not used: worker"),
+                ):
                     assert list(ready) == [*range(N)]
             assert set(workers) <= set(client.scheduler_info(n_workers=-1)["workers"])
     check_here()

@@ -426,7 +426,6 @@ class DaskTransport:
             future.release()
         evicting = client.run(remote.evict, token, on_error="ignore", asynchronous=True)
         await asyncio.wait_for(evicting, _LONGEST_CLOSE)
-        client.rpc.collect()  # connections to workers, by which results came
 
 
 def work(call: tuple[Any, ...], *pieces: bytes) -> tuple[Any, ...]:

@@ -72,8 +72,8 @@ class WorkerFitness:
             return None
         answer = said.get(address)
         if isinstance(answer, ModuleNotFoundError) and answer.name == __name__.partition(".")[0]:
-            package = answer.name
-            return f"worker {address} of Dask has no {package}: python -m pip install {package}, there"
+            what = f"python -m pip install {answer.name}"
+            return f"worker {address} of Dask has no {answer.name}: {what}, there"
         if isinstance(answer, ImportError):
             what = summary(answer)
             return f"worker {address} of Dask cannot import what seqtools here needs: {what}"
