@@ -18,8 +18,6 @@ import ray as the_ray
 import seqtools
 from seqtools.engines.cluster.engine import ClusterEngine
 from seqtools.engines.cluster.ray import RayTransport
-from seqtools.testing import check_engine
-from seqtools.testing.engines import promised
 from tests import scripts
 from tests.clusters import real
 from tests.engines.fifo import Fifo
@@ -85,12 +83,6 @@ def on_ray(get: Callable[[int], Any], nworkers: int = 2, **options: Any) -> Clus
     """Return an engine of actors that need no processor."""
     transport = RayTransport(nworkers, options={"num_cpus": 0})
     return ClusterEngine(transport, None, get, get, **options)
-
-
-@pytest.mark.usefixtures("ray")
-@pytest.mark.parametrize("promise", promised(**FLAGS))
-def test_it_keeps_the_promises_of_an_engine(promise: str) -> None:
-    check_engine(on_ray, **FLAGS, only=[promise])
 
 
 def test_the_list_is_the_same(ray: str) -> None:
