@@ -32,6 +32,9 @@ from tests.clusters.reading import (
     waiting,
 )
 
+# Ray is slow to start workers, or to give processors back, where others use the machine.
+pytestmark = pytest.mark.filterwarnings("ignore:. of 2 workers have started in Ray")
+
 WANT = [*range(N)]
 VICTIM = 50
 MOST_DEATHS = 4

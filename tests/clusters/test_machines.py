@@ -30,6 +30,9 @@ from tests.clusters.reading import (
     waiting,
 )
 
+# Ray is slow to start workers, or to give processors back, where others use the machine.
+pytestmark = pytest.mark.filterwarnings("ignore:. of 2 workers have started in Ray")
+
 LARGE = 3_000_000
 """Numbers of an array of 24 MB: more than Dask lets a task have without a warning."""
 

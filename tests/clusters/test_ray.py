@@ -16,14 +16,10 @@ import pytest
 import ray as the_ray
 
 import seqtools
-from seqtools.engines.cluster.engine import ClusterEngine
-from seqtools.engines.cluster.ray import RayTransport
 from tests import scripts
 from tests.clusters import real
 from tests.engines.fifo import Fifo
 from tests.scripts import LONGEST
-
-FLAGS = {"hooks": True, "timeouts": True, "deaths": True}
 
 
 def until(holds: Callable[[], bool], what: str) -> None:
@@ -77,12 +73,6 @@ def outcomes(ready: Any) -> list[Any]:
             return found
         except seqtools.EvaluationError as error:
             found.append(type(error.__cause__))
-
-
-def on_ray(get: Callable[[int], Any], nworkers: int = 2, **options: Any) -> ClusterEngine:
-    """Return an engine of actors that need no processor."""
-    transport = RayTransport(nworkers, options={"num_cpus": 0})
-    return ClusterEngine(transport, None, get, get, **options)
 
 
 def test_the_list_is_the_same(ray: str) -> None:

@@ -20,6 +20,9 @@ from tests.clusters import real
 from tests.clusters.conftest import CLUSTERS
 from tests.clusters.reading import N, check_dask, check_here, check_pool, check_ray
 
+# Ray is slow to start workers, or to give processors back, where others use the machine.
+pytestmark = pytest.mark.filterwarnings("ignore:. of 2 workers have started in Ray")
+
 SHARED = "thread_pool"
 """The kind whose workers are threads of this process."""
 
