@@ -150,14 +150,16 @@ def leaked(before: Counter[Holding], grace: float) -> list[str]:
         before: What `held` returned earlier.
         grace: Seconds to wait for what is left to vanish by itself.
     """
-    begin, collected = time.monotonic(), False
+    begin, collected = time.monotonic(), 0
     while left := held() - before:
         took = time.monotonic() - begin
-        if took > min(grace, _MOMENT) and not collected:  # which takes longer than most are there
+        # which takes longer than most are there; again at the end, for what has ended meanwhile
+        if took > (min(grace, _MOMENT), grace)[collected]:
             gc.collect()
-            collected = True
-        elif took > grace:
-            break
+            collected += 1
+            if collected > 1:
+                left = held() - before
+                break
         else:
             time.sleep(0.005)
     return [_described(kind, what, count) for (kind, what), count in left.items()]

@@ -67,6 +67,7 @@ class Machine:
 
     Args:
         network: Whether it has a network of its own. By default if that is allowed.
+        package: Whether it has seqtools.
     """
 
     hostname: str
@@ -76,7 +77,8 @@ class Machine:
     reader: str
     """Where its processes reach the reader."""
 
-    def __init__(self, *, network: bool | None = None) -> None:
+    def __init__(self, *, network: bool | None = None, package: bool = True) -> None:
+        self._shown = shown() if package else [path for path in shown() if path != scripts.SOURCE]
         self._network = may_network() if network is None else network
         self._namespaces = ["--mount", "--pid", "--ipc", "--uts"]
         self._namespaces += ["--net"] if self._network else []
@@ -123,7 +125,7 @@ class Machine:
             "interface": "cable" if self._cable else "",
             "modules": str(HERE),
             "root": self._root,
-            "shown": shown(),
+            "shown": self._shown,
         }
         assert self._guard.stdin
         self._guard.stdin.write(json.dumps(wanted).encode() + b"\n")
@@ -221,10 +223,10 @@ class Machine:
 
 
 @contextmanager
-def machine(*, network: bool | None = None) -> Iterator[Machine]:
+def machine(*, network: bool | None = None, package: bool = True) -> Iterator[Machine]:
     """Return a second machine, and switch it off in the end."""
     with ExitStack() as stack:
-        made = Machine(network=network)
+        made = Machine(network=network, package=package)
         stack.callback(made.close)
         yield made
 

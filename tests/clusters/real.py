@@ -244,14 +244,14 @@ def warm_ray(processors: int) -> None:
 # ---------------------------------------------------------------------------- executors
 
 
-def process_pool() -> ProcessPoolExecutor:
+def process_pool(workers: int = WORKERS) -> ProcessPoolExecutor:
     """Return a pool of the standard library, whose processes are forked by a server."""
-    return ProcessPoolExecutor(WORKERS, mp_context=multiprocessing.get_context("forkserver"))
+    return ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("forkserver"))
 
 
-def loky_pool() -> Executor:
+def loky_pool(workers: int = WORKERS) -> Executor:
     """Return a pool of loky, which is nobody else's."""
-    pool: Executor = loky.ProcessPoolExecutor(WORKERS, timeout=None)
+    pool: Executor = loky.ProcessPoolExecutor(workers, timeout=None)
     return pool
 
 

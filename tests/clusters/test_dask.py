@@ -16,8 +16,6 @@ from seqtools.engines.base import Job
 from seqtools.engines.cluster import remote
 from seqtools.engines.cluster.dask import DaskTransport
 from seqtools.engines.cluster.engine import ClusterEngine
-from seqtools.testing import check_engine
-from seqtools.testing.engines import promised
 from tests import scripts
 from tests.clusters import real
 from tests.engines.fifo import Fifo
@@ -303,32 +301,6 @@ def test_in_another_thread_and_beside_a_running_loop(dask: Any) -> None:
     thread.start()
     thread.join()
     assert found == [list(range(100))]
-
-
-# ---------------------------------------------------------------------------- promises
-
-
-def engine(get: Callable[[int], Any], nworkers: int = 2, **options: Any) -> ClusterEngine:
-    client = distributed.get_client()
-    return ClusterEngine(DaskTransport(client, nworkers), None, get, get, **options)
-
-
-async def ask_at_once(client: distributed.Client) -> None:
-    """Have the client make all the connections to the scheduler that it may keep."""
-    await asyncio.gather(*[client.scheduler.identity() for _ in range(10)])
-
-
-PROMISES = promised(hooks=False, timeouts=False, deaths=True)
-
-
-@pytest.mark.parametrize("promise", PROMISES)
-def test_promises(dask: Any, promise: str) -> None:
-    # the client keeps a connection to each worker that it has fetched a result from
-    workers = [*dask.nthreads()] * 2
-    dask.gather([dask.submit(int, workers=[w], pure=False) for w in workers], direct=True)
-    dask.sync(ask_at_once, dask)
-    with dask.as_current():
-        check_engine(engine, deaths=True, resizes=True, only=[promise])
 
 
 # ---------------------------------------------------------------------------- refused

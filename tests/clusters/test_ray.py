@@ -14,15 +14,9 @@ import pytest
 import ray as the_ray
 
 import seqtools
-from seqtools.engines.cluster.engine import ClusterEngine
-from seqtools.engines.cluster.ray import RayTransport
-from seqtools.testing import check_engine
-from seqtools.testing.engines import promised
 from tests.clusters import real
 from tests.engines.fifo import Fifo
 from tests.scripts import LONGEST
-
-FLAGS = {"hooks": True, "timeouts": True, "deaths": True}
 
 
 def until(holds: Callable[[], bool], what: str) -> None:
@@ -76,18 +70,6 @@ def outcomes(ready: Any) -> list[Any]:
             return found
         except seqtools.EvaluationError as error:
             found.append(type(error.__cause__))
-
-
-def on_ray(get: Callable[[int], Any], nworkers: int = 2, **options: Any) -> ClusterEngine:
-    """Return an engine of actors that need no processor."""
-    transport = RayTransport(nworkers, options={"num_cpus": 0})
-    return ClusterEngine(transport, None, get, get, **options)
-
-
-@pytest.mark.usefixtures("ray")
-@pytest.mark.parametrize("promise", promised(**FLAGS))
-def test_it_keeps_the_promises_of_an_engine(promise: str) -> None:
-    check_engine(on_ray, **FLAGS, only=[promise])
 
 
 def test_the_list_is_the_same(ray: str) -> None:

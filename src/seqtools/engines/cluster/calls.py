@@ -15,6 +15,7 @@ from seqtools.engines.cluster.messages import DONE, LACKING, SPEAKS, UNABLE, Ans
 from seqtools.engines.cluster.missing import missing_module
 from seqtools.engines.cluster.shipment import Shipment
 from seqtools.engines.cluster.transport import BrokenError, LostError, Place, Transport
+from seqtools.engines.cluster.versions import other_version
 from seqtools.engines.dispatch.outcomes import UnusableError, parts_of
 from seqtools.engines.dispatch.scheduler import Scheduler, Task
 from seqtools.engines.wire import result_messages
@@ -221,7 +222,7 @@ class Calls:
     def _checked(self, raw: Any) -> Answer:
         """Return an answer: the worker has done what it was asked to, or lacks the pipeline."""
         if tuple(raw[1]) != SPEAKS:
-            raise WorkerStartError(_other_version(raw[1], self._transport.title))
+            raise WorkerStartError(other_version(raw[1], self._transport.title))
         answer = Answer(*raw)
         if answer.status == UNABLE:
             raise result_messages.refusal(
@@ -336,17 +337,3 @@ class Calls:
 
     def _failed(self, job: int, offset: int, failure: Failure) -> None:
         self._deliver(Part(job, offset, [failure], failed=True))
-
-
-def _other_version(speaks: Sequence[int], title: str) -> str:
-    ours, python, theirs = SPEAKS[0], SPEAKS[1:], tuple(speaks[1:3])
-    if theirs != python:
-        versions = ".".join(map(str, theirs)), ".".join(map(str, python))
-        return (
-            f"the workers of {title} have Python {versions[0]}, this process has {versions[1]}: "
-            "functions can be sent only between equal versions"
-        )
-    return (
-        f"the workers of {title} have another version of seqtools (messages {speaks[0]}, here "
-        f"{ours}): install the same one"
-    )

@@ -2,7 +2,8 @@
 
 Each call is a task with a key of its own, for one worker only. So items that share a file go where
 it is loaded, and it is known what a worker had that has died: the scheduler would begin such a task
-again in the next workers, until it has killed four of them. The loop of the client, in its thread:
+again in the next workers, until it has killed four of them. And only workers that have seqtools are
+used: see `dask_fitness`. The loop of the client, in its thread:
 
     post ──▶ Client.submit ══ scheduler ══ worker ──▶ gather ──▶ notify
                                   ╚═══ which workers there are, each second ──▶ places
@@ -11,12 +12,11 @@ again in the next workers, until it has killed four of them. The loop of the cli
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any, Protocol
 
 from seqtools._core.errors import summary
-from seqtools.engines.cluster import remote
 from seqtools.engines.cluster.costs import COSTS, GRAIN, WITH_SCHEDULER
+from seqtools.engines.cluster.dask_fitness import WorkerFitness
 from seqtools.engines.cluster.dask_places import WorkerPlaces
 from seqtools.engines.cluster.dask_tasks import DaskTasks, PostedCall, work
 from seqtools.engines.cluster.executor import writable
@@ -32,8 +32,6 @@ workers have died. Otherwise the cluster may be one that starts some when it has
 _MOST_RESTARTS = 10
 """Times that calls are lost, posted again and lost again, without an answer in between, before that
 is an error. Arbitrary."""
-_PACKAGE = "seqtools"
-_IMPORT = f"import {remote.__name__}"
 _LOGGER = "distributed.client"
 
 
@@ -87,7 +85,7 @@ class DaskTransport(DaskTasks):
         self._lonely_since, self._died_at = 0.0, -_LONELY  # without workers; the last death
         self._lost_at: float | None = None  # when the connection was
         self._news: list[str] = []
-        self._told = False
+        self._told = self._told_unfit = False
 
     @property
     def overhead(self) -> float:
@@ -112,14 +110,22 @@ class DaskTransport(DaskTasks):
         self._shipment, self._notify = shipment, notify
         if self._cluster is not None:
             self._client = self._cluster.start()
+        self._fitness = WorkerFitness(self._client)
         self._check()
+        self._where = self._client.scheduler.address, self._client.security
         try:
-            self._workers.update(self._run(self._ask(), _PATIENCE))
+            self._run(self._ask(), _PATIENCE)
+            self._run(self._update(_PATIENCE), 2 * _PATIENCE)
         except Exception as error:
             self._check()
             raise BrokenError(f"the scheduler of Dask does not answer: {summary(error)}") from error
-        if self._cluster is None:
-            self._check_workers()
+        self._check()
+        if self._workers.unsuitable:
+            message = (
+                f"no worker of Dask has resources {self._resources}: start some with these, as by "
+                "dask worker … --resources 'NAME=AMOUNT'"
+            )
+            raise BrokenError(message)
         self._lonely_since = time.monotonic()
         logging.getLogger(_LOGGER).addFilter(self._is_not_ours)
         self._begin(shipment.token)
@@ -150,12 +156,13 @@ class DaskTransport(DaskTasks):
 
     def post(self, place: Place, number: int, call: Any, *, payload: bool) -> None:
         """Submit a task, and follow it."""
-        where = None if place.address is None else [place.address]
+        options: dict[str, Any] = {"resources": self._resources or None}
         try:
-            arguments = (call, *self._payload()) if payload else (call,)
-            future = self._submit(
-                work, *arguments, workers=where, resources=self._resources or None
-            )
+            if place.address is None:
+                future = self._submit(eval, "0", **options)  # so that a worker comes
+            else:
+                arguments = (call, *self._payload()) if payload else (call,)
+                future = self._submit(work, *arguments, workers=[place.address], **options)
         except RuntimeError as error:
             raise BrokenError(f"Dask takes no more work: {summary(error)}") from error
         except Exception as error:
@@ -163,7 +170,7 @@ class DaskTransport(DaskTasks):
                 raise
             raise BrokenError(f"Dask takes no more work: {summary(error)}") from error
         self._calls[number] = PostedCall(future, place, self._restarts)
-        self._follow(number, future)
+        self._follow(number, future, waking=place.address is None)
 
     def answer(self, came: Any) -> Any:
         """Return the result of a task."""
@@ -171,6 +178,8 @@ class DaskTransport(DaskTasks):
         call = self._calls.pop(number)
         if error is not None:
             self._raise(error, call)
+        if call.place.address is None:
+            raise LostError("a worker has come", deaths=0)
         self._restarts_before = self._restarts
         return raw
 
@@ -222,6 +231,7 @@ class DaskTransport(DaskTasks):
             raise BrokenError("the client of Dask was closed")
         if status == "running":
             self._lost_at = None
+            self._check_workers()
             return
         now = time.monotonic()
         self._lost_at = self._lost_at or now
@@ -229,26 +239,16 @@ class DaskTransport(DaskTasks):
             raise BrokenError(f"the scheduler of Dask is gone: its client is {status}")
 
     def _check_workers(self) -> None:
-        """Raise an error if workers lack what calls need: they would die of a task.
-
-        Raises:
-            BrokenError: If that is so.
-        """
-        if self._workers.unsuitable:
-            message = (
-                f"no worker of Dask has resources {self._resources}: start some with these, as by "
-                "dask worker … --resources 'NAME=AMOUNT'"
-            )
-            raise BrokenError(message)
-        found: Mapping[str, Any] = {}
-        with suppress(Exception):  # a worker that does not answer is not used before it does
-            asking = self._client.run(exec, _IMPORT, {}, on_error="return", asynchronous=True)
-            found = self._run(asking, _PATIENCE)
-        for address, error in found.items():
-            if isinstance(error, ModuleNotFoundError) and error.name == _PACKAGE:
-                what = f"python -m pip install {_PACKAGE}"
-                message = f"worker {address} of Dask has no {_PACKAGE}: {what}, there"
-                raise BrokenError(message) from error
+        """Raise an error if no worker can be used; warn if some cannot."""
+        unfit = self._fitness.unfit
+        if not unfit:
+            return
+        why = next(iter(unfit.values()))
+        if not self._workers.addresses and self._died_at < 0:
+            raise BrokenError(why)
+        if not self._told_unfit:
+            self._told_unfit = True
+            self._news.append(f"{len(unfit)} workers of Dask are not used: {why}")
 
     def _raise(self, error: BaseException, call: PostedCall) -> None:
         """Raise what the error of a task means.
@@ -261,9 +261,6 @@ class DaskTransport(DaskTasks):
         killed = name == "KilledWorker"
         if not killed:
             self._check()
-        if killed and address is None:
-            deaths = error.allowed_failures + 1  # type: ignore[attr-defined]
-            raise LostError("Dask has begun it again each time", deaths=deaths) from error
         cancelled = "Cancelled" in name or isinstance(error, OSError)
         if killed or (cancelled and address is not None and address not in self._workers.addresses):
             self._bury(call.place)

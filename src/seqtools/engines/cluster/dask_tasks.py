@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from seqtools.engines.cluster import remote
+from seqtools.engines.cluster.dask_fitness import WorkerFitness
 from seqtools.engines.cluster.dask_places import WorkerPlaces
 from seqtools.engines.cluster.shipment import Shipment
 from seqtools.engines.cluster.transport import Notify, Place
@@ -14,6 +15,8 @@ from seqtools.engines.dispatch.serving import serving
 
 _LOOK_SOON, _LOOK = 0.1, 1.0
 """Seconds between two looks at the workers: after one has died, and otherwise. Arbitrary."""
+_PATIENCE = 3.0
+"""Seconds in which a worker that has come should answer. Arbitrary."""
 _LONGEST_CLOSE = 1.5
 """Seconds in which workers should forget the pipeline. Arbitrary."""
 _FAILED = ("error", "cancelled", "lost")
@@ -40,6 +43,9 @@ class DaskTasks:
     """
 
     _notify: Notify
+    _fitness: WorkerFitness
+    _where: tuple[str, Any]
+    """Address and security of the scheduler."""
 
     def __init__(self, client: Any, workers: WorkerPlaces) -> None:
         self._client, self._workers = client, workers
@@ -73,9 +79,9 @@ class DaskTasks:
         self._hurry = True
         self._notify(0, None)
 
-    def _follow(self, number: int, future: Any) -> None:
-        """Have the loop notify once a task is done."""
-        self._client.loop.add_callback(self._wait, number, future)
+    def _follow(self, number: int, future: Any, *, waking: bool) -> None:
+        """Have the loop notify once a task is done; `waking` is one that has a worker come."""
+        self._client.loop.add_callback(self._wait, number, future, waking)
 
     def _begin(self, token: bytes) -> None:
         """Follow the workers."""
@@ -89,7 +95,10 @@ class DaskTasks:
             self._watching.cancel()
         if self._shipment is not None and self._client is not None:
             with suppress(Exception):
-                self._run(self._leave(self._shipment.token), 2 * _LONGEST_CLOSE)
+                if self._client.status == "running":
+                    self._run(self._leave(self._shipment.token), 2 * _LONGEST_CLOSE)
+                else:
+                    asyncio.run(_evict(*self._where, self._shipment.token))
         self._forget_all()
 
     def _forget_all(self) -> None:
@@ -113,14 +122,18 @@ class DaskTasks:
 
     # In the thread of the client's loop
 
-    async def _wait(self, number: int, future: Any) -> None:
-        """Wait for a task, and notify."""
+    async def _wait(self, number: int, future: Any, waking: bool) -> None:  # noqa: FBT001
+        """Wait for a task, and notify; after one that has had a worker come, look at that first."""
         raw = error = None
         try:
             [raw] = await self._client.gather([future], direct=True, asynchronous=True)
         except BaseException as caught:  # noqa: BLE001 -- told to the engine
             error = caught
         future.release()
+        if waking and error is None:
+            with suppress(Exception):
+                await self._update(_PATIENCE)
+            self._notify(0, None)
         self._notify(number, (number, raw, error))
         error = None  # it refers to this frame
 
@@ -130,7 +143,7 @@ class DaskTasks:
         delay = _LOOK_SOON
         while self._client.status in {"running", "connecting"}:
             with suppress(Exception):
-                if self._workers.update(await self._ask()):
+                if await self._update(_LOOK_SOON):
                     self._notify(0, None)
                 await self._recall()
             delay = _LOOK_SOON if self._hurry else min(2 * delay, _LOOK)
@@ -151,6 +164,12 @@ class DaskTasks:
     async def _cancel(self, futures: list[Any]) -> None:
         await self._client.cancel(futures, asynchronous=True, force=True)
 
+    async def _update(self, seconds: float) -> bool:
+        """Take the workers that there are, if they can be used; return whether that has changed."""
+        known = self._fitness.unfit
+        fit = await self._fitness.fit(await self._ask(), seconds)
+        return self._workers.update(fit) or known != self._fitness.unfit
+
     async def _ask(self) -> Mapping[str, Any]:
         """Return the workers, by their addresses."""
         scheduler = self._client.scheduler
@@ -161,8 +180,7 @@ class DaskTasks:
         """Leave nothing in the cluster."""
         client = self._client
         futures = [*[call.future for call in self._calls.values()], *self._pieces]
-        if client.status != "running":
-            return
+        self._fitness.end()
         if futures:
             await self._cancel(futures)
         for future in futures:
@@ -174,3 +192,16 @@ class DaskTasks:
 def work(call: tuple[Any, ...], *pieces: bytes) -> tuple[Any, ...]:
     """Return what `remote.work` does, in a worker."""
     return remote.work(call, b"".join(pieces) if pieces else None)
+
+
+async def _evict(address: str, security: Any, token: bytes) -> None:
+    """Have all workers forget a pipeline, although the user has closed the client.
+
+    Closing it has recalled all tasks.
+    """
+    from distributed import Client
+
+    options = {"security": security, "set_as_default": False, "timeout": _LONGEST_CLOSE}
+    async with Client(address, asynchronous=True, **options) as client:
+        evicting = client.run(remote.evict, token, on_error="ignore")
+        await asyncio.wait_for(evicting, _LONGEST_CLOSE)

@@ -7,6 +7,7 @@ events into its queue, which is a single step.
 import sys
 import threading
 import time
+import traceback
 import weakref
 from collections.abc import Collection, Sequence
 from contextlib import suppress
@@ -210,6 +211,9 @@ class Dispatcher(Calls):
 
     def _fail(self, error: WorkerStartError, cause: BaseException | None) -> None:
         error.__cause__ = cause
+        for each in (error, cause):  # a reader may keep them: they hold no answers of the cluster
+            if each is not None:
+                traceback.clear_frames(each.__traceback__)
         if not self._closing:
             self._deliver(error)
 

@@ -36,6 +36,9 @@ _LONG = 60.0
 """The same if there is room, but Ray prepares what `runtime_env` asks for. Arbitrary."""
 _BESIDE = 1.0
 """Seconds until actors start beside those of another prefetch of this process. Arbitrary."""
+_MOST_LONELY = 30.0
+"""Seconds without any worker after which that is an error, if there were some, and no node has room
+for one. Arbitrary. Before any has started, it may be a cluster that begins with no node."""
 _GROWTH = 10.0
 """Seconds between two looks whether the cluster has grown. Arbitrary."""
 _SILENCE = 5.0
@@ -76,6 +79,7 @@ class RayTransport:
         self._lost_in_a_row = 0
         self._news: list[str] = []
         self._told = False
+        self._lonely_since: float | None = None  # when there was a worker last
         self._grown = self._heard = 0.0
 
     def open(self, shipment: Shipment | None, notify: Notify) -> None:
@@ -300,6 +304,10 @@ class RayTransport:
             if not self._room.has_this_node():  # calls would never be answered
                 raise BrokenError("Ray has ended on this machine: its raylet has died")
         waiting = [actor for actor in self._actors.values() if not actor.ready]
+        if len(waiting) < len(self._actors):
+            self._lonely_since = now
+        elif self._lonely_since is not None:
+            self._check_lonely(now - self._lonely_since)
         longest = max([now - actor.since for actor in waiting], default=0.0)
         if len(waiting) == len(self._actors) and longest > _BESIDE:
             self._start_beside()
@@ -315,6 +323,12 @@ class RayTransport:
         if self._every_worker and now - self._grown > _GROWTH and not waiting:
             self._grown = now
             self._create_actors(self._room.most())
+
+    def _check_lonely(self, seconds: float) -> None:
+        """Raise an error after so long without workers, if no node has room for any."""
+        if seconds > _MOST_LONELY and not self._room.most():
+            message = f"all workers of Ray have ended, and no node that is left has {self._room}"
+            raise BrokenError(message)
 
     def _start_beside(self) -> None:
         """Use the processors of other prefetches of this process, which the user shares out."""
