@@ -244,6 +244,7 @@ WORKERS_HERE = f"""
 import sys
 sys.path.insert(0, {scripts.SOURCE!r})
 import threading
+import warnings
 import distributed
 import seqtools
 from seqtools.engines.base import Job
@@ -254,6 +255,7 @@ def draw(x):
     import random
     return x + random.random()
 
+warnings.filterwarnings("ignore", "(?s)Port 8787 is already in use")  # by somebody else
 client = distributed.Client(
     processes=False, n_workers=2, threads_per_worker=int(sys.argv[1]), dashboard_address=None
 )
