@@ -313,7 +313,7 @@ class Silent(Executor):
         ({"nworkers": "auto"}, ValueError, "needs method='thread' or 'process', got "),
         ({"timeout": 3}, ValueError, "cannot end an item"),
         ({"start_method": "spawn"}, ValueError, "has started its workers itself"),
-        ({"seed": 3}, ValueError, "share one random generator"),
+        ({"seed": 3}, ValueError, "seeds the random generators of a process"),
         ({"start_hook": lambda number: number}, TypeError, "it must take no argument"),
         ({"engine_options": {"num_cpus": 1}}, ValueError, "may be none, got 'num_cpus'"),
         ({"engine_options": 3}, TypeError, "engine_options must be a dict, got 3"),

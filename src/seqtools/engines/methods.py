@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from seqtools._core.display.short import short
 from seqtools.engines.base import Deliver, Engine, GroupOf
-from seqtools.engines.cluster.kinds import check_installed, kind_of
+from seqtools.engines.cluster.kinds import check_installed, dask_client, kind_of
 from seqtools.engines.green_threads import refuse_green
 
 if TYPE_CHECKING:
@@ -165,7 +165,9 @@ def _dask(arguments: EngineArguments) -> Engine:
     from seqtools.engines.cluster.dask_local import LocalDask
 
     a = arguments
-    resources = a.engine_options.get("resources") or {}
+    client = dask_client(a.where) or a.where
+    given = getattr(a.where, "_kwargs", {})  # of an executor
+    resources = a.engine_options.get("resources") or given.get("resources") or {}
     local = None
     if a.where is None:
         from seqtools.engines.process.launcher import interpreter, meaning
@@ -182,7 +184,7 @@ def _dask(arguments: EngineArguments) -> Engine:
             meaning,
         )
     transport = DaskTransport(
-        a.where,
+        client,
         a.nworkers,
         every_worker=a.every_worker,
         resources=resources,
@@ -282,6 +284,7 @@ METHODS = {
             "dask",
             _dask,
             also_called=("distributed", "dask.distributed", "localcluster"),
+            seeds=False,  # threads of Dask draw from the generators of the process too
             is_cluster=True,
             has_timeout=False,
             has_numbers=False,

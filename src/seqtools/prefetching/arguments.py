@@ -7,7 +7,7 @@ from typing import Literal
 
 from seqtools._core.checks import check_count, check_function, check_seed, is_bool
 from seqtools._core.display.short import short
-from seqtools.engines.cluster.kinds import is_factory, size_of
+from seqtools.engines.cluster.kinds import dask_client, is_factory, size_of
 from seqtools.engines.green_threads import refuse_green
 from seqtools.engines.methods import AUTO, METHODS, START_METHODS, Method, named
 from seqtools.engines.start_hook import needs_number
@@ -91,8 +91,11 @@ def _of_cluster(method: Method, where: object, given: Options, seed: object) -> 
     if given.start_method != Options._field_defaults["start_method"]:
         message = f"start_method= is for method='process': {title} has started its workers itself"
         raise ValueError(message)
-    if seed is not None and not method.seeds:
-        message = f"seed= needs processes: the threads of {title} share one random generator"
+    if seed is not None and (not method.seeds or dask_client(where) is not None):
+        message = (
+            f"seed= seeds the random generators of a process, from which all threads of {title} "
+            "draw: draw from smap(…, rng=) instead"
+        )
         raise ValueError(message)
     if given.start_hook is not None and not method.has_numbers and needs_number(given.start_hook):
         message = (

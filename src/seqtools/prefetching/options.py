@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from seqtools._core.chance.seeds import Seed
 from seqtools._core.display.short import short
+from seqtools._core.errors import WorkerStartError
 from seqtools._core.walk import traits_upstream
 from seqtools.engines.base import Deliver, Engine
+from seqtools.engines.cluster.kinds import is_factory
 from seqtools.engines.methods import (
     AUTO,
     METHODS,
@@ -111,6 +113,19 @@ class Options(NamedTuple):
         """Return how many items of `size` bytes a window has at most that keeps a cluster busy."""
         most = max(_MOST_CACHED, self.first, _CLUSTER_CACHED * max(1, int(self.nworkers)))
         return min(most, _CLUSTER_BYTES // max(1, size))
+
+    def check_fork(self) -> None:
+        """Check that a process that was forked from the one with the options can use them.
+
+        Raises:
+            WorkerStartError: If it has not the threads that an executor or a client needs.
+        """
+        if self.where is not None and not is_factory(self.where):
+            message = (
+                f"this process was forked from the one that has {short(self.where)}, whose threads "
+                "it does not have: make a prefetch with an executor or a client of its own"
+            )
+            raise WorkerStartError(message)
 
     def choice(self) -> "Choice | None":
         """Return the object that chooses workers, if `nworkers` is `"auto"`."""

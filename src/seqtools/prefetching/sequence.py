@@ -19,7 +19,7 @@ from seqtools._core.stage import remade
 from seqtools._core.traits import Traits
 from seqtools._core.views import Slice
 from seqtools._core.walk import draw_index_of, drawing_apart, traits_upstream
-from seqtools.engines.base import here
+from seqtools.engines.base import Deliver, Engine, here
 from seqtools.engines.cluster.kinds import is_factory
 from seqtools.engines.process.background_threads import KnownReasons
 from seqtools.prefetching.iterators import Ordered, PrefetchWalk, Unordered
@@ -288,16 +288,17 @@ class _State:
         known = KnownReasons()
         marked = _MarkedThread if options.is_cluster else _Marked
         # nothing here may refer to the prefetch, or it would never be garbage-collected
-        self.pump = Pump(
+        pid = os.getpid()
+
+        def make(deliver: Deliver) -> Engine:
+            if os.getpid() != pid:
+                options.check_fork()
             # A worker process may start workers of another prefetch that reads this one.
-            lambda deliver: options.engine(
-                source,
-                get,
-                marked(get_apart, frozenset((mark, *_evaluated, *_here.marks))),
-                choice,
-                known,
-                deliver,
-            ),
+            marks = frozenset((mark, *_evaluated, *_here.marks))
+            return options.engine(source, get, marked(get_apart, marks), choice, known, deliver)
+
+        self.pump = Pump(
+            make,
             lambda: options.window(choice),
             get,
             options.idle_timeout,

@@ -69,6 +69,7 @@ class Calls:
         self._losses: dict[tuple[int, int], int] = {}  # by job and offset of tasks
         self._mode = 0
         self._cost = 0.0  # seconds of the dispatcher's thread for a call: a moving average
+        self._for_items = 0.0  # seconds for values: a longer call does not make them cheaper
         self._deaths_in_a_row = 0
         self._has_answered = False  # whether any worker ever has
 
@@ -251,6 +252,7 @@ class Calls:
                 break
             items = self._scheduler.answered(place, task, count, seconds)
             self._deaths_in_a_row = 0
+            began = time.thread_time()
             try:
                 views = [self._view(part, reader) for part in own_parts]
                 found = parts_of(items, loader.loads, kind, seconds, views)
@@ -259,6 +261,7 @@ class Calls:
                 continue
             for each in found:
                 self._deliver(each)
+            self._for_items += time.thread_time() - began
         self._settle(place, task)
         place.output.end()
         if printed:

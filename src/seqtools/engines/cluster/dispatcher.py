@@ -148,13 +148,13 @@ class Dispatcher(Calls):
         event = None
         try:
             event = self._events.get(timeout=self._seconds())
-            began = time.thread_time()
+            began, self._for_items = time.thread_time(), 0.0
             answers = 0
             while event is not None and not self._closing:
                 answers += self._handle(*event)
                 event = None if self._events.empty() else self._events.get()
         except Empty:
-            began, answers = time.thread_time(), 0
+            began, self._for_items, answers = time.thread_time(), 0.0, 0
         if self._closing:
             return
         if self._arenas.exceeds():
@@ -165,7 +165,7 @@ class Dispatcher(Calls):
             self._end_overdue(self._timeout)
         posted = self._post_tasks()
         if answers and posted:
-            cost = (time.thread_time() - began) / max(answers, posted)
+            cost = (time.thread_time() - began - self._for_items) / max(answers, posted)
             self._cost += 0.2 * (cost - self._cost)
 
     def _handle_rest(self) -> None:

@@ -39,7 +39,6 @@ class ExecutorTransport:
     """
 
     directs = isolates = numbered = ends_items = False
-    turns = True
 
     def __init__(
         self,
@@ -52,6 +51,7 @@ class ExecutorTransport:
         self.title = title(self._executor)
         self.shares_memory = shares_memory(self._executor)
         self._client = dask_client(self._executor)
+        self.turns = self._client is None  # its workers may have several threads
         # otherwise Dask takes calls with the same arguments for one
         self._options = {} if self._client is None else {"pure": False}
         cost = cost_of(EXECUTOR, self._executor)

@@ -37,6 +37,10 @@ def kind_of(method: object) -> str | None:
     if _is_like_executor(method):
         if has_ended(method):
             raise ValueError(f"{short(method)} was shut down: give another executor")
+        client = dask_client(method)
+        if client is not None and not getattr(method, "_kwargs", {}).get("workers"):
+            _check_client(client)  # which can do more than its executor
+            return DASK
         return THREADS if shares_memory(method) else EXECUTOR
     return EXECUTOR if callable(method) else None
 
@@ -87,6 +91,7 @@ def size_of(name: str, where: Any) -> int | None:
     if where is None:
         return None
     if name == DASK:
+        where = dask_client(where) or where
         return sum(where.nthreads().values()) or None
     return _size_of_executor(where)
 

@@ -1,7 +1,9 @@
 """A pipeline that has arrived in a worker of a cluster, and answers calls."""
 
+import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
 
@@ -45,6 +47,8 @@ class LoadedPipeline:
         if self._hints is not None and call.turns and not call.memory.is_here:
             self._hints.take_turns()
         self.ended = False
+        self.nbytes = received.nbytes
+        """Bytes of the pipeline as it was sent."""
         self._flag = flag  # a mapped byte, 0 if the engine has ended
         # the consumer maps memory of workers only if these map its own
         self._shares = call.may_share and flag is not None
@@ -92,7 +96,7 @@ class LoadedPipeline:
         evaluator.grain = evaluator.patience = call.patience
         before, mode, allocate = getattr(here, "get", None), seterr(), allocator.allocate
         began = perf_counter()
-        with captured(collector):
+        with captured(collector), _uninterrupted(is_apart=not call.memory.is_here):
             here.get = self._get
             if call.turns and arena is not None and arena.slots is not None:
                 allocator.allocate = arena.slots.borrow
@@ -120,8 +124,32 @@ class LoadedPipeline:
         if self._hints is not None:
             self._hints.end()
         recording.close(*self.folders)
+        self._threads = threading.local()  # its evaluators refer to this
         for arena in self._arenas:
             arena.end()
+
+
+@contextmanager
+def _uninterrupted(*, is_apart: bool) -> Iterator[None]:
+    """Let Ctrl-C do nothing in the block, as in local workers: the consumer handles it.
+
+    Args:
+        is_apart: Whether this is another process than that of the consumer.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    mine = is_apart and threading.current_thread() is threading.main_thread()
+    if not mine or before in {None, signal.SIG_IGN}:
+        yield
+        return
+    signal.signal(signal.SIGINT, _do_nothing)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _do_nothing(*_: object) -> None:
+    pass
 
 
 class Collector:

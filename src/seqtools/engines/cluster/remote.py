@@ -8,6 +8,7 @@ The worker is the user's, and may do other things at the same time, in other thr
 here stays that is not removed with the pipeline.
 """
 
+import gc
 import mmap
 import os
 import socket
@@ -27,6 +28,8 @@ from seqtools.engines.wire.shipment import ReceivedPipeline
 
 _MOST_KEPT = 8
 """Pipelines that a process keeps, if the engine cannot tell it to drop them. Arbitrary."""
+_LARGE = 1 << 24
+"""Bytes of a pipeline whose memory is worth a search for unreachable objects. Arbitrary."""
 _MOST_FORGOTTEN = 64
 """Tokens that a process knows of pipelines that it has dropped: a call that has been recalled may
 still come, and must not load its pipeline again. Arbitrary."""
@@ -76,8 +79,12 @@ def evict(token: bytes, linger: float = 0.0) -> str:
     with _lock:
         found = _pipelines.pop(token, None)
         _forgotten.append(token)
+    is_large = isinstance(found, LoadedPipeline) and found.nbytes > _LARGE
     if isinstance(found, LoadedPipeline):
         found.end()
+        del found
+    if is_large:  # functions and their globals refer to each other
+        gc.collect()
     time.sleep(linger)
     return _name()
 

@@ -116,6 +116,7 @@ class ReceivedPipeline:
     """A shipment in a worker, which loads its pipeline on request."""
 
     def __init__(self, memory: mmap.mmap) -> None:
+        self.nbytes = len(memory)
         self._view = memoryview(memory)
         *lengths, count = _HEAD.unpack_from(self._view)
         parts, begin = [], _HEAD.size
