@@ -1,7 +1,7 @@
 """A reader: its consumer, its window and its engine, on one processor.
 
-The window is that of `prefetch`, with the clock of the simulation. What is done with it here is what
-`seqtools.prefetching.pump` does.
+The window is that of `prefetch`, with the clock of the simulation. It is used here as
+`seqtools.prefetching.pump` uses it.
 """
 
 from collections import deque
@@ -66,11 +66,7 @@ class Reader:
         if self._waits_since is not None:
             self.waited += now - self._waits_since
             self._waits_since = None
-        for part in self._arrived:
-            window.arrived(part)
-        if self._arrived:
-            window.weighed([int(self._load.nbytes)])
-            self._arrived = []
+        self._give_out()
         run = window.visit(reader, pausing=now - reader.served > _PAUSING_SECONDS)
         if run is None:
             if self.read == self._items:
@@ -96,6 +92,13 @@ class Reader:
             for i in values:
                 self._on_read(i)
         self._clock.at(now + len(values) * self._load.step, self._visit)
+
+    def _give_out(self) -> None:
+        for part in self._arrived:
+            self._window.arrived(part)
+        if self._arrived:
+            self._window.weighed([int(self._load.nbytes)])
+            self._arrived = []
 
     def _plan(self) -> None:
         """Give the engine the jobs for which the window has room."""

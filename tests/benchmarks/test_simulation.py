@@ -139,7 +139,7 @@ def test_the_second_block_hides_messages_that_take_less_than_a_block() -> None:
     load = Load(work=1.0, workers=1, grain=1.0)
     # only the first block is waited for, in both directions
     assert read_all(Costs(hop=0.5), load, 10).seconds == 11.0
-    # two blocks in every 1 + 2 × 1.5 seconds
+    # two blocks in every 1 + 1.5 + 1.5 seconds
     slow = read_all(Costs(hop=1.5), load, 10).seconds
     assert slow == 4 * 4.0 + 1.0 + 4.0
 

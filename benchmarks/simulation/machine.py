@@ -1,0 +1,26 @@
+"""What else the machine does while something is measured."""
+
+import os
+import time
+
+CALM = 0.2
+"""Processors that other programs may use during a measurement."""
+_PATIENCE = 60.0
+"""Seconds to wait for a calm moment, at most."""
+
+
+def busy() -> float:
+    """Return the seconds for which the processors of this machine have been busy."""
+    with open("/proc/stat") as file:
+        user, nice, system, _, _, irq, softirq, steal = map(int, file.readline().split()[1:9])
+    return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
+
+
+def wait_until_calm() -> None:
+    """Wait until other programs use little of the processors, or for a minute."""
+    until = time.monotonic() + _PATIENCE
+    while time.monotonic() < until:
+        before = busy()
+        time.sleep(0.5)
+        if busy() - before < 0.5 * CALM:
+            return
