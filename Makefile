@@ -4,6 +4,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 INTEROP ?= .venv-interop
+CLUSTERS ?= .venv-clusters
 BUILD ?= build
 PYTEST_ARGS ?=
 WORKLOAD ?=
@@ -23,7 +24,7 @@ PIP_HERE = $(@D)/bin/python -m pip $(PIP_OPTIONS) # of the environment that is b
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help test demo lint unit coverage faults soak programs machines reads
-.PHONY: interop browser bench bench-faults bench-table docs changelog clean
+.PHONY: interop clusters browser bench bench-faults bench-table docs changelog clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' $(MAKEFILE_LIST)
@@ -93,6 +94,10 @@ interop: $(INTEROP)/.interop ## tests beside torch, notebooks, Arrow and safeten
 	@echo "==> pytest tests/interop"
 	@$(INTEROP)/bin/python -m pytest tests/interop $(PYTEST_ARGS)
 
+clusters: $(CLUSTERS)/.clusters ## tests on real clusters: Dask, Ray, executors, a second machine; all must be there
+	@echo "==> pytest tests/clusters"
+	@$(CLUSTERS)/bin/python -m pytest tests/clusters -o faulthandler_timeout=180 $(PYTEST_ARGS)
+
 browser: $(VENV)/.dev ## reports of profiles in a real browser, Chromium, which must be there
 	@command -v chromium chromium-browser google-chrome chrome >/dev/null || \
 	  { echo "error: there is no Chromium: apt-get install chromium" >&2; exit 1; }
@@ -139,14 +144,14 @@ changelog: $(VENV)/.dev ## what the next release would say
 	@$(BIN)/towncrier build --draft
 
 clean: ## remove the environments and all that was made
-	rm -rf $(VENV) $(INTEROP) $(BENCH_VENV) $(ORIGINAL_VENV) $(BEFORE_VENV) $(BUILD) dist
+	rm -rf $(VENV) $(INTEROP) $(CLUSTERS) $(BENCH_VENV) $(ORIGINAL_VENV) $(BEFORE_VENV) $(BUILD) dist
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
 	rm -rf .hypothesis .coverage .coverage.* htmlcov
 	find src tests docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The stamps: a step runs again when it did not finish, or when pyproject.toml has changed.
 
-$(VENV)/.made $(INTEROP)/.made $(BENCH_VENV)/.made $(ORIGINAL_VENV)/.made $(BEFORE_VENV)/.made:
+$(VENV)/.made $(INTEROP)/.made $(CLUSTERS)/.made $(BENCH_VENV)/.made $(ORIGINAL_VENV)/.made $(BEFORE_VENV)/.made:
 	@command -v $(PYTHON) >/dev/null || \
 	  { echo "error: there is no $(PYTHON); install Python 3.11 or later, or say PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -169,6 +174,11 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.demo
 $(INTEROP)/.interop: pyproject.toml $(INTEROP)/.made
 	@echo "==> installing seqtools and what the tests of interop need into $(@D)"
 	@$(PIP_HERE) install --editable . --group interop
+	@touch $@
+
+$(CLUSTERS)/.clusters: pyproject.toml $(CLUSTERS)/.made
+	@echo "==> installing seqtools and the clusters that it is tested on into $(@D)"
+	@$(PIP_HERE) install --editable '.[dask,ray]' --group clusters
 	@touch $@
 
 $(BENCH_VENV)/.own: pyproject.toml $(BENCH_VENV)/.made

@@ -48,6 +48,13 @@ LEFT = "seqtools-test-"
 """How names in /dev/shm begin that a test leaves on purpose, with its process id after that: tests
 run side by side."""
 
+standing: Counter[Holding] = Counter()
+"""What clusters hold that serve many tests: no leak of one of them, nor what is below their processes.
+Whoever starts one says so by `stand`, and by `settle` when it is closed."""
+
+talkers: set[int] = set()
+"""Processes that stand and whose client connects to those below them, as they come and go."""
+
 _strangers: set[int] = set()  # processes that were looked at and are none of ours
 
 
@@ -60,7 +67,32 @@ def held() -> Counter[Holding]:
     found.update(("process", pid) for pid in _processes())
     found.update(("file descriptor", file) for file in files)
     found.update(("shared memory", name) for name in _listed(_SHM) if _may_be_ours(name))
-    return found - of_the_server
+    found -= of_the_server + standing
+    return found - _connections(found)
+
+
+def stand(before: Counter[Holding], *, talks: bool = False) -> None:
+    """Let what is held now stay from one test to the next, except what was held `before`.
+
+    Args:
+        before: What `held` returned earlier.
+        talks: Whether connections to the processes that stand, and to those below them, are of the
+            cluster too, whenever they are made. Others, such as those of a client, are not.
+    """
+    started = held() - before
+    standing.update(started)
+    if talks:
+        talkers.update(
+            what for kind, what in started if kind == "process" and isinstance(what, int)
+        )
+
+
+def settle() -> None:
+    """Let nothing stay that has gone: its number, or its place in a count, may be of a leak next."""
+    kept = standing.copy()
+    standing.clear()
+    standing.update(kept & held())
+    talkers.intersection_update(what for _, what in standing)  # type: ignore[arg-type]
 
 
 def _of_the_fork_server() -> Counter[Holding]:
@@ -79,6 +111,28 @@ def _of_the_fork_server() -> Counter[Holding]:
         with suppress(OSError):  # it is being closed
             found["file descriptor", os.readlink(f"/proc/self/fd/{server.socket.fileno()}")] = 1
     return found
+
+
+def _connections(found: Counter[Holding]) -> Counter[Holding]:
+    """Return those of `found` that are connections to processes that talk, at their other end."""
+    sockets = {what for kind, what in found if kind == "file descriptor" and "socket:" in str(what)}
+    if not talkers or not sockets:
+        return Counter()
+    processes = [*talkers, *(pid for one in talkers for pid in descendants(one))]
+    theirs = {file for pid in processes for file in _descriptors(pid)}
+    networks = {_link(f"/proc/{pid}/ns/net"): pid for pid in ("self", *processes)}
+    ends: dict[tuple[str, str], str] = {}
+    for pid in networks.values():
+        for line in (_read(f"/proc/{pid}/net/tcp") + _read(f"/proc/{pid}/net/tcp6")).splitlines():
+            _, here, there, *rest = line.decode().split()
+            ends[here[-13:], there[-13:]] = f"socket:[{rest[6]}]"  # IPv4, also within IPv6
+    return Counter(
+        {
+            ("file descriptor", socket): found["file descriptor", socket]
+            for (here, there), socket in ends.items()
+            if socket in sockets and ends.get((there, here)) in theirs
+        }
+    )
 
 
 def _may_be_ours(name: str) -> bool:
@@ -144,12 +198,16 @@ def _listed(folder: Path | str) -> list[str]:
         return []
 
 
-def _descriptors() -> Iterator[str]:
-    for fd in _listed("/proc/self/fd"):
-        try:
-            yield os.readlink(f"/proc/self/fd/{fd}")
-        except OSError:  # the one that the listing itself had open
-            continue
+def _descriptors(pid: int | str = "self") -> Iterator[str]:
+    # the one that the listing itself had open has no name any more
+    return (name for fd in _listed(f"/proc/{pid}/fd") if (name := _link(f"/proc/{pid}/fd/{fd}")))
+
+
+def _link(path: str) -> str:
+    try:
+        return os.readlink(path)
+    except OSError:  # closed meanwhile, or another user's
+        return ""
 
 
 def _read(path: str) -> bytes:
@@ -170,6 +228,9 @@ def _processes() -> set[int]:
             ours.add(pid)
         else:
             _strangers.add(pid)
+    for kind, what in standing:
+        if kind == "process" and isinstance(what, int):
+            ours.difference_update(descendants(what))
     return ours
 
 

@@ -1,11 +1,15 @@
 """The engines, bound to the conformance suite: an engine is added by a row."""
 
+import multiprocessing
 from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from typing import Any
 
 import seqtools
 from seqtools.engines.adaptive.engine import AdaptiveEngine
 from seqtools.engines.base import Deliver, Engine
+from seqtools.engines.cluster.engine import ClusterEngine
+from seqtools.engines.cluster.executor import ExecutorTransport
 from seqtools.engines.process.engine import ProcessEngine
 from seqtools.engines.thread.engine import ThreadEngine
 from seqtools.engines.wire.shipment import PickledPipeline
@@ -28,6 +32,23 @@ def spawned(get: Callable[[int], Any], nworkers: int = 2, **options: Any) -> Eng
 
 def forked(get: Callable[[int], Any], nworkers: int = 2, **options: Any) -> Engine:
     return ProcessEngine(None, get, nworkers, start_method="fork", **options)
+
+
+def threaded(get: Callable[[int], Any], nworkers: int = 2, **options: Any) -> Engine:
+    return on_executor(lambda: ThreadPoolExecutor(nworkers), get, nworkers, **options)
+
+
+def pooled(get: Callable[[int], Any], nworkers: int = 2, **options: Any) -> Engine:
+    context = multiprocessing.get_context("forkserver")
+    return on_executor(
+        lambda: ProcessPoolExecutor(nworkers, mp_context=context), get, nworkers, **options
+    )
+
+
+def on_executor(
+    make: Callable[[], Executor], get: Callable[[int], Any], nworkers: int, **options: Any
+) -> Engine:
+    return ClusterEngine(ExecutorTransport(None, nworkers, make), None, get, get, **options)
 
 
 class Moves:

@@ -19,7 +19,7 @@ import pytest
 import seqtools
 from seqtools.engines.adaptive import deliveries, engine, probe
 from seqtools.engines.adaptive.probe import ThreadMeter
-from seqtools.engines.process import worker
+from seqtools.engines.dispatch import evaluator
 from seqtools.prefetching import options
 from seqtools.prefetching.cores import usable_cores
 from seqtools.prefetching.options import Options
@@ -115,7 +115,7 @@ def test_everything_comes_back_once_and_never_are_more_at_work(
     fifo: MakeFifo,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(worker, "GRAIN", -1.0)  # what is done is told before the next signal
+    monkeypatch.setattr(evaluator, "GRAIN", -1.0)  # what is done is told before the next signal
     most = max(map(abs, steps))
     log = Log(tmp_path / "log", fifo())
     engine = make(log, *steps, start="fork")

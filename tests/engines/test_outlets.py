@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from seqtools.engines.process import output, output_display
+from seqtools.engines.dispatch import output_display
+from seqtools.engines.process import output
 from seqtools.engines.wire import result_messages
 from tests.engines.fifo import Fifo
 from tests.faults.test_bytes import Pieces

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from seqtools.engines.base import AHEAD, Job
-from seqtools.engines.process.scheduler import Scheduler, Task, WorkerQueue
+from seqtools.engines.dispatch.scheduler import Scheduler, Task, WorkerQueue
 from seqtools.engines.wire.task_messages import LONGEST_LIST
 from tests.machines import sized
 
@@ -42,7 +42,9 @@ def dealt(scheduler: Scheduler, *hands: WorkerQueue) -> list[list[int]]:
 
 def answer(scheduler: Scheduler, hand: WorkerQueue, seconds: float = 0.0) -> list[int]:
     """Have a worker answer its first task."""
-    return list(scheduler.answered(hand, len(hand.assigned[0].indices), seconds).indices)
+    return list(
+        scheduler.answered(hand, hand.assigned[0], len(hand.assigned[0].indices), seconds).indices
+    )
 
 
 def slow_items(*, hinted: bool = False) -> Scheduler:
@@ -184,7 +186,7 @@ def test_long_lists_are_cut_to_fit_in_a_message(of: Callable[[list[int]], Any]) 
         found: list[int] = []
         while len(found) < len(indices):
             list(scheduler.assign([hand]))
-            task = scheduler.answered(hand, len(hand.assigned[0].indices), 1.0)
+            task = scheduler.answered(hand, hand.assigned[0], len(hand.assigned[0].indices), 1.0)
             assert (task.job, task.offset) == (job, first + len(found))
             assert len(task.indices) <= LONGEST_LIST
             assert all(type(i) is int for i in task.indices)
@@ -201,7 +203,7 @@ def test_answers_of_a_task_are_pieces_of_it() -> None:
     pieces = []
     for n, before in ((1, 0), (5, 1), (4, 6)):
         assert (hand.assigned[0].number, hand.assigned[0].answered) == (task.number, before)
-        piece = scheduler.answered(hand, n, 0.001)
+        piece = scheduler.answered(hand, hand.assigned[0], n, 0.001)
         pieces.append((piece.job, piece.offset, piece.indices))
     assert pieces == [
         (3, 100, range(10, 11)),
@@ -216,8 +218,8 @@ def test_a_task_that_has_become_slow_comes_back_in_pieces() -> None:
     scheduler, a, b = Scheduler(GRAIN), WorkerQueue(), WorkerQueue()
     scheduler.submit([Job(1, range(100)), Job(2, range(100, 200))])
     list(scheduler.assign([a]))
-    scheduler.answered(a, 4, 0.02)
-    scheduler.returned(a)
+    scheduler.answered(a, a.assigned[0], 4, 0.02)
+    scheduler.returned(a, a.assigned[0])
     assert [task.job for task in a.assigned] == [2]
     assert a.items == 100
     assert dealt(scheduler, b)[:2] == [[4], [5]]
@@ -243,7 +245,7 @@ def test_a_death_over_several_items_has_them_evaluated_alone() -> None:
     scheduler, a, b = Scheduler(GRAIN), WorkerQueue(), WorkerQueue()
     scheduler.submit([Job(1, range(10, 13)), Job(2, range(20, 22))])
     assert dealt(scheduler, a) == [[10, 11, 12], [20, 21]]
-    assert list(scheduler.answered(a, 1, 0.0).indices) == [10]
+    assert list(scheduler.answered(a, a.assigned[0], 1, 0.0).indices) == [10]
     assert scheduler.died(a, began=True) is None
     assert not a.items
     assert dealt(scheduler, a, b) == [[11], [12]]
@@ -323,7 +325,7 @@ def test_a_worker_that_is_given_up_leaves_all_but_one_item() -> None:
     scheduler, a = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit([Job(1, range(10, 15)), Job(2, range(20, 22))])
     list(scheduler.assign([a]))
-    scheduler.answered(a, 1, 0.001)
+    scheduler.answered(a, a.assigned[0], 1, 0.001)
     assert scheduler.timed_out(a, 1) == (1, 2, 12)
     assert not a.assigned
     assert not a.items
@@ -349,7 +351,7 @@ def test_an_answer_of_no_use_has_its_items_evaluated_alone() -> None:
     scheduler, a = Scheduler(GRAIN), WorkerQueue()
     scheduler.submit([Job(1, range(10, 13))])
     list(scheduler.assign([a]))
-    scheduler.suspect(scheduler.answered(a, 2, 0.001))
+    scheduler.suspect(scheduler.answered(a, a.assigned[0], 2, 0.001))
     assert answer(scheduler, a) == [12]
     for i in (10, 11):
         assert dealt(scheduler, a) == [[i]]
@@ -608,7 +610,7 @@ def loads(order: Sequence[int], nworkers: int, capacity: int, *, hinted: bool) -
                 heappush(ends, (now + ITEM_SECONDS + LOAD_SECONDS * new, next(turns), k))
         now, _, k = heappop(ends)
         busy.remove(k)
-        ready.add(scheduler.answered(hands[k], 1, ITEM_SECONDS).job)
+        ready.add(scheduler.answered(hands[k], hands[k].assigned[0], 1, ITEM_SECONDS).job)
         while position in ready:
             position += 1
     return loaded
@@ -726,7 +728,7 @@ class Scheduling(RuleBasedStateMachine):
         if hand.assigned:
             first = hand.assigned[0]
             expected = self.places(first)[:n]
-            piece = self.scheduler.answered(hand, len(expected), seconds)
+            piece = self.scheduler.answered(hand, hand.assigned[0], len(expected), seconds)
             assert self.places(piece) == expected
             for place, i in zip(expected, piece.indices, strict=True):
                 self.settled(place, i)
@@ -736,7 +738,9 @@ class Scheduling(RuleBasedStateMachine):
     def fail_to_load(self, k: int) -> None:
         hand = self.hands[k]
         if hand.assigned and len(hand.assigned[0].indices) > 1:
-            piece = self.scheduler.answered(hand, len(hand.assigned[0].indices), 0.001)
+            piece = self.scheduler.answered(
+                hand, hand.assigned[0], len(hand.assigned[0].indices), 0.001
+            )
             self.may_be_dealt_again([piece])
             self.scheduler.suspect(piece)
 
@@ -745,7 +749,7 @@ class Scheduling(RuleBasedStateMachine):
         hand = self.hands[k]
         if hand.assigned and hand.assigned[0].answered:
             self.may_be_dealt_again([hand.assigned[0]])
-            self.scheduler.returned(hand)
+            self.scheduler.returned(hand, hand.assigned[0])
 
     @rule(k=st.integers(0, 2), at=st.integers(0, 3))
     def give_up(self, k: int, at: int) -> None:

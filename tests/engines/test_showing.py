@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 import seqtools
-from seqtools.engines.process import operator, output_display
+from seqtools.engines.dispatch import output_display
+from seqtools.engines.process import operator
 from seqtools.engines.process.engine import ProcessEngine
 from tests.children import forked
 from tests.engines.driven import Driven, still

@@ -8,7 +8,7 @@ import pytest
 
 import seqtools
 from seqtools._core.errors import WorkerDied
-from seqtools.engines.process.stage_reports import watched
+from seqtools.engines.dispatch.stage_reports import watched
 
 
 def plain(x: int) -> int:

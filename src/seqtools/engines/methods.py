@@ -4,16 +4,20 @@ A new engine needs a file of its own, and an entry in `METHODS`. Code outside of
 compare names of methods, but asks for properties of the entry. Engines are imported when needed.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from seqtools._core.display.short import short
 from seqtools.engines.base import Deliver, Engine, GroupOf
+from seqtools.engines.cluster.kinds import check_installed, kind_of
 from seqtools.engines.green_threads import refuse_green
 
 if TYPE_CHECKING:
     from seqtools.engines.adaptive.choice import Choice
     from seqtools.engines.adaptive.probe import ThreadMeter
+    from seqtools.engines.cluster.engine import ClusterEngine
+    from seqtools.engines.cluster.transport import Transport
     from seqtools.engines.process.background_threads import KnownReasons
     from seqtools.engines.process.engine import ProcessEngine
     from seqtools.engines.thread.engine import ThreadEngine
@@ -46,6 +50,12 @@ class EngineArguments(NamedTuple):
     """Why each worker loads the pipeline itself, if that is known."""
     most_kept: Callable[[], int] = lambda: 1 << 30
     """Returns how many bytes of workers' memory the consumer may keep."""
+    where: Any = None
+    """The executor, the client or the factory that was given as `method`."""
+    every_worker: bool = False
+    """Whether to use all workers of a cluster, however many there are later."""
+    engine_options: Mapping[str, Any] = MappingProxyType({})
+    """The options of a cluster."""
 
 
 class Method(NamedTuple):
@@ -65,6 +75,16 @@ class Method(NamedTuple):
     """Whether `nworkers="auto"` is possible, by `engines/adaptive`."""
     suggested: bool = False
     """Whether advice may suggest it, because all users have what it needs."""
+    has_name: bool = True
+    """Whether users call it by its name, and do not give an object."""
+    is_cluster: bool = False
+    """Whether the user's cluster has the workers, and says how many there are."""
+    has_timeout: bool = True
+    """Whether an item that takes too long can be ended, as `timeout=` needs."""
+    has_numbers: bool = True
+    """Whether workers have numbers, which start hooks may take."""
+    options: tuple[str, ...] = ()
+    """The names that `engine_options=` may have."""
 
 
 class StartMethod(NamedTuple):
@@ -128,6 +148,35 @@ def _process(
     )
 
 
+def _executor(arguments: EngineArguments) -> Engine:
+    from seqtools.engines.cluster.executor import ExecutorTransport
+    from seqtools.engines.cluster.kinds import is_factory
+
+    where = arguments.where
+    made = is_factory(where)
+    transport = ExecutorTransport(
+        None if made else where, arguments.nworkers, where if made else None
+    )
+    return _on_cluster(transport, arguments)
+
+
+def _on_cluster(transport: "Transport", arguments: EngineArguments) -> "ClusterEngine":
+    from seqtools.engines.cluster.engine import ClusterEngine
+
+    a = arguments
+    return ClusterEngine(
+        transport,
+        a.source,
+        a.get,
+        a.get_apart,
+        start_hook=a.start_hook,
+        hints=a.hints,
+        timeout=a.timeout,
+        group_of=a.group_of,
+        deliver=a.deliver,
+    )
+
+
 def make_adaptive(arguments: EngineArguments, choice: "Choice") -> Engine:
     """Return an engine that `choice` controls; `nworkers` has no meaning for it.
 
@@ -169,9 +218,27 @@ METHODS = {
             adapts=True,
             suggested=True,
         ),
+        Method(
+            "thread executor",
+            _executor,
+            shares_memory=True,
+            seeds=False,
+            has_name=False,
+            is_cluster=True,
+            has_timeout=False,
+            has_numbers=False,
+        ),
+        Method(
+            "executor",
+            _executor,
+            has_name=False,
+            is_cluster=True,
+            has_timeout=False,
+            has_numbers=False,
+        ),
     )
 }
-"""The values of `method=`, except `AUTO`, which chooses one that adapts."""
+"""The methods. `method=` takes the names of those that have one, and `AUTO`, which chooses."""
 
 AUTO: Literal["auto"] = "auto"
 DEFAULT = "thread"
@@ -181,6 +248,8 @@ def named(method: object, nworkers: object) -> str:
     """Return the name of the method for the arguments `method` and `nworkers` of a user.
 
     Raises:
+        ImportError: If a package is missing.
+        TypeError: If it is an object that cannot be used.
         ValueError: If this method does not exist, or not with this number.
     """
     adaptive = isinstance(nworkers, str) and nworkers == AUTO
@@ -191,9 +260,16 @@ def named(method: object, nworkers: object) -> str:
             return AUTO
         message = f"method='auto' needs nworkers='auto', got nworkers={short(nworkers)}"
         raise ValueError(message)
-    if not isinstance(method, str) or method not in METHODS:
-        message = f"method must be {_one_of(METHODS)}, got {short(method)}"
+    found = method if isinstance(method, str) else kind_of(method)
+    if found is None or found not in METHODS or METHODS[found].has_name != isinstance(method, str):
+        names = ", ".join(repr(each.name) for each in METHODS.values() if each.has_name)
+        message = (
+            f"method must be {names}, an executor, a function that makes one, or a Dask client, "
+            f"got {short(method)}"
+        )
         raise ValueError(message + _advice(method))
+    check_installed(found)
+    method = found
     if adaptive and not METHODS[method].adapts:
         able = _one_of([each.name for each in METHODS.values() if each.adapts])
         message = f"nworkers='auto' needs method={able}, got {method!r}: give a number"
@@ -233,13 +309,13 @@ def _advice(method: object) -> str:
         return f": did you mean method={able!r}, start_method={method!r}?"
     import difflib
 
-    names = {name: name for name in METHODS}
+    names = {each.name: each.name for each in METHODS.values() if each.has_name}
     for each in METHODS.values():
         names.update(dict.fromkeys(each.also_called, each.name))
     near = difflib.get_close_matches(method.lower(), names, n=1, cutoff=0.7)
     return f": did you mean {names[near[0]]!r}?" if near else ""
 
 
-def _one_of(names: "list[str] | dict[str, Method]") -> str:
+def _one_of(names: list[str]) -> str:
     *others, last = map(repr, names)
     return f"{', '.join(others)} or {last}" if others else last

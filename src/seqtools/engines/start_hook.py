@@ -22,3 +22,16 @@ def _takes_number(hook: Callable[..., object]) -> bool:
     except ValueError:  # a builtin without a signature
         return True
     return True
+
+
+def needs_number(hook: Callable[..., object]) -> bool:
+    """Return whether `hook` cannot be called without an argument."""
+    import inspect
+
+    try:
+        inspect.signature(hook).bind()
+    except TypeError:
+        return True
+    except ValueError:  # a builtin without a signature
+        return False
+    return False

@@ -17,7 +17,7 @@ from seqtools._core.sources import Source, read_many
 from seqtools._core.views import Slice
 from seqtools._core.walk import is_stage
 from seqtools.engines.base import here
-from seqtools.engines.process import output_display
+from seqtools.engines.dispatch import output_display
 from seqtools.instrument.observer import Observer
 from seqtools.instrument.prefetch_status import PrefetchStatus
 

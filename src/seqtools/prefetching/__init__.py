@@ -1,7 +1,7 @@
 """Reading ahead: `prefetch`, and the modules that decide which items come next."""
 
-from collections.abc import Callable
-from typing import Literal, Never, TypeVar
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, Never, TypeVar
 
 from seqtools._core.chance.seeds import Seed
 from seqtools._core.checks import check_source
@@ -11,6 +11,9 @@ from seqtools.prefetching.options import Options
 from seqtools.prefetching.sequence import Prefetch
 from seqtools.prefetching.server import close_all, prepare
 
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
 T = TypeVar("T")
 
 __all__ = ["Prefetch", "close_all", "prefetch"]
@@ -19,7 +22,7 @@ __all__ = ["Prefetch", "close_all", "prefetch"]
 def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
     seq: Source[T],
     nworkers: int | Literal["auto"] | None = None,
-    method: str | None = None,
+    method: "str | Executor | Callable[[], Executor] | object | None" = None,
     max_cached: int | None = None,
     start_hook: Callable[..., object] | None = None,
     shm_size: int | None = None,
@@ -32,6 +35,7 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
     idle_timeout: float | None = 60.0,
     ordered: bool = True,
     timeout: float | None = None,
+    engine_options: Mapping[str, Any] | None = None,
     **unknown: Never,
 ) -> Prefetch[T]:
     """Return `seq` with its items evaluated ahead of the reader, by workers.
@@ -47,13 +51,19 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
 
     Args:
         seq: The items to evaluate.
-        nworkers: Number of workers. `None` is the number of usable cores, 0 evaluates
-            inline and nothing ahead, and a negative number leaves that many cores free.
+        nworkers: Number of workers. `None` is the number of usable cores, or all workers of a
+            cluster; 0 evaluates inline and nothing ahead, and a negative number leaves that many
+            cores free.
             `"auto"` starts with one thread, measures items and, if one thread is not enough,
             chooses once: up to 32 threads for items that wait, or processes, no more than
             usable cores. Then only their number follows the reader. The repr shows the choice.
-        method: `"thread"`, for items that wait or that release the interpreter's lock, or
-            `"process"`. The default is `"thread"`; `nworkers="auto"` chooses it too.
+        method: Where items are evaluated. `"thread"`, for items that wait or that release the
+            interpreter's lock, or `"process"`. The default is `"thread"`; `nworkers="auto"`
+            chooses it too. On a cluster: `"dask"` (workers on this machine), `"ray"` (the cluster
+            that this program is connected to, or workers on this machine), a
+            `dask.distributed.Client`, an executor of `concurrent.futures` or a library like it, or
+            a function that makes one. What you give is left as it was when the prefetch is closed;
+            what a name or a function starts is ended.
         max_cached: Most items evaluated and not yet read, at least 1. The default is 64 if
             these take up no more than 16 MB and are `ordered`. Otherwise, and before their size
             is known, it is twice the number of workers, and at least 10. The default grows when
@@ -90,11 +100,14 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
         timeout: Seconds that an item may take in a worker. An item that takes longer fails with
             an `EvaluationError` whose cause is an `ItemTimeout`, its worker is replaced, and
             reading continues. A thread that hangs cannot be stopped: it is abandoned.
+        engine_options: Options of the cluster, as a dict: for `"ray"` `num_cpus`, `num_gpus` and
+            `resources` of each worker, for a Dask client `resources` of each task.
         unknown: Any other keyword is an error that says what to use.
 
     Raises:
+        ImportError: If the package for `method` is not installed.
         TypeError: If `seq` is not a sequence, or a keyword does not exist.
-        ValueError: If a number or a name is out of range.
+        ValueError: If a number or a name is out of range, or the method cannot do something.
 
     Example:
         >>> from seqtools import smap
@@ -116,6 +129,7 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
         idle_timeout,
         ordered,
         timeout,
+        engine_options=engine_options,
     )
     options = checked(given, max_buffered, shm_size, unknown)
     if options.uses_fork_server:

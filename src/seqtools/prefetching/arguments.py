@@ -7,13 +7,19 @@ from typing import Literal
 
 from seqtools._core.checks import check_count, check_function, check_seed, is_bool
 from seqtools._core.display.short import short
+from seqtools.engines.cluster.kinds import is_factory, size_of
 from seqtools.engines.green_threads import refuse_green
-from seqtools.engines.methods import AUTO, START_METHODS, named
+from seqtools.engines.methods import AUTO, METHODS, START_METHODS, Method, named
+from seqtools.engines.start_hook import needs_number
 from seqtools.prefetching.advice import on_unknown
 from seqtools.prefetching.cores import usable_cores
 from seqtools.prefetching.options import Options
 
-_KEYWORDS = (*Options._fields, "shm_size", "max_buffered")
+_KEYWORDS = (
+    *(name for name in Options._fields if name not in {"where", "every_worker"}),
+    "shm_size",
+    "max_buffered",
+)
 _warned: set[str] = set()
 
 
@@ -33,9 +39,21 @@ def checked(
         check_function(given.start_hook, "start_hook")
     if seed is not None:
         seed = check_seed(seed)
+    method = named(given.method, given.nworkers)
+    nworkers, where, on_cluster = (
+        given.nworkers,
+        None,
+        method != AUTO and METHODS[method].is_cluster,
+    )
+    if on_cluster:
+        where = None if isinstance(given.method, str) else given.method
+        nworkers = _of_cluster(METHODS[method], where, given, seed)
     options = given._replace(
-        nworkers=_workers(given.nworkers),
-        method=named(given.method, given.nworkers),
+        nworkers=_workers(nworkers),
+        method=method,
+        where=where,
+        every_worker=on_cluster and given.nworkers is None,
+        engine_options=_engine_options(method, given.engine_options),
         max_cached=_max_cached(given.max_cached, max_buffered),
         seed=seed,
         readahead=_flag(given.readahead, "readahead"),
@@ -54,6 +72,56 @@ def checked(
         message = "shm_size is not used: shared memory has no size to be given any more"
         warnings.warn(message, DeprecationWarning, stacklevel=3)
     return options
+
+
+def _of_cluster(method: Method, where: object, given: Options, seed: object) -> int:
+    """Return the number of workers for a cluster; check what it cannot do.
+
+    Raises:
+        TypeError: If it does not tell how many workers it has.
+        ValueError: If it cannot do what an argument asks for.
+    """
+    title = short(where) if where is not None else f"method={method.name!r}"
+    if given.timeout is not None and not method.has_timeout:
+        message = (
+            f"timeout= needs workers that can be ended, with method='process' or 'ray': {title} "
+            "cannot end an item"
+        )
+        raise ValueError(message)
+    if given.start_method != Options._field_defaults["start_method"]:
+        message = f"start_method= is for method='process': {title} has started its workers itself"
+        raise ValueError(message)
+    if seed is not None and not method.seeds:
+        message = f"seed= needs processes: the threads of {title} share one random generator"
+        raise ValueError(message)
+    if given.start_hook is not None and not method.has_numbers and needs_number(given.start_hook):
+        message = (
+            f"start_hook takes the number of the worker, got {short(given.start_hook)}: workers of "
+            f"{title} have no numbers, so it must take no argument"
+        )
+        raise TypeError(message)
+    size = size_of(method.name, where)
+    if given.nworkers is None or isinstance(given.nworkers, str):
+        if size is None and where is not None and not is_factory(where):
+            message = f"{title} does not tell how many workers it has: give nworkers"
+            raise TypeError(message)
+        return size or usable_cores()
+    n = check_count(given.nworkers, -(1 << 31), "nworkers")
+    return n if n >= 0 else max(1, (size or usable_cores()) + n)
+
+
+def _engine_options(method: str, options: object) -> Mapping[str, object] | None:
+    if options is None:
+        return None
+    known = METHODS[method].options if method in METHODS else ()
+    if not isinstance(options, Mapping):
+        raise TypeError(f"engine_options must be a dict, got {short(options)}")
+    unknown = [name for name in options if name not in known]
+    if unknown:
+        some = ", ".join(map(repr, known)) if known else "none"
+        message = f"engine_options for method={method!r} may be {some}, got {unknown[0]!r}"
+        raise ValueError(message)
+    return dict(options)
 
 
 def _workers(nworkers: object) -> int | Literal["auto"]:

@@ -11,8 +11,8 @@ from time import perf_counter
 from seqtools._core.at_fork import renew_in_children
 from seqtools._core.errors import WorkerStartError
 from seqtools.engines.base import Deliver, Engine, Part
+from seqtools.engines.dispatch.output_display import said, show, show_last
 from seqtools.engines.green_threads import refuse_green
-from seqtools.engines.process.output_display import said, show, show_last
 from seqtools.engines.uninterruptible import uninterrupted
 from seqtools.prefetching.arrivals import Arrivals
 from seqtools.prefetching.idle import FOREVER, watch

@@ -1,7 +1,7 @@
 """The options of a prefetch, and the windows and engines that it makes from them."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from seqtools._core.chance.seeds import Seed
@@ -50,6 +50,11 @@ class Options(NamedTuple):
     idle_timeout: float | None = 60.0
     ordered: bool = True
     timeout: float | None = None
+    where: Any = None
+    """The executor, the client or the factory that was given as `method`."""
+    every_worker: bool = False
+    """Whether all workers of a cluster are used, however many there are later."""
+    engine_options: Mapping[str, Any] | None = None
 
     @property
     def first(self) -> int:
@@ -70,6 +75,11 @@ class Options(NamedTuple):
     def may_send(self) -> bool:
         """Whether items may be evaluated in another process."""
         return not all(method.shares_memory for method in self.methods)
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether items are evaluated by a cluster."""
+        return any(method.is_cluster for method in self.methods)
 
     @property
     def pickles(self) -> bool:
@@ -121,7 +131,8 @@ class Options(NamedTuple):
         """Return a new engine that evaluates items of `source`: see `EngineArguments`."""
         # reading in the background would draw from the random generators of an item
         hinted = self.readahead and self.seed is None
-        if self.may_send and START_METHODS[self.start_method].uses_server:
+        forks = any(method.has_start_method for method in self.methods)
+        if forks and START_METHODS[self.start_method].uses_server:
             keep(self.idle_timeout)
         with as_start_error("workers could not be started"):  # not even a file may be available
             arguments = EngineArguments(
@@ -138,6 +149,9 @@ class Options(NamedTuple):
                 traits_upstream(source).iterates,
                 known,
                 lambda: usable_memory() // 4,
+                self.where,
+                self.every_worker,
+                self.engine_options or {},
             )
             if choice is not None:
                 return make_adaptive(arguments, choice)
@@ -146,10 +160,14 @@ class Options(NamedTuple):
     def __str__(self) -> str:
         """Return the arguments as a user would write them, without defaults."""
         shown = [f"nworkers={self.nworkers!r}"]
-        if self.method in METHODS:  # otherwise the number of workers implies it
+        if self.where is not None:
+            shown.append(f"method={short(self.where)}")
+        elif self.method in METHODS:  # otherwise the number of workers implies it
             shown.append(f"method={self.method!r}")
         for name in self._fields[2:]:
             value = getattr(self, name)
+            if name in {"where", "every_worker"}:
+                continue
             if value != self._field_defaults[name]:
                 shown.append(f"{name}={short(value)}")
         return ", ".join(shown)

@@ -20,7 +20,7 @@ from typing import Any
 
 from seqtools._core.errors import EndOfSequence
 from seqtools.engines.base import END, here
-from seqtools.engines.process.output_display import said, show
+from seqtools.engines.dispatch.output_display import said, show
 from seqtools.prefetching.interruptible_lock import TAKEN
 from seqtools.prefetching.lifecycle import Lifecycle, MakeEngine
 from seqtools.prefetching.reader import NO_JOB, RandomReader, Reader, SingleReader

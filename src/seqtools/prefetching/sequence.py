@@ -80,6 +80,7 @@ class Prefetch(LazySequence[T]):
         """
         return (
             self._mark in _evaluated
+            or self._mark in _here.marks
             or (seeding.used and seeding.token() is not None)
             or getattr(here, "get", None) is self._state.pump.inline
         )
@@ -276,13 +277,14 @@ class _State:
         mark = prefetch._mark  # noqa: SLF001 -- ours
         self.choice = choice = options.choice()
         known = KnownReasons()
+        marked = _MarkedThread if options.is_cluster else _Marked
         # nothing here may refer to the prefetch, or it would never be garbage-collected
         self.pump = Pump(
             # A worker process may start workers of another prefetch that reads this one.
             lambda deliver: options.engine(
                 source,
                 get,
-                _Marked(get_apart, frozenset((mark, *_evaluated))),
+                marked(get_apart, frozenset((mark, *_evaluated, *_here.marks))),
                 choice,
                 known,
                 deliver,
@@ -299,6 +301,14 @@ class _State:
 
 _evaluated: set[bytes] = set()
 """In a worker process, the marks of the prefetches for which it evaluates items."""
+
+
+class _Here(threading.local):
+    marks: frozenset[bytes] = frozenset()
+    """The marks of the prefetches for which this thread of a cluster's worker evaluates items."""
+
+
+_here = _Here()
 
 
 class _Marked:
@@ -319,3 +329,17 @@ def _unmarked(get: Callable[[int], Any], marks: frozenset[bytes]) -> Callable[[i
     """Return `get` in a worker process, which calls it directly."""
     _evaluated.update(marks)
     return get
+
+
+class _MarkedThread(_Marked):
+    """The same for a worker of a cluster, which may do other things in other threads."""
+
+    def __call__(self, i: int) -> Any:
+        before, _here.marks = _here.marks, self._marks
+        try:
+            return self._get(i)
+        finally:
+            _here.marks = before
+
+    def __reduce__(self) -> Any:
+        return _MarkedThread, (self._get, self._marks)

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from seqtools.engines.base import Deliver, Job, Part
+from seqtools.engines.dispatch.scheduler import Scheduler
 from seqtools.engines.process.engine import ProcessEngine
 from seqtools.engines.process.pool import PoolEnded
-from seqtools.engines.process.scheduler import Scheduler
 from seqtools.engines.process.workers import Workers
 from tests.engines.driven import still
 from tests.leaks import guarded

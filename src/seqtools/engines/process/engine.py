@@ -18,20 +18,19 @@ One thread, the `Operator`, does all this. The `ResultReceiver` handles the mess
 
 import os
 import time
-import warnings
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Any
 
-from seqtools._core.errors import creation_site, seterr
+from seqtools._core.errors import seterr
 from seqtools.engines.base import PAUSE, Deliver, GroupOf, Job
+from seqtools.engines.dispatch.evaluator import GRAIN, MODES
+from seqtools.engines.dispatch.scheduler import Scheduler
 from seqtools.engines.process.background_threads import KnownReasons
 from seqtools.engines.process.direct_fork import ForkArguments
 from seqtools.engines.process.operator import NO_START, Operator
 from seqtools.engines.process.results import ResultReceiver
-from seqtools.engines.process.scheduler import Scheduler
 from seqtools.engines.process.start_methods import make_pool
-from seqtools.engines.process.worker import GRAIN, MODES
 from seqtools.engines.process.workers import Workers
 from seqtools.engines.resource_errors import as_start_error
 from seqtools.engines.uninterruptible import imports
@@ -160,10 +159,7 @@ class ProcessEngine:
 
     def tell(self) -> None:
         """Issue pending warnings, in the thread of a reader."""
-        pending = self._operator.warnings
-        while pending:
-            message = pending.popleft()
-            warnings.warn_explicit(message, RuntimeWarning, *creation_site(), registry=_warned)
+        self._operator.warnings.tell()
 
     # What only this one does
 
@@ -178,7 +174,3 @@ class ProcessEngine:
     def begun(self) -> bool:
         """Whether a worker has loaded the pipeline."""
         return True in [worker.ready for worker in [*self._operator.workers.all]]
-
-
-_warned: dict[Any, Any] = {}
-"""What `warnings` needs to show a warning once for each line."""

@@ -11,12 +11,12 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any, TypeAlias
 
+from seqtools.engines.dispatch.serving import serving
 from seqtools.engines.process import fork_server_main as server_main
 from seqtools.engines.process import nesting
 from seqtools.engines.process.forked_template import ForkedTemplate, readable
 from seqtools.engines.process.launcher import Child, interpreter
 from seqtools.engines.process.nesting import Nesting
-from seqtools.engines.process.pool import serving
 from seqtools.engines.process.preloading import Packages
 from seqtools.engines.process.standard_streams import occupy_standard_streams
 from seqtools.engines.process.surroundings import surroundings

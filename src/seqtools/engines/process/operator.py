@@ -21,10 +21,12 @@ from typing import Any
 from seqtools._core.errors import WorkerStartError
 from seqtools.engines import fault_injection
 from seqtools.engines.base import PAUSE, Job
+from seqtools.engines.dispatch.output_display import MOST, said
+from seqtools.engines.dispatch.pending_warnings import PendingWarnings
+from seqtools.engines.dispatch.recent_jobs import RecentJobs
+from seqtools.engines.dispatch.serving import serving
 from seqtools.engines.process.background_threads import KnownReasons
-from seqtools.engines.process.output_display import MOST, said
-from seqtools.engines.process.pool import LoadedByEach, serving
-from seqtools.engines.process.recent_jobs import RecentJobs
+from seqtools.engines.process.pool import LoadedByEach
 from seqtools.engines.process.workers import Workers
 from seqtools.engines.resource_errors import as_start_error, start_thread
 from seqtools.engines.wire.arena_reader import LeasedBytes
@@ -60,7 +62,7 @@ class Operator:
         self, workers: Workers, budget: LeasedBytes, known: KnownReasons, payload: int | None
     ) -> None:
         self.workers = workers
-        self.warnings: deque[str] = deque()
+        self.warnings = PendingWarnings()
         """Warnings for the reader."""
         self._budget, self._known, self._payload = budget, known, payload
         self._has_warned = False  # that too much memory is kept

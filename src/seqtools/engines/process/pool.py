@@ -4,25 +4,15 @@ There are two implementations, which the engine does not distinguish: `template`
 process, and `spawn`, which needs only subprocesses and pipes.
 """
 
-import threading
 import time
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 from seqtools._core.errors import Step
-from seqtools.engines.process.output_display import WorkerOutput
-from seqtools.engines.process.scheduler import WorkerQueue
+from seqtools.engines.dispatch.output_display import WorkerOutput
+from seqtools.engines.dispatch.scheduler import WorkerQueue
 from seqtools.engines.wire.arena_reader import ArenaReader
 from seqtools.engines.wire.result_messages import ResultReader
-
-
-class _Serving(threading.local):
-    serves = False
-
-
-serving = _Serving()
-"""In a thread of an engine, `serves` is true. The garbage collector may run in such a thread and
-close an engine there; then `close` must not wait for the engine, which may wait for this thread."""
 
 
 class PoolWorker(WorkerQueue):

@@ -5,17 +5,15 @@ A message is accepted only if it fits the task that its worker was sent.
 
 import time
 import weakref
-from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from typing import Any
 
-from seqtools._core import recording
-from seqtools._core.errors import Failure, summary
+from seqtools._core.errors import Failure
 from seqtools.engines import fault_injection
-from seqtools.engines.base import END, Deliver, Part
+from seqtools.engines.base import Deliver, Part
+from seqtools.engines.dispatch.outcomes import UnusableError, parts_of
+from seqtools.engines.dispatch.scheduler import Scheduler
 from seqtools.engines.process.pool import PoolWorker, WorkerPool
-from seqtools.engines.process.scheduler import Scheduler
-from seqtools.engines.wire import exceptions, result_messages, values
+from seqtools.engines.wire import result_messages
 from seqtools.engines.wire.arena import SlotPlace
 from seqtools.engines.wire.headers import DamagedMessage
 from seqtools.engines.wire.result_pickling import ResultLoader
@@ -86,7 +84,7 @@ class ResultReceiver:
             raise DamagedMessage("a message answers a task that was not sent")
         worker.active_since = time.monotonic()
         if result.kind == result_messages.REST:
-            self._scheduler.returned(worker)
+            self._scheduler.returned(worker, task)
         else:
             self._answered(worker, result)
 
@@ -96,19 +94,18 @@ class ResultReceiver:
         self.deaths_in_a_row = 0
         worker.path = None
         worker.output.end()  # text that a signal handler of the user has cut off
-        items = self._scheduler.answered(worker, result.count, result.seconds)
+        items = self._scheduler.answered(worker, worker.assigned[0], result.count, result.seconds)
+        loader = self._loader()
+        assert loader is not None  # noqa: S101 -- an engine that is collected has ended this first
         try:
-            outcomes, failed = self._outcomes(result, parts, items.indices)
-        except Exception as error:  # noqa: BLE001 -- memory, or code of users in an error of theirs
-            if result.count > 1:  # evaluate again, so that each item has its own message
-                self._scheduler.suspect(items)
-                return
-            outcomes, failed = [_unloadable(items.indices[0], error)], [0]
-        for begin, end in _pieces(len(outcomes), failed):
-            seconds = result.seconds * (end - begin) / len(outcomes)
-            piece = outcomes[begin:end] if failed else outcomes
-            offset = items.offset + begin
-            self.deliver(Part(items.job, offset, piece, seconds, failed=begin in failed))
+            found = parts_of(
+                items, loader.loads, result.kind, result.seconds, parts, result.missing
+            )
+        except UnusableError:
+            self._scheduler.suspect(items)
+            return
+        for each in found:
+            self.deliver(each)
 
     def _store_output(self, worker: PoolWorker, result: result_messages.Result) -> None:
         """Store output of a worker."""
@@ -125,59 +122,8 @@ class ResultReceiver:
         body = _part(worker, result.parts[0])
         if result.kind == result_messages.UNABLE:
             raise result_messages.refusal(body)
-        worker.path = self._loads(body)
-
-    def _loads(self, data: Any, buffers: Sequence[Any] = ()) -> Any:
         loader = self._loader()
-        assert loader is not None  # noqa: S101 -- an engine that is collected has ended this first
-        return loader.loads(data, buffers)
-
-    def _outcomes(
-        self, result: result_messages.Result, parts: list[memoryview], indices: Sequence[int]
-    ) -> tuple[list[Any], list[int]]:
-        """Return the outcomes of items, and the places of those that failed or are the end."""
-        if result.kind == result_messages.END:
-            return [END], [0]
-        if result.missing:
-            raise MemoryError(f"no memory for a value of {result.missing >> 20:,} MB")
-        began = time.perf_counter_ns() if recording.active else 0
-        failed: list[int] = []
-        if result.kind == result_messages.FAILURE:
-            sent, path, trace = self._loads(parts[0])
-            outcomes = [Failure(exceptions.loaded(sent, self._loads), path, trace)]
-            failed.append(0)
-        else:
-
-            def unloadable(place: int, error: Exception) -> Failure:
-                failed.append(place)
-                return _unloadable(indices[place], error)
-
-            outcomes = values.loaded(parts, self._loads, unloadable)
-        if began:
-            recording.note(recording.LOAD, result.count, sum(map(len, parts)), began)
-        if fault_injection.armed:
-            fault_injection.reach("consumer-loaded")
-        return outcomes, failed
-
-
-def _unloadable(index: int, error: Exception) -> Failure:
-    """Return the failure of an item whose value cannot be loaded."""
-    message = f"item {index} cannot be loaded from a worker process: {summary(error)}"
-    failed = (MemoryError if isinstance(error, MemoryError) else TypeError)(message)
-    failed.__cause__ = error
-    return Failure(failed)
-
-
-def _pieces(n: int, failed: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Yield begin and end of pieces of `n` outcomes, such that each failed one is alone."""
-    begin = 0
-    for place in sorted(failed):
-        if begin < place:
-            yield begin, place
-        yield place, place + 1
-        begin = place + 1
-    if begin < n:
-        yield begin, n
+        worker.path = None if loader is None else loader.loads(body)
 
 
 def _part(worker: PoolWorker, part: memoryview | SlotPlace) -> memoryview:

@@ -19,9 +19,10 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
 from seqtools.engines import fault_injection
+from seqtools.engines.dispatch.serving import serving
 from seqtools.engines.process.launcher import interpreter
 from seqtools.engines.process.nesting import Nesting
-from seqtools.engines.process.pool import Event, PoolWorker, ResultsReady, WorkerEnded, serving
+from seqtools.engines.process.pool import Event, PoolWorker, ResultsReady, WorkerEnded
 from seqtools.engines.process.spawn_main import CHUNK, START
 from seqtools.engines.resource_errors import start_thread
 from seqtools.engines.wire import result_messages

@@ -18,10 +18,11 @@ from contextlib import suppress
 from typing import NoReturn
 
 from seqtools.engines import fault_injection
+from seqtools.engines.dispatch.refusal import pickled_reason
 from seqtools.engines.process.launcher import watch
 from seqtools.engines.process.signal_pipe import on_child_end
 from seqtools.engines.process.worker import end_with, exit_now
-from seqtools.engines.process.worker_main import Load, pickled_reason, run_worker
+from seqtools.engines.process.worker_main import Load, run_worker
 from seqtools.engines.resource_errors import advised
 from seqtools.engines.wire.headers import DamagedMessage, Header
 from seqtools.engines.wire.task_messages import TaskReader

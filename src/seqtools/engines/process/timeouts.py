@@ -4,9 +4,9 @@ import time
 from collections.abc import Iterable
 
 from seqtools._core.errors import Failure, ItemTimeout, WorkerStartError
+from seqtools.engines.dispatch.scheduler import Scheduler
 from seqtools.engines.process.pool import PoolWorker, WorkerPool
 from seqtools.engines.process.results import ResultReceiver
-from seqtools.engines.process.scheduler import Scheduler
 
 _START_SECONDS = 60.0
 """Seconds that a worker may take to start, if items have a timeout. Importing large libraries from

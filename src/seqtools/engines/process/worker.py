@@ -1,196 +1,47 @@
-"""A worker process: reads tasks, evaluates their items, and sends results."""
+"""A worker process: reads tasks, has them evaluated, and ends with the consumer."""
 
 import os
-import pickle
 import signal
 import sys
-import time
-import traceback
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from seqtools._core import allocator, recording
-from seqtools._core.errors import EndOfSequence, Failure, Step, seterr, shortened
+from seqtools._core import allocator
 from seqtools.engines import fault_injection
 from seqtools.engines.base import here
+from seqtools.engines.dispatch.evaluator import Evaluator
 from seqtools.engines.process.output import OutputPipe, flush
-from seqtools.engines.process.stage_reports import watched
 from seqtools.engines.wire import result_messages
 from seqtools.engines.wire.arena import Arena
-from seqtools.engines.wire.exceptions import pickled
-from seqtools.engines.wire.result_pickling import ResultDumper
-from seqtools.engines.wire.task_messages import TaskMessage, TaskReader
-from seqtools.engines.wire.values import IMMUTABLE, OutgoingValues
-
-MODES = ("wrap", "passthrough")
-
-GRAIN = 0.002
-"""Seconds of work that are worth a message: values of this time are sent together. A message costs
-20 µs, and a reader does not notice this time."""
-_STUCK = 8
-"""After this many times `GRAIN`, the worker returns the rest of a task, for others. Arbitrary."""
-_STRETCH = 16
-"""Most quick items between two reads of the clock, which take 50 ns. Slow items may follow."""
-_QUICK = GRAIN / 8 / _STRETCH
-"""Seconds up to which an item counts as quick."""
+from seqtools.engines.wire.task_messages import TaskReader
 
 _IDLE_SECONDS = 5.0
 """Seconds without work after which the memory of free slots is released. Arbitrary."""
 _PR_SET_PDEATHSIG = 1
-_LONGEST_STORY = 30_000
-"""Most characters of a traceback that are sent. Arbitrary. The exception may have any size."""
 
 
-class Worker:
-    """Evaluates items with `get`, and sends answers through its outlet."""
-
-    def __init__(  # noqa: PLR0913, PLR0917 -- what it works with
-        self,
-        get: Callable[[int], Any],
-        hints: Any,
-        by_value: list[Any],
-        outlet: OutputPipe,
-        slots: Arena | None,
-        name: str,
-    ) -> None:
-        self._get = fault_injection.around(get) if fault_injection.armed else get
-        self._hints = hints
-        self._outlet = outlet
-        self._slots = slots
-        self._name = name
-        self._dumper = ResultDumper(by_value)
-        self._out = OutgoingValues(self._dumper, slots)
-
-    def serve(self, tasks: TaskReader) -> None:
-        """Evaluate tasks until the pipe of tasks is closed."""
-        self._outlet.answer((0, 0, 0, result_messages.READY, 0.0))
-        here.get = self._get
-        if self._hints is not None:
-            self._hints.take_turns()
-        if self._slots is not None:
-            allocator.allocate = self._slots.borrow
-            tasks.while_idle = (_IDLE_SECONDS, self._slots.trim)
-        while (task := tasks.read()) is not None:
-            if fault_injection.armed:
-                fault_injection.reach("task-read")
-            seterr(MODES[task.mode])
-            if self._hints is not None:
-                self._hints(task.ahead)
-            self._evaluate(task)
-
-    def _evaluate(self, task: TaskMessage) -> None:
-        get, clock = self._get, time.perf_counter
-        if task.watched:
-            self._tell(task.block, 0, ())  # the item begins
-            get = watched(get, lambda path: self._tell(task.block, done, path))
-        done, n = 0, len(task.indices)
-        stuck = clock() + _STUCK * GRAIN
-        while done < n:
-            began = clock()
-            if done and began > stuck:
-                self._outlet.send((task.block, done, 0, result_messages.REST, 0.0))
-                return
-            try:
-                self._fill(get, task, done, began)
-            except BaseException as error:  # noqa: BLE001 -- sent to the reader
-                took = clock() - began
-                done = self._send(task, done, took)
-                self._fail(task.block, done, error, took)
-                done += 1
-            else:
-                took = clock() - began
-                done = self._send(task, done, took)
-                if self._out.refused is not None:
-                    self._refuse(task, done, self._out.refused, took)
-                    done += 1
-
-    def _fill(self, get: Callable[[int], Any], task: TaskMessage, done: int, began: float) -> None:
-        """Evaluate the items after the first `done` of a task, until values should be sent."""
-        clock, slots = time.perf_counter, self._slots
-        values, indices = self._out.values, task.indices
-        append, plain, n = values.append, IMMUTABLE, len(indices)
-        # without slots, only the last answer tells which item hangs
-        hold = -1.0 if task.timed and slots is None else GRAIN
-        tell = slots.progress.tell if task.timed and slots is not None else None
-        stretch, before = 1, began
-        while (at := done + len(values)) < n:
-            for i in indices[at : at + stretch]:
-                if tell is not None:
-                    tell(task.block, done + len(values))
-                value = get(i)
-                append(value)
-                if type(value) not in plain:
-                    del value  # a value without other references can be handed over without a copy
-                    if self._settle():
-                        return
-            now = clock()
-            if now - began > hold:
-                return
-            stretch = min(2 * stretch, _STRETCH) if now - before < _QUICK * stretch else 1
-            before = now
-
-    def _settle(self) -> bool:
-        """Preserve the last value as it is now; return whether to send it at once."""
-        if not recording.active:
-            return self._out.settle()
-        began = time.perf_counter_ns()
-        try:
-            return self._out.settle()
-        finally:
-            recording.note(recording.SEND, 0, 0, began)
-
-    def _tell(self, block: int, done: int, path: tuple[Step, ...]) -> None:
-        """Report which stage is going to call user code."""
-        self._outlet.send((block, done, 0, result_messages.STAGE, 0.0), pickle.dumps(path))
-
-    def _send(self, task: TaskMessage, done: int, took: float) -> int:
-        """Send the collected values; return the number of items answered so far."""
-        count = len(self._out.values)
-        if not count:
-            return done
-        began = time.perf_counter_ns() if recording.active else 0
-        try:
-            parts = self._out.sent()
-        except Exception:  # noqa: BLE001 -- the items must be answered whatever it is
-            self._send_singly(task, done, took / count)
-            return done + count
-        self._outlet.answer((task.block, done, count, result_messages.VALUES, took), *parts)
-        if began:
-            recording.note(recording.SEND, count, sum(map(result_messages.length, parts)), began)
-        return done + count
-
-    def _send_singly(self, task: TaskMessage, done: int, took: float) -> None:
-        """Send each value separately, because they cannot be sent together."""
-        for k, parts in enumerate(self._out.sent_singly(), done):
-            if isinstance(parts, Exception):
-                self._refuse(task, k, parts, took)
-            else:
-                self._outlet.answer((task.block, k, 1, result_messages.VALUES, took), *parts)
-
-    def _refuse(self, task: TaskMessage, done: int, error: Exception, took: float) -> None:
-        """Send the error that a value cannot be sent."""
-        self._out.refused = None
-        reason = f"item {task.indices[done]} cannot be sent from a worker process: {error}"
-        kind = MemoryError if isinstance(error, MemoryError) else TypeError
-        self._fail(task.block, done, kind(reason), took)
-
-    def _fail(self, block: int, done: int, error: BaseException, took: float) -> None:
-        if isinstance(error, EndOfSequence):
-            self._outlet.answer((block, done, 1, result_messages.END, took))
-            return
-        failure = Failure.caught(error)
-        failure.trace = f"in {self._name}:\n{_story(failure.error)}"
-        sent = pickled(failure.error, self._dumper.dumps)
-        body = self._dumper.dumps((sent, failure.path, failure.trace))
-        self._outlet.answer((block, done, 1, result_messages.FAILURE, took), body)
-
-
-def _story(error: BaseException) -> str:
-    """Return the traceback of `error`."""
-    try:
-        return shortened("".join(traceback.format_exception(error)), _LONGEST_STORY)
-    except BaseException:  # noqa: BLE001 -- code of users may raise anything
-        return "(its traceback cannot be shown)"
+def serve(  # noqa: PLR0913, PLR0917 -- what it works with
+    tasks: TaskReader,
+    get: Callable[[int], Any],
+    hints: Any,
+    by_value: list[Any],
+    outlet: OutputPipe,
+    slots: Arena | None,
+    name: str,
+) -> None:
+    """Evaluate tasks until the pipe of tasks is closed; see `Evaluator` for the arguments."""
+    evaluator = Evaluator(get, hints, by_value, outlet, slots, name)
+    outlet.answer((0, 0, 0, result_messages.READY, 0.0))
+    here.get = evaluator.get
+    if hints is not None:
+        hints.take_turns()
+    if slots is not None:
+        allocator.allocate = slots.borrow
+        tasks.while_idle = (_IDLE_SECONDS, slots.trim)
+    while (task := tasks.read()) is not None:
+        if fault_injection.armed:
+            fault_injection.reach("task-read")
+        evaluator.evaluate(task)
 
 
 def ignore_sigint() -> None:

@@ -1,16 +1,15 @@
 """What a worker process does, however it was started: loads the pipeline, then serves."""
 
 import os
-import pickle
 import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
 from seqtools._core.chance.seeding import seed_randomly
-from seqtools._core.errors import summary
 from seqtools.engines import fault_injection
+from seqtools.engines.dispatch.refusal import pickled_reason
 from seqtools.engines.process.output import connect_stdout
-from seqtools.engines.process.worker import Worker, exit_now
+from seqtools.engines.process.worker import exit_now, serve
 from seqtools.engines.start_hook import call_hook
 from seqtools.engines.wire import result_messages
 from seqtools.engines.wire.arena import Arena
@@ -46,7 +45,7 @@ def run_worker(
             exit_now(1)
         seed_randomly()
         slots = None if memory is None else Arena.at(memory)
-        Worker(get, hints, by_value, outlet, slots, name).serve(tasks)
+        serve(tasks, get, hints, by_value, outlet, slots, name)
         exit_now(0)
     except BrokenPipeError:  # nobody wants the results any more
         exit_now(0)
@@ -66,10 +65,3 @@ def with_hook(hook: Callable[..., object] | None, load: Callable[[], Pipeline]) 
         return load()
 
     return loaded
-
-
-def pickled_reason(what: str, error: BaseException) -> bytes:
-    """Return the message that no worker can work, for `result_messages.refusal`."""
-    story = "".join(traceback.format_exception(error))[-30_000:]
-    # not longer than a socket accepts
-    return pickle.dumps((f"{what}: {summary(error)}"[:10_000], story))

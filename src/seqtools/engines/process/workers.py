@@ -5,6 +5,7 @@ import time
 from seqtools._core.errors import Failure, WorkerDied, WorkerStartError
 from seqtools.engines import fault_injection
 from seqtools.engines.base import AHEAD, PAUSE
+from seqtools.engines.dispatch.scheduler import Scheduler, Task
 from seqtools.engines.process.launcher import meaning
 from seqtools.engines.process.pool import (
     PoolEnded,
@@ -14,7 +15,6 @@ from seqtools.engines.process.pool import (
     WorkerPool,
 )
 from seqtools.engines.process.results import ResultReceiver
-from seqtools.engines.process.scheduler import Scheduler, Task
 from seqtools.engines.process.timeouts import Timeouts
 from seqtools.engines.wire import task_messages
 

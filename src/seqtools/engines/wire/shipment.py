@@ -170,3 +170,33 @@ def _anonymous_file() -> int:
         tempfile.TemporaryFile() as file,
     ):
         return os.dup(file.fileno())
+
+
+def nbytes_by_value(memory: mmap.mmap) -> int:
+    """Return how long what `with_all_by_value` returns is about."""
+    view = memoryview(memory)
+    *lengths, count = _HEAD.unpack_from(view)
+    at: int = _HEAD.size + sum(lengths)
+    places = _BUFFER.iter_unpack(view[at : at + _BUFFER.size * count])
+    buffers: int = sum(_BUFFER.size + _ALIGNMENT + end - begin for _, begin, end in places)
+    return at + buffers
+
+
+def with_all_by_value(memory: mmap.mmap) -> bytes:
+    """Return a shipment as bytes, with what it maps of files copied into it.
+
+    Raises:
+        OSError: If such a file is not there any more.
+    """
+    view = memoryview(memory)
+    pickles, files, count = _HEAD.unpack_from(view)
+    begin = _HEAD.size + pickles + files
+    mapped = [map_place(place) for place in pickle.loads(view[_HEAD.size + pickles : begin])]
+    raws = [
+        (view if number < 0 else mapped[number])[start:stop]
+        for number, start, stop in _BUFFER.iter_unpack(view[begin : begin + _BUFFER.size * count])
+    ]
+    out = io.BytesIO()
+    parts = [bytes(view[_HEAD.size : _HEAD.size + pickles]), pickle.dumps([])]
+    _write(out, parts, raws, {})
+    return out.getvalue()

@@ -8,9 +8,9 @@ from typing import Any
 from seqtools._core.display.short import cut
 from seqtools._core.errors import Failure, ItemTimeout, WorkerDied, WorkerStartError
 from seqtools.engines.base import END, Deliver, Engine, Job, Part
+from seqtools.engines.dispatch.output_display import show, show_last
 from seqtools.engines.process.background_threads import KnownReasons
 from seqtools.engines.process.engine import ProcessEngine
-from seqtools.engines.process.output_display import show, show_last
 from seqtools.engines.process.standard_streams import occupy_standard_streams
 from seqtools.engines.thread.engine import ThreadEngine
 from seqtools.engines.uninterruptible import uninterrupted

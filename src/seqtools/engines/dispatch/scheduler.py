@@ -19,7 +19,8 @@ from itertools import chain
 from typing import TypeVar
 
 from seqtools.engines.base import AHEAD, Job
-from seqtools.engines.process.affinity import Task, TaskQueue, WorkerQueue, drop, tasks_of
+from seqtools.engines.dispatch.affinity import Task, TaskQueue, WorkerQueue, drop, tasks_of
+from seqtools.engines.wire.task_messages import LONGEST_LIST
 
 __all__ = ["Scheduler", "Task", "WorkerQueue"]
 
@@ -42,11 +43,21 @@ class Scheduler:
         grain: Seconds of work that are worth a message.
         hinted: Whether workers act on hints about their next tasks. Then tasks are reserved for
             each worker: if all workers got the same hints, most would load items in vain.
+        most: Most tasks sent to a worker ahead of time.
+        longest: Most indices of a task, unless they are a range.
     """
 
-    def __init__(self, grain: float, *, hinted: bool = False) -> None:
+    def __init__(
+        self,
+        grain: float,
+        *,
+        hinted: bool = False,
+        most: int = _MOST_ASSIGNED,
+        longest: int = LONGEST_LIST,
+    ) -> None:
         self._grain = grain
         self._hinted = hinted
+        self._most, self._longest = most, longest
         self._suspects: deque[Task] = deque()
         self._urgent: deque[Task] = deque()
         self._again: deque[Task] = deque()  # requeued
@@ -61,16 +72,21 @@ class Scheduler:
         """Return whether tasks wait."""
         return bool(self._left or self._suspects)
 
+    @property
+    def suspects(self) -> int:
+        """The number of waiting items that may kill a worker."""
+        return len(self._suspects)
+
     # Requests to the engine
 
     def submit(self, ahead: Sequence[Job], urgent: Sequence[Job] = ()) -> None:
         """Accept jobs; `urgent` ones come before all waiting jobs."""
         for job in urgent:
-            tasks = tasks_of(job)
+            tasks = tasks_of(job, self._longest)
             self._urgent += tasks
             self._left += len(tasks)
         for job in ahead:
-            for task in tasks_of(job):
+            for task in tasks_of(job, self._longest):
                 self._waiting.add(task)
                 self._left += 1
 
@@ -125,15 +141,14 @@ class Scheduler:
 
     # Events
 
-    def answered(self, worker: WorkerQueue, n: int, seconds: float) -> Task:
-        """Return a task of the next `n` items, which a worker has answered after `seconds`."""
+    def answered(self, worker: WorkerQueue, task: Task, n: int, seconds: float) -> Task:
+        """Return a task of the next `n` items of `task`, which were answered after `seconds`."""
         if seconds:
             # Only half way, because one item may take much longer than others.
             self._seconds += 0.5 * (seconds / n - self._seconds)
         worker.items -= n
-        task = worker.assigned[0]
         if n == len(task.indices):
-            worker.assigned.popleft()
+            worker.assigned.remove(task)
         else:
             whole, task = task, task.piece(0, n)
             whole.drop(n)
@@ -146,9 +161,9 @@ class Scheduler:
         if task.wanted:
             self._suspects += task.parts(1, alone=True)
 
-    def returned(self, worker: WorkerQueue) -> None:
-        """Requeue the rest of a worker's current task, which has become slow."""
-        task = worker.assigned.popleft()
+    def returned(self, worker: WorkerQueue, task: Task) -> None:
+        """Requeue the rest of a task of a worker, which has become slow."""
+        worker.assigned.remove(task)
         worker.items -= len(task.indices)
         length = max(1, int(self._grain / max(self._seconds, 1e-9)))
         self._requeue(task.parts(length, alone=task.alone))
@@ -158,7 +173,11 @@ class Scheduler:
 
         Continuing with `assign` would yield the same task again.
         """
-        task = worker.assigned.pop()
+        self.requeue(worker, worker.assigned[-1])
+
+    def requeue(self, worker: WorkerQueue, task: Task) -> None:
+        """Requeue a task that a worker was sent: nothing is known of its items."""
+        worker.assigned.remove(task)
         worker.items -= len(task.indices)
         self._requeue([task])
 
@@ -192,15 +211,24 @@ class Scheduler:
         """
         first = worker.assigned.popleft() if worker.assigned and began else None
         self._requeue_all(worker)
-        if first is None or not first.wanted:
+        return None if first is None else self._blame(first)
+
+    def lost(self, worker: WorkerQueue, task: Task, deaths: int = 1) -> tuple[int, int, int] | None:
+        """Requeue a task of a worker that may have caused so many `deaths`; see `died`."""
+        worker.assigned.remove(task)
+        worker.items -= len(task.indices)
+        return self._blame(task, deaths)
+
+    def _blame(self, task: Task, deaths: int = 1) -> tuple[int, int, int] | None:
+        if not task.wanted:
             return None
-        place = first.job, first.offset
-        if first.alone and place in self._died_once:
+        place = task.job, task.offset
+        if task.alone and (deaths > 1 or place in self._died_once):
             self._died_once.discard(place)
-            return *place, first.indices[0]
-        if len(first.indices) == 1:
+            return *place, task.indices[0]
+        if len(task.indices) == 1:
             self._died_once.add(place)
-        self._suspects += first.parts(1, alone=True)
+        self._suspects += task.parts(1, alone=True)
         return None
 
     def unreserve(self, worker: WorkerQueue) -> None:
@@ -228,7 +256,7 @@ class Scheduler:
                 continue
             elif len(assigned) < 2:  # noqa: PLR2004 -- one to do, one to go on with
                 found = worker
-            elif len(assigned) < _MOST_ASSIGNED:
+            elif len(assigned) < self._most:
                 enough = _ASSIGNED_SECONDS if len(assigned) < share else 2 * self._grain
                 if worker.items * self._seconds < enough:
                     found = worker

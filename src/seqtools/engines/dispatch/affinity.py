@@ -13,7 +13,6 @@ from itertools import chain, islice
 from operator import attrgetter, index
 
 from seqtools.engines.base import AHEAD, Job
-from seqtools.engines.wire.task_messages import LONGEST_LIST
 
 
 class Task:
@@ -206,8 +205,8 @@ class TaskQueue:
         return free[0] if len(free) > 1 else None
 
 
-def tasks_of(job: Job) -> list[Task]:
-    """Return the tasks of `job`: one, unless its indices do not fit in a message."""
+def tasks_of(job: Job, longest: int) -> list[Task]:
+    """Return the tasks of `job`: one, unless it is a list of more than `longest` indices."""
     indices = job.indices
     if not isinstance(indices, range):
         indices = [*map(index, indices)]  # elements of an array are not plain integers
@@ -215,8 +214,8 @@ def tasks_of(job: Job) -> list[Task]:
         run = range(first, first + len(indices))
         if indices[-1] == run[-1] and indices == [*run]:
             indices = run
-        elif len(indices) > LONGEST_LIST:
-            return Task(job.id, job.offset, indices, job.key).parts(LONGEST_LIST)
+        elif len(indices) > longest:
+            return Task(job.id, job.offset, indices, job.key).parts(longest)
     return [Task(job.id, job.offset, indices, job.key)]
 
 

@@ -1,0 +1,1 @@
+"""Items evaluated by executors, Dask and Ray."""

@@ -1,0 +1,234 @@
+"""The calls of a cluster engine: makes them of tasks, and outcomes of what comes of them."""
+
+import time
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+from seqtools._core.errors import Failure, WorkerDied, WorkerStartError
+from seqtools.engines.base import AHEAD, Deliver, Part
+from seqtools.engines.cluster.remote import DONE, LACKING, SPEAKS, UNABLE, Answer, Call
+from seqtools.engines.cluster.shipment import Shipment
+from seqtools.engines.cluster.transport import BrokenError, LostError, Place, Transport
+from seqtools.engines.dispatch.outcomes import UnusableError, parts_of
+from seqtools.engines.dispatch.scheduler import Scheduler, Task
+from seqtools.engines.wire import result_messages
+from seqtools.engines.wire.result_messages import PRINTED, REST
+
+_TWO = 2
+"""Tasks of a place: one to do, one to go on with."""
+_STUCK = 4
+"""After this many times the grain, a worker gives the rest of a task back. Measured."""
+_MOST_DEATHS = 3
+"""Deaths for each place without an answer in between, after which the engine fails. Arbitrary."""
+_LONGEST_LIST = 1 << 16
+
+
+class Calls:
+    """The tasks that were posted; see `Dispatcher`, the only one to use it, for the arguments."""
+
+    _deliver: Deliver
+
+    def __init__(
+        self,
+        transport: Transport,
+        shipment: Shipment | None,
+        pipeline: "weakref.ref[Any]",
+        *,
+        hinted: bool,
+        timeout: float | None,
+    ) -> None:
+        self._transport, self._shipment, self._pipeline = transport, shipment, pipeline
+        self._hinted, self._timeout = hinted, timeout
+        self.wanted = transport.wanted()
+        """The number of places once all have started."""
+        self._scheduler = Scheduler(
+            transport.grain,
+            hinted=hinted and transport.directs,
+            most=1 if timeout is not None else _TWO,
+            longest=_LONGEST_LIST,
+        )
+        self._posted: dict[int, tuple[Place, Task]] = {}
+        self._mode = 0
+        self._cost = 0.0  # seconds of the dispatcher's thread for a call: a moving average
+        self._deaths_in_a_row = 0
+
+    @property
+    def grain(self) -> float:
+        """The target duration of a job, in seconds.
+
+        It grows with the number of workers, so that this process has time for them all.
+        """
+        if self._timeout is not None:
+            return 0.0  # so that it is known which item takes too long
+        cost = self._cost + self._transport.overhead
+        return max(self._transport.grain, 2 * self.wanted * cost)
+
+    def _look(self) -> None:
+        """Look which places there are."""
+        raise NotImplementedError
+
+    def _post(self, place: Place, task: Task, *, payload: bool = False) -> None:
+        """Post a task; the pipeline comes along if a worker has answered that it lacks it."""
+        self._posted[task.number] = place, task
+        if len(place.assigned) == 1:
+            place.since = time.monotonic()
+        transport = self._transport
+        patience = _STUCK * max(self.grain, transport.grain)
+        if self._shipment is None:
+            pipeline = self._pipeline()
+            call: Any = None if pipeline is None else (pipeline, task.indices, self._mode, patience)
+        else:
+            call = Call(
+                SPEAKS,
+                self._shipment.token,
+                self._shipment.memory,
+                place.number,
+                task.indices,
+                self._mode,
+                self._ahead(place, task),
+                patience,
+                transport.turns,
+            ).plain()
+        transport.post(place, task.number, call, payload=payload)
+
+    def _ahead(self, place: Place, task: Task) -> Sequence[int]:
+        """Return the indices of the hint that goes along with a task."""
+        # an item that may kill the worker must not be loaded by a thread that reads ahead
+        if not self._hinted or task.alone:
+            return ()
+        upcoming = self._scheduler.upcoming(place) if self._transport.directs else ()
+        return [*task.indices[:AHEAD], *upcoming]
+
+    def _came(self, number: int, came: Any) -> None:
+        """Handle what came of a call."""
+        if number not in self._posted:
+            return  # it was lost with its place
+        place, task = self._posted[number]
+        try:
+            raw = self._transport.answer(came)
+        except LostError as error:
+            self._lost(place, task, error)
+            return
+        except BrokenError as error:
+            if not self._transport.renew():
+                raise
+            self._lose_all(str(error))
+            return
+        if self._shipment is None:
+            self._answered_here(place, task, raw)
+        else:
+            self._handle_answer(place, task, raw)
+
+    def _lose_all(self, why: str) -> None:
+        """Requeue all that a broken cluster had; each item may be to blame."""
+        error = LostError(why)
+        for place, task in [*self._posted.values()]:
+            self._requeue(place, task, error)
+        self._count_death(error)
+        self._look()
+
+    def _handle_answer(self, place: Place, task: Task, raw: Any) -> None:
+        if tuple(raw[1]) != SPEAKS:
+            raise WorkerStartError(_other_version(raw[1], self._transport.title))
+        answer = Answer(*raw)
+        if answer.status == LACKING:
+            self._post(place, task, payload=True)
+        elif answer.status == UNABLE:
+            raise result_messages.refusal(answer.parts[0])
+        elif answer.status == DONE:
+            del self._posted[task.number]
+            self._answered(place, task, answer)
+
+    def _answered(self, place: Place, task: Task, answer: Answer) -> None:
+        """Deliver the messages of an answer."""
+        parts = iter(answer.parts)
+        own, loader = self._transport.own, self._pipeline()
+        printed = False
+        for _, count, kind, seconds, n in answer.heads:
+            own_parts = [next(parts) for _ in range(n)]
+            if kind == PRINTED:
+                place.output.add(own_parts[0])
+                printed = True
+                continue
+            if kind == REST or loader is None:
+                break
+            items = self._scheduler.answered(place, task, count, seconds)
+            self._deaths_in_a_row = 0
+            try:
+                views = [memoryview(own(part)) for part in own_parts]
+                found = parts_of(items, loader.loads, kind, seconds, views)
+            except UnusableError:
+                self._scheduler.suspect(items)
+                continue
+            for each in found:
+                self._deliver(each)
+        self._settle(place, task)
+        place.output.end()
+        if printed:
+            self._deliver(None)
+
+    def _answered_here(self, place: Place, task: Task, outcomes: Any) -> None:
+        """Deliver outcomes of threads of this process."""
+        del self._posted[task.number]
+        self._deaths_in_a_row = 0
+        for _, values, seconds, failed in outcomes:
+            items = self._scheduler.answered(place, task, len(values), seconds)
+            self._deliver(Part(items.job, items.offset, values, seconds, failed=failed))
+        self._settle(place, task)
+
+    def _settle(self, place: Place, task: Task) -> None:
+        """Requeue what a worker has given back of a task."""
+        if task in place.assigned:
+            self._scheduler.returned(place, task)
+        if place.assigned:
+            place.since = time.monotonic()
+
+    def _lost(self, place: Place, task: Task, error: LostError) -> None:
+        """Handle a call that was lost."""
+        self._requeue(place, task, error)
+        if error.place_ended:
+            self._look()
+        if error.deaths:
+            self._count_death(error)
+
+    def _requeue(self, place: Place, task: Task, error: LostError) -> None:
+        """Requeue what a worker had that died; deliver the item that is the cause."""
+        if error.place_ended:
+            for number in [k for k, (where, _) in self._posted.items() if where is place]:
+                del self._posted[number]
+            culprit = self._scheduler.died(place, began=bool(error.deaths))
+        else:
+            del self._posted[task.number]
+            if not error.deaths:
+                self._scheduler.requeue(place, task)
+                return
+            culprit = self._scheduler.lost(place, task, error.deaths)
+        if culprit is not None:
+            job, offset, index = culprit
+            message = f"a worker process died twice while it evaluated item {index}: {error}"
+            self._failed(job, offset, Failure(WorkerDied(message)))
+            self._deaths_in_a_row = -1
+
+    def _count_death(self, error: LostError) -> None:
+        self._deaths_in_a_row += 1
+        if self._deaths_in_a_row > _MOST_DEATHS * max(1, self.wanted):
+            message = f"worker processes die before they evaluate anything: {error}"
+            raise WorkerStartError(message)
+
+    def _failed(self, job: int, offset: int, failure: Failure) -> None:
+        self._deliver(Part(job, offset, [failure], failed=True))
+
+
+def _other_version(speaks: Sequence[int], title: str) -> str:
+    ours, python, theirs = SPEAKS[0], SPEAKS[1:], tuple(speaks[1:3])
+    if theirs != python:
+        versions = ".".join(map(str, theirs)), ".".join(map(str, python))
+        return (
+            f"the workers of {title} have Python {versions[0]}, this process has {versions[1]}: "
+            "functions can be sent only between equal versions"
+        )
+    return (
+        f"the workers of {title} have another version of seqtools (messages {speaks[0]}, here "
+        f"{ours}): install the same one"
+    )

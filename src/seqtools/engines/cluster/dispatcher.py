@@ -1,0 +1,272 @@
+"""The dispatcher: the thread that does all the work of a cluster engine.
+
+Only this thread uses the transport and the scheduler. Other threads, and those of the cluster, put
+events into its queue, which is a single step.
+"""
+
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import Any
+
+from seqtools._core.errors import Failure, ItemTimeout, WorkerStartError
+from seqtools.engines.base import PAUSE, Deliver, Job
+from seqtools.engines.cluster.calls import Calls
+from seqtools.engines.cluster.shipment import Shipment
+from seqtools.engines.cluster.transport import BrokenError, Place, Transport
+from seqtools.engines.dispatch.pending_warnings import PendingWarnings
+from seqtools.engines.dispatch.recent_jobs import RecentJobs
+from seqtools.engines.dispatch.serving import serving
+from seqtools.engines.resource_errors import start_thread
+
+_PATIENCE = 2.0
+"""Seconds that `close` waits if the garbage collector may be the caller. Arbitrary."""
+_LOOK = 1.0
+"""Seconds between two looks at the places of the cluster. Arbitrary."""
+
+
+class Dispatcher(Calls):
+    """See the module. It refers to no object of the user, except values that are being delivered.
+
+    Args:
+        transport: The cluster.
+        shipment: The pipeline, unless workers share memory.
+        pipeline: Loads values; or the pipeline itself, if workers share memory.
+        hinted: Whether a stage acts on hints.
+        timeout: Seconds that an item may take.
+        deliver: Takes outcomes.
+    """
+
+    def __init__(  # noqa: PLR0913 -- what it works with
+        self,
+        transport: Transport,
+        shipment: Shipment | None,
+        pipeline: "weakref.ref[Any]",
+        *,
+        hinted: bool,
+        timeout: float | None,
+        deliver: Deliver,
+    ) -> None:
+        super().__init__(transport, shipment, pipeline, hinted=hinted, timeout=timeout)
+        self._deliver = deliver
+        self.warnings = PendingWarnings()
+        """Warnings for the reader."""
+        self._recent = RecentJobs()
+        self._looked = 0.0
+        self._places: list[Place] = []
+        self._events: SimpleQueue[Any] = SimpleQueue()
+        self._closing = self._ended = False
+        self._end: SimpleQueue[None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    # From any thread
+
+    def start(self) -> None:
+        """Open the transport, in the calling thread, and start the thread.
+
+        Raises:
+            WorkerStartError: If the cluster cannot be used.
+        """
+        try:
+            self._transport.open(
+                self._shipment, lambda number, came: self._events.put((number, came))
+            )
+        except BrokenError as error:
+            raise WorkerStartError(str(error)) from error.__cause__
+        # A thread that has ended drops its arguments, so that nothing refers in a circle.
+        thread = threading.Thread(
+            target=Dispatcher._run, args=(self,), name="seqtools-dispatcher", daemon=True
+        )
+        self._thread = thread
+        try:
+            start_thread(thread)
+        except WorkerStartError:
+            self._thread = None
+            raise
+
+    def note(self, *note: Any) -> None:
+        """Have the thread call a method of this class: the function, and its arguments."""
+        self._events.put(note)
+
+    def busy(self) -> int:
+        """Return the number of places that have something to do."""
+        return 0 if self._closing else sum([bool(place.assigned) for place in [*self._places]])
+
+    def close(self, *, wait: bool) -> None:
+        """Stop, and leave the cluster as it was; see `Operator.close` for `wait`."""
+        self._closing = True
+        thread = self._thread
+        if thread is None:
+            self._finish()
+            return
+        self._deliver = _drop
+        self._events.put(None)
+        deadline = time.monotonic() + _PATIENCE
+        while (
+            not self._ended
+            and not serving.serves
+            and thread.is_alive()
+            and not sys.is_finalizing()
+            and (wait or time.monotonic() < deadline)
+        ):
+            try:
+                # not join(): in a thread that is ending, it would create a dummy thread object
+                self._end.get(timeout=PAUSE)
+            except Empty:
+                continue
+            self._end.put(None)  # for other threads that wait
+
+    # In the thread
+
+    def _run(self) -> None:
+        serving.serves = True
+        try:
+            self._look()
+            while not self._closing:
+                self._step()
+        except BrokenError as error:
+            self._handle_rest()
+            self._fail(WorkerStartError(str(error)), error.__cause__)
+        except WorkerStartError as error:
+            self._fail(error, error.__cause__)
+        except BaseException as error:  # noqa: BLE001 -- delivered to the reader
+            self._fail(WorkerStartError(f"the engine cannot go on: {error!r}"), error)
+        finally:
+            self._finish()
+
+    def _step(self) -> None:
+        """Wait for events, and handle those that are there."""
+        event = None
+        try:
+            event = self._events.get(timeout=self._seconds())
+            began = time.thread_time()
+            answers = 0
+            while event is not None and not self._closing:
+                answers += self._handle(*event)
+                event = None if self._events.empty() else self._events.get()
+        except Empty:
+            began, answers = time.thread_time(), 0
+        if self._closing:
+            return
+        if time.monotonic() - self._looked > _LOOK:
+            self._look()
+        if self._timeout is not None:
+            self._end_overdue(self._timeout)
+        posted = self._post_tasks()
+        if answers and posted:
+            cost = (time.thread_time() - began) / max(answers, posted)
+            self._cost += 0.2 * (cost - self._cost)
+
+    def _handle_rest(self) -> None:
+        """Deliver what was finished before the cluster broke."""
+        while not self._events.empty():
+            event = self._events.get()
+            with suppress(BrokenError, WorkerStartError):
+                if event is not None and isinstance(event[0], int) and event[0]:
+                    self._came(*event)
+
+    def _seconds(self) -> float:
+        """Return the longest time to wait for an event."""
+        if self._timeout is not None and self._posted:
+            return min(_LOOK, max(self._timeout / 8, 0.001))
+        return _LOOK
+
+    def _handle(self, what: Any, *arguments: Any) -> int:
+        """Handle an event; return the number of answers in it, 0 or 1."""
+        if not isinstance(what, int):
+            what(self, *arguments)
+            return 0
+        if not what:
+            self._look()
+            return 0
+        self._came(what, *arguments)
+        return 1
+
+    def _look(self) -> None:
+        """Look which places there are."""
+        self._looked = time.monotonic()
+        transport = self._transport
+        places = list(transport.places())
+        for place in self._places:
+            if place not in places:
+                self._scheduler.unreserve(place)
+        self._places, self.wanted = places, transport.wanted()
+        if new := transport.news():
+            self.warnings.extend(new)
+            self._deliver(None)
+
+    def _fail(self, error: WorkerStartError, cause: BaseException | None) -> None:
+        error.__cause__ = cause
+        if not self._closing:
+            self._deliver(error)
+
+    def _finish(self) -> None:
+        if self._ended:
+            return
+        try:
+            self._deliver = _drop
+            if self._shipment is not None:
+                self._shipment.end()
+            self._transport.close()
+        finally:
+            self._posted.clear()
+            self._ended = True
+            self._end.put(None)
+
+    # Notes
+
+    def submit(self, ahead: Sequence[Job], urgent: Sequence[Job], mode: int) -> None:
+        """Accept jobs."""
+        self._mode = mode
+        new = self._recent.new
+        ahead, urgent = new(ahead), new(urgent)
+        if not self._transport.directs:  # it does not matter who gets what
+            ahead = [Job(job.id, job.indices, None, job.offset) for job in ahead]
+        self._scheduler.submit(ahead, urgent)
+
+    def cancel(self, ids: Collection[int]) -> None:
+        """Forget the waiting tasks of these jobs."""
+        self._scheduler.cancel(ids, self._all_places())
+
+    def _all_places(self) -> list[Place]:
+        """Return also those that have gone, if they have tasks."""
+        gone = {id(place): place for place, _ in self._posted.values() if place not in self._places}
+        return [*self._places, *gone.values()]
+
+    # Tasks
+
+    def _post_tasks(self) -> int:
+        """Post tasks to places that have little to do; return their number."""
+        places: Sequence[Place] = self._places
+        if self._scheduler.suspects and not self._transport.isolates:
+            if self._posted:
+                return 0  # or it would not be known who is to blame
+            places = places[:1]
+        n = 0
+        for place, task in self._scheduler.assign(places):
+            self._post(place, task)
+            n += 1
+        return n
+
+    def _end_overdue(self, timeout: float) -> None:
+        """End items that take too long."""
+        now = time.monotonic()
+        for place in [*self._places]:
+            if place.assigned and now - place.since > timeout:
+                del self._posted[place.assigned[0].number]
+                job, offset, index = self._scheduler.timed_out(place)
+                self._transport.end(place)
+                message = (
+                    f"item {index} took longer than timeout={timeout:g} seconds in "
+                    f"{self._transport.title}, where its worker was replaced"
+                )
+                self._failed(job, offset, Failure(ItemTimeout(message)))
+        self._look()
+
+
+def _drop(_: object) -> None:
+    """Drop parts that arrive after the end."""

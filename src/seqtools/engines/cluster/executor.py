@@ -1,0 +1,169 @@
+"""Executors of `concurrent.futures`, and what behaves like one: loky, MPI, Dask's own."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor, CancelledError, Executor
+from contextlib import suppress
+from typing import Any
+
+from seqtools._core.errors import WorkerStartError, summary
+from seqtools.engines.cluster import remote
+from seqtools.engines.cluster.kinds import shares_memory
+from seqtools.engines.cluster.local import LocalPipeline
+from seqtools.engines.cluster.shipment import Shipment
+from seqtools.engines.cluster.transport import BrokenError, LostError, Notify, Place
+
+_SECONDS = 0.5
+"""Seconds that `close` waits for calls that cannot be recalled. Arbitrary."""
+
+
+class ExecutorTransport:
+    """An executor, which whoever made it shuts down.
+
+    An executor does not say which worker makes a call. So a place is only a share of it, and a
+    worker that does not have the pipeline answers so.
+
+    Args:
+        executor: The executor, unless it is made.
+        nworkers: The number of places.
+        make: Makes the executor, and another one if that breaks. It is shut down at the end.
+    """
+
+    overhead = 0.0001
+    directs = isolates = numbered = ends_items = False
+    turns = True
+
+    def __init__(
+        self,
+        executor: Executor | None,
+        nworkers: int,
+        make: Callable[[], Executor] | None = None,
+    ) -> None:
+        self._make = make
+        self._executor: Any = executor if make is None else make()
+        self.title = title(self._executor)
+        self.shares_memory = shares_memory(self._executor)
+        self.grain = 0.005 if self.shares_memory else 0.05
+        self._places = [Place() for _ in range(nworkers)]
+        self._futures: dict[int, Any] = {}
+        self._holders: set[str] = set()  # names of the workers that have the pipeline
+
+    def open(self, shipment: Shipment | None, notify: Notify) -> None:
+        """Keep what is needed for calls."""
+        self._shipment, self._notify = shipment, notify
+
+    def places(self) -> Sequence[Place]:
+        """Return as many as it has workers."""
+        return self._places
+
+    def wanted(self) -> int:
+        """Return the number of places."""
+        return len(self._places)
+
+    def post(self, place: Place, number: int, call: Any, *, payload: bool) -> None:
+        """Submit a call."""
+        del place
+        notify = self._notify
+        if call is None:
+            return
+        arguments: tuple[Any, ...] = (remote.work, call)
+        if self.shares_memory:
+            arguments = (LocalPipeline.work, *call)
+        elif payload and self._shipment is not None:
+            arguments += (self._shipment.payload(),)
+        try:
+            future = self._executor.submit(*arguments)
+        except RuntimeError as error:  # also `BrokenExecutor`
+            notify(number, error)
+            return
+        self._futures[number] = future
+        future.add_done_callback(lambda future: notify(number, (number, future)))
+
+    def answer(self, came: Any) -> Any:
+        """Return the result of a future."""
+        if isinstance(came, RuntimeError):
+            broken = isinstance(came, BrokenExecutor)
+            what = "is broken" if broken else "takes no more work"
+            raise BrokenError(f"{self.title} {what}: {came}") from came
+        number, future = came
+        self._futures.pop(number, None)
+        try:
+            raw = future.result()
+        except CancelledError as error:
+            message = f"{self.title} takes no more work: a call was cancelled"
+            raise BrokenError(message) from error
+        except BrokenExecutor as error:
+            raise BrokenError(f"{self.title} is broken: {error}") from error
+        except WorkerStartError:  # of a start hook, in a thread
+            raise
+        except BaseException as error:
+            if type(error).__name__ == "KilledWorker":  # of Dask's executor
+                raise LostError(summary(error), deaths=2) from error
+            raise BrokenError(f"{self.title} failed: {summary(error)}") from error
+        if not self.shares_memory:
+            self._holders.add(raw[2])
+        return raw
+
+    def own(self, part: Any) -> Any:
+        """Return a part itself if it can be written to, or a copy."""
+        return writable(part)
+
+    def renew(self) -> bool:
+        """Make another executor, if there is a function for that."""
+        if self._make is None:
+            return False
+        with suppress(Exception):
+            self._executor.shutdown(wait=False)
+        self._futures.clear()
+        self._holders.clear()
+        self._executor = self._make()
+        return True
+
+    def end(self, place: Place) -> None:
+        """Do nothing: an executor cannot end a call."""
+
+    def news(self) -> list[str]:
+        """Return nothing."""
+        return []
+
+    def close(self) -> None:
+        """Cancel what has not begun, and have the workers forget the pipeline."""
+        futures = [*self._futures.values()]
+        for future in futures:
+            future.cancel()
+        # those of other libraries cannot be waited for by `concurrent.futures.wait`
+        for future in futures:
+            with suppress(BaseException):
+                future.exception(timeout=_SECONDS)
+        if self._make is not None:
+            with suppress(Exception):
+                self._executor.shutdown(wait=True)
+        elif not self.shares_memory:
+            with suppress(Exception):  # it may be broken
+                self._evict()
+        self._futures.clear()
+
+    def _evict(self) -> None:
+        """Have each worker forget the pipeline; which one makes a call is its own choice."""
+        if self._shipment is None:
+            return
+        left, calls = set(self._holders), 4 * len(self._places)
+        while left and calls > 0:
+            n = min(calls, len(self._places))
+            calls -= n
+            futures = [self._executor.submit(remote.evict, self._shipment.token) for _ in range(n)]
+            for future in futures:
+                left.discard(future.result(timeout=_SECONDS))
+
+
+def title(executor: Any) -> str:
+    """Return how an executor is called in messages."""
+    return f"the {type(executor).__name__.lstrip('_')}"
+
+
+def writable(part: Any) -> Any:
+    """Return memory that arrays may lie in and be assigned to: `part` itself, or a copy."""
+    if isinstance(part, bytes) or not memoryview(part).readonly:
+        return part
+    import numpy as np
+
+    return np.array(part, copy=True)

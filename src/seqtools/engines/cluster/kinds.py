@@ -1,0 +1,129 @@
+"""What users may pass as `method=` besides a name, and whether it can be used."""
+
+import importlib.util
+import sys
+from typing import Any
+
+from seqtools._core.display.short import short
+
+EXECUTOR, THREADS, DASK, RAY = "executor", "thread executor", "dask", "ray"
+"""Names of methods: see `engines/methods.py`."""
+
+_NEEDS = {DASK: "distributed", RAY: "ray"}
+"""The packages that methods need, which are the extras of this one."""
+
+
+def kind_of(method: object) -> str | None:
+    """Return the name of the method for an object, `None` if it cannot be one.
+
+    A function is taken for a factory of executors.
+
+    Raises:
+        TypeError: If it is the class of an executor, or an asynchronous client.
+        ValueError: If it was closed.
+    """
+    from concurrent.futures import Executor  # which takes as long to import as half of the package
+
+    if isinstance(method, type):
+        if issubclass(method, Executor):
+            name = method.__name__
+            message = f"method must be an executor, got its class: give {name}(…), or a function"
+            raise TypeError(f"{message} that makes one, such as lambda: {name}(4)")
+        return None
+    if _is_client(method):
+        _check_client(method)
+        return DASK
+    if _is_like_executor(method):
+        if has_ended(method):
+            raise ValueError(f"{short(method)} was shut down: give another executor")
+        return THREADS if shares_memory(method) else EXECUTOR
+    return EXECUTOR if callable(method) else None
+
+
+def check_installed(name: str) -> None:
+    """Raise an error if a method needs a package that is not installed.
+
+    Raises:
+        ImportError: It has the line that installs the package.
+    """
+    package = _NEEDS.get(name)
+    if package is None or package in sys.modules:
+        return
+    if importlib.util.find_spec(package) is None:
+        message = (
+            f"method={name!r} needs the package {package}: python -m pip install 'seqtools[{name}]'"
+        )
+        raise ModuleNotFoundError(message, name=package)
+
+
+def is_factory(method: object) -> bool:
+    """Return whether an object that `kind_of` has named makes executors, and is none."""
+    return not _is_like_executor(method)
+
+
+def shares_memory(executor: object) -> bool:
+    """Return whether the workers of an executor are threads of this interpreter."""
+    import concurrent.futures
+    from concurrent.futures import ThreadPoolExecutor
+
+    interpreters = getattr(concurrent.futures, "InterpreterPoolExecutor", ())
+    return isinstance(executor, ThreadPoolExecutor) and not isinstance(executor, interpreters)
+
+
+def size_of(name: str, where: Any) -> int | None:
+    """Return how many items can be evaluated at a time, `None` if that is not known.
+
+    Args:
+        name: The name of the method.
+        where: The executor or the client, if it is one.
+    """
+    if name == RAY:
+        ray = sys.modules.get("ray")
+        if ray is not None and ray.is_initialized():
+            return max(1, int(ray.cluster_resources().get("CPU", 1)))
+        return None
+    if where is None:
+        return None
+    if name == DASK:
+        return sum(where.nthreads().values()) or None
+    return _size_of_executor(where)
+
+
+def has_ended(executor: Any) -> bool:
+    """Return whether an executor was shut down, as far as it tells."""
+    flags = getattr(executor, "_flags", None)  # of loky
+    if flags is not None:
+        return bool(getattr(flags, "shutdown", False))
+    return any(getattr(executor, name, False) is True for name in ("_shutdown", "_shutdown_thread"))
+
+
+def _size_of_executor(executor: Any) -> int | None:
+    for name in ("_max_workers", "max_workers"):
+        found = getattr(executor, name, None)
+        if isinstance(found, int) and found > 0:
+            return found
+    client = getattr(executor, "_client", None)  # of Dask
+    if client is not None:
+        return sum(client.nthreads().values()) or None
+    found = getattr(executor, "num_workers", None)  # of mpi4py, once it has started
+    return found if isinstance(found, int) and found > 0 else None
+
+
+def _is_client(method: Any) -> bool:
+    client = getattr(sys.modules.get("distributed"), "Client", None)
+    return client is not None and isinstance(method, client)
+
+
+def _check_client(client: Any) -> None:
+    if client.asynchronous:
+        message = (
+            "the Dask client is asynchronous, so nobody can wait for it in this thread: give "
+            "Client(…, asynchronous=False)"
+        )
+        raise TypeError(message)
+    if client.status != "running":
+        raise ValueError(f"the Dask client is {client.status}: give a client that is connected")
+
+
+def _is_like_executor(method: Any) -> bool:
+    return callable(getattr(method, "submit", None)) and callable(getattr(method, "shutdown", None))

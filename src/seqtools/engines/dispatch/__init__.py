@@ -1,0 +1,1 @@
+"""What engines whose workers are other processes share, in the consumer."""

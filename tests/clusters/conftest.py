@@ -1,0 +1,194 @@
+"""Fixtures of real clusters, started at the first use: nothing is mocked, what is missing fails.
+
+A cluster serves all tests that do it no harm; one that is harmed is made for the test, by the
+functions of `real.py`. A fixture that is named after a kind of cluster yields what a user passes
+as `method=`; `cluster` is each of them in turn.
+"""
+
+import glob
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from multiprocessing import forkserver
+from typing import Any
+
+import pytest
+from loky.backend import resource_tracker as loky_tracker
+
+from tests import leaks
+from tests.clusters import real
+from tests.clusters.elsewhere import Machine, machine
+
+LONGEST = 120
+"""Seconds for a test here, which may be the one that starts Ray, on a busy machine."""
+
+CLUSTERS = ("dask", "dask_threads", "loky", "process_pool", "ray", "thread_pool")
+"""The fixtures whose clusters are on this machine."""
+
+ELSEWHERE = ("dask_elsewhere", "ray_elsewhere")
+"""The fixtures whose workers are on a second machine."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give tests here the time that clusters take to start."""
+    for item in items:
+        if "clusters" in item.path.parts and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(LONGEST))
+
+
+@contextmanager
+def stands(
+    start: Callable[[], AbstractContextManager[Any]], *, talks: bool = False
+) -> Iterator[Any]:
+    """Start a cluster for many tests: what it holds is no leak of any of them."""
+    before = leaks.held()
+    with start() as cluster:
+        leaks.stand(before, talks=talks)
+        yield cluster
+    leaks.settle()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """Fail, after the last test, if a cluster has left something."""
+    forkserver.ensure_running()  # until this process ends, by design; as is the next
+    loky_tracker.ensure_running()
+    before = leaks.held()
+    yield
+    leaks.standing.clear()
+    # Ray keeps its log open, and what it polls with; Dask a thread for large messages.
+    lines = leaks.leaked(before, leaks.GRACE)
+    left = [line for line in lines if not line.startswith(("file desc", "thread Dask-Offload"))]
+    left += glob.glob(f"/tmp/{real.PREFIX}*")
+    assert not left, "clusters have left behind: " + "; ".join(left)
+
+
+@pytest.fixture(params=CLUSTERS)
+def cluster(request: pytest.FixtureRequest) -> Any:
+    return request.getfixturevalue(request.param)
+
+
+# ---------------------------------------------------------------------------- Dask
+
+
+@pytest.fixture(scope="session")
+def dask_processes() -> Iterator[real.DaskCluster]:
+    """Yield a cluster of two worker processes, whose scheduler has a process of its own."""
+    with stands(real.dask_cluster) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def dask_of_threads() -> Iterator[real.DaskCluster]:
+    """Yield a cluster of one worker process with four threads."""
+    with stands(lambda: real.dask_cluster(processes=1, threads=4)) as started:
+        yield started
+
+
+@pytest.fixture
+def dask(dask_processes: real.DaskCluster) -> Iterator[Any]:
+    with dask_processes.client() as client:
+        yield client
+
+
+@pytest.fixture
+def dask_threads(dask_of_threads: real.DaskCluster) -> Iterator[Any]:
+    with dask_of_threads.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def dask_machine() -> Iterator[real.DaskCluster]:
+    """Yield a cluster whose scheduler is here, and whose workers are on a second machine."""
+    with stands(real.dask_elsewhere) as started:
+        yield started
+
+
+@pytest.fixture
+def dask_elsewhere(dask_machine: real.DaskCluster) -> Iterator[Any]:
+    with dask_machine.client() as client:
+        yield client
+
+
+# ---------------------------------------------------------------------------- Ray
+
+
+class OneRay:
+    """The Ray that this process is connected to: there can be one at a time."""
+
+    def __init__(self) -> None:
+        self._kind: Callable[[], Any] | None = None
+        self._stack = ExitStack()
+        self._entered: Any = None
+
+    def get(self, kind: Callable[[], AbstractContextManager[Any]]) -> Any:
+        """Return what `kind` yields, which is started unless it is the one that runs."""
+        if kind is not self._kind:
+            self.close()
+            self._entered = self._stack.enter_context(stands(kind, talks=True))
+            self._kind = kind
+        return self._entered
+
+    def close(self) -> None:
+        """Stop what runs, as a test must that has harmed it."""
+        self._kind = self._entered = None
+        self._stack.close()
+
+
+@pytest.fixture(scope="session")
+def one_ray() -> Iterator[OneRay]:
+    one = OneRay()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def ray(one_ray: OneRay) -> Any:
+    """Return `"ray"`, while a local one with two processors runs."""
+    return one_ray.get(real.ray_local)
+
+
+@pytest.fixture
+def ray_nodes(one_ray: OneRay) -> Iterator[real.RayNodes]:
+    """Yield two nodes for one test, which may remove the second."""
+    yield one_ray.get(real.ray_nodes)
+    one_ray.close()
+
+
+@pytest.fixture
+def ray_machine(one_ray: OneRay) -> Any:
+    """Return the second machine, which has all processors of Ray."""
+    return one_ray.get(real.ray_elsewhere)
+
+
+@pytest.fixture
+def ray_elsewhere(ray_machine: Machine) -> Any:  # noqa: ARG001 -- it must run
+    return "ray"
+
+
+# ---------------------------------------------------------------------------- executors
+
+
+@pytest.fixture(scope="session")
+def thread_pool() -> Iterator[Executor]:
+    with stands(lambda: real.warm(real.thread_pool())) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="session")
+def process_pool() -> Iterator[Executor]:
+    with stands(lambda: real.warm(real.process_pool())) as pool:
+        yield pool
+
+
+@pytest.fixture(scope="session")
+def loky() -> Iterator[Executor]:
+    with stands(lambda: real.warm(real.loky_pool())) as pool:
+        yield pool
+
+
+@pytest.fixture
+def other_machine() -> Iterator[Machine]:
+    """Yield a second machine for one test."""
+    with machine() as made:
+        yield made

@@ -1,0 +1,305 @@
+"""Prefetches on executors of the standard library; `tests/clusters` has the others."""
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import forkserver
+from typing import Any
+
+import numpy as np
+import pytest
+
+import seqtools
+from seqtools.engines.cluster import remote, shipment
+from seqtools.testing import check_engine
+from seqtools.testing.engines import promised
+from tests import leaks
+from tests.engines.engines import pooled, threaded
+
+
+def pool(n: int = 2) -> ProcessPoolExecutor:
+    """Return a pool whose workers are not forked from this process, which has threads."""
+    return ProcessPoolExecutor(n, mp_context=multiprocessing.get_context("forkserver"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def processes() -> Iterator[Executor]:
+    """Return a pool that all tests here use: what it holds is no leak of one of them."""
+    forkserver.ensure_running()  # until this process ends, by design
+    before = leaks.held()
+    with pool() as executor:
+        assert list(executor.map(int, [3, 4])) == [3, 4]  # it starts a worker for each
+        leaks.stand(before)
+        yield executor
+    leaks.settle()
+
+
+@pytest.fixture(params=["threads", "processes"])
+def executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
+    """Return an executor of each kind, which stays open."""
+    if request.param == "processes":
+        yield request.getfixturevalue("processes")
+    else:
+        with ThreadPoolExecutor(2) as threads:
+            yield threads
+            assert threads.submit(int, 3).result() == 3  # it was not shut down
+
+
+@pytest.mark.parametrize("promise", promised())
+def test_threads_of_an_executor_keep_the_promises_of_an_engine(promise: str) -> None:
+    check_engine(threaded, only=[promise])
+
+
+@pytest.mark.parametrize(
+    "promise",
+    [
+        "every item is delivered",
+        "errors have their path",
+        "an item that ends its worker fails alone",
+    ],
+)
+def test_a_pool_keeps_promises_of_an_engine(promise: str) -> None:
+    check_engine(pooled, deaths=True, only=[promise])  # all of them are in tests/clusters
+
+
+def test_the_list_is_the_same(executor: Executor) -> None:
+    source = seqtools.smap(lambda x: x * x, range(200))
+    with seqtools.prefetch(source, method=executor) as ready:
+        assert list(ready) == list(source)
+        assert ready[17] == 289
+        assert ready[-1] == 199 * 199
+        assert list(ready[5:9]) == [25, 36, 49, 64]
+        assert list(reversed(ready)) == list(source)[::-1]
+        iterator = iter(ready)
+        assert [next(iterator) for _ in range(50)] == list(source[:50])
+        state = iterator.state_dict()
+        later = iter(ready)
+        later.load_state_dict(state)
+        assert list(later) == list(source[50:])
+        assert repr(ready).startswith(f"prefetch(nworkers=2, method=<{type(executor).__name__}>)")
+
+
+def test_errors_have_their_path_and_the_host(executor: Executor) -> None:
+    def invert(x: int) -> float:
+        return 1 / x
+
+    with seqtools.prefetch(seqtools.smap(invert, [1, 0, 2]), method=executor) as ready:
+        iterator = iter(ready)
+        assert next(iterator) == 1
+        with pytest.raises(seqtools.EvaluationError) as caught:
+            next(iterator)
+        assert [step.stage for step in caught.value.path] == ["prefetch", "smap(invert)"]
+        assert isinstance(caught.value.__cause__, ZeroDivisionError)
+        assert next(iterator) == 0.5
+        if isinstance(executor, ProcessPoolExecutor):
+            notes = "".join(caught.value.__cause__.__notes__)
+            assert f" on {os.uname().nodename}:" in notes
+            assert "invert" in notes
+
+
+def test_arrays_can_be_written_to_and_are_as_they_were(processes: Executor) -> None:
+    buffer = np.zeros(20_000)
+
+    def fill(i: int) -> Any:
+        buffer[:] = i
+        return buffer
+
+    with seqtools.prefetch(seqtools.smap(fill, range(40)), method=processes) as ready:
+        items = list(ready)
+    assert [item[0] for item in items] == list(range(40))
+    items[3][:] = -1
+    assert items[4][0] == 4
+
+
+def test_the_seed_gives_the_same_in_processes(processes: Executor) -> None:
+    def draw(x: int) -> float:
+        return x + float(np.random.random())
+
+    def made(x: int, rng: np.random.Generator) -> float:
+        return x + float(rng.random())
+
+    drawn = seqtools.smap(draw, range(30))
+    want = list(seqtools.prefetch(drawn, 0, seed=3))
+    with seqtools.prefetch(drawn, method=processes, seed=3) as ready:
+        assert list(ready) == want
+    own = seqtools.smap(made, range(30), rng=3)
+    with seqtools.prefetch(own, method=processes) as ready:
+        assert list(ready) == list(own)
+
+
+def test_what_items_print_is_shown_before_them(
+    processes: Executor, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def tell(x: int) -> int:
+        print("item", x, end="" if x == 2 else "\n")  # noqa: T201
+        return x
+
+    with seqtools.prefetch(seqtools.smap(tell, range(4)), 1, processes) as ready:
+        assert list(ready) == [0, 1, 2, 3]
+    assert sorted(capsys.readouterr().out.splitlines()) == [f"item {x}" for x in range(4)]
+    assert processes.submit(stdout_is_plain).result()
+
+
+def stdout_is_plain() -> bool:
+    """Return whether the worker has its own standard output."""
+    import sys
+
+    return type(sys.stdout).__module__ != "seqtools.engines.cluster.printed"
+
+
+def test_nothing_is_left_in_the_workers(processes: Executor) -> None:
+    with seqtools.prefetch(seqtools.smap(abs, range(200)), method=processes) as ready:
+        assert ready[0] == 0
+        next(iter(ready))
+    for _ in range(4):
+        assert processes.submit(remote.kept).result() == []
+    threads = [thread.name for thread in threading.enumerate()]
+    assert not [name for name in threads if name.startswith("seqtools-dispatcher")]
+
+
+def test_a_pipeline_on_another_machine_gets_its_bytes(
+    processes: Executor, monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    # its workers are on this machine, but they are not told so
+    monkeypatch.setattr(shipment, "machine", lambda: "elsewhere")
+    np.save(tmp_path / "rows.npy", np.arange(60_000.0).reshape(600, 100))
+    rows = np.load(tmp_path / "rows.npy", mmap_mode="r")
+    added = np.ones(100_000)
+    sums = seqtools.smap(lambda row: float(row.sum() + added[3]), rows)
+    with seqtools.prefetch(sums, method=processes) as ready:
+        assert list(ready) == list(sums)
+    monkeypatch.setattr(shipment, "MOST_SENT", 1000)
+    with (
+        seqtools.prefetch(sums, method=processes) as ready,
+        pytest.raises(seqtools.WorkerStartError, match="the pipeline has 1 MB, which workers on"),
+    ):
+        list(ready)
+
+
+def test_a_function_that_cannot_be_loaded_is_refused_in_words(processes: Executor) -> None:
+    with (
+        seqtools.prefetch(seqtools.smap(Unloadable(), range(9)), method=processes) as ready,
+        pytest.raises(seqtools.WorkerStartError, match=r"loading failed in worker process .* on "),
+    ):
+        list(ready)
+    assert processes.submit(int, 3).result() == 3
+
+
+class Unloadable:
+    """Raises an error when it is unpickled."""
+
+    def __call__(self, x: int) -> int:
+        return x
+
+    def __reduce__(self) -> Any:
+        return int, ("no number",)
+
+
+def test_a_broken_pool_is_an_error_after_what_was_finished() -> None:
+    def end_at_50(i: int) -> int:
+        if i == 50:
+            os._exit(1)
+        return i
+
+    with pool() as executor:
+        items = iter(seqtools.prefetch(seqtools.smap(end_at_50, range(100)), method=executor))
+        found = []
+        with pytest.raises(seqtools.WorkerStartError, match="ProcessPoolExecutor is broken"):
+            found += [next(items) for _ in range(100)]
+        assert found == list(range(len(found)))
+        with pytest.raises(seqtools.WorkerStartError, match="ProcessPoolExecutor is broken"):
+            next(items)
+
+
+def test_a_factory_replaces_a_broken_pool() -> None:
+    made = []
+
+    def make() -> Executor:
+        made.append(pool())
+        return made[-1]
+
+    def end_at_7(i: int) -> int:
+        if i == 7:
+            os._exit(1)
+        return i
+
+    with seqtools.prefetch(seqtools.smap(end_at_7, range(30)), 2, make) as ready:
+        items, found = iter(ready), list[Any]()
+        for _ in range(30):
+            try:
+                found.append(next(items))
+            except seqtools.EvaluationError as error:
+                found.append(type(error.__cause__))
+    assert found == [seqtools.WorkerDied if i == 7 else i for i in range(30)]
+    assert len(made) == 3  # one death with others, one alone
+    for each in made:
+        with pytest.raises(RuntimeError):
+            each.submit(int)
+
+
+def test_an_executor_that_was_shut_down_is_an_error() -> None:
+    executor = ThreadPoolExecutor(1)
+    ready = seqtools.prefetch(seqtools.smap(abs, range(1000)), 1, executor)
+    assert ready[0] == 0
+    executor.shutdown()
+    with pytest.raises(seqtools.WorkerStartError, match="ThreadPoolExecutor takes no more work"):
+        list(ready)
+    ready.close()
+    with pytest.raises(ValueError, match="was shut down: give another executor"):
+        seqtools.prefetch([1], 1, executor)
+
+
+def test_start_hooks() -> None:
+    called = []
+    with ThreadPoolExecutor(1) as executor:
+        with seqtools.prefetch(range(9), 1, executor, start_hook=lambda: called.append(1)) as ready:
+            assert list(ready) == list(range(9))
+        assert called == [1]
+
+        def fail() -> None:
+            raise KeyError("hook")
+
+        with (
+            seqtools.prefetch(range(9), 1, executor, start_hook=fail) as ready,
+            pytest.raises(
+                seqtools.WorkerStartError, match=r"start_hook failed in thread .*: KeyError: 'hook'"
+            ),
+        ):
+            list(ready)
+
+
+class Silent(Executor):
+    """An executor that does not tell how many workers it has."""
+
+    def submit(self, *_: Any, **__: Any) -> Future[Any]:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "match"),
+    [
+        ({"method": Silent()}, TypeError, "does not tell how many workers it has: give nworkers"),
+        ({"method": ThreadPoolExecutor}, TypeError, "got its class: give ThreadPoolExecutor"),
+        ({"method": "executor"}, ValueError, "method must be 'thread', "),
+        ({"nworkers": "auto"}, ValueError, "needs method='thread' or 'process', got "),
+        ({"timeout": 3}, ValueError, "cannot end an item"),
+        ({"start_method": "spawn"}, ValueError, "has started its workers itself"),
+        ({"seed": 3}, ValueError, "share one random generator"),
+        ({"start_hook": lambda number: number}, TypeError, "it must take no argument"),
+        ({"engine_options": {"num_cpus": 1}}, ValueError, "may be none, got 'num_cpus'"),
+        ({"engine_options": 3}, TypeError, "engine_options must be a dict, got 3"),
+    ],
+)
+def test_refused(options: dict[str, Any], error: type[Exception], match: str) -> None:
+    with ThreadPoolExecutor(1) as executor, pytest.raises(error, match=match):
+        seqtools.prefetch([1, 2], **{"method": executor, **options})
+
+
+def test_numbers_of_workers() -> None:
+    with ThreadPoolExecutor(5) as executor:
+        assert "nworkers=5" in repr(seqtools.prefetch([1], method=executor))
+        assert "nworkers=3" in repr(seqtools.prefetch([1], -2, executor))
+        assert "nworkers=7" in repr(seqtools.prefetch([1], 7, executor))
+        assert list(seqtools.prefetch([1], 0, executor)) == [1]
