@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from benchmarks.simulation.events import Clock, Cores, Server
-from benchmarks.simulation.model import Costs, Load, Outcome
+from benchmarks.simulation.model import AHEAD, Costs, Load, Outcome
 from benchmarks.simulation.reader import Reader
 
 ENDLESS = 1 << 60
@@ -37,8 +37,16 @@ def read_all(
 
 def settled(costs: Costs, load: Load, seed: int = 0, blocks: int = 30) -> Outcome:
     """Return what is observed once all has settled, for about so many blocks of each worker."""
-    length = load.items_of_block(costs) * load.mean + costs.on_worker
-    slowest = max(length, load.workers / load.readers * costs.block(), costs.hop)
+    items = load.items_of_block(costs)
+    if load.max_cached is not None:
+        items = max(1, min(items, load.max_cached // (AHEAD * load.share)))
+    slowest = max(
+        items * load.mean + costs.on_worker,
+        load.share * costs.block(load.share, items, load.nbytes),
+        load.workers * costs.central,
+        load.share * items * load.nbytes / costs.link,
+        costs.hop,
+    )
     return simulate(costs, load, 15 * slowest, blocks * slowest, seed)
 
 

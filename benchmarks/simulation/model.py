@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-AHEAD = 2
-"""Blocks given to a worker: one to evaluate, one to go on with."""
-PATIENCE = 4
+from seqtools.engines.cluster.calls import _STUCK, _TWO
+
+AHEAD = _TWO
+"""Blocks of a worker: one to evaluate, one to go on with."""
+PATIENCE = _STUCK
 """A worker gives back the rest of a block that takes so many times as long as meant."""
-SHORTEST = 0.1
-"""Seconds of work in a block, if the engine chooses them, at least."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +19,9 @@ class Costs:
         take: The same for a block that it receives.
         per_item: The same for each item of a block.
         per_byte: The same for each byte of an item.
+        per_worker: The same for a block, for each worker that the reader has.
+        noticed: The part of all this that the engine notices, and by which blocks grow.
+        shortest: Seconds of work in a block at least, if the engine chooses them.
         central: Time of the processor of a scheduler that all readers share, for a block.
         hop: How long a message is under way, in one direction.
         on_worker: What a worker spends on a block beside its items.
@@ -33,6 +36,9 @@ class Costs:
     take: float = 0.0
     per_item: float = 0.0
     per_byte: float = 0.0
+    per_worker: float = 0.0
+    noticed: float = 1.0
+    shortest: float = 0.1
     central: float = 0.0
     hop: float = 0.0
     on_worker: float = 0.0
@@ -40,9 +46,21 @@ class Costs:
     shared: bool = False
     cores: int = 0
 
-    def block(self, items: float = 0.0, nbytes: float = 0.0) -> float:
-        """Return the time of the reader's processor for a block of so many items."""
-        return self.post + self.take + items * (self.per_item + nbytes * self.per_byte)
+    def sent(self, workers: int) -> float:
+        """Return the time of the reader's processor for a block that it sends."""
+        return self.post + self.per_worker * workers
+
+    def received(self, items: int, nbytes: float) -> float:
+        """Return the same for a block that it receives."""
+        return self.take + items * (self.per_item + nbytes * self.per_byte)
+
+    def block(self, workers: int, items: int = 0, nbytes: float = 0.0) -> float:
+        """Return the same for both."""
+        return self.sent(workers) + self.received(items, nbytes)
+
+    def grain(self, workers: int, cost: float) -> float:
+        """Return the seconds of work in a block, if a block has cost so much so far."""
+        return max(self.shortest, 2 * workers * cost * self.noticed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,15 +100,22 @@ class Load:
         """Mean seconds of an item, slow ones included."""
         return (1 - self.slow) * self.work + self.slow * self.slow_work
 
-    def seconds_of_block(self, costs: Costs) -> float:
-        """Return the seconds of work that a block should have."""
-        if self.grain is not None:
-            return self.grain
-        return max(SHORTEST, 2 * self.workers / self.readers * costs.block())
+    @property
+    def share(self) -> int:
+        """Workers of a reader, at most."""
+        return -(-self.workers // self.readers)
 
     def items_of_block(self, costs: Costs) -> int:
-        """Return the number of items of a block that has that much work."""
-        return max(1, int(self.seconds_of_block(costs) / self.mean))
+        """Return the number of items of a block as long as the engine wants it.
+
+        What items cost makes blocks longer, and longer blocks have more items. Where this does
+        not end, it is what a thousand times the shortest block has.
+        """
+        grain, most = self.grain or costs.grain(self.share, costs.block(self.share)), 0.0
+        while self.grain is None and most < grain < 1000 * costs.shortest:
+            most, items = grain, int(grain / self.mean)
+            grain = costs.grain(self.share, costs.block(self.share, items, self.nbytes))
+        return max(1, int(grain / self.mean))
 
     def enough(self, costs: Costs) -> int:
         """Return the `max_cached` with which the window does not limit the workers of a reader.
@@ -98,7 +123,7 @@ class Load:
         That is all the blocks that workers can have, and half as many that wait to be read,
         because an earlier one has not arrived.
         """
-        return int(1.5 * AHEAD * self.workers / self.readers * self.items_of_block(costs)) + 1
+        return int(1.5 * AHEAD * self.share * self.items_of_block(costs)) + 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,20 +1,23 @@
 """A reader: its consumer, its window and its engine, on one processor.
 
-The window is that of `prefetch`, with the clock of the simulation. It is used here as
-`seqtools.prefetching.pump` uses it.
+The window and the scheduler are those of `prefetch` and of its engine for clusters, with the clock
+of the simulation. They are used here as `seqtools.prefetching.pump` and
+`seqtools.engines.cluster.dispatcher` use them.
 """
 
-from collections import deque
 from collections.abc import Callable
-from heapq import heapify, heappop, heappush
 
 from benchmarks.simulation.events import Clock, Cores, Server
 from benchmarks.simulation.model import AHEAD, PATIENCE, Costs, Load
 from benchmarks.simulation.work import Block, Workers
-from seqtools.engines.base import Job, Part
+from seqtools.engines.base import Part
+from seqtools.engines.dispatch.scheduler import Scheduler, WorkerQueue
 from seqtools.prefetching import reader as readers
 from seqtools.prefetching.options import Options
 from seqtools.prefetching.pump import _PAUSING_SECONDS
+
+_WEIGHT = 0.2
+"""Of the last block in what a block is said to cost, as in the engine."""
 
 
 class Reader:
@@ -40,19 +43,18 @@ class Reader:
         on_read: Callable[[int], object] | None = None,
     ) -> None:
         self._items, self._costs, self._load, self._clock = items, costs, load, clock
-        self._scheduler, self._on_read = scheduler, on_read
+        self._central, self._on_read = scheduler, on_read
         self.cpu, self.link = Server(cores), Server(Cores(0))
         self.workers = Workers(share, costs, load, seed, clock, cores, self._send_back)
         options = Options(share, "process", load.max_cached, max_bytes=load.max_bytes)
         self._window = options.window()
         self._window.nworkers = share
-        self._window.cutter.grain = load.seconds_of_block(costs)
         self._reader = readers.Reader(range(items))
         self._arrived: list[Part] = []
-        self._jobs: deque[Block] = deque()  # wait for a worker, those given back first
-        self._given = [0] * share  # blocks that a worker has
-        self._slots = [(k, worker) for k in range(AHEAD) for worker in range(share)]
-        heapify(self._slots)
+        self._scheduler = Scheduler(costs.shortest, most=AHEAD, longest=1 << 16)
+        self._places = [WorkerQueue() for _ in range(share)]
+        self._numbers = {id(place): k for k, place in enumerate(self._places)}
+        self._cost = 0.0  # of a block: a moving average
         self.read = self.held = self.most_held = self.blocks = self.again = 0
         self.waited = 0.0
         self._waits_since: float | None = None
@@ -102,37 +104,33 @@ class Reader:
 
     def _plan(self) -> None:
         """Give the engine the jobs for which the window has room."""
-        window = self._window
-        _, ahead, urgent = window.plan()
-        self._jobs.extendleft([self._block(job) for job in reversed(urgent)])
-        self._jobs.extend([self._block(job) for job in ahead])
-        window.sent([*urgent, *ahead])
-        self._deal()
+        self._window.cutter.grain = self._grain
+        _, ahead, urgent = self._window.plan()
+        self._scheduler.submit(ahead, urgent)
+        self._window.sent([*urgent, *ahead])
+        self._post()
 
     # The engine
 
-    def _block(self, job: Job) -> Block:
-        seconds = PATIENCE * self._load.seconds_of_block(self._costs)
-        return Block(job, 0, len(job.indices), seconds)
+    @property
+    def _grain(self) -> float:
+        if self._load.grain is not None:
+            return self._load.grain
+        return self._costs.grain(len(self._places), self._cost)
 
-    def _deal(self) -> None:
-        """Send blocks to workers that have fewer than two, first to those that have fewest."""
-        while self._jobs and self._slots:
-            given, worker = heappop(self._slots)
-            if given != self._given[worker]:
-                heappush(self._slots, (self._given[worker], worker))
-                continue
-            self._given[worker] += 1
-            block = self._jobs.popleft()
-            block.worker = worker
-            self._clock.at(self.cpu.serve(self._clock.now, self._costs.post), self._posted, block)
+    def _post(self) -> None:
+        """Send blocks to workers that have fewer than two."""
+        seconds, patience = self._costs.sent(len(self._places)), PATIENCE * self._grain
+        for place, task in self._scheduler.assign(self._places):
+            block = Block(task, place, self._numbers[id(place)], patience)
+            self._clock.at(self.cpu.serve(self._clock.now, seconds), self._posted, block)
 
     def _posted(self, block: Block) -> None:
-        done = self._scheduler.serve(self._clock.now, self._costs.central / 2)
+        done = self._central.serve(self._clock.now, self._costs.central / 2)
         self._clock.at(done + self._costs.hop, self.workers.receive, block)
 
     def _send_back(self, block: Block) -> None:
-        done = self._scheduler.serve(self._clock.now, self._costs.central / 2)
+        done = self._central.serve(self._clock.now, self._costs.central / 2)
         self._clock.at(done + self._costs.hop, self._transfer, block)
 
     def _transfer(self, block: Block) -> None:
@@ -140,24 +138,21 @@ class Reader:
         self._clock.at(self.link.serve(self._clock.now, seconds), self._take, block)
 
     def _take(self, block: Block) -> None:
-        costs = self._costs
-        seconds = costs.take + costs.block(block.done, self._load.nbytes) - costs.block()
+        costs, nbytes = self._costs, self._load.nbytes
+        self._cost += _WEIGHT * (costs.block(len(self._places), block.done, nbytes) - self._cost)
+        seconds = costs.received(block.done, nbytes)
         self._clock.at(self.cpu.serve(self._clock.now, seconds), self._received, block)
 
     def _received(self, block: Block) -> None:
         self.blocks += 1
         self.held += block.done
         self.most_held = max(self.most_held, self.held)
-        self._given[block.worker] -= 1
-        heappush(self._slots, (self._given[block.worker], block.worker))
-        part = Part(block.job.id, block.offset, list(block.indices), block.took)
-        self._arrived.append(part)
-        if block.done < block.n:
+        done = self._scheduler.answered(block.place, block.task, block.done, block.took)
+        self._arrived.append(Part(done.job, done.offset, list(done.indices), block.took))
+        if done is not block.task:
             self.again += 1
-            rest = Block(block.job, block.offset + block.done, block.n - block.done, block.seconds)
-            self._jobs.appendleft(rest)
-        self._deal()
-        awaits = self._reader.awaits
-        if self._waits_since is not None and awaits in {None, block.job.id}:
+            self._scheduler.returned(block.place, block.task)
+        self._post()
+        if self._waits_since is not None and self._reader.awaits in {None, done.job}:
             self._reader.awaits = readers.NO_JOB
             self._clock.at(self._clock.now, self._visit)

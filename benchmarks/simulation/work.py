@@ -3,37 +3,31 @@
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from benchmarks.simulation.events import Clock, Cores
 from benchmarks.simulation.model import Costs, Load
-from seqtools.engines.base import Job
+from seqtools.engines.dispatch.scheduler import Task, WorkerQueue
 
 
 class Block:
-    """Consecutive items of a job that a worker evaluates.
+    """A task that was sent to a worker.
 
     Args:
-        job: The job of the window.
-        offset: Offset of its first item in the job.
-        n: The number of items.
-        seconds: The time after which the worker gives back what is left.
+        task: The task of the scheduler.
+        place: Where the scheduler has it.
+        worker: The number of the worker.
+        patience: The time after which the worker gives back what is left.
     """
 
-    __slots__ = ("done", "job", "n", "offset", "seconds", "took", "worker")
+    __slots__ = ("done", "patience", "place", "task", "took", "worker")
 
-    def __init__(self, job: Job, offset: int, n: int, seconds: float) -> None:
-        self.job, self.offset, self.n, self.seconds = job, offset, n, seconds
-        self.worker = -1
+    def __init__(self, task: Task, place: WorkerQueue, worker: int, patience: float) -> None:
+        self.task, self.place, self.worker, self.patience = task, place, worker, patience
         self.done = 0
         """Items that were evaluated."""
         self.took = 0.0
         """Seconds of work of these."""
-
-    @property
-    def indices(self) -> Sequence[int]:
-        """The items that were evaluated."""
-        return self.job.indices[self.offset : self.offset + self.done]
 
 
 class Workers:
@@ -101,7 +95,7 @@ class Workers:
         load, draw = self._load, self._random
         mu = math.log(load.work) - load.sigma**2 / 2 if load.work else 0.0
         took, done = 0.0, 0
-        while done < block.n and (not done or took <= block.seconds):
+        while done < len(block.task.indices) and took <= block.patience:
             if load.slow and draw.random() < load.slow:
                 took += load.slow_work
             elif load.sigma and load.work:

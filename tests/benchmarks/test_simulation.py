@@ -83,8 +83,8 @@ def test_nothing_is_faster_than_what_it_needs(costs: Costs, load: Load, seed: in
 def test_what_the_reader_pays_is_that_of_all_blocks_and_items(costs: Costs, load: Load) -> None:
     items = 100
     outcome = read_all(costs, load, items)
-    paid = outcome.blocks * costs.block() / load.readers + costs.block(items, load.nbytes)
-    assert outcome.cpu * outcome.seconds == pytest.approx(paid - costs.block())
+    paid = outcome.blocks * (costs.post + costs.take) / load.readers + items * costs.per_item
+    assert outcome.cpu * outcome.seconds == pytest.approx(paid)
     assert outcome.central * outcome.seconds == pytest.approx(outcome.blocks * costs.central)
 
 
@@ -186,11 +186,20 @@ def test_a_window_that_is_too_small_makes_short_blocks() -> None:
 
 
 def test_blocks_grow_with_the_workers_of_a_reader() -> None:
-    costs = Costs(post=1e-3, take=1e-3)
+    costs = Costs(post=1e-3, take=1e-3, per_worker=1e-6, shortest=0.1)
     load = Load(work=0.01, workers=10)
-    assert load.seconds_of_block(costs) == 0.1
-    assert replace(load, workers=1000).seconds_of_block(costs) == pytest.approx(4.0)
-    assert replace(load, workers=1000, readers=10).seconds_of_block(costs) == pytest.approx(0.4)
+    assert load.items_of_block(costs) == 10
+    assert replace(load, workers=1000).items_of_block(costs) == 600
+    assert replace(load, workers=1000, readers=10).items_of_block(costs) == 42
+    half = replace(costs, noticed=0.5)
+    assert replace(load, workers=1000).items_of_block(half) == 300
+
+
+def test_items_that_cost_the_reader_make_blocks_longer() -> None:
+    costs = Costs(post=1e-3, take=0.0, per_item=1e-5, shortest=0.1)
+    load = Load(work=0.01, workers=250)
+    # 2 * 250 * (1 ms + n * 10 us) is n * 10 ms
+    assert load.items_of_block(costs) == pytest.approx(100, abs=1)
 
 
 def test_more_readers_than_workers_are_refused() -> None:
