@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from typing import Any, NamedTuple
 
+from benchmarks.simulation.crowd import Crowd
+
 
 class Running(NamedTuple):
     """A cluster that runs.
@@ -22,12 +24,24 @@ class Running(NamedTuple):
     method: Any
     scheduler: int = 0
 
+    @property
+    def sleeps(self) -> bool:
+        """Whether items must really take the time that they say."""
+        return not isinstance(self.method, Crowd)
+
 
 @contextlib.contextmanager
 def pool(workers: int) -> Iterator[Running]:
     """Run a pool of processes."""
     context = multiprocessing.get_context("forkserver")
     with ProcessPoolExecutor(workers, mp_context=context) as executor:
+        yield Running(executor)
+
+
+@contextlib.contextmanager
+def crowd(workers: int) -> Iterator[Running]:
+    """Run one process that plays all workers."""
+    with Crowd(workers) as executor:
         yield Running(executor)
 
 
@@ -86,6 +100,7 @@ def ray(workers: int) -> Iterator[Running]:
 
 CLUSTERS: dict[str, Callable[[int], contextlib.AbstractContextManager[Running]]] = {
     "pool": pool,
+    "crowd": crowd,
     "dask": dask,
     "ray": ray,
 }

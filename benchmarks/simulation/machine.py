@@ -5,8 +5,6 @@ import time
 
 CALM = 0.2
 """Processors that other programs may use during a measurement."""
-_PATIENCE = 60.0
-"""Seconds to wait for a calm moment, at most."""
 
 
 def busy() -> float:
@@ -16,9 +14,9 @@ def busy() -> float:
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK")
 
 
-def wait_until_calm() -> None:
-    """Wait until other programs use little of the processors, or for a minute."""
-    until = time.monotonic() + _PATIENCE
+def wait_until_calm(seconds: float) -> None:
+    """Wait until other programs use little of the processors, or for so long."""
+    until = time.monotonic() + seconds
     while time.monotonic() < until:
         before = busy()
         time.sleep(0.5)

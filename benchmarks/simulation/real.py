@@ -1,6 +1,6 @@
 """Real runs, whose items sleep: many workers need few processors then.
 
-    python -m benchmarks.simulation.real ENGINE WORKERS < trials.json
+    python -m benchmarks.simulation.real ENGINE WORKERS PATIENCE < trials.json
 
 Prints what was seen of each trial. All of them use one cluster, which is started for them.
 """
@@ -21,6 +21,7 @@ import seqtools
 from benchmarks import cpu, rounds
 from benchmarks.simulation import machine
 from benchmarks.simulation.clusters import CLUSTERS, Running
+from benchmarks.simulation.crowd import Pass
 from benchmarks.simulation.model import AHEAD
 from seqtools.engines.base import Job
 from seqtools.prefetching.window import Window
@@ -71,6 +72,7 @@ class Seen:
         cpu: Seconds of the processor that the process of the reader used.
         central: The same of the scheduler.
         workers: The same of all other processes together.
+        noticed: Seconds of the reader's processor for a block, as its engine has estimated them.
         foreign: Processors that other programs used meanwhile.
     """
 
@@ -81,6 +83,7 @@ class Seen:
     cpu: float
     central: float
     workers: float
+    noticed: float
     foreign: float
 
     @property
@@ -108,9 +111,18 @@ class Sleep:
         return value
 
 
-def run(engine: str, workers: int, trials: Sequence[Trial]) -> list[Seen]:
-    """Return what is seen of each trial, in an interpreter and a cluster of its own."""
-    command = [sys.executable, "-m", "benchmarks.simulation.real", engine, str(workers)]
+def run(engine: str, workers: int, trials: Sequence[Trial], patience: float) -> list[Seen]:
+    """Return what is seen of each trial, in an interpreter and a cluster of its own.
+
+    Args:
+        engine: A name of `CLUSTERS`.
+        workers: The size of the cluster.
+        trials: What is measured.
+        patience: Seconds to wait before each for a moment when other programs do little. If it is
+            0, nothing is repeated either.
+    """
+    program = [sys.executable, "-m", "benchmarks.simulation.real"]
+    command = [*program, engine, str(workers), str(patience)]
     given = json.dumps([dataclasses.asdict(trial) for trial in trials])
     done = subprocess.run(  # noqa: S603 -- this interpreter
         command, input=given, text=True, stdout=subprocess.PIPE, cwd=rounds.ROOT, check=True
@@ -118,11 +130,11 @@ def run(engine: str, workers: int, trials: Sequence[Trial]) -> list[Seen]:
     return [Seen(**seen) for seen in json.loads(done.stdout.splitlines()[-1])]
 
 
-def calm(running: Running, workers: int, trial: Trial) -> Seen:
+def calm(running: Running, workers: int, trial: Trial, patience: float) -> Seen:
     """Measure a trial when other programs do little, as far as that comes to pass."""
     best: Seen | None = None
-    for _ in range(ATTEMPTS):
-        machine.wait_until_calm()
+    for _ in range(ATTEMPTS if patience else 1):
+        machine.wait_until_calm(patience)
         seen = measure(running, workers, trial)
         if best is None or seen.foreign < best.foreign:
             best = seen
@@ -134,9 +146,9 @@ def calm(running: Running, workers: int, trial: Trial) -> Seen:
 
 def measure(running: Running, workers: int, trial: Trial) -> Seen:
     """Measure one trial."""
-    source = seqtools.smap(Sleep(trial.work, trial.nbytes), range(1 << 40))
-    prefetch: Any = seqtools.prefetch
-    p = prefetch(source, workers, running.method, max_cached=trial.max_cached(workers))
+    function = Sleep(trial.work, trial.nbytes) if running.sleeps else Pass(trial.work)
+    source = seqtools.smap(function, range(1 << 40))
+    p = seqtools.prefetch(source, workers, running.method, trial.max_cached(workers))
     with p, _counted() as jobs:
         items = iter(p)
         _read(items, trial, _WARM)
@@ -146,6 +158,7 @@ def measure(running: Running, workers: int, trial: Trial) -> Seen:
         seconds, blocks = time.perf_counter() - began, len(jobs) - sent
         own, everything = used()
         central, busy = _used(running) - central, machine.busy() - busy
+        noticed = _noticed(p)
         del items
     return Seen(
         seconds=seconds,
@@ -155,8 +168,14 @@ def measure(running: Running, workers: int, trial: Trial) -> Seen:
         cpu=own,
         central=central,
         workers=everything - own - central,
+        noticed=noticed,
         foreign=max(0.0, busy - everything) / seconds,
     )
+
+
+def _noticed(p: Any) -> float:
+    dispatcher = p._state.pump._engine._dispatcher  # noqa: SLF001 -- nobody else knows
+    return float(dispatcher._cost + dispatcher._transport.overhead)  # noqa: SLF001
 
 
 def _used(running: Running) -> float:
@@ -191,10 +210,10 @@ def _counted() -> Iterator[list[Job]]:
 
 def main() -> None:
     """Do what the command line and the standard input say."""
-    engine, workers = sys.argv[1], int(sys.argv[2])
+    engine, workers, patience = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
     trials = [Trial(**trial) for trial in json.load(sys.stdin)]
     with CLUSTERS[engine](workers) as running:
-        seen = [calm(running, workers, trial) for trial in trials]
+        seen = [calm(running, workers, trial, patience) for trial in trials]
     print(json.dumps([dataclasses.asdict(one) for one in seen]))
 
 
