@@ -11,6 +11,7 @@ WORKLOAD ?=
 CASE ?=
 ROUNDS ?= 3
 S ?= 60
+METHOD ?=
 BENCH_VENV ?= .venv-bench
 ORIGINAL_VENV ?= .venv-bench-original
 BEFORE ?=
@@ -32,8 +33,17 @@ help: ## list the targets
 test: lint unit docs ## everything that must hold: lint, tests, docs
 	@echo "==> all good"
 
-demo: $(VENV)/.demo ## show the library at work; writes report.html and trace.json into build
-	@$(BIN)/python -m seqtools demo --output $(BUILD)
+# METHOD=dask and METHOD=ray need a gigabyte, in the environment of `make clusters`.
+ifeq ($(filter dask ray,$(METHOD)),)
+demo: $(VENV)/.demo
+DEMO_PYTHON := $(BIN)/python
+else
+demo: $(CLUSTERS)/.clusters
+DEMO_PYTHON := $(CLUSTERS)/bin/python
+endif
+
+demo: ## show the library at work, METHOD=thread, dask or ray; writes a report and a trace into build
+	@$(DEMO_PYTHON) -m seqtools demo --output $(BUILD) $(if $(METHOD),--method $(METHOD))
 
 lint: $(VENV)/.dev ## style, types, and who imports whom
 	@echo "==> ruff check"

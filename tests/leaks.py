@@ -49,8 +49,8 @@ LEFT = "seqtools-test-"
 run side by side."""
 
 standing: Counter[Holding] = Counter()
-"""What clusters hold that serve many tests: no leak of one of them, nor what is below their processes.
-Whoever starts one says so by `stand`, and by `settle` when it is closed."""
+"""What is held by clusters that serve many tests: no leak of one test, nor is what is below their
+processes. Whoever starts a cluster calls `stand`, and `settle` when it is closed."""
 
 talkers: set[int] = set()
 """Processes that stand and whose client connects to those below them, as they come and go."""
@@ -88,11 +88,13 @@ def stand(before: Counter[Holding], *, talks: bool = False) -> None:
 
 
 def settle() -> None:
-    """Let nothing stay that has gone: its number, or its place in a count, may be of a leak next."""
-    kept = standing.copy()
+    """Let nothing stay that has gone: its number or its name may be of a leak next."""
+    # of a file that is still open, and was removed with its cluster
+    removed = {(kind, f"{what} (deleted)"): n for (kind, what), n in standing.items()}
+    kept = standing + Counter(removed)
     standing.clear()
     standing.update(kept & held())
-    talkers.intersection_update(what for _, what in standing)  # type: ignore[arg-type]
+    talkers.intersection_update(what for _, what in standing)
 
 
 def _of_the_fork_server() -> Counter[Holding]:

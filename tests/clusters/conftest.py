@@ -9,7 +9,7 @@ import glob
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from multiprocessing import forkserver
+from multiprocessing import active_children, forkserver
 from typing import Any
 
 import pytest
@@ -18,6 +18,9 @@ from loky.backend import resource_tracker as loky_tracker
 from tests import leaks
 from tests.clusters import real
 from tests.clusters.elsewhere import Machine, machine
+from tests.engines.conftest import fifo
+
+__all__ = ["fifo"]
 
 LONGEST = 120
 """Seconds for a test here, which may be the one that starts Ray, on a busy machine."""
@@ -53,12 +56,12 @@ def nothing_is_left() -> Iterator[None]:
     """Fail, after the last test, if a cluster has left something."""
     forkserver.ensure_running()  # until this process ends, by design; as is the next
     loky_tracker.ensure_running()
+    real.warm_dask()
     before = leaks.held()
     yield
     leaks.standing.clear()
-    # Ray keeps its log open, and what it polls with; Dask a thread for large messages.
     lines = leaks.leaked(before, leaks.GRACE)
-    left = [line for line in lines if not line.startswith(("file desc", "thread Dask-Offload"))]
+    left = [line for line in lines if not line.startswith("file descriptor")]  # Ray keeps its log
     left += glob.glob(f"/tmp/{real.PREFIX}*")
     assert not left, "clusters have left behind: " + "; ".join(left)
 
@@ -86,6 +89,13 @@ def dask_of_threads() -> Iterator[real.DaskCluster]:
 
 
 @pytest.fixture
+def fresh_dask() -> Iterator[real.DaskCluster]:
+    """Yield a cluster for one test, which may harm it."""
+    with real.dask_cluster() as started:
+        yield started
+
+
+@pytest.fixture
 def dask(dask_processes: real.DaskCluster) -> Iterator[Any]:
     with dask_processes.client() as client:
         yield client
@@ -101,6 +111,13 @@ def dask_threads(dask_of_threads: real.DaskCluster) -> Iterator[Any]:
 def dask_machine() -> Iterator[real.DaskCluster]:
     """Yield a cluster whose scheduler is here, and whose workers are on a second machine."""
     with stands(real.dask_elsewhere) as started:
+        yield started
+
+
+@pytest.fixture
+def fresh_dask_machine() -> Iterator[real.DaskCluster]:
+    """Yield a cluster whose workers are on a second machine, for one test, which may harm it."""
+    with real.dask_elsewhere() as started:
         yield started
 
 
@@ -149,8 +166,9 @@ def ray(one_ray: OneRay) -> Any:
 
 
 @pytest.fixture
-def ray_nodes(one_ray: OneRay) -> Iterator[real.RayNodes]:
-    """Yield two nodes for one test, which may remove the second."""
+def fresh_ray_node(one_ray: OneRay) -> Iterator[int]:
+    """Yield one of two nodes of Ray, by its process, which a test may remove."""
+    one_ray.close()
     yield one_ray.get(real.ray_nodes)
     one_ray.close()
 
@@ -162,8 +180,16 @@ def ray_machine(one_ray: OneRay) -> Any:
 
 
 @pytest.fixture
-def ray_elsewhere(ray_machine: Machine) -> Any:  # noqa: ARG001 -- it must run
+def ray_elsewhere(ray_machine: Machine) -> Any:
     return "ray"
+
+
+@pytest.fixture
+def fresh_ray_machine(one_ray: OneRay) -> Iterator[Machine]:
+    """Yield the second machine of a Ray for one test, which may harm it."""
+    one_ray.close()
+    yield one_ray.get(real.ray_elsewhere)
+    one_ray.close()
 
 
 # ---------------------------------------------------------------------------- executors
@@ -185,6 +211,14 @@ def process_pool() -> Iterator[Executor]:
 def loky() -> Iterator[Executor]:
     with stands(lambda: real.warm(real.loky_pool())) as pool:
         yield pool
+
+
+@pytest.fixture(params=["loky", "process"])
+def fresh_pool(request: pytest.FixtureRequest) -> Iterator[Executor]:
+    """Yield a process pool for one test, which may break it."""
+    with real.warm(real.POOLS[request.param]()) as pool:
+        yield pool
+    active_children()  # which forgets those that were killed
 
 
 @pytest.fixture

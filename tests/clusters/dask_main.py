@@ -8,6 +8,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
+from typing import Any
 
 from distributed import Nanny, Scheduler
 
@@ -20,9 +21,10 @@ async def schedule(host: str) -> None:
 
 async def work(scheduler: str, host: str, processes: int, threads: int) -> None:
     """Run workers, each in a process that a nanny starts again when it dies."""
-    options = {"host": host, "nthreads": threads, "dashboard_address": f"{host}:0"}
+    options: dict[str, Any] = {"host": host, "nthreads": threads, "memory_limit": 0}
+    options["dashboard_address"] = f"{host}:0"
     async with AsyncExitStack() as stack:
-        nannies = [Nanny(scheduler, memory_limit=0, **options) for _ in range(processes)]
+        nannies = [Nanny(scheduler, **options) for _ in range(processes)]
         await asyncio.gather(*(stack.enter_async_context(nanny) for nanny in nannies))
         await _until_the_end(" ".join(nanny.worker_address for nanny in nannies))
 

@@ -237,7 +237,7 @@ def shown() -> list[str]:
 
 def environment(**changes: str) -> dict[str, str]:
     """Return the environment of programs there: folders are those that it has."""
-    folders = {"HOME": "/tmp", "TMPDIR": "/tmp", "PYTHONPATH": scripts.SOURCE}  # noqa: S108
+    folders = {"HOME": "/tmp", "TMPDIR": "/tmp", "PYTHONPATH": scripts.SOURCE}
     return scripts.environment(**folders, **changes)
 
 

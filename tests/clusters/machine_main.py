@@ -20,7 +20,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def mount(source: str, target: str, kind: str = "", flags: int = 0, options: str = "") -> None:
-    """Mount, as mount(2) does."""
+    """Mount as the system call of that name does."""
     arguments = (source.encode(), target.encode(), kind.encode(), flags, options.encode())
     if _libc.mount(*arguments):
         error = ctypes.get_errno()
@@ -80,7 +80,7 @@ def furnish(root: str, shown: list[str], identity: str) -> None:
     os.chdir(root)
     mount(root, "/", flags=MOVE)
     os.chroot(".")
-    os.chdir("/tmp")  # noqa: S108 -- the machine's own
+    os.chdir("/tmp")
 
 
 def reap() -> None:

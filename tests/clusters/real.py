@@ -5,23 +5,24 @@ of it. Clients and Ray are silent: what they would say of a cluster that a test 
 is nothing for the output of tests.
 """
 
+import asyncio
 import logging
 import multiprocessing
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 # Read by Ray when it is imported, and by all of its processes.
 os.environ |= {
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # the default of a future version, it warns
-    "RAY_AUTH_MODE": "disabled",  # otherwise it makes a file with a token in the home folder
+    "RAY_AUTH_MODE": "disabled",  # no tokens, which would be files of the user
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
@@ -29,20 +30,20 @@ os.environ |= {
 import distributed
 import loky
 import ray
-from ray.cluster_utils import Cluster
+from distributed.utils import offload
 
 from tests import scripts
 from tests.clusters.elsewhere import LOOPBACK, Machine, machine
 from tests.engines.fifo import Fifo
+from tests.leaks import descendants
 
 WORKERS = 2
+LONGEST = scripts.LONGEST
 PREFIX = f"sqt-{os.getpid()}-"
 """How folders of clusters begin in `/tmp`."""
 DASK = str(Path(__file__).parent / "dask_main.py")
 STORE = 200 << 20
 """Bytes of Ray's object store; arbitrary, enough for what tests send."""
-OFFLOADED = 11 << 20
-"""Bytes of a message that Dask decodes in another thread, which is then there for good."""
 
 logging.getLogger("distributed").setLevel(logging.CRITICAL)
 
@@ -69,7 +70,7 @@ class DaskCluster:
 
     def client(self, **options: Any) -> distributed.Client:
         """Return a client, which is closed by whoever asked for it."""
-        return distributed.Client(self.address, timeout=scripts.LONGEST, **options)
+        return distributed.Client(self.address, **{"timeout": LONGEST, **options})
 
 
 @contextmanager
@@ -78,7 +79,7 @@ def dask_cluster(processes: int = WORKERS, threads: int = 1) -> Iterator[DaskClu
     with dask_scheduler() as (scheduler, address):
         arguments = ("workers", address, LOOPBACK, str(processes), str(threads))
         with _dask_program(*arguments) as (nannies, _):
-            yield _warm(DaskCluster(address, scheduler, nannies))
+            yield DaskCluster(address, scheduler, nannies)
 
 
 @contextmanager
@@ -91,8 +92,8 @@ def dask_elsewhere() -> Iterator[DaskCluster]:
             *(f"--nworkers={WORKERS}", "--nthreads=1", "--no-dashboard"),
         )
         with cluster.client() as client:
-            client.wait_for_workers(WORKERS, timeout=scripts.LONGEST)
-        yield _warm(cluster)
+            client.wait_for_workers(WORKERS, timeout=LONGEST)
+        yield cluster
 
 
 @contextmanager
@@ -126,22 +127,21 @@ def _dask_program(*arguments: str) -> Iterator[tuple[int, str]]:
             raise RuntimeError(f"Dask did not start: {log.read()}")
 
 
-def _warm(cluster: DaskCluster) -> DaskCluster:
-    """Have Dask start what it starts once in a process."""
-    with cluster.client() as client:
-        assert len(client.submit(bytes, OFFLOADED).result(scripts.LONGEST)) == OFFLOADED
-    return cluster
+def end_loop(client: distributed.Client) -> None:
+    """End the thread of a client that has closed itself because its scheduler is gone."""
+    client._loop_runner.stop()
+
+
+def warm_dask() -> None:
+    """Start the thread in which Dask decodes large messages: it is there for good."""
+
+    async def once() -> None:
+        await offload(int)
+
+    asyncio.run(once())
 
 
 # ---------------------------------------------------------------------------- Ray
-
-
-class RayNodes:
-    """Nodes of Ray on this machine, of which `second` can be removed."""
-
-    def __init__(self, cluster: Cluster, second: Any) -> None:
-        self.cluster = cluster
-        self.second = second
 
 
 @contextmanager
@@ -154,13 +154,9 @@ def ray_local() -> Iterator[str]:
 
 @contextmanager
 def ray_elsewhere() -> Iterator[Machine]:
-    """Start Ray without processors here, and with two on another machine, where tasks then run."""
+    """Start Ray without processors here, and with two on another machine, for all tasks."""
     with machine() as other, _ray(other.reader, num_cpus=0):
-        other.start(
-            *("-m", "ray.scripts.scripts", "start", "--block", f"--num-cpus={WORKERS}"),
-            *(f"--address={ray.get_runtime_context().gcs_address}", "--disable-usage-stats"),
-            *(f"--node-ip-address={other.address}", f"--object-store-memory={STORE}"),
-        )
+        other.start(*_ray_node(other.address, WORKERS))
         warm_ray(WORKERS)
         yield other
 
@@ -173,7 +169,8 @@ def _ray(host: str = LOOPBACK, **options: Any) -> Iterator[None]:
             _temp_dir=folder,
             include_dashboard=False,
             object_store_memory=STORE,
-            **_SILENT,
+            log_to_driver=False,
+            logging_level=logging.CRITICAL,
             **options,
         )
         try:
@@ -182,24 +179,35 @@ def _ray(host: str = LOOPBACK, **options: Any) -> Iterator[None]:
             ray.shutdown()
 
 
-_SILENT: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
-
-
 @contextmanager
-def ray_nodes() -> Iterator[RayNodes]:
-    """Start two nodes with a processor each, and connect this process to the first."""
-    with temporary_folder() as folder:
-        node = {"num_cpus": 1, "object_store_memory": STORE, "node_ip_address": LOOPBACK}
-        head = {**node, "include_dashboard": False, "temp_dir": folder}
-        cluster = Cluster(initialize_head=True, head_node_args=head)
-        try:
-            second = cluster.add_node(**node)
-            ray.init(cluster.address, _node_ip_address=LOOPBACK, **_SILENT)
-            warm_ray(WORKERS)
-            yield RayNodes(cluster, second)
-        finally:
-            ray.shutdown()
-            cluster.shutdown()
+def ray_nodes() -> Iterator[int]:
+    """Start two nodes with a processor each; yield the process of one, which can be removed."""
+    with _ray(num_cpus=1), temporary_folder() as folder, open(f"{folder}/log", "wb") as log:
+        # The ports that each takes by default would be in the way of the other.
+        command = [*_ray_node(LOOPBACK, 1), "--min-worker-port=0", "--max-worker-port=0"]
+        with subprocess.Popen(
+            [sys.executable, *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        ) as node:
+            try:
+                warm_ray(2)
+                yield node.pid
+            finally:
+                end_family(node.pid)
+
+
+def _ray_node(host: str, processors: int) -> list[str]:
+    """Return the command that adds a node to the Ray that this process has started."""
+    address = ray.get_runtime_context().gcs_address
+    command = ["-m", "ray.scripts.scripts", "start", "--block", f"--address={address}"]
+    command += [f"--node-ip-address={host}", f"--num-cpus={processors}", "--disable-usage-stats"]
+    return [*command, f"--object-store-memory={STORE}"]
+
+
+def end_family(pid: int) -> None:
+    """Kill a process and all below it."""
+    for each in [pid, *descendants(pid)]:
+        with suppress(ProcessLookupError):  # it went with its parent
+            os.kill(each, signal.SIGKILL)
 
 
 def warm_ray(processors: int) -> None:
@@ -212,7 +220,7 @@ def warm_ray(processors: int) -> None:
 
     for _ in range(2):
         actors = [Actor.remote() for _ in range(processors)]
-        ray.get([actor.echo.remote(1) for actor in actors], timeout=scripts.LONGEST)
+        ray.get([actor.echo.remote(1) for actor in actors], timeout=LONGEST)
         for actor in actors:
             ray.kill(actor)
 
@@ -250,7 +258,7 @@ def warm(pool: Executor) -> Iterator[Executor]:
             started.wait(WORKERS)
             go.send(WORKERS)
             for future in waiting:
-                future.result(scripts.LONGEST)
+                future.result(LONGEST)
             started.close()
             go.close()
         yield pool

@@ -1,5 +1,7 @@
 """A second machine shares neither files nor memory with the reader, alone and in clusters."""
 
+import inspect
+import json
 import os
 import socket
 import subprocess
@@ -8,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import shared_memory
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import pytest
@@ -53,7 +56,7 @@ def look(files: list[str], folders: list[str]) -> dict[str, object]:
 def by_value(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a copy of `function` that no module has, so that its code is pickled."""
     names: dict[str, Any] = {"__name__": "__main__", "__builtins__": __builtins__}
-    return type(look)(function.__code__, names, function.__name__)
+    return FunctionType(function.__code__, names, function.__name__)
 
 
 @contextmanager
@@ -61,7 +64,7 @@ def things(tmp_path: Path) -> Iterator[list[str]]:
     """Yield names that only this machine has: files just written, shared memory, descriptors."""
     written = tmp_path / "just written"
     written.write_text("here")
-    plain = Path("/tmp") / f"{real.PREFIX}file"  # noqa: S108 -- of the machine's own
+    plain = Path("/tmp") / f"{real.PREFIX}file"
     plain.touch()
     block = shared_memory.SharedMemory(f"{leaks.LEFT}{os.getpid()}-memory", create=True, size=1)
     try:
@@ -95,16 +98,13 @@ def test_this_machine_sees_all(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("network", [True, False], ids=["network", "no network"])
 def test_a_machine(tmp_path: Path, network: bool) -> None:
-    code = "import inspect, json, sys; exec(sys.argv[1]); print(json.dumps(look({!r}, {!r})))"
+    code = "import json, sys; exec(sys.argv[1]); print(json.dumps(look({!r}, {!r})))"
     with things(tmp_path) as files, machine(network=network) as other:
-        import inspect
-        import json
-
         said = other.run("-c", code.format(files, ["/dev/shm"]), inspect.getsource(look))
         check_it_is_another(json.loads(said), files, other.hostname)
 
 
-def test_a_machine_without_the_rights_of_root(tmp_path: Path) -> None:
+def test_a_machine_without_the_rights_of_root() -> None:
     """As for a user who may make namespaces, but no networks."""
     program = (
         "from tests.clusters.elsewhere import machine, may_network\n"
@@ -131,13 +131,13 @@ def test_it_ends_with_the_reader() -> None:
         "other = Machine()\nother.start('-c', 'import time; time.sleep(1000)')\n"
         "print('started', flush=True)\nos.kill(os.getpid(), 9)"
     )
-    before, folders = leaks.held(), set(Path("/tmp").glob("sqt-*"))  # noqa: S108
+    before, folders = leaks.held(), set(Path("/tmp").glob("sqt-*"))
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, check=False, timeout=LONGEST
     )
     assert done.stdout == b"started\n"
     assert leaks.leaked(before, leaks.GRACE) == []
-    for folder in set(Path("/tmp").glob("sqt-*")) - folders:  # noqa: S108
+    for folder in set(Path("/tmp").glob("sqt-*")) - folders:
         folder.rmdir()  # all that a killed reader leaves: it is empty
 
 

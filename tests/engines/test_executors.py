@@ -1,5 +1,6 @@
 """Prefetches on executors of the standard library; `tests/clusters` has the others."""
 
+import contextlib
 import multiprocessing
 import os
 import threading
@@ -239,6 +240,30 @@ def test_a_factory_replaces_a_broken_pool() -> None:
             each.submit(int)
 
 
+def end_at_once() -> None:
+    """End the worker."""
+    os._exit(1)
+
+
+def test_a_pool_that_never_works_is_given_up() -> None:
+    made = []
+
+    def make() -> Executor:
+        made.append(1)
+        context = multiprocessing.get_context("forkserver")
+        return ProcessPoolExecutor(1, mp_context=context, initializer=end_at_once)
+
+    def read_all() -> None:
+        for i in range(1000):
+            with contextlib.suppress(seqtools.EvaluationError):
+                ready[i]
+
+    with seqtools.prefetch(seqtools.smap(abs, range(1000)), 1, make) as ready:
+        with pytest.raises(seqtools.WorkerStartError, match="die before they evaluate anything"):
+            read_all()
+    assert len(made) < 10
+
+
 def test_an_executor_that_was_shut_down_is_an_error() -> None:
     executor = ThreadPoolExecutor(1)
     ready = seqtools.prefetch(seqtools.smap(abs, range(1000)), 1, executor)
@@ -295,6 +320,23 @@ class Silent(Executor):
 def test_refused(options: dict[str, Any], error: type[Exception], match: str) -> None:
     with ThreadPoolExecutor(1) as executor, pytest.raises(error, match=match):
         seqtools.prefetch([1, 2], **{"method": executor, **options})
+
+
+def test_prefetches_of_prefetches() -> None:
+    with ThreadPoolExecutor(1) as executor:
+        inner = seqtools.prefetch(seqtools.smap(abs, range(9)), method=executor)
+        told = "give each an executor of its own"
+        with pytest.raises(ValueError, match=told):
+            seqtools.prefetch(seqtools.smap(abs, inner), method=executor)
+        told = r"prefetch, made at .*: only this process has <ThreadPoolExecutor>: give a function"
+        with (
+            seqtools.prefetch(seqtools.smap(abs, inner), 1, "process") as outer,
+            pytest.raises(seqtools.WorkerStartError, match=told),
+        ):
+            list(outer)
+        own = seqtools.smap(lambda i: own_ready[i - 1] + 1 if i else 0, range(40))
+        own_ready = seqtools.prefetch(own, method=executor)
+        assert list(own_ready) == list(range(40))
 
 
 def test_numbers_of_workers() -> None:

@@ -4,7 +4,7 @@ import random
 from typing import Any
 
 from tests.programs.effects import EFFECTS, ERRORS, NO_EXCEPTIONS
-from tests.programs.program import AUTO, Engine, Function, Part, Program
+from tests.programs.program import AUTO, POOL, Engine, Function, Part, Program
 from tests.programs.readers import READERS
 from tests.programs.stages import source, stage
 from tests.programs.values import MUTABLE, VALUES
@@ -17,7 +17,8 @@ _WHOLE = ("all", "keep", "drop", "slowly")
 
 _SELDOM = 0.1
 _SPAWNED = 0.25
-"""Part of the programs that are run by `spawn`, which takes longest, in place of a template."""
+"""Part of the programs that are run by `spawn` or in a pool, which takes longest, in place of a
+template."""
 
 _RARE = {"sets-contexts", "sets-modules", "unseeded", "state", "draws-own"}
 """Tags of effects of which little can be said, which are therefore seldom."""
@@ -81,7 +82,7 @@ def engines(program: Program) -> list[Engine]:
     rng = random.Random(program.seed)
     started = Engine("template", rng.randint(1, 3))
     if rng.random() < _SPAWNED:
-        started = Engine("spawn", rng.randint(1, 2))
+        started = Engine(rng.choice(["spawn", POOL]), rng.randint(1, 2))
     chosen = [Engine("thread", rng.randint(1, 3)), Engine("fork", rng.randint(1, 3)), started]
     if rng.random() < _SELDOM:
         chosen.append(Engine(AUTO, 0))

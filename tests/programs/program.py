@@ -10,8 +10,10 @@ from tests.programs.stages import Part
 from tests.programs.values import VALUES
 
 AUTO = "auto"
-PROCESSES = ("template", "spawn", "fork")
-"""The start methods of worker processes."""
+POOL = "pool"
+"""A process pool of the standard library, made for the program."""
+PROCESSES = ("template", "spawn", "fork", POOL)
+"""The start methods of worker processes, and the pool."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Engine:
     """Where a program is run."""
 
     name: str
-    """`inline`, `copies` (inline, each item copied), `thread`, `auto`, or a start method."""
+    """`inline`, `copies` (inline, copied items), `thread`, `auto`, `pool`, or a start method."""
     nworkers: int
 
     @property
@@ -69,6 +71,8 @@ class Engine:
         """What `prefetch` is given."""
         if self.name == AUTO:
             return {"nworkers": AUTO}
+        if self.name == POOL:
+            return {"nworkers": self.nworkers, "method": POOL}
         if self.name in PROCESSES:
             return {"nworkers": self.nworkers, "method": "process", "start_method": self.name}
         return {"nworkers": self.nworkers, "method": "thread"}

@@ -11,11 +11,15 @@ import gc
 import importlib
 import io
 import json
+import multiprocessing
 import os
 import random
 import sys
 import types
 import warnings
+from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor
+from multiprocessing import forkserver
 from typing import Any
 
 import numpy as np
@@ -24,6 +28,7 @@ import seqtools
 from seqtools.prefetching.server import close_server
 from tests import leaks
 from tests.programs import looking
+from tests.programs.program import POOL
 from tests.programs.seeing import Seeing
 
 
@@ -33,6 +38,7 @@ def main() -> None:
     os.dup2(2, 1)  # what programs write to descriptor 1 is no answer
     sys.path.insert(0, folder)
     leaks.watch_orphans()
+    forkserver.ensure_running()  # it stays until this process ends
     leaks.foreign = ("sem.", "psm_")
     for line in sys.stdin:
         job = json.loads(line)
@@ -77,10 +83,14 @@ def _run(job: dict[str, Any], folder: str, see: Seeing) -> str:
             program = importlib.import_module(name)
         else:
             program = types.ModuleType(name)
-            program.__file__ = path
+            if job["options"].get("method") != POOL:  # whose workers would run that file
+                program.__file__ = path
             sys.modules[name] = program
             exec(compile(job["text"], path, "exec"), vars(program))  # noqa: S102 -- what it is for
         options = vars(program)["OPTIONS"] | job["options"]
+        if options.get("method") == POOL:
+            options["method"] = pool_of(options["nworkers"])
+            options.pop("timeout", None)  # what a pool evaluates cannot be ended
         if not options["nworkers"] and "start_hook" in options:
             options.pop("start_hook")()
         with seqtools.prefetch(vars(program)["build"](), **options) as p:
@@ -93,6 +103,12 @@ def _run(job: dict[str, Any], folder: str, see: Seeing) -> str:
         sys.modules["__main__"] = own
         if job["module"]:
             sys.modules.pop(name, None)
+
+
+def pool_of(nworkers: int) -> Callable[[], Executor]:
+    """Return a function that makes a process pool."""
+    context = multiprocessing.get_context("forkserver")
+    return lambda: ProcessPoolExecutor(nworkers, mp_context=context)
 
 
 if __name__ == "__main__":

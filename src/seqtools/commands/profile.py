@@ -29,7 +29,7 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
     )
     parser.add_argument(
         "--method",
-        choices=tuple(METHODS),
+        choices=tuple(method.name for method in METHODS.values() if method.has_name),
         help="read it by such workers, whatever the pipeline says",
     )
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""`python -m seqtools demo`: reads minibatches of source code, inline and by processes.
+"""`python -m seqtools demo`: reads minibatches of source code, inline and by workers.
 
 `seqtools.demo.pipeline` has the pipeline.
 """
@@ -7,14 +7,17 @@ import argparse
 import os
 from typing import Any
 
+from seqtools.engines.cluster.kinds import check_installed
+from seqtools.engines.methods import METHODS
+
 
 def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
     """Add `demo` to the commands of `python -m seqtools`."""
     parser = commands.add_parser(
         "demo",
-        help="read minibatches of source code, inline and by worker processes",
+        help="read minibatches of source code, inline and by workers",
         description="Turn source files into minibatches of integers, read all of them once "
-        "inline and once by worker processes, and compare.",
+        "inline and once by workers, and compare.",
     )
     parser.add_argument(
         "folder",
@@ -23,7 +26,13 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
         help="folder with Python files (default: the standard library)",
     )
     parser.add_argument(
-        "--workers", metavar="N", type=_count, default=2, help="worker processes (default: 2)"
+        "--workers", metavar="N", type=_count, default=2, help="number of workers (default: 2)"
+    )
+    parser.add_argument(
+        "--method",
+        choices=tuple(method.name for method in METHODS.values() if method.has_name),
+        default="process",
+        help="where workers are (default: process)",
     )
     parser.add_argument(
         "--output",
@@ -54,4 +63,9 @@ def _run(options: argparse.Namespace) -> int:
         os.makedirs(options.output, exist_ok=True)
     except OSError as problem:
         options.refuse(f"{options.output} cannot be created: {problem.strerror}")
-    return show(folder, files, workers=options.workers, output=options.output)
+    try:
+        check_installed(options.method)
+    except ModuleNotFoundError as problem:
+        options.refuse(str(problem))
+    workers, method = options.workers, options.method
+    return show(folder, files, workers=workers, method=method, output=options.output)

@@ -49,8 +49,12 @@ def read(batches: seqtools.LazySequence[Codes], title: str) -> Epoch:
     return epoch
 
 
-def show(folder: str, files: Sequence[str], *, workers: int, output: str) -> int:
-    """Read `files` inline and by processes, print the results, and return the exit status.
+_TITLES = {"process": ("process", "processes"), "thread": ("thread", "threads")}
+"""What workers are called, by the method, where it is not the name of a cluster."""
+
+
+def show(folder: str, files: Sequence[str], *, workers: int, method: str, output: str) -> int:
+    """Read `files` inline and by workers, print the results, and return the exit status.
 
     The folder `output` receives a report and a trace of the second epoch.
     """
@@ -60,8 +64,9 @@ def show(folder: str, files: Sequence[str], *, workers: int, output: str) -> int
     batches = build(files)
     inline = read(batches, "inline")
     _row_of_epoch("inline", inline, size)
-    title = counted_as(workers, "process", "processes")
-    with seqtools.prefetch(batches, nworkers=workers, method="process") as ahead:
+    singular, plural = _TITLES.get(method, (f"worker of {method}", f"workers of {method}"))
+    title = counted_as(workers, singular, plural)
+    with seqtools.prefetch(batches, nworkers=workers, method=method) as ahead:
         with instrument.profile(ahead) as measured:
             parallel = read(ahead, title)
         stages = repr(ahead)

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any, Literal, Never, TypeVar
 
 from seqtools._core.chance.seeds import Seed
 from seqtools._core.checks import check_source
+from seqtools._core.display.short import short
 from seqtools._core.sources import Source
+from seqtools._core.walk import upstream
 from seqtools.prefetching.arguments import checked
 from seqtools.prefetching.options import Options
 from seqtools.prefetching.sequence import Prefetch
@@ -132,6 +134,23 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
         engine_options=engine_options,
     )
     options = checked(given, max_buffered, shm_size, unknown)
+    if options.where is not None and options.may_share_memory:
+        _check_threads(seq, options.where)
     if options.uses_fork_server:
         prepare(options.idle_timeout)
     return Prefetch(seq, options)
+
+
+def _check_threads(seq: object, executor: object) -> None:
+    """Check that no prefetch upstream uses the same threads, which might wait for each other.
+
+    Raises:
+        ValueError: If one does.
+    """
+    for stage in upstream(seq):
+        if isinstance(stage, Prefetch) and stage._options.where is executor:  # noqa: SLF001 -- ours
+            message = (
+                f"{short(executor)} has the workers of this prefetch and of one that it reads, "
+                "so they might wait for each other: give each an executor of its own"
+            )
+            raise ValueError(message)

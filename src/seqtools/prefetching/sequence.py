@@ -20,6 +20,7 @@ from seqtools._core.traits import Traits
 from seqtools._core.views import Slice
 from seqtools._core.walk import draw_index_of, drawing_apart, traits_upstream
 from seqtools.engines.base import here
+from seqtools.engines.cluster.kinds import is_factory
 from seqtools.engines.process.background_threads import KnownReasons
 from seqtools.prefetching.iterators import Ordered, PrefetchWalk, Unordered
 from seqtools.prefetching.options import Options
@@ -170,7 +171,15 @@ class Prefetch(LazySequence[T]):
         return self._sequence, self._options
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """Pickle the arguments, the place where it was made, and its mark."""
+        """Pickle the arguments, the place where it was made, and its mark.
+
+        Raises:
+            TypeError: If another process cannot use its executor or client.
+        """
+        where = self._options.where
+        if where is not None and not is_factory(where):
+            message = f"only this process has {short(where)}: give a function that makes one"
+            raise TypeError(message)
         return remade, (Prefetch, (*self._args(), self._mark), self._origin)
 
     def _as_call(self) -> str:

@@ -52,6 +52,7 @@ class Calls:
         self._mode = 0
         self._cost = 0.0  # seconds of the dispatcher's thread for a call: a moving average
         self._deaths_in_a_row = 0
+        self._has_answered = False  # whether any worker ever has
 
     @property
     def grain(self) -> float:
@@ -138,6 +139,7 @@ class Calls:
             raise result_messages.refusal(answer.parts[0])
         elif answer.status == DONE:
             del self._posted[task.number]
+            self._has_answered = True
             self._answered(place, task, answer)
 
     def _answered(self, place: Place, task: Task, answer: Answer) -> None:
@@ -171,7 +173,7 @@ class Calls:
     def _answered_here(self, place: Place, task: Task, outcomes: Any) -> None:
         """Deliver outcomes of threads of this process."""
         del self._posted[task.number]
-        self._deaths_in_a_row = 0
+        self._has_answered, self._deaths_in_a_row = True, 0
         for _, values, seconds, failed in outcomes:
             items = self._scheduler.answered(place, task, len(values), seconds)
             self._deliver(Part(items.job, items.offset, values, seconds, failed=failed))
@@ -208,7 +210,8 @@ class Calls:
             job, offset, index = culprit
             message = f"a worker process died twice while it evaluated item {index}: {error}"
             self._failed(job, offset, Failure(WorkerDied(message)))
-            self._deaths_in_a_row = -1
+            if self._has_answered:  # otherwise it may be no fault of the items
+                self._deaths_in_a_row = -1
 
     def _count_death(self, error: LostError) -> None:
         self._deaths_in_a_row += 1

@@ -98,6 +98,8 @@ class ExecutorTransport:
         except BaseException as error:
             if type(error).__name__ == "KilledWorker":  # of Dask's executor
                 raise LostError(summary(error), deaths=2) from error
+            if not isinstance(error, Exception):  # the worker was interrupted, between two items
+                raise LostError(summary(error), deaths=0) from error
             raise BrokenError(f"{self.title} failed: {summary(error)}") from error
         if not self.shares_memory:
             self._holders.add(raw[2])

@@ -121,7 +121,7 @@ class _Loaded:
         except AttributeError:
             collector = local.collector = Collector()
             local.evaluator = Evaluator(
-                self.get_if_wanted, self.hints, self._by_value, collector, None, name, grain=1e9
+                self.get_if_wanted, self.hints, self._by_value, collector, None, name
             )
             return local.evaluator, collector
 
@@ -223,7 +223,8 @@ def _answer(found: _Loaded, call: Call, name: str) -> Answer:
     from time import perf_counter
 
     evaluator, collector = found.evaluator(name)
-    evaluator.patience = call.patience
+    # all values travel together, so they are sent when the rest is given back
+    evaluator.grain = evaluator.patience = call.patience
     before = getattr(here, "get", None)
     began = perf_counter()
     with captured(collector):

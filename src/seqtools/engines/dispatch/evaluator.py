@@ -80,7 +80,8 @@ class Evaluator:
         self._name = name
         self._dumper = ResultDumper(by_value)
         self._out = OutgoingValues(self._dumper, slots)
-        self._grain = GRAIN if grain is None else grain
+        self.grain = GRAIN if grain is None else grain
+        """See the class."""
         self.patience = STUCK * GRAIN if patience is None else patience
         """See the class."""
 
@@ -123,7 +124,7 @@ class Evaluator:
         values, indices = self._out.values, task.indices
         append, plain, n = values.append, IMMUTABLE, len(indices)
         # without slots, only the last answer tells which item hangs
-        hold = -1.0 if task.timed and slots is None else self._grain
+        hold = -1.0 if task.timed and slots is None else self.grain
         tell = slots.progress.tell if task.timed and slots is not None else None
         stretch, before = 1, began
         while (at := done + len(values)) < n:

@@ -1,0 +1,312 @@
+"""The dispatcher of cluster engines over a transport that does what a test says."""
+
+import pickle
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from seqtools._core.errors import Failure, WorkerDied, WorkerStartError
+from seqtools.engines.base import Job, Part
+from seqtools.engines.cluster import remote
+from seqtools.engines.cluster.engine import ClusterEngine
+from seqtools.engines.cluster.remote import DONE, LACKING, OTHER, SPEAKS, Answer, Call
+from seqtools.engines.cluster.transport import BrokenError, LostError, Place
+
+Act = Callable[[Call, bool], Any]
+"""Returns what comes of a call, given whether the payload came along."""
+
+
+class Driven:
+    """A transport with places in this process; `act` decides what comes of each call."""
+
+    title = "the test"
+    grain = 0.05
+    overhead = 0.001
+    shares_memory = numbered = ends_items = False
+    turns = True
+
+    def __init__(
+        self, act: Act, n: int = 2, *, directs: bool = False, isolates: bool = False
+    ) -> None:
+        self.act, self.directs, self.isolates = act, directs, isolates
+        self._places = [Place() for _ in range(n)]
+        self.posted: list[tuple[Place, Call, bool]] = []
+        self.most_at_once = 0
+        self.held: list[Callable[[], None]] | None = None  # calls that wait
+        self.renewed = 0
+        self.may_renew = False
+        self.closed = False
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+
+    def open(self, shipment: Any, notify: Any) -> None:
+        self.shipment, self.notify = shipment, notify
+
+    def places(self) -> list[Place]:
+        return self._places
+
+    def wanted(self) -> int:
+        return len(self._places)
+
+    def post(self, place: Place, number: int, call: Any, *, payload: bool) -> None:
+        told = Call.of(pickle.loads(pickle.dumps(call)))
+        self.posted.append((place, told, payload))
+        answer = lambda: self.notify(number, self._made(told, payload))  # noqa: E731
+        if self.held is None:
+            answer()
+        else:
+            self.held.append(answer)
+
+    def _made(self, call: Call, payload: bool) -> Any:
+        try:
+            return self.act(call, payload)
+        except (LostError, BrokenError) as error:
+            return error
+
+    def answer(self, came: Any) -> Any:
+        assert self.may_answer.wait(20)
+        if isinstance(came, Exception):
+            raise came
+        return came
+
+    def own(self, part: Any) -> Any:
+        return part
+
+    def renew(self) -> bool:
+        self.renewed += 1
+        return self.may_renew
+
+    def end(self, place: Place) -> None:
+        raise AssertionError(place)
+
+    def news(self) -> list[str]:
+        return []
+
+    def close(self) -> None:
+        self.closed = True
+        remote.evict(self.shipment.token)
+
+
+class Reader:
+    """Collects what an engine delivers."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[int, Any] = {}
+        self.error: WorkerStartError | None = None
+        self._changed = threading.Condition()
+
+    def deliver(self, part: Part | WorkerStartError | None) -> None:
+        with self._changed:
+            if isinstance(part, WorkerStartError):
+                self.error = part
+            elif part is not None:
+                for k, outcome in enumerate(part.outcomes):
+                    self.outcomes[part.job * 1000 + part.offset + k] = outcome
+            self._changed.notify_all()
+
+    def wait(self, until: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 20
+        with self._changed:
+            while not until():  # also of what is posted, which notifies nobody
+                self._changed.wait(0.01)
+                assert time.monotonic() < deadline, (self.outcomes, self.error)
+
+
+def square(i: int) -> int:
+    return i * i
+
+
+@pytest.fixture
+def engines() -> Iterator[Callable[[Driven], tuple[ClusterEngine, Reader]]]:
+    made: list[ClusterEngine] = []
+
+    def make(transport: Driven) -> tuple[ClusterEngine, Reader]:
+        reader = Reader()
+        made.append(ClusterEngine(transport, None, square, square, deliver=reader.deliver))
+        return made[-1], reader
+
+    yield make
+    for engine in made:
+        engine.close()
+
+
+def work(call: Call, payload: bool = False) -> Any:  # noqa: FBT002
+    del payload
+    return remote.work(call.plain())
+
+
+def test_who_lacks_the_pipeline_is_sent_it(engines: Any) -> None:
+    def act(call: Call, payload: bool) -> Any:
+        if not payload:
+            return tuple(Answer(LACKING, SPEAKS, "somebody"))
+        return remote.work(call._replace(memory=call.memory._replace(machine="")).plain(), sent())
+
+    transport = Driven(act)
+    engine, reader = engines(transport)
+    sent = transport.shipment.payload
+    engine.submit([Job(1, range(5))])
+    reader.wait(lambda: len(reader.outcomes) == 5)
+    assert list(reader.outcomes.values()) == [0, 1, 4, 9, 16]
+    assert [payload for _, _, payload in transport.posted] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("speaks", "told"),
+    [
+        ((1, 2, 7), "the workers of the test have Python 2.7, this process has 3"),
+        ((0, *SPEAKS[1:]), "another version of seqtools"),
+    ],
+)
+def test_other_versions_are_refused(engines: Any, speaks: tuple[int, ...], told: str) -> None:
+    engine, reader = engines(Driven(lambda *_: (OTHER, speaks, "somebody", "of a later version")))
+    engine.submit([Job(1, range(5))])
+    reader.wait(lambda: reader.error is not None)
+    assert told in str(reader.error)
+
+
+def test_a_call_of_another_version_is_answered_so() -> None:
+    for speaks in ((99, 3, 11), (1, 2, 7)):
+        status, ours, *_ = remote.work((speaks, "what", "later", "versions", "have"))
+        assert (status, ours) == (OTHER, SPEAKS)
+
+
+def test_what_is_given_back_is_posted_again(engines: Any) -> None:
+    def act(call: Call, payload: bool) -> Any:
+        del payload
+        return remote.work(call._replace(patience=0.0).plain())  # at most one item a call
+
+    transport = Driven(act)
+    engine, reader = engines(transport)
+    engine.submit([Job(1, range(5)), Job(2, [7, 9, 8])])
+    reader.wait(lambda: len(reader.outcomes) == 8)
+    assert sorted(reader.outcomes.values()) == [0, 1, 4, 9, 16, 49, 64, 81]
+    assert len(transport.posted) >= 8
+
+
+def deadly(index: int, **how: Any) -> Act:
+    """Return what comes of calls if item `index` kills its worker each time."""
+
+    def act(call: Call, payload: bool) -> Any:
+        if index in call.indices:
+            raise LostError("it was killed", **how)
+        return work(call, payload)
+
+    return act
+
+
+@pytest.mark.parametrize("isolates", [False, True])
+def test_an_item_that_kills_its_worker_fails_alone(engines: Any, isolates: bool) -> None:
+    transport = Driven(deadly(12, place_ended=isolates), isolates=isolates)
+    engine, reader = engines(transport)
+    engine.submit([Job(1, range(10)), Job(2, range(10, 20)), Job(3, range(20, 30))])
+    reader.wait(lambda: len(reader.outcomes) == 30)
+    culprit = reader.outcomes.pop(2002)
+    assert isinstance(culprit, Failure)
+    assert isinstance(culprit.error, WorkerDied)
+    assert "item 12" in str(culprit.error)
+    assert sorted(reader.outcomes.values()) == [i * i for i in range(30) if i != 12]
+    deaths = [call for _, call, _ in transport.posted if 12 in call.indices]
+    assert [len(call.indices) for call in deaths] == [10, 1, 1]
+
+
+def test_two_deaths_at_once_are_enough_for_an_item_alone(engines: Any) -> None:
+    transport = Driven(deadly(3, deaths=2))
+    engine, reader = engines(transport)
+    engine.submit([Job(1, [3]), Job(2, range(10, 20))])
+    reader.wait(lambda: len(reader.outcomes) == 11)
+    assert [len(call.indices) for _, call, _ in transport.posted if 3 in call.indices] == [1, 1]
+
+
+def test_suspects_are_alone_in_a_cluster_that_does_not_isolate(engines: Any) -> None:
+    """Only then it is certain who is to blame."""
+    waiting: list[int] = []
+    most = []
+
+    def act(call: Call, payload: bool) -> Any:
+        if not waiting and 5 in call.indices:
+            waiting.append(1)
+            raise LostError("it was killed")
+        return work(call, payload)
+
+    transport = Driven(act, 3)
+    transport.held = []
+    engine, reader = engines(transport)
+    engine.submit([Job(1, range(4, 8)), *[Job(k, [10 * k]) for k in range(2, 12)]])
+    while len(reader.outcomes) < 14:
+        reader.wait(lambda: bool(transport.held))
+        one = [call for _, call, _ in transport.posted[-len(transport.held) :]]
+        most.append((len(one), [len(call.indices) for call in one]))
+        transport.held.pop(0)()
+        reader.wait(lambda: bool(transport.held) or len(reader.outcomes) == 14)
+    assert sorted(reader.outcomes.values()) == sorted(
+        [i * i for i in (*range(4, 8), *range(20, 120, 10))]
+    )
+    alone = [call for _, call, _ in transport.posted[1:] if set(call.indices) <= set(range(4, 8))]
+    assert [list(call.indices) for call in alone] == [[4], [5], [6], [7]]
+
+
+def test_what_was_finished_comes_before_the_error(engines: Any) -> None:
+    def act(call: Call, payload: bool) -> Any:
+        if 0 in call.indices:
+            raise BrokenError("the test is over")
+        return work(call, payload)
+
+    transport = Driven(act)
+    transport.held = []
+    engine, reader = engines(transport)
+    engine.submit([Job(1, range(3)), Job(2, range(3, 6)), Job(3, range(6, 9))])
+    reader.wait(lambda: len(transport.held or ()) == 3)
+    held, transport.held = transport.held, None
+    transport.may_answer.clear()
+    for each in held:  # the broken one first
+        each()
+    transport.may_answer.set()
+    reader.wait(lambda: reader.error is not None)
+    assert str(reader.error) == "the test is over"
+    assert sorted(reader.outcomes.values()) == [9, 16, 25, 36, 49, 64]
+    assert transport.renewed >= 1
+
+
+def test_a_cluster_that_breaks_again_and_again_is_given_up(engines: Any) -> None:
+    def act(*_: Any) -> Any:
+        raise BrokenError("it breaks at once")
+
+    transport = Driven(act)
+    transport.may_renew = True
+    engine, reader = engines(transport)
+    engine.submit([Job(k, range(10)) for k in range(1, 5)])
+    reader.wait(lambda: reader.error is not None or len(reader.outcomes) == 40)
+    assert transport.renewed < 100
+    assert reader.error is not None
+    assert "die before they evaluate anything" in str(reader.error)
+
+
+def test_late_answers_of_lost_calls_are_dropped(engines: Any) -> None:
+    transport = Driven(work)
+    engine, reader = engines(transport)
+    transport.notify(12345, (DONE, SPEAKS, "nobody"))
+    engine.submit([Job(1, range(5))])
+    reader.wait(lambda: len(reader.outcomes) == 5)
+
+
+def test_the_grain_grows_with_the_workers(engines: Any) -> None:
+    few, _ = engines(Driven(work, 2))
+    many, _ = engines(Driven(work, 500))
+    assert few.grain == 0.05
+    assert many.grain == pytest.approx(2 * 500 * 0.001)
+    assert many.nworkers == 500
+
+
+def test_close_leaves_the_transport_closed(engines: Any) -> None:
+    transport = Driven(work)
+    engine, reader = engines(transport)
+    engine.submit([Job(1, range(5))])
+    reader.wait(lambda: len(reader.outcomes) == 5)
+    engine.close()
+    engine.close()
+    assert transport.closed
+    assert engine.busy() == 0
+    assert remote.kept() == []
