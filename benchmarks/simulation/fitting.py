@@ -17,6 +17,8 @@ from benchmarks.simulation.cluster import simulate
 from benchmarks.simulation.model import Costs, Load
 from benchmarks.simulation.real import Seen, Trial
 
+_FEW = 2
+"""Numbers of workers from which it is not found what each of them costs."""
 _ROUNDS = 4
 """Times that the search gets finer. Arbitrary: the last step is less than a tenth."""
 
@@ -43,22 +45,36 @@ class Fitted(NamedTuple):
     error: float
 
 
-def fit(runs: Sequence[Observed], cores: int, *, shared: bool) -> Fitted:
-    """Return the costs for which simulated runs are like real ones."""
-    block, per_item, per_byte = shares(
-        [run.seen.cpu for run in runs],
-        [(run.seen.blocks, run.seen.items, run.seen.items * run.trial.nbytes) for run in runs],
-    )
-    (central,) = shares([run.seen.central for run in runs], [(run.seen.blocks,) for run in runs])
+def fit(runs: Sequence[Observed], known: Costs) -> Fitted:
+    """Return the costs for which simulated runs are like real ones.
+
+    Args:
+        runs: Real runs.
+        known: What is known of the cluster: whether its queue is shared, its processors, and what
+            a block costs the reader for each worker. If that is 0, it is found too.
+    """
+    several = len({run.workers for run in runs}) > _FEW and not known.per_worker
+    totals, counts = [], []
+    for run in runs:
+        seen = run.seen
+        totals.append(seen.cpu - known.per_worker * run.workers * seen.blocks)
+        of_workers = run.workers * seen.blocks if several else 0
+        counts.append((seen.blocks, seen.items, seen.items * run.trial.nbytes, of_workers))
+    block, per_item, per_byte, per_worker = shares(totals, counts)
+    central = shares([run.seen.central for run in runs], [(run.seen.blocks,) for run in runs])[0]
     late = float(np.median([run.seen.work - run.trial.work for run in runs]))
-    known = Costs(
+    known = replace(
+        known,
         post=block / 2,  # how it is divided changes nothing that is measured here
         take=block / 2,
         per_item=per_item,
         per_byte=per_byte,
+        per_worker=known.per_worker or per_worker,
+        noticed=float(
+            np.median([run.seen.noticed * run.seen.blocks / run.seen.cpu for run in runs])
+        ),
+        shortest=runs[0].seen.shortest,
         central=central,
-        shared=shared,
-        cores=cores,
     )
 
     def error(hop: float, on_worker: float) -> float:
@@ -81,7 +97,8 @@ def predicted(costs: Costs, workers: int, trial: Trial, late: float) -> float:
         step=trial.step,
         max_cached=trial.max_cached(workers),
     )
-    return simulate(costs, load, 1.0, trial.seconds).rate
+    # longer than the real run, so that it does not depend on which block ends when
+    return simulate(costs, load, trial.warm, 3 * trial.seconds).rate
 
 
 def shares(totals: Sequence[float], counts: Sequence[Sequence[float]]) -> list[float]:

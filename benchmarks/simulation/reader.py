@@ -11,6 +11,7 @@ from benchmarks.simulation.events import Clock, Cores, Server
 from benchmarks.simulation.model import AHEAD, PATIENCE, Costs, Load
 from benchmarks.simulation.work import Block, Workers
 from seqtools.engines.base import Part
+from seqtools.engines.cluster.kinds import EXECUTOR
 from seqtools.engines.dispatch.scheduler import Scheduler, WorkerQueue
 from seqtools.prefetching import reader as readers
 from seqtools.prefetching.options import Options
@@ -46,7 +47,7 @@ class Reader:
         self._central, self._on_read = scheduler, on_read
         self.cpu, self.link = Server(cores), Server(Cores(0))
         self.workers = Workers(share, costs, load, seed, clock, cores, self._send_back)
-        options = Options(share, "process", load.max_cached, max_bytes=load.max_bytes)
+        options = Options(share, EXECUTOR, load.max_cached, max_bytes=load.max_bytes)
         self._window = options.window()
         self._window.nworkers = share
         self._reader = readers.Reader(range(items))

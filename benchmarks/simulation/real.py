@@ -28,8 +28,6 @@ from seqtools.prefetching.window import Window
 
 SMALL = 8
 """Bytes up to which an item is a number, and not an array."""
-_WARM = 1.0
-"""Seconds before anything is measured: the time of an item is known then. Arbitrary."""
 ATTEMPTS = 4
 """Times that a run is repeated at most, if other programs use the processors meanwhile."""
 
@@ -44,13 +42,15 @@ class Trial:
             `None` if the window is large enough for blocks as long as the engine wants.
         nbytes: Bytes of an item.
         step: Seconds that the consumer sleeps for each item.
-        seconds: How long the run is measured.
+        warm: Seconds before it is measured: the time of an item is known then, and the window full.
+        seconds: How long it is measured.
     """
 
     work: float
     block: int | None = None
     nbytes: int = SMALL
     step: float = 0.0
+    warm: float = 1.0
     seconds: float = 3.0
 
     def max_cached(self, workers: int) -> int:
@@ -73,6 +73,7 @@ class Seen:
         central: The same of the scheduler.
         workers: The same of all other processes together.
         noticed: Seconds of the reader's processor for a block, as its engine has estimated them.
+        shortest: Seconds of work in a block at least, according to its engine.
         foreign: Processors that other programs used meanwhile.
     """
 
@@ -84,6 +85,7 @@ class Seen:
     central: float
     workers: float
     noticed: float
+    shortest: float
     foreign: float
 
     @property
@@ -151,14 +153,14 @@ def measure(running: Running, workers: int, trial: Trial) -> Seen:
     p = seqtools.prefetch(source, workers, running.method, trial.max_cached(workers))
     with p, _counted() as jobs:
         items = iter(p)
-        _read(items, trial, _WARM)
+        _read(items, trial, trial.warm)
         used, sent, began = cpu.since(), len(jobs), time.perf_counter()
         central, busy = _used(running), machine.busy()
         took, n = _read(items, trial, trial.seconds)
         seconds, blocks = time.perf_counter() - began, len(jobs) - sent
         own, everything = used()
         central, busy = _used(running) - central, machine.busy() - busy
-        noticed = _noticed(p)
+        noticed, shortest = _estimates(p)
         del items
     return Seen(
         seconds=seconds,
@@ -169,13 +171,16 @@ def measure(running: Running, workers: int, trial: Trial) -> Seen:
         central=central,
         workers=everything - own - central,
         noticed=noticed,
+        shortest=shortest,
         foreign=max(0.0, busy - everything) / seconds,
     )
 
 
-def _noticed(p: Any) -> float:
-    dispatcher = p._state.pump._engine._dispatcher  # noqa: SLF001 -- nobody else knows
-    return float(dispatcher._cost + dispatcher._transport.overhead)  # noqa: SLF001
+def _estimates(p: Any) -> tuple[float, float]:
+    """Return what the engine takes a block to cost, and its shortest block, in seconds."""
+    calls = p._state.pump._engine._dispatcher  # noqa: SLF001 -- nobody else knows
+    transport = calls._transport  # noqa: SLF001
+    return float(calls._cost + transport.overhead), float(transport.grain)  # noqa: SLF001
 
 
 def _used(running: Running) -> float:

@@ -54,9 +54,10 @@ def chart(title: str, x: Axis, y: Axis, lines: Sequence[Line]) -> str:
     def at(point: tuple[float, float]) -> tuple[float, float]:
         return _LEFT + width * x.place(point[0]), _TOP + height * (1 - y.place(point[1]))
 
+    box = f'viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img"'
+    font = f'font-family="sans-serif" font-size="13" fill="{_GREY}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" '
-        f'font-family="sans-serif" font-size="13" fill="{_GREY}" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" {box} {font}>',
         f"<title>{escape(title)}</title>",
         _text(_LEFT, 20, title, "start", ' font-weight="bold"'),
     ]
