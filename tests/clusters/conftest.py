@@ -217,7 +217,9 @@ def loky() -> Iterator[Executor]:
 def fresh_pool(request: pytest.FixtureRequest) -> Iterator[Executor]:
     """Yield a process pool for one test, which may break it."""
     with real.warm(real.POOLS[request.param]()) as pool:
+        manager = pool._executor_manager_thread
         yield pool
+    manager.join()  # for which the pool does not wait where it was told not to before
     active_children()  # which forgets those that were killed
 
 

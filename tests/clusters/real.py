@@ -108,7 +108,11 @@ def _dask_program(*arguments: str) -> Iterator[tuple[int, str]]:
     with temporary_folder() as folder, open(f"{folder}/log", "w+", encoding="utf-8") as log:
         # Workers on this machine find the modules of tests, as those of Ray and of pools do.
         path = os.pathsep.join([scripts.SOURCE, str(Path(__file__).parents[2])])
-        environment = {"DASK_TEMPORARY_DIRECTORY": folder, "PYTHONPATH": path}
+        environment = {
+            "DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD": "forkserver",  # 10 times as fast
+            "DASK_TEMPORARY_DIRECTORY": folder,
+            "PYTHONPATH": path,
+        }
         with subprocess.Popen(
             [sys.executable, DASK, *arguments],
             env=scripts.environment(**environment),

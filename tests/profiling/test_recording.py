@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from seqtools._core import recording
-from seqtools._core.recording import Record, Recorder, RecordFile, RecordFolder
+from seqtools._core.record_files import RecordFile
+from seqtools._core.recording import Record, Recorder, RecordFolder
 
 
 @pytest.fixture

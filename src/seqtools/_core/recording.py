@@ -2,7 +2,8 @@
 
 Each thread writes into its own mapped file: a record costs no system call, can be read at once, and
 outlives its thread and its process. Times come from `time.perf_counter`, which is one clock for all
-processes of a machine.
+processes of a machine. Where the folder is not there, as on another machine, records are kept in
+memory until they are sent: see `distant_records`.
 
 The code for each item is short, because after the work of an item it is in no cache of the
 processor, and runs several times slower than in a loop.
@@ -14,8 +15,9 @@ import os
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from time import perf_counter, perf_counter_ns, thread_time_ns
-from typing import NamedTuple, TypeVar
+from contextlib import contextmanager
+from time import perf_counter, perf_counter_ns, process_time, thread_time_ns
+from typing import Any, NamedTuple, TypeVar
 
 from seqtools._core.at_fork import renew_in_children
 
@@ -37,6 +39,13 @@ _MOST_CHUNKS = 128
 """Largest file: a million records, 42 MB. Arbitrary."""
 _HEADER = 8
 """Size of the header in records."""
+_CLOCK = struct.Struct("@dd")
+"""At the end of the header: the seconds that the clock of another machine is ahead of that of the
+consumer's, and by how many seconds that may be wrong. They may change; each is written in one
+step."""
+CLOCK_AT = _HEADER * SIZE - _CLOCK.size
+_LONGEST_NAME = 100
+"""Most characters of a name in the header. Arbitrary."""
 _NS = 1e-9
 _PAUSE = 0.004
 """Seconds between two measurements of processor time. The system call takes 0.6 µs in a loop, but
@@ -83,12 +92,13 @@ class Recorder:
         """When the consumer received an item, and the processor time then, if it was measured."""
         self.extend()
         if self.last > SIZE:
-            name = threading.current_thread().name[:100]
-            # not `Thread.native_id`: in a forked child it can be that of the parent
-            ident = threading.get_native_id()
-            data = json.dumps({"pid": os.getpid(), "thread": name, "ident": ident}).encode()
-            self.view[: len(data)] = data
-            self.at += _HEADER * SIZE
+            self.head()
+
+    def head(self) -> None:
+        """Write the header."""
+        data = header(thread_fields())
+        self.view[: len(data)] = data
+        self.at += len(data)
 
     def note(  # noqa: PLR0913, PLR0917 -- a record
         self, what: int, many: int, which: int, begin: float, end: float, took: int = -1
@@ -132,8 +142,7 @@ class Recorder:
 
     def extend(self) -> None:
         """Enlarge the file; if that fails, all further records are lost."""
-        self.view = bytearray(SIZE)  # each record overwrites the last one
-        self.at, self.last = _PROCESSOR.size, SIZE
+        self.lose()
         if self._chunks == _MOST_CHUNKS:
             return
         size = _CHUNK * SIZE
@@ -149,14 +158,51 @@ class Recorder:
         self.last = size
         self._chunks += 1
 
+    def lose(self) -> None:
+        """Have each record overwrite the last one."""
+        self.view = bytearray(SIZE)
+        self.at, self.last = _PROCESSOR.size, SIZE
+
+
+def thread_fields() -> dict[str, Any]:
+    """Return what the header says of this thread."""
+    # not `Thread.native_id`: in a forked child it can be that of the parent
+    ident = threading.get_native_id()
+    name = threading.current_thread().name
+    return {"pid": os.getpid(), "ident": ident, "thread": name, "spent": round(process_time(), 3)}
+
+
+def header(fields: dict[str, Any], ahead: float = 0.0, within: float = 0.0) -> bytes:
+    """Return the header of a file; `RecordFile` says what the arguments mean."""
+    longest, size = _LONGEST_NAME, CLOCK_AT
+    data = bytes(size + 1)
+    while len(data) > size:
+        short = {k: v[:longest] if isinstance(v, str) else v for k, v in fields.items()}
+        data = json.dumps(short).encode()  # in some scripts, six bytes for a character
+        longest //= 2
+    return data.ljust(size, b"\0") + _CLOCK.pack(ahead, within)
+
+
+class SentRecords(NamedTuple):
+    """Records of a thread, on their way to the folder."""
+
+    folder: str
+    fields: dict[str, Any]
+    """The header of the file. As a whole, it also tells the threads of a machine apart."""
+    before: int
+    """How many bytes were sent before these."""
+    data: bytes
+
 
 class RecordFolder:
     """A folder with a file for each thread; it is pickled as its path."""
 
-    __slots__ = ("__weakref__", "folder", "local")
+    __slots__ = ("__weakref__", "folder", "local", "users")
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
+        self.users = 1
+        """How many times `close` must be called."""
         self.renew()
         renew_in_children(self)
 
@@ -169,9 +215,17 @@ class RecordFolder:
         try:
             return self.local.recorder  # type: ignore[no-any-return]
         except AttributeError:
-            name = f"{os.getpid()}-{threading.get_native_id()}-{perf_counter_ns()}.records"
-            recorder = self.local.recorder = Recorder(os.path.join(self.folder, name))
+            recorder = self.local.recorder = self.new_recorder()
             return recorder
+
+    def new_recorder(self) -> Recorder:
+        """Return a recorder for this thread."""
+        name = f"{os.getpid()}-{threading.get_native_id()}-{perf_counter_ns()}.records"
+        return Recorder(os.path.join(self.folder, name))
+
+    def take(self) -> list[SentRecords]:
+        """Return the records that must be sent to the folder."""
+        return []
 
     def __reduce__(self) -> tuple[object, ...]:
         return opened, (self.folder,)
@@ -181,22 +235,74 @@ active: tuple[RecordFolder, ...] = ()
 """The folders into which engines write; empty unless there is a profile."""
 
 
+class _Lock:
+    """Held to change `active`."""
+
+    def __init__(self) -> None:
+        self.renew()
+        renew_in_children(self)
+
+    def renew(self) -> None:
+        """See `seqtools._core.at_fork`."""
+        self.held = threading.Lock()
+
+
+class _Loading(threading.local):
+    """What a thread has opened of what it is loading: see `opening`."""
+
+    found: list[RecordFolder] | None = None
+    make: Callable[[str], RecordFolder] = RecordFolder
+
+
+_lock, _loading = _Lock(), _Loading()
+
+
 def opened(folder: str) -> RecordFolder:
-    """Return the object for `folder`, always the same one in this process."""
+    """Return the object for `folder`, always the same one in this process until it is closed."""
     global active  # noqa: PLW0603 -- one for each process
-    for records in active:
-        if records.folder == folder:
-            return records
-    records = RecordFolder(folder)
-    active = (*active, records)
+    found = _loading.found
+    with _lock.held:
+        for records in active:
+            if records.folder == folder:
+                records.users += found is not None
+                break
+        else:
+            records = RecordFolder(folder) if found is None else _loading.make(folder)
+            active = (*active, records)
+    if found is not None:
+        found.append(records)
     return records
 
 
-def close(records: RecordFolder) -> None:
-    """Stop writing into `records` in this process, and close its files."""
+@contextmanager
+def opening(make: Callable[[str], RecordFolder]) -> Iterator[list[RecordFolder]]:
+    """Return a list of what `opened` returns in this thread meanwhile, all of which must be closed.
+
+    Args:
+        make: Makes the object for a folder.
+    """
+    before = _loading.found, _loading.make
+    found = _loading.found = list[RecordFolder]()
+    _loading.make = make
+    try:
+        yield found
+    except BaseException:
+        close(*found)
+        raise
+    finally:
+        _loading.found, _loading.make = before
+
+
+def close(*folders: RecordFolder) -> None:
+    """Stop writing into these folders in this process, and close their files, for the last user."""
     global active  # noqa: PLW0603
-    active = tuple(other for other in active if other is not records)
-    records.renew()  # a thread that is writing keeps the file until then
+    for records in folders:
+        with _lock.held:
+            records.users -= 1
+            if records.users > 0:
+                continue
+            active = tuple(other for other in active if other is not records)
+        records.renew()  # a thread that is writing keeps the file until then
 
 
 def note(what: int, many: int, which: int, began: int) -> None:
@@ -204,37 +310,3 @@ def note(what: int, many: int, which: int, began: int) -> None:
     now = perf_counter()
     for records in active:
         records.recorder().note(what, many, which, began * _NS, now)
-
-
-class RecordFile:
-    """Records of one thread, read while they are written."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._at = _HEADER * SIZE
-        self.pid = self.ident = 0
-        self.thread = ""
-
-    def read(self) -> Iterator[Record]:
-        """Yield the records since the last call."""
-        with open(self._path, "rb") as file:
-            if not self.pid:
-                head = file.read(_HEADER * SIZE).rstrip(b"\0")
-                if not head.endswith(b"}"):
-                    return  # the header is not written yet
-                values = json.loads(head)
-                self.pid, self.thread = values["pid"], values["thread"]
-                self.ident = values["ident"]
-            file.seek(self._at)
-            data = file.read()
-        whole = len(data) // SIZE * SIZE
-        for took, what, many, which, begin, end in _RECORD.iter_unpack(data[:whole]):
-            if not end:
-                return  # not written yet
-            self._at += SIZE
-            yield Record(what, many, which, round(begin / _NS), round(end / _NS), took - 1)
-
-    @property
-    def full(self) -> bool:
-        """Whether the file has its largest size."""
-        return self._at >= _MOST_CHUNKS * _CHUNK * SIZE

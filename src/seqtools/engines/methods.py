@@ -160,6 +160,43 @@ def _executor(arguments: EngineArguments) -> Engine:
     return _on_cluster(transport, arguments)
 
 
+def _dask(arguments: EngineArguments) -> Engine:
+    from seqtools.engines.cluster.dask import DaskTransport
+    from seqtools.engines.cluster.dask_local import LocalDask
+
+    a = arguments
+    local = None
+    if a.where is None:
+        from seqtools.engines.process.launcher import interpreter, meaning
+        from seqtools.engines.process.nesting import below
+        from seqtools.engines.process.standard_streams import occupy_standard_streams
+
+        refuse_green(processes=True)
+        occupy_standard_streams()
+        nesting = below()
+        local = LocalDask(
+            a.nworkers, lambda code, **options: interpreter(code, nesting, **options), meaning
+        )
+    transport = DaskTransport(
+        a.where,
+        a.nworkers,
+        every_worker=a.every_worker,
+        resources=a.engine_options.get("resources"),
+        cluster=local,
+    )
+    return _on_cluster(transport, arguments)
+
+
+def _ray(arguments: EngineArguments) -> Engine:
+    from seqtools.engines.cluster.ray import RayTransport
+    from seqtools.engines.process.standard_streams import occupy_standard_streams
+
+    a = arguments
+    occupy_standard_streams()
+    transport = RayTransport(a.nworkers, every_worker=a.every_worker, options=a.engine_options)
+    return _on_cluster(transport, a)
+
+
 def _on_cluster(transport: "Transport", arguments: EngineArguments) -> "ClusterEngine":
     from seqtools.engines.cluster.engine import ClusterEngine
 
@@ -236,6 +273,31 @@ METHODS = {
             has_timeout=False,
             has_numbers=False,
         ),
+        Method(
+            "dask",
+            _dask,
+            also_called=("distributed", "dask.distributed", "localcluster"),
+            is_cluster=True,
+            has_timeout=False,
+            has_numbers=False,
+            options=("resources",),
+        ),
+        Method(
+            "ray",
+            _ray,
+            also_called=("rays", "raydata", "anyscale"),
+            is_cluster=True,
+            options=(
+                "num_cpus",
+                "num_gpus",
+                "resources",
+                "memory",
+                "accelerator_type",
+                "label_selector",
+                "scheduling_strategy",
+                "runtime_env",
+            ),
+        ),
     )
 }
 """The methods. `method=` takes the names of those that have one, and `AUTO`, which chooses."""
@@ -261,7 +323,7 @@ def named(method: object, nworkers: object) -> str:
         message = f"method='auto' needs nworkers='auto', got nworkers={short(nworkers)}"
         raise ValueError(message)
     found = method if isinstance(method, str) else kind_of(method)
-    if found is None or found not in METHODS or METHODS[found].has_name != isinstance(method, str):
+    if found not in METHODS or (isinstance(method, str) and not METHODS[found].has_name):
         names = ", ".join(repr(each.name) for each in METHODS.values() if each.has_name)
         message = (
             f"method must be {names}, an executor, a function that makes one, or a Dask client, "

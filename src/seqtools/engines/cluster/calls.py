@@ -1,5 +1,6 @@
 """The calls of a cluster engine: makes them of tasks, and outcomes of what comes of them."""
 
+import itertools
 import time
 import weakref
 from collections.abc import Sequence
@@ -7,6 +8,8 @@ from typing import Any
 
 from seqtools._core.errors import Failure, WorkerDied, WorkerStartError
 from seqtools.engines.base import AHEAD, Deliver, Part
+from seqtools.engines.cluster.arriving_records import ArrivingRecords
+from seqtools.engines.cluster.missing import missing_module
 from seqtools.engines.cluster.remote import DONE, LACKING, SPEAKS, UNABLE, Answer, Call
 from seqtools.engines.cluster.shipment import Shipment
 from seqtools.engines.cluster.transport import BrokenError, LostError, Place, Transport
@@ -17,10 +20,13 @@ from seqtools.engines.wire.result_messages import PRINTED, REST
 
 _TWO = 2
 """Tasks of a place: one to do, one to go on with."""
+_TWICE = 2
 _STUCK = 4
 """After this many times the grain, a worker gives the rest of a task back. Measured."""
 _MOST_DEATHS = 3
 """Deaths for each place without an answer in between, after which the engine fails. Arbitrary."""
+_MOST_LOSSES = 3
+"""Workers that are lost with the same task, for no reason in it, until it is suspect. Arbitrary."""
 _LONGEST_LIST = 1 << 16
 
 
@@ -49,6 +55,10 @@ class Calls:
             longest=_LONGEST_LIST,
         )
         self._posted: dict[int, tuple[Place, Task]] = {}
+        self._records = ArrivingRecords()
+        self._loading: dict[int, Place] = {}  # by numbers less than 0
+        self._load_numbers = itertools.count(-1, -1)
+        self._losses: dict[tuple[int, int], int] = {}  # by job and offset of tasks
         self._mode = 0
         self._cost = 0.0  # seconds of the dispatcher's thread for a call: a moving average
         self._deaths_in_a_row = 0
@@ -74,24 +84,72 @@ class Calls:
         self._posted[task.number] = place, task
         if len(place.assigned) == 1:
             place.since = time.monotonic()
+        recorded = self._records.posted(task.number)
+        call = self._call(place, task.indices, self._ahead(place, task), recorded=recorded)
+        self._transport.post(place, task.number, call, payload=payload)
+
+    def _call(
+        self,
+        place: Place,
+        indices: Sequence[int],
+        ahead: Sequence[int] = (),
+        *,
+        recorded: bool = False,
+    ) -> Any:
+        """Return a call, as it travels."""
         transport = self._transport
         patience = _STUCK * max(self.grain, transport.grain)
         if self._shipment is None:
             pipeline = self._pipeline()
-            call: Any = None if pipeline is None else (pipeline, task.indices, self._mode, patience)
+            return None if pipeline is None else (pipeline, indices, self._mode, patience)
+        return Call(
+            SPEAKS,
+            self._shipment.token,
+            self._shipment.memory,
+            place.number,
+            indices,
+            self._mode,
+            ahead,
+            patience,
+            transport.turns,
+            recorded,
+        ).plain()
+
+    def _loaded(self, places: Sequence[Place]) -> list[Place]:
+        """Return the places that have the pipeline, if there is a timeout; load it in the others.
+
+        The time that takes is not the time of an item.
+        """
+        if self._timeout is None or self._shipment is None:
+            return [*places]
+        self._loading = {k: place for k, place in self._loading.items() if place in places}
+        loading = [*self._loading.values()]
+        for place in places:
+            if not place.loaded and place not in loading:
+                self._load(place)
+        return [place for place in places if place.loaded]
+
+    def _load(self, place: Place, *, payload: bool = False) -> None:
+        """Post a call without items."""
+        number = next(self._load_numbers)
+        self._loading[number] = place
+        self._transport.post(place, number, self._call(place, ()), payload=payload)
+
+    def _came_loading(self, number: int, came: Any) -> None:
+        """Handle what came of a call without items."""
+        place = self._loading.pop(number, None)
+        if place is None:
+            return  # it has gone
+        try:
+            answer = self._checked(self._transport.answer(came))
+        except LostError as error:
+            self._count_death(error)
         else:
-            call = Call(
-                SPEAKS,
-                self._shipment.token,
-                self._shipment.memory,
-                place.number,
-                task.indices,
-                self._mode,
-                self._ahead(place, task),
-                patience,
-                transport.turns,
-            ).plain()
-        transport.post(place, task.number, call, payload=payload)
+            place.loaded = answer.status == DONE
+            if not place.loaded:
+                self._load(place, payload=True)
+                return
+        self._look()
 
     def _ahead(self, place: Place, task: Task) -> Sequence[int]:
         """Return the indices of the hint that goes along with a task."""
@@ -103,6 +161,9 @@ class Calls:
 
     def _came(self, number: int, came: Any) -> None:
         """Handle what came of a call."""
+        if number < 0:
+            self._came_loading(number, came)
+            return
         if number not in self._posted:
             return  # it was lost with its place
         place, task = self._posted[number]
@@ -130,17 +191,25 @@ class Calls:
         self._look()
 
     def _handle_answer(self, place: Place, task: Task, raw: Any) -> None:
-        if tuple(raw[1]) != SPEAKS:
-            raise WorkerStartError(_other_version(raw[1], self._transport.title))
-        answer = Answer(*raw)
+        answer = self._checked(raw)
+        self._records.arrived(task.number, answer.records)
         if answer.status == LACKING:
             self._post(place, task, payload=True)
-        elif answer.status == UNABLE:
-            raise result_messages.refusal(answer.parts[0])
-        elif answer.status == DONE:
+        else:
             del self._posted[task.number]
             self._has_answered = True
             self._answered(place, task, answer)
+
+    def _checked(self, raw: Any) -> Answer:
+        """Return an answer: the worker has done what it was asked to, or lacks the pipeline."""
+        if tuple(raw[1]) != SPEAKS:
+            raise WorkerStartError(_other_version(raw[1], self._transport.title))
+        answer = Answer(*raw)
+        if answer.status == UNABLE:
+            raise result_messages.refusal(
+                answer.parts[0], lambda module: missing_module(module, self._transport)
+            )
+        return answer
 
     def _answered(self, place: Place, task: Task, answer: Answer) -> None:
         """Deliver the messages of an answer."""
@@ -197,9 +266,8 @@ class Calls:
     def _requeue(self, place: Place, task: Task, error: LostError) -> None:
         """Requeue what a worker had that died; deliver the item that is the cause."""
         if error.place_ended:
-            for number in [k for k, (where, _) in self._posted.items() if where is place]:
-                del self._posted[number]
-            culprit = self._scheduler.died(place, began=bool(error.deaths))
+            self._forget(place)
+            culprit = self._scheduler.died(place, began=self._may_be_to_blame(place, error))
         else:
             del self._posted[task.number]
             if not error.deaths:
@@ -208,10 +276,27 @@ class Calls:
             culprit = self._scheduler.lost(place, task, error.deaths)
         if culprit is not None:
             job, offset, index = culprit
-            message = f"a worker process died twice while it evaluated item {index}: {error}"
+            times = f"{error.deaths} times" if error.deaths > _TWICE else "twice"
+            message = f"a worker process died {times} while it evaluated item {index}: {error}"
             self._failed(job, offset, Failure(WorkerDied(message)))
             if self._has_answered:  # otherwise it may be no fault of the items
                 self._deaths_in_a_row = -1
+
+    def _forget(self, place: Place) -> None:
+        """Forget the calls of a place that has ended."""
+        for number in [k for k, (where, _) in self._posted.items() if where is place]:
+            del self._posted[number]
+
+    def _may_be_to_blame(self, place: Place, error: LostError) -> bool:
+        """Return whether the first task of a place that has ended may be the cause.
+
+        It may be so too if that happens again and again: an item may end a machine.
+        """
+        if error.deaths or not place.assigned:
+            return bool(error.deaths)
+        first = place.assigned[0].job, place.assigned[0].offset
+        self._losses[first] = self._losses.get(first, 0) + 1
+        return self._losses[first] > _MOST_LOSSES
 
     def _count_death(self, error: LostError) -> None:
         self._deaths_in_a_row += 1

@@ -77,6 +77,7 @@ class Dispatcher(Calls):
             )
         except BrokenError as error:
             raise WorkerStartError(str(error)) from error.__cause__
+        self.wanted = self._transport.wanted()
         # A thread that has ended drops its arguments, so that nothing refers in a circle.
         thread = threading.Thread(
             target=Dispatcher._run, args=(self,), name="seqtools-dispatcher", daemon=True
@@ -190,7 +191,7 @@ class Dispatcher(Calls):
         """Look which places there are."""
         self._looked = time.monotonic()
         transport = self._transport
-        places = list(transport.places())
+        places = self._loaded(transport.places())
         for place in self._places:
             if place not in places:
                 self._scheduler.unreserve(place)
@@ -255,17 +256,18 @@ class Dispatcher(Calls):
     def _end_overdue(self, timeout: float) -> None:
         """End items that take too long."""
         now = time.monotonic()
-        for place in [*self._places]:
-            if place.assigned and now - place.since > timeout:
-                del self._posted[place.assigned[0].number]
-                job, offset, index = self._scheduler.timed_out(place)
-                self._transport.end(place)
-                message = (
-                    f"item {index} took longer than timeout={timeout:g} seconds in "
-                    f"{self._transport.title}, where its worker was replaced"
-                )
-                self._failed(job, offset, Failure(ItemTimeout(message)))
-        self._look()
+        overdue = [p for p in self._places if p.assigned and now - p.since > timeout]
+        for place in overdue:
+            self._forget(place)
+            job, offset, index = self._scheduler.timed_out(place)
+            self._transport.end(place)
+            message = (
+                f"item {index} took longer than timeout={timeout:g} seconds in "
+                f"{self._transport.title}, where its worker was replaced"
+            )
+            self._failed(job, offset, Failure(ItemTimeout(message)))
+        if overdue:
+            self._look()
 
 
 def _drop(_: object) -> None:

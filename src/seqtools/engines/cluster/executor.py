@@ -1,5 +1,6 @@
 """Executors of `concurrent.futures`, and what behaves like one: loky, MPI, Dask's own."""
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor
 from contextlib import suppress
@@ -12,8 +13,14 @@ from seqtools.engines.cluster.local import LocalPipeline
 from seqtools.engines.cluster.shipment import Shipment
 from seqtools.engines.cluster.transport import BrokenError, LostError, Notify, Place
 
+_ALIGNMENT = 16
+"""The address of an array is a multiple of this, as that of memory that is allocated."""
 _SECONDS = 0.5
 """Seconds that `close` waits for calls that cannot be recalled. Arbitrary."""
+
+_LINGER = 0.0, 0.01, 0.03, 0.1
+"""Seconds for which `close` keeps workers busy with its calls, so that each of them gets one. Tried
+one after the other. Arbitrary."""
 
 
 class ExecutorTransport:
@@ -123,6 +130,11 @@ class ExecutorTransport:
     def end(self, place: Place) -> None:
         """Do nothing: an executor cannot end a call."""
 
+    def ship(self, path: str) -> str:
+        """Return how to extend the path of the workers."""
+        folder = os.path.dirname(path)
+        return f"add its folder to the variable PYTHONPATH of the workers, here {folder!r}"
+
     def news(self) -> list[str]:
         """Return nothing."""
         return []
@@ -148,12 +160,16 @@ class ExecutorTransport:
         """Have each worker forget the pipeline; which one makes a call is its own choice."""
         if self._shipment is None:
             return
-        left, calls = set(self._holders), 4 * len(self._places)
-        while left and calls > 0:
-            n = min(calls, len(self._places))
-            calls -= n
-            futures = [self._executor.submit(remote.evict, self._shipment.token) for _ in range(n)]
-            for future in futures:
+        left, token = set(self._holders), self._shipment.token
+        client = getattr(self._executor, "_client", None)
+        if client is not None:  # of Dask, which has one worker make all calls that are short
+            client.run(remote.evict, token)
+            return
+        for linger in _LINGER:
+            if not left:
+                break
+            calls = [self._executor.submit(remote.evict, token, linger) for _ in self._places]
+            for future in calls:
                 left.discard(future.result(timeout=_SECONDS))
 
 
@@ -164,8 +180,11 @@ def title(executor: Any) -> str:
 
 def writable(part: Any) -> Any:
     """Return memory that arrays may lie in and be assigned to: `part` itself, or a copy."""
-    if isinstance(part, bytes) or not memoryview(part).readonly:
+    if isinstance(part, bytes):
         return part
     import numpy as np
 
-    return np.array(part, copy=True)
+    array = np.asarray(part)
+    if array.flags.writeable and not array.ctypes.data % _ALIGNMENT:
+        return part
+    return np.array(array, copy=True)

@@ -1,6 +1,7 @@
 """What users may pass as `method=` besides a name, and whether it can be used."""
 
 import importlib.util
+import os
 import sys
 from typing import Any
 
@@ -78,6 +79,7 @@ def size_of(name: str, where: Any) -> int | None:
         where: The executor or the client, if it is one.
     """
     if name == RAY:
+        refuse_ray_client()
         ray = sys.modules.get("ray")
         if ray is not None and ray.is_initialized():
             return max(1, int(ray.cluster_resources().get("CPU", 1)))
@@ -87,6 +89,24 @@ def size_of(name: str, where: Any) -> int | None:
     if name == DASK:
         return sum(where.nthreads().values()) or None
     return _size_of_executor(where)
+
+
+def refuse_ray_client() -> None:
+    """Raise an error if Ray is used through Ray Client, as far as that is known.
+
+    Raises:
+        ValueError: If it is.
+    """
+    address = os.environ.get("RAY_ADDRESS", "")
+    client = sys.modules.get("ray.util.client")
+    connected = client is not None and client.ray.is_connected()
+    if connected or address.startswith("ray://"):
+        message = (
+            f"method='ray' cannot use Ray Client, {address or 'ray.init(<ray://…>)'}: all items "
+            "would go through a single proxy. Run this program on a machine of the cluster, such "
+            "as by `ray job submit`, and connect by ray.init()"
+        )
+        raise ValueError(message)
 
 
 def has_ended(executor: Any) -> bool:

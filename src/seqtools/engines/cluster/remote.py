@@ -13,13 +13,19 @@ import os
 import socket
 import sys
 import threading
-from collections import OrderedDict
+import time
+from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Any, NamedTuple
 
+from seqtools._core import recording
 from seqtools._core.chance import seeding
+from seqtools._core.distant_records import folders
+from seqtools._core.errors import seterr
 from seqtools.engines import fault_injection
 from seqtools.engines.base import here
+from seqtools.engines.cluster.arriving_records import taken
 from seqtools.engines.cluster.printed import captured
 from seqtools.engines.cluster.shipment import TOKEN_SIZE, MemoryFile, machine
 from seqtools.engines.dispatch.evaluator import Evaluator
@@ -39,6 +45,9 @@ _LARGE = 1 << 15
 """Bytes of a part that travels as an array, which all clusters send without a copy."""
 _MOST_KEPT = 8
 """Pipelines that a process keeps, if the engine cannot tell it to drop them. Arbitrary."""
+_MOST_FORGOTTEN = 64
+"""Tokens that a process knows of pipelines that it has dropped: a call that has been recalled may
+still come, and must not load its pipeline again. Arbitrary."""
 
 
 class Call(NamedTuple):
@@ -60,6 +69,8 @@ class Call(NamedTuple):
     """Seconds after which the rest of the items is given back."""
     turns: bool
     """Whether the process evaluates one call at a time, so that a stage is used by one thread."""
+    recorded: bool = False
+    """Whether the answer should have the records of a profile."""
 
     def plain(self) -> tuple[Any, ...]:
         """Return it as it travels."""
@@ -84,6 +95,8 @@ class Answer(NamedTuple):
     parts: tuple[Any, ...] = ()
     """The parts of all messages: bytes, or arrays of bytes."""
     seconds: float = 0.0
+    records: tuple[Any, ...] = ()
+    """See `arriving_records.Sending`."""
 
 
 class _EndedError(BaseException):
@@ -100,8 +113,10 @@ class _Loaded:
                 hook()
             else:
                 call_hook(hook, call.number)
-        self.get, self.hints, self._by_value = received.pipeline()
-        if self.hints is not None and call.turns:
+        is_near = call.memory.machine == machine()
+        with recording.opening(folders(is_near=is_near)) as self.folders:
+            self.get, self.hints, self._by_value = received.pipeline()
+        if self.hints is not None and call.turns and not call.memory.is_here:
             self.hints.take_turns()
         self.ended = False
         self._flag = flag  # a mapped byte, 0 if the engine has ended
@@ -109,9 +124,14 @@ class _Loaded:
 
     def get_if_wanted(self, i: int) -> Any:
         """Return item `i`, unless nobody wants it any more."""
-        if self.ended or (self._flag is not None and not self._flag[0]):
+        if self.ended or not self.is_wanted:
             raise _EndedError
         return self.get(i)
+
+    @property
+    def is_wanted(self) -> bool:
+        """Whether the engine has not ended, as far as that is known."""
+        return self._flag is None or bool(self._flag[0])
 
     def evaluator(self, name: str) -> "tuple[Evaluator, Collector]":
         """Return those of this thread."""
@@ -126,10 +146,13 @@ class _Loaded:
             return local.evaluator, collector
 
     def end(self) -> None:
-        """Stop what evaluates it."""
+        """Stop what evaluates it, and close its files; only the first call counts."""
+        if self.ended:
+            return
         self.ended = True
         if self.hints is not None:
             self.hints.end()
+        recording.close(*self.folders)
 
 
 class Collector:
@@ -173,6 +196,7 @@ def _own(part: Any) -> Any:
 
 
 _pipelines: "OrderedDict[bytes, _Loaded | threading.Event]" = OrderedDict()
+_forgotten: "deque[bytes]" = deque(maxlen=_MOST_FORGOTTEN)
 _lock = threading.Lock()
 _one_at_a_time = threading.Lock()
 """Held while items are evaluated for which the global random generators are seeded."""
@@ -184,6 +208,7 @@ def work(plain: tuple[Any, ...], payload: Any = None) -> tuple[Any, ...]:
 
 
 def _work(plain: tuple[Any, ...], payload: Any) -> Answer:
+    received = perf_counter()
     name = _name()
     if tuple(plain[0]) != SPEAKS:
         return Answer(OTHER, SPEAKS, name)
@@ -194,19 +219,30 @@ def _work(plain: tuple[Any, ...], payload: Any) -> Answer:
         reason = pickled_reason(f"start_hook or loading failed in {name}", error)
         return Answer(UNABLE, SPEAKS, name, parts=(reason,))
     if found is None:
-        return Answer(LACKING, SPEAKS, name)
-    if not seeding.used:
-        return _answer(found, call, name)
-    with _one_at_a_time:
-        return _answer(found, call, name)
+        answer = Answer(LACKING, SPEAKS, name)
+    elif not seeding.used:
+        answer = _answer(found, call, name)
+    else:
+        with _one_at_a_time:
+            answer = _answer(found, call, name)
+    if not call.recorded:
+        return answer
+    return answer._replace(records=taken(received, [] if found is None else found.folders))
 
 
-def evict(token: bytes) -> str:
-    """Forget a pipeline, and stop what evaluates it; return the name of this worker."""
+def evict(token: bytes, linger: float = 0.0) -> str:
+    """Forget a pipeline, and stop what evaluates it; return the name of this worker.
+
+    Args:
+        token: Names the pipeline.
+        linger: Seconds for which other workers should make other calls.
+    """
     with _lock:
         found = _pipelines.pop(token, None)
+        _forgotten.append(token)
     if isinstance(found, _Loaded):
         found.end()
+    time.sleep(linger)
     return _name()
 
 
@@ -220,12 +256,10 @@ def kept() -> list[bytes]:
 
 
 def _answer(found: _Loaded, call: Call, name: str) -> Answer:
-    from time import perf_counter
-
     evaluator, collector = found.evaluator(name)
     # all values travel together, so they are sent when the rest is given back
     evaluator.grain = evaluator.patience = call.patience
-    before = getattr(here, "get", None)
+    before, mode = getattr(here, "get", None), seterr()
     began = perf_counter()
     with captured(collector):
         here.get = found.get
@@ -236,6 +270,7 @@ def _answer(found: _Loaded, call: Call, name: str) -> Answer:
             evaluator.evaluate(task)
         finally:
             here.get = before
+            seterr(mode)
     heads, parts = collector.heads, tuple(collector.parts)
     collector.renew()
     return Answer(DONE, SPEAKS, name, heads, parts, perf_counter() - began)
@@ -250,6 +285,8 @@ def _find(call: Call, payload: Any) -> _Loaded | None:
             if isinstance(found, _Loaded):
                 _pipelines.move_to_end(token)
                 return found
+            if token in _forgotten:
+                return None
             if found is None:
                 _pipelines[token] = loading = threading.Event()
                 break
@@ -260,10 +297,13 @@ def _find(call: Call, payload: Any) -> _Loaded | None:
     finally:
         with _lock:
             _pipelines.pop(token, None)
-            if loaded is not None:
+            if loaded is not None and token not in _forgotten:
                 _pipelines[token] = loaded
                 _drop_old()
         loading.set()
+    if loaded is not None and token in _forgotten:
+        loaded.end()
+        return None
     return loaded
 
 
@@ -274,7 +314,7 @@ def _load(call: Call, payload: Any) -> _Loaded | None:
             return None
         memory = mmap.mmap(-1, len(payload))  # may be written to, by functions that use an array
         memory[:] = memoryview(payload).cast("B")
-    if call.memory.pid != os.getpid() or call.memory.machine != machine():
+    if not call.memory.is_here:
         _seed_once()
     return _Loaded(ReceivedPipeline(memory), call, flag)
 
@@ -297,6 +337,10 @@ def _mapped(where: MemoryFile, token: bytes) -> tuple[mmap.mmap | None, Any]:
 
 
 def _drop_old() -> None:
+    for token, found in [*_pipelines.items()]:
+        if isinstance(found, _Loaded) and not found.is_wanted:
+            del _pipelines[token]
+            found.end()
     while len(_pipelines) > _MOST_KEPT:
         oldest = next(iter(_pipelines))
         found = _pipelines[oldest]

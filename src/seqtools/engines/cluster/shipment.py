@@ -28,6 +28,11 @@ class MemoryFile(NamedTuple):
     fd: int
     size: int
 
+    @property
+    def is_here(self) -> bool:
+        """Whether this process is the consumer."""
+        return self.pid == os.getpid() and self.machine == machine()
+
 
 class Shipment:
     """The pipeline as it was when this was made.

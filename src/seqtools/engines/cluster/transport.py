@@ -31,7 +31,7 @@ class Place(WorkerQueue):
         number: See `Transport.numbered`.
     """
 
-    __slots__ = ("address", "number", "output", "since")
+    __slots__ = ("address", "loaded", "number", "output", "since")
 
     def __init__(self, address: Any = None, number: int | None = None) -> None:
         super().__init__()
@@ -39,6 +39,8 @@ class Place(WorkerQueue):
         self.output = WorkerOutput()
         self.since = 0.0
         """When its current task was posted. For the engine only."""
+        self.loaded = False
+        """Whether it has the pipeline, if the engine has made sure of that. For the engine only."""
 
 
 class LostError(Exception):
@@ -72,14 +74,18 @@ class Transport(Protocol):
     """Whether workers are threads of this process, which share its objects."""
     directs: bool
     """Whether a call goes to the place that it was posted to."""
-    isolates: bool
-    """Whether a death concerns one place only."""
-    turns: bool
-    """Whether each worker process evaluates one call at a time."""
     numbered: bool
     """Whether each place is a process, whose number is `Place.number`, for start hooks."""
     ends_items: bool
     """Whether `end` can be called."""
+
+    @property
+    def isolates(self) -> bool:
+        """Whether a death concerns one place only."""
+
+    @property
+    def turns(self) -> bool:
+        """Whether each worker process evaluates one call at a time."""
 
     def open(self, shipment: Shipment | None, notify: Notify) -> None:
         """Begin; `shipment` is the pipeline, `None` if workers share memory.
@@ -89,7 +95,11 @@ class Transport(Protocol):
         """
 
     def places(self) -> Sequence[Place]:
-        """Return the places that can evaluate something now; each is the same object again."""
+        """Return the places that can evaluate something now; each is the same object again.
+
+        Raises:
+            BrokenError: If nothing can be evaluated any more.
+        """
 
     def wanted(self) -> int:
         """Return the number of places once all have started."""
@@ -119,6 +129,9 @@ class Transport(Protocol):
 
     def end(self, place: Place) -> None:
         """End what a place is doing, and replace it. No `notify` about its calls need follow."""
+
+    def ship(self, path: str) -> str:
+        """Return what to do so that workers have the module of the user at `path`."""
 
     def news(self) -> list[str]:
         """Return warnings for the user, each once."""

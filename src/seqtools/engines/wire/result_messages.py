@@ -10,6 +10,7 @@ import mmap
 import os
 import pickle
 import struct
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 from seqtools._core.errors import WorkerStartError
@@ -86,13 +87,16 @@ def _write_all(fd: int, data: Any) -> None:
         view = view[os.write(fd, view) :]
 
 
-def refusal(data: Any) -> WorkerStartError:
+def refusal(data: Any, advice: Callable[[str], str] | None = None) -> WorkerStartError:
     """Return the error of a worker, or a template, that cannot work.
 
     Args:
-        data: The message and the traceback, pickled.
+        data: The message, the traceback and the name of a missing module, pickled.
+        advice: Returns what to say first about a missing module.
     """
-    message, trace = pickle.loads(data)
+    message, trace, missing = pickle.loads(data)
+    if missing and advice is not None:
+        message = f"{advice(missing)} ({message})"
     error = WorkerStartError(message)
     error.add_note(trace)
     return error

@@ -7,6 +7,7 @@ from seqtools._core.lengths import unread
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import size_of
 from seqtools._core.walk import is_stage, upstream
+from seqtools.engines.cluster.costs import block_of, cost_of
 from seqtools.engines.methods import AUTO
 from seqtools.instrument.checking.caches import check_caches
 from seqtools.instrument.checking.findings import Estimate, Findings
@@ -16,11 +17,14 @@ from seqtools.instrument.checking.seeds import check_seeds, is_drawing
 from seqtools.instrument.checking.sharing import check_drawing, check_shared
 from seqtools.instrument.checking.worker import WorkerCheck
 from seqtools.instrument.checking.worker_main import Report
+from seqtools.instrument.paying import Use, instead, unpaid
 from seqtools.instrument.quantities import counted_as, volume
 from seqtools.prefetching.cores import usable_cores
 from seqtools.prefetching.memory import usable_memory
 from seqtools.prefetching.options import Options
 
+_SMALL = 64, 1 << 24
+"""Items that are ahead by default if they are small, and their bytes: see `Options.window`."""
 _COMPUTING = 0.8
 """Share of computing from which an item computes all the time. Arbitrary."""
 
@@ -90,7 +94,10 @@ def _check(
         found.take(unsent)
     _check_window(options, estimate, found)
     cores = usable_cores()
-    if options.nworkers != AUTO and options.nworkers > cores and computing:
+    _check_cost(options, estimate, cores, found)
+    cost = cost_of(options.method, options.where)
+    is_here = not options.is_cluster or threads or (cost is not None and cost.is_here)
+    if is_here and options.nworkers != AUTO and options.nworkers > cores and computing:
         what = (
             f"{counted_as(options.nworkers, 'worker')} for {counted_as(cores, 'usable core')}, and "
             f"items compute {estimate.computing:.0%} of their time"
@@ -109,6 +116,23 @@ def _estimate(where: str, options: Options, reports: list[Report]) -> Estimate:
     seconds = fmean(report.seconds for report in timed)
     computed = fmean(report.computed for report in timed)
     return Estimate(where, len(reports), window, size, seconds, min(1.0, computed / seconds))
+
+
+def _check_cost(options: Options, estimate: Estimate, cores: int, found: Findings) -> None:
+    """Report a cluster that cannot be faster than workers on this machine."""
+    cost = cost_of(options.method, options.where)
+    seconds, computing = estimate.seconds, estimate.computing
+    if cost is None or seconds is None or computing is None or options.nworkers == AUTO:
+        return
+    window = _window(options)
+    if options.max_cached is None and options.ordered and estimate.size is not None:
+        most, volume_of_all = _SMALL
+        window = max(window, min(most, volume_of_all // max(1, estimate.size)))
+    window = min(window, _room(options, estimate.size))
+    block = block_of(seconds, options.nworkers, window, cost)
+    what = unpaid(Use(seconds, block, options.nworkers, computing), cores, cost)
+    if what:
+        found.add(what, estimate.where, instead(computing))
 
 
 def _is_read_once(source: Any) -> bool:

@@ -25,13 +25,13 @@ def check_sent(prefetch: Any, source: Any, options: Options, found: Findings) ->
     if hook is not None:
         parts.append((place(prefetch), f"start_hook {called(hook)}", hook))
     for where, name, part in parts:
-        _check_part(part, name, where, found)
+        _check_part(part, name, where, options, found)
     for stage in upstream(source) if is_stage(source) else ():
         error = _refusal(stage)
         where = place(stage)
         if error is not None and not any(finding.where == where for finding in found):
             what = f"it cannot be sent to worker processes: {reason(error)}"
-            found.add(what, where, "use method='thread', or start_method='fork'")
+            found.add(what, where, f"use {_without_pickling(options)}")
 
 
 def parts_of(prefetch: Any, source: Any) -> Iterator[tuple[str, str, Any]]:
@@ -110,7 +110,13 @@ def own_parts(stage: Any) -> Iterator[tuple[str, Any]]:
             yield called(value) if callable(value) else type(value).__name__, value
 
 
-def _check_part(obj: Any, name: str, where: str, found: Findings) -> None:
+def _without_pickling(options: Options) -> str:
+    """Return what to use if something cannot be sent."""
+    able = "" if options.is_cluster else ", or start_method='fork'"
+    return f"method='thread'{able}"
+
+
+def _check_part(obj: Any, name: str, where: str, options: Options, found: Findings) -> None:
     error = _refusal(obj)
     if error is None:
         return
@@ -123,5 +129,5 @@ def _check_part(obj: Any, name: str, where: str, found: Findings) -> None:
             found.add(what + reason(refusal), where, handle.advice)
     if not refused:
         what = f"{name} cannot be sent to worker processes: {reason(error)}"
-        advice = "create what it needs inside the function, or use method='thread', or "
-        found.add(what, where, f"{advice}start_method='fork'")
+        advice = f"create what it needs inside the function, or use {_without_pickling(options)}"
+        found.add(what, where, advice)

@@ -64,7 +64,7 @@ class WorkerCheck:
             )  # fmt: skip
 
         def loaded() -> None:
-            if known:
+            if known and not options.is_cluster:  # each of its workers loads it for itself
                 what = f"{known.reason}: so each worker loads the pipeline for itself"
                 self._add(what, "import or create that in the function that uses it")
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from seqtools.engines.methods import DEFAULT, Method, suggested
 from seqtools.instrument.profiling.case import Case
+from seqtools.instrument.profiling.cluster_cost import cluster_cost
 from seqtools.instrument.profiling.model import Prediction, predict
 from seqtools.instrument.profiling.overlap import Loading
 
@@ -51,6 +52,8 @@ def for_loading(case: Case, *, slow_item: bool, transfer: bool) -> Iterator[Advi
     """
     now = case.measures.seconds
     tried = [] if case.chosen else [*_workers(case, transfer=transfer)]
+    if not transfer:
+        tried += _larger(case)
     if slow_item:
         tried += _window(case)
     yield from (a for a in tried if a.seconds < _WORTH * now)
@@ -71,7 +74,7 @@ def _best(case: Case, method: str, most: int) -> tuple[int, float]:
     """Return the fewest workers that are nearly as good as the best number, and the time."""
     times: dict[int, Prediction] = {}
     for workers in sorted({*(w for w in _WORKERS if w <= most), most}):
-        times[workers] = case.expect(*case.setting_of(method, workers))
+        times[workers] = case.expect_with(method, workers)
     best = min(estimate.total for estimate in times.values())
     workers = next(w for w, estimate in times.items() if estimate.total <= _NEARLY * best)
     return workers, times[workers].seconds
@@ -81,7 +84,7 @@ def _workers(case: Case, *, transfer: bool = False, where: str = "") -> Iterator
     method = case.options.get("method", DEFAULT) if case.workers else ""
     for other in suggested():
         same = other.name == method
-        if transfer and not other.shares_memory:
+        if transfer and not other.shares_memory and not case.is_cluster:
             continue
         most = _MOST_THREADS
         if not other.shares_memory:
@@ -95,6 +98,16 @@ def _workers(case: Case, *, transfer: bool = False, where: str = "") -> Iterator
         written = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
         start = None if same else _start(case, other)
         yield Advice(f"prefetch(…, {written}){where}", arguments, seconds, start=start)
+
+
+def _larger(case: Case) -> Iterator[Advice]:
+    """Yield a larger number of workers of a cluster that pays."""
+    if case.is_cluster and not cluster_cost(case):
+        most = max(_MOST_THREADS, 4 * case.workers)
+        workers, seconds = _best(case, case.options["method"], most)
+        if workers > case.workers:
+            text = f"prefetch(…, nworkers={workers}), of a cluster that has as many"
+            yield Advice(text, {"nworkers": workers}, seconds)
 
 
 def _start(case: Case, method: Method) -> float | None:
@@ -113,7 +126,7 @@ def for_consumer(case: Case) -> Iterator[Advice]:
     method = case.options.get("method", DEFAULT)
     current = case.expect(case.setting)
     for workers in range(1, case.workers):
-        total, seconds = case.expect(*case.setting_of(method, workers))
+        total, seconds = case.expect_with(method, workers)
         if total <= 1.02 * current.total:
             text = f"prefetch(…, nworkers={workers}) does as well: loading is fast enough"
             yield Advice(text, {"nworkers": workers}, max(seconds, case.measures.seconds))
@@ -192,7 +205,7 @@ def _gaining(case: Case, gain: float) -> float:
     most = loading.missed if loading is not None else 0.0
     left = m.seconds - min(most, max(0.0, gain)) / max(1, case.workers)
     computing = sum(item.computing for item in case.items)
-    cores = 1.0 if case.locked else case.recording.cores
+    cores = 1.0 if case.locked else case.cores
     return max(left, min(m.seconds, max(computing / cores, case.iterating.seconds)))
 
 

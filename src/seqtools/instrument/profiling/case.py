@@ -43,10 +43,12 @@ class Case:
         """Whether the prefetch chooses its number of workers."""
         self.workers: int = len(pool) if self.chosen else given
         self.threads: bool = bool(pool) and all(
-            t.pid == recording.tracks_of(CONSUMER)[0].pid for t in pool
+            t.process == recording.tracks_of(CONSUMER)[0].process for t in pool
         )
         self.locked: bool = self.threads and self._is_locked(len(pool))
         """Whether workers wait for the lock of the interpreter."""
+        self.cores: int = recording.cores + sum(bool(track.machine) for track in pool)
+        """Cores that are known: of this machine, and one for each worker on another."""
         self.crowded: bool = self._is_crowded()
         """Whether workers wait for a processor."""
         # In this case, waiting times are not times of the items.
@@ -64,7 +66,7 @@ class Case:
         self.setting = Setting(
             self.workers,
             self.options.get("max_cached") or seen or max(10, 2 * self.workers),
-            max(1.0, recording.cores - recording.others),
+            max(1.0, self.cores - recording.others),
             self.locked,
             self.options.get("ordered", True),
         )
@@ -86,7 +88,7 @@ class Case:
         return any(method is not None and method.has_start_method for method in methods)
 
     def _is_crowded(self) -> bool:
-        m, cores = self.measures, self.recording.cores
+        m, cores = self.measures, self.cores
         free = cores - self.recording.others
         computing = sum(item.computing for item in m.served)
         time = computing + sum(item.waiting for item in m.served)
@@ -119,12 +121,33 @@ class Case:
         least = self.iterating.seconds
         return Prediction(max(least, total * factor), max(least, seconds * factor))
 
+    def expect_with(self, method: str, workers: int) -> Prediction:
+        """Return the time that the model predicts with other workers."""
+        setting, costs = self.setting_of(method, workers)
+        if self.crowded or not self.is_cluster or METHODS[method].is_cluster:
+            return self.expect(setting, costs)
+        # the overhead of the cluster disappears with it
+        total, seconds = predict(self.items, costs, setting)
+        return Prediction(max(self.iterating.seconds, total), max(self.iterating.seconds, seconds))
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether a cluster evaluates the items."""
+        method = METHODS.get(self.options.get("method", ""))
+        return method is not None and method.is_cluster
+
     def setting_of(self, method: str, workers: int) -> tuple[Setting, Costs]:
         """Return the setting and costs with other workers."""
         window = self.setting.window
         if self.options.get("max_cached") is None:
             window = max(window, 2 * workers)
         setting = self.setting._replace(workers=workers, window=window)
+        cores = self.setting.cores
+        if METHODS[method].is_cluster and self.cores > self.recording.cores:
+            cores += workers - self.workers  # each comes with a core
+        elif not METHODS[method].is_cluster:
+            cores = max(1.0, self.recording.cores - self.recording.others)
+        setting = setting._replace(cores=cores)
         if not METHODS[method].shares_memory:
             return setting._replace(locked=False), self.costs
         # Functions release the lock only if threads were seen to compute at the same time.

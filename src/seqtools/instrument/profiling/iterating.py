@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from seqtools.instrument.profiling.recorded_pipeline import Stage
-from seqtools.instrument.profiling.tracks import Recording
+from seqtools.instrument.profiling.tracks import Process, Recording
 
 
 class Iterating(NamedTuple):
@@ -21,12 +21,12 @@ class Iterating(NamedTuple):
 def iterating(recording: Recording) -> Iterating:
     """Return the stage over an iterable in which one process spent most time, if there is one."""
     first = recording.first
-    spans: defaultdict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)
+    spans: defaultdict[tuple[int, Process], list[tuple[int, int]]] = defaultdict(list)
     numbers = {stage.number for stage in recording.stages if stage.kind == "uniter"}
     for track in recording.tracks if numbers else ():
         for record in track.spans(*numbers):
             if record.end > first:
-                spans[record.what, track.pid].append((max(first, record.begin), record.end))
+                spans[record.what, track.process].append((max(first, record.begin), record.end))
     times = {where: _covered(each) for where, each in spans.items()}
     if not times:
         return Iterating(None, 0.0)

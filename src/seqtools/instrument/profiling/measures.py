@@ -94,8 +94,8 @@ def measures(recording: Recording) -> Measures:
     later = waits[1:]
     after = _after_prefetch(consumers, recording, prefetches)
     served = _served(pool, prefetches[0].sources) if prefetches else _items(waits)
-    homes = {track.pid for track in pool}
-    background = [t for t in recording.tracks_of(BACKGROUND) if t.pid in homes]
+    homes = {track.process for track in pool}
+    background = [t for t in recording.tracks_of(BACKGROUND) if t.process in homes]
     served = _with_background(served, background)
     used = _time(uses) + after.own
     computing = _computing_share(uses)
@@ -104,8 +104,8 @@ def measures(recording: Recording) -> Measures:
         computing = (computing * _time(uses) + spent) / used
     sends = [r for t in pool for r in t.spans(SEND)]
     loads = [r for t in recording.tracks for r in t.spans(LOAD)]
-    home = {track.pid for track in consumers}
-    aside = [t for t in recording.tracks if t.pid in home and t not in consumers]
+    home = {track.process for track in consumers}
+    aside = [t for t in recording.tracks if t.process in home and t not in consumers]
     send, load = _mean(sends), _mean(loads)
     busy_time = sum(
         min(r.end, last) - max(r.begin, first)

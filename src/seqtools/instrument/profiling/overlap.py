@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from seqtools.instrument.profiling.figures import Figures
 from seqtools.instrument.profiling.recorded_pipeline import Stage
-from seqtools.instrument.profiling.tracks import Recording
+from seqtools.instrument.profiling.tracks import Process, Recording
 
 _NS = 1e-9
 _REPEATED = 1.1
@@ -31,7 +31,7 @@ class Loading(NamedTuple):
     """Share of its time that threads other than the workers spent."""
     reads: int
     """How many items were read from it."""
-    different: dict[int, int]
+    different: dict[Process, int]
     """How many different items each process read."""
 
     @property
@@ -57,7 +57,7 @@ def loading(
     inners = [s for s in keepers if s.kind == "prefetch" and s.number in between]
     missed = whole = needed = 0.0
     reads = 0
-    different: defaultdict[int, set[int]] = defaultdict(set)
+    different: defaultdict[Process, set[int]] = defaultdict(set)
     for track in recording.tracks:
         for record, inner in track.nested():
             if record.what not in waiting:
@@ -73,7 +73,7 @@ def loading(
                 needed += own if track in pool else 0.0
                 if record.end > first:
                     reads += record.many
-                    different[track.pid].update(range(record.which, record.which + record.many))
+                    different[track.process].update(range(record.which, record.which + record.many))
     nearest = min(caches, key=lambda s: recording.upstream(s).index(number), default=None)
     return Loading(
         waiter,
@@ -83,5 +83,5 @@ def loading(
         missed,
         1 - needed / whole if whole else 0.0,
         reads,
-        {pid: len(indices) for pid, indices in different.items()},
+        {process: len(indices) for process, indices in different.items()},
     )

@@ -95,7 +95,7 @@ def _text(lines: Iterable[str], style: str = "table") -> str:
 
 def _lane(track: Track, recording: Recording) -> Iterator[str]:
     name = escape(track.name)
-    yield f'<div class="lane" data-lane="{name}"><span title="process {track.pid}">{name}</span>'
+    yield f'<div class="lane" data-lane="{name}"><span title="{escape(track.home)}">{name}</span>'
     yield f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" preserveAspectRatio="none" role="img">'
     yield f"<title>{name}</title>"
     if track.role == CONSUMER:

@@ -11,7 +11,9 @@ from seqtools._core.sources import read_many
 from seqtools._core.traits import Traits
 from seqtools._core.walk import is_stage, sources_of, upstream
 from seqtools.combinators.generate import Arange
+from seqtools.engines.cluster.costs import cost_of
 from seqtools.instrument.observer import Observer
+from seqtools.prefetching.options import Options
 from seqtools.prefetching.sequence import Prefetch
 
 T = TypeVar("T")
@@ -159,7 +161,10 @@ def _kind(stage: Any) -> str:
 
 def _options(stage: Any) -> dict[str, Any]:
     if isinstance(stage, Prefetch):
-        return stage._options._asdict()  # noqa: SLF001 -- ours
+        options: Options = stage._options  # noqa: SLF001 -- ours
+        cost = cost_of(options.method, options.where)
+        plain = dict.fromkeys(("where", "engine_options", "start_hook"))  # no object of the user
+        return {**options._asdict(), **plain, "cost": cost}
     if is_stage(stage) and _kind(stage) == "add_cache":
         arguments = stage._args()
         return {"cache_size": arguments[1], "given": arguments[2] is not None}

@@ -71,6 +71,7 @@ def remarks(case: Case) -> Iterator[str]:
     if m.fill:
         ready = sum(fill.ready for fill in m.fill) / len(m.fill)
         yield f"window: {ready:.1f} of {m.fill[-1].capacity} items were ready on average"
+    yield from case.recording.clocks()
     if case.recording.full:
         yield "the recording was full before the end: all figures are from before that"
 

@@ -18,6 +18,7 @@ from seqtools.instrument.profiling.tracks import (
     Recording,
     Track,
 )
+from seqtools.instrument.quantities import duration
 
 _NAMES = {WAIT: "wait for an item", USE: "use an item", SEND: "send", LOAD: "receive"}
 
@@ -38,23 +39,29 @@ def write_trace(recording: Recording, path: "str | os.PathLike[str]") -> None:
 
 
 def _events(recording: Recording) -> Iterator[dict[str, Any]]:
-    home = {track.pid for track in recording.tracks_of(CONSUMER)} or {os.getpid()}
-    for pid in sorted({track.pid for track in recording.tracks}):
-        name = "consumer" if pid in home else f"worker process {pid}"
+    home = {track.process for track in recording.tracks_of(CONSUMER)} or {("", os.getpid())}
+    numbers = recording.numbers()
+    tracks = {track.process: track for track in recording.tracks}
+    for process, pid in numbers.items():
+        name = "consumer" if process in home else f"worker {tracks[process].home}"
         yield {"ph": "M", "pid": pid, "name": "process_name", "args": {"name": name}}
+        if within := tracks[process].within:
+            args = {"labels": f"times may be wrong by {duration(within)}"}
+            yield {"ph": "M", "pid": pid, "name": "process_labels", "args": args}
     for track in recording.tracks:
         if track.role == OTHER and not any(r.what != LATE for r in track.records):
             continue
         args = {"name": track.name}
-        yield {
-            "ph": "M", "pid": track.pid, "tid": track.ident, "name": "thread_name", "args": args,
-        }  # fmt: skip
+        pid = numbers[track.process]
+        yield {"ph": "M", "pid": pid, "tid": track.ident, "name": "thread_name", "args": args}
         for record in track.records:
-            yield from _events_of(record, track, recording)
+            yield from _events_of(record, track, pid, recording)
 
 
-def _events_of(record: Record, track: Track, recording: Recording) -> Iterator[dict[str, Any]]:
-    at = {"pid": track.pid, "tid": track.ident, "ts": (record.begin - recording.began) / 1000}
+def _events_of(
+    record: Record, track: Track, pid: int, recording: Recording
+) -> Iterator[dict[str, Any]]:
+    at = {"pid": pid, "tid": track.ident, "ts": (record.begin - recording.began) / 1000}
     if record.what == FILL:
         ready = {"ready": record.many, "free": max(0, record.which - record.many)}
         yield {**at, "ph": "C", "name": "window", "args": ready}

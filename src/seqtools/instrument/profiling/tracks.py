@@ -4,13 +4,19 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from time import perf_counter_ns
+from typing import TypeAlias
 
-from seqtools._core.recording import FILL, LATE, LOAD, OVER, SEND, USE, WAIT, Record, RecordFile
+from seqtools._core.record_files import RecordFile
+from seqtools._core.recording import FILL, LATE, LOAD, OVER, SEND, USE, WAIT, Record
 from seqtools.instrument.profiling.recorded_pipeline import Stage
+from seqtools.instrument.quantities import duration
 
 CONSUMER, WORKER, BACKGROUND, OTHER = "consumer", "worker", "background", "other"
 """Roles of threads: reads the pipeline; evaluates items for a prefetch; reads ahead for a cache;
 and all others, such as one that only receives values."""
+
+Process: TypeAlias = tuple[str, int]
+"""The machine of a process, empty if it is this one, and its number there."""
 
 _IDLE = (3, 4)
 """Columns of /proc/stat that are no work: idle, and waiting for a disk."""
@@ -28,6 +34,22 @@ class Track(RecordFile):
         self.role = OTHER
         self.name = ""
         self._received: int | None = None  # when the consumer received its last item
+
+    @property
+    def process(self) -> Process:
+        """The process of the thread."""
+        return self.machine, self.pid
+
+    @property
+    def home(self) -> str:
+        """Name of the process, for readers."""
+        return f"process {self.pid}" + (f" on {self.host}" if self.host else "")
+
+    def move(self, nanoseconds: int) -> None:
+        """Correct the times of all records: more is known of the clock of their machine."""
+        self.records = [
+            r._replace(begin=r.begin + nanoseconds, end=r.end + nanoseconds) for r in self.records
+        ]
 
     def update(self) -> None:
         """Read the records that were written since the last call."""
@@ -111,7 +133,7 @@ class Recording:
             everyone, ours = (
                 now - then for now, then in zip(_computing_times(), self._before, strict=True)
             )
-            self.others = max(0.0, everyone - ours) / seconds
+            self.others = max(0.0, everyone - ours - self._of_workers()) / seconds
         for name in sorted(set(os.listdir(self._folder)) - self._known):
             self._known.add(name)
             self.tracks.append(Track(os.path.join(self._folder, name)))
@@ -123,10 +145,37 @@ class Recording:
         """Return the tracks with a role, in the order of their names."""
         return [track for track in self.tracks if track.role == role]
 
+    def numbers(self) -> dict[Process, int]:
+        """Return a different number for each process: its own one, if no other machine has it."""
+        found: dict[Process, int] = {}
+        for process in sorted({track.process for track in self.tracks}):
+            number = process[1]
+            while number in found.values():
+                number += 1 << 22  # the largest number of a process on Linux
+            found[process] = number
+        return found
+
+    def _of_workers(self) -> float:
+        """Return the processor time of workers that are other processes of this machine.
+
+        Those that have ended count as our children, if they were.
+        """
+        before: dict[int, float] = {}
+        for track in self.tracks:
+            if track.pid not in {0, os.getpid()} and not track.machine:
+                before[track.pid] = min(track.spent, before.get(track.pid, track.spent))
+        return sum(max(0.0, _spent_by(pid) - then) for pid, then in before.items())
+
     @property
     def end(self) -> int:
         """When it ended, or now."""
         return self.ended or perf_counter_ns()
+
+    def clocks(self) -> Iterator[str]:
+        """Yield how exact the times of other machines are."""
+        hosts = {track.host: track.within for track in self.tracks if track.machine}
+        for host, within in sorted(hosts.items()):
+            yield f"clock of {host}: its times may be wrong by {duration(within)}"
 
     @property
     def full(self) -> bool:
@@ -165,12 +214,24 @@ class Recording:
 
     def _name_tracks(self) -> None:
         """Give each track a different name, numbered in the order in which they began."""
-        self.tracks.sort(key=lambda t: (t.pid, t.records[0].begin if t.records else 0, t.ident))
+        self.tracks.sort(
+            key=lambda t: (*t.process, t.records[0].begin if t.records else 0, t.ident)
+        )
         numbers: Counter[str] = Counter()
         for track in self.tracks:
             numbers[track.role] += 1
             alone = numbers[track.role] == 1 and track.role != WORKER
             track.name = track.role if alone else f"{track.role} {numbers[track.role]}"
+
+
+def _spent_by(pid: int) -> float:
+    """Return the seconds of processor time that a process has used, 0 if it has ended."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _computing_times() -> tuple[float, float]:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from seqtools.instrument.profiling import advice
 from seqtools.instrument.profiling.advice import Advice
 from seqtools.instrument.profiling.case import SOME, Case
+from seqtools.instrument.profiling.cluster_cost import cluster_cost
 from seqtools.instrument.profiling.figures import Figures
 from seqtools.instrument.quantities import counted_as, duration, share, volume
 
@@ -99,6 +100,8 @@ def _because(case: Case, kind: str) -> Iterator[str]:
         busy = share(min(1.0, m.busy / max(1, case.workers)))
         verb = "was" if case.workers == 1 else "were"
         yield f"{counted_as(case.workers, 'worker')} {verb} busy {busy} of it"
+    if kind in {LOADING, TRANSFER} and (why := cluster_cost(case)):
+        yield f"a cluster cannot pay for such items: {why}"
     if kind == TRANSFER:
         yield (
             f"sending and receiving an item takes {duration(m.send + m.load)}, evaluating it "

@@ -1,0 +1,399 @@
+"""Dask: a cluster that the user has, by its client, or one that is started here.
+
+Each call is a task with a key of its own, for one worker only. So items that share a file go where
+it is loaded, and it is known what a worker had that has died: the scheduler would begin such a task
+again in the next workers, until it has killed four of them. The loop of the client, in its thread:
+
+    post ──▶ Client.submit ══ scheduler ══ worker ──▶ gather ──▶ notify
+                                  ╚═══ which workers there are, each second ──▶ places
+"""
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple, Protocol
+
+from seqtools._core.errors import summary
+from seqtools.engines.cluster import remote
+from seqtools.engines.cluster.dask_places import WorkerPlaces
+from seqtools.engines.cluster.executor import writable
+from seqtools.engines.cluster.shipment import Shipment
+from seqtools.engines.cluster.transport import BrokenError, LostError, Notify, Place
+from seqtools.engines.dispatch.serving import serving
+
+_LOOK_SOON, _LOOK = 0.1, 1.0
+"""Seconds between two looks at the workers: after one has died, and otherwise. Arbitrary."""
+_PATIENCE = 3.0
+"""Seconds that the client may need to be connected again. Arbitrary."""
+_LONGEST_CLOSE = 1.5
+"""Seconds in which workers should forget the pipeline. Arbitrary."""
+_LONELY, _MOST_LONELY = 10.0, 30.0
+"""Seconds without any worker after which a warning says so, and after which that is an error, if
+workers have died. Otherwise the cluster may be one that starts some when it has time. Arbitrary."""
+_MOST_RESTARTS = 10
+"""Times that calls are lost, posted again and lost again, without an answer in between, before that
+is an error. Arbitrary."""
+_FAILED = ("error", "cancelled", "lost")
+"""What is the state of a task that will have no result."""
+_LOGGER = "distributed.client"
+_PIECE = 4 << 20
+"""Bytes of a task that is a part of the pipeline. Dask warns of tasks of 10 MB."""
+
+
+class Cluster(Protocol):
+    """A cluster that was started here."""
+
+    def start(self) -> Any:
+        """Return a client of it.
+
+        Raises:
+            BrokenError: If it does not start.
+        """
+
+    def ended(self) -> str | None:
+        """Return how it has ended, `None` if it runs."""
+
+    def close(self) -> None:
+        """End it, and the client."""
+
+
+class _PostedCall(NamedTuple):
+    """A task that was submitted."""
+
+    future: Any
+    place: Place
+    restarts: int
+    """How often tasks were lost before."""
+
+
+class DaskTransport:
+    """A cluster of Dask.
+
+    Args:
+        client: The client of a user, which stays open; `None` to start a cluster.
+        nworkers: The number of places.
+        every_worker: Whether to use all threads of the workers, however many there are later.
+        resources: What each call takes of the resources of a worker.
+        cluster: Starts and ends a cluster, if there is no client.
+    """
+
+    title = "Dask"
+    grain = 0.1
+    overhead = 0.0015
+    shares_memory = numbered = ends_items = False
+    directs = True
+
+    def __init__(
+        self,
+        client: Any,
+        nworkers: int,
+        *,
+        every_worker: bool = False,
+        resources: Mapping[str, float] | None = None,
+        cluster: Cluster | None = None,
+    ) -> None:
+        self._client, self._nworkers, self._cluster = client, nworkers, cluster
+        self._resources = dict(resources or {})
+        self._workers = WorkerPlaces(None if every_worker else nworkers, self._resources)
+        self._numbers = itertools.count()
+        self._shipment: Shipment | None = None
+        self._name = ""
+        self._calls: dict[int, _PostedCall] = {}
+        self._restarts = self._restarts_before = 0  # before the last answer
+        self._pieces: list[Any] = []
+        self._closed = self._hurry = False
+        self._lonely_since, self._died_at = 0.0, -_LONELY  # without workers; the last death
+        self._lost_at: float | None = None  # when the connection was
+        self._news: list[str] = []
+        self._told = False
+
+    @property
+    def turns(self) -> bool:
+        """Whether all workers have one thread."""
+        return self._workers.single
+
+    @property
+    def isolates(self) -> bool:
+        """Whether only one call is lost with a worker that had begun."""
+        return self._workers.single
+
+    def open(self, shipment: Shipment | None, notify: Notify) -> None:
+        """Start a cluster if there is none, and look at the workers."""
+        assert shipment is not None  # noqa: S101 -- for mypy: workers share no memory
+        self._shipment, self._notify = shipment, notify
+        self._name = f"seqtools-{shipment.token.hex()}"
+        if self._cluster is not None:
+            self._client = self._cluster.start()
+        self._check()
+        try:
+            self._workers.update(self._run(self._ask(), _PATIENCE))
+        except Exception as error:
+            self._check()
+            raise BrokenError(f"the scheduler of Dask does not answer: {summary(error)}") from error
+        self._lonely_since = time.monotonic()
+        logging.getLogger(_LOGGER).addFilter(self._is_not_ours)
+        self._client.loop.add_callback(self._watch)
+
+    def places(self) -> Sequence[Place]:
+        """Return those that the scheduler named last; one for any worker if there is none.
+
+        A cluster may have no worker because it has nothing to do. But Dask would begin a task that
+        kills workers again in each that comes; so after a death, they are waited for.
+        """
+        self._check()
+        now = time.monotonic()
+        if self._workers.addresses:
+            self._lonely_since = now
+            return self._workers.places
+        if now - max(self._lonely_since, self._died_at) > _MOST_LONELY and self._died_at > 0:
+            raise BrokenError("all workers of Dask have ended, and no other has come")
+        if not self._told and now - self._lonely_since > _LONELY:
+            self._told = True
+            self._news.append(self._lonely())
+        return () if now - self._died_at < _LONELY else self._workers.places
+
+    def wanted(self) -> int:
+        """Return the number of places that there are, or will be in a cluster that is started."""
+        if self._cluster is not None:
+            return self._nworkers
+        return len(self._workers.places) if self._workers.addresses else self._nworkers
+
+    def post(self, place: Place, number: int, call: Any, *, payload: bool) -> None:
+        """Submit a task, and follow it."""
+        where = None if place.address is None else [place.address]
+        try:
+            arguments = (call, *self._payload()) if payload else (call,)
+            future = self._submit(
+                work, *arguments, workers=where, resources=self._resources or None
+            )
+        except RuntimeError as error:
+            raise BrokenError(f"Dask takes no more work: {summary(error)}") from error
+        except Exception as error:
+            if type(error).__name__ != "ClosedClientError":
+                raise
+            raise BrokenError(f"Dask takes no more work: {summary(error)}") from error
+        self._calls[number] = _PostedCall(future, place, self._restarts)
+        self._client.loop.add_callback(self._follow, number, future)
+
+    def answer(self, came: Any) -> Any:
+        """Return the result of a task."""
+        number, raw, error = came
+        call = self._calls.pop(number)
+        if error is not None:
+            self._raise(error, call)
+        self._restarts_before = self._restarts
+        return raw
+
+    def own(self, part: Any) -> Any:
+        """Return a part itself if it can be written to, or a copy."""
+        return writable(part)
+
+    def renew(self) -> bool:
+        """Return False: a scheduler that is gone has taken the workers with it."""
+        return False
+
+    def end(self, place: Place) -> None:
+        """Do nothing: Dask cannot end a task that has begun."""
+
+    def ship(self, path: str) -> str:
+        """Return the line that sends a module."""
+        if self._cluster is not None:
+            return f"add its folder to sys.path before anything is read, here {path!r}"
+        if path.endswith(".py"):
+            return f"client.upload_file({path!r}) sends it"
+        return (
+            f"put it into a zip file and send that, client.upload_file('….zip'), or install it "
+            f"there; here it is in {path!r}"
+        )
+
+    def news(self) -> list[str]:
+        """Return that there are no workers, once."""
+        news, self._news = self._news, []
+        return news
+
+    def close(self) -> None:
+        """Recall all tasks, and have the workers forget the pipeline; or end the cluster."""
+        self._closed = True
+        logging.getLogger(_LOGGER).removeFilter(self._is_not_ours)
+        if self._cluster is not None:
+            self._calls.clear()
+            self._pieces.clear()
+            self._cluster.close()
+        elif self._shipment is not None:
+            with suppress(Exception):
+                self._run(self._leave(self._shipment.token), 2 * _LONGEST_CLOSE)
+            self._calls.clear()
+            self._pieces.clear()
+
+    # In this thread
+
+    def _check(self) -> None:
+        """Raise an error if nothing can be evaluated any more."""
+        ended = None if self._cluster is None else self._cluster.ended()
+        if ended is not None:
+            raise BrokenError(f"the local cluster of Dask has ended: {ended}")
+        status = self._client.status
+        if status in {"closing", "closed"}:
+            raise BrokenError("the client of Dask was closed")
+        if status == "running":
+            self._lost_at = None
+            return
+        now = time.monotonic()
+        self._lost_at = self._lost_at or now
+        if now - self._lost_at > _PATIENCE:
+            raise BrokenError(f"the scheduler of Dask is gone: its client is {status}")
+
+    def _raise(self, error: BaseException, call: "_PostedCall") -> None:
+        """Raise what the error of a task means.
+
+        Raises:
+            LostError: If the items may be evaluated again.
+            BrokenError: If not.
+        """
+        address, name = call.place.address, type(error).__name__
+        killed = name == "KilledWorker"
+        if not killed:
+            self._check()
+        if killed and address is None:
+            deaths = error.allowed_failures + 1  # type: ignore[attr-defined]
+            raise LostError("Dask has begun it again each time", deaths=deaths) from error
+        cancelled = "Cancelled" in name or isinstance(error, OSError)
+        if killed or (cancelled and address is not None and address not in self._workers.addresses):
+            self._bury(call.place)
+            raise LostError(f"worker {address} of Dask has ended", place_ended=True) from error
+        if cancelled:
+            self._count_restart(call, error)
+            raise LostError(summary(error), deaths=0) from error
+        if isinstance(error, ModuleNotFoundError) and error.name == __name__.partition(".")[0]:
+            message = "the workers of Dask have no seqtools: python -m pip install seqtools, there"
+            raise BrokenError(message) from error
+        raise BrokenError(f"Dask failed: {summary(error)}") from error
+
+    def _bury(self, place: Place) -> None:
+        """Forget what a worker had that has ended."""
+        lost = [number for number, call in self._calls.items() if call.place is place]
+        futures = [self._calls.pop(number).future for number in lost]
+        if futures:  # the scheduler would keep them until that worker is back
+            self._client.loop.add_callback(self._cancel, futures)
+        self._workers.forget([place.address])
+        self._died_at = time.monotonic()
+        self._look_soon()
+
+    def _count_restart(self, call: "_PostedCall", error: BaseException) -> None:
+        """Note that all tasks were lost, but no worker."""
+        if call.restarts == self._restarts:  # the first of those that are lost together
+            self._restarts += 1
+            self._workers.forget([*self._workers.addresses])  # they are ended too
+            self._look_soon()
+        if self._restarts - self._restarts_before > _MOST_RESTARTS:
+            raise BrokenError(f"Dask loses all tasks: {summary(error)}") from error
+
+    def _look_soon(self) -> None:
+        self._hurry = True
+        self._notify(0, None)
+
+    def _submit(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        key = f"{self._name}-{next(self._numbers)}"
+        return self._client.submit(function, *arguments, key=key, pure=False, retries=0, **options)
+
+    def _payload(self) -> list[Any]:
+        """Return tasks whose results are the pieces of the pipeline.
+
+        Scattered data would be lost with its worker; a task is computed again.
+        """
+        if not self._pieces or any(piece.status in _FAILED for piece in self._pieces):
+            assert self._shipment is not None  # noqa: S101 -- for mypy
+            data = memoryview(self._shipment.payload())
+            self._pieces = [
+                self._submit(bytes, bytes(data[at : at + _PIECE]))
+                for at in range(0, len(data), _PIECE)
+            ]
+        return self._pieces
+
+    def _is_not_ours(self, record: logging.LogRecord) -> bool:
+        """Return whether a line of a log is about others: of ours, the reader is told."""
+        return self._name not in record.getMessage()
+
+    def _lonely(self) -> str:
+        wanted = f" with resources {self._resources}" if self._resources else ""
+        return f"Dask has no worker{wanted}: items wait until there is one"
+
+    def _run(self, coroutine: Any, seconds: float) -> Any:
+        """Return what a coroutine returns that runs in the loop of the client."""
+        loop = self._client.loop.asyncio_loop
+        try:
+            future = asyncio.run_coroutine_threadsafe(coroutine, loop)
+        except RuntimeError:
+            coroutine.close()
+            raise
+        try:
+            return future.result(seconds)
+        finally:
+            future.cancel()
+
+    # In the thread of the client's loop
+
+    async def _follow(self, number: int, future: Any) -> None:
+        """Wait for a task, and notify."""
+        raw = error = None
+        try:
+            [raw] = await self._client.gather([future], direct=True, asynchronous=True)
+        except BaseException as caught:  # noqa: BLE001 -- told to the engine
+            error = caught
+        future.release()
+        self._notify(number, (number, raw, error))
+        error = None  # it refers to this frame
+
+    async def _watch(self) -> None:
+        """Follow which workers there are, until the end."""
+        serving.serves = True  # an engine may be collected as garbage in this thread
+        delay = _LOOK_SOON
+        while not self._closed and self._client.status in {"running", "connecting"}:
+            with suppress(Exception):
+                if self._workers.update(await self._ask()):
+                    self._notify(0, None)
+                await self._recall()
+            delay = _LOOK_SOON if self._hurry else min(2 * delay, _LOOK)
+            self._hurry = False
+            await asyncio.sleep(delay)
+
+    async def _recall(self) -> None:
+        """Cancel tasks for workers that have gone, which the scheduler would keep for them."""
+        here = self._workers.addresses
+        lost = [
+            call.future
+            for call in [*self._calls.values()]
+            if call.place.address is not None and call.place.address not in here
+        ]
+        if lost:
+            await self._cancel(lost)
+
+    async def _cancel(self, futures: list[Any]) -> None:
+        await self._client.cancel(futures, asynchronous=True, force=True)
+
+    async def _ask(self) -> Mapping[str, Any]:
+        """Return the workers, by their addresses."""
+        scheduler = self._client.scheduler
+        found: Mapping[str, Any] = (await scheduler.identity(n_workers=-1))["workers"]
+        return found
+
+    async def _leave(self, token: bytes) -> None:
+        """Leave nothing in the cluster."""
+        client = self._client
+        futures = [*[call.future for call in self._calls.values()], *self._pieces]
+        if client.status != "running":
+            return
+        if futures:
+            await self._cancel(futures)
+        for future in futures:
+            future.release()
+        evicting = client.run(remote.evict, token, on_error="ignore", asynchronous=True)
+        await asyncio.wait_for(evicting, _LONGEST_CLOSE)
+
+
+def work(call: tuple[Any, ...], *pieces: bytes) -> tuple[Any, ...]:
+    """Return what `remote.work` does, in a worker."""
+    return remote.work(call, b"".join(pieces) if pieces else None)

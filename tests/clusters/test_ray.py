@@ -1,0 +1,260 @@
+"""Prefetches on a real Ray."""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import ray as the_ray
+
+import seqtools
+from seqtools.engines.cluster.engine import ClusterEngine
+from seqtools.engines.cluster.ray import RayTransport
+from seqtools.testing import check_engine
+from seqtools.testing.engines import promised
+from tests.engines.fifo import Fifo
+from tests.scripts import LONGEST
+
+FLAGS = {"hooks": True, "timeouts": True, "deaths": True}
+
+
+def until(holds: Callable[[], bool], what: str) -> None:
+    """Wait until `holds()`."""
+    deadline = time.monotonic() + LONGEST
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.01)
+
+
+def actors() -> dict[str, str]:
+    """Return the states of all actors that live or will."""
+    found = the_ray._private.state.actors()
+    return {name: each["State"] for name, each in found.items() if each["State"] != "DEAD"}
+
+
+def references() -> Any:
+    """Return what this process holds in the object store."""
+    return the_ray._private.worker.global_worker.core_worker.get_all_reference_counts()
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left() -> Iterator[None]:
+    """Let a test leave no actor, and no reference, in a Ray that stands."""
+    yield
+    if the_ray.is_initialized():
+        until(lambda: not actors(), f"actors are left: {actors()}")
+        until(lambda: not references(), f"references are left: {references()}")
+
+
+def outcomes(ready: Any) -> list[Any]:
+    """Return all items, and the types of the errors of those that fail."""
+    items, found = iter(ready), list[Any]()
+    while True:
+        try:
+            found.append(next(items))
+        except StopIteration:
+            return found
+        except seqtools.EvaluationError as error:
+            found.append(type(error.__cause__))
+
+
+def on_ray(get: Callable[[int], Any], nworkers: int = 2, **options: Any) -> ClusterEngine:
+    """Return an engine of actors that need no processor."""
+    transport = RayTransport(nworkers, options={"num_cpus": 0})
+    return ClusterEngine(transport, None, get, get, **options)
+
+
+@pytest.mark.usefixtures("ray")
+@pytest.mark.parametrize("promise", promised(**FLAGS))
+def test_it_keeps_the_promises_of_an_engine(promise: str) -> None:
+    check_engine(on_ray, **FLAGS, only=[promise])
+
+
+def test_the_list_is_the_same(ray: str) -> None:
+    source = seqtools.smap(lambda x: x * x, range(200))
+    with seqtools.prefetch(source, method=ray) as ready:
+        assert repr(ready).startswith("prefetch(nworkers=2, method='ray')")
+        assert list(ready) == list(source)
+        assert ready[17] == 289
+        assert ready[-1] == 199 * 199
+        assert list(ready[5:9]) == [25, 36, 49, 64]
+        assert list(reversed(ready)) == list(source)[::-1]
+        iterator = iter(ready)
+        assert [next(iterator) for _ in range(50)] == list(source[:50])
+        later = iter(ready)
+        later.load_state_dict(iterator.state_dict())
+        assert list(later) == list(source[50:])
+
+
+def test_errors_have_their_path_and_the_host(ray: str) -> None:
+    def invert(x: int) -> float:
+        return 1 / x
+
+    with seqtools.prefetch(seqtools.smap(invert, [1, 0, 2]), method=ray) as ready:
+        iterator = iter(ready)
+        assert next(iterator) == 1
+        with pytest.raises(seqtools.EvaluationError) as caught:
+            next(iterator)
+        assert [step.stage for step in caught.value.path] == ["prefetch", "smap(invert)"]
+        assert isinstance(caught.value.__cause__, ZeroDivisionError)
+        assert f" on {os.uname().nodename}:" in "".join(caught.value.__cause__.__notes__)
+        assert next(iterator) == 0.5
+
+
+def test_arrays_can_be_written_to(ray: str) -> None:
+    buffer = np.zeros(200_000)
+
+    def fill(i: int) -> Any:
+        buffer[:] = i
+        return buffer, str(i)
+
+    with seqtools.prefetch(seqtools.smap(fill, range(40)), method=ray) as ready:
+        items = list(ready)
+        assert [(item[0][7], item[1]) for item in items] == [(i, str(i)) for i in range(40)]
+        items[3][0][:] = -1
+        assert items[4][0][0] == 4
+
+
+def test_random_numbers_are_the_same(ray: str) -> None:
+    def draw(x: int) -> float:
+        return x + float(np.random.random())
+
+    def made(x: int, rng: np.random.Generator) -> float:
+        return x + float(rng.random())
+
+    drawn = seqtools.smap(draw, range(30))
+    want = list(seqtools.prefetch(drawn, 0, seed=3))
+    with seqtools.prefetch(drawn, method=ray, seed=3) as ready:
+        assert list(ready) == want
+    own = seqtools.smap(made, range(30), rng=3)
+    with seqtools.prefetch(own, method=ray) as ready:
+        assert list(ready) == list(own)
+
+
+def test_start_hooks_get_the_number_of_the_worker(ray: str) -> None:
+    def note(number: int) -> None:
+        os.environ["NUMBER"] = str(number)
+
+    source = seqtools.smap(lambda _: os.environ["NUMBER"], range(100))
+    with seqtools.prefetch(source, method=ray, start_hook=note) as ready:
+        assert set(ready) <= {"0", "1"}
+
+
+def test_what_items_print_is_shown_once(ray: str, capfd: pytest.CaptureFixture[str]) -> None:
+    def tell(x: int) -> int:
+        print("item", x)  # noqa: T201
+        return x
+
+    with seqtools.prefetch(seqtools.smap(tell, range(4)), 1, ray) as ready:
+        assert list(ready) == [0, 1, 2, 3]
+    assert sorted(capfd.readouterr().out.splitlines()) == [f"item {x}" for x in range(4)]
+
+
+def test_caches_are_where_the_workers_are(ray: str) -> None:
+    counts: list[int] = []
+
+    def slow(i: int) -> int:
+        counts.append(i)
+        return i
+
+    cached = seqtools.add_cache(seqtools.smap(slow, range(5)), 5)
+    twice = seqtools.smap(lambda i: (cached[i % 5], len(counts)), range(100))
+    with seqtools.prefetch(twice, 1, ray) as ready:
+        assert list(ready)[-1] == (4, 5)
+    assert counts == []
+
+
+def test_a_prefetch_in_a_worker(ray: str) -> None:
+    def total(i: int) -> int:
+        with seqtools.prefetch(seqtools.smap(lambda x: x + i, range(20)), 2, "thread") as inner:
+            return sum(inner)
+
+    with seqtools.prefetch(seqtools.smap(total, range(6)), method=ray) as ready:
+        assert list(ready) == [190 + 20 * i for i in range(6)]
+
+
+def test_a_prefetch_on_ray_in_a_worker(ray: str) -> None:
+    def total(i: int) -> int:
+        options = {"num_cpus": 0}
+        source = seqtools.smap(lambda x: x + i, range(20))
+        with seqtools.prefetch(source, 1, "ray", engine_options=options) as inner:
+            return sum(inner)
+
+    with seqtools.prefetch(seqtools.smap(total, range(3)), 1, ray) as ready:
+        assert list(ready) == [190 + 20 * i for i in range(3)]
+
+
+# ---------------------------------------------------------------------------- deaths
+
+
+def test_a_worker_that_is_killed_costs_nothing(ray: str, tmp_path: Any) -> None:
+    first = tmp_path / "first"
+
+    def die_once(i: int) -> int:
+        if i == 50:
+            try:
+                first.touch(exist_ok=False)
+            except FileExistsError:
+                return i
+            os.kill(os.getpid(), signal.SIGKILL)
+        return i
+
+    with seqtools.prefetch(seqtools.smap(die_once, range(100)), method=ray) as ready:
+        assert outcomes(ready) == list(range(100))
+
+
+def test_workers_that_are_killed_while_idle_cost_nothing(ray: str) -> None:
+    with seqtools.prefetch(seqtools.smap(lambda _: os.getpid(), range(400)), method=ray) as ready:
+        for _ in range(4):
+            for pid in set(outcomes(ready)):
+                os.kill(pid, signal.SIGKILL)
+        assert len(outcomes(ready)) == 400
+
+
+def test_an_item_that_kills_its_worker_fails_alone(ray: str, fifo: Callable[[], Fifo]) -> None:
+    deaths = fifo()
+
+    def die(i: int) -> int:
+        if i in {7, 30}:
+            deaths.send()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return i
+
+    with seqtools.prefetch(seqtools.smap(die, range(60)), method=ray) as ready:
+        want: list[Any] = [*range(60)]
+        want[7] = want[30] = seqtools.WorkerDied
+        assert outcomes(ready) == want
+        with pytest.raises(seqtools.EvaluationError) as caught:
+            ready[7]
+        assert "died twice while it evaluated item 7: process " in str(caught.value.__cause__)
+    deaths.wait(6)  # one of a block and one alone each, and those of the last reading
+
+
+def test_an_item_that_takes_too_long_fails_alone(ray: str, fifo: Callable[[], Fifo]) -> None:
+    never = fifo()
+
+    def wait(i: int) -> int:
+        if i in {3, 4}:
+            never.wait()
+        return i
+
+    with seqtools.prefetch(seqtools.smap(wait, range(20)), method=ray, timeout=1.0) as ready:
+        want: list[Any] = [*range(20)]
+        want[3] = want[4] = seqtools.ItemTimeout
+        assert outcomes(ready) == want
+        assert ready[5] == 5
+
+
+def test_leaving_in_the_middle(ray: str) -> None:
+    source = seqtools.smap(lambda i: np.full(100_000, i), range(1000))
+    ready = seqtools.prefetch(source, method=ray)
+    for item in ready:
+        if item[0] == 10:
+            break
+    ready.close()
+    until(lambda: not actors(), "actors are left")
+    assert ready[5][0] == 5
+    del ready
