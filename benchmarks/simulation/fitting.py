@@ -15,12 +15,14 @@ import numpy as np
 
 from benchmarks.simulation.cluster import simulate
 from benchmarks.simulation.model import Costs, Load
-from benchmarks.simulation.real import Seen, Trial
+from benchmarks.simulation.real import SMALL, Seen, Trial
 
 _FEW = 2
 """Numbers of workers from which it is not found what each of them costs."""
-_ROUNDS = 4
-"""Times that the search gets finer. Arbitrary: the last step is less than a tenth."""
+_UNIT = 1e-4
+"""Seconds from which the search begins, with quotients of 2 to some power."""
+_LAST_STEP = 0.1
+"""Of that power: 7 %. Arbitrary."""
 
 
 class Observed(NamedTuple):
@@ -59,7 +61,8 @@ def fit(runs: Sequence[Observed], known: Costs) -> Fitted:
         seen = run.seen
         totals.append(seen.cpu - known.per_worker * run.workers * seen.blocks)
         of_workers = run.workers * seen.blocks if several else 0
-        counts.append((seen.blocks, seen.items, seen.items * run.trial.nbytes, of_workers))
+        nbytes = run.trial.nbytes if run.trial.nbytes > SMALL else 0
+        counts.append((seen.blocks, seen.items, seen.items * nbytes, of_workers))
     block, per_item, per_byte, per_worker = shares(totals, counts)
     central = shares([run.seen.central for run in runs], [(run.seen.blocks,) for run in runs])[0]
     late = float(np.median([run.seen.work - run.trial.work for run in runs]))
@@ -77,10 +80,12 @@ def fit(runs: Sequence[Observed], known: Costs) -> Fitted:
         central=central,
     )
 
+    few = [run for run in runs if run.workers <= _FEW]  # of more, there is nothing else to learn
+
     def error(hop: float, on_worker: float) -> float:
         costs = replace(known, hop=hop, on_worker=on_worker)
         wrong = [
-            math.log(predicted(costs, run.workers, run.trial, late) / run.seen.rate) for run in runs
+            math.log(predicted(costs, run.workers, run.trial, late) / run.seen.rate) for run in few
         ]
         return math.sqrt(sum(x * x for x in wrong) / len(wrong))
 
@@ -98,7 +103,7 @@ def predicted(costs: Costs, workers: int, trial: Trial, late: float) -> float:
         max_cached=trial.max_cached(workers),
     )
     # longer than the real run, so that it does not depend on which block ends when
-    return simulate(costs, load, trial.warm, 3 * trial.seconds).rate
+    return simulate(costs, load, trial.warm, 2 * trial.seconds).rate
 
 
 def shares(totals: Sequence[float], counts: Sequence[Sequence[float]]) -> list[float]:
@@ -123,14 +128,21 @@ def shares(totals: Sequence[float], counts: Sequence[Sequence[float]]) -> list[f
 
 
 def search(error: Callable[[float, float], float]) -> tuple[float, float]:
-    """Return two times between 10 µs and 30 ms for which `error` is small."""
-    middle, width = (math.log(5e-4), math.log(5e-4)), math.log(50)
-    best = math.inf, middle
-    for _ in range(_ROUNDS):
-        steps = [width * k / 3 for k in range(-3, 4)]
-        for x, y in itertools.product(steps, steps):
-            place = middle[0] + x, middle[1] + y
-            found = error(math.exp(place[0]), math.exp(place[1]))
-            best = min(best, (found, place))
-        middle, width = best[1], width / 3
-    return math.exp(middle[0]), math.exp(middle[1])
+    """Return two times for which `error` is small: the best of a grid, and then nearby."""
+    known: dict[tuple[float, float], float] = {}
+
+    def wrong(x: float, y: float) -> float:
+        if (x, y) not in known:
+            known[x, y] = error(_UNIT * 2**x, _UNIT * 2**y)
+        return known[x, y]
+
+    step = 3.0
+    x, y = min(itertools.product((0.0, step, 2 * step), repeat=2), key=lambda at: wrong(*at))
+    while step > _LAST_STEP:
+        near = [(x + step, y), (x - step, y), (x, y + step), (x, y - step)]
+        best = min(near, key=lambda at: wrong(*at))
+        if wrong(*best) < wrong(x, y):
+            x, y = best
+        else:
+            step /= 2
+    return _UNIT * 2**x, _UNIT * 2**y
