@@ -19,6 +19,7 @@ LIMIT = 0.15
 """Largest relative error of a prediction."""
 
 FIT: tuple[Trial, ...] = (
+    Trial(work=0.001, block=1),  # as many blocks as possible
     Trial(work=0.01, block=1),
     Trial(work=0.01, block=4),
     Trial(work=0.01),
@@ -35,7 +36,8 @@ VALIDATE: tuple[Trial, ...] = (
 )
 """Other times of items and other lengths of blocks than those of `FIT`."""
 
-CROWD_FIT = ((1, FIT), (2, FIT), (50, FIT[1:3]), (400, FIT[1:3]))
+_MANY = (Trial(work=0.01, block=2, warm=4.0), Trial(work=0.05, block=2, warm=4.0))
+CROWD_FIT = ((1, FIT), (2, FIT), (50, _MANY), (400, _MANY))
 CROWD_VALIDATE: tuple[tuple[int, Sequence[Trial]], ...] = (
     *((workers, VALIDATE) for workers in (1, 2, 4, 8)),
     *(
