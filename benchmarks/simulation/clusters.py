@@ -18,7 +18,7 @@ class Running(NamedTuple):
 
     Args:
         method: What `prefetch` takes as `method`.
-        scheduler: The process that schedules tasks, 0 if there is none of its own.
+        scheduler: The process through which all blocks pass, 0 if there is none.
     """
 
     method: Any
@@ -40,9 +40,9 @@ def pool(workers: int) -> Iterator[Running]:
 
 @contextlib.contextmanager
 def crowd(workers: int) -> Iterator[Running]:
-    """Run one process that plays all workers."""
+    """Run one process that plays all workers, and through which all blocks pass."""
     with Crowd(workers) as executor:
-        yield Running(executor)
+        yield Running(executor, executor.pid)
 
 
 @contextlib.contextmanager

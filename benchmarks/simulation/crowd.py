@@ -30,6 +30,7 @@ class Crowd(Executor):
         self._connection, theirs = context.Pipe()
         self._process = context.Process(target=play, args=(theirs, workers), daemon=True)
         self._process.start()
+        self.pid = self._process.pid or 0
         theirs.close()
         self._thread = threading.Thread(target=self._receive, daemon=True)
         self._thread.start()

@@ -53,8 +53,7 @@ def fit_engine(engine: str, patience: float, show: Callable[[str], None] = print
     crowd = engine == "crowd"
     plan = CROWD_FIT if crowd else tuple((n, (*FIT, FIT_ARRAYS)) for n in (1, 2))
     runs = list(observed(engine, plan, patience))
-    # one process plays the whole crowd, and is no worker
-    known = Costs(shared=engine in {"crowd", "pool"}, cores=0 if crowd else os.cpu_count() or 1)
+    known = Costs(shared=engine in {"crowd", "pool"}, cores=os.cpu_count() or 1)
     if not crowd:
         known = dataclasses.replace(known, per_worker=fitted(record, "crowd").costs.per_worker)
     found = fit(runs, known)
