@@ -56,15 +56,19 @@ def fit(runs: Sequence[Observed], known: Costs) -> Fitted:
             a block costs the reader for each worker. If that is 0, it is found too.
     """
     several = len({run.workers for run in runs}) > _FEW and not known.per_worker
-    totals, counts = [], []
-    for run in runs:
-        seen = run.seen
-        totals.append(seen.cpu - known.per_worker * run.workers * seen.blocks)
-        of_workers = run.workers * seen.blocks if several else 0
-        nbytes = run.trial.nbytes if run.trial.nbytes > SMALL else 0
-        counts.append((seen.blocks, seen.items, seen.items * nbytes, of_workers))
-    block, per_item, per_byte, per_worker = shares(totals, counts)
-    central = shares([run.seen.central for run in runs], [(run.seen.blocks,) for run in runs])[0]
+    seen, blocks = [run.seen for run in runs], [run.seen.blocks for run in runs]
+    items = [one.items for one in seen]
+    nbytes = [run.seen.items * run.trial.nbytes if run.trial.nbytes > SMALL else 0 for run in runs]
+    places = [run.workers * run.seen.blocks for run in runs]
+    block, per_item, per_byte, per_worker = shares(
+        [run.seen.cpu - known.per_worker * n for run, n in zip(runs, places, strict=True)],
+        [blocks, items, nbytes, places if several else [0] * len(runs)],
+    )
+    central = shares([one.central for one in seen], [blocks])[0]
+    # of the processes of a cluster, some also do what does not depend on blocks
+    on_cores, on_worker_per_byte, _ = shares(
+        [one.workers for one in seen], [blocks, nbytes, [one.seconds for one in seen]]
+    )
     late = float(np.median([run.seen.work - run.trial.work for run in runs]))
     known = replace(
         known,
@@ -78,6 +82,8 @@ def fit(runs: Sequence[Observed], known: Costs) -> Fitted:
         ),
         shortest=runs[0].seen.shortest,
         central=central,
+        on_cores=on_cores,
+        on_worker_per_byte=on_worker_per_byte,
     )
 
     few = [run for run in runs if run.workers <= _FEW]  # of more, there is nothing else to learn
@@ -107,12 +113,12 @@ def predicted(costs: Costs, workers: int, trial: Trial, late: float) -> float:
 
 
 def shares(totals: Sequence[float], counts: Sequence[Sequence[float]]) -> list[float]:
-    """Return what one of each thing costs, at least 0, if `counts` of them cost `totals`.
+    """Return what one of each thing costs, at least 0, if `counts` of each cost `totals` together.
 
     By least squares, so that most is learnt from runs in which most was done: a processor that
     wakes up for each message takes up to twice as long for it. What would be negative is 0.
     """
-    rows, wanted = np.array(counts, float), np.array(totals, float)
+    rows, wanted = np.array(counts, float).T, np.array(totals, float)
     used = [k for k in range(rows.shape[1]) if rows[:, k].any()]
     while used:
         found = np.linalg.lstsq(rows[:, used], wanted, rcond=None)[0]

@@ -26,6 +26,8 @@ class Costs:
         central: Time of the processor of a scheduler that all readers share, for a block.
         hop: How long a message is under way, in one direction.
         on_worker: What a worker spends on a block beside its items.
+        on_cores: The part of this for which it uses its processor; otherwise it waits.
+        on_worker_per_byte: Time of the worker's processor for each byte of an item.
         link: Bytes per second that the network brings to a reader.
         shared: Whether workers take blocks from one queue. Otherwise, a block is sent to one of
             them before it is known which will be free first.
@@ -43,6 +45,8 @@ class Costs:
     central: float = 0.0
     hop: float = 0.0
     on_worker: float = 0.0
+    on_cores: float = 0.0
+    on_worker_per_byte: float = 0.0
     link: float = float("inf")
     shared: bool = False
     cores: int = 0

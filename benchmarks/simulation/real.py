@@ -8,6 +8,7 @@ Prints what was seen of each trial. All of them use one cluster, which is starte
 import contextlib
 import dataclasses
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -215,6 +216,7 @@ def _counted() -> Iterator[list[Job]]:
 
 def main() -> None:
     """Do what the command line and the standard input say."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))  # and not without the cluster
     engine, workers, patience = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
     trials = [Trial(**trial) for trial in json.load(sys.stdin)]
     with CLUSTERS[engine](workers) as running:

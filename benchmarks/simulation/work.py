@@ -76,9 +76,12 @@ class Workers:
     def _begin(self, worker: int) -> None:
         block = self._queues[worker].popleft()
         self._evaluate(block)
-        now, own = self._clock.now, self._costs.on_worker
-        begin = self._cores.begin(now, own)
-        self._clock.at(begin + own + block.took, self._end, worker, block)
+        costs = self._costs
+        computes = block.done * self._load.nbytes * costs.on_worker_per_byte
+        computes += min(costs.on_cores, costs.on_worker)
+        waits = max(0.0, costs.on_worker - costs.on_cores) + block.took
+        begin = self._cores.begin(self._clock.now, computes) if computes else self._clock.now
+        self._clock.at(begin + computes + waits, self._end, worker, block)
 
     def _end(self, worker: int, block: Block) -> None:
         self.busy += block.took

@@ -25,6 +25,7 @@ costs = st.builds(
     central=seconds,
     hop=seconds,
     on_worker=seconds,
+    on_cores=seconds,
     link=st.sampled_from([math.inf, 1e5]),
     shared=st.booleans(),
     cores=st.integers(0, 3),
@@ -72,7 +73,7 @@ def test_nothing_is_faster_than_what_it_needs(costs: Costs, load: Load, seed: in
     ]
     if costs.cores:
         used = outcome.cpu * load.readers + outcome.central
-        used += outcome.blocks * costs.on_worker / outcome.seconds
+        used += outcome.blocks * min(costs.on_worker, costs.on_cores) / outcome.seconds
         least.append(used * outcome.seconds / costs.cores)
     assert outcome.seconds >= max(least) * (1 - 1e-9)
     assert outcome.items == items * load.readers
@@ -164,9 +165,17 @@ def test_shards_divide_what_readers_do_and_not_what_they_share() -> None:
 
 def test_one_machine_has_its_processors_and_no_more() -> None:
     load = with_enough(Load(work=1e-3, workers=8, grain=1e-3), FREE)
-    costs = Costs(on_worker=9e-3, cores=2)  # 8 workers with an item in 10 ms, on 2 processors
+    # 8 workers with an item in 10 ms, on 2 processors
+    costs = Costs(on_worker=9e-3, on_cores=9e-3, cores=2)
     assert settled(replace(costs, cores=0), load).rate == pytest.approx(800, rel=0.05)
     assert settled(costs, load).rate == pytest.approx(2 / 9e-3, rel=0.05)
+    waiting = replace(costs, on_cores=1e-3)
+    assert settled(waiting, load).rate == pytest.approx(800, rel=0.05)
+
+
+def test_bytes_cost_the_worker_too() -> None:
+    load = with_enough(Load(work=1e-3, workers=1, grain=1e-3, nbytes=1000), FREE)
+    assert settled(Costs(on_worker_per_byte=1e-6), load).rate == pytest.approx(500, rel=0.05)
 
 
 def test_the_rest_of_a_slow_block_goes_to_another_worker() -> None:

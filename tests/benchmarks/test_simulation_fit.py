@@ -37,7 +37,7 @@ def seen(trial: Trial, workers: int, costs: Costs = TRUE) -> Seen:
         work=trial.work + 1e-4,
         cpu=cpu,
         central=blocks * costs.central,
-        workers=0.0,
+        workers=blocks * 4e-4 + 50.0,
         noticed=0.5 * cpu / blocks,
         shortest=0.05,
         foreign=0.0,
@@ -54,6 +54,7 @@ def test_costs_are_found_again_from_simulated_runs() -> None:
     assert costs.block(1) == pytest.approx(TRUE.block(1), rel=0.02)
     assert costs.per_item == pytest.approx(TRUE.per_item, rel=0.05)
     assert costs.central == pytest.approx(TRUE.central, rel=0.02)
+    assert costs.on_cores == pytest.approx(4e-4, rel=0.02)
     assert costs.noticed == pytest.approx(0.5, rel=0.02)
     other = Trial(work=0.005, block=2)
     assert predicted(costs, 8, other, 1e-4) == pytest.approx(
@@ -73,11 +74,11 @@ def test_what_each_worker_costs_is_found_from_many_workers() -> None:
 
 def test_shares_are_never_negative() -> None:
     assert shares([3.0, 5.0], [(1, 1), (1, 2)]) == pytest.approx([1.0, 2.0])
-    one, other = shares([2.0, 1.0], [(1, 0), (1, 1)])
+    one, other = shares([2.0, 1.0], [(1, 1), (0, 1)])
     assert one > 0
     assert other == 0.0
-    assert shares([0.0, 0.0], [(1,), (2,)]) == [0.0]
-    assert shares([4.0], [(2, 0)]) == pytest.approx([2.0, 0.0])
+    assert shares([0.0, 0.0], [(1, 2)]) == [0.0]
+    assert shares([4.0], [(2,), (0,)]) == pytest.approx([2.0, 0.0])
 
 
 def test_search_finds_both_times() -> None:
