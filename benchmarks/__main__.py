@@ -7,7 +7,7 @@ import time
 
 from benchmarks import advice, overhead, results, rounds, table
 from benchmarks.one import load
-from benchmarks.workloads import NAMES
+from benchmarks.workloads import GROUPS, NAMES
 
 STUDIES = {"verdict": advice.run, "overhead": overhead.run}
 """What is no contest: each prints, and says whether it is as it should be."""
@@ -17,7 +17,7 @@ PAGE = os.path.join(rounds.ROOT, "docs", "benchmarks.md")
 def main() -> None:
     """Do what the command line says."""
     options = _options()
-    known = [*NAMES, *STUDIES]
+    known = [*NAMES, *GROUPS, *STUDIES]
     unknown = sorted({*options.workloads} - {*known})
     if unknown:
         sys.exit(f"error: there is no workload {unknown[0]!r}: choose from {', '.join(known)}")
@@ -30,15 +30,18 @@ def main() -> None:
             os.path.abspath(options.original),
             os.path.abspath(options.before_python),
         )
-        for name in options.workloads or NAMES:
-            _measure(name, options, interpreters)
+        for given in options.workloads or NAMES:
+            for name in GROUPS.get(given, (given,)):
+                _measure(name, options, interpreters)
     if not options.only:
         write_page()
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("workloads", nargs="*", help=f"from {', '.join([*NAMES, *STUDIES])}")
+    parser.add_argument(
+        "workloads", nargs="*", help=f"from {', '.join([*NAMES, *GROUPS, *STUDIES])}"
+    )
     parser.add_argument("--rounds", type=int, default=3, help="turns of each contestant")
     parser.add_argument(
         "--original",

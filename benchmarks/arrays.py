@@ -55,18 +55,24 @@ def rate(source: Iterable[Any], dtype: str, total: int) -> float:
         dtype: Their type.
         total: Their number.
     """
-    last = (SIZE - 1) % 250
-
-    def quick(i: int, item: Any) -> bool:
-        k = i % RING
-        ends = item[0, 0, 0, 0], item[-1, -1, -1, -1]
-        return item.shape == SHAPE and bool(ends[0] == k) and bool(ends[1] == last + k)
 
     def full(i: int, item: Any) -> bool:
-        item = np.asarray(item)
-        return item.dtype == dtype and np.array_equal(item, array(dtype, i))
+        return equal(dtype, i, item)
 
-    return clock.rate(source, full=full, quick=quick, warmup=min(40, total // 4), total=total)
+    return clock.rate(source, full=full, quick=glance, warmup=min(40, total // 4), total=total)
+
+
+def glance(i: int, item: Any) -> bool:
+    """Return whether an item looks like array `i` at both ends."""
+    k, last = i % RING, (SIZE - 1) % 250
+    ends = item[0, 0, 0, 0], item[-1, -1, -1, -1]
+    return item.shape == SHAPE and bool(ends[0] == k) and bool(ends[1] == last + k)
+
+
+def equal(dtype: str, i: int, item: Any) -> bool:
+    """Return whether an item is array `i`."""
+    item = np.asarray(item)
+    return item.dtype == dtype and np.array_equal(item, array(dtype, i))
 
 
 def by_hand(fill: Callable[[int, Array], object], dtype: str, n: int) -> Iterable[Array]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.rounds import ROOT
-from benchmarks.workload import Figure, Kind, Target, Workload
+from benchmarks.workload import KINDS, Figure, Kind, Target, Workload
 
 FOLDER = os.path.join(ROOT, "benchmarks", "results")
 
@@ -85,11 +85,8 @@ class Results:
     def _unit(self, target: Target, figure: Figure) -> tuple[float | None, str]:
         if target.of is None:
             return figure.unit, ""
-        kinds: dict[str, Kind | None] = {
-            "best process": "process",
-            "best thread": "thread",
-            "best other": None,
-        }
+        kinds: dict[str, Kind | None] = {f"best {kind}": kind for kind in KINDS}
+        kinds["best other"] = None
         name: str | None = target.of
         if target.of in kinds:
             name = self.best_peer(kinds[target.of], figure)

@@ -4,9 +4,8 @@ import statistics
 from typing import Any
 
 from benchmarks.results import Results
-from benchmarks.workload import BEFORE, Contestant, Figure, Kind, Workload
+from benchmarks.workload import BEFORE, KINDS, Contestant, Figure, Workload
 
-KINDS: dict[Kind, str] = {"process": "processes", "thread": "threads", "inline": "in-process"}
 ROLES = {"ours": 0, "before": 0, "limit": 1, "base": 2, "peer": 3}
 
 HEAD = """# Benchmarks

@@ -4,8 +4,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-Kind = Literal["process", "thread", "inline"]
+Cluster = Literal["pool", "loky", "dask", "ray"]
+Kind = Literal["process", "thread", "inline"] | Cluster
 Role = Literal["ours", "before", "peer", "limit", "base"]
+KINDS: dict[Kind, str] = {
+    "process": "processes",
+    "thread": "threads",
+    "inline": "in-process",
+    "pool": "process pool",
+    "loky": "loky",
+    "dask": "Dask",
+    "ray": "Ray",
+}
+"""What the table calls them."""
 BEFORE = " (before)"  # ends the names of contestants of ours that run at an older commit
 
 
@@ -35,9 +46,9 @@ class Target:
         text: The requirement in words.
         at_least: Least acceptable figure.
         at_most: Greatest acceptable figure.
-        of: Contestant whose figure is the unit of the bound, or `best process`, `best thread`
-            for the best peer of that kind, `best other` for that of any; with `None`, the bound
-            is absolute.
+        of: Contestant whose figure is the unit of the bound, or `best process`, `best thread`,
+            `best dask` and so on for the best peer of that kind, `best other` for that of any;
+            with `None`, the bound is absolute.
         figure: Name of the figure; with `None`, the first of the workload.
     """
 

@@ -22,4 +22,11 @@ NAMES = (
     "resume",
     "auto",
     "rng",
+    "cluster-start",
+    "cluster-costs",
+    "cluster-sleeping",
+    "cluster-arrays",
+    "cluster-seed",
 )
+GROUPS = {"cluster": tuple(name for name in NAMES if name.startswith("cluster-"))}
+"""Names for several workloads at once."""

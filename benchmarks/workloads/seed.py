@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from benchmarks import clock, peers
@@ -67,7 +67,9 @@ def limit_of_threads() -> Any:
 # ---------------------------------------------------------------- as written
 
 
-def pipeline(seqtools: Any, loaded: Any = None) -> Any:
+def pipeline(
+    seqtools: Any, loaded: Any = None, preprocess: Callable[[int], int] = preprocess
+) -> Any:
     loaded = seqtools.smap(load, FILES) if loaded is None else loaded
     samples = seqtools.unbatch(seqtools.add_cache(loaded, 2), 200, 10)
     return seqtools.batch(seqtools.smap(preprocess, samples), 64, collate_fn=list)

@@ -76,10 +76,11 @@ class DaskCluster:
 @contextmanager
 def dask_cluster(processes: int = WORKERS, threads: int = 1) -> Iterator[DaskCluster]:
     """Start a scheduler in a process of its own, and workers in others."""
-    with dask_scheduler() as (scheduler, address):
-        arguments = ("workers", address, LOOPBACK, str(processes), str(threads))
-        with _dask_program(*arguments) as (nannies, _):
-            yield DaskCluster(address, scheduler, nannies)
+    with (
+        dask_scheduler() as (scheduler, address),
+        dask_workers(address, processes, threads) as nannies,
+    ):
+        yield DaskCluster(address, scheduler, nannies)
 
 
 @contextmanager
@@ -104,7 +105,17 @@ def dask_scheduler(host: str = LOOPBACK) -> Iterator[tuple[int, str]]:
 
 
 @contextmanager
-def _dask_program(*arguments: str) -> Iterator[tuple[int, str]]:
+def dask_workers(
+    address: str, processes: int = WORKERS, threads: int = 1, **changes: str
+) -> Iterator[int]:
+    """Yield the process of nannies, whose environment has `changes`."""
+    arguments = ("workers", address, LOOPBACK, str(processes), str(threads))
+    with _dask_program(*arguments, **changes) as (nannies, _):
+        yield nannies
+
+
+@contextmanager
+def _dask_program(*arguments: str, **changes: str) -> Iterator[tuple[int, str]]:
     with temporary_folder() as folder, open(f"{folder}/log", "w+", encoding="utf-8") as log:
         # Workers on this machine find the modules of tests, as those of Ray and of pools do.
         path = os.pathsep.join([scripts.SOURCE, str(Path(__file__).parents[2])])
@@ -112,6 +123,7 @@ def _dask_program(*arguments: str) -> Iterator[tuple[int, str]]:
             "DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD": "forkserver",  # 10 times as fast
             "DASK_TEMPORARY_DIRECTORY": folder,
             "PYTHONPATH": path,
+            **changes,
         }
         with subprocess.Popen(
             [sys.executable, DASK, *arguments],

@@ -183,22 +183,23 @@ def test_an_item_that_is_being_evaluated_is_dropped(dask: Any, fifo: MakeFifo) -
     assert not delivered
 
 
-def test_items_go_where_their_file_is_loaded(dask: Any, tmp_path: Path) -> None:
+def test_caches_are_where_the_workers_are(client: Any, tmp_path: Path) -> None:
     log = tmp_path / "log"
 
     def load(k: int) -> list[int]:
         with open(log, "a", encoding="ascii") as file:
-            file.write(f"{k}\n")
+            file.write(f"{os.getpid()} {k}\n")
         return list(range(100 * k, 100 * k + 100))
 
-    files = seqtools.add_cache(seqtools.smap(load, range(4)), 2)
-    items = seqtools.unbatch(files, 100)
+    items = seqtools.unbatch(seqtools.add_cache(seqtools.smap(load, range(4)), 4), 100)
     order = [100 * (i % 4) + i // 4 for i in range(400)]
-    with seqtools.prefetch(seqtools.gather(items, order), method=dask) as ready:
-        assert list(ready) == order
-    loaded = [int(line) for line in log.read_text(encoding="ascii").split()]
-    assert set(loaded) == set(range(4))
-    assert len(loaded) <= 20  # each worker has room for two; 800 if all read all
+    with seqtools.prefetch(seqtools.gather(items, order), method=client) as ready:
+        for _ in range(3):
+            assert list(ready) == order
+    loaded = log.read_text(encoding="ascii").splitlines()
+    assert {line.split()[1] for line in loaded} == {"0", "1", "2", "3"}
+    assert len(loaded) == len(set(loaded))  # each process has loaded each file once at most
+    assert str(os.getpid()) not in log.read_text(encoding="ascii")
 
 
 def test_a_large_pipeline_is_sent_to_workers_that_cannot_map_it(
@@ -267,7 +268,7 @@ def tell(x):
     print("item", x)
     return x
 
-cached = seqtools.add_cache(seqtools.smap(tell, range(4)), 2)
+cached = seqtools.add_cache(seqtools.smap(tell, range(4)), 4)
 with seqtools.prefetch(cached, method=client) as ready:
     print("reader")
     assert list(ready) == [0, 1, 2, 3]
@@ -312,11 +313,20 @@ def engine(get: Callable[[int], Any], nworkers: int = 2, **options: Any) -> Clus
     return ClusterEngine(DaskTransport(client, nworkers), None, get, get, **options)
 
 
+async def ask_at_once(client: distributed.Client) -> None:
+    """Have the client make all the connections to the scheduler that it may keep."""
+    await asyncio.gather(*[client.scheduler.identity() for _ in range(10)])
+
+
 PROMISES = promised(hooks=False, timeouts=False, deaths=True)
 
 
 @pytest.mark.parametrize("promise", PROMISES)
 def test_promises(dask: Any, promise: str) -> None:
+    # the client keeps a connection to each worker that it has fetched a result from
+    workers = [*dask.nthreads()] * 2
+    dask.gather([dask.submit(int, workers=[w], pure=False) for w in workers], direct=True)
+    dask.sync(ask_at_once, dask)
     with dask.as_current():
         check_engine(engine, deaths=True, resizes=True, only=[promise])
 

@@ -1,8 +1,11 @@
 """Prefetches on a real Ray."""
 
 import os
+import re
 import signal
+import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -15,6 +18,7 @@ from seqtools.engines.cluster.engine import ClusterEngine
 from seqtools.engines.cluster.ray import RayTransport
 from seqtools.testing import check_engine
 from seqtools.testing.engines import promised
+from tests.clusters import real
 from tests.engines.fifo import Fifo
 from tests.scripts import LONGEST
 
@@ -47,6 +51,19 @@ def nothing_is_left() -> Iterator[None]:
     if the_ray.is_initialized():
         until(lambda: not actors(), f"actors are left: {actors()}")
         until(lambda: not references(), f"references are left: {references()}")
+
+
+@pytest.fixture
+def fifo(tmp_path: Any) -> Iterator[Callable[[], Fifo]]:
+    made: list[Fifo] = []
+
+    def one() -> Fifo:
+        made.append(Fifo(tmp_path / f"fifo-{len(made)}"))
+        return made[-1]
+
+    yield one
+    for each in made:
+        each.close()
 
 
 def outcomes(ready: Any) -> list[Any]:
@@ -258,3 +275,87 @@ def test_leaving_in_the_middle(ray: str) -> None:
     until(lambda: not actors(), "actors are left")
     assert ready[5][0] == 5
     del ready
+
+
+# ---------------------------------------------------------------------------- processors
+
+
+def test_more_workers_than_processors(ray: str, fifo: Callable[[], Fifo]) -> None:
+    go = fifo()
+
+    def wait(i: int) -> int:
+        if i == 99:
+            go.wait()
+        return i
+
+    with seqtools.prefetch(seqtools.smap(wait, range(100)), 5, ray) as ready:
+        items, found = iter(ready), list[int]()
+        assert [next(items) for _ in range(20)] == list(range(20))
+        told = r"2 of 5 workers have started in Ray\. Each needs 1 CPU; 0 of 2 CPU are free: these"
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            reading = threading.Thread(target=lambda: found.extend(items))
+            reading.start()
+            until(lambda: bool(caught), "there was no warning")
+            go.send()
+            reading.join()
+        assert re.match(told, str(caught[0].message))
+        assert found == list(range(20, 100))
+
+
+def test_what_no_node_has_is_waited_for_in_words(ray: str) -> None:
+    options = {"resources": {"unobtainium": 1}}
+    told = "no node of Ray has 1 CPU and 1 unobtainium, which each worker needs: items wait"
+    with (
+        seqtools.prefetch(range(9), 1, ray, engine_options=options) as ready,
+        pytest.raises(RuntimeWarning, match=told),  # all warnings are errors here
+    ):
+        list(ready)
+
+
+def test_two_prefetches_at_a_time_share_processors(ray: str) -> None:
+    source = seqtools.smap(lambda x: x * x, range(300))
+    with seqtools.prefetch(source, method=ray) as one, seqtools.prefetch(source, method=ray) as two:
+        assert list(zip(one, two, strict=True)) == [(x * x, x * x) for x in range(300)]
+
+
+def test_options_reach_the_actors(ray: str) -> None:
+    options = {"num_cpus": 0.5, "runtime_env": {"env_vars": {"GIVEN": "here"}}}
+    source = seqtools.smap(lambda _: os.environ.get("GIVEN"), range(3))
+    with seqtools.prefetch(source, 1, ray, engine_options=options) as ready:
+        assert list(ready) == ["here"] * 3
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"num_cpus": -1}, r"Ray refuses engine_options=\{'num_cpus': -1\}: "),
+        ({"runtime_env": {"working_dir": "/nowhere"}}, "Ray"),
+    ],
+)
+def test_options_that_ray_refuses(ray: str, options: dict[str, Any], match: str) -> None:
+    with (
+        seqtools.prefetch(range(9), 1, ray, engine_options=options) as ready,
+        pytest.raises(seqtools.WorkerStartError, match=match),
+    ):
+        list(ready)
+
+
+def test_unknown_options(ray: str) -> None:
+    with pytest.raises(ValueError, match=r"may be 'num_cpus', .*, got 'cpus'"):
+        seqtools.prefetch(range(9), 1, ray, engine_options={"cpus": 1})
+
+
+# ---------------------------------------------------------------------------- the cluster
+
+
+def test_a_node_that_is_removed_costs_nothing(fresh_ray_node: int) -> None:
+    source = seqtools.smap(lambda i: np.full(50_000, i), range(300))
+    with seqtools.prefetch(source, method="ray") as ready:
+        items = iter(ready)
+        found = [next(items)[0] for _ in range(30)]
+        real.end_family(fresh_ray_node)
+        found += [item[0] for item in items]
+    assert found == list(range(300))
+    # Ray is connected to the node until it notices
+    until(lambda: sum([node["Alive"] for node in the_ray.nodes()]) == 1, "the node is not dead")

@@ -12,7 +12,7 @@ from seqtools._core.errors import Failure, WorkerDied, WorkerStartError
 from seqtools.engines.base import Job, Part
 from seqtools.engines.cluster import remote
 from seqtools.engines.cluster.engine import ClusterEngine
-from seqtools.engines.cluster.remote import DONE, LACKING, OTHER, SPEAKS, Answer, Call
+from seqtools.engines.cluster.messages import DONE, LACKING, OTHER, SPEAKS, Answer, Call
 from seqtools.engines.cluster.transport import BrokenError, LostError, Place
 
 Act = Callable[[Call, bool], Any]
@@ -310,3 +310,44 @@ def test_close_leaves_the_transport_closed(engines: Any) -> None:
     assert transport.closed
     assert engine.busy() == 0
     assert remote.kept() == []
+
+
+def test_losses_without_a_fault_are_bounded(engines: Any) -> None:
+    """An item may end a machine, each time."""
+
+    def act(call: Call, payload: bool) -> Any:
+        if 7 in call.indices:
+            raise LostError("its node has died", deaths=0, place_ended=True)
+        return work(call, payload)
+
+    transport = Driven(act, directs=True, isolates=True)
+    engine, reader = engines(transport)
+    engine.submit([Job(0, range(20))])
+    reader.wait(lambda: len(reader.outcomes) == 20)
+    failure = reader.outcomes.pop(7)
+    assert isinstance(failure, Failure)
+    assert isinstance(failure.error, WorkerDied)
+    assert reader.outcomes == {i: i * i for i in range(20) if i != 7}
+    lost = [call for _, call, _ in transport.posted if 7 in call.indices]
+    assert [len(call.indices) for call in lost] == [20] * 4 + [1] * 5
+
+
+def test_a_timeout_is_for_single_items_after_the_pipeline_was_loaded() -> None:
+    lacking = [True]
+
+    def act(call: Call, payload: bool) -> Any:
+        if lacking.pop() if lacking else False:
+            return tuple(Answer(LACKING, SPEAKS, "somebody"))
+        return work(call, payload)
+
+    transport, reader = Driven(act, directs=True, isolates=True), Reader()
+    engine = ClusterEngine(transport, None, square, square, timeout=60.0, deliver=reader.deliver)
+    engine.submit([Job(0, range(9))])
+    reader.wait(lambda: len(reader.outcomes) == 9)
+    engine.close()
+    loading = [payload for _, call, payload in transport.posted if not call.indices]
+    assert sorted(loading) == [False, False, True]
+    assert sorted(len(call.indices) for _, call, _ in transport.posted) == [0] * 3 + [1] * 9
+    assert {where for where, call, _ in transport.posted if not call.indices} == set(
+        transport.places()
+    )

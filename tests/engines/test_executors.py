@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 import seqtools
-from seqtools.engines.cluster import remote, shipment
+from seqtools.engines.cluster import arenas, remote, shipment
+from seqtools.prefetching import options
 from seqtools.testing import check_engine
 from seqtools.testing.engines import promised
 from tests import leaks
@@ -258,9 +259,10 @@ def test_a_pool_that_never_works_is_given_up() -> None:
             with contextlib.suppress(seqtools.EvaluationError):
                 ready[i]
 
-    with seqtools.prefetch(seqtools.smap(abs, range(1000)), 1, make) as ready:
-        with pytest.raises(seqtools.WorkerStartError, match="die before they evaluate anything"):
-            read_all()
+    ready = seqtools.prefetch(seqtools.smap(abs, range(1000)), 1, make)
+    with pytest.raises(seqtools.WorkerStartError, match="die before they evaluate anything"):
+        read_all()
+    ready.close()
     assert len(made) < 10
 
 
@@ -345,3 +347,43 @@ def test_numbers_of_workers() -> None:
         assert "nworkers=3" in repr(seqtools.prefetch([1], -2, executor))
         assert "nworkers=7" in repr(seqtools.prefetch([1], 7, executor))
         assert list(seqtools.prefetch([1], 0, executor)) == [1]
+
+
+def test_large_values_are_views_of_memory_that_is_used_again(processes: Executor) -> None:
+    """The memory of a worker does not grow with the number of items."""
+    with seqtools.prefetch(
+        seqtools.smap(lambda i: np.full(200_000, i), range(300)), 2, processes, max_cached=8
+    ) as ready:
+        places = set()
+        for i, item in enumerate(ready):
+            assert (item[0], item[-1]) == (i, i)
+            places.add(item.__array_interface__["data"][0])
+            item[:] = -1
+        assert len(places) < 60
+        kept = [*ready[:5]]
+    assert [item[7] for item in kept] == [0, 1, 2, 3, 4]  # after the workers have forgotten it
+
+
+def test_memory_that_cannot_be_mapped_is_not_needed(
+    processes: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> Any:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(arenas.Arenas, "_opened", refuse)
+    with seqtools.prefetch(
+        seqtools.smap(lambda i: np.full(200_000, i), range(40)), 2, processes
+    ) as ready:
+        assert [item[-1] for item in ready] == list(range(40))
+
+
+def test_too_much_kept_memory_is_copied_with_a_warning(
+    processes: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(options, "usable_memory", lambda: 8 << 20)
+    with seqtools.prefetch(
+        seqtools.smap(lambda i: np.full(100_000, i), range(40)), 2, processes, max_bytes=1 << 30
+    ) as ready:
+        with pytest.warns(RuntimeWarning, match="more than 2 MB of values from worker processes"):
+            kept = [*ready, ready[0], *ready[:3]]
+        assert [item[-1] for item in kept] == [*range(40), 0, 0, 1, 2]

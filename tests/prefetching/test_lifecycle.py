@@ -202,10 +202,11 @@ def test_an_engine_that_cannot_start_workers_is_replaced(bench: Bench) -> None:
     assert bench.read(reader, 1) == [0]
     old = bench.engine
     old.deliver(WorkerStartError("none"))
+    assert bench.read(reader, 3) == [-1, -2, -3]  # which were finished
     with pytest.raises(WorkerStartError):
         bench.pump.next(reader)
     assert old.closed
-    assert bench.read(reader, 9) == list(range(-1, -10, -1))
+    assert bench.read(reader, 6) == list(range(-4, -10, -1))
     assert bench.engine is not old
 
 
@@ -215,8 +216,17 @@ def test_notes_of_what_came_before_an_error_are_called_before_it_is_raised(bench
     bench.engine.evaluate([lambda: noted.append(1)])
     bench.engine.deliver(WorkerStartError("none"))
     with pytest.raises(WorkerStartError):
-        bench.pump.next(reader)
+        bench.read(reader, 9)
     assert noted
+
+
+def test_an_error_of_an_engine_is_forgotten_when_the_prefetch_is_closed(bench: Bench) -> None:
+    reader = Reader(range(10))
+    assert bench.read(reader, 1) == [0]
+    bench.engine.deliver(WorkerStartError("none"))
+    assert bench.read(reader, 1) == [-1]
+    bench.pump.close()
+    assert bench.read(reader, 8) == list(range(-2, -10, -1))
 
 
 @pytest.mark.parametrize("wanted", [False, True])

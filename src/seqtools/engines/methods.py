@@ -165,6 +165,7 @@ def _dask(arguments: EngineArguments) -> Engine:
     from seqtools.engines.cluster.dask_local import LocalDask
 
     a = arguments
+    resources = a.engine_options.get("resources") or {}
     local = None
     if a.where is None:
         from seqtools.engines.process.launcher import interpreter, meaning
@@ -175,13 +176,16 @@ def _dask(arguments: EngineArguments) -> Engine:
         occupy_standard_streams()
         nesting = below()
         local = LocalDask(
-            a.nworkers, lambda code, **options: interpreter(code, nesting, **options), meaning
+            a.nworkers,
+            resources,
+            lambda code, **options: interpreter(code, nesting, **options),
+            meaning,
         )
     transport = DaskTransport(
         a.where,
         a.nworkers,
         every_worker=a.every_worker,
-        resources=a.engine_options.get("resources"),
+        resources=resources,
         cluster=local,
     )
     return _on_cluster(transport, arguments)
@@ -210,6 +214,7 @@ def _on_cluster(transport: "Transport", arguments: EngineArguments) -> "ClusterE
         hints=a.hints,
         timeout=a.timeout,
         group_of=a.group_of,
+        most_kept=a.most_kept(),
         deliver=a.deliver,
     )
 

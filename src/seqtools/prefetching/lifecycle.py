@@ -27,6 +27,9 @@ MakeEngine = Callable[[Deliver], Engine]
 PATIENCE = 10.0
 """Seconds to wait for the lock. Arbitrary, long compared with the start of workers: only finalizers
 that make threads wait for each other in a circle take longer."""
+_RUNS = 4
+"""Runs for each worker that keep it at work: one that it evaluates, one that waits there, and two
+that were evaluated and not yet read."""
 _SOON = 0.1
 """Seconds until the next check of idle workers, if the lock was taken. Arbitrary."""
 
@@ -114,6 +117,8 @@ class Lifecycle(InterruptibleLock):
         self._start: _Start | None = None  # of the next engine
         self._watched = True  # the idle watch knows that there are workers
         self._used = 0.0  # the time of the last read
+        self._failure: WorkerStartError | None = None
+        """Why no more items can be evaluated, for a reader that has read what was finished."""
         # Requests made while another thread held the lock, which handles them afterwards
         self._leaving: deque[Reader] = deque()
         self._closing: deque[bool] = deque()
@@ -230,8 +235,8 @@ class Lifecycle(InterruptibleLock):
     def _drop(self, *, forget: bool = False) -> None:
         """Stop using this engine; the items that it has finished are kept, unless `forget`."""
         if not forget:
-            with suppress(WorkerStartError):
-                self._give_out()
+            self._give_out()
+        self._failure = None
         if self._engine is not None:
             self._ended.append(self._engine)
         arrivals, self._arrivals = self._arrivals, Arrivals()
@@ -261,14 +266,21 @@ class Lifecycle(InterruptibleLock):
         left = self._used + timeout - perf_counter()
         if left > 0:
             return left
-        with suppress(WorkerStartError):  # the next reader gets this error
-            self._give_out()
+        self._give_out()
         if self.window.jobs or self._arrivals.parts:
             return timeout
         self._drop()
         return None
 
     def _started(self) -> Engine:
+        """Return the engine, which is started if there is none.
+
+        Raises:
+            WorkerStartError: If the last one could not go on; the next call starts another one.
+        """
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
         if self.ending.over and self._engine is not None and self._engine is not self._late:
             self._drop()  # it is closed
         if self._engine is None:
@@ -290,10 +302,8 @@ class Lifecycle(InterruptibleLock):
     def _give_out(self) -> None:
         """Distribute the parts that have arrived to the runs that expect them.
 
-        A part is removed from the queue after that; distributing it again does no harm.
-
-        Raises:
-            WorkerStartError: If no worker can evaluate items. The engine is dropped.
+        A part is removed from the queue after that; distributing it again does no harm. If no
+        worker can evaluate items, the engine is dropped.
         """
         parts, window = self._arrivals.parts, self.window
         last: Part | None = None
@@ -302,7 +312,8 @@ class Lifecycle(InterruptibleLock):
             if not isinstance(part, Part):
                 parts.clear()
                 self._drop()
-                raise part
+                self._failure = part
+                return
             known = self._notes and self._notes[-1] is part  # after an interrupt here
             if part.notes and not known and window.expects(part):
                 self._notes.append(part)
@@ -319,6 +330,10 @@ class Lifecycle(InterruptibleLock):
         window, cutter = self.window, self.window.cutter
         window.nworkers, cutter.grain = engine.nworkers, engine.grain
         cutter.use(engine.group_of)
+        if cutter.seconds:
+            window.capacity.fill_workers(
+                int(_RUNS * engine.nworkers * engine.grain / cutter.seconds)
+            )
         unwanted, ahead, urgent = window.plan()
         if unwanted:
             engine.cancel(unwanted)

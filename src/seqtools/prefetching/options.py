@@ -35,6 +35,9 @@ Arbitrary."""
 _MOST_CACHED = 4096
 """Items to which a window grows by itself, if they are small. Measured: more gains nothing."""
 
+_CLUSTER_BYTES = 1 << 28
+"""Bytes of items up to which all workers of a cluster are kept at work. Arbitrary: little on any
+machine that reads from a cluster."""
 _CLUSTER_CACHED = 300
 """The same for each worker of a cluster, which has two tasks of 100 ms: items of 1 ms, and half as
 many again, which the reader has not read yet."""
@@ -122,7 +125,9 @@ class Options(NamedTuple):
                 most = max(most, _CLUSTER_CACHED * max(1, int(self.nworkers)))
             # without an order, few items should wait after a slow one in the same worker
             least = _least(choice, _GOOD_CACHED if self.ordered else 0)
-            return Window(Budget(self.first, most=most, max_bytes=max_bytes, least=least))
+            small = _CLUSTER_BYTES if self.is_cluster else None
+            budget = Budget(self.first, most=most, max_bytes=max_bytes, least=least, small=small)
+            return Window(budget)
         return Window(Budget(self.max_cached, first=self.first, max_bytes=max_bytes))
 
     def engine(  # noqa: PLR0913, PLR0917 -- what it evaluates, and for whom

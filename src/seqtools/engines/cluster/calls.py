@@ -4,18 +4,22 @@ import itertools
 import time
 import weakref
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from seqtools._core.errors import Failure, WorkerDied, WorkerStartError
 from seqtools.engines.base import AHEAD, Deliver, Part
+from seqtools.engines.cluster.arenas import ArenaLostError, Arenas
 from seqtools.engines.cluster.arriving_records import ArrivingRecords
+from seqtools.engines.cluster.messages import DONE, LACKING, SPEAKS, UNABLE, Answer, Call
 from seqtools.engines.cluster.missing import missing_module
-from seqtools.engines.cluster.remote import DONE, LACKING, SPEAKS, UNABLE, Answer, Call
 from seqtools.engines.cluster.shipment import Shipment
 from seqtools.engines.cluster.transport import BrokenError, LostError, Place, Transport
 from seqtools.engines.dispatch.outcomes import UnusableError, parts_of
 from seqtools.engines.dispatch.scheduler import Scheduler, Task
 from seqtools.engines.wire import result_messages
+from seqtools.engines.wire.arena import SlotPlace
+from seqtools.engines.wire.arena_reader import ArenaReader
 from seqtools.engines.wire.result_messages import PRINTED, REST
 
 _TWO = 2
@@ -35,7 +39,7 @@ class Calls:
 
     _deliver: Deliver
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 -- what it works with
         self,
         transport: Transport,
         shipment: Shipment | None,
@@ -43,6 +47,7 @@ class Calls:
         *,
         hinted: bool,
         timeout: float | None,
+        most_kept: int,
     ) -> None:
         self._transport, self._shipment, self._pipeline = transport, shipment, pipeline
         self._hinted, self._timeout = hinted, timeout
@@ -54,8 +59,10 @@ class Calls:
             most=1 if timeout is not None else _TWO,
             longest=_LONGEST_LIST,
         )
+        self._places: list[Place] = []
         self._posted: dict[int, tuple[Place, Task]] = {}
         self._records = ArrivingRecords()
+        self._arenas, self._may_share = Arenas(most_kept), True
         self._loading: dict[int, Place] = {}  # by numbers less than 0
         self._load_numbers = itertools.count(-1, -1)
         self._losses: dict[tuple[int, int], int] = {}  # by job and offset of tasks
@@ -113,6 +120,7 @@ class Calls:
             patience,
             transport.turns,
             recorded,
+            self._may_share,
         ).plain()
 
     def _loaded(self, places: Sequence[Place]) -> list[Place]:
@@ -156,7 +164,10 @@ class Calls:
         # an item that may kill the worker must not be loaded by a thread that reads ahead
         if not self._hinted or task.alone:
             return ()
-        upcoming = self._scheduler.upcoming(place) if self._transport.directs else ()
+        if self._transport.directs:
+            upcoming = self._scheduler.upcoming(place)
+        else:  # whoever takes this one probably takes the next one in turn
+            upcoming = self._scheduler.upcoming_in_turn(len(self._places))
         return [*task.indices[:AHEAD], *upcoming]
 
     def _came(self, number: int, came: Any) -> None:
@@ -164,8 +175,9 @@ class Calls:
         if number < 0:
             self._came_loading(number, came)
             return
-        if number not in self._posted:
-            return  # it was lost with its place
+        if number not in self._posted:  # it was lost with its place
+            self._discard(came)
+            return
         place, task = self._posted[number]
         try:
             raw = self._transport.answer(came)
@@ -181,6 +193,12 @@ class Calls:
             self._answered_here(place, task, raw)
         else:
             self._handle_answer(place, task, raw)
+
+    def _discard(self, came: Any) -> None:
+        """Free the memory of an answer that nobody waits for any more."""
+        if self._shipment is not None:
+            with suppress(Exception):  # of the cluster: it may be no answer
+                self._arenas.drop(Answer(*self._transport.answer(came)))
 
     def _lose_all(self, why: str) -> None:
         """Requeue all that a broken cluster had; each item may be to blame."""
@@ -213,8 +231,14 @@ class Calls:
 
     def _answered(self, place: Place, task: Task, answer: Answer) -> None:
         """Deliver the messages of an answer."""
+        try:
+            reader = self._arenas.reader(answer)
+        except ArenaLostError:  # from now on, values come through the cluster
+            self._may_share = False
+            self._scheduler.requeue(place, task)
+            return
         parts = iter(answer.parts)
-        own, loader = self._transport.own, self._pipeline()
+        loader = self._pipeline()
         printed = False
         for _, count, kind, seconds, n in answer.heads:
             own_parts = [next(parts) for _ in range(n)]
@@ -227,7 +251,7 @@ class Calls:
             items = self._scheduler.answered(place, task, count, seconds)
             self._deaths_in_a_row = 0
             try:
-                views = [memoryview(own(part)) for part in own_parts]
+                views = [self._view(part, reader) for part in own_parts]
                 found = parts_of(items, loader.loads, kind, seconds, views)
             except UnusableError:
                 self._scheduler.suspect(items)
@@ -238,6 +262,12 @@ class Calls:
         place.output.end()
         if printed:
             self._deliver(None)
+
+    def _view(self, part: Any, reader: ArenaReader | None) -> memoryview:
+        """Return the memory of a part of an answer."""
+        if reader is not None and isinstance(part, SlotPlace):
+            return reader.lease(part)
+        return memoryview(self._transport.own(part))
 
     def _answered_here(self, place: Place, task: Task, outcomes: Any) -> None:
         """Deliver outcomes of threads of this process."""

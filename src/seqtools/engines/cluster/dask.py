@@ -8,39 +8,31 @@ again in the next workers, until it has killed four of them. The loop of the cli
                                   ╚═══ which workers there are, each second ──▶ places
 """
 
-import asyncio
-import itertools
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from seqtools._core.errors import summary
 from seqtools.engines.cluster import remote
 from seqtools.engines.cluster.dask_places import WorkerPlaces
+from seqtools.engines.cluster.dask_tasks import DaskTasks, PostedCall, work
 from seqtools.engines.cluster.executor import writable
 from seqtools.engines.cluster.shipment import Shipment
 from seqtools.engines.cluster.transport import BrokenError, LostError, Notify, Place
-from seqtools.engines.dispatch.serving import serving
 
-_LOOK_SOON, _LOOK = 0.1, 1.0
-"""Seconds between two looks at the workers: after one has died, and otherwise. Arbitrary."""
 _PATIENCE = 3.0
 """Seconds that the client may need to be connected again. Arbitrary."""
-_LONGEST_CLOSE = 1.5
-"""Seconds in which workers should forget the pipeline. Arbitrary."""
 _LONELY, _MOST_LONELY = 10.0, 30.0
 """Seconds without any worker after which a warning says so, and after which that is an error, if
 workers have died. Otherwise the cluster may be one that starts some when it has time. Arbitrary."""
 _MOST_RESTARTS = 10
 """Times that calls are lost, posted again and lost again, without an answer in between, before that
 is an error. Arbitrary."""
-_FAILED = ("error", "cancelled", "lost")
-"""What is the state of a task that will have no result."""
+_PACKAGE = "seqtools"
+_IMPORT = f"import {remote.__name__}"
 _LOGGER = "distributed.client"
-_PIECE = 4 << 20
-"""Bytes of a task that is a part of the pipeline. Dask warns of tasks of 10 MB."""
 
 
 class Cluster(Protocol):
@@ -60,16 +52,7 @@ class Cluster(Protocol):
         """End it, and the client."""
 
 
-class _PostedCall(NamedTuple):
-    """A task that was submitted."""
-
-    future: Any
-    place: Place
-    restarts: int
-    """How often tasks were lost before."""
-
-
-class DaskTransport:
+class DaskTransport(DaskTasks):
     """A cluster of Dask.
 
     Args:
@@ -82,7 +65,6 @@ class DaskTransport:
 
     title = "Dask"
     grain = 0.1
-    overhead = 0.0015
     shares_memory = numbered = ends_items = False
     directs = True
 
@@ -95,20 +77,21 @@ class DaskTransport:
         resources: Mapping[str, float] | None = None,
         cluster: Cluster | None = None,
     ) -> None:
-        self._client, self._nworkers, self._cluster = client, nworkers, cluster
+        self._nworkers, self._cluster = nworkers, cluster
         self._resources = dict(resources or {})
-        self._workers = WorkerPlaces(None if every_worker else nworkers, self._resources)
-        self._numbers = itertools.count()
-        self._shipment: Shipment | None = None
-        self._name = ""
-        self._calls: dict[int, _PostedCall] = {}
+        most = None if every_worker else nworkers
+        super().__init__(client, WorkerPlaces(most, self._resources))
         self._restarts = self._restarts_before = 0  # before the last answer
-        self._pieces: list[Any] = []
-        self._closed = self._hurry = False
         self._lonely_since, self._died_at = 0.0, -_LONELY  # without workers; the last death
         self._lost_at: float | None = None  # when the connection was
         self._news: list[str] = []
         self._told = False
+
+    @property
+    def overhead(self) -> float:
+        """Measured; more if the scheduler is in this process."""
+        cluster = getattr(self._client, "cluster", None)
+        return 0.005 if hasattr(getattr(cluster, "scheduler", None), "workers") else 0.002
 
     @property
     def turns(self) -> bool:
@@ -124,7 +107,6 @@ class DaskTransport:
         """Start a cluster if there is none, and look at the workers."""
         assert shipment is not None  # noqa: S101 -- for mypy: workers share no memory
         self._shipment, self._notify = shipment, notify
-        self._name = f"seqtools-{shipment.token.hex()}"
         if self._cluster is not None:
             self._client = self._cluster.start()
         self._check()
@@ -133,9 +115,11 @@ class DaskTransport:
         except Exception as error:
             self._check()
             raise BrokenError(f"the scheduler of Dask does not answer: {summary(error)}") from error
+        if self._cluster is None:
+            self._check_workers()
         self._lonely_since = time.monotonic()
         logging.getLogger(_LOGGER).addFilter(self._is_not_ours)
-        self._client.loop.add_callback(self._watch)
+        self._begin(shipment.token)
 
     def places(self) -> Sequence[Place]:
         """Return those that the scheduler named last; one for any worker if there is none.
@@ -175,8 +159,8 @@ class DaskTransport:
             if type(error).__name__ != "ClosedClientError":
                 raise
             raise BrokenError(f"Dask takes no more work: {summary(error)}") from error
-        self._calls[number] = _PostedCall(future, place, self._restarts)
-        self._client.loop.add_callback(self._follow, number, future)
+        self._calls[number] = PostedCall(future, place, self._restarts)
+        self._follow(number, future)
 
     def answer(self, came: Any) -> Any:
         """Return the result of a task."""
@@ -216,17 +200,12 @@ class DaskTransport:
 
     def close(self) -> None:
         """Recall all tasks, and have the workers forget the pipeline; or end the cluster."""
-        self._closed = True
         logging.getLogger(_LOGGER).removeFilter(self._is_not_ours)
-        if self._cluster is not None:
-            self._calls.clear()
-            self._pieces.clear()
+        if self._cluster is None:
+            self._end()
+        else:
+            self._forget_all()
             self._cluster.close()
-        elif self._shipment is not None:
-            with suppress(Exception):
-                self._run(self._leave(self._shipment.token), 2 * _LONGEST_CLOSE)
-            self._calls.clear()
-            self._pieces.clear()
 
     # In this thread
 
@@ -246,7 +225,29 @@ class DaskTransport:
         if now - self._lost_at > _PATIENCE:
             raise BrokenError(f"the scheduler of Dask is gone: its client is {status}")
 
-    def _raise(self, error: BaseException, call: "_PostedCall") -> None:
+    def _check_workers(self) -> None:
+        """Raise an error if workers lack what calls need: they would die of a task.
+
+        Raises:
+            BrokenError: If that is so.
+        """
+        if self._workers.unsuitable:
+            message = (
+                f"no worker of Dask has resources {self._resources}: start some with these, as by "
+                "dask worker … --resources 'NAME=AMOUNT'"
+            )
+            raise BrokenError(message)
+        found: Mapping[str, Any] = {}
+        with suppress(Exception):  # a worker that does not answer is not used before it does
+            asking = self._client.run(exec, _IMPORT, {}, on_error="return", asynchronous=True)
+            found = self._run(asking, _PATIENCE)
+        for address, error in found.items():
+            if isinstance(error, ModuleNotFoundError) and error.name == _PACKAGE:
+                what = f"python -m pip install {_PACKAGE}"
+                message = f"worker {address} of Dask has no {_PACKAGE}: {what}, there"
+                raise BrokenError(message) from error
+
+    def _raise(self, error: BaseException, call: PostedCall) -> None:
         """Raise what the error of a task means.
 
         Raises:
@@ -267,9 +268,6 @@ class DaskTransport:
         if cancelled:
             self._count_restart(call, error)
             raise LostError(summary(error), deaths=0) from error
-        if isinstance(error, ModuleNotFoundError) and error.name == __name__.partition(".")[0]:
-            message = "the workers of Dask have no seqtools: python -m pip install seqtools, there"
-            raise BrokenError(message) from error
         raise BrokenError(f"Dask failed: {summary(error)}") from error
 
     def _bury(self, place: Place) -> None:
@@ -282,7 +280,7 @@ class DaskTransport:
         self._died_at = time.monotonic()
         self._look_soon()
 
-    def _count_restart(self, call: "_PostedCall", error: BaseException) -> None:
+    def _count_restart(self, call: PostedCall, error: BaseException) -> None:
         """Note that all tasks were lost, but no worker."""
         if call.restarts == self._restarts:  # the first of those that are lost together
             self._restarts += 1
@@ -291,28 +289,6 @@ class DaskTransport:
         if self._restarts - self._restarts_before > _MOST_RESTARTS:
             raise BrokenError(f"Dask loses all tasks: {summary(error)}") from error
 
-    def _look_soon(self) -> None:
-        self._hurry = True
-        self._notify(0, None)
-
-    def _submit(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        key = f"{self._name}-{next(self._numbers)}"
-        return self._client.submit(function, *arguments, key=key, pure=False, retries=0, **options)
-
-    def _payload(self) -> list[Any]:
-        """Return tasks whose results are the pieces of the pipeline.
-
-        Scattered data would be lost with its worker; a task is computed again.
-        """
-        if not self._pieces or any(piece.status in _FAILED for piece in self._pieces):
-            assert self._shipment is not None  # noqa: S101 -- for mypy
-            data = memoryview(self._shipment.payload())
-            self._pieces = [
-                self._submit(bytes, bytes(data[at : at + _PIECE]))
-                for at in range(0, len(data), _PIECE)
-            ]
-        return self._pieces
-
     def _is_not_ours(self, record: logging.LogRecord) -> bool:
         """Return whether a line of a log is about others: of ours, the reader is told."""
         return self._name not in record.getMessage()
@@ -320,80 +296,3 @@ class DaskTransport:
     def _lonely(self) -> str:
         wanted = f" with resources {self._resources}" if self._resources else ""
         return f"Dask has no worker{wanted}: items wait until there is one"
-
-    def _run(self, coroutine: Any, seconds: float) -> Any:
-        """Return what a coroutine returns that runs in the loop of the client."""
-        loop = self._client.loop.asyncio_loop
-        try:
-            future = asyncio.run_coroutine_threadsafe(coroutine, loop)
-        except RuntimeError:
-            coroutine.close()
-            raise
-        try:
-            return future.result(seconds)
-        finally:
-            future.cancel()
-
-    # In the thread of the client's loop
-
-    async def _follow(self, number: int, future: Any) -> None:
-        """Wait for a task, and notify."""
-        raw = error = None
-        try:
-            [raw] = await self._client.gather([future], direct=True, asynchronous=True)
-        except BaseException as caught:  # noqa: BLE001 -- told to the engine
-            error = caught
-        future.release()
-        self._notify(number, (number, raw, error))
-        error = None  # it refers to this frame
-
-    async def _watch(self) -> None:
-        """Follow which workers there are, until the end."""
-        serving.serves = True  # an engine may be collected as garbage in this thread
-        delay = _LOOK_SOON
-        while not self._closed and self._client.status in {"running", "connecting"}:
-            with suppress(Exception):
-                if self._workers.update(await self._ask()):
-                    self._notify(0, None)
-                await self._recall()
-            delay = _LOOK_SOON if self._hurry else min(2 * delay, _LOOK)
-            self._hurry = False
-            await asyncio.sleep(delay)
-
-    async def _recall(self) -> None:
-        """Cancel tasks for workers that have gone, which the scheduler would keep for them."""
-        here = self._workers.addresses
-        lost = [
-            call.future
-            for call in [*self._calls.values()]
-            if call.place.address is not None and call.place.address not in here
-        ]
-        if lost:
-            await self._cancel(lost)
-
-    async def _cancel(self, futures: list[Any]) -> None:
-        await self._client.cancel(futures, asynchronous=True, force=True)
-
-    async def _ask(self) -> Mapping[str, Any]:
-        """Return the workers, by their addresses."""
-        scheduler = self._client.scheduler
-        found: Mapping[str, Any] = (await scheduler.identity(n_workers=-1))["workers"]
-        return found
-
-    async def _leave(self, token: bytes) -> None:
-        """Leave nothing in the cluster."""
-        client = self._client
-        futures = [*[call.future for call in self._calls.values()], *self._pieces]
-        if client.status != "running":
-            return
-        if futures:
-            await self._cancel(futures)
-        for future in futures:
-            future.release()
-        evicting = client.run(remote.evict, token, on_error="ignore", asynchronous=True)
-        await asyncio.wait_for(evicting, _LONGEST_CLOSE)
-
-
-def work(call: tuple[Any, ...], *pieces: bytes) -> tuple[Any, ...]:
-    """Return what `remote.work` does, in a worker."""
-    return remote.work(call, b"".join(pieces) if pieces else None)

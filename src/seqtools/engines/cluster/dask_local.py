@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -20,6 +20,8 @@ from seqtools.engines.cluster.transport import BrokenError
 
 _LONGEST_END = 3.0
 """Seconds for the processes to end by themselves. Arbitrary."""
+_LONGEST_NAME = 40
+"""Characters of a folder. Names of sockets have 107, of which the rest of theirs takes about 60."""
 _TIMEOUT = 10
 """Seconds for the client to be connected. Arbitrary."""
 
@@ -29,6 +31,7 @@ class LocalDask:
 
     Args:
         nworkers: The number of worker processes, of one thread each.
+        resources: What each of them has.
         interpreter: Starts an interpreter that runs code, in a process group of its own; takes
             options of `Popen` too.
         meaning: Returns in words how a process has ended, given its exit code.
@@ -37,10 +40,12 @@ class LocalDask:
     def __init__(
         self,
         nworkers: int,
+        resources: Mapping[str, float],
         interpreter: Callable[..., "subprocess.Popen[bytes]"],
         meaning: Callable[[int | None], str],
     ) -> None:
-        self._nworkers, self._interpreter, self._meaning = nworkers, interpreter, meaning
+        self._nworkers, self._resources = nworkers, dict(resources)
+        self._interpreter, self._meaning = interpreter, meaning
         self._process: subprocess.Popen[bytes] | None = None
         self._client: Any = None
         self._folder: str | None = None
@@ -51,10 +56,11 @@ class LocalDask:
         Raises:
             BrokenError: If it does not start.
         """
-        self._folder = tempfile.mkdtemp(prefix="seqtools-dask-")
+        self._folder = _folder()
         process = self._process = self._interpreter(
             "from seqtools.engines.cluster.dask_main import main; "
-            f"main({self._nworkers}, {os.getpid()}, {self._folder!r}, {sys.argv!r})",
+            f"main({self._nworkers}, {self._resources!r}, {os.getpid()}, {self._folder!r}, "
+            f"{sys.argv!r})",
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -94,6 +100,13 @@ class LocalDask:
             self._folder = None
 
 
+def _folder() -> str:
+    """Return a new temporary folder, whose name is short enough for that of a socket in it."""
+    usual = tempfile.gettempdir()
+    short = usual if os.name != "posix" or len(usual) <= _LONGEST_NAME else "/tmp"  # noqa: S108 -- a folder of our own in there
+    return tempfile.mkdtemp(prefix="seqtools-dask-", dir=short)
+
+
 def _end(process: "subprocess.Popen[bytes]") -> None:
     """Have a process end, and kill it with all that it has started if it does not."""
     for pipe in (process.stdin, process.stdout):
@@ -104,6 +117,8 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
     while process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.005)
     if process.returncode is None:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        if hasattr(os, "killpg"):
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
     process.wait()

@@ -9,11 +9,13 @@ import select
 import shutil
 import signal
 import sys
+import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+POSIX = os.name == "posix"
 _LOOK = 1.0
 """Seconds between two looks whether the parent has ended, which its children may hide."""
 _LONGEST_CLOSE = 1.0
@@ -21,16 +23,23 @@ _LONGEST_CLOSE = 1.0
 _SETTINGS = {
     "distributed.scheduler.allowed-failures": 0,  # the engine evaluates items again, one by one
     "distributed.scheduler.work-stealing": False,  # the engine decides who evaluates what
-    "distributed.worker.multiprocessing-method": "forkserver",
+    "distributed.worker.multiprocessing-method": "forkserver" if POSIX else "spawn",
     "distributed.worker.profile.enabled": False,
 }
 
 
-def main(nworkers: int, parent: int, folder: str, arguments: Sequence[str]) -> None:
+def main(
+    nworkers: int,
+    resources: Mapping[str, float],
+    parent: int,
+    folder: str,
+    arguments: Sequence[str],
+) -> None:
     """Be the cluster of a program.
 
     Args:
         nworkers: The number of workers.
+        resources: What each of them has.
         parent: The process of the program.
         folder: For the files of workers.
         arguments: What the program was given, for functions that look at them.
@@ -42,12 +51,14 @@ def main(nworkers: int, parent: int, folder: str, arguments: Sequence[str]) -> N
     warnings.simplefilter("ignore")  # about ports
     import dask
 
-    dask.config.set(_SETTINGS)
+    tempfile.tempdir = folder  # of this process; workers have the usual one
+    dask.config.set({**_SETTINGS, "temporary-directory": folder})
     from distributed import LocalCluster
 
     cluster = LocalCluster(
         n_workers=nworkers,
         threads_per_worker=1,
+        resources=resources,
         host="127.0.0.1",
         dashboard_address=None,
         scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
@@ -58,12 +69,17 @@ def main(nworkers: int, parent: int, folder: str, arguments: Sequence[str]) -> N
     with suppress(OSError):  # the parent has ended
         os.write(out, f"{cluster.scheduler_address}\n".encode())
     os.close(out)
-    while os.getppid() == parent:
-        if select.select([0], [], [], _LOOK)[0] and not os.read(0, 1):
-            break
+    _wait(parent)
     _end(cluster)
     shutil.rmtree(folder, ignore_errors=True)
     os._exit(0)
+
+
+def _wait(parent: int) -> None:
+    """Wait for the end of the standard input, or of the parent."""
+    while os.getppid() == parent:
+        if (not POSIX or select.select([0], [], [], _LOOK)[0]) and not os.read(0, 1):
+            return
 
 
 def _end(cluster: Any) -> None:
@@ -71,10 +87,9 @@ def _end(cluster: Any) -> None:
     for nanny in cluster.workers.values():
         nanny.auto_restart = False
         with suppress(Exception):
-            os.kill(nanny.pid, signal.SIGKILL)
+            os.kill(nanny.pid, signal.SIGKILL if POSIX else signal.SIGTERM)
     with suppress(Exception):
         cluster.close(timeout=_LONGEST_CLOSE)
-    # what items have started
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    os.killpg(0, signal.SIGTERM)
-    sys.stderr.flush()
+    if POSIX:  # what items have started
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.killpg(0, signal.SIGTERM)

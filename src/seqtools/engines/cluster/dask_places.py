@@ -23,6 +23,8 @@ class WorkerPlaces:
         """Those of the workers; if there is no worker, one for the first that comes."""
         self.single = False
         """Whether each worker has one thread."""
+        self.unsuitable = False
+        """Whether there are workers, but none has the resources."""
 
     @property
     def addresses(self) -> Collection[str]:
@@ -37,6 +39,7 @@ class WorkerPlaces:
         """
         threads = {address: self._places_of(each) for address, each in workers.items()}
         threads = {address: n for address, n in threads.items() if n}
+        self.unsuitable = bool(workers) and not threads
         self.single = all(each["nthreads"] == 1 for each in workers.values())
         if threads == self._threads:
             return False

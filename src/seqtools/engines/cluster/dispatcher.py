@@ -38,6 +38,7 @@ class Dispatcher(Calls):
         pipeline: Loads values; or the pipeline itself, if workers share memory.
         hinted: Whether a stage acts on hints.
         timeout: Seconds that an item may take.
+        most_kept: How many bytes of workers' memory may be kept.
         deliver: Takes outcomes.
     """
 
@@ -49,15 +50,17 @@ class Dispatcher(Calls):
         *,
         hinted: bool,
         timeout: float | None,
+        most_kept: int,
         deliver: Deliver,
     ) -> None:
-        super().__init__(transport, shipment, pipeline, hinted=hinted, timeout=timeout)
+        super().__init__(
+            transport, shipment, pipeline, hinted=hinted, timeout=timeout, most_kept=most_kept
+        )
         self._deliver = deliver
         self.warnings = PendingWarnings()
         """Warnings for the reader."""
         self._recent = RecentJobs()
         self._looked = 0.0
-        self._places: list[Place] = []
         self._events: SimpleQueue[Any] = SimpleQueue()
         self._closing = self._ended = False
         self._end: SimpleQueue[None] = SimpleQueue()
@@ -153,6 +156,8 @@ class Dispatcher(Calls):
             began, answers = time.thread_time(), 0
         if self._closing:
             return
+        if self._arenas.exceeds():
+            self._warn([self._arenas.budget.warning()])
         if time.monotonic() - self._looked > _LOOK:
             self._look()
         if self._timeout is not None:
@@ -196,7 +201,10 @@ class Dispatcher(Calls):
             if place not in places:
                 self._scheduler.unreserve(place)
         self._places, self.wanted = places, transport.wanted()
-        if new := transport.news():
+        self._warn(transport.news())
+
+    def _warn(self, new: list[str]) -> None:
+        if new:
             self.warnings.extend(new)
             self._deliver(None)
 
@@ -214,6 +222,7 @@ class Dispatcher(Calls):
                 self._shipment.end()
             self._transport.close()
         finally:
+            self._arenas.end()
             self._posted.clear()
             self._ended = True
             self._end.put(None)
@@ -227,6 +236,8 @@ class Dispatcher(Calls):
         ahead, urgent = new(ahead), new(urgent)
         if not self._transport.directs:  # it does not matter who gets what
             ahead = [Job(job.id, job.indices, None, job.offset) for job in ahead]
+        if self._timeout is not None:  # so that it is known which item takes too long
+            ahead, urgent = _one_by_one(ahead), _one_by_one(urgent)
         self._scheduler.submit(ahead, urgent)
 
     def cancel(self, ids: Collection[int]) -> None:
@@ -268,6 +279,15 @@ class Dispatcher(Calls):
             self._failed(job, offset, Failure(ItemTimeout(message)))
         if overdue:
             self._look()
+
+
+def _one_by_one(jobs: Sequence[Job]) -> list[Job]:
+    """Return a job for each item."""
+    return [
+        Job(job.id, job.indices[k : k + 1], job.key, job.offset + k)
+        for job in jobs
+        for k in range(len(job.indices))
+    ]
 
 
 def _drop(_: object) -> None:

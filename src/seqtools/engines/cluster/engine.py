@@ -36,6 +36,7 @@ class ClusterEngine:
         hints: Called with the indices that come next, or `None`.
         timeout: Seconds that an item may take, if the transport can end items.
         group_of: Returns which items one worker should evaluate together.
+        most_kept: How many bytes of workers' memory may be kept.
         deliver: Takes outcomes.
 
     Raises:
@@ -53,6 +54,7 @@ class ClusterEngine:
         hints: Any = None,
         timeout: float | None = None,
         group_of: GroupOf | None = None,
+        most_kept: int = 1 << 30,
         deliver: Deliver,
     ) -> None:
         self.group_of = group_of
@@ -68,6 +70,7 @@ class ClusterEngine:
             weakref.ref(self._pipeline),
             hinted=hints is not None,
             timeout=timeout,
+            most_kept=most_kept,
             deliver=deliver,
         )
         try:

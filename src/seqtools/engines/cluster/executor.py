@@ -8,7 +8,7 @@ from typing import Any
 
 from seqtools._core.errors import WorkerStartError, summary
 from seqtools.engines.cluster import remote
-from seqtools.engines.cluster.kinds import shares_memory
+from seqtools.engines.cluster.kinds import dask_client, shares_memory
 from seqtools.engines.cluster.local import LocalPipeline
 from seqtools.engines.cluster.shipment import Shipment
 from seqtools.engines.cluster.transport import BrokenError, LostError, Notify, Place
@@ -49,7 +49,10 @@ class ExecutorTransport:
         self._executor: Any = executor if make is None else make()
         self.title = title(self._executor)
         self.shares_memory = shares_memory(self._executor)
-        self.grain = 0.005 if self.shares_memory else 0.05
+        self._client = dask_client(self._executor)
+        # otherwise Dask takes calls with the same arguments for one
+        self._options = {} if self._client is None else {"pure": False}
+        self.grain = 0.005 if self.shares_memory else 0.1
         self._places = [Place() for _ in range(nworkers)]
         self._futures: dict[int, Any] = {}
         self._holders: set[str] = set()  # names of the workers that have the pipeline
@@ -78,7 +81,7 @@ class ExecutorTransport:
         elif payload and self._shipment is not None:
             arguments += (self._shipment.payload(),)
         try:
-            future = self._executor.submit(*arguments)
+            future = self._executor.submit(*arguments, **self._options)
         except RuntimeError as error:  # also `BrokenExecutor`
             notify(number, error)
             return
@@ -161,9 +164,8 @@ class ExecutorTransport:
         if self._shipment is None:
             return
         left, token = set(self._holders), self._shipment.token
-        client = getattr(self._executor, "_client", None)
-        if client is not None:  # of Dask, which has one worker make all calls that are short
-            client.run(remote.evict, token)
+        if self._client is not None:  # of Dask, which has one worker make all calls that are short
+            self._client.run(remote.evict, token)
             return
         for linger in _LINGER:
             if not left:

@@ -122,11 +122,17 @@ def _size_of_executor(executor: Any) -> int | None:
         found = getattr(executor, name, None)
         if isinstance(found, int) and found > 0:
             return found
-    client = getattr(executor, "_client", None)  # of Dask
+    client = dask_client(executor)
     if client is not None:
         return sum(client.nthreads().values()) or None
     found = getattr(executor, "num_workers", None)  # of mpi4py, once it has started
     return found if isinstance(found, int) and found > 0 else None
+
+
+def dask_client(executor: Any) -> Any:
+    """Return the client of an executor of Dask, `None` if it is of another kind."""
+    client = getattr(executor, "_client", None)
+    return client if _is_client(client) else None
 
 
 def _is_client(method: Any) -> bool:

@@ -9,6 +9,7 @@ actor for which there is no room waits, and is no place until it has started.
 """
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -17,18 +18,16 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from seqtools._core.errors import summary
-from seqtools.engines.cluster import remote
 from seqtools.engines.cluster.executor import writable
 from seqtools.engines.cluster.ray_connection import RayConnection, connect
 from seqtools.engines.cluster.ray_errors import after_death, why_unusable
 from seqtools.engines.cluster.ray_room import Room
-from seqtools.engines.cluster.shipment import Shipment
+from seqtools.engines.cluster.ray_worker import Actor, SeqtoolsWorker, is_dead
+from seqtools.engines.cluster.shipment import Shipment, machine
 from seqtools.engines.cluster.transport import BrokenError, LostError, Notify, Place
 
 _SMALL = 1 << 16
 """Bytes of a pipeline that each actor is created with. Arbitrary."""
-_DEAD = 4
-"""What Ray calls the state of an actor that will not come back."""
 _PATIENCE = 5.0
 """Seconds until it is said that actors wait. Arbitrary: most start in less than 3."""
 _LONG = 60.0
@@ -37,40 +36,12 @@ _BESIDE = 1.0
 """Seconds until actors start beside those of another prefetch of this process. Arbitrary."""
 _GROWTH = 10.0
 """Seconds between two looks whether the cluster has grown. Arbitrary."""
+_SILENCE = 5.0
+"""Seconds without an answer until it is asked whether this machine still is in the cluster, and
+between two such questions. Arbitrary."""
 _MOST_LOST = 10
 """Times for each actor that one is lost for no reason of its own, without an answer in between,
 until that is an error. Arbitrary."""
-
-
-class SeqtoolsWorker:
-    """What an actor is: Ray names it after this class.
-
-    Args:
-        payload: The pipeline, if it is small.
-    """
-
-    def __init__(self, payload: Any = None) -> None:
-        self._payload = payload
-
-    def ready(self) -> None:
-        """Return once the actor has started."""
-
-    def work(self, call: tuple[Any, ...], payload: Any = None) -> tuple[Any, ...]:
-        """Return what `remote.work` does."""
-        return remote.work(call, self._payload if payload is None else payload)
-
-
-class _Actor:
-    """An actor, and its calls."""
-
-    __slots__ = ("calls", "handle", "place", "ready", "since")
-
-    def __init__(self, handle: Any, number: int) -> None:
-        self.handle = handle
-        self.place = Place(self, number)
-        self.ready = False
-        self.since = time.monotonic()
-        self.calls: dict[int, Any] = {}  # futures, by the numbers of calls
 
 
 class RayTransport:
@@ -93,9 +64,9 @@ class RayTransport:
     ) -> None:
         self._nworkers, self._every_worker = nworkers, every_worker
         self._given = dict(options or {})
-        self._actors: dict[int, _Actor] = {}
+        self._actors: dict[int, Actor] = {}
         self._outlet: list[Notify] = []  # empty at the end: futures keep their callbacks for good
-        self._started: SimpleQueue[tuple[_Actor, Any]] = SimpleQueue()
+        self._started: SimpleQueue[tuple[Actor, Any]] = SimpleQueue()
         self._connection: RayConnection | None = None
         self._shipment: Shipment | None = None
         self._class: Any = None
@@ -103,7 +74,7 @@ class RayTransport:
         self._lost_in_a_row = 0
         self._news: list[str] = []
         self._told = False
-        self._grown = 0.0
+        self._grown = self._heard = 0.0
 
     def open(self, shipment: Shipment | None, notify: Notify) -> None:
         """Connect, and have actors start."""
@@ -125,7 +96,7 @@ class RayTransport:
             )
         if self._every_worker and not self._connection.is_local:
             self._nworkers = self._room.most() or self._nworkers
-        self._grown = time.monotonic()
+        self._grown = self._heard = time.monotonic()
         with _lock:
             _open.add(self)
         self._create_actors(self._nworkers)
@@ -137,7 +108,7 @@ class RayTransport:
             while True:
                 self._begin(*self._started.get_nowait())
         for actor in [*self._actors.values()]:
-            if actor.ready and not actor.calls and _is_dead(actor):
+            if actor.ready and not actor.calls and is_dead(actor):
                 self._replace(actor)
         self._look()
         return [actor.place for actor in self._actors.values() if actor.ready]
@@ -150,7 +121,7 @@ class RayTransport:
         """Call the actor."""
         self._check()
         actor, outlet = place.address, self._outlet
-        if not actor.calls and _is_dead(actor):
+        if not actor.calls and is_dead(actor):
             outlet[0](number, (number, actor, None))
             return
         arguments = (call, self._payload()) if payload else (call,)
@@ -169,6 +140,7 @@ class RayTransport:
     def answer(self, came: Any) -> Any:
         """Return the result of a call."""
         number, actor, future = came
+        self._heard = time.monotonic()
         actor.calls.pop(number, None)
         if future is None:
             self._lose(actor, LostError("it had died before", deaths=0, place_ended=True))
@@ -234,12 +206,14 @@ class RayTransport:
         for number in range(len(self._actors), n):
             self._actors[number] = self._create(number)
 
-    def _create(self, number: int) -> _Actor:
+    def _create(self, number: int) -> Actor:
         started, outlet, shipment = self._started, self._outlet, self._shipment
         small = shipment is not None and shipment.memory.size < _SMALL
+        path = [os.path.abspath(folder) for folder in sys.path]
+        payload = shipment.payload() if shipment is not None and small else None
         try:
-            handle = self._class.remote(*((shipment.payload(),) if small and shipment else ()))
-            actor = _Actor(handle, number)
+            handle = self._class.remote(machine(), path, payload)
+            actor = Actor(handle, number)
             future = handle.ready.remote().future()
         except Exception as error:
             raise BrokenError(f"Ray starts no worker: {summary(error)}") from error
@@ -252,7 +226,7 @@ class RayTransport:
         future.add_done_callback(tell)
         return actor
 
-    def _begin(self, actor: _Actor, future: Any) -> None:
+    def _begin(self, actor: Actor, future: Any) -> None:
         """Note that an actor has started, or has failed to."""
         if self._actors.get(actor.place.number or 0) is not actor:
             return  # it was replaced meanwhile
@@ -276,26 +250,29 @@ class RayTransport:
             raise BrokenError(why_unusable(error)) from error
         return lost
 
-    def _lose(self, actor: _Actor, lost: LostError, error: BaseException | None = None) -> None:
+    def _lose(self, actor: Actor, lost: LostError, error: BaseException | None = None) -> None:
         """Raise that a call was lost; replace its actor if that has ended."""
         if lost.place_ended:
             self._replace(actor)
         if not lost.deaths:
             self._count_loss(lost)
-        raise lost from error
+        try:
+            raise lost from error
+        finally:
+            del lost, error  # this frame belongs to it, and others that refer to the call
 
     def _count_loss(self, lost: LostError) -> None:
         self._lost_in_a_row += 1
         if self._lost_in_a_row > _MOST_LOST * max(1, len(self._actors)):
             raise BrokenError(f"Ray loses all workers: {lost}") from lost
 
-    def _replace(self, actor: _Actor) -> None:
+    def _replace(self, actor: Actor) -> None:
         self._kill(actor)
         number = actor.place.number or 0
         if self._actors.get(number) is actor:
             self._actors[number] = self._create(number)
 
-    def _kill(self, actor: _Actor) -> None:
+    def _kill(self, actor: Actor) -> None:
         import ray
 
         handle, actor.handle = actor.handle, None
@@ -314,8 +291,12 @@ class RayTransport:
         return self._reference
 
     def _look(self) -> None:
-        """Look after actors that wait, and whether the cluster has grown."""
+        """Look after actors that wait, and whether the cluster has grown, or has lost this node."""
         now = time.monotonic()
+        if now - self._heard > _SILENCE:
+            self._heard = now
+            if not self._room.has_this_node():  # calls would never be answered
+                raise BrokenError("Ray has ended on this machine: its raylet has died")
         waiting = [actor for actor in self._actors.values() if not actor.ready]
         longest = max([now - actor.since for actor in waiting], default=0.0)
         if len(waiting) == len(self._actors) and longest > _BESIDE:
@@ -358,11 +339,3 @@ class RayTransport:
 
 _lock = threading.Lock()
 _open: set[RayTransport] = set()
-
-
-def _is_dead(actor: _Actor) -> bool:
-    """Return whether an actor is known to have died."""
-    try:
-        return bool(actor.handle._get_local_state() == _DEAD)  # noqa: SLF001 -- nothing else tells
-    except Exception:  # noqa: BLE001 -- of other versions of Ray: the next call tells
-        return False

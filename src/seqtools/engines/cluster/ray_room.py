@@ -35,6 +35,13 @@ class Room:
 
         return self._fitting(ray.available_resources()) > 0
 
+    def has_this_node(self) -> bool:
+        """Return whether the node to which this process is connected is alive."""
+        import ray
+
+        node_id = ray.get_runtime_context().get_node_id()
+        return any(node["NodeID"] == node_id and node["Alive"] for node in ray.nodes())
+
     def words(self, started: int, wanted: int) -> str:
         """Return a warning that not all actors have started."""
         import ray

@@ -68,8 +68,6 @@ class Transport(Protocol):
     """How it is called in messages, such as `"Dask"`."""
     grain: float
     """Seconds that a task should take at least."""
-    overhead: float
-    """Seconds of processor time that a call costs this process, outside of the engine's thread."""
     shares_memory: bool
     """Whether workers are threads of this process, which share its objects."""
     directs: bool
@@ -78,6 +76,10 @@ class Transport(Protocol):
     """Whether each place is a process, whose number is `Place.number`, for start hooks."""
     ends_items: bool
     """Whether `end` can be called."""
+
+    @property
+    def overhead(self) -> float:
+        """Seconds of processor time that a call costs this process, outside the engine's thread."""
 
     @property
     def isolates(self) -> bool:

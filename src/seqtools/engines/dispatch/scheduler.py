@@ -15,7 +15,7 @@ milliseconds of work. Workers get tasks in this order:
 
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from typing import TypeVar
 
 from seqtools.engines.base import AHEAD, Job
@@ -134,6 +134,16 @@ class Scheduler:
     def upcoming(self, worker: WorkerQueue) -> list[int]:
         """Return up to `AHEAD` indices that a worker probably gets next."""
         return self._waiting.upcoming(worker)
+
+    def upcoming_in_turn(self, n: int) -> list[int]:
+        """Return up to `AHEAD` indices that a worker probably gets next if `n` workers take turns.
+
+        A task has just been sent, and `n - 1` others follow before the next one of its worker.
+        """
+        tasks = islice(self._waiting, n - 1, None, n)
+        return list(
+            islice(chain.from_iterable([task.indices for task in islice(tasks, AHEAD)]), AHEAD)
+        )
 
     def seconds_of_work(self, worker: WorkerQueue) -> float:
         """Return the estimated seconds of work that a worker has."""

@@ -273,10 +273,7 @@ class Operator:
         """Notify the reader that there is output to show, or a warning."""
         if self._budget.exceeded and not self._has_warned:
             self._has_warned = True
-            self._warn(
-                f"more than {self._budget.most >> 20:,} MB of values from worker processes are "
-                "kept: from now on, values are copied out of the shared memory"
-            )
+            self._warn(self._budget.warning())
         if self.workers.receiver.has_output:
             self.workers.receiver.has_output = False
             self.workers.receiver.deliver(None)

@@ -40,6 +40,13 @@ class LeasedBytes:
         self.exceeded = True
         return False
 
+    def warning(self) -> str:
+        """Return the warning that so much is kept that values are copied."""
+        return (
+            f"more than {self.most >> 20:,} MB of values from worker processes are kept: from now "
+            "on, values are copied out of the shared memory"
+        )
+
     def note(self, ref: Lease) -> None:
         """Count a view, until it is dropped."""
         self._leased += ref.place.nbytes
