@@ -23,28 +23,29 @@ def write() -> None:
     """Write what follows from the costs that are stored."""
     record = study.stored()
     os.makedirs(PLOTS, exist_ok=True)
-    for name, plot in _plots(_costs(record)).items():
-        with open(os.path.join(PLOTS, f"{name}.svg"), "w") as file:
-            file.write(plot)
     with open(PAGE) as file:
         text = file.read()
+    for name, (title, plot) in _plots(_costs(record)).items():
+        with open(os.path.join(PLOTS, f"{name}.svg"), "w") as file:
+            file.write(plot)
+        text = filled(text, name, f"![{title}](scaling/{name}.svg)")
     for name, make in TABLES.items():
         text = filled(text, name, make(record))
     with open(PAGE, "w") as file:
         file.write(text)
 
 
-def filled(text: str, name: str, table: str) -> str:
-    """Return a page with a table in the place for it.
+def filled(text: str, name: str, content: str) -> str:
+    """Return a page with a table or a plot in the place for it.
 
     Raises:
         LookupError: If there is no place of that name.
     """
-    place = re.compile(rf"(<!-- table {name}[^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
+    place = re.compile(rf"(<!-- {name}: [^>]*-->\n).*?(<!-- end -->)", re.DOTALL)
     found = place.search(text)
     if found is None:
-        raise LookupError(f"the page has no place for the table {name!r}")
-    return text[: found.end(1)] + "\n" + table + "\n\n" + text[found.start(2) :]
+        raise LookupError(f"the page has no place for {name!r}")
+    return text[: found.end(1)] + "\n" + content + "\n\n" + text[found.start(2) :]
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -61,7 +62,7 @@ def _costs(record: dict[str, Any]) -> dict[str, Costs]:
 # Plots
 
 
-def _plots(costs: dict[str, Costs]) -> dict[str, str]:
+def _plots(costs: dict[str, Costs]) -> dict[str, tuple[str, str]]:
     def lines(of: Callable[[Outcome], float]) -> list[Line]:
         drawn = []
         for name, one in costs.items():
@@ -75,17 +76,18 @@ def _plots(costs: dict[str, Costs]) -> dict[str, str]:
         for name, one in costs.items()
         for work in (0.1, 0.01, 0.001)
     ]
-    share = Axis("efficiency", _SHARE)
-    return {
-        "efficiency": chart("Efficiency, items of 10 ms", _WORKERS, share, lines(_efficiency)),
-        "items": chart("Efficiency by time of an item", _WORKERS, share, items),
-        "reader": chart(
-            "The reader's processor, items of 10 ms",
-            _WORKERS,
-            Axis("part of its time", _SHARE),
-            lines(lambda outcome: min(1.0, outcome.cpu)),
-        ),
+    share, used = Axis("efficiency", _SHARE), Axis("part of its time", _SHARE)
+    titles = {
+        "efficiency": "Efficiency, items of 10 ms",
+        "items": "Efficiency by time of an item",
+        "reader": "The reader's processor, items of 10 ms",
     }
+    drawn = {
+        "efficiency": (share, lines(_efficiency)),
+        "items": (share, items),
+        "reader": (used, lines(lambda outcome: min(1.0, outcome.cpu))),
+    }
+    return {name: (title, chart(title, _WORKERS, *drawn[name])) for name, title in titles.items()}
 
 
 def _line(name: str, values: Iterable[float]) -> Line:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -125,10 +126,12 @@ def test_a_chart_is_xml_and_its_points_lie_within() -> None:
 
 
 def test_a_table_is_put_where_the_page_has_a_place_for_it() -> None:
-    text = "a\n<!-- table one: made by a program -->\nold\n<!-- end -->\nb\n"
+    text = "a\n<!-- one: made by a program -->\nold\n<!-- end -->\nb\n"
     new = page.filled(text, "one", page.table(("x", "y"), [("1", "2")]))
     assert "old" not in new
     assert "| x | y |\n| --- | --- |\n| 1 | 2 |" in new
     assert page.filled(new, "one", "t").endswith("<!-- end -->\nb\n")
-    with pytest.raises(LookupError, match="no place for the table 'two'"):
+    written = Path(page.PAGE).read_text()
+    assert all(f"<!-- {name}: " in written for name in page.TABLES)
+    with pytest.raises(LookupError, match="no place for 'two'"):
         page.filled(text, "two", "")
