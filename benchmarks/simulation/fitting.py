@@ -105,7 +105,7 @@ def predicted(costs: Costs, workers: int, trial: Trial, late: float) -> float:
         work=trial.work + late,
         workers=workers,
         nbytes=trial.nbytes,
-        step=trial.step,
+        step=trial.step + late if trial.step else 0.0,  # the loop sleeps too
         max_cached=trial.max_cached(workers),
     )
     # longer than the real run, so that it does not depend on which block ends when
