@@ -13,17 +13,18 @@ def since() -> Callable[[], tuple[float, float]]:
     It tells that of this process, and the sum of that of this process and its descendants.
     What a descendant used that has ended since does not count.
     """
-    before = {pid: _used(pid) for pid in family(os.getpid())}
+    before = {pid: of(pid) for pid in family(os.getpid())}
 
     def used() -> tuple[float, float]:
-        own = _used(os.getpid()) - before[os.getpid()]
-        everything = sum(_used(pid) - before.get(pid, 0.0) for pid in family(os.getpid()))
+        own = of(os.getpid()) - before[os.getpid()]
+        everything = sum(of(pid) - before.get(pid, 0.0) for pid in family(os.getpid()))
         return own, everything
 
     return used
 
 
-def _used(pid: int) -> float:
+def of(pid: int) -> float:
+    """Return the seconds of the processor that a process has used, 0 if there is none."""
     # The number that clock_getcpuclockid makes of a process id on Linux. /proc/<pid>/stat has
     # this time too, in steps of 10 ms, which is what hundreds of items cost.
     try:

@@ -99,17 +99,21 @@ def new(answers: dict[str, Any], rounds: int, load_before: float) -> dict[str, A
     """Return a record of answers, with when and where they were given."""
     return {
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
-        "machine": {
-            "cpu": _cpu(),
-            "cores": len(os.sched_getaffinity(0)),
-            "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
-            "system": platform.system() + " " + platform.release(),
-            "python": platform.python_version(),
-            "numpy": importlib.metadata.version("numpy"),
-            "load_before": round(load_before, 2),
-        },
+        "machine": {**machine(), "load_before": round(load_before, 2)},
         "rounds": rounds,
         "contestants": answers,
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Return what this machine is, and its software."""
+    return {
+        "cpu": _cpu(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "system": platform.system() + " " + platform.release(),
+        "python": platform.python_version(),
+        "numpy": importlib.metadata.version("numpy"),
     }
 
 

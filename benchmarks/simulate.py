@@ -1,0 +1,44 @@
+"""A cluster as a discrete-event simulation, up to a thousand workers.
+
+    python -m benchmarks.simulate --fit         # real runs with 1 and 2 workers give the costs
+    python -m benchmarks.simulate --validate    # others, with 1 to 8, are compared with predictions
+    python -m benchmarks.simulate               # plots and tables for docs/scaling.md
+
+`--only pool` does so for one engine of `crowd`, `pool`, `dask`, `ray`, as often as it is given.
+"""
+
+import argparse
+import sys
+
+from benchmarks.simulation import page, study
+
+
+def main() -> None:
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--fit", action="store_true", help="find the costs")
+    parser.add_argument("--validate", action="store_true", help="fail if a prediction is wrong")
+    parser.add_argument("--plot", action="store_true", help="write the plots and tables")
+    parser.add_argument("--only", action="append", choices=study.ENGINES, help="an engine")
+    parser.add_argument(
+        "--patience", type=float, default=60.0, help="seconds to wait for a calm machine"
+    )
+    options = parser.parse_args()
+    engines = options.only or study.ENGINES
+    close = True
+    if options.fit:
+        for engine in engines:
+            study.fit_engine(engine, options.patience)
+    if options.validate:
+        for engine in engines:
+            close &= study.validate_engine(engine, options.patience)
+    if options.plot or not (options.fit or options.validate):
+        page.write()
+    if not close:
+        sys.exit(f"error: a prediction is wrong by more than {study.LIMIT:.0%}")
+
+
+if __name__ == "__main__":
+    main()

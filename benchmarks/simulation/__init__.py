@@ -1,0 +1,1 @@
+"""A reader, its window, blocks and workers as a discrete-event simulation."""

@@ -1,0 +1,140 @@
+"""Fits, validates and stores: what `python -m benchmarks.simulate` does with real runs."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from benchmarks import results, rounds
+from benchmarks.simulation import real
+from benchmarks.simulation.fitting import Fitted, Observed, fit, predicted
+from benchmarks.simulation.model import Costs
+from benchmarks.simulation.real import Seen, Trial
+
+FILE = os.path.join(rounds.ROOT, "benchmarks", "results", "simulation.json")
+ENGINES = ("crowd", "pool", "dask", "ray")
+"""Those of `clusters.CLUSTERS`, in the order in which they are fitted."""
+LIMIT = 0.15
+"""Largest relative error of a prediction."""
+
+FIT: tuple[Trial, ...] = (
+    Trial(work=0.001, block=1),  # as many blocks as possible
+    Trial(work=0.01, block=1),
+    Trial(work=0.01, block=4),
+    Trial(work=0.01),
+    Trial(work=0.001, block=20),
+    Trial(work=0.003, block=3),
+)
+FIT_ARRAYS = Trial(work=0.01, block=2, nbytes=400_000)
+VALIDATE: tuple[Trial, ...] = (
+    Trial(work=0.02, block=1),
+    Trial(work=0.005, block=10),
+    Trial(work=0.002, block=15),
+    Trial(work=0.03),
+    Trial(work=0.02, block=2, step=0.003),
+)
+"""Other times of items and other lengths of blocks than those of `FIT`."""
+
+_MANY = (Trial(work=0.01, block=2, warm=4.0), Trial(work=0.05, block=2, warm=4.0))
+CROWD_FIT = ((1, FIT), (2, FIT), (50, _MANY), (400, _MANY))
+CROWD_VALIDATE: tuple[tuple[int, Sequence[Trial]], ...] = (
+    *((workers, VALIDATE) for workers in (1, 2, 4, 8)),
+    *(
+        (workers, [Trial(work=0.02, block=2, warm=4.0), Trial(work=0.03, warm=4.0)])
+        for workers in (64, 250, 1000)
+    ),
+)
+
+
+def fit_engine(engine: str, patience: float, show: Callable[[str], None] = print) -> None:
+    """Run an engine with 1 and 2 workers, find its costs, and store them."""
+    record = stored()
+    crowd = engine == "crowd"
+    plan = CROWD_FIT if crowd else tuple((n, (*FIT, FIT_ARRAYS)) for n in (1, 2))
+    runs = list(observed(engine, plan, patience))
+    known = Costs(shared=engine in {"crowd", "pool"}, cores=os.cpu_count() or 1)
+    if not crowd:
+        known = dataclasses.replace(known, per_worker=fitted(record, "crowd").costs.per_worker)
+    found = fit(runs, known)
+    record.setdefault("machine", results.machine())
+    record.setdefault("engines", {})[engine] = {
+        "costs": dataclasses.asdict(found.costs),
+        "late": found.late,
+        "error": found.error,
+        "runs": [_row(run, found) for run in runs],
+    }
+    _store(record)
+    show(f"{engine}: {found.costs}, error {found.error:.1%}")
+
+
+def validate_engine(engine: str, patience: float, show: Callable[[str], None] = print) -> bool:
+    """Compare predictions with real runs, store both; return whether all are close."""
+    record = stored()
+    found = fitted(record, engine)
+    plan = CROWD_VALIDATE if engine == "crowd" else tuple((n, VALIDATE) for n in (1, 2, 4, 8))
+    rows = [_row(run, found) for run in observed(engine, plan, patience)]
+    record["engines"][engine]["validation"] = rows
+    _store(record)
+    for row in rows:
+        show(f"{engine:6}{describe(row)}")
+    return all(abs(row["error"]) <= LIMIT for row in rows)
+
+
+def observed(
+    engine: str, plan: Iterable[tuple[int, Sequence[Trial]]], patience: float
+) -> Iterable[Observed]:
+    """Yield real runs of trials, for each number of workers."""
+    for workers, trials in plan:
+        for trial, seen in zip(trials, real.run(engine, workers, trials, patience), strict=True):
+            yield Observed(workers, trial, seen)
+
+
+def describe(row: dict[str, Any]) -> str:
+    """Return a line about a real run and its simulation."""
+    trial, seen = Trial(**row["trial"]), Seen(**row["seen"])
+    block = "as the engine" if trial.block is None else f"{trial.block} items"
+    return (
+        f"{row['workers']:5} workers, items of {trial.work * 1e3:g} ms, blocks {block}: "
+        f"{seen.rate:.1f} items/s, predicted {row['predicted']:.1f} ({row['error']:+.1%}); "
+        f"efficiency {seen.rate * trial.work / row['workers']:.2f}, others {seen.foreign:.2f}"
+    )
+
+
+def _row(run: Observed, found: Fitted) -> dict[str, Any]:
+    rate = predicted(found.costs, run.workers, run.trial, found.late)
+    return {
+        "workers": run.workers,
+        "trial": dataclasses.asdict(run.trial),
+        "seen": dataclasses.asdict(run.seen),
+        "predicted": rate,
+        "error": rate / run.seen.rate - 1,
+    }
+
+
+def fitted(record: dict[str, Any], engine: str) -> Fitted:
+    """Return what was stored of an engine.
+
+    Raises:
+        LookupError: If it was not fitted.
+    """
+    found = record.get("engines", {}).get(engine)
+    if found is None:
+        message = f"{engine} was not fitted: python -m benchmarks.simulate --fit --only {engine}"
+        raise LookupError(message)
+    return Fitted(Costs(**found["costs"]), found["late"], found["error"])
+
+
+def stored() -> dict[str, Any]:
+    """Return all that is stored."""
+    if not os.path.exists(FILE):
+        return {}
+    with open(FILE) as file:
+        record: dict[str, Any] = json.load(file)
+    return record
+
+
+def _store(record: dict[str, Any]) -> None:
+    with open(FILE, "w") as file:
+        json.dump(record, file, indent=1)
+        file.write("\n")
