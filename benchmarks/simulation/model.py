@@ -6,7 +6,6 @@ from seqtools.engines.cluster.calls import _STUCK, _TWO
 
 AHEAD = _TWO
 """Blocks of a worker: one to evaluate, one to go on with."""
-_LONGER = 10
 PATIENCE = _STUCK
 """A worker gives back the rest of a block that takes so many times as long as meant."""
 
@@ -111,21 +110,9 @@ class Load:
         return -(-self.workers // self.readers)
 
     def items_of_block(self, costs: Costs) -> int:
-        """Return the number of items of a block as long as the engine wants it.
-
-        What items cost the reader makes blocks longer, and longer blocks have more items. Where
-        this would not end, the reader has no time for so many workers, whatever the blocks are.
-        Then it is ten times what the cost of a block without items would make it.
-        """
-        if self.grain is not None:
-            return max(1, int(self.grain / self.mean))
-        base = costs.grain(self.share, costs.block(self.share))
-        each = 2 * self.share * costs.noticed * (costs.per_item + self.nbytes * costs.per_byte)
-        longest = _LONGER * base / self.mean
-        if self.mean > each:
-            grown = 2 * self.share * costs.noticed * costs.block(self.share) / (self.mean - each)
-            longest = min(longest, grown)
-        return max(1, int(base / self.mean), int(longest))
+        """Return the number of items of a block as long as the engine wants it."""
+        seconds = costs.grain(self.share, costs.block(self.share))
+        return max(1, round((seconds if self.grain is None else self.grain) / self.mean))
 
     def enough(self, costs: Costs) -> int:
         """Return the `max_cached` with which the window does not limit the workers of a reader.

@@ -14,6 +14,7 @@ from seqtools.engines.base import Part
 from seqtools.engines.cluster.kinds import EXECUTOR
 from seqtools.engines.dispatch.scheduler import Scheduler, WorkerQueue
 from seqtools.prefetching import reader as readers
+from seqtools.prefetching.lifecycle import RUNS
 from seqtools.prefetching.options import Options
 from seqtools.prefetching.pump import _PAUSING_SECONDS
 
@@ -105,7 +106,12 @@ class Reader:
 
     def _plan(self) -> None:
         """Give the engine the jobs for which the window has room."""
-        self._window.cutter.grain = self._grain
+        window, cutter = self._window, self._window.cutter
+        cutter.grain = self._grain
+        if cutter.seconds:
+            window.capacity.fill_workers(
+                int(RUNS * window.nworkers * cutter.grain / cutter.seconds)
+            )
         _, ahead, urgent = self._window.plan()
         self._scheduler.submit(ahead, urgent)
         self._window.sent([*urgent, *ahead])
@@ -140,7 +146,7 @@ class Reader:
 
     def _take(self, block: Block) -> None:
         costs, nbytes = self._costs, self._load.nbytes
-        self._cost += _WEIGHT * (costs.block(len(self._places), block.done, nbytes) - self._cost)
+        self._cost += _WEIGHT * (costs.block(len(self._places)) - self._cost)
         seconds = costs.received(block.done, nbytes)
         self._clock.at(self.cpu.serve(self._clock.now, seconds), self._received, block)
 

@@ -11,7 +11,9 @@ import pytest
 from seqtools._core.errors import Failure, WorkerDied, WorkerStartError
 from seqtools.engines.base import Job, Part
 from seqtools.engines.cluster import remote
+from seqtools.engines.cluster.arenas import ArenaLostError, Arenas, WorkerArena
 from seqtools.engines.cluster.engine import ClusterEngine
+from seqtools.engines.cluster.local import LocalPipeline
 from seqtools.engines.cluster.messages import DONE, LACKING, OTHER, SPEAKS, Answer, Call
 from seqtools.engines.cluster.transport import BrokenError, LostError, Place
 
@@ -113,6 +115,14 @@ class Reader:
             while not until():  # also of what is posted, which notifies nobody
                 self._changed.wait(0.01)
                 assert time.monotonic() < deadline, (self.outcomes, self.error)
+
+
+def settle(engine: ClusterEngine) -> None:
+    """Wait until the dispatcher has posted what it can."""
+    for _ in range(2):  # it posts after it has handled what was noted
+        handled = threading.Event()
+        engine._dispatcher.note(lambda _, handled=handled: handled.set())
+        assert handled.wait(20)
 
 
 def square(i: int) -> int:
@@ -222,12 +232,11 @@ def test_two_deaths_at_once_are_enough_for_an_item_alone(engines: Any) -> None:
 
 def test_suspects_are_alone_in_a_cluster_that_does_not_isolate(engines: Any) -> None:
     """Only then it is certain who is to blame."""
-    waiting: list[int] = []
-    most = []
+    lost: list[int] = []
 
     def act(call: Call, payload: bool) -> Any:
-        if not waiting and 5 in call.indices:
-            waiting.append(1)
+        if not lost and 5 in call.indices:
+            lost.append(1)
             raise LostError("it was killed")
         return work(call, payload)
 
@@ -235,17 +244,19 @@ def test_suspects_are_alone_in_a_cluster_that_does_not_isolate(engines: Any) -> 
     transport.held = []
     engine, reader = engines(transport)
     engine.submit([Job(1, range(4, 8)), *[Job(k, [10 * k]) for k in range(2, 12)]])
-    while len(reader.outcomes) < 14:
-        reader.wait(lambda: bool(transport.held))
-        one = [call for _, call, _ in transport.posted[-len(transport.held) :]]
-        most.append((len(one), [len(call.indices) for call in one]))
+    at_once: dict[int, set[int]] = {}  # calls that waited together, by each suspect among them
+    settle(engine)
+    while transport.held:
+        waiting = [call for _, call, _ in transport.posted[-len(transport.held) :]]
+        for call in waiting if lost else ():
+            if call.indices[0] < 8:
+                at_once.setdefault(call.indices[0], set()).add(len(waiting))
         transport.held.pop(0)()
-        reader.wait(lambda: bool(transport.held) or len(reader.outcomes) == 14)
+        settle(engine)
     assert sorted(reader.outcomes.values()) == sorted(
         [i * i for i in (*range(4, 8), *range(20, 120, 10))]
     )
-    alone = [call for _, call, _ in transport.posted[1:] if set(call.indices) <= set(range(4, 8))]
-    assert [list(call.indices) for call in alone] == [[4], [5], [6], [7]]
+    assert at_once == {4: {1}, 5: {1}, 6: {1}, 7: {1}}
 
 
 def test_what_was_finished_comes_before_the_error(engines: Any) -> None:
@@ -351,3 +362,96 @@ def test_a_timeout_is_for_single_items_after_the_pipeline_was_loaded() -> None:
     assert {where for where, call, _ in transport.posted if not call.indices} == set(
         transport.places()
     )
+
+
+class Hints:
+    """Takes hints, and may be sent."""
+
+    def __call__(self, indices: Any) -> None:
+        """Do nothing about them."""
+
+    def take_turns(self) -> None:
+        """Do nothing."""
+
+    def end(self) -> None:
+        """Do nothing."""
+
+
+@pytest.mark.parametrize("directs", [False, True])
+def test_each_call_says_what_comes_next(directs: bool) -> None:
+    def act(call: Call, payload: bool) -> Any:
+        if 5 in call.indices:
+            raise LostError("it was killed")
+        return work(call, payload)
+
+    transport, reader = Driven(act, 2, directs=directs), Reader()
+    transport.held = []
+    engine = ClusterEngine(transport, None, square, square, hints=Hints(), deliver=reader.deliver)
+    try:
+        engine.submit([Job(k, [10 * k + i for i in range(3)], key=k % 2) for k in range(1, 9)])
+        reader.wait(lambda: len(transport.held or ()) == 4)
+        ahead = [[*call.ahead] for _, call, _ in transport.posted]
+        own = [[*call.indices] for _, call, _ in transport.posted]
+        assert [each[:3] for each in ahead] == own
+        later = {place: set[int]() for place, _, _ in transport.posted}
+        for place, call, _ in transport.posted:
+            later[place] |= set(call.ahead[3:])
+        assert all(later.values())
+        if directs:  # each worker loads what it gets itself
+            assert not set.intersection(*later.values())
+        else:  # the next one of whoever takes this one, as workers take turns
+            assert ahead[0][3:6] == [30, 31, 32]
+        held, transport.held = transport.held or [], None
+        for each in held:
+            each()
+        reader.wait(lambda: len(reader.outcomes) == 24)
+        transport.posted.clear()
+        engine.submit([Job(100, [5])])
+        reader.wait(lambda: len(transport.posted) == 2)
+        assert [[*call.ahead] for _, call, _ in transport.posted] == [[5], []]  # then a suspect
+    finally:
+        engine.close()
+
+
+def test_slots_of_answers_that_nobody_waits_for_are_free_again() -> None:
+    worker, budget = WorkerArena(), 1 << 30
+    assert worker.slots is not None
+    assert worker.place is not None
+    arenas = Arenas(budget)
+    place = worker.slots.put(memoryview(bytes(100_000)))
+    answer = Answer(DONE, SPEAKS, "a worker", parts=(b"", place), arena=tuple(worker.place))
+    arenas.drop(answer)
+    assert worker.slots.put(memoryview(bytes(100_000))) == place  # the same one
+    reader = arenas.reader(answer)
+    assert reader is not None
+    with pytest.raises(ArenaLostError):  # the descriptor is that of another file
+        arenas.reader(answer._replace(arena=tuple(worker.place._replace(inode=1))))
+    arenas.end()
+    worker.end()
+
+
+def test_late_answers_are_discarded(engines: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    dropped: list[Answer] = []
+    monkeypatch.setattr(Arenas, "drop", lambda _, answer: dropped.append(answer))
+    transport = Driven(work)
+    engine, reader = engines(transport)
+    transport.notify(12345, tuple(Answer(DONE, SPEAKS, "somebody", parts=(b"late",))))
+    engine.submit([Job(1, range(5))])
+    reader.wait(lambda: len(reader.outcomes) == 5)
+    assert [answer.parts for answer in dropped] == [(b"late",)]
+
+
+def test_threads_give_the_rest_of_a_slow_task_back() -> None:
+    pipeline = LocalPipeline(square, None, None)
+    assert [values for _, values, _, _ in pipeline.work(range(5), 0, 0.0)] == [[0]]
+    assert [values for _, values, _, _ in pipeline.work(range(5), 0, 9.0)] == [[0, 1, 4, 9, 16]]
+
+
+def test_two_tasks_are_at_each_place(engines: Any) -> None:
+    transport = Driven(work, 3)
+    transport.held = []
+    engine, reader = engines(transport)
+    engine.submit([Job(k, [k]) for k in range(1, 20)])
+    reader.wait(lambda: len(transport.held or ()) >= 6)
+    assert [len(place.assigned) for place in transport.places()] == [2, 2, 2]
+    assert len(transport.held) == 6

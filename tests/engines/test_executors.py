@@ -315,7 +315,7 @@ class Silent(Executor):
         ({"start_method": "spawn"}, ValueError, "has started its workers itself"),
         ({"seed": 3}, ValueError, "seeds the random generators of a process"),
         ({"start_hook": lambda number: number}, TypeError, "it must take no argument"),
-        ({"engine_options": {"num_cpus": 1}}, ValueError, "may be none, got 'num_cpus'"),
+        ({"engine_options": {"num_cpus": 1}}, ValueError, "are for clusters, got 'num_cpus'"),
         ({"engine_options": 3}, TypeError, "engine_options must be a dict, got 3"),
     ],
 )

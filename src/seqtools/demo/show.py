@@ -64,7 +64,7 @@ def show(folder: str, files: Sequence[str], *, workers: int, method: str, output
     batches = build(files)
     inline = read(batches, "inline")
     _row_of_epoch("inline", inline, size)
-    singular, plural = _TITLES.get(method, (f"worker of {method}", f"workers of {method}"))
+    singular, plural = _TITLES.get(method, ("worker", "workers"))
     title = counted_as(workers, singular, plural)
     with seqtools.prefetch(batches, nworkers=workers, method=method) as ahead:
         with instrument.profile(ahead) as measured:

@@ -374,6 +374,8 @@ def _advice(method: object) -> str:
     """Return the name that is probably meant by a wrong one, as text for a message."""
     if not isinstance(method, str):
         return ""
+    if "://" in method:
+        return f": give a client of it, distributed.Client({method!r})"
     if method in START_METHODS:
         able = next(each.name for each in METHODS.values() if each.has_start_method)
         return f": did you mean method={able!r}, start_method={method!r}?"

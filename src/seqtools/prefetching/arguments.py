@@ -121,8 +121,8 @@ def _engine_options(method: str, options: object) -> Mapping[str, object] | None
         raise TypeError(f"engine_options must be a dict, got {short(options)}")
     unknown = [name for name in options if name not in known]
     if unknown:
-        some = ", ".join(map(repr, known)) if known else "none"
-        message = f"engine_options for method={method!r} may be {some}, got {unknown[0]!r}"
+        what = f"may be {', '.join(map(repr, known))}" if known else "are for clusters"
+        message = f"engine_options with method={method!r} {what}, got {unknown[0]!r}"
         raise ValueError(message)
     return dict(options)
 

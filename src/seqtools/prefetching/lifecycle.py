@@ -27,7 +27,7 @@ MakeEngine = Callable[[Deliver], Engine]
 PATIENCE = 10.0
 """Seconds to wait for the lock. Arbitrary, long compared with the start of workers: only finalizers
 that make threads wait for each other in a circle take longer."""
-_RUNS = 4
+RUNS = 4
 """Runs for each worker that keep it at work: one that it evaluates, one that waits there, and two
 that were evaluated and not yet read."""
 _SOON = 0.1
@@ -332,7 +332,7 @@ class Lifecycle(InterruptibleLock):
         cutter.use(engine.group_of)
         if cutter.seconds:
             window.capacity.fill_workers(
-                int(_RUNS * engine.nworkers * engine.grain / cutter.seconds)
+                int(RUNS * engine.nworkers * engine.grain / cutter.seconds)
             )
         unwanted, ahead, urgent = window.plan()
         if unwanted:

@@ -72,8 +72,8 @@ class WorkerFitness:
             return None
         answer = said.get(address)
         if isinstance(answer, ModuleNotFoundError) and answer.name == __name__.partition(".")[0]:
-            what = f"python -m pip install {answer.name}"
-            return f"worker {address} of Dask has no {answer.name}: {what}, there"
+            what = "install the one that this program has in its environment"
+            return f"worker {address} of Dask has no {answer.name}: {what}"
         if isinstance(answer, ImportError):
             what = summary(answer)
             return f"worker {address} of Dask cannot import what seqtools here needs: {what}"

@@ -6,16 +6,18 @@ from concurrent.futures import BrokenExecutor, CancelledError, Executor
 from contextlib import suppress
 from typing import Any
 
+from seqtools._core.display.short import short
 from seqtools._core.errors import WorkerStartError, summary
 from seqtools.engines.cluster import remote
 from seqtools.engines.cluster.costs import GRAIN, cost_of
-from seqtools.engines.cluster.kinds import EXECUTOR, dask_client, shares_memory
+from seqtools.engines.cluster.kinds import EXECUTOR, dask_client, is_factory, shares_memory
 from seqtools.engines.cluster.local import LocalPipeline
 from seqtools.engines.cluster.shipment import Shipment
 from seqtools.engines.cluster.transport import BrokenError, LostError, Notify, Place
 
 _ALIGNMENT = 16
 """The address of an array is a multiple of this, as that of memory that is allocated."""
+_ADVICE = "; a function that makes an executor, given as method, is asked for another one"
 _GRAIN_OF_THREADS = 0.005
 """Seconds that a task should take at least in a pool of threads, where a call costs 50 µs."""
 _SECONDS = 0.5
@@ -47,7 +49,7 @@ class ExecutorTransport:
         make: Callable[[], Executor] | None = None,
     ) -> None:
         self._make = make
-        self._executor: Any = executor if make is None else make()
+        self._executor: Any = executor if make is None else _made(make)
         self.title = title(self._executor)
         self.shares_memory = shares_memory(self._executor)
         self._client = dask_client(self._executor)
@@ -97,7 +99,7 @@ class ExecutorTransport:
         if isinstance(came, RuntimeError):
             broken = isinstance(came, BrokenExecutor)
             what = "is broken" if broken else "takes no more work"
-            raise BrokenError(f"{self.title} {what}: {came}") from came
+            raise BrokenError(f"{self.title} {what}: {came}{_ADVICE}") from came
         number, future = came
         self._futures.pop(number, None)
         try:
@@ -106,7 +108,7 @@ class ExecutorTransport:
             message = f"{self.title} takes no more work: a call was cancelled"
             raise BrokenError(message) from error
         except BrokenExecutor as error:
-            raise BrokenError(f"{self.title} is broken: {error}") from error
+            raise BrokenError(f"{self.title} is broken: {error}{_ADVICE}") from error
         except WorkerStartError:  # of a start hook, in a thread
             raise
         except BaseException as error:
@@ -131,7 +133,7 @@ class ExecutorTransport:
             self._executor.shutdown(wait=False)
         self._futures.clear()
         self._holders.clear()
-        self._executor = self._make()
+        self._executor = _made(self._make)
         return True
 
     def end(self, place: Place) -> None:
@@ -157,7 +159,7 @@ class ExecutorTransport:
                 future.exception(timeout=_SECONDS)
         if self._make is not None:
             with suppress(Exception):
-                self._executor.shutdown(wait=True)
+                _end(self._executor, [*futures, *self._futures.values()])
         elif not self.shares_memory:
             with suppress(Exception):  # it may be broken
                 self._evict()
@@ -177,6 +179,31 @@ class ExecutorTransport:
             calls = [self._executor.submit(remote.evict, token, linger) for _ in self._places]
             for future in calls:
                 left.discard(future.result(timeout=_SECONDS))
+
+
+def _made(make: Callable[[], Any]) -> Any:
+    """Return the executor that a function of the user makes.
+
+    Raises:
+        WorkerStartError: If it makes something else, or fails.
+    """
+    try:
+        made = make()
+    except Exception as error:
+        message = f"{short(make)}, which was given as method, failed: {summary(error)}"
+        raise WorkerStartError(message) from error
+    if is_factory(made):
+        message = f"{short(make)}, which was given as method, must return an executor, got"
+        raise WorkerStartError(f"{message} {short(made)}")
+    return made
+
+
+def _end(executor: Any, futures: list[Any]) -> None:
+    """Shut an executor down that is ours; end worker processes that do not come to an end."""
+    running = [future for future in futures if not future.done()]
+    for process in [*(getattr(executor, "_processes", None) or {}).values()] if running else ():
+        process.kill()
+    executor.shutdown(wait=not running or hasattr(executor, "_processes"))
 
 
 def title(executor: Any) -> str:

@@ -36,7 +36,8 @@ def kind_of(method: object) -> str | None:
         return DASK
     if _is_like_executor(method):
         if has_ended(method):
-            raise ValueError(f"{short(method)} was shut down: give another executor")
+            what = f"{short(method)} was shut down, or is broken: give another executor"
+            raise ValueError(f"{what}, or a function that makes one")
         client = dask_client(method)
         if client is not None and not getattr(method, "_kwargs", {}).get("workers"):
             _check_client(client)  # which can do more than its executor
@@ -55,9 +56,7 @@ def check_installed(name: str) -> None:
     if package is None or package in sys.modules:
         return
     if importlib.util.find_spec(package) is None:
-        message = (
-            f"method={name!r} needs the package {package}: python -m pip install 'seqtools[{name}]'"
-        )
+        message = f"method={name!r} needs the package {package}: python -m pip install {package}"
         raise ModuleNotFoundError(message, name=package)
 
 

@@ -45,8 +45,9 @@ def why_unusable(error: Any) -> str:
     text = str(error)
     if re.search(r"No module named '?seqtools", text):
         return (
-            "the workers of Ray have no seqtools: install it there, or have Ray do that, by "
-            "ray.init(runtime_env={'pip': ['seqtools']})"
+            "the workers of Ray have no seqtools: install the one that this program has in their "
+            "environment, or have Ray send it, by "
+            "ray.init(runtime_env={'py_modules': [os.path.dirname(seqtools.__file__)]})"
         )
     if isinstance(error, exceptions.RuntimeEnvSetupError) or "runtime environment" in text:
         return f"Ray cannot set up runtime_env for workers: {_last_line(text)}"
