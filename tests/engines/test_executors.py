@@ -274,7 +274,7 @@ def test_an_executor_that_was_shut_down_is_an_error() -> None:
     with pytest.raises(seqtools.WorkerStartError, match="ThreadPoolExecutor takes no more work"):
         list(ready)
     ready.close()
-    with pytest.raises(ValueError, match="was shut down: give another executor"):
+    with pytest.raises(ValueError, match="was shut down, or is broken: give another executor"):
         seqtools.prefetch([1], 1, executor)
 
 

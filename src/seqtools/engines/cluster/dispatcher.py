@@ -258,9 +258,11 @@ class Dispatcher(Calls):
     def _post_tasks(self) -> int:
         """Post tasks to places that have little to do; return their number."""
         places: Sequence[Place] = self._places
-        if self._scheduler.suspects and not self._transport.isolates:
-            if self._posted:
+        if not self._transport.isolates:
+            alone = any(task.alone for _, task in self._posted.values())
+            if self._posted and (alone or self._scheduler.suspects):
                 return 0  # or it would not be known who is to blame
+        if self._scheduler.suspects and not self._transport.isolates:
             places = places[:1]
         n = 0
         for place, task in self._scheduler.assign(places):
