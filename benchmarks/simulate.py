@@ -2,7 +2,7 @@
 
     python -m benchmarks.simulate --fit         # real runs with 1 and 2 workers give the costs
     python -m benchmarks.simulate --validate    # others, with 1 to 8, are compared with predictions
-    python -m benchmarks.simulate               # plots and tables for docs/scaling.md
+    python -m benchmarks.simulate               # plots and tables for simulation/scaling.md
 
 `--only pool` does so for one engine of `crowd`, `pool`, `dask`, `ray`, as often as it is given.
 """

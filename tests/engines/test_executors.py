@@ -1,8 +1,10 @@
 """Prefetches on executors of the standard library; `tests/clusters` has the others."""
 
 import contextlib
+import importlib.util
 import multiprocessing
 import os
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -18,6 +20,7 @@ from seqtools.prefetching import options
 from seqtools.testing import check_engine
 from seqtools.testing.engines import promised
 from tests import leaks
+from tests.children import forked
 from tests.engines.engines import pooled, threaded
 
 
@@ -387,3 +390,59 @@ def test_too_much_kept_memory_is_copied_with_a_warning(
         with pytest.warns(RuntimeWarning, match="more than 2 MB of values from worker processes"):
             kept = [*ready, ready[0], *ready[:3]]
         assert [item[-1] for item in kept] == [*range(40), 0, 0, 1, 2]
+
+
+@pytest.mark.parametrize(("method", "package"), [("dask", "distributed"), ("ray", "ray")])
+def test_a_missing_package_is_named_with_the_line_that_installs_it(
+    method: str, package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    monkeypatch.delitem(sys.modules, package, raising=False)
+    with pytest.raises(ModuleNotFoundError, match=f"python -m pip install {package}") as caught:
+        seqtools.prefetch([1], 1, method)
+    assert caught.value.name == package
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [(lambda: 3, "must return an executor, got 3"), (lambda: 1 // 0, "failed: ZeroDivisionError")],
+)
+def test_a_function_that_makes_no_executor(make: Any, told: str) -> None:
+    ready = seqtools.prefetch(range(9), 1, make)
+    with pytest.raises(seqtools.WorkerStartError, match=told):
+        ready[0]
+
+
+def test_an_address_is_no_client() -> None:
+    with pytest.raises(
+        ValueError, match=r"give a client of it, distributed.Client\('tcp://here'\)"
+    ):
+        seqtools.prefetch([1], 1, "tcp://here")
+
+
+def test_a_forked_child_is_told_that_it_has_no_executor(processes: Executor) -> None:
+    with seqtools.prefetch(seqtools.smap(abs, range(100)), method=processes) as ready:
+        assert ready[3] == 3
+
+        def told() -> bool:
+            try:
+                ready[50]
+            except seqtools.WorkerStartError as error:
+                return "was forked from the one that has <ProcessPoolExecutor>" in str(error)
+            return False
+
+        assert forked(told)
+        assert list(ready) == list(range(100))
+
+
+def test_close_does_not_wait_for_the_workers_of_a_pool_that_was_made(tmp_path: Any) -> None:
+    def wait(i: int) -> int:
+        (tmp_path / str(i)).touch()
+        threading.Event().wait(60 if i else 0)
+        return i
+
+    ready = seqtools.prefetch(seqtools.smap(wait, range(9)), 1, pool)
+    assert ready[0] == 0
+    while not (tmp_path / "1").exists():
+        threading.Event().wait(0.01)
+    ready.close()
