@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -184,7 +185,8 @@ def test_workers_come_and_go(fresh_dask: real.DaskCluster) -> None:
     with (
         fresh_dask.client() as client,
         seqtools.prefetch(
-            seqtools.smap(lambda _: os.getpid(), range(10_000_000)), method=client
+            seqtools.smap(lambda _: (time.sleep(0.001), os.getpid())[1], range(1_000_000)),
+            method=client,
         ) as ready,
     ):
         items = iter(ready)

@@ -28,10 +28,6 @@ def made(make: Callable[[int], Any], n: int) -> Transport:
     return ExecutorTransport(None, n, lambda: make(n))
 
 
-def executor_of(client: Any, n: int) -> Transport:
-    return ExecutorTransport(client.get_executor(), n)
-
-
 def on_ray(_: Any, n: int) -> Transport:
     # some promises have three workers, and these two processors
     return RayTransport(n, options={"num_cpus": 0})
@@ -82,7 +78,6 @@ ROWS = {
     "loky, made": Row(real.loky_pool, made, DEATHS),
     "dask": Row("dask", DaskTransport, DEATHS, chooses=True),
     "dask_threads": Row("dask_threads", DaskTransport, DEATHS, chooses=True),
-    "dask, its executor": Row("dask", executor_of, DEATHS),
     "ray": Row("ray", on_ray, frozenset({"deaths", "hooks", "timeouts"})),
 }
 CASES = [

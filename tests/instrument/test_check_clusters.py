@@ -91,7 +91,7 @@ def test_one_reader_has_no_time_for_many_workers() -> None:
 def test_blocks_are_no_longer_than_the_window_allows() -> None:
     assert block_of(0.002, 2, 64, COSTLY) == 16
     assert block_of(0.002, 2, 4096, COSTLY) == 100
-    assert block_of(0.00001, 2, 64, COSTLY) == 2000  # which takes no time
+    assert block_of(0.00001, 2, 64, COSTLY) == 32  # which takes no time
     assert block_of(1.0, 2, 64, COSTLY) == 1
     assert block_of(0.01, 100, 4096, COSTLY) == 20
 

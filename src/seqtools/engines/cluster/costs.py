@@ -68,7 +68,8 @@ def block_of(item: float, workers: int, window: int, cost: BlockCost) -> int:
         cost: What a block costs.
     """
     fitting = max(cost.grain, 2 * workers * cost.seconds) / max(item, 1e-9)
-    return max(1, int(min(fitting, max(window // (2 * workers), fitting / 10))))
+    longest = max(window // (2 * workers), min(fitting / 10, window // 2))
+    return max(1, int(min(fitting, longest)))
 
 
 def efficiency(block: float, workers: int, cost: BlockCost) -> float:

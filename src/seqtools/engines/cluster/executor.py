@@ -10,7 +10,7 @@ from seqtools._core.display.short import short
 from seqtools._core.errors import WorkerStartError, summary
 from seqtools.engines.cluster import remote
 from seqtools.engines.cluster.costs import GRAIN, cost_of
-from seqtools.engines.cluster.kinds import EXECUTOR, dask_client, is_factory, shares_memory
+from seqtools.engines.cluster.kinds import EXECUTOR, dask_client, is_factory, shares_memory, size_of
 from seqtools.engines.cluster.local import LocalPipeline
 from seqtools.engines.cluster.shipment import Shipment
 from seqtools.engines.cluster.transport import BrokenError, LostError, Notify, Place
@@ -61,7 +61,6 @@ class ExecutorTransport:
         self.grain = _GRAIN_OF_THREADS if self.shares_memory else GRAIN
         self._places = [Place() for _ in range(nworkers)]
         self._futures: dict[int, Any] = {}
-        self._holders: set[str] = set()  # names of the workers that have the pipeline
 
     def open(self, shipment: Shipment | None, notify: Notify) -> None:
         """Keep what is needed for calls."""
@@ -117,8 +116,6 @@ class ExecutorTransport:
             if not isinstance(error, Exception):  # the worker was interrupted, between two items
                 raise LostError(summary(error), deaths=0) from error
             raise BrokenError(f"{self.title} failed: {summary(error)}") from error
-        if not self.shares_memory:
-            self._holders.add(raw[2])
         return raw
 
     def own(self, part: Any) -> Any:
@@ -132,7 +129,6 @@ class ExecutorTransport:
         with suppress(Exception):
             self._executor.shutdown(wait=False)
         self._futures.clear()
-        self._holders.clear()
         self._executor = _made(self._make)
         return True
 
@@ -169,16 +165,18 @@ class ExecutorTransport:
         """Have each worker forget the pipeline; which one makes a call is its own choice."""
         if self._shipment is None:
             return
-        left, token = set(self._holders), self._shipment.token
+        token, reached = self._shipment.token, set[str]()
         if self._client is not None:  # of Dask, which has one worker make all calls that are short
             self._client.run(remote.evict, token)
             return
+        # also workers that have not answered yet may have it
+        started = getattr(self._executor, "_processes", None)  # a pool may start more later
+        workers = len(started or ()) or size_of(EXECUTOR, self._executor) or len(self._places)
         for linger in _LINGER:
-            if not left:
+            calls = [self._executor.submit(remote.evict, token, linger) for _ in range(workers)]
+            reached |= {future.result(timeout=_SECONDS) for future in calls}
+            if len(reached) >= workers:
                 break
-            calls = [self._executor.submit(remote.evict, token, linger) for _ in self._places]
-            for future in calls:
-                left.discard(future.result(timeout=_SECONDS))
 
 
 def _made(make: Callable[[], Any]) -> Any:

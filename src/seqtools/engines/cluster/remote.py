@@ -79,6 +79,7 @@ def evict(token: bytes, linger: float = 0.0) -> str:
     with _lock:
         found = _pipelines.pop(token, None)
         _forgotten.append(token)
+        _drop_old()
     is_large = isinstance(found, LoadedPipeline) and found.nbytes > _LARGE
     if isinstance(found, LoadedPipeline):
         found.end()
