@@ -40,7 +40,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         (0, 0, "show train.py:ready"),
         (1, 0, "explain train.py:ready 2"),
         (2, 1, "explain train.py:samples 137"),
-        (3, 0, "show train.py:samples --format mermaid"),
+        (4, 0, "show train.py:samples --format mermaid"),
     ],
 )
 def test_the_page_shows_what_is_printed(
