@@ -71,6 +71,7 @@ class Calls:
         self._cost = 0.0  # seconds of the dispatcher's thread for a call: a moving average
         self._for_items = 0.0  # seconds for values: a longer call does not make them cheaper
         self._deaths_in_a_row = 0
+        self._most_places = max(1, self.wanted)
         self._has_answered = False  # whether any worker ever has
 
     @property
@@ -334,7 +335,9 @@ class Calls:
 
     def _count_death(self, error: LostError) -> None:
         self._deaths_in_a_row += 1
-        if self._deaths_in_a_row > _MOST_DEATHS * max(1, self.wanted):
+        # a cluster may have lost most of its places with the workers
+        self._most_places = max(self._most_places, len(self._places), self.wanted)
+        if self._deaths_in_a_row > _MOST_DEATHS * self._most_places:
             message = f"worker processes die before they evaluate anything: {error}"
             raise WorkerStartError(message)
 
