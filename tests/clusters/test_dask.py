@@ -44,37 +44,6 @@ def keys(dask_scheduler: Any) -> list[str]:
     return [str(key) for key in dask_scheduler.tasks if str(key).startswith("seqtools")]
 
 
-def test_the_list_is_the_same(client: Any) -> None:
-    source = seqtools.smap(lambda x: x * x, range(200))
-    with seqtools.prefetch(source, method=client) as ready:
-        assert list(ready) == list(source)
-        assert ready[17] == 289
-        assert ready[-1] == 199 * 199
-        assert list(ready[5:9]) == [25, 36, 49, 64]
-        assert list(reversed(ready)) == list(source)[::-1]
-        iterator = iter(ready)
-        assert [next(iterator) for _ in range(50)] == list(source[:50])
-        state = iterator.state_dict()
-        later = iter(ready)
-        later.load_state_dict(state)
-        assert list(later) == list(source[50:])
-
-
-def test_errors_have_their_path_and_the_host(client: Any) -> None:
-    def invert(x: int) -> float:
-        return 1 / x
-
-    with seqtools.prefetch(seqtools.smap(invert, [1, 0, 2]), method=client) as ready:
-        iterator = iter(ready)
-        assert next(iterator) == 1
-        with pytest.raises(seqtools.EvaluationError) as caught:
-            next(iterator)
-        assert [step.stage for step in caught.value.path] == ["prefetch", "smap(invert)"]
-        assert isinstance(caught.value.__cause__, ZeroDivisionError)
-        assert next(iterator) == 0.5
-        assert f" on {os.uname().nodename}:" in "".join(caught.value.__cause__.__notes__)
-
-
 @pytest.mark.parametrize("size", [1_000, 20_001, 300_000])
 def test_arrays_can_be_written_to_and_are_as_they_were(client: Any, size: int) -> None:
     buffer = np.zeros(size)

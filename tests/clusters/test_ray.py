@@ -72,37 +72,6 @@ def outcomes(ready: Any) -> list[Any]:
             found.append(type(error.__cause__))
 
 
-def test_the_list_is_the_same(ray: str) -> None:
-    source = seqtools.smap(lambda x: x * x, range(200))
-    with seqtools.prefetch(source, method=ray) as ready:
-        assert repr(ready).startswith("prefetch(nworkers=2, method='ray')")
-        assert list(ready) == list(source)
-        assert ready[17] == 289
-        assert ready[-1] == 199 * 199
-        assert list(ready[5:9]) == [25, 36, 49, 64]
-        assert list(reversed(ready)) == list(source)[::-1]
-        iterator = iter(ready)
-        assert [next(iterator) for _ in range(50)] == list(source[:50])
-        later = iter(ready)
-        later.load_state_dict(iterator.state_dict())
-        assert list(later) == list(source[50:])
-
-
-def test_errors_have_their_path_and_the_host(ray: str) -> None:
-    def invert(x: int) -> float:
-        return 1 / x
-
-    with seqtools.prefetch(seqtools.smap(invert, [1, 0, 2]), method=ray) as ready:
-        iterator = iter(ready)
-        assert next(iterator) == 1
-        with pytest.raises(seqtools.EvaluationError) as caught:
-            next(iterator)
-        assert [step.stage for step in caught.value.path] == ["prefetch", "smap(invert)"]
-        assert isinstance(caught.value.__cause__, ZeroDivisionError)
-        assert f" on {os.uname().nodename}:" in "".join(caught.value.__cause__.__notes__)
-        assert next(iterator) == 0.5
-
-
 def test_arrays_can_be_written_to(ray: str) -> None:
     buffer = np.zeros(200_000)
 
@@ -115,22 +84,6 @@ def test_arrays_can_be_written_to(ray: str) -> None:
         assert [(item[0][7], item[1]) for item in items] == [(i, str(i)) for i in range(40)]
         items[3][0][:] = -1
         assert items[4][0][0] == 4
-
-
-def test_random_numbers_are_the_same(ray: str) -> None:
-    def draw(x: int) -> float:
-        return x + float(np.random.random())
-
-    def made(x: int, rng: np.random.Generator) -> float:
-        return x + float(rng.random())
-
-    drawn = seqtools.smap(draw, range(30))
-    want = list(seqtools.prefetch(drawn, 0, seed=3))
-    with seqtools.prefetch(drawn, method=ray, seed=3) as ready:
-        assert list(ready) == want
-    own = seqtools.smap(made, range(30), rng=3)
-    with seqtools.prefetch(own, method=ray) as ready:
-        assert list(ready) == list(own)
 
 
 def test_start_hooks_get_the_number_of_the_worker(ray: str) -> None:

@@ -27,7 +27,7 @@ _TWO = 2
 """Tasks of a place: one to do, one to go on with."""
 _TWICE = 2
 _STUCK = 4
-"""After this many times the grain, a worker gives the rest of a task back. Measured."""
+"""After this many times the grain, a worker gives the rest of a task back. Arbitrary."""
 _MOST_DEATHS = 3
 """Deaths for each place without an answer in between, after which the engine fails. Arbitrary."""
 _MOST_LOSSES = 3

@@ -4,7 +4,6 @@ Only this thread uses the transport and the scheduler. Other threads, and those 
 events into its queue, which is a single step.
 """
 
-import sys
 import threading
 import time
 import traceback
@@ -15,17 +14,15 @@ from queue import Empty, SimpleQueue
 from typing import Any
 
 from seqtools._core.errors import Failure, ItemTimeout, WorkerStartError
-from seqtools.engines.base import PAUSE, Deliver, Job
+from seqtools.engines.base import Deliver, Job
 from seqtools.engines.cluster.calls import Calls
 from seqtools.engines.cluster.shipment import Shipment
 from seqtools.engines.cluster.transport import BrokenError, Place, Transport
 from seqtools.engines.dispatch.pending_warnings import PendingWarnings
 from seqtools.engines.dispatch.recent_jobs import RecentJobs
-from seqtools.engines.dispatch.serving import serving
+from seqtools.engines.dispatch.serving import await_end, serving
 from seqtools.engines.resource_errors import start_thread
 
-_PATIENCE = 2.0
-"""Seconds that `close` waits if the garbage collector may be the caller. Arbitrary."""
 _LOOK = 1.0
 """Seconds between two looks at the places of the cluster. Arbitrary."""
 
@@ -110,20 +107,7 @@ class Dispatcher(Calls):
             return
         self._deliver = _drop
         self._events.put(None)
-        deadline = time.monotonic() + _PATIENCE
-        while (
-            not self._ended
-            and not serving.serves
-            and thread.is_alive()
-            and not sys.is_finalizing()
-            and (wait or time.monotonic() < deadline)
-        ):
-            try:
-                # not join(): in a thread that is ending, it would create a dummy thread object
-                self._end.get(timeout=PAUSE)
-            except Empty:
-                continue
-            self._end.put(None)  # for other threads that wait
+        await_end(thread, lambda: self._ended, self._end, wait=wait)
 
     # In the thread
 

@@ -19,7 +19,7 @@ _ALIGNMENT = 16
 """The address of an array is a multiple of this, as that of memory that is allocated."""
 _ADVICE = "; a function that makes an executor, given as method, is asked for another one"
 _GRAIN_OF_THREADS = 0.005
-"""Seconds that a task should take at least in a pool of threads, where a call costs 50 µs."""
+"""Seconds that a task should take at least in a pool of threads. Arbitrary: nothing is sent."""
 _SECONDS = 0.5
 """Seconds that `close` waits for calls that cannot be recalled. Arbitrary."""
 

@@ -10,21 +10,20 @@ that the garbage collector might need, and work continues whatever the reader do
 """
 
 import os
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Collection, Sequence
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any
 
 from seqtools._core.errors import WorkerStartError
 from seqtools.engines import fault_injection
-from seqtools.engines.base import PAUSE, Job
+from seqtools.engines.base import Job
 from seqtools.engines.dispatch.output_display import MOST, said
 from seqtools.engines.dispatch.pending_warnings import PendingWarnings
 from seqtools.engines.dispatch.recent_jobs import RecentJobs
-from seqtools.engines.dispatch.serving import serving
+from seqtools.engines.dispatch.serving import await_end, serving
 from seqtools.engines.process.background_threads import KnownReasons
 from seqtools.engines.process.pool import LoadedByEach
 from seqtools.engines.process.workers import Workers
@@ -33,8 +32,6 @@ from seqtools.engines.wire.arena_reader import LeasedBytes
 
 NO_START = "worker processes could not be started"
 
-_PATIENCE = 2.0
-"""Seconds that `close` waits if the garbage collector may be the caller. Arbitrary."""
 _REST = 0.01
 """Seconds in which results accumulate if no reader waits and workers have enough work. Waking for
 each result costs 60 µs; several at once cost half of that each."""
@@ -126,22 +123,7 @@ class Operator:
         if serving.serves:
             self.workers.receiver.deliver = _drop
         self.workers.pool.wake()
-        deadline = time.monotonic() + _PATIENCE
-        # At the end of the program, and in a forked child, other threads do not run; the system
-        # ends the workers then.
-        while (
-            not self._ended
-            and not serving.serves
-            and thread.is_alive()
-            and not sys.is_finalizing()
-            and (wait or time.monotonic() < deadline)
-        ):
-            try:
-                # not join(): in a thread that is ending, it would create a dummy thread object
-                self._end.get(timeout=PAUSE)
-            except Empty:
-                continue
-            self._end.put(None)  # for other threads that wait
+        await_end(thread, lambda: self._ended, self._end, wait=wait)
         self.workers.receiver.deliver = _drop
 
     # In the thread
