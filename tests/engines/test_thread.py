@@ -611,3 +611,13 @@ def test_an_object_that_owns_its_engine_is_collected_and_threads_end() -> None:
         gc.collect()
     for each in threads:
         each.join()
+
+
+def test_no_items_take_less_than_no_time() -> None:
+    """A look has read the clock before another thread has begun the task that it finds."""
+    task, parts = StealableTask(Job(1, range(3)), 10.0), list[Any]()
+    task.outcomes += ["a", "b"]
+    pool._deliver_values(task, parts.append, 9.0)
+    task.outcomes.append("c")
+    pool._deliver_values(task, parts.append, 10.5)
+    assert [(part.outcomes, part.seconds) for part in parts] == [(["a", "b"], 0.0), (["c"], 0.5)]

@@ -274,6 +274,7 @@ def _deliver(task: StealableTask, failed: Any, deliver: Deliver, now: float) -> 
 def _deliver_values(task: StealableTask, deliver: Deliver, now: float) -> None:
     first, n = task.delivered, len(task.outcomes)
     if first < n:
+        now = max(now, task.since)  # that of a look may be from before the task began
         offset = task.job.offset + task.base + first
         deliver(Part(task.job.id, offset, task.outcomes[first:n], now - task.since))
         task.delivered, task.since = n, now
