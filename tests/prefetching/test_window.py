@@ -252,6 +252,15 @@ def test_a_short_jump_keeps_the_overlap() -> None:
     assert [bench.asked.count(i) for i in range(6, 13)] == [1] * 7
 
 
+def test_the_window_is_full_after_a_jump_to_an_item_that_was_waited_for() -> None:
+    bench = Bench(10, seconds=1e-3)
+    reader = bench.open(RandomReader(100, 10))
+    bench.read(reader, 0)
+    bench.evaluate(1)
+    bench.read(reader, 5)
+    assert sorted(bench.asked) == list(range(16))
+
+
 def test_a_jump_back_keeps_what_lies_in_the_midst_of_runs() -> None:
     bench = Bench(40, seconds=1e-3)
     reader = bench.open(RandomReader(1000, 40))

@@ -32,7 +32,7 @@ class Window(Planner):
     def __init__(self, capacity: Budget) -> None:
         super().__init__(capacity)
         self._clock = 0
-        self._jumped = False  # the next visit follows a jump of a reader
+        self._jumped = False  # no run was given since a reader jumped
         self._room = capacity.items  # the capacity for which shares were computed
         self._unwanted: list[int] = []  # jobs from which no reader expects items
         self._idle = False  # all requested items were evaluated before they were read
@@ -69,7 +69,7 @@ class Window(Planner):
         run = reader.next_run()
         reader.waits = run is None
         self._visitor, self._given = reader, None
-        self._pausing, self._jumped = pausing or self._jumped, False
+        self._pausing = pausing or self._jumped
         if run is None:
             awaited = reader.awaited()
             if awaited is None or awaited.planned:
@@ -78,6 +78,7 @@ class Window(Planner):
                 self._planned = True
         else:
             n = len(run.values)  # type: ignore[arg-type]
+            self._jumped = False
             self._given = run, n
             self._clock += n
         reader.last_read = self._clock
