@@ -148,18 +148,18 @@ def test_the_second_block_hides_messages_that_take_less_than_a_block() -> None:
 def test_the_slowest_part_sets_the_rate() -> None:
     load = Load(work=1e-3, workers=8, grain=1e-3, max_cached=64, nbytes=1000)
     assert settled(Costs(post=0.02, take=0.03), load).rate == pytest.approx(20, rel=0.05)
-    assert settled(Costs(central=0.04), load, blocks=4000).rate == pytest.approx(25, rel=0.05)
-    assert settled(Costs(link=1e4), load, blocks=4000).rate == pytest.approx(10, rel=0.05)
+    assert settled(Costs(central=0.04), load, blocks=1000).rate == pytest.approx(25, rel=0.05)
+    assert settled(Costs(link=1e4), load, blocks=1000).rate == pytest.approx(10, rel=0.05)
     used_slowly = replace(load, step=0.1)
-    assert settled(FREE, used_slowly, blocks=4000).rate == pytest.approx(10, rel=0.05)
+    assert settled(FREE, used_slowly, blocks=1000).rate == pytest.approx(10, rel=0.05)
 
 
 def test_shards_divide_what_readers_do_and_not_what_they_share() -> None:
     load = with_enough(Load(work=1e-3, workers=16, grain=1e-3), FREE)
     own, common = Costs(post=0.002, take=0.002), Costs(central=0.004)
-    one, four = (settled(own, replace(load, readers=k), blocks=500).rate for k in (1, 4))
+    one, four = (settled(own, replace(load, readers=k), blocks=200).rate for k in (1, 4))
     assert four == pytest.approx(4 * one, rel=0.05)
-    one, four = (settled(common, replace(load, readers=k), blocks=500).rate for k in (1, 4))
+    one, four = (settled(common, replace(load, readers=k), blocks=200).rate for k in (1, 4))
     assert four == pytest.approx(one, rel=0.05)
 
 

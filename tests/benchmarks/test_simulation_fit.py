@@ -66,11 +66,11 @@ def test_costs_are_found_again_from_simulated_runs() -> None:
 def test_what_each_worker_costs_is_found_from_many_workers() -> None:
     true = replace(TRUE, per_worker=1e-6)
     trial = Trial(work=0.02, block=2)
-    runs = [Observed(n, trial, seen(trial, n, true)) for n in (1, 2, 100)]
+    runs = [Observed(n, trial, seen(trial, n, true)) for n in (1, 2, 30)]
     assert fit(runs, Costs()).costs.per_worker == pytest.approx(1e-6, rel=0.1)
     known = fit(runs[:2], Costs(per_worker=1e-6)).costs
     assert known.per_worker == 1e-6
-    assert known.block(100) == pytest.approx(true.block(100) + 5 / 2 * 4e-6, rel=0.05)
+    assert known.block(30) == pytest.approx(true.block(30) + 5 / 2 * 4e-6, rel=0.05)
 
 
 def test_shares_are_never_negative() -> None:

@@ -1,24 +1,17 @@
-"""What becomes of a prefetch when something happens to its Dask: nothing is lost, nothing hangs."""
+"""Clusters of Dask that change, and workers that lack something; `test_faults` has harm."""
 
 import os
-import signal
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import seqtools
-from seqtools.engines.cluster import dask as transport
 from seqtools.engines.cluster import remote
-from tests.clusters import harm, real
-from tests.clusters.harm import KillsItsWorker
+from tests.clusters import real
 from tests.clusters.test_dask import check_nothing_is_left
-from tests.engines.fifo import Fifo
-
-MakeFifo = Callable[[], Fifo]
 
 
 def read_all(ready: Any) -> list[Any]:
@@ -33,140 +26,7 @@ def read_all(ready: Any) -> list[Any]:
             found.append(error.__cause__)
 
 
-@pytest.mark.parametrize("threads", [1, 4])
-def test_an_item_kills_its_worker_once(tmp_path: Path, threads: int) -> None:
-    kills = KillsItsWorker(50, once=str(tmp_path / "killed"))
-    with (
-        real.dask_cluster(2 if threads == 1 else 1, threads) as cluster,
-        cluster.client() as client,
-        seqtools.prefetch(seqtools.smap(kills, range(100)), method=client) as ready,
-    ):
-        assert read_all(ready) == list(range(100))
-        ready.close()
-        check_nothing_is_left(client)
-
-
-@pytest.mark.parametrize("threads", [1, 4])
-def test_an_item_kills_its_worker_each_time(tmp_path: Path, threads: int) -> None:
-    deaths = tmp_path / "deaths"
-
-    def kill(i: int) -> int:
-        if i == 50:
-            with open(deaths, "a", encoding="ascii") as file:
-                file.write("x")
-            os.kill(os.getpid(), signal.SIGKILL)
-        return i
-
-    with (
-        real.dask_cluster(2 if threads == 1 else 1, threads) as cluster,
-        cluster.client() as client,
-        seqtools.prefetch(seqtools.smap(kill, range(100)), method=client) as ready,
-    ):
-        found = read_all(ready)
-        assert isinstance(found[50], seqtools.WorkerDied)
-        assert "died twice while it evaluated item 50" in str(found[50])
-        assert [x for i, x in enumerate(found) if i != 50] == [i for i in range(100) if i != 50]
-        # with others, and twice alone; once more if a task was taken for the cause whose result
-        # was lost
-        assert len(deaths.read_text(encoding="ascii")) in {3, 4}
-        ready.close()
-        check_nothing_is_left(client)
-
-
-def test_a_worker_is_killed(fresh_dask: real.DaskCluster, fifo: MakeFifo) -> None:
-    started, go = fifo(), fifo()
-
-    def wait(i: int) -> int:
-        if i % 10 == 0:
-            started.send()
-            go.wait()
-        return i
-
-    with (
-        fresh_dask.client() as client,
-        seqtools.prefetch(seqtools.smap(wait, range(100)), method=client) as ready,
-    ):
-        found: list[Any] = []
-        reading = threading.Thread(target=lambda: found.extend(read_all(ready)))
-        reading.start()
-        started.wait(2)
-        harm.kill_dask_worker(fresh_dask)
-        go.send(1000)
-        reading.join()
-        assert found == list(range(100))
-
-
-def test_all_workers_are_killed(
-    fresh_dask: real.DaskCluster, fifo: MakeFifo, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(transport, "_MOST_LONELY", 1.0)
-    started, go = fifo(), fifo()
-
-    def wait(i: int) -> int:
-        if i == 5:
-            started.send()
-            go.wait()
-        return i
-
-    with fresh_dask.client() as client:
-        items = iter(seqtools.prefetch(seqtools.smap(wait, range(1000)), method=client))
-        assert next(items) == 0
-        started.wait()
-        harm.kill_dask_workers(fresh_dask)
-        n = check_it_ends(items, "all workers of Dask have ended, and no other has come")
-        assert n <= 4
-
-
-def check_it_ends(items: Any, told: str) -> int:
-    """Check that items come in order until there is an error; return how many."""
-    found = []
-    with pytest.raises(seqtools.WorkerStartError, match=told):
-        found.extend(items)
-    assert found == list(range(1, len(found) + 1))
-    return len(found)
-
-
-def test_the_scheduler_is_killed(fresh_dask: real.DaskCluster) -> None:
-    with fresh_dask.client(timeout=60) as client:
-        items = iter(seqtools.prefetch(seqtools.smap(abs, range(10_000_000)), method=client))
-        assert next(items) == 0
-        harm.kill_dask_scheduler(fresh_dask)
-        told = "the scheduler of Dask is gone: its client is connecting"
-        check_it_ends(items, told)
-        with pytest.raises(seqtools.WorkerStartError, match=told):
-            next(items)
-
-
-def test_the_client_is_closed(dask: Any) -> None:
-    items = iter(seqtools.prefetch(seqtools.smap(abs, range(10_000_000)), method=dask))
-    assert next(items) == 0
-    dask.close()
-    check_it_ends(items, "the client of Dask was closed|Dask takes no more work")
-
-
-def test_dask_is_restarted(fresh_dask: real.DaskCluster, fifo: MakeFifo) -> None:
-    started, go = fifo(), fifo()
-
-    def wait(i: int) -> int:
-        if i % 10 == 0:
-            started.send()
-            go.wait()
-        return i
-
-    with fresh_dask.client() as client:
-        with seqtools.prefetch(seqtools.smap(wait, range(100)), method=client) as ready:
-            found: list[Any] = []
-            reading = threading.Thread(target=lambda: found.extend(read_all(ready)))
-            reading.start()
-            started.wait(2)
-            harm.restart_dask(client)
-            go.send(1000)
-            reading.join()
-            assert found == list(range(100))
-        check_nothing_is_left(client)
-
-
-def test_a_cluster_that_has_no_workers_yet(fifo: MakeFifo) -> None:
+def test_a_cluster_that_has_no_workers_yet() -> None:
     with real.dask_scheduler() as (_, address):
         cluster = real.DaskCluster(address, 0)
         with cluster.client() as client:
@@ -195,7 +55,7 @@ def test_workers_come_and_go(fresh_dask: real.DaskCluster) -> None:
             seen = set(before)
             while len(seen) < 4:
                 seen.add(next(items))
-        for _ in range(20_000):  # those of the workers that have gone are evaluated by others
+        for _ in range(5_000):  # those of the workers that have gone are evaluated by others
             next(items)
 
 
@@ -237,7 +97,7 @@ remote.SPEAKS = {}
 @pytest.mark.parametrize(
     ("preload", "told"),
     [
-        (HIDES, "worker tcp://.* of Dask has no seqtools: python -m pip install seqtools, there"),
+        (HIDES, "worker tcp://.* of Dask has no seqtools: install the one that this program has"),
         (OLDER.format((1, 3, 2)), r"the workers of Dask have Python 3\.2, this process has 3\."),
         (OLDER.format((0, *remote.SPEAKS[1:])), "have another version of seqtools"),
     ],

@@ -6,6 +6,7 @@ are.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from pathlib import Path
@@ -41,6 +42,15 @@ MOST_DEATHS = 4
 """Workers that an item may kill until it fails: with others, twice alone, and once more if another
 task was taken for the cause, whose result was lost with the worker."""
 
+TOLD = {
+    "all workers of Dask are killed": "all workers of Dask have ended, and no other has come",
+    "the scheduler of Dask is killed": "the scheduler of Dask is gone: its client is connecting",
+    "the client of Dask is closed": "(the client of Dask was closed|Dask takes no more work)",
+    "a worker of a pool is killed": "Executor is broken",
+    "a pool is shut down": "Executor takes no more work",
+}
+"""A part of what is said of each harm that ends a cluster, at any time at which it may be met."""
+
 TESTED: set[str] = set()
 
 
@@ -70,6 +80,8 @@ def check_harmed(name: str, gate: Gate, method: Any, do: Callable[[], object]) -
     with seqtools.prefetch(source, method=method) as ready, harmed(gate, do):
         found = Outcomes(ready)
     found.check(WANT, ends=HARMS[name].ends)
+    if HARMS[name].ends:
+        assert re.search(TOLD[name], str(found.error))
     found.check_it_can_go_on(source, WANT)
     return found
 

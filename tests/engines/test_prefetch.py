@@ -246,7 +246,7 @@ def test_no_interrupt_loses_or_repeats_an_item(*, ordered: bool) -> None:
     source = seqtools.smap(abs, range(60))
     cleaning = {"_discard", "reset", "leave", "__del__"}  # one interrupt at a time
     measuring = sys.gettrace()  # coverage, which is to go on after this
-    for after in range(0, 120, 3):
+    for after in range(0, 120, 5):
         calls = stops = 0
 
         def trace(frame: Any, event: str, _: Any, after: int = after) -> None:

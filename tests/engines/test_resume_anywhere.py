@@ -11,7 +11,7 @@ import pytest
 
 import seqtools
 
-N = 500
+N = 250
 ENGINES: dict[str, tuple[int, str]] = {
     "inline": (0, "thread"),
     "1 thread": (1, "thread"),
@@ -75,7 +75,7 @@ def engines(run: Any) -> Iterator[list[Any]]:
         each.close()
 
 
-@pytest.mark.timeout(120)  # 100,000 items, some of which seed the global generators
+@pytest.mark.timeout(120)  # 50,000 items, some of which seed the global generators
 def test_every_engine_goes_on_from_every_position(run: Any, engines: list[Any]) -> None:
     want = list(run)
     assert len(want) == N

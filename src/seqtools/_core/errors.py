@@ -311,6 +311,9 @@ class Failure:
         except Exception:  # noqa: BLE001 -- code of users, in an exception that is no plain one
             return cls(error)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.error!r})"
+
     def throw(self) -> NoReturn:
         """Raise the error in the reader, wrapped if it is an `Exception`."""
         if self.trace:

@@ -262,6 +262,8 @@ class DaskTransport(DaskTasks):
         if not killed:
             self._check()
         cancelled = "Cancelled" in name or isinstance(error, OSError)
+        if cancelled:
+            self._withdraw([call.future])
         if killed or (cancelled and address is not None and address not in self._workers.addresses):
             self._bury(call.place)
             raise LostError(f"worker {address} of Dask has ended", place_ended=True) from error
@@ -274,8 +276,7 @@ class DaskTransport(DaskTasks):
         """Forget what a worker had that has ended."""
         lost = [number for number, call in self._calls.items() if call.place is place]
         futures = [self._calls.pop(number).future for number in lost]
-        if futures:  # the scheduler would keep them until that worker is back
-            self._client.loop.add_callback(self._cancel, futures)
+        self._withdraw(futures)  # the scheduler would keep them until that worker is back
         self._workers.forget([place.address])
         self._died_at = time.monotonic()
         self._look_soon()

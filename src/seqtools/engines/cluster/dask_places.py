@@ -1,5 +1,6 @@
 """The places of a cluster of Dask, whose workers come and go."""
 
+import threading
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -25,18 +26,36 @@ class WorkerPlaces:
         """Whether each worker has one thread."""
         self.unsuitable = False
         """Whether there are workers, but none has the resources."""
+        self.times_forgotten = 0
+        """How often workers were taken for gone."""
+        self._lock = threading.Lock()
 
     @property
     def addresses(self) -> Collection[str]:
         """The workers."""
         return self._threads.keys()
 
-    def update(self, workers: Mapping[str, Mapping[str, Any]]) -> bool:
+    def update(self, workers: Mapping[str, Mapping[str, Any]], times_forgotten: int) -> bool:
         """Take the workers that there are now; return whether they are others than before.
 
         Args:
             workers: What the scheduler says of each, by its address.
+            times_forgotten: The attribute, before the scheduler was asked. If it has changed, the
+                answer may name workers that have gone, and is of no use.
         """
+        with self._lock:
+            return self.times_forgotten == times_forgotten and self._take(workers)
+
+    def forget(self, addresses: Collection[str]) -> None:
+        """Take workers for gone, until they are named again."""
+        with self._lock:
+            self.times_forgotten += 1
+            threads = {other: n for other, n in self._threads.items() if other not in addresses}
+            known = {at: place for at, place in self._known.items() if at[0] not in addresses}
+            self._threads, self._known = threads, known
+            self.places = tuple(known.values()) or (self._anywhere,)
+
+    def _take(self, workers: Mapping[str, Mapping[str, Any]]) -> bool:
         threads = {address: self._places_of(each) for address, each in workers.items()}
         threads = {address: n for address, n in threads.items() if n}
         self.unsuitable = bool(workers) and not threads
@@ -53,13 +72,6 @@ class WorkerPlaces:
         self._known = known | {where: Place(where[0]) for where in new}
         self.places = tuple(self._known.values()) or (self._anywhere,)
         return True
-
-    def forget(self, addresses: Collection[str]) -> None:
-        """Take workers for gone, until they are named again."""
-        threads = {other: n for other, n in self._threads.items() if other not in addresses}
-        known = {at: place for at, place in self._known.items() if at[0] not in addresses}
-        self._threads, self._known = threads, known
-        self.places = tuple(known.values()) or (self._anywhere,)
 
     def _places_of(self, worker: Mapping[str, Any]) -> int:
         """Return how many calls a worker can make at a time."""

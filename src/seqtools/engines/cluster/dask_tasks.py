@@ -66,7 +66,9 @@ class DaskTasks:
 
         Scattered data would be lost with its worker; a task is computed again.
         """
-        if not self._pieces or any(piece.status in _FAILED for piece in self._pieces):
+        failed = [piece for piece in self._pieces if piece.status in _FAILED]
+        if failed or not self._pieces:
+            self._withdraw(failed)
             assert self._shipment is not None  # noqa: S101 -- for mypy
             data = memoryview(self._shipment.payload())
             self._pieces = [
@@ -74,6 +76,15 @@ class DaskTasks:
                 for at in range(0, len(data), _PIECE)
             ]
         return self._pieces
+
+    def _withdraw(self, futures: list[Any]) -> None:
+        """Cancel tasks at the scheduler, which may know them although the client does not.
+
+        A client that is told of a restart forgets all tasks, also those that it has sent since. To
+        release them then says nothing to the scheduler.
+        """
+        if futures:
+            self._client.loop.add_callback(self._cancel, futures)
 
     def _look_soon(self) -> None:
         self._hurry = True
@@ -166,9 +177,9 @@ class DaskTasks:
 
     async def _update(self, seconds: float) -> bool:
         """Take the workers that there are, if they can be used; return whether that has changed."""
-        known = self._fitness.unfit
+        known, times_forgotten = self._fitness.unfit, self._workers.times_forgotten
         fit = await self._fitness.fit(await self._ask(), seconds)
-        return self._workers.update(fit) or known != self._fitness.unfit
+        return self._workers.update(fit, times_forgotten) or known != self._fitness.unfit
 
     async def _ask(self) -> Mapping[str, Any]:
         """Return the workers, by their addresses."""

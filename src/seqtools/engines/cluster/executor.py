@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor
 from contextlib import suppress
+from multiprocessing import active_children
 from typing import Any
 
 from seqtools._core.display.short import short
@@ -156,6 +157,7 @@ class ExecutorTransport:
         if self._make is not None:
             with suppress(Exception):
                 _end(self._executor, [*futures, *self._futures.values()])
+                active_children()  # which forgets those that were killed, and closes their pipes
         elif not self.shares_memory:
             with suppress(Exception):  # it may be broken
                 self._evict()
