@@ -40,11 +40,12 @@ WANT = [*range(N)]
 VICTIM = 50
 MOST_DEATHS = 4
 """Workers that an item may kill until it fails: with others, twice alone, and once more if another
-task was taken for the cause, whose result was lost with the worker."""
+task was taken for the cause, whose result was lost with the worker. That can be so again where
+several tasks run in a worker at a time."""
 
 TOLD = {
     "all workers of Dask are killed": "all workers of Dask have ended, and no other has come",
-    "the scheduler of Dask is killed": "the scheduler of Dask is gone: its client is connecting",
+    "the scheduler of Dask is killed": "the scheduler of Dask is gone: its client is",
     "the client of Dask is closed": "(the client of Dask was closed|Dask takes no more work)",
     "a worker of a pool is killed": "Executor is broken",
     "a pool is shut down": "Executor takes no more work",
@@ -240,7 +241,9 @@ def test_an_item_kills_its_worker(
         found.check(want, ends=False)
         if not once:
             deaths = len(gate.look())
-            assert 2 <= deaths <= MOST_DEATHS, f"{deaths} workers have died on {kind}"
+            assert 2 <= deaths <= MOST_DEATHS + (kind == "dask_threads"), (
+                f"{deaths} workers have died on {kind}"
+            )
             with pytest.raises(seqtools.EvaluationError, match=f"{VICTIM}"):
                 ready[VICTIM]
             assert ready[VICTIM + 1] == VICTIM + 1

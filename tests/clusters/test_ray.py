@@ -215,6 +215,13 @@ def test_leaving_in_the_middle(ray: str) -> None:
 # ---------------------------------------------------------------------------- processors
 
 
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have it said soon that actors wait."""
+    monkeypatch.setattr("seqtools.engines.cluster.ray._PATIENCE", 3.0)
+
+
+@pytest.mark.usefixtures("impatient")
 def test_more_workers_than_processors(ray: str, fifo: Callable[[], Fifo]) -> None:
     go = fifo()
 
@@ -238,6 +245,7 @@ def test_more_workers_than_processors(ray: str, fifo: Callable[[], Fifo]) -> Non
         assert found == list(range(20, 100))
 
 
+@pytest.mark.usefixtures("impatient")
 def test_what_no_node_has_is_waited_for_in_words(ray: str) -> None:
     options = {"resources": {"unobtainium": 1}}
     told = "no node of Ray has 1 CPU and 1 unobtainium, which each worker needs: items wait"

@@ -227,7 +227,7 @@ class DaskTransport(DaskTasks):
         if ended is not None:
             raise BrokenError(f"the local cluster of Dask has ended: {ended}")
         status = self._client.status
-        if status in {"closing", "closed"}:
+        if status in {"closing", "closed"} and self._lost_at is None:
             raise BrokenError("the client of Dask was closed")
         if status == "running":
             self._lost_at = None
@@ -235,7 +235,7 @@ class DaskTransport(DaskTasks):
             return
         now = time.monotonic()
         self._lost_at = self._lost_at or now
-        if now - self._lost_at > _PATIENCE:
+        if now - self._lost_at > _PATIENCE or status == "closed":
             raise BrokenError(f"the scheduler of Dask is gone: its client is {status}")
 
     def _check_workers(self) -> None:
