@@ -28,11 +28,11 @@ FIT: tuple[Trial, ...] = (
 )
 FIT_ARRAYS = Trial(work=0.01, block=2, nbytes=400_000)
 VALIDATE: tuple[Trial, ...] = (
-    Trial(work=0.02, block=1),
-    Trial(work=0.005, block=10),
-    Trial(work=0.002, block=15),
-    Trial(work=0.03),
-    Trial(work=0.02, block=2, step=0.003),
+    Trial(work=0.015, block=1),
+    Trial(work=0.007, block=8),
+    Trial(work=0.0025, block=12),
+    Trial(work=0.04),
+    Trial(work=0.025, block=2, step=0.004),
 )
 """Other times of items and other lengths of blocks than those of `FIT`."""
 
@@ -41,7 +41,7 @@ CROWD_FIT = ((1, FIT), (2, FIT), (50, _MANY), (400, _MANY))
 CROWD_VALIDATE: tuple[tuple[int, Sequence[Trial]], ...] = (
     *((workers, VALIDATE) for workers in (1, 2, 4, 8)),
     *(
-        (workers, [Trial(work=0.02, block=2, warm=4.0), Trial(work=0.03, warm=4.0)])
+        (workers, [Trial(work=0.025, block=2, warm=4.0), Trial(work=0.04, warm=4.0)])
         for workers in (64, 250, 1000)
     ),
 )
