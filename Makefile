@@ -116,10 +116,12 @@ browser: $(VENV)/.dev ## reports of profiles in a real browser, Chromium, which 
 
 # Beside the peers, in an environment of their own: 3 GB. SeqTools 1.x has our import name, so
 # it has another one. What cannot be installed there is reported as missing, not fatal.
-# These are of ours alone, and need no peers.
+# STUDIES are of ours alone, and need no peers; those of clusters need the clusters.
 STUDIES := auto verdict overhead
 ifeq ($(and $(WORKLOAD),$(if $(filter-out $(STUDIES),$(WORKLOAD)),,studies)),studies)
 bench: $(BENCH_VENV)/.own
+else ifeq ($(and $(WORKLOAD),$(if $(filter-out cluster cluster-%,$(WORKLOAD)),,clusters)),clusters)
+bench: $(BENCH_VENV)/.clusters
 else
 bench: $(BENCH_VENV)/.peers $(ORIGINAL_VENV)/.peers
 endif
@@ -196,7 +198,12 @@ $(BENCH_VENV)/.own: pyproject.toml $(BENCH_VENV)/.made
 	@$(PIP_HERE) install --editable . --group bench
 	@touch $@
 
-$(BENCH_VENV)/.peers: pyproject.toml $(BENCH_VENV)/.own
+$(BENCH_VENV)/.clusters: pyproject.toml $(BENCH_VENV)/.own
+	@echo "==> installing clusters into $(@D)"
+	@$(PIP_HERE) install --group bench-clusters
+	@touch $@
+
+$(BENCH_VENV)/.peers: pyproject.toml $(BENCH_VENV)/.clusters
 	@echo "==> installing the peers into $(@D)"
 	@$(PYTHON) -c 'import tomllib; groups = tomllib.load(open("pyproject.toml", "rb")); \
 	  print(*groups["dependency-groups"]["bench-peers"], sep="\n")' | while read -r peer; do \
