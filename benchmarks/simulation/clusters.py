@@ -38,6 +38,10 @@ def pool(workers: int) -> Iterator[Running]:
         yield Running(executor)
 
 
+_LONGEST_END = 10.0
+"""Seconds that a program of Dask may take to end. Arbitrary."""
+
+
 @contextlib.contextmanager
 def crowd(workers: int) -> Iterator[Running]:
     """Run one process that plays all workers, and through which all blocks pass."""
@@ -63,10 +67,14 @@ def dask(workers: int) -> Iterator[Running]:
             client.wait_for_workers(workers, timeout=60)
             yield Running(client, scheduler.pid)
     finally:
-        for process in started:
+        for process in started[::-1]:  # a worker that loses its scheduler as it ends may hang
             process.terminate()
         for process in started:
-            process.wait()
+            try:
+                process.wait(_LONGEST_END)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
 
 def _program(name: str, *arguments: str) -> "subprocess.Popen[bytes]":

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import seqtools
 from benchmarks import rounds
 from benchmarks.simulation import scaling, study
 from benchmarks.simulation.model import Costs, Outcome
@@ -142,12 +143,12 @@ def _validation_table(record: dict[str, Any]) -> str:
 
 
 def _ends_table(record: dict[str, Any]) -> str:
-    rows = []
-    for name, costs in _costs(record).items():
-        for work, nbytes in _SIZES:
-            end = scaling.end(costs, work, nbytes)
-            outcome, most = end.outcome, scaling.WORKERS[-1]
-            reached = end.workers == most
+    cases = [(name, costs, *size) for name, costs in _costs(record).items() for size in _SIZES]
+    rows, most = [], scaling.WORKERS[-1]
+    ends = seqtools.smap(lambda case: scaling.end(*case[1:]), cases)
+    with seqtools.prefetch(ends, method="process") as ready:
+        for (name, _, work, nbytes), end in zip(cases, ready, strict=True):
+            outcome, reached = end.outcome, end.workers == most
             rows.append(
                 [
                     TITLES[name],

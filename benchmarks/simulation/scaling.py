@@ -1,10 +1,11 @@
 """What the simulation says of large clusters: the figures of docs/scaling.md."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+import seqtools
 from benchmarks.simulation.cluster import settled, with_enough
 from benchmarks.simulation.model import Costs, Load, Outcome
 
@@ -27,7 +28,6 @@ def on_a_cluster(costs: Costs) -> Costs:
     return replace(costs, cores=0, link=NETWORK)
 
 
-@functools.cache
 def run(costs: Costs, load: Load) -> Outcome:
     """Return what is observed of a load once it has settled."""
     return settled(costs, load, blocks=_BLOCKS)
@@ -41,11 +41,15 @@ def load(
     return with_enough(some, costs)
 
 
-def sweep(costs: Costs, work: float = ITEM, *, default: bool = False) -> Iterator[Outcome]:
-    """Yield what is observed for each number of workers, perhaps with the default window."""
-    for workers in WORKERS:
-        some = load(workers, costs, work)
-        yield run(costs, replace(some, max_cached=None) if default else some)
+@functools.cache
+def sweep(costs: Costs, work: float = ITEM, *, default: bool = False) -> Sequence[Outcome]:
+    """Return what is observed for each number of workers, perhaps with the default window."""
+    loads = [load(workers, costs, work) for workers in WORKERS]
+    if default:
+        loads = [replace(each, max_cached=None) for each in loads]
+    outcomes = seqtools.smap(functools.partial(run, costs), loads)
+    with seqtools.prefetch(outcomes, method="process") as ready:
+        return tuple(ready)
 
 
 class End(NamedTuple):
