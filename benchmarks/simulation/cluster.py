@@ -59,7 +59,7 @@ def _made(
     costs: Costs, load: Load, items: int, seed: int, on_read: Callable[[int], object] | None
 ) -> tuple[Clock, list[Reader], Server]:
     clock, cores = Clock(), Cores(costs.cores)
-    scheduler = Server(cores)
+    scheduler = Server(clock, cores)
     each, more = divmod(load.workers, load.readers)
     if not each:
         raise ValueError(f"{load.readers} readers cannot share {load.workers} workers")

@@ -1,6 +1,7 @@
 """Events in the order of their times, and resources that serve one request after the other."""
 
 import heapq
+from collections import deque
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -47,21 +48,36 @@ class Cores:
 class Server:
     """Serves one request after the other, in the order in which they were made.
 
+    A request takes a processor when its turn has come, and not before: others use it until then.
+
     Args:
+        clock: The clock.
         cores: Where it runs.
     """
 
-    def __init__(self, cores: Cores) -> None:
-        self._cores = cores
-        self._free_at = 0.0
+    def __init__(self, clock: Clock, cores: Cores) -> None:
+        self._clock, self._cores = clock, cores
+        self._waiting = deque[tuple[float, Callable[..., Any], tuple[Any, ...]]]()
+        self._serves = False
         self.used = 0.0
-        """Seconds for which it was busy, or will be with the requests it has."""
+        """Seconds for which it was busy, or will be with the request it is at."""
 
-    def serve(self, now: float, seconds: float) -> float:
-        """Return when a request is served that is made now and takes `seconds`."""
-        if seconds <= 0:
-            return max(now, self._free_at)
-        begin = self._cores.begin(max(now, self._free_at), seconds)
-        self._free_at = begin + seconds
+    def serve(self, seconds: float, act: Callable[..., Any], *arguments: Any) -> None:
+        """Call `act` when a request is served that is made now and takes `seconds`."""
+        self._waiting.append((seconds, act, arguments))
+        if not self._serves:
+            self._serve_next()
+
+    def _serve_next(self) -> None:
+        seconds, act, arguments = self._waiting.popleft()
+        self._serves = True
         self.used += seconds
-        return self._free_at
+        now = self._clock.now
+        begin = self._cores.begin(now, seconds) if seconds > 0 else now
+        self._clock.at(begin + seconds, self._served, act, arguments)
+
+    def _served(self, act: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+        self._serves = False
+        if self._waiting:
+            self._serve_next()
+        act(*arguments)

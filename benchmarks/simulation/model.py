@@ -25,7 +25,8 @@ class Costs:
         central: Time of the processor of a scheduler that all readers share, for a block.
         hop: How long a message is under way, in one direction.
         on_worker: What a worker spends on a block beside its items.
-        on_cores: The part of this for which it uses its processor; otherwise it waits.
+        on_cores: Time of its processor for a block. If it is more than `on_worker`, other threads
+            of the worker do the rest meanwhile; if it is less, the worker waits for a part.
         on_worker_per_byte: Time of the worker's processor for each byte of an item.
         link: Bytes per second that the network brings to a reader.
         shared: Whether workers take blocks from one queue. Otherwise, a block is sent to one of

@@ -46,7 +46,7 @@ class Reader:
     ) -> None:
         self._items, self._costs, self._load, self._clock = items, costs, load, clock
         self._central, self._on_read = scheduler, on_read
-        self.cpu, self.link = Server(cores), Server(Cores(0))
+        self.cpu, self.link = Server(clock, cores), Server(clock, Cores(0))
         self.workers = Workers(share, costs, load, seed, clock, cores, self._send_back)
         options = Options(share, EXECUTOR, load.max_cached, max_bytes=load.max_bytes)
         self._window = options.window()
@@ -130,25 +130,26 @@ class Reader:
         seconds, patience = self._costs.sent(len(self._places)), PATIENCE * self._grain
         for place, task in self._scheduler.assign(self._places):
             block = Block(task, place, self._numbers[id(place)], patience)
-            self._clock.at(self.cpu.serve(self._clock.now, seconds), self._posted, block)
+            self.cpu.serve(seconds, self._posted, block)
 
     def _posted(self, block: Block) -> None:
-        done = self._central.serve(self._clock.now, self._costs.central / 2)
-        self._clock.at(done + self._costs.hop, self.workers.receive, block)
+        self._central.serve(self._costs.central / 2, self._hop, self.workers.receive, block)
 
     def _send_back(self, block: Block) -> None:
-        done = self._central.serve(self._clock.now, self._costs.central / 2)
-        self._clock.at(done + self._costs.hop, self._transfer, block)
+        self._central.serve(self._costs.central / 2, self._hop, self._transfer, block)
+
+    def _hop(self, act: Callable[[Block], None], block: Block) -> None:
+        self._clock.at(self._clock.now + self._costs.hop, act, block)
 
     def _transfer(self, block: Block) -> None:
         seconds = block.done * self._load.nbytes / self._costs.link
-        self._clock.at(self.link.serve(self._clock.now, seconds), self._take, block)
+        self.link.serve(seconds, self._take, block)
 
     def _take(self, block: Block) -> None:
         costs, nbytes = self._costs, self._load.nbytes
         self._cost += _WEIGHT * (costs.block(len(self._places)) - self._cost)
         seconds = costs.received(block.done, nbytes)
-        self._clock.at(self.cpu.serve(self._clock.now, seconds), self._received, block)
+        self.cpu.serve(seconds, self._received, block)
 
     def _received(self, block: Block) -> None:
         self.blocks += 1

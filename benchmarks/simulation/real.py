@@ -31,6 +31,8 @@ SMALL = 8
 """Bytes up to which an item is a number, and not an array."""
 ATTEMPTS = 4
 """Times that a run is repeated at most, if other programs use the processors meanwhile."""
+_LOOK = 0.1
+"""Seconds between two looks whether all workers have started. Arbitrary."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -137,8 +139,7 @@ def calm(running: Running, workers: int, trial: Trial, patience: float) -> Seen:
     """Measure a trial when other programs do little, as far as that comes to pass."""
     best: Seen | None = None
     for _ in range(ATTEMPTS if patience else 1):
-        machine.wait_until_calm(patience)
-        seen = measure(running, workers, trial)
+        seen = measure(running, workers, trial, patience)
         if best is None or seen.foreign < best.foreign:
             best = seen
         if best.foreign < machine.CALM:
@@ -147,13 +148,17 @@ def calm(running: Running, workers: int, trial: Trial, patience: float) -> Seen:
     return best
 
 
-def measure(running: Running, workers: int, trial: Trial) -> Seen:
-    """Measure one trial."""
+def measure(running: Running, workers: int, trial: Trial, patience: float) -> Seen:
+    """Measure one trial, once all workers have started and other programs do little."""
     function = Sleep(trial.work, trial.nbytes) if running.sleeps else Pass(trial.work)
     source = seqtools.smap(function, range(1 << 40))
     p = seqtools.prefetch(source, workers, running.method, trial.max_cached(workers))
     with p, _counted() as jobs:
         items = iter(p)
+        _read(items, trial, 0.0)
+        while len(_calls(p)._places) < workers:  # noqa: SLF001
+            time.sleep(_LOOK)
+        machine.wait_until_calm(patience)
         _read(items, trial, trial.warm)
         used, sent, began = cpu.since(), len(jobs), time.perf_counter()
         central, busy = _used(running), machine.busy()
@@ -177,9 +182,14 @@ def measure(running: Running, workers: int, trial: Trial) -> Seen:
     )
 
 
+def _calls(p: Any) -> Any:
+    """Return what makes the calls of a prefetch."""
+    return p._state.pump._engine._dispatcher  # noqa: SLF001 -- nobody else knows
+
+
 def _estimates(p: Any) -> tuple[float, float]:
     """Return what the engine takes a block to cost, and its shortest block, in seconds."""
-    calls = p._state.pump._engine._dispatcher  # noqa: SLF001 -- nobody else knows
+    calls = _calls(p)
     transport = calls._transport  # noqa: SLF001
     return float(calls._cost + transport.overhead), float(transport.grain)  # noqa: SLF001
 

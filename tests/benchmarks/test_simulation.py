@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from benchmarks.simulation.cluster import read_all, settled, with_enough
+from benchmarks.simulation.events import Clock, Cores, Server
 from benchmarks.simulation.model import Costs, Load
 
 FREE = Costs()
@@ -171,6 +172,24 @@ def test_one_machine_has_its_processors_and_no_more() -> None:
     assert settled(costs, load).rate == pytest.approx(2 / 9e-3, rel=0.05)
     waiting = replace(costs, on_cores=1e-3)
     assert settled(waiting, load).rate == pytest.approx(800, rel=0.05)
+    beside = replace(costs, on_worker=1e-3)  # in other threads of the workers
+    assert settled(beside, load, blocks=300).rate == pytest.approx(2 / 9e-3, rel=0.05)
+
+
+def test_a_processor_is_taken_by_whose_turn_it_is() -> None:
+    clock, cores = Clock(), Cores(1)
+    one, other = Server(clock, cores), Server(clock, cores)
+    served: list[tuple[str, float]] = []
+
+    def note(name: str) -> None:
+        served.append((name, clock.now))
+
+    one.serve(1.0, note, "first")
+    one.serve(1.0, note, "second")
+    other.serve(1.0, note, "other")
+    clock.run()
+    assert served == [("first", 1.0), ("other", 2.0), ("second", 3.0)]
+    assert (one.used, other.used) == (2.0, 1.0)
 
 
 def test_bytes_cost_the_worker_too() -> None:
