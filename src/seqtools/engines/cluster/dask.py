@@ -32,7 +32,7 @@ workers have died. Otherwise the cluster may be one that starts some when it has
 _MOST_RESTARTS = 10
 """Times that calls are lost, posted again and lost again, without an answer in between, before that
 is an error. Arbitrary."""
-_LOGGER = "distributed.client"
+_LOGGERS = "distributed.client", "distributed.batched"
 
 
 class Cluster(Protocol):
@@ -127,7 +127,8 @@ class DaskTransport(DaskTasks):
             )
             raise BrokenError(message)
         self._lonely_since = time.monotonic()
-        logging.getLogger(_LOGGER).addFilter(self._is_not_ours)
+        for name in _LOGGERS:
+            logging.getLogger(name).addFilter(self._is_not_ours)
         self._begin(shipment.token)
 
     def places(self) -> Sequence[Place]:
@@ -212,12 +213,13 @@ class DaskTransport(DaskTasks):
 
     def close(self) -> None:
         """Recall all tasks, and have the workers forget the pipeline; or end the cluster."""
-        logging.getLogger(_LOGGER).removeFilter(self._is_not_ours)
         if self._cluster is None:
             self._end()
         else:
             self._forget_all()
             self._cluster.close()
+        for name in _LOGGERS:
+            logging.getLogger(name).removeFilter(self._is_not_ours)
 
     # In this thread
 
@@ -292,7 +294,9 @@ class DaskTransport(DaskTasks):
 
     def _is_not_ours(self, record: logging.LogRecord) -> bool:
         """Return whether a line of a log is about others: of ours, the reader is told."""
-        return self._name not in record.getMessage()
+        told = record.getMessage()
+        is_local = self._cluster is not None and self._where[0] in told
+        return not is_local and self._name not in told
 
     def _lonely(self) -> str:
         wanted = f" with resources {self._resources}" if self._resources else ""
