@@ -127,16 +127,18 @@ def test_a_signal_handler_may_save_the_state_at_any_time() -> None:
 
     def handler(*_: object) -> None:
         found.append((iterator.state_dict()["position"], count))
+        signal.setitimer(signal.ITIMER_REAL, 1e-4)  # not before, or it would interrupt itself
 
     previous = signal.signal(signal.SIGALRM, handler)
     iterator = iter(seqtools.smap(plus, range(10**9)))
     try:
-        signal.setitimer(signal.ITIMER_REAL, 1e-4, 1e-4)
+        signal.setitimer(signal.ITIMER_REAL, 1e-4)
         for _ in iterator:
             count += 1
             if len(found) >= 300:
                 break
     finally:
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)  # first, so that nobody sets it again
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
     # the loop counts an item a moment after it has been returned
