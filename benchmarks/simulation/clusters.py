@@ -12,6 +12,9 @@ from typing import Any, NamedTuple
 
 from benchmarks.simulation.crowd import Crowd
 
+_LONGEST_END = 10.0
+"""Seconds that a program of Dask may take to end. Arbitrary."""
+
 
 class Running(NamedTuple):
     """A cluster that runs.
@@ -36,10 +39,6 @@ def pool(workers: int) -> Iterator[Running]:
     context = multiprocessing.get_context("forkserver")
     with ProcessPoolExecutor(workers, mp_context=context) as executor:
         yield Running(executor)
-
-
-_LONGEST_END = 10.0
-"""Seconds that a program of Dask may take to end. Arbitrary."""
 
 
 @contextlib.contextmanager
