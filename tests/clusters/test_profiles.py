@@ -10,6 +10,7 @@ import pytest
 import seqtools
 from seqtools import instrument
 from tests.clusters import real
+from tests.clusters.elsewhere import Machine
 from tests.clusters.test_elsewhere import by_value
 from tests.profiling.elsewhere import folders
 
@@ -35,6 +36,17 @@ def lanes(measured: instrument.Profile, folder: Path) -> set[str]:
 
 def nothing_stays(client: Any) -> None:
     assert {count for _, count in client.run(by_value(folders)).values()} == {0}
+
+
+def test_actors_on_another_machine_have_lanes(
+    ray_elsewhere: Any, ray_machine: Machine, tmp_path: Path
+) -> None:
+    measured = profiled(ray_elsewhere)
+    host = ray_machine.hostname
+    for lane in lanes(measured, tmp_path):
+        assert lane.startswith("worker ")
+        assert lane.endswith(f" on {host}")
+    assert f"clock of {host}: its times may be wrong by " in measured.report()
 
 
 @pytest.mark.parametrize("by_executor", [True, False], ids=["executor", "client"])
