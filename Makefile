@@ -106,7 +106,8 @@ interop: $(INTEROP)/.interop ## tests beside torch, notebooks, Arrow and safeten
 
 clusters: $(CLUSTERS)/.clusters ## tests on real clusters: Dask, Ray, executors, a second machine; all must be there
 	@echo "==> pytest tests/clusters"
-	@$(CLUSTERS)/bin/python -m pytest tests/clusters -o faulthandler_timeout=180 $(PYTEST_ARGS)
+	@$(CLUSTERS)/bin/python -m pytest tests/clusters -n 2 --dist loadgroup \
+	  -o faulthandler_timeout=180 $(PYTEST_ARGS)
 
 browser: $(VENV)/.dev ## reports of profiles in a real browser, Chromium, which must be there
 	@command -v chromium chromium-browser google-chrome chrome >/dev/null || \

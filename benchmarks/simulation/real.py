@@ -31,6 +31,8 @@ SMALL = 8
 """Bytes up to which an item is a number, and not an array."""
 ATTEMPTS = 4
 """Times that a run is repeated at most, if other programs use the processors meanwhile."""
+_LONGEST = 120.0
+"""Seconds in which all workers must have started. Arbitrary."""
 _LOOK = 0.1
 """Seconds between two looks whether all workers have started. Arbitrary."""
 
@@ -156,8 +158,7 @@ def measure(running: Running, workers: int, trial: Trial, patience: float) -> Se
     with p, _counted() as jobs:
         items = iter(p)
         _read(items, trial, 0.0)
-        while len(_calls(p)._places) < workers:  # noqa: SLF001
-            time.sleep(_LOOK)
+        _wait_for_workers(p, workers)
         machine.wait_until_calm(patience)
         _read(items, trial, trial.warm)
         used, sent, began = cpu.since(), len(jobs), time.perf_counter()
@@ -185,6 +186,14 @@ def measure(running: Running, workers: int, trial: Trial, patience: float) -> Se
 def _calls(p: Any) -> Any:
     """Return what makes the calls of a prefetch."""
     return p._state.pump._engine._dispatcher  # noqa: SLF001 -- nobody else knows
+
+
+def _wait_for_workers(p: Any, workers: int) -> None:
+    until = time.monotonic() + _LONGEST
+    while (there := len(_calls(p)._places)) < workers:  # noqa: SLF001
+        if time.monotonic() > until:
+            raise TimeoutError(f"{there} of {workers} workers have started in {_LONGEST} seconds")
+        time.sleep(_LOOK)
 
 
 def _estimates(p: Any) -> tuple[float, float]:

@@ -6,6 +6,7 @@ as `method=`; `cluster` is each of them in turn.
 """
 
 import glob
+import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -32,11 +33,19 @@ ELSEWHERE = ("dask_elsewhere", "ray_elsewhere")
 """The fixtures whose workers are on a second machine."""
 
 
+_KIND = re.compile(r"(?<![a-z])(dask|ray)")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give tests here the time that clusters take to start."""
+    """Give tests here the time that clusters take to start, and each cluster one process."""
     for item in items:
-        if "clusters" in item.path.parts and not item.get_closest_marker("timeout"):
+        if "clusters" not in item.path.parts:
+            continue
+        if not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(LONGEST))
+        fixtures = getattr(item, "fixturenames", ())
+        if kind := _KIND.search(f"{item.nodeid} {' '.join(fixtures)}"):
+            item.add_marker(pytest.mark.xdist_group(kind[1]))
 
 
 @contextmanager
