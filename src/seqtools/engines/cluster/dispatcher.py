@@ -196,8 +196,11 @@ class Dispatcher(Calls):
     def _fail(self, error: WorkerStartError, cause: BaseException | None) -> None:
         error.__cause__ = cause
         for each in (error, cause):  # a reader may keep them: they hold no answers of the cluster
-            if each is not None:
-                traceback.clear_frames(each.__traceback__)
+            frames = None if each is None else each.__traceback__
+            if each is not None and frames is not None:
+                traceback.clear_frames(frames)
+                if frames.tb_frame.f_code is Dispatcher._run.__code__:  # runs: it is not cleared
+                    each.__traceback__ = frames.tb_next
         if not self._closing:
             self._deliver(error)
 
@@ -212,6 +215,7 @@ class Dispatcher(Calls):
         finally:
             self._arenas.end()
             self._posted.clear()
+            self._events = _Ended()
             self._ended = True
             self._end.put(None)
 
@@ -269,6 +273,13 @@ class Dispatcher(Calls):
             self._failed(job, offset, Failure(ItemTimeout(message)))
         if overdue:
             self._look()
+
+
+class _Ended(SimpleQueue[Any]):
+    """Events that come too late: none is kept, since an answer would stay in the cluster."""
+
+    def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:  # noqa: FBT001, FBT002
+        """Drop an event."""
 
 
 def _one_by_one(jobs: Sequence[Job]) -> list[Job]:
