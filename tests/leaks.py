@@ -94,7 +94,7 @@ def settle() -> None:
     kept = standing + Counter(removed)
     standing.clear()
     standing.update(kept & held())
-    talkers.intersection_update(what for _, what in standing)
+    talkers.clear()
 
 
 def _of_the_fork_server() -> Counter[Holding]:

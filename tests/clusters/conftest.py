@@ -7,6 +7,7 @@ as `method=`; `cluster` is each of them in turn.
 
 import glob
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -34,6 +35,8 @@ ELSEWHERE = ("dask_elsewhere", "ray_elsewhere")
 
 
 _KIND = re.compile(r"(?<![a-z])(dask|ray)")
+_RAYS = "ray_machine", "ray_elsewhere", "fresh_ray_node", "fresh_ray_machine"
+"""Fixtures that are used last, one after the other: each starts another Ray."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -46,6 +49,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = getattr(item, "fixturenames", ())
         if kind := _KIND.search(f"{item.nodeid} {' '.join(fixtures)}"):
             item.add_marker(pytest.mark.xdist_group(kind[1]))
+    items.sort(key=_ray_of)
+
+
+def _ray_of(item: pytest.Item) -> int:
+    """Return the number of the fixture that starts the Ray of a test; -1 is that of most."""
+    callspec = getattr(item, "callspec", None)
+    named = [
+        *getattr(item, "fixturenames", ()),
+        *map(str, callspec.params.values() if callspec else ()),
+    ]
+    return max([_RAYS.index(name) for name in named if name in _RAYS], default=-1)
 
 
 @contextmanager
@@ -147,19 +161,29 @@ class OneRay:
         self._kind: Callable[[], Any] | None = None
         self._stack = ExitStack()
         self._entered: Any = None
+        self._before: Counter[leaks.Holding] = Counter()
 
     def get(self, kind: Callable[[], AbstractContextManager[Any]]) -> Any:
         """Return what `kind` yields, which is started unless it is the one that runs."""
         if kind is not self._kind:
             self.close()
+            self._before = leaks.held()
             self._entered = self._stack.enter_context(stands(kind, talks=True))
             self._kind = kind
         return self._entered
 
     def close(self) -> None:
-        """Stop what runs, as a test must that has harmed it."""
+        """Stop what runs, as a test must that has harmed it.
+
+        Ray leaves connections, to a machine that is gone for long.
+        """
+        if self._kind is None:
+            return
         self._kind = self._entered = None
         self._stack.close()
+        left = leaks.held() - self._before
+        sockets = {each: n for each, n in left.items() if "socket:" in str(each[1])}
+        leaks.standing.update(sockets)
 
 
 @pytest.fixture(scope="session")
@@ -196,17 +220,10 @@ def ray_elsewhere(ray_machine: Machine) -> Any:
 
 @pytest.fixture
 def fresh_ray_machine(one_ray: OneRay) -> Iterator[Machine]:
-    """Yield the second machine of a Ray for one test, which may harm it.
-
-    Ray leaves connections to a machine that is gone, with and without prefetches.
-    """
+    """Yield the second machine of a Ray for one test, which may harm it."""
     one_ray.close()
-    before = leaks.held()
     yield one_ray.get(real.ray_elsewhere)
     one_ray.close()
-    left = leaks.held() - before
-    sockets = {each: n for each, n in left.items() if "socket:" in str(each[1])}
-    leaks.standing.update(sockets)
 
 
 # ---------------------------------------------------------------------------- executors
