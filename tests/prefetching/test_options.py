@@ -10,6 +10,7 @@ import pytest
 
 import seqtools
 from seqtools.engines import methods
+from seqtools.engines.making import EngineArguments
 from seqtools.engines.methods import Method
 from seqtools.engines.thread.engine import ThreadEngine
 from seqtools.prefetching import arguments as checking
@@ -152,9 +153,9 @@ def test_nothing_outside_of_engines_compares_the_name_of_a_method() -> None:
 
 
 def test_a_method_is_added_by_an_entry(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[methods.EngineArguments] = []
+    given: list[EngineArguments] = []
 
-    def make(arguments: methods.EngineArguments) -> ThreadEngine:
+    def make(arguments: EngineArguments) -> ThreadEngine:
         given.append(arguments)
         return ThreadEngine(arguments.get, arguments.nworkers, deliver=arguments.deliver)
 

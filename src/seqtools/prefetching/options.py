@@ -10,15 +10,8 @@ from seqtools._core.errors import WorkerStartError
 from seqtools._core.walk import traits_upstream
 from seqtools.engines.base import Deliver, Engine
 from seqtools.engines.cluster.kinds import is_factory
-from seqtools.engines.methods import (
-    AUTO,
-    METHODS,
-    START_METHODS,
-    EngineArguments,
-    Method,
-    candidates,
-    make_adaptive,
-)
+from seqtools.engines.making import EngineArguments, make_adaptive
+from seqtools.engines.methods import AUTO, METHODS, START_METHODS, Method, candidates
 from seqtools.engines.process.background_threads import KnownReasons
 from seqtools.engines.resource_errors import as_start_error
 from seqtools.prefetching.budget import Budget
