@@ -1,6 +1,7 @@
 """Executors of `concurrent.futures`, and what behaves like one: loky, MPI, Dask's own."""
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor
 from contextlib import suppress
@@ -22,7 +23,7 @@ _ADVICE = "; a function that makes an executor, given as method, is asked for an
 _GRAIN_OF_THREADS = 0.005
 """Seconds that a task should take at least in a pool of threads. Arbitrary: nothing is sent."""
 _SECONDS = 0.5
-"""Seconds that `close` waits for calls that cannot be recalled. Arbitrary."""
+"""Seconds that `close` waits for all calls that cannot be recalled. Arbitrary."""
 
 _LINGER = 0.0, 0.01, 0.03, 0.1
 """Seconds for which `close` keeps workers busy with its calls, so that each of them gets one. Tried
@@ -151,9 +152,10 @@ class ExecutorTransport:
         for future in futures:
             future.cancel()
         # those of other libraries cannot be waited for by `concurrent.futures.wait`
+        until = time.monotonic() + _SECONDS
         for future in futures:
             with suppress(BaseException):
-                future.exception(timeout=_SECONDS)
+                future.exception(timeout=max(0.0, until - time.monotonic()))
         if self._make is not None:
             with suppress(Exception):
                 _end(self._executor, [*futures, *self._futures.values()])
