@@ -2,6 +2,7 @@
 
     python -m benchmarks.simulate --fit         # real runs with 1 and 2 workers give the costs
     python -m benchmarks.simulate --validate    # others, with 1 to 8, are compared with predictions
+    python -m benchmarks.simulate --again       # the same with the runs that these have stored
     python -m benchmarks.simulate               # plots and tables for simulation/scaling.md
 
 `--only pool` does so for one engine of `crowd`, `pool`, `dask`, `ray`, as often as it is given.
@@ -18,8 +19,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--fit", action="store_true", help="find the costs")
-    parser.add_argument("--validate", action="store_true", help="fail if a prediction is wrong")
+    parser.add_argument("--fit", action="store_true", help="run, and find the costs")
+    parser.add_argument(
+        "--validate", action="store_true", help="run, and fail if a prediction is wrong"
+    )
+    parser.add_argument("--again", action="store_true", help="both with the runs that are stored")
     parser.add_argument("--plot", action="store_true", help="write the plots and tables")
     parser.add_argument("--only", action="append", choices=study.ENGINES, help="an engine")
     parser.add_argument(
@@ -34,7 +38,10 @@ def main() -> None:
     if options.validate:
         for engine in engines:
             close &= study.validate_engine(engine, options.patience)
-    if options.plot or not (options.fit or options.validate):
+    if options.again:
+        for engine in engines:
+            close &= study.do_again(engine)
+    if options.plot or not (options.fit or options.validate or options.again):
         page.write()
     if not close:
         sys.exit(f"error: a prediction is wrong by more than {study.LIMIT:.0%}")

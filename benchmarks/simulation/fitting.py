@@ -64,6 +64,7 @@ def fit(runs: Sequence[Observed], known: Costs) -> Fitted:
         [run.seen.cpu - known.per_worker * n for run, n in zip(runs, places, strict=True)],
         [blocks, items, nbytes, places if several else [0] * len(runs)],
     )
+    per_worker = known.per_worker or per_worker
     central = shares([one.central for one in seen], [blocks])[0]
     # of the processes of a cluster, some also do what does not depend on blocks
     on_cores, on_worker_per_byte, _ = shares(
@@ -76,9 +77,9 @@ def fit(runs: Sequence[Observed], known: Costs) -> Fitted:
         take=block / 2,
         per_item=per_item,
         per_byte=per_byte,
-        per_worker=known.per_worker or per_worker,
+        per_worker=per_worker,
         noticed=float(
-            np.median([run.seen.noticed * run.seen.blocks / run.seen.cpu for run in runs])
+            np.median([run.seen.noticed / (block + per_worker * run.workers) for run in runs])
         ),
         shortest=runs[0].seen.shortest,
         central=central,

@@ -49,12 +49,27 @@ CROWD_VALIDATE: tuple[tuple[int, Sequence[Trial]], ...] = (
 
 def fit_engine(engine: str, patience: float, show: Callable[[str], None] = print) -> None:
     """Run an engine with 1 and 2 workers, find its costs, and store them."""
+    plan = CROWD_FIT if engine == "crowd" else tuple((n, (*FIT, FIT_ARRAYS)) for n in (1, 2))
+    _fit(engine, list(observed(engine, plan, patience)), show)
+
+
+def validate_engine(engine: str, patience: float, show: Callable[[str], None] = print) -> bool:
+    """Compare predictions with real runs, store both; return whether all are close."""
+    plan = CROWD_VALIDATE if engine == "crowd" else tuple((n, VALIDATE) for n in (1, 2, 4, 8))
+    return _validate(engine, list(observed(engine, plan, patience)), show)
+
+
+def do_again(engine: str, show: Callable[[str], None] = print) -> bool:
+    """Fit and validate with the runs that are stored, as after a change of the model."""
+    known = stored()["engines"][engine]
+    _fit(engine, _runs(known["runs"]), show)
+    return _validate(engine, _runs(known["validation"]), show)
+
+
+def _fit(engine: str, runs: Sequence[Observed], show: Callable[[str], None]) -> None:
     record = stored()
-    crowd = engine == "crowd"
-    plan = CROWD_FIT if crowd else tuple((n, (*FIT, FIT_ARRAYS)) for n in (1, 2))
-    runs = list(observed(engine, plan, patience))
     known = Costs(shared=engine in {"crowd", "pool"}, cores=os.cpu_count() or 1)
-    if not crowd:
+    if engine != "crowd":
         known = dataclasses.replace(known, per_worker=fitted(record, "crowd").costs.per_worker)
     found = fit(runs, known)
     record.setdefault("machine", results.machine())
@@ -68,17 +83,19 @@ def fit_engine(engine: str, patience: float, show: Callable[[str], None] = print
     show(f"{engine}: {found.costs}, error {found.error:.1%}")
 
 
-def validate_engine(engine: str, patience: float, show: Callable[[str], None] = print) -> bool:
-    """Compare predictions with real runs, store both; return whether all are close."""
+def _validate(engine: str, runs: Sequence[Observed], show: Callable[[str], None]) -> bool:
     record = stored()
     found = fitted(record, engine)
-    plan = CROWD_VALIDATE if engine == "crowd" else tuple((n, VALIDATE) for n in (1, 2, 4, 8))
-    rows = [_row(run, found) for run in observed(engine, plan, patience)]
+    rows = [_row(run, found) for run in runs]
     record["engines"][engine]["validation"] = rows
     _store(record)
     for row in rows:
         show(f"{engine:6}{describe(row)}")
     return all(abs(row["error"]) <= LIMIT for row in rows)
+
+
+def _runs(rows: Iterable[dict[str, Any]]) -> list[Observed]:
+    return [Observed(row["workers"], Trial(**row["trial"]), Seen(**row["seen"])) for row in rows]
 
 
 def observed(

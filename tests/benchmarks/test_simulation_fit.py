@@ -39,7 +39,7 @@ def seen(trial: Trial, workers: int, costs: Costs = TRUE) -> Seen:
         cpu=cpu,
         central=blocks * costs.central,
         workers=blocks * 4e-4 + 50.0,
-        noticed=0.5 * cpu / blocks,
+        noticed=costs.noticed * costs.block(workers),
         shortest=0.05,
         foreign=0.0,
     )

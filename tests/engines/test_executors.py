@@ -16,6 +16,7 @@ import pytest
 
 import seqtools
 from seqtools.engines.cluster import arenas, remote, shipment
+from seqtools.engines.cluster.executor import ExecutorTransport
 from seqtools.prefetching import options
 from seqtools.testing import check_engine
 from seqtools.testing.engines import promised
@@ -446,3 +447,36 @@ def test_close_does_not_wait_for_the_workers_of_a_pool_that_was_made(tmp_path: A
     while not (tmp_path / "1").exists():
         threading.Event().wait(0.01)
     ready.close()
+
+
+class Stuck(Executor):
+    """Takes calls, and makes none; waiting for one passes time on a clock of its own."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.clock = 0.0
+        monkeypatch.setattr("seqtools.engines.cluster.executor.time.monotonic", lambda: self.clock)
+
+    def submit(self, *_: Any, **__: Any) -> Any:
+        """Return a call that runs for ever."""
+        outer = self
+
+        class Running(Future[Any]):
+            def exception(self, timeout: float | None = None) -> BaseException | None:
+                assert timeout is not None
+                outer.clock += timeout
+                raise TimeoutError
+
+        future = Running()
+        future.set_running_or_notify_cancel()
+        return future
+
+
+def test_close_waits_once_for_all_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck = Stuck(monkeypatch)
+    transport = ExecutorTransport(stuck, 100)
+    transport.open(None, lambda *_: None)
+    for number in range(1, 200):
+        transport.post(transport.places()[0], number, ((), 0), payload=False)
+    began = stuck.clock
+    transport.close()
+    assert 0.0 < stuck.clock - began < 1.0
