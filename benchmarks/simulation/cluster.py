@@ -58,7 +58,8 @@ def with_enough(load: Load, costs: Costs) -> Load:
 def _made(
     costs: Costs, load: Load, items: int, seed: int, on_read: Callable[[int], object] | None
 ) -> tuple[Clock, list[Reader], Server]:
-    clock, cores = Clock(), Cores(costs.cores)
+    others = min(0.9, costs.aside * load.workers / costs.cores) if costs.cores else 0.0
+    clock, cores = Clock(), Cores(costs.cores, others)
     scheduler = Server(clock, cores)
     each, more = divmod(load.workers, load.readers)
     if not each:

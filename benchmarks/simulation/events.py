@@ -31,18 +31,24 @@ class Clock:
 
 
 class Cores:
-    """The processors of one machine. A request gets the one that is free first."""
+    """The processors of one machine. A request gets the one that is free first.
 
-    def __init__(self, n: int) -> None:
+    Args:
+        n: How many there are; 0 if each request has its own.
+        others: The part of their time that others take all the time.
+    """
+
+    def __init__(self, n: int, others: float = 0.0) -> None:
         self._free_at = [0.0] * n
+        self._slower = 1 / (1 - others)
 
-    def begin(self, now: float, seconds: float) -> float:
-        """Return when a request of so many seconds begins, now or later."""
+    def end(self, now: float, seconds: float) -> float:
+        """Return when a request of so many seconds ends that begins now or later."""
         if not self._free_at:
-            return now
-        begin = max(now, self._free_at[0])
-        heapq.heapreplace(self._free_at, begin + seconds)
-        return begin
+            return now + seconds
+        end = max(now, self._free_at[0]) + seconds * self._slower
+        heapq.heapreplace(self._free_at, end)
+        return end
 
 
 class Server:
@@ -62,9 +68,14 @@ class Server:
         self.used = 0.0
         """Seconds for which it was busy, or will be with the request it is at."""
 
-    def serve(self, seconds: float, act: Callable[..., Any], *arguments: Any) -> None:
-        """Call `act` when a request is served that is made now and takes `seconds`."""
-        self._waiting.append((seconds, act, arguments))
+    def serve(
+        self, seconds: float, act: Callable[..., Any], *arguments: Any, saved: float = 0.0
+    ) -> None:
+        """Call `act` when a request is served that is made now and takes `seconds`.
+
+        It takes `saved` seconds less if it waits for others: nothing has to wake up for it.
+        """
+        self._waiting.append((seconds - saved if self._serves else seconds, act, arguments))
         if not self._serves:
             self._serve_next()
 
@@ -73,8 +84,8 @@ class Server:
         self._serves = True
         self.used += seconds
         now = self._clock.now
-        begin = self._cores.begin(now, seconds) if seconds > 0 else now
-        self._clock.at(begin + seconds, self._served, act, arguments)
+        end = self._cores.end(now, seconds) if seconds > 0 else now
+        self._clock.at(end, self._served, act, arguments)
 
     def _served(self, act: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
         self._serves = False

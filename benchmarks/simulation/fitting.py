@@ -1,8 +1,10 @@
 """Costs of a cluster from real runs.
 
-What processors do is measured: their seconds in each run are a sum over blocks, items and bytes.
-How long messages are under way and what a block costs a worker is not seen, so these two are
-searched for which simulated runs are as fast as the real ones.
+What processors do is measured: their seconds in each run are a sum over blocks, items and bytes. A
+message that comes while the processor is busy costs less: what the part is that it saves follows
+from runs in which it is busy for different parts of the time. How long messages are under way and
+what a block costs a worker is not seen, so these two are searched for which simulated runs are as
+fast as the real ones.
 """
 
 import itertools
@@ -60,30 +62,37 @@ def fit(runs: Sequence[Observed], known: Costs) -> Fitted:
     items = [one.items for one in seen]
     nbytes = [run.seen.items * run.trial.nbytes if run.trial.nbytes > SMALL else 0 for run in runs]
     places = [run.workers * run.seen.blocks for run in runs]
-    block, per_item, per_byte, per_worker = shares(
+    alone = [n * (1 - run.seen.cpu / run.seen.seconds) for run, n in zip(runs, blocks, strict=True)]
+    block, wakes, per_item, per_byte, per_worker = shares(
         [run.seen.cpu - known.per_worker * n for run, n in zip(runs, places, strict=True)],
-        [blocks, items, nbytes, places if several else [0] * len(runs)],
+        [blocks, alone, items, nbytes, places if several else [0] * len(runs)],
     )
     per_worker = known.per_worker or per_worker
-    central = shares([one.central for one in seen], [blocks])[0]
-    # of the processes of a cluster, some also do what does not depend on blocks
-    on_cores, on_worker_per_byte, _ = shares(
-        [one.workers for one in seen], [blocks, nbytes, [one.seconds for one in seen]]
+    alone = [n * (1 - one.central / one.seconds) for one, n in zip(seen, blocks, strict=True)]
+    central, central_wakes = shares([one.central for one in seen], [blocks, alone])
+    always = [run.workers * run.seen.seconds for run in runs]
+    on_cores, on_worker_per_byte, aside = shares(
+        [one.workers for one in seen], [blocks, nbytes, always]
     )
     late = float(np.median([run.seen.work - run.trial.work for run in runs]))
     known = replace(
         known,
-        post=block / 2,  # how it is divided changes nothing that is measured here
-        take=block / 2,
+        post=(block + wakes) / 2,  # how it is divided changes nothing that is measured here
+        take=(block + wakes) / 2,
+        together=_part(wakes, block),
         per_item=per_item,
         per_byte=per_byte,
         per_worker=per_worker,
         noticed=float(
-            np.median([run.seen.noticed / (block + per_worker * run.workers) for run in runs])
+            np.median(
+                [run.seen.noticed / (block + wakes + per_worker * run.workers) for run in runs]
+            )
         ),
         shortest=runs[0].seen.shortest,
-        central=central,
+        central=central + central_wakes,
+        central_together=_part(central_wakes, central),
         on_cores=on_cores,
+        aside=aside,
         on_worker_per_byte=on_worker_per_byte,
     )
 
@@ -98,6 +107,10 @@ def fit(runs: Sequence[Observed], known: Costs) -> Fitted:
 
     hop, on_worker = search(error)
     return Fitted(replace(known, hop=hop, on_worker=on_worker), late, error(hop, on_worker))
+
+
+def _part(some: float, others: float) -> float:
+    return some / (some + others) if some else 0.0
 
 
 def predicted(costs: Costs, workers: int, trial: Trial, late: float) -> float:

@@ -56,7 +56,7 @@ class Trial:
     nbytes: int = SMALL
     step: float = 0.0
     warm: float = 1.0
-    seconds: float = 3.0
+    seconds: float = 6.0
 
     def max_cached(self, workers: int) -> int:
         """Return the size of the window for so many workers."""

@@ -80,10 +80,10 @@ class Workers:
         computes = block.done * self._load.nbytes * costs.on_worker_per_byte
         computes += min(costs.on_cores, costs.on_worker)
         # threads of its own do the rest, while it goes on with the next block
-        self._cores.begin(self._clock.now, max(0.0, costs.on_cores - costs.on_worker))
+        self._cores.end(self._clock.now, max(0.0, costs.on_cores - costs.on_worker))
         waits = max(0.0, costs.on_worker - costs.on_cores) + block.took
-        begin = self._cores.begin(self._clock.now, computes) if computes else self._clock.now
-        self._clock.at(begin + computes + waits, self._end, worker, block)
+        end = self._cores.end(self._clock.now, computes) if computes else self._clock.now
+        self._clock.at(end + waits, self._end, worker, block)
 
     def _end(self, worker: int, block: Block) -> None:
         self.busy += block.took
