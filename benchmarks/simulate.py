@@ -1,9 +1,8 @@
 """A cluster as a discrete-event simulation, up to a thousand workers.
 
-    python -m benchmarks.simulate --fit         # real runs with 1 and 2 workers give the costs
-    python -m benchmarks.simulate --validate    # others, with 1 to 8, are compared with predictions
-    python -m benchmarks.simulate --again       # the same with the runs that these have stored
-    python -m benchmarks.simulate               # plots and tables for simulation/scaling.md
+    python -m benchmarks.simulate --measure   # real runs give costs; others are compared with them
+    python -m benchmarks.simulate --again     # the same with the runs that are stored
+    python -m benchmarks.simulate             # plots and tables for docs/scaling.md
 
 `--only pool` does so for one engine of `crowd`, `pool`, `dask`, `ray`, as often as it is given.
 """
@@ -19,11 +18,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--fit", action="store_true", help="run, and find the costs")
-    parser.add_argument(
-        "--validate", action="store_true", help="run, and fail if a prediction is wrong"
-    )
-    parser.add_argument("--again", action="store_true", help="both with the runs that are stored")
+    parser.add_argument("--measure", action="store_true", help="run, fit and compare")
+    parser.add_argument("--again", action="store_true", help="fit and compare stored runs")
     parser.add_argument("--plot", action="store_true", help="write the plots and tables")
     parser.add_argument("--only", action="append", choices=study.ENGINES, help="an engine")
     parser.add_argument(
@@ -32,16 +28,13 @@ def main() -> None:
     options = parser.parse_args()
     engines = options.only or study.ENGINES
     close = True
-    if options.fit:
+    if options.measure:
         for engine in engines:
-            study.fit_engine(engine, options.patience)
-    if options.validate:
-        for engine in engines:
-            close &= study.validate_engine(engine, options.patience)
+            close &= study.measure(engine, options.patience)
     if options.again:
         for engine in engines:
             close &= study.do_again(engine)
-    if options.plot or not (options.fit or options.validate or options.again):
+    if options.plot or not (options.measure or options.again):
         page.write()
     if not close:
         sys.exit(f"error: a prediction is wrong by more than {study.LIMIT:.0%}")

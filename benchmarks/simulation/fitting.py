@@ -19,8 +19,8 @@ from benchmarks.simulation.cluster import simulate
 from benchmarks.simulation.model import Costs, Load
 from benchmarks.simulation.real import SMALL, Seen, Trial
 
-_FEW = 2
-"""Numbers of workers from which it is not found what each of them costs."""
+_FEW = 8
+"""Workers up to which runs say how long messages are under way: with more, processors are busy."""
 _UNIT = 1e-4
 """Seconds from which the search begins, with quotients of 2 to some power."""
 _LAST_STEP = 0.1
@@ -49,15 +49,15 @@ class Fitted(NamedTuple):
     error: float
 
 
-def fit(runs: Sequence[Observed], known: Costs) -> Fitted:
+def fit(runs: Sequence[Observed], known: Costs, *, many: bool = False) -> Fitted:
     """Return the costs for which simulated runs are like real ones.
 
     Args:
         runs: Real runs.
         known: What is known of the cluster: whether its queue is shared, its processors, and what
-            a block costs the reader for each worker. If that is 0, it is found too.
+            a block costs the reader for each worker.
+        many: Whether so many workers were used that this is to be found too.
     """
-    several = len({run.workers for run in runs}) > _FEW and not known.per_worker
     seen, blocks = [run.seen for run in runs], [run.seen.blocks for run in runs]
     items = [one.items for one in seen]
     nbytes = [run.seen.items * run.trial.nbytes if run.trial.nbytes > SMALL else 0 for run in runs]
@@ -65,7 +65,7 @@ def fit(runs: Sequence[Observed], known: Costs) -> Fitted:
     alone = [n * (1 - run.seen.cpu / run.seen.seconds) for run, n in zip(runs, blocks, strict=True)]
     block, wakes, per_item, per_byte, per_worker = shares(
         [run.seen.cpu - known.per_worker * n for run, n in zip(runs, places, strict=True)],
-        [blocks, alone, items, nbytes, places if several else [0] * len(runs)],
+        [blocks, alone, items, nbytes, places if many else [0] * len(runs)],
     )
     per_worker = known.per_worker or per_worker
     alone = [n * (1 - one.central / one.seconds) for one, n in zip(seen, blocks, strict=True)]
@@ -96,7 +96,7 @@ def fit(runs: Sequence[Observed], known: Costs) -> Fitted:
         on_worker_per_byte=on_worker_per_byte,
     )
 
-    few = [run for run in runs if run.workers <= _FEW]  # of more, there is nothing else to learn
+    few = [run for run in runs if run.workers <= _FEW]
 
     def error(hop: float, on_worker: float) -> float:
         costs = replace(known, hop=hop, on_worker=on_worker)

@@ -1,4 +1,4 @@
-"""Writes the plots beside `scaling.md`, and the tables in it."""
+"""Writes the plots of `docs/scaling.md`, and the tables in it."""
 
 import os
 import re
@@ -12,8 +12,8 @@ from benchmarks.simulation.model import Costs, Outcome
 from benchmarks.simulation.real import Seen, Trial
 from benchmarks.simulation.svg import Axis, Line, chart
 
-PAGE = os.path.join(rounds.ROOT, "benchmarks", "simulation", "scaling.md")
-PLOTS = os.path.join(rounds.ROOT, "benchmarks", "simulation", "scaling")
+PAGE = os.path.join(rounds.ROOT, "docs", "scaling.md")
+PLOTS = os.path.join(rounds.ROOT, "docs", "scaling")
 TITLES = {"crowd": "many workers, played", "pool": "process pool", "dask": "Dask", "ray": "Ray"}
 _CLUSTERS = ("ray", "dask")
 _WORKERS = Axis("workers", scaling.WORKERS, logarithmic=True)
@@ -108,16 +108,21 @@ def _costs_table(record: dict[str, Any]) -> str:
         if name not in record["engines"]:
             continue
         c = study.fitted(record, name).costs
-        block = c.block(1)
-        times = [block, c.central, c.on_worker, c.hop]
-        per = [c.per_item * 1e6, c.per_worker * 1e6, 1e-9 / c.per_byte if c.per_byte else 0.0]
+        block = _idle_and_busy(c.block(1), c.together)
+        central = _idle_and_busy(c.central, c.central_together)
+        times = [f"{1e3 * t:.2f} ms" if t else "–" for t in (c.on_worker, c.hop)]
+        per = [c.per_item * 1e6, 1e-9 / c.per_byte if c.per_byte else 0.0]
         rows.append(
-            [TITLES[name], *(f"{1e3 * t:.2f} ms" if t else "–" for t in times)]
+            [TITLES[name], block, central, *times]
             + [f"{x:.2g}" if x else "–" for x in per]
             + [f"{c.shortest * 1e3:.0f} ms"]
         )
     head = ("", "reader", "scheduler", "worker", "message, one way", "an item, µs")
-    return table((*head, "a worker, µs", "arrays, GB/s", "a block, at least"), rows)
+    return table((*head, "arrays, GB/s", "a block, at least"), rows)
+
+
+def _idle_and_busy(seconds: float, saved: float) -> str:
+    return f"{seconds * 1e3:.2f} to {seconds * (1 - saved) * 1e3:.2f} ms" if seconds else "–"
 
 
 def _validation_table(record: dict[str, Any]) -> str:

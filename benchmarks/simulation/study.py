@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import random
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -36,75 +37,70 @@ VALIDATE: tuple[Trial, ...] = (
 )
 """Other times of items and other lengths of blocks than those of `FIT`."""
 
+Plan = Iterable[tuple[int, Sequence[Trial], Sequence[Trial]]]
+"""For each number of workers, what costs are found from, and what is compared with them."""
+
 _MANY = (Trial(work=0.01, block=2, warm=4.0), Trial(work=0.05, block=2, warm=4.0))
-CROWD_FIT = ((1, FIT), (2, FIT), (50, _MANY), (400, _MANY))
-CROWD_VALIDATE: tuple[tuple[int, Sequence[Trial]], ...] = (
-    *((workers, VALIDATE) for workers in (1, 2, 4, 8)),
-    *(
-        (workers, [Trial(work=0.025, block=2, warm=4.0), Trial(work=0.04, warm=4.0)])
-        for workers in (64, 250, 1000)
-    ),
+_OTHERS = (Trial(work=0.025, block=2, warm=4.0), Trial(work=0.04, warm=4.0))
+CROWD: Plan = (
+    *((workers, FIT, VALIDATE) for workers in (1, 2, 4, 8)),
+    (50, _MANY, ()),
+    (64, (), _OTHERS),
+    (250, (), _OTHERS),
+    (400, _MANY, ()),
+    (1000, (), _OTHERS),
 )
+CLUSTER: Plan = tuple((workers, (*FIT, FIT_ARRAYS), VALIDATE) for workers in (1, 2, 4, 8))
 
 
-def fit_engine(engine: str, patience: float, show: Callable[[str], None] = print) -> None:
-    """Run an engine with 1 and 2 workers, find its costs, and store them."""
-    plan = CROWD_FIT if engine == "crowd" else tuple((n, (*FIT, FIT_ARRAYS)) for n in (1, 2))
-    _fit(engine, list(observed(engine, plan, patience)), show)
+def measure(engine: str, patience: float, show: Callable[[str], None] = print) -> bool:
+    """Run an engine, find its costs, compare predictions with other runs, and store all that.
 
-
-def validate_engine(engine: str, patience: float, show: Callable[[str], None] = print) -> bool:
-    """Compare predictions with real runs, store both; return whether all are close."""
-    plan = CROWD_VALIDATE if engine == "crowd" else tuple((n, VALIDATE) for n in (1, 2, 4, 8))
-    return _validate(engine, list(observed(engine, plan, patience)), show)
+    Return whether all predictions are close. Trials of both kinds are mixed: the machine may be
+    slower for minutes.
+    """
+    runs, others = list[Observed](), list[Observed]()
+    for workers, fitting, comparing in CROWD if engine == "crowd" else CLUSTER:
+        trials = [*((each, runs) for each in fitting), *((each, others) for each in comparing)]
+        random.Random(workers).shuffle(trials)  # noqa: S311 -- not for secrets
+        seen = real.run(engine, workers, [trial for trial, _ in trials], patience)
+        for (trial, where), each in zip(trials, seen, strict=True):
+            where.append(Observed(workers, trial, each))
+    return _compare(engine, runs, others, show)
 
 
 def do_again(engine: str, show: Callable[[str], None] = print) -> bool:
-    """Fit and validate with the runs that are stored, as after a change of the model."""
+    """Do the same with the runs that are stored, as after a change of the model."""
     known = stored()["engines"][engine]
-    _fit(engine, _runs(known["runs"]), show)
-    return _validate(engine, _runs(known["validation"]), show)
-
-
-def _fit(engine: str, runs: Sequence[Observed], show: Callable[[str], None]) -> None:
-    record = stored()
-    known = Costs(shared=engine in {"crowd", "pool"}, cores=os.cpu_count() or 1)
-    if engine != "crowd":
-        known = dataclasses.replace(known, per_worker=fitted(record, "crowd").costs.per_worker)
-    found = fit(runs, known)
-    record.setdefault("machine", results.machine())
-    record.setdefault("engines", {})[engine] = {
-        "costs": dataclasses.asdict(found.costs),
-        "late": found.late,
-        "error": found.error,
-        "runs": [_row(run, found) for run in runs],
-    }
-    _store(record)
-    show(f"{engine}: {found.costs}, error {found.error:.1%}")
-
-
-def _validate(engine: str, runs: Sequence[Observed], show: Callable[[str], None]) -> bool:
-    record = stored()
-    found = fitted(record, engine)
-    rows = [_row(run, found) for run in runs]
-    record["engines"][engine]["validation"] = rows
-    _store(record)
-    for row in rows:
-        show(f"{engine:6}{describe(row)}")
-    return all(abs(row["error"]) <= LIMIT for row in rows)
+    return _compare(engine, _runs(known["runs"]), _runs(known["validation"]), show)
 
 
 def _runs(rows: Iterable[dict[str, Any]]) -> list[Observed]:
     return [Observed(row["workers"], Trial(**row["trial"]), Seen(**row["seen"])) for row in rows]
 
 
-def observed(
-    engine: str, plan: Iterable[tuple[int, Sequence[Trial]]], patience: float
-) -> Iterable[Observed]:
-    """Yield real runs of trials, for each number of workers."""
-    for workers, trials in plan:
-        for trial, seen in zip(trials, real.run(engine, workers, trials, patience), strict=True):
-            yield Observed(workers, trial, seen)
+def _compare(
+    engine: str, runs: Sequence[Observed], others: Sequence[Observed], show: Callable[[str], None]
+) -> bool:
+    record, crowd = stored(), engine == "crowd"
+    known = Costs(shared=engine in {"crowd", "pool"}, cores=os.cpu_count() or 1)
+    if not crowd:
+        known = dataclasses.replace(known, per_worker=fitted(record, "crowd").costs.per_worker)
+    found = fit(runs, known, many=crowd)
+    show(f"{engine}: {found.costs}, error {found.error:.1%}")
+    rows = [_row(run, found) for run in others]
+    record.setdefault("machine", results.machine())
+    record.setdefault("engines", {})[engine] = {
+        "costs": dataclasses.asdict(found.costs),
+        "late": found.late,
+        "error": found.error,
+        "runs": [_row(run, found) for run in runs],
+        "validation": rows,
+    }
+    _store(record)
+    for row in sorted(rows, key=lambda row: row["workers"]):
+        show(f"{engine:6}{describe(row)}")
+    return all(abs(row["error"]) <= LIMIT for row in rows)
 
 
 def describe(row: dict[str, Any]) -> str:
@@ -137,7 +133,9 @@ def fitted(record: dict[str, Any], engine: str) -> Fitted:
     """
     found = record.get("engines", {}).get(engine)
     if found is None:
-        message = f"{engine} was not fitted: python -m benchmarks.simulate --fit --only {engine}"
+        message = (
+            f"{engine} was not fitted: python -m benchmarks.simulate --measure --only {engine}"
+        )
         raise LookupError(message)
     return Fitted(Costs(**found["costs"]), found["late"], found["error"])
 

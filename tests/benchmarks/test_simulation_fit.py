@@ -67,7 +67,7 @@ def test_what_each_worker_costs_is_found_from_many_workers() -> None:
     true = replace(TRUE, per_worker=1e-6)
     trial = Trial(work=0.02, block=2)
     runs = [Observed(n, trial, seen(trial, n, true)) for n in (1, 2, 30)]
-    assert fit(runs, Costs()).costs.per_worker == pytest.approx(1e-6, rel=0.1)
+    assert fit(runs, Costs(), many=True).costs.per_worker == pytest.approx(1e-6, rel=0.1)
     known = fit(runs[:2], Costs(per_worker=1e-6)).costs
     assert known.per_worker == 1e-6
     assert known.block(30) == pytest.approx(true.block(30) + 5 / 2 * 4e-6, rel=0.05)
