@@ -68,14 +68,9 @@ class Server:
         self.used = 0.0
         """Seconds for which it was busy, or will be with the request it is at."""
 
-    def serve(
-        self, seconds: float, act: Callable[..., Any], *arguments: Any, saved: float = 0.0
-    ) -> None:
-        """Call `act` when a request is served that is made now and takes `seconds`.
-
-        It takes `saved` seconds less if it waits for others: nothing has to wake up for it.
-        """
-        self._waiting.append((seconds - saved if self._serves else seconds, act, arguments))
+    def serve(self, seconds: float, act: Callable[..., Any], *arguments: Any) -> None:
+        """Call `act` when a request is served that is made now and takes `seconds`."""
+        self._waiting.append((seconds, act, arguments))
         if not self._serves:
             self._serve_next()
 

@@ -1,10 +1,8 @@
 """Costs of a cluster from real runs.
 
-What processors do is measured: their seconds in each run are a sum over blocks, items and bytes. A
-message that comes while the processor is busy costs less: what the part is that it saves follows
-from runs in which it is busy for different parts of the time. How long messages are under way and
-what a block costs a worker is not seen, so these two are searched for which simulated runs are as
-fast as the real ones.
+What processors do is measured: their seconds in each run are a sum over blocks, items and bytes.
+How long messages are under way and what a block costs a worker is not seen, so these two are
+searched for which simulated runs are as fast as the real ones.
 """
 
 import itertools
@@ -62,14 +60,12 @@ def fit(runs: Sequence[Observed], known: Costs, *, many: bool = False) -> Fitted
     items = [one.items for one in seen]
     nbytes = [run.seen.items * run.trial.nbytes if run.trial.nbytes > SMALL else 0 for run in runs]
     places = [run.workers * run.seen.blocks for run in runs]
-    alone = [n * (1 - run.seen.cpu / run.seen.seconds) for run, n in zip(runs, blocks, strict=True)]
-    block, wakes, per_item, per_byte, per_worker = shares(
+    block, per_item, per_byte, per_worker = shares(
         [run.seen.cpu - known.per_worker * n for run, n in zip(runs, places, strict=True)],
-        [blocks, alone, items, nbytes, places if many else [0] * len(runs)],
+        [blocks, items, nbytes, places if many else [0] * len(runs)],
     )
     per_worker = known.per_worker or per_worker
-    alone = [n * (1 - one.central / one.seconds) for one, n in zip(seen, blocks, strict=True)]
-    central, central_wakes = shares([one.central for one in seen], [blocks, alone])
+    central = shares([one.central for one in seen], [blocks])[0]
     always = [run.workers * run.seen.seconds for run in runs]
     on_cores, on_worker_per_byte, aside = shares(
         [one.workers for one in seen], [blocks, nbytes, always]
@@ -77,20 +73,16 @@ def fit(runs: Sequence[Observed], known: Costs, *, many: bool = False) -> Fitted
     late = float(np.median([run.seen.work - run.trial.work for run in runs]))
     known = replace(
         known,
-        post=(block + wakes) / 2,  # how it is divided changes nothing that is measured here
-        take=(block + wakes) / 2,
-        together=_part(wakes, block),
+        post=block / 2,  # how it is divided changes nothing that is measured here
+        take=block / 2,
         per_item=per_item,
         per_byte=per_byte,
         per_worker=per_worker,
         noticed=float(
-            np.median(
-                [run.seen.noticed / (block + wakes + per_worker * run.workers) for run in runs]
-            )
+            np.median([run.seen.noticed / (block + per_worker * run.workers) for run in runs])
         ),
         shortest=runs[0].seen.shortest,
-        central=central + central_wakes,
-        central_together=_part(central_wakes, central),
+        central=central,
         on_cores=on_cores,
         aside=aside,
         on_worker_per_byte=on_worker_per_byte,
@@ -107,10 +99,6 @@ def fit(runs: Sequence[Observed], known: Costs, *, many: bool = False) -> Fitted
 
     hop, on_worker = search(error)
     return Fitted(replace(known, hop=hop, on_worker=on_worker), late, error(hop, on_worker))
-
-
-def _part(some: float, others: float) -> float:
-    return some / (some + others) if some else 0.0
 
 
 def predicted(costs: Costs, workers: int, trial: Trial, late: float) -> float:

@@ -15,17 +15,14 @@ class Costs:
     """What blocks, items and bytes cost on a kind of cluster. All times are in seconds.
 
     Args:
-        post: Time of the reader's processor for a block that it sends, if it has nothing to do.
+        post: Time of the reader's processor for a block that it sends.
         take: The same for a block that it receives.
-        together: The part of both that is saved if it is busy: several messages are handled
-            together, and nothing has to wake up.
         per_item: The same for each item of a block.
         per_byte: The same for each byte of an item.
         per_worker: The same for a block, for each worker that the reader has.
         noticed: The part of all this that the engine notices, and by which blocks grow.
         shortest: Seconds of work in a block at least, if the engine chooses them.
         central: Time of the processor of a scheduler that all readers share, for a block.
-        central_together: As `together`.
         hop: How long a message is under way, in one direction.
         on_worker: What a worker spends on a block beside its items.
         on_cores: Time of its processor for a block. If it is more than `on_worker`, other threads
@@ -41,14 +38,12 @@ class Costs:
 
     post: float = 0.0
     take: float = 0.0
-    together: float = 0.0
     per_item: float = 0.0
     per_byte: float = 0.0
     per_worker: float = 0.0
     noticed: float = 1.0
     shortest: float = 0.1
     central: float = 0.0
-    central_together: float = 0.0
     hop: float = 0.0
     on_worker: float = 0.0
     on_cores: float = 0.0

@@ -108,21 +108,15 @@ def _costs_table(record: dict[str, Any]) -> str:
         if name not in record["engines"]:
             continue
         c = study.fitted(record, name).costs
-        block = _idle_and_busy(c.block(1), c.together)
-        central = _idle_and_busy(c.central, c.central_together)
-        times = [f"{1e3 * t:.2f} ms" if t else "–" for t in (c.on_worker, c.hop)]
+        times = [c.block(1), c.central, c.on_worker, c.hop]
         per = [c.per_item * 1e6, 1e-9 / c.per_byte if c.per_byte else 0.0]
         rows.append(
-            [TITLES[name], block, central, *times]
+            [TITLES[name], *(f"{1e3 * t:.2f} ms" if t else "–" for t in times)]
             + [f"{x:.2g}" if x else "–" for x in per]
             + [f"{c.shortest * 1e3:.0f} ms"]
         )
     head = ("", "reader", "scheduler", "worker", "message, one way", "an item, µs")
     return table((*head, "arrays, GB/s", "a block, at least"), rows)
-
-
-def _idle_and_busy(seconds: float, saved: float) -> str:
-    return f"{seconds * 1e3:.2f} to {seconds * (1 - saved) * 1e3:.2f} ms" if seconds else "–"
 
 
 def _validation_table(record: dict[str, Any]) -> str:

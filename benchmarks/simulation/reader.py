@@ -128,10 +128,9 @@ class Reader:
     def _post(self) -> None:
         """Send blocks to workers that have fewer than two."""
         seconds, patience = self._costs.sent(len(self._places)), PATIENCE * self._grain
-        saved = self._costs.post * self._costs.together
         for place, task in self._scheduler.assign(self._places):
             block = Block(task, place, self._numbers[id(place)], patience)
-            self.cpu.serve(seconds, self._posted, block, saved=saved)
+            self.cpu.serve(seconds, self._posted, block)
 
     def _posted(self, block: Block) -> None:
         self._pass_on(self.workers.receive, block)
@@ -142,8 +141,7 @@ class Reader:
     def _pass_on(self, act: Callable[[Block], None], block: Block) -> None:
         """Have the scheduler handle a message, and then `act`."""
         seconds = self._costs.central / 2
-        saved = seconds * self._costs.central_together
-        self._central.serve(seconds, self._hop, act, block, saved=saved)
+        self._central.serve(seconds, self._hop, act, block)
 
     def _hop(self, act: Callable[[Block], None], block: Block) -> None:
         self._clock.at(self._clock.now + self._costs.hop, act, block)
@@ -156,7 +154,7 @@ class Reader:
         costs, nbytes = self._costs, self._load.nbytes
         self._cost += _WEIGHT * (costs.block(len(self._places)) - self._cost)
         seconds = costs.received(block.done, nbytes)
-        self.cpu.serve(seconds, self._received, block, saved=costs.take * costs.together)
+        self.cpu.serve(seconds, self._received, block)
 
     def _received(self, block: Block) -> None:
         self.blocks += 1

@@ -85,7 +85,10 @@ def _compare(
     record, crowd = stored(), engine == "crowd"
     known = Costs(shared=engine in {"crowd", "pool"}, cores=os.cpu_count() or 1)
     if not crowd:
-        known = dataclasses.replace(known, per_worker=fitted(record, "crowd").costs.per_worker)
+        if "crowd" not in record.get("engines", {}):
+            raise LookupError("measure the crowd first: it shows what each worker costs")
+        per_worker = record["engines"]["crowd"]["costs"]["per_worker"]
+        known = dataclasses.replace(known, per_worker=per_worker)
     found = fit(runs, known, many=crowd)
     show(f"{engine}: {found.costs}, error {found.error:.1%}")
     rows = [_row(run, found) for run in others]
