@@ -64,8 +64,8 @@ class Cutter:
 
     @property
     def worthwhile(self) -> int:
-        """The number of items that take a quarter of a grain."""
-        return self._fitting // 4
+        """The number of items that take an eighth of a grain: less is no run of its own."""
+        return self._fitting // 8
 
     def length(self, most: int, doublings: int = 0) -> int:
         """Return the number of items of the next run, at most `most`.
