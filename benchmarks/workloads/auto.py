@@ -1,7 +1,6 @@
 """`nworkers="auto"` beside every fixed setting, on items of all kinds."""
 
 import functools
-import importlib.util
 import itertools
 import time
 import zlib
@@ -124,14 +123,12 @@ CELLS = {
     ),
     "trivial": Cell("trivial", mapped(double), lambda i, item: bool(item == 2 * i)),
     "consumer": Cell("3 ms Python, reader takes 5 ms", mapped(computes), pause=0.005),
+    "jpeg": Cell("JPEG", mapped(photograph), lambda i, item: bool(item[1] == i)),
 }
-if all(importlib.util.find_spec(name) for name in ("PIL", "skimage", "sklearn")):
-    CELLS["jpeg"] = Cell("JPEG", mapped(photograph), lambda i, item: bool(item[1] == i))
 
 
 def prepare() -> None:
-    if "jpeg" in CELLS:
-        photographs.make(folder(), PHOTOGRAPHS)
+    photographs.make(folder(), PHOTOGRAPHS)
 
 
 def rate(items: Iterator[Any], cell: Cell, warmup: float) -> float:
@@ -175,8 +172,7 @@ WORKLOAD = Workload(
         "Items of each kind, read for a third of a second after a warm-up, with the number of "
         "workers left to seqtools and with each that could be given. Items per second; the "
         "target is 0.9 of the best of the fixed settings, of which none is the best everywhere. "
-        "Settings that were far from the best in the first round were measured once. "
-        "The JPEG files need Pillow, scikit-image and scikit-learn."
+        "Settings that were far from the best in the first round were measured once."
     ),
     figures=tuple(Figure(name, cell.label, higher=True) for name, cell in CELLS.items()),
     measure=nothing,
