@@ -56,6 +56,7 @@ class Reader:
         self._scheduler = Scheduler(costs.shortest, most=AHEAD, longest=1 << 16)
         self._places = [WorkerQueue() for _ in range(share)]
         self._numbers = {id(place): k for k, place in enumerate(self._places)}
+        self._free = {id(place): place for place in self._places}  # with fewer than two blocks
         self._cost = 0.0  # of a block: a moving average
         self.read = self.held = self.most_held = self.blocks = self.again = 0
         self.waited = 0.0
@@ -128,7 +129,9 @@ class Reader:
     def _post(self) -> None:
         """Send blocks to workers that have fewer than two."""
         seconds, patience = self._costs.sent(len(self._places)), PATIENCE * self._grain
-        for place, task in self._scheduler.assign(self._places):
+        for place, task in self._scheduler.assign([*self._free.values()]):
+            if len(place.assigned) >= AHEAD:
+                del self._free[id(place)]
             block = Block(task, place, self._numbers[id(place)], patience)
             self.cpu.serve(seconds, self._posted, block)
 
@@ -165,6 +168,7 @@ class Reader:
         if done is not block.task:
             self.again += 1
             self._scheduler.returned(block.place, block.task)
+        self._free[id(block.place)] = block.place
         self._post()
         if self._waits_since is not None and self._reader.awaits in {None, done.job}:
             self._reader.awaits = readers.NO_JOB
