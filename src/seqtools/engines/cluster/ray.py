@@ -30,9 +30,9 @@ from seqtools.engines.cluster.transport import BrokenError, LostError, Notify, P
 
 _SMALL = 1 << 16
 """Bytes of a pipeline that each actor is created with. Arbitrary."""
-_PATIENCE = 10.0
+_PATIENCE = 20.0
 """Seconds until it is said that actors wait. Most start in less than 3, but on a busy machine in
-more than 5; and an actor that starts holds its processor, so that none is free."""
+more than 10; and an actor that starts holds its processor, so that none is free."""
 _LONG = 60.0
 """The same if there is room, but Ray prepares what `runtime_env` asks for. Arbitrary."""
 _BESIDE = 1.0
