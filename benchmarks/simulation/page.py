@@ -1,4 +1,4 @@
-"""Writes the plots of `docs/scaling.md`, and the tables in it."""
+"""Writes the plots beside `scaling.md`, and the tables in it."""
 
 import os
 import re
@@ -12,8 +12,8 @@ from benchmarks.simulation.model import Costs, Outcome
 from benchmarks.simulation.real import Seen, Trial
 from benchmarks.simulation.svg import Axis, Line, chart
 
-PAGE = os.path.join(rounds.ROOT, "docs", "scaling.md")
-PLOTS = os.path.join(rounds.ROOT, "docs", "scaling")
+PAGE = os.path.join(rounds.ROOT, "benchmarks", "simulation", "scaling.md")
+PLOTS = os.path.join(rounds.ROOT, "benchmarks", "simulation", "scaling")
 TITLES = {"crowd": "many workers, played", "pool": "process pool", "dask": "Dask", "ray": "Ray"}
 _CLUSTERS = ("ray", "dask")
 _WORKERS = Axis("workers", scaling.WORKERS, logarithmic=True)
