@@ -3,6 +3,8 @@
 import pickle
 import threading
 import time
+import traceback
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -455,3 +457,22 @@ def test_two_tasks_are_at_each_place(engines: Any) -> None:
     reader.wait(lambda: len(transport.held or ()) >= 6)
     assert [len(place.assigned) for place in transport.places()] == [2, 2, 2]
     assert len(transport.held) == 6
+
+
+def test_answers_after_the_engine_has_failed_are_not_kept(engines: Any) -> None:
+    class Late:
+        pass
+
+    transport = Driven(lambda *_: (OTHER, (99, 9), "somebody"))
+    engine, reader = engines(transport)
+    engine.submit([Job(1, range(1))])
+    reader.wait(lambda: reader.error is not None)
+    engine.close()
+    late = Late()
+    gone = weakref.ref(late)
+    transport.notify(2, late)
+    del late
+    assert gone() is None
+    frames = [frame for frame, _ in traceback.walk_tb(reader.error.__traceback__)]
+    assert frames
+    assert engine._dispatcher not in [frame.f_locals.get("self") for frame in frames]
