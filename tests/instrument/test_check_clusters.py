@@ -16,8 +16,8 @@ from seqtools.instrument import check
 from seqtools.instrument.checking import checker
 from seqtools.instrument.paying import Use, unpaid
 
-COSTLY = BlockCost("Dask", 0.004)
-QUICK = BlockCost("the ProcessPoolExecutor", 0.00006, 0.05, is_here=True)
+COSTLY = BlockCost("Dask", 0.004, 0.016)
+QUICK = BlockCost("the ProcessPoolExecutor", 0.00006, 0.0003, 0.05, is_here=True)
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ def test_the_efficiency_is_near_what_was_measured(block: float, measured: float)
 
 
 def test_one_reader_has_no_time_for_many_workers() -> None:
-    ray = BlockCost("Ray", 0.00033)
+    ray = BlockCost("Ray", 0.00033, 0.0013)
     assert efficiency(0.1, 1000, ray) < 0.35
     assert efficiency(0.5, 1000, ray) > 0.95
 

@@ -139,7 +139,7 @@ def test_the_page_and_the_snapshot_hold_no_object_of_the_user(
 
 # Recordings that never happened, in milliseconds
 
-COSTLY = BlockCost("Dask", 0.004)
+COSTLY = BlockCost("Dask", 0.004, 0.016)
 
 
 def read(folder: Path, each: float, n: int, block: int, **options: Any) -> Case:

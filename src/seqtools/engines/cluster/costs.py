@@ -1,8 +1,7 @@
 """What a block, which is the items of one call, costs on each kind of cluster.
 
-All figures were measured with two workers on one machine of two cores, for blocks of 20 to 200 ms.
-Advice uses them, and so do the engines for what they cannot measure themselves: the time in threads
-of the cluster.
+All figures were measured on one machine of two cores. Advice uses them, and so do the engines for what
+they cannot measure themselves: the time in threads of the cluster.
 """
 
 from typing import Any, NamedTuple
@@ -19,7 +18,9 @@ class BlockCost(NamedTuple):
     title: str
     """How the cluster is called in messages, such as `"Dask"`."""
     seconds: float
-    """Processor time of the process that reads the items."""
+    """Processor time of the process that reads the items, outside the thread of the engine."""
+    waiting: float
+    """Seconds of a worker beside its items."""
     grain: float = GRAIN
     """Seconds that a block should take at least."""
     is_here: bool = False
@@ -27,19 +28,17 @@ class BlockCost(NamedTuple):
 
 
 _PACKAGES = {
-    "concurrent": BlockCost("", 0.00006, is_here=True),
-    "loky": BlockCost("", 0.00025, is_here=True),
-    "mpi4py": BlockCost("", 0.00026),
-    "distributed": BlockCost("", 0.004),
+    "concurrent": BlockCost("", 0.0006, 0.0008, is_here=True),
+    "loky": BlockCost("", 0.0007, 0.0008, is_here=True),
+    "mpi4py": BlockCost("", 0.0015, 0.0036),
+    "distributed": BlockCost("", 0.003, 0.016),
 }
 """The same for executors, by the package of their class."""
-COSTS = {DASK: BlockCost("Dask", 0.002), RAY: BlockCost("Ray", 0.0003)}
-"""Of clusters that have a name."""
-WITH_SCHEDULER = 0.005
+COSTS = {DASK: BlockCost("Dask", 0.003, 0.016), RAY: BlockCost("Ray", 0.0009, 0.0018)}
+"""Of clusters that have a name. Dask's workers are busy for 47, 81, 90 and 94 % of the time with blocks
+of 20, 50, 100 and 200 ms, if items compute."""
+WITH_SCHEDULER = 0.0065
 """Seconds for Dask if its scheduler is in this process too."""
-_WAITING = 4
-"""A worker waits so many times the cost of a block for the next one, as measured with Dask: 20, 50,
-100 and 200 ms are then 56, 76, 86 and 93 % of the time, and were 47, 81, 90 and 94 %."""
 
 
 def cost_of(method: str, where: Any) -> BlockCost | None:
@@ -80,5 +79,4 @@ def efficiency(block: float, workers: int, cost: BlockCost) -> float:
         workers: Number of workers.
         cost: What a block costs.
     """
-    waiting = block / (block + _WAITING * cost.seconds)
-    return min(waiting, block / (workers * cost.seconds))
+    return min(block / (block + cost.waiting), block / (workers * cost.seconds))

@@ -148,9 +148,9 @@ class Dispatcher(Calls):
         if self._timeout is not None:
             self._end_overdue(self._timeout)
         posted = self._post_tasks()
-        if answers and posted:
-            cost = (time.thread_time() - began - self._for_items) / max(answers, posted)
-            self._cost += 0.2 * (cost - self._cost)
+        if answers or posted:
+            cost = (time.thread_time() - began - self._for_items) / (answers + posted)
+            self._cost += 0.2 * (2 * cost - self._cost)  # a call is posted and answered
 
     def _handle_rest(self) -> None:
         """Deliver what was finished before the cluster broke."""
