@@ -2,7 +2,7 @@
 
     python -m benchmarks.simulate --measure   # real runs give costs; others are compared with them
     python -m benchmarks.simulate --again     # the same with the runs that are stored
-    python -m benchmarks.simulate             # plots and tables for simulation/scaling.md
+    python -m benchmarks.simulate             # tables and plots of docs/one-reader.md
 
 `--only pool` does so for one engine of `crowd`, `pool`, `dask`, `ray`, as often as it is given.
 """

@@ -78,9 +78,8 @@ def fit(runs: Sequence[Observed], known: Costs, *, many: bool = False) -> Fitted
         per_item=per_item,
         per_byte=per_byte,
         per_worker=per_worker,
-        noticed=float(
-            np.median([run.seen.noticed / (block + per_worker * run.workers) for run in runs])
-        ),
+        thread=float(np.median([one.thread for one in seen])),
+        assumed=seen[0].assumed,
         shortest=runs[0].seen.shortest,
         central=central,
         on_cores=on_cores,

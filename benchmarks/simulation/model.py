@@ -20,7 +20,8 @@ class Costs:
         per_item: The same for each item of a block.
         per_byte: The same for each byte of an item.
         per_worker: The same for a block, for each worker that the reader has.
-        noticed: The part of all this that the engine notices, and by which blocks grow.
+        thread: The part of this in the thread of the engine, which measures it.
+        assumed: What the engine assumes for other threads. Blocks grow by both.
         shortest: Seconds of work in a block at least, if the engine chooses them.
         central: Time of the processor of a scheduler that all readers share, for a block.
         hop: How long a message is under way, in one direction.
@@ -41,7 +42,8 @@ class Costs:
     per_item: float = 0.0
     per_byte: float = 0.0
     per_worker: float = 0.0
-    noticed: float = 1.0
+    thread: float = 0.0
+    assumed: float = 0.0
     shortest: float = 0.1
     central: float = 0.0
     hop: float = 0.0
@@ -65,9 +67,9 @@ class Costs:
         """Return the same for both."""
         return self.sent(workers) + self.received(items, nbytes)
 
-    def grain(self, workers: int, cost: float) -> float:
-        """Return the seconds of work in a block, if a block has cost so much so far."""
-        return max(self.shortest, 2 * workers * cost * self.noticed)
+    def grain(self, workers: int) -> float:
+        """Return the seconds of work in a block."""
+        return max(self.shortest, 2 * workers * (self.thread + self.assumed))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +116,7 @@ class Load:
 
     def items_of_block(self, costs: Costs) -> int:
         """Return the number of items of a block as long as the engine wants it."""
-        seconds = costs.grain(self.share, costs.block(self.share))
+        seconds = costs.grain(self.share)
         return max(1, round((seconds if self.grain is None else self.grain) / self.mean))
 
     def enough(self, costs: Costs) -> int:

@@ -1,4 +1,4 @@
-"""Writes the plots beside `scaling.md`, and the tables in it."""
+"""Writes the plots and tables of docs/one-reader.md."""
 
 import os
 import re
@@ -11,9 +11,10 @@ from benchmarks.simulation import scaling, study
 from benchmarks.simulation.model import Costs, Outcome
 from benchmarks.simulation.real import Seen, Trial
 from benchmarks.simulation.svg import Axis, Line, chart
+from seqtools.engines.cluster.costs import COSTS
 
-PAGE = os.path.join(rounds.ROOT, "benchmarks", "simulation", "scaling.md")
-PLOTS = os.path.join(rounds.ROOT, "benchmarks", "simulation", "scaling")
+PAGE = os.path.join(rounds.ROOT, "docs", "one-reader.md")
+PLOTS = os.path.join(rounds.ROOT, "docs", "one-reader")
 TITLES = {"crowd": "many workers, played", "pool": "process pool", "dask": "Dask", "ray": "Ray"}
 _CLUSTERS = ("ray", "dask")
 _WORKERS = Axis("workers", scaling.WORKERS, logarithmic=True)
@@ -29,7 +30,7 @@ def write() -> None:
     for name, (title, plot) in _plots(_costs(record)).items():
         with open(os.path.join(PLOTS, f"{name}.svg"), "w") as file:
             file.write(plot)
-        text = filled(text, name, f"![{title}](scaling/{name}.svg)")
+        text = filled(text, name, f"![{title}](one-reader/{name}.svg)")
     for name, make in TABLES.items():
         text = filled(text, name, make(record))
     with open(PAGE, "w") as file:
@@ -57,7 +58,10 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def _costs(record: dict[str, Any]) -> dict[str, Costs]:
     engines = [name for name in _CLUSTERS if name in record.get("engines", {})]
-    return {name: scaling.on_a_cluster(study.fitted(record, name).costs) for name in engines}
+    return {
+        name: scaling.on_a_cluster(study.fitted(record, name).costs, COSTS[name].seconds)
+        for name in engines
+    }
 
 
 # Plots

@@ -18,9 +18,6 @@ from seqtools.prefetching.lifecycle import RUNS
 from seqtools.prefetching.options import Options
 from seqtools.prefetching.pump import _PAUSING_SECONDS
 
-_WEIGHT = 0.2
-"""Of the last block in what a block is said to cost, as in the engine."""
-
 
 class Reader:
     """Reads `items` items in order, each once.
@@ -57,7 +54,6 @@ class Reader:
         self._places = [WorkerQueue() for _ in range(share)]
         self._numbers = {id(place): k for k, place in enumerate(self._places)}
         self._free = {id(place): place for place in self._places}  # with fewer than two blocks
-        self._cost = 0.0  # of a block: a moving average
         self.read = self.held = self.most_held = self.blocks = self.again = 0
         self.waited = 0.0
         self._waits_since: float | None = None
@@ -124,7 +120,7 @@ class Reader:
     def _grain(self) -> float:
         if self._load.grain is not None:
             return self._load.grain
-        return self._costs.grain(len(self._places), self._cost)
+        return self._costs.grain(len(self._places))
 
     def _post(self) -> None:
         """Send blocks to workers that have fewer than two."""
@@ -154,9 +150,7 @@ class Reader:
         self.link.serve(seconds, self._take, block)
 
     def _take(self, block: Block) -> None:
-        costs, nbytes = self._costs, self._load.nbytes
-        self._cost += _WEIGHT * (costs.block(len(self._places)) - self._cost)
-        seconds = costs.received(block.done, nbytes)
+        seconds = self._costs.received(block.done, self._load.nbytes)
         self.cpu.serve(seconds, self._received, block)
 
     def _received(self, block: Block) -> None:

@@ -77,7 +77,8 @@ class Seen:
         cpu: Seconds of the processor that the process of the reader used.
         central: The same of the scheduler.
         workers: The same of all other processes together.
-        noticed: Seconds of the reader's processor for a block, as its engine has estimated them.
+        thread: Seconds of the processor for a block in the thread of the engine, as it measures.
+        assumed: The same in other threads of the reader, which the engine assumes.
         shortest: Seconds of work in a block at least, according to its engine.
         foreign: Processors that other programs used meanwhile.
     """
@@ -89,7 +90,8 @@ class Seen:
     cpu: float
     central: float
     workers: float
-    noticed: float
+    thread: float
+    assumed: float
     shortest: float
     foreign: float
 
@@ -167,7 +169,7 @@ def measure(running: Running, workers: int, trial: Trial, patience: float) -> Se
         seconds, blocks = time.perf_counter() - began, len(jobs) - sent
         own, everything = used()
         central, busy = _used(running) - central, machine.busy() - busy
-        noticed, shortest = _estimates(p)
+        thread, assumed, shortest = _estimates(p)
         del items
     return Seen(
         seconds=seconds,
@@ -177,7 +179,8 @@ def measure(running: Running, workers: int, trial: Trial, patience: float) -> Se
         cpu=own,
         central=central,
         workers=everything - own - central,
-        noticed=noticed,
+        thread=thread,
+        assumed=assumed,
         shortest=shortest,
         foreign=max(0.0, busy - everything) / seconds,
     )
@@ -196,11 +199,11 @@ def _wait_for_workers(p: Any, workers: int) -> None:
         time.sleep(_LOOK)
 
 
-def _estimates(p: Any) -> tuple[float, float]:
-    """Return what the engine takes a block to cost, and its shortest block, in seconds."""
+def _estimates(p: Any) -> tuple[float, float, float]:
+    """Return what the engine takes a block to cost, in two parts, and its shortest block."""
     calls = _calls(p)
     transport = calls._transport  # noqa: SLF001
-    return float(calls._cost + transport.overhead), float(transport.grain)  # noqa: SLF001
+    return float(calls._cost), float(transport.overhead), float(transport.grain)  # noqa: SLF001
 
 
 def _used(running: Running) -> float:

@@ -1,4 +1,4 @@
-"""What the simulation says of large clusters: the figures of docs/scaling.md."""
+"""What the simulation says of large clusters: the figures of docs/one-reader.md."""
 
 import functools
 from collections.abc import Sequence
@@ -23,9 +23,14 @@ GOOD = 0.9
 _BLOCKS = 12
 
 
-def on_a_cluster(costs: Costs) -> Costs:
-    """Return costs for machines that have their own processors, and a network."""
-    return replace(costs, cores=0, link=NETWORK)
+def on_a_cluster(costs: Costs, assumed: float) -> Costs:
+    """Return costs for machines that have their own processors, and a network.
+
+    Args:
+        costs: Those of this machine.
+        assumed: What the engine assumes today, which may not be what it did as it was measured.
+    """
+    return replace(costs, cores=0, link=NETWORK, assumed=assumed)
 
 
 def run(costs: Costs, load: Load) -> Outcome:

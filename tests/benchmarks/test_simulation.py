@@ -214,18 +214,11 @@ def test_a_window_that_is_too_small_makes_short_blocks() -> None:
 
 
 def test_blocks_grow_with_the_workers_of_a_reader() -> None:
-    costs = Costs(post=1e-3, take=1e-3, per_worker=1e-6, shortest=0.1)
+    costs = Costs(thread=1e-3, assumed=2e-3, shortest=0.1)
     load = Load(work=0.01, workers=10)
     assert load.items_of_block(costs) == 10
     assert replace(load, workers=1000).items_of_block(costs) == 600
-    assert replace(load, workers=1000, readers=10).items_of_block(costs) == 42
-    half = replace(costs, noticed=0.5)
-    assert replace(load, workers=1000).items_of_block(half) == 300
-
-
-def test_what_items_cost_the_reader_does_not_make_blocks_longer() -> None:
-    costs = Costs(post=1e-3, take=0.0, per_item=1e-5, shortest=0.1)
-    assert Load(work=0.01, workers=250).items_of_block(costs) == 50  # 2 * 250 * 1 ms / 10 ms
+    assert replace(load, workers=1000, readers=10).items_of_block(costs) == 60
 
 
 def test_more_readers_than_workers_are_refused() -> None:

@@ -20,7 +20,8 @@ TRUE = Costs(
     central=5e-4,
     hop=2e-3,
     on_worker=1e-3,
-    noticed=0.5,
+    thread=1e-4,
+    assumed=2e-4,
     shortest=0.05,
 )
 
@@ -39,7 +40,8 @@ def seen(trial: Trial, workers: int, costs: Costs = TRUE) -> Seen:
         cpu=cpu,
         central=blocks * costs.central,
         workers=blocks * 4e-4 + 50.0,
-        noticed=costs.noticed * costs.block(workers),
+        thread=costs.thread,
+        assumed=costs.assumed,
         shortest=0.05,
         foreign=0.0,
     )
@@ -56,7 +58,7 @@ def test_costs_are_found_again_from_simulated_runs() -> None:
     assert costs.per_item == pytest.approx(TRUE.per_item, rel=0.05)
     assert costs.central == pytest.approx(TRUE.central, rel=0.02)
     assert costs.on_cores == pytest.approx(4e-4, rel=0.02)
-    assert costs.noticed == pytest.approx(0.5, rel=0.02)
+    assert (costs.thread, costs.assumed) == (1e-4, 2e-4)
     other = Trial(work=0.005, block=2)
     assert predicted(costs, 8, other, 1e-4) == pytest.approx(
         predicted(TRUE, 8, other, 1e-4), rel=0.1
@@ -99,7 +101,7 @@ def test_a_window_has_room_for_two_blocks_for_each_worker() -> None:
 
 def test_the_end_of_a_reader_is_where_its_processor_is_used_up() -> None:
     # its blocks do not grow, so it has time for 100 blocks of 0.1 seconds in a second
-    costs = Costs(post=5e-3, take=5e-3, noticed=0.0)
+    costs = Costs(post=5e-3, take=5e-3)
     end = scaling.end(costs, 0.1, 8.0, most=64)
     assert end.workers == pytest.approx(10, abs=2)
     assert end.limit == "processor"

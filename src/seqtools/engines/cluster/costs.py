@@ -28,16 +28,16 @@ class BlockCost(NamedTuple):
 
 
 _PACKAGES = {
-    "concurrent": BlockCost("", 0.0006, 0.0008, is_here=True),
-    "loky": BlockCost("", 0.0007, 0.0008, is_here=True),
+    "concurrent": BlockCost("", 0.0007, 0.0008, is_here=True),
+    "loky": BlockCost("", 0.0008, 0.0008, is_here=True),
     "mpi4py": BlockCost("", 0.0015, 0.0036),
-    "distributed": BlockCost("", 0.003, 0.016),
+    "distributed": BlockCost("", 0.0035, 0.016),
 }
 """The same for executors, by the package of their class."""
-COSTS = {DASK: BlockCost("Dask", 0.003, 0.016), RAY: BlockCost("Ray", 0.0009, 0.0018)}
+COSTS = {DASK: BlockCost("Dask", 0.0035, 0.016), RAY: BlockCost("Ray", 0.0012, 0.0018)}
 """Of clusters that have a name. Dask's workers are busy for 47, 81, 90 and 94 % of the time with blocks
 of 20, 50, 100 and 200 ms, if items compute."""
-WITH_SCHEDULER = 0.0065
+WITH_SCHEDULER = 0.007
 """Seconds for Dask if its scheduler is in this process too."""
 
 
