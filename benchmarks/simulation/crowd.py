@@ -70,6 +70,11 @@ class Virtual:
         """Return its time in seconds."""
         return cls.now
 
+    @classmethod
+    def sleep(cls, seconds: float) -> None:
+        """Move it: one process that slept for a thousand workers would take minutes."""
+        cls.now += seconds
+
 
 class Pass:
     """The function of the pipeline: moves the clock of items, and returns by how much."""
@@ -86,7 +91,8 @@ class Pass:
 
 def play(connection: Connection, workers: int) -> None:
     """Be so many workers."""
-    with mock.patch.object(time, "perf_counter", Virtual.read):
+    read, sleep = Virtual.read, Virtual.sleep
+    with mock.patch.object(time, "perf_counter", read), mock.patch.object(time, "sleep", sleep):
         _play(connection, workers)
 
 

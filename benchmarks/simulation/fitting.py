@@ -19,6 +19,9 @@ from benchmarks.simulation.real import SMALL, Seen, Trial
 
 _FEW = 8
 """Workers up to which runs say how long messages are under way: with more, processors are busy."""
+_SLOW = 0.001
+"""Seconds of an item from which they do so: the reader is busy with quicker ones, whose simulation
+takes long besides."""
 _UNIT = 1e-4
 """Seconds from which the search begins, with quotients of 2 to some power."""
 _LAST_STEP = 0.1
@@ -53,19 +56,22 @@ def fit(runs: Sequence[Observed], known: Costs, *, many: bool = False) -> Fitted
     Args:
         runs: Real runs.
         known: What is known of the cluster: whether its queue is shared, its processors, and what
-            a block costs the reader for each worker.
-        many: Whether so many workers were used that this is to be found too.
+            an item costs the reader, and a block for each worker.
+        many: Whether these two are to be found too, from runs with many items and workers.
     """
     seen, blocks = [run.seen for run in runs], [run.seen.blocks for run in runs]
     items = [one.items for one in seen]
     nbytes = [run.seen.items * run.trial.nbytes if run.trial.nbytes > SMALL else 0 for run in runs]
     places = [run.workers * run.seen.blocks for run in runs]
-    block, per_item, per_byte, per_worker = shares(
-        [run.seen.cpu - known.per_worker * n for run, n in zip(runs, places, strict=True)],
-        [blocks, items, nbytes, places if many else [0] * len(runs)],
-    )
-    per_worker = known.per_worker or per_worker
-    central = shares([one.central for one in seen], [blocks])[0]
+    own = np.array([one.cpu for one in seen])
+    if many:
+        block, per_byte, per_item, per_worker = shares(own, [blocks, nbytes, items, places])
+    else:
+        per_item, per_worker = known.per_item, known.per_worker
+        own -= per_item * np.array(items) + per_worker * np.array(places)
+        block, per_byte = shares(own, [blocks, nbytes])
+    # a scheduler does not see items, but the process that plays many workers does
+    central = shares([one.central for one in seen], [blocks, items] if many else [blocks])[0]
     always = [run.workers * run.seen.seconds for run in runs]
     on_cores, on_worker_per_byte, aside = shares(
         [one.workers for one in seen], [blocks, nbytes, always]
@@ -87,7 +93,7 @@ def fit(runs: Sequence[Observed], known: Costs, *, many: bool = False) -> Fitted
         on_worker_per_byte=on_worker_per_byte,
     )
 
-    few = [run for run in runs if run.workers <= _FEW]
+    few = [run for run in runs if run.workers <= _FEW and run.trial.work >= _SLOW]
 
     def error(hop: float, on_worker: float) -> float:
         costs = replace(known, hop=hop, on_worker=on_worker)

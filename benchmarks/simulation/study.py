@@ -27,6 +27,8 @@ FIT: tuple[Trial, ...] = (
     Trial(work=0.001, block=20),
     Trial(work=0.003, block=3),
 )
+_QUICK = (Trial(work=0.0002, block=500),)
+"""Items so quick that the reader is busy with them, and not with blocks."""
 FIT_ARRAYS = Trial(work=0.01, block=2, nbytes=400_000)
 VALIDATE: tuple[Trial, ...] = (
     Trial(work=0.015, block=1),
@@ -43,7 +45,7 @@ Plan = Iterable[tuple[int, Sequence[Trial], Sequence[Trial]]]
 _MANY = (Trial(work=0.01, block=2, warm=4.0), Trial(work=0.05, block=2, warm=4.0))
 _OTHERS = (Trial(work=0.025, block=2, warm=4.0), Trial(work=0.04, warm=4.0))
 CROWD: Plan = (
-    *((workers, FIT, VALIDATE) for workers in (1, 2, 4, 8)),
+    *((workers, (*FIT, *_QUICK), VALIDATE) for workers in (1, 2, 4, 8)),
     (50, _MANY, ()),
     (64, (), _OTHERS),
     (250, (), _OTHERS),
@@ -86,9 +88,11 @@ def _compare(
     known = Costs(shared=engine in {"crowd", "pool"}, cores=os.cpu_count() or 1)
     if not crowd:
         if "crowd" not in record.get("engines", {}):
-            raise LookupError("measure the crowd first: it shows what each worker costs")
-        per_worker = record["engines"]["crowd"]["costs"]["per_worker"]
-        known = dataclasses.replace(known, per_worker=per_worker)
+            raise LookupError("measure the crowd first: it shows what items and workers cost")
+        costs = record["engines"]["crowd"]["costs"]
+        known = dataclasses.replace(
+            known, per_worker=costs["per_worker"], per_item=costs["per_item"]
+        )
     found = fit(runs, known, many=crowd)
     show(f"{engine}: {found.costs}, error {found.error:.1%}")
     rows = [_row(run, found) for run in others]

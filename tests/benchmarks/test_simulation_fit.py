@@ -50,12 +50,11 @@ def seen(trial: Trial, workers: int, costs: Costs = TRUE) -> Seen:
 def test_costs_are_found_again_from_simulated_runs() -> None:
     trials = [Trial(work=0.01, block=1, seconds=1), Trial(work=1e-3, block=20, seconds=1)]
     runs = [Observed(n, trial, seen(trial, n)) for n in (1, 2) for trial in trials]
-    found = fit(runs, Costs())
+    found = fit(runs, Costs(per_item=TRUE.per_item))
     assert found.error < 0.02
     assert found.late == pytest.approx(1e-4)
     costs = found.costs
     assert costs.block(1) == pytest.approx(TRUE.block(1), rel=0.02)
-    assert costs.per_item == pytest.approx(TRUE.per_item, rel=0.05)
     assert costs.central == pytest.approx(TRUE.central, rel=0.02)
     assert costs.on_cores == pytest.approx(4e-4, rel=0.02)
     assert (costs.thread, costs.assumed) == (1e-4, 2e-4)
@@ -63,6 +62,13 @@ def test_costs_are_found_again_from_simulated_runs() -> None:
     assert predicted(costs, 8, other, 1e-4) == pytest.approx(
         predicted(TRUE, 8, other, 1e-4), rel=0.1
     )
+
+
+def test_what_an_item_costs_is_found_from_many_items() -> None:
+    trials = [Trial(work=0.01, block=1, seconds=1), Trial(work=2e-4, block=500, seconds=1)]
+    runs = [Observed(2, trial, seen(trial, 2)) for trial in trials]
+    costs = fit(runs, Costs(), many=True).costs
+    assert costs.per_item == pytest.approx(TRUE.per_item, rel=0.05)
 
 
 def test_what_each_worker_costs_is_found_from_many_workers() -> None:
