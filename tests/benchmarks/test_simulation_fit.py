@@ -24,6 +24,7 @@ TRUE = Costs(
     assumed=2e-4,
     shortest=0.05,
 )
+SHORT = Trial(work=0.01, block=1, warm=0.5, seconds=0.5)
 
 
 def seen(trial: Trial, workers: int, costs: Costs = TRUE) -> Seen:
@@ -48,7 +49,7 @@ def seen(trial: Trial, workers: int, costs: Costs = TRUE) -> Seen:
 
 
 def test_costs_are_found_again_from_simulated_runs() -> None:
-    trials = [Trial(work=0.01, block=1, seconds=1), Trial(work=1e-3, block=20, seconds=1)]
+    trials = [SHORT, replace(SHORT, work=1e-3, block=20)]
     runs = [Observed(n, trial, seen(trial, n)) for n in (1, 2) for trial in trials]
     found = fit(runs, Costs(per_item=TRUE.per_item))
     assert found.error < 0.02
@@ -65,7 +66,7 @@ def test_costs_are_found_again_from_simulated_runs() -> None:
 
 
 def test_what_an_item_costs_is_found_from_many_items() -> None:
-    trials = [Trial(work=0.01, block=1, seconds=1), Trial(work=2e-4, block=500, seconds=1)]
+    trials = [SHORT, replace(SHORT, work=2e-4, block=500)]
     runs = [Observed(2, trial, seen(trial, 2)) for trial in trials]
     costs = fit(runs, Costs(), many=True).costs
     assert costs.per_item == pytest.approx(TRUE.per_item, rel=0.05)
@@ -73,7 +74,7 @@ def test_what_an_item_costs_is_found_from_many_items() -> None:
 
 def test_what_each_worker_costs_is_found_from_many_workers() -> None:
     true = replace(TRUE, per_worker=1e-6)
-    trial = Trial(work=0.02, block=2)
+    trial = replace(SHORT, work=0.02, block=2)
     runs = [Observed(n, trial, seen(trial, n, true)) for n in (1, 2, 30)]
     assert fit(runs, Costs(), many=True).costs.per_worker == pytest.approx(1e-6, rel=0.1)
     known = fit(runs[:2], Costs(per_worker=1e-6)).costs

@@ -99,12 +99,12 @@ def test_no_group_is_much_smaller_than_others() -> None:
 
 @pytest.mark.parametrize("opened", [8, 32, 128])
 def test_the_remark_tells_how_shares_of_labels_vary(opened: int) -> None:
-    """The variance over 20 epochs of data that is sorted by label, beside what is foretold."""
+    """The variance over 6 epochs of data that is sorted by label, beside what is foretold."""
     sizes = np.random.default_rng(0).integers(800, 1200, 400)
     n = int(sizes.sum())
     labels = np.repeat(np.arange(400) % 10, sizes)  # each label in blocks of its own
-    run: Any = st.shuffle(range(n), 7, epochs=20, blocks=sizes, open_blocks=opened)
-    items = run._layout.at_many(np.arange(20 * n))
+    run: Any = st.shuffle(range(n), 7, epochs=6, blocks=sizes, open_blocks=opened)
+    items = run._layout.at_many(np.arange(6 * n))
     batches = labels[items[: len(items) // 256 * 256]].reshape(-1, 256)
     variance = np.mean([(batches == label).mean(1).var() for label in range(10)])
     times = variance / (0.1 * 0.9 / 256)
