@@ -185,7 +185,7 @@ def test_a_capacity_of_one() -> None:
 
 
 def test_runs_grow_as_items_are_timed_and_leave_work_for_all() -> None:
-    bench = Bench(64, seconds=0.01, nworkers=4)
+    bench = Bench(64, seconds=0.02, nworkers=4)
     reader = bench.open(range(1000))
     bench.take(reader)
     assert {len(job.indices) for job, _ in bench.jobs} == {1}, "nothing is known yet"
@@ -675,3 +675,17 @@ def test_a_part_whose_arrival_was_interrupted_arrives_again(
     bench.evaluate()
     assert [bench.take(reader) for _ in range(99)] == [(i, -i) for i in range(1, 100)]
     assert sorted(bench.asked) == list(range(100))
+
+
+def test_a_window_that_grows_has_no_short_runs_far_ahead() -> None:
+    bench = Bench(Budget(8, most=8000, small=1 << 24), seconds=0.001, nworkers=4)
+    reader = bench.open(range(10_000))
+    bench.take(reader)
+    for items in (4000, 8000):
+        bench.window.capacity.fill_workers(items)
+        bench.window.weighed([8])
+        bench.take(reader)
+    lengths = [len(job.indices) for job, _ in bench.jobs]
+    later = lengths[lengths.index(max(lengths)) :]
+    assert max(lengths) > 100
+    assert min(later[:-1]) > 100

@@ -76,7 +76,7 @@ class Planner:
         cursor = reader.cursor
         size, position = len(cursor.indices), cursor.ring[-1].stop
         while position < size:
-            length = self.cutter.length(most, len(jobs) // (2 * self.nworkers))
+            length = self.cutter.length(most, len(self.jobs) // (2 * self.nworkers))
             if self.cutter.grain > _LONG:
                 length = self._balanced(length, size - position)
             n = 1 if reader.urgent and not jobs else min(length, size - position)
