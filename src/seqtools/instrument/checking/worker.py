@@ -58,10 +58,17 @@ class WorkerCheck:
         def make(deliver: Deliver) -> Engine:
             occupy_standard_streams()
             hook, start_method = options.start_hook, options.start_method
-            return ProcessEngine(
-                *(None, check, 1, hook, start_method),
-                deliver=deliver, timeout=self._seconds, known=known,
+            made = list[Engine]()
+            # not in the main thread, which does not use the fork server
+            uninterrupted(
+                lambda: made.append(
+                    ProcessEngine(
+                        *(None, check, 1, hook, start_method),
+                        deliver=deliver, timeout=self._seconds, known=known,
+                    )
+                )
             )  # fmt: skip
+            return made[0]
 
         def loaded() -> None:
             if known and not options.is_cluster:  # each of its workers loads it for itself
