@@ -1,7 +1,7 @@
 """What a block, which is the items of one call, costs on each kind of cluster.
 
-All figures were measured on one machine of two cores. Advice uses them, and so do the engines for what
-they cannot measure themselves: the time in threads of the cluster.
+All figures were measured on one machine of two cores. Advice uses them, and so do the engines for
+what they cannot measure themselves: the time in threads of the cluster.
 """
 
 from typing import Any, NamedTuple
@@ -35,8 +35,8 @@ _PACKAGES = {
 }
 """The same for executors, by the package of their class."""
 COSTS = {DASK: BlockCost("Dask", 0.0035, 0.016), RAY: BlockCost("Ray", 0.0012, 0.0018)}
-"""Of clusters that have a name. Dask's workers are busy for 47, 81, 90 and 94 % of the time with blocks
-of 20, 50, 100 and 200 ms, if items compute."""
+"""Of clusters that have a name. Dask's workers are busy for 47, 81, 90 and 94 % of the time with
+blocks of 20, 50, 100 and 200 ms, if items compute."""
 WITH_SCHEDULER = 0.007
 """Seconds for Dask if its scheduler is in this process too."""
 
