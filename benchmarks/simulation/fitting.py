@@ -65,11 +65,12 @@ def fit(runs: Sequence[Observed], known: Costs, *, many: bool = False) -> Fitted
     places = [run.workers * run.seen.blocks for run in runs]
     own = np.array([one.cpu for one in seen])
     if many:
-        block, per_byte, per_item, per_worker = shares(own, [blocks, nbytes, items, places])
+        found = shares(own.tolist(), [blocks, nbytes, items, places])
+        block, per_byte, per_item, per_worker = found
     else:
         per_item, per_worker = known.per_item, known.per_worker
         own -= per_item * np.array(items) + per_worker * np.array(places)
-        block, per_byte = shares(own, [blocks, nbytes])
+        block, per_byte = shares(own.tolist(), [blocks, nbytes])
     # a scheduler does not see items, but the process that plays many workers does
     central = shares([one.central for one in seen], [blocks, items] if many else [blocks])[0]
     always = [run.workers * run.seen.seconds for run in runs]
