@@ -67,7 +67,9 @@ def test_a_module_that_workers_lack_is_named_with_the_line_that_ships_it(
     from helpers_of_mine import double
 
     with fresh_dask.client() as client:
-        told = r"the workers of Dask have no module 'helpers_of_mine': (client.*\.py'\)) sends it"
+        told = (
+            r"Dask have no module 'helpers_of_mine': (client.*\.py'\)) sends it, after modules of"
+        )
         with seqtools.prefetch(seqtools.smap(double, range(9)), method=client) as ready:
             with pytest.raises(seqtools.WorkerStartError, match=told) as caught:
                 list(ready)

@@ -319,13 +319,47 @@ class Silent(Executor):
         ({"start_method": "spawn"}, ValueError, "has started its workers itself"),
         ({"seed": 3}, ValueError, "seeds the random generators of a process"),
         ({"start_hook": lambda number: number}, TypeError, "it must take no argument"),
-        ({"engine_options": {"num_cpus": 1}}, ValueError, "are for clusters, got 'num_cpus'"),
+        (
+            {"engine_options": {"num_cpus": 1}},
+            ValueError,
+            "with an executor may have no option, got the option 'num_cpus'",
+        ),
         ({"engine_options": 3}, TypeError, "engine_options must be a dict, got 3"),
+        ({"nworkers": "2"}, TypeError, "nworkers must be an integer or None, got '2'"),
+        ({"method": lambda n: n}, TypeError, "a function without arguments, got .*'n'"),
     ],
 )
 def test_refused(options: dict[str, Any], error: type[Exception], match: str) -> None:
     with ThreadPoolExecutor(1) as executor, pytest.raises(error, match=match):
         seqtools.prefetch([1, 2], **{"method": executor, **options})
+
+
+class Busy:
+    """Counts the calls that are made at the same time."""
+
+    def __init__(self) -> None:
+        self.now = self.most = 0
+        self.lock, self.enough = threading.Lock(), threading.Event()
+
+    def __call__(self, i: int) -> int:
+        with self.lock:
+            self.now += 1
+            self.most = max(self.most, self.now)
+        self.enough.wait(0.01)
+        with self.lock:
+            self.now -= 1
+        return i
+
+
+@pytest.mark.parametrize("nworkers", [1, 2, 4])
+def test_no_more_items_at_a_time_than_workers_were_asked_for(nworkers: int) -> None:
+    busy = Busy()
+    with (
+        ThreadPoolExecutor(4) as executor,
+        seqtools.prefetch(seqtools.smap(busy, range(40)), nworkers, executor) as ready,
+    ):
+        assert list(ready) == list(range(40))
+    assert busy.most == nworkers
 
 
 def test_prefetches_of_prefetches() -> None:

@@ -15,6 +15,7 @@ from seqtools.instrument.profiling.starting import start
 def case(method: str, seconds: float) -> Any:
     return SimpleNamespace(
         measures=SimpleNamespace(start=seconds, seconds=10.0),
+        is_cluster=method not in {"thread", "process"},
         uses_processes=lambda: method == "process",
         mean=lambda: 0.01,
     )
@@ -42,5 +43,7 @@ def test_threads_in_place_of_processes_have_no_start_of_processes() -> None:
     assert advised_start(processes, METHODS["process"]) is None
     assert advised_start(threads, METHODS["thread"]) is None
     assert advised_start(threads, METHODS["process"]) == pytest.approx(0.21)
+    assert advised_start(case("ray", 7.0), METHODS["thread"]) == 0.01
+    assert advised_start(case("ray", 7.0), METHODS["process"]) == pytest.approx(0.21)
     advice = Advice("", {}, 1.0, start=0.01)
     assert effect(processes, advice) == "about 1.01 s instead of 12 s: 11.9 times as fast"

@@ -3,6 +3,7 @@
 import threading
 import warnings
 from collections.abc import Mapping
+from numbers import Real
 from typing import Literal
 
 from seqtools._core.checks import check_count, check_function, check_seed, is_bool
@@ -104,12 +105,15 @@ def _of_cluster(method: Method, where: object, given: Options, seed: object) -> 
         )
         raise TypeError(message)
     size = size_of(method.name, where)
-    if given.nworkers is None or isinstance(given.nworkers, str):
+    nworkers: object = given.nworkers
+    if nworkers is None:
         if size is None and where is not None and not is_factory(where):
             message = f"{title} does not tell how many workers it has: give nworkers"
             raise TypeError(message)
         return size or usable_cores()
-    n = check_count(given.nworkers, -(1 << 31), "nworkers")
+    if isinstance(nworkers, str):
+        raise TypeError(f"nworkers must be an integer or None, got {short(nworkers)}")
+    n = check_count(nworkers, -(1 << 31), "nworkers")
     return n if n >= 0 else max(1, (size or usable_cores()) + n)
 
 
@@ -121,10 +125,23 @@ def _engine_options(method: str, options: object) -> Mapping[str, object] | None
         raise TypeError(f"engine_options must be a dict, got {short(options)}")
     unknown = [name for name in options if name not in known]
     if unknown:
-        what = f"may be {', '.join(map(repr, known))}" if known else "are for clusters"
-        message = f"engine_options with method={method!r} {what}, got {unknown[0]!r}"
+        what = f"may be {', '.join(map(repr, known))}" if known else "may have no option"
+        has_name = method not in METHODS or METHODS[method].has_name
+        kind = f"method={method!r}" if has_name else "an executor"
+        message = f"engine_options with {kind} {what}, got the option {unknown[0]!r}"
         raise ValueError(message)
-    return dict(options)
+    amounts = options.get("resources")
+    if amounts is not None and not (
+        isinstance(amounts, Mapping)
+        and all(isinstance(name, str) and _is_amount(n) for name, n in amounts.items())
+    ):
+        message = "resources in engine_options must be a dict such as {'GPU': 1}, got"
+        raise TypeError(f"{message} {short(amounts)}")
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _is_amount(n: object) -> bool:
+    return isinstance(n, Real) and float(n) >= 0
 
 
 def _workers(nworkers: object) -> int | Literal["auto"]:

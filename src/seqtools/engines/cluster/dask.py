@@ -95,6 +95,11 @@ class DaskTransport(DaskTasks):
         return WITH_SCHEDULER if is_here else COSTS[DASK].seconds
 
     @property
+    def spare(self) -> bool:
+        """Whether a worker that has a place has a thread without one."""
+        return self._workers.spare
+
+    @property
     def turns(self) -> bool:
         """Whether all workers have one thread."""
         return self._workers.single
@@ -200,7 +205,7 @@ class DaskTransport(DaskTasks):
         if self._cluster is not None:
             return f"add its folder to sys.path before anything is read, here {path!r}"
         if path.endswith(".py"):
-            return f"client.upload_file({path!r}) sends it"
+            return f"client.upload_file({path!r}) sends it, after modules of yours that it imports"
         return (
             f"put it into a zip file and send that, client.upload_file('….zip'), or install it "
             f"there; here it is in {path!r}"
@@ -238,7 +243,11 @@ class DaskTransport(DaskTasks):
         now = time.monotonic()
         self._lost_at = self._lost_at or now
         if now - self._lost_at > _PATIENCE or status == "closed":
-            raise BrokenError(f"the scheduler of Dask is gone: its client is {status}")
+            message = (
+                f"the scheduler of Dask is gone: its client is {status}; read on from the same "
+                "state_dict() with another client"
+            )
+            raise BrokenError(message)
 
     def _check_workers(self) -> None:
         """Raise an error if no worker can be used; warn if some cannot."""

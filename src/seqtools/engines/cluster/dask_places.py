@@ -1,6 +1,7 @@
 """The places of a cluster of Dask, whose workers come and go."""
 
 import threading
+from collections import Counter
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -24,6 +25,8 @@ class WorkerPlaces:
         """Those of the workers; if there is no worker, one for the first that comes."""
         self.single = False
         """Whether each worker has one thread."""
+        self.spare = False
+        """Whether a worker that has a place could have another one."""
         self.unsuitable = False
         """Whether there are workers, but none has the resources."""
         self.times_forgotten = 0
@@ -71,6 +74,8 @@ class WorkerPlaces:
             new = new[: max(0, self._most - len(known))]
         self._known = known | {where: Place(where[0]) for where in new}
         self.places = tuple(self._known.values()) or (self._anywhere,)
+        used = Counter(address for address, _ in self._known)
+        self.spare = any(threads[address] > n for address, n in used.items())
         return True
 
     def _places_of(self, worker: Mapping[str, Any]) -> int:

@@ -186,6 +186,7 @@ class Dispatcher(Calls):
             if place not in places:
                 self._scheduler.unreserve(place)
         self._places, self.wanted = places, transport.wanted()
+        self._scheduler.ahead = not transport.spare  # or a place would do two tasks at a time
         self._warn(transport.news())
 
     def _warn(self, new: list[str]) -> None:

@@ -12,14 +12,21 @@ from seqtools._core.display.short import short
 from seqtools._core.errors import WorkerStartError, summary
 from seqtools.engines.cluster import remote
 from seqtools.engines.cluster.costs import GRAIN, cost_of
-from seqtools.engines.cluster.kinds import EXECUTOR, dask_client, is_factory, shares_memory, size_of
+from seqtools.engines.cluster.kinds import (
+    EXECUTOR,
+    dask_client,
+    is_client,
+    is_factory,
+    shares_memory,
+    size_of,
+)
 from seqtools.engines.cluster.local import LocalPipeline
 from seqtools.engines.cluster.shipment import Shipment
 from seqtools.engines.cluster.transport import BrokenError, LostError, Notify, Place
 
 _ALIGNMENT = 16
 """The address of an array is a multiple of this, as that of memory that is allocated."""
-_ADVICE = "; a function that makes an executor, given as method, is asked for another one"
+_ADVICE = "; with method=lambda: …, a function that makes an executor, another one is made"
 _GRAIN_OF_THREADS = 0.005
 """Seconds that a task should take at least in a pool of threads. Arbitrary: nothing is sent."""
 _SECONDS = 0.5
@@ -62,15 +69,22 @@ class ExecutorTransport:
         self.overhead = cost.seconds if cost is not None else 0.0
         self.grain = _GRAIN_OF_THREADS if self.shares_memory else GRAIN
         self._places = [Place() for _ in range(nworkers)]
+        self._size: int | None = None  # its workers, if that is known
         self._futures: dict[int, Any] = {}
 
     def open(self, shipment: Shipment | None, notify: Notify) -> None:
         """Keep what is needed for calls."""
         self._shipment, self._notify = shipment, notify
+        self._size = size_of(EXECUTOR, self._executor)
 
     def places(self) -> Sequence[Place]:
         """Return as many as it has workers."""
         return self._places
+
+    @property
+    def spare(self) -> bool:
+        """Whether it has, or may have, more workers than places."""
+        return self._size is None or self._size > len(self._places)
 
     def wanted(self) -> int:
         """Return the number of places."""
@@ -194,6 +208,10 @@ def _made(make: Callable[[], Any]) -> Any:
     except Exception as error:
         message = f"{short(make)}, which was given as method, failed: {summary(error)}"
         raise WorkerStartError(message) from error
+    if is_client(made):
+        made.close()  # it is ours, and would stay
+        message = f"{short(make)}, which was given as method, made a Dask client: give the client"
+        raise WorkerStartError(message)
     if is_factory(made):
         message = f"{short(make)}, which was given as method, must return an executor, got"
         raise WorkerStartError(f"{message} {short(made)}")

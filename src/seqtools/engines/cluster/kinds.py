@@ -3,6 +3,8 @@
 import importlib.util
 import os
 import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from seqtools._core.display.short import short
@@ -30,8 +32,13 @@ def kind_of(method: object) -> str | None:
             name = method.__name__
             message = f"method must be an executor, got its class: give {name}(…), or a function"
             raise TypeError(f"{message} that makes one, such as lambda: {name}(4)")
+        if is_client_class(method):
+            raise TypeError("method must be a Dask client, got its class: give Client(…)")
         return None
-    if _is_client(method):
+    if _is_dask_cluster(method):
+        message = f"method must be a client, got a cluster, {short(method)}: give Client(cluster)"
+        raise TypeError(message)
+    if is_client(method):
         _check_client(method)
         return DASK
     if _is_like_executor(method):
@@ -43,7 +50,26 @@ def kind_of(method: object) -> str | None:
             _check_client(client)  # which can do more than its executor
             return DASK
         return THREADS if shares_memory(method) else EXECUTOR
-    return EXECUTOR if callable(method) else None
+    if not callable(method):
+        return None
+    _check_factory(method)
+    return EXECUTOR
+
+
+def _check_factory(make: Callable[..., object]) -> None:
+    """Raise an error if a function cannot be called without arguments.
+
+    Raises:
+        TypeError: If it cannot.
+    """
+    import inspect
+
+    with suppress(ValueError):  # it has no signature
+        try:
+            inspect.signature(make).bind()
+        except TypeError as error:
+            message = f"method must be a function without arguments, got {short(make)}: {error}"
+            raise TypeError(message) from None
 
 
 def check_installed(name: str) -> None:
@@ -91,7 +117,8 @@ def size_of(name: str, where: Any) -> int | None:
         return None
     if name == DASK:
         where = dask_client(where) or where
-        return sum(where.nthreads().values()) or None
+        threads: Mapping[str, int] = where.nthreads()
+        return max(1, sum(threads.values()))  # the first may come later
     return _size_of_executor(where)
 
 
@@ -136,12 +163,23 @@ def _size_of_executor(executor: Any) -> int | None:
 def dask_client(executor: Any) -> Any:
     """Return the client of an executor of Dask, `None` if it is of another kind."""
     client = getattr(executor, "_client", None)
-    return client if _is_client(client) else None
+    return client if is_client(client) else None
 
 
-def _is_client(method: Any) -> bool:
+def is_client(method: object) -> bool:
+    """Return whether an object is a Dask client."""
+    return is_client_class(type(method))
+
+
+def is_client_class(cls: type) -> bool:
+    """Return whether a class is that of a Dask client."""
     client = getattr(sys.modules.get("distributed"), "Client", None)
-    return client is not None and isinstance(method, client)
+    return client is not None and issubclass(cls, client)
+
+
+def _is_dask_cluster(method: object) -> bool:
+    cluster = getattr(sys.modules.get("distributed.deploy.cluster"), "Cluster", None)
+    return cluster is not None and isinstance(method, cluster)
 
 
 def _check_client(client: Any) -> None:

@@ -64,6 +64,7 @@ class RayTransport:
     overhead = COSTS[RAY].seconds
     shares_memory = False
     directs = isolates = turns = numbered = ends_items = True
+    spare = False
 
     def __init__(
         self, nworkers: int, *, every_worker: bool = False, options: Mapping[str, Any] | None = None

@@ -34,6 +34,10 @@ class MemoryFile(NamedTuple):
         return self.pid == os.getpid() and self.machine == machine()
 
 
+class _Pickled(PickledPipeline):
+    instead = "method='thread'"
+
+
 class Shipment:
     """The pipeline as it was when this was made.
 
@@ -48,7 +52,7 @@ class Shipment:
     """
 
     def __init__(self, source: Any, get: Any, hook: Any, hints: Any) -> None:
-        pickled = PickledPipeline(source, get, hook, hints)
+        pickled = _Pickled(source, get, hook, hints)
         self.by_value = pickled.by_value
         self.token = os.urandom(TOKEN_SIZE)  # a hash would read every array
         self._fd = pickled.write()

@@ -86,6 +86,10 @@ class Transport(Protocol):
         """Whether a death concerns one place only."""
 
     @property
+    def spare(self) -> bool:
+        """Whether more calls can be made at a time than there are places."""
+
+    @property
     def turns(self) -> bool:
         """Whether each worker process evaluates one call at a time."""
 

@@ -58,6 +58,8 @@ class Scheduler:
         self._grain = grain
         self._hinted = hinted
         self._most, self._longest = most, longest
+        self.ahead = True
+        """Whether a worker that has a task gets another one, to go on with."""
         self._suspects: deque[Task] = deque()
         self._urgent: deque[Task] = deque()
         self._again: deque[Task] = deque()  # requeued
@@ -262,7 +264,7 @@ class Scheduler:
             assigned = worker.assigned
             if not assigned:
                 found = worker
-            elif assigned[0].alone or not (for_all or worker.reserved):
+            elif assigned[0].alone or not self.ahead or not (for_all or worker.reserved):
                 continue
             elif len(assigned) < 2:  # noqa: PLR2004 -- one to do, one to go on with
                 found = worker

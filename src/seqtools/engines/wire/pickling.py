@@ -183,9 +183,15 @@ def _with_mapped_files(cls: type, otherwise: Reducer | None) -> Reducer | None:
     return reduce
 
 
-def unpicklable(sequence: Any, hook: Any, error: Exception) -> WorkerStartError:
-    """Return the error that names what cannot be pickled, and what to do."""
-    advice = "or use method='thread', or start_method='fork'"
+def unpicklable(sequence: Any, hook: Any, error: Exception, *, instead: str) -> WorkerStartError:
+    """Return the error that names what cannot be pickled, and what to do.
+
+    Args:
+        sequence: What was to be pickled.
+        hook: The start hook.
+        error: What came of it.
+        instead: What can be used in place of it.
+    """
     if not _picklable(hook):
         message = f"start_hook cannot be sent to worker processes: {error}{_where(hook)}"
         return WorkerStartError(message)
@@ -194,14 +200,14 @@ def unpicklable(sequence: Any, hook: Any, error: Exception) -> WorkerStartError:
         source = sequence if culprit is None else culprit
         message = (
             f"a source of type {type(source).__name__} cannot be sent to worker processes: "
-            f"{error}{_where(source)}; {advice[3:]}"
+            f"{error}{_where(source)}; use {instead}"
         )
         return WorkerStartError(message)
     file, line = culprit._origin
     message = (
         f"{culprit._describe()}, made at {file}:{line}, cannot be sent to worker processes: "
         f"{type(error).__name__}: {error}{_where(culprit)}; "
-        f"make what it needs inside of the function, {advice}"
+        f"make what it needs inside of the function, or use {instead}"
     )
     return WorkerStartError(message)
 

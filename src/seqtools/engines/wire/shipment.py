@@ -42,6 +42,9 @@ class PickledPipeline:
         WorkerStartError: If a stage, which the error names, cannot be pickled.
     """
 
+    instead = "method='thread', or start_method='fork'"
+    """What does not pickle, for messages."""
+
     def __init__(self, source: Any, get: Callable[[int], Any], hook: Any, hints: Any) -> None:
         buffers: list[pickle.PickleBuffer] = []
         file = io.BytesIO()
@@ -54,7 +57,7 @@ class PickledPipeline:
             pickler.dump(pickler.by_value)
             self._raws = [buffer.raw() for buffer in buffers]
         except Exception as error:
-            raise unpicklable(source, hook, error) from error
+            raise unpicklable(source, hook, error, instead=self.instead) from error
         self._source = source
         # No view: where a program ends, the file may be closed first, which then is an error.
         self._pickles = file.getvalue()  # makes no copy

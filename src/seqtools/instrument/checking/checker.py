@@ -92,7 +92,7 @@ def _check(
         found.take(unsent)
     _check_window(options, estimate, found)
     cores = usable_cores()
-    _check_cost(options, estimate, cores, found)
+    _check_cost(options, estimate, cores, size_of(source), found)
     cost = cost_of(options.method, options.where)
     is_here = not options.is_cluster or threads or (cost is not None and cost.is_here)
     if is_here and options.nworkers != AUTO and options.nworkers > cores and computing:
@@ -116,8 +116,10 @@ def _estimate(where: str, options: Options, reports: list[Report]) -> Estimate:
     return Estimate(where, len(reports), window, size, seconds, min(1.0, computed / seconds))
 
 
-def _check_cost(options: Options, estimate: Estimate, cores: int, found: Findings) -> None:
-    """Report a cluster that cannot be faster than workers on this machine."""
+def _check_cost(
+    options: Options, estimate: Estimate, cores: int, n: int | None, found: Findings
+) -> None:
+    """Report a cluster that cannot be faster than workers on this machine, for `n` items."""
     cost = cost_of(options.method, options.where)
     seconds, computing = estimate.seconds, estimate.computing
     if cost is None or seconds is None or computing is None or options.nworkers == AUTO:
@@ -127,6 +129,8 @@ def _check_cost(options: Options, estimate: Estimate, cores: int, found: Finding
         window = max(window, options.most_on_cluster(estimate.size))
     window = min(window, _room(options, estimate.size))
     block = block_of(seconds, options.nworkers, window, cost)
+    if n is not None:
+        block = max(1, min(block, n // (2 * options.nworkers)))
     what = unpaid(Use(seconds, block, options.nworkers, computing), cores, cost)
     if what:
         found.add(what, estimate.where, instead(computing))

@@ -112,8 +112,7 @@ def _larger(case: Case) -> Iterator[Advice]:
 
 def _start(case: Case, method: Method) -> float | None:
     """Return the time until the first item with another method, `None` if it is about the same."""
-    processes = case.uses_processes()
-    if method.has_start_method == processes:
+    if method.has_start_method == case.uses_processes() and not case.is_cluster:
         return None
     first = case.mean()
     return first + _PROCESSES_START if method.has_start_method else first
