@@ -12,6 +12,7 @@ from benchmarks.simulation.model import Costs, Outcome
 from benchmarks.simulation.real import Seen, Trial
 from benchmarks.simulation.svg import Axis, Line, chart
 from seqtools.engines.cluster.costs import COSTS
+from seqtools.instrument.quantities import counted_as
 
 PAGE = os.path.join(rounds.ROOT, "docs", "one-reader.md")
 PLOTS = os.path.join(rounds.ROOT, "docs", "one-reader")
@@ -128,7 +129,7 @@ def _validation_table(record: dict[str, Any]) -> str:
     for name in study.ENGINES:
         for row in record["engines"].get(name, {}).get("validation", ()):
             trial, seen = Trial(**row["trial"]), Seen(**row["seen"])
-            length = "as long as it wants" if trial.block is None else f"{trial.block} items"
+            length = "as long as it wants" if trial.block is None else counted_as(trial.block, "item")
             step = f", the loop takes {trial.step * 1e3:g} ms" if trial.step else ""
             rows.append(
                 [
