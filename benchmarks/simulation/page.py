@@ -129,7 +129,9 @@ def _validation_table(record: dict[str, Any]) -> str:
     for name in study.ENGINES:
         for row in record["engines"].get(name, {}).get("validation", ()):
             trial, seen = Trial(**row["trial"]), Seen(**row["seen"])
-            length = "as long as it wants" if trial.block is None else counted_as(trial.block, "item")
+            length = "as long as it wants"
+            if trial.block is not None:
+                length = counted_as(trial.block, "item")
             step = f", the loop takes {trial.step * 1e3:g} ms" if trial.step else ""
             rows.append(
                 [
