@@ -322,7 +322,7 @@ class Silent(Executor):
         (
             {"engine_options": {"num_cpus": 1}},
             ValueError,
-            "with an executor may have no option, got the option 'num_cpus'",
+            "with an executor may have no option, got 'num_cpus'",
         ),
         ({"engine_options": 3}, TypeError, "engine_options must be a dict, got 3"),
         ({"nworkers": "2"}, TypeError, "nworkers must be an integer or None, got '2'"),

@@ -128,7 +128,7 @@ def _engine_options(method: str, options: object) -> Mapping[str, object] | None
         what = f"may be {', '.join(map(repr, known))}" if known else "may have no option"
         has_name = method not in METHODS or METHODS[method].has_name
         kind = f"method={method!r}" if has_name else "an executor"
-        message = f"engine_options with {kind} {what}, got the option {unknown[0]!r}"
+        message = f"engine_options with {kind} {what}, got {unknown[0]!r}"
         raise ValueError(message)
     amounts = options.get("resources")
     if amounts is not None and not (
