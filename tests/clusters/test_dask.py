@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -200,6 +201,53 @@ def test_the_number_of_workers(dask: Any, dask_threads: Any) -> None:
         started.close()
 
 
+@pytest.mark.parametrize("nworkers", [1, 2, 4])
+def test_no_more_items_at_a_time_than_workers_were_asked_for(
+    dask_threads: Any, nworkers: int
+) -> None:
+    def busy(_: int) -> int:
+        import builtins
+        import time
+        from collections import Counter
+
+        found = builtins.__dict__.setdefault("_busy_with", Counter())
+        found["now"] += 1
+        found["most"] = max(found["most"], found["now"])
+        time.sleep(0.01)
+        found["now"] -= 1
+        return int(found["most"])
+
+    def forget() -> None:
+        import builtins
+
+        builtins.__dict__.pop("_busy_with", None)
+
+    with seqtools.prefetch(seqtools.smap(busy, range(40)), nworkers, dask_threads) as ready:
+        assert max(ready) == nworkers
+    dask_threads.run(forget)
+
+
+def test_a_client_that_a_function_makes_is_refused(dask: Any) -> None:
+    make = partial(distributed.Client, dask.scheduler.address)
+    with (
+        seqtools.prefetch(range(9), 2, make) as ready,
+        pytest.raises(seqtools.WorkerStartError, match="made a Dask client: give the client"),
+    ):
+        ready[0]
+
+
+def test_a_cluster_without_workers_is_waited_for() -> None:
+    with (
+        distributed.LocalCluster(n_workers=0, dashboard_address=None, processes=False) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        with pytest.raises(TypeError, match=r"got a cluster, .*: give Client\(cluster\)"):
+            seqtools.prefetch(range(9), method=cluster)
+        with seqtools.prefetch(seqtools.smap(abs, range(9)), method=client) as ready:
+            cluster.scale(1)
+            assert list(ready) == list(range(9))
+
+
 def test_as_an_executor(dask: Any) -> None:
     with seqtools.prefetch(
         seqtools.smap(lambda x: x + 1, range(300)), method=dask.get_executor()
@@ -295,6 +343,9 @@ def test_a_closed_client_is_refused(dask_processes: real.DaskCluster) -> None:
         ({"start_method": "spawn"}, ValueError, "has started its workers itself"),
         ({"start_hook": lambda number: number}, TypeError, "it must take no argument"),
         ({"engine_options": {"num_cpus": 1}}, ValueError, "'resources', got 'num_cpus'"),
+        ({"engine_options": {"resources": 3}}, TypeError, "a dict such as {'GPU': 1}, got 3"),
+        ({"nworkers": "2"}, TypeError, "nworkers must be an integer or None, got '2'"),
+        ({"method": distributed.Client}, TypeError, "must be a Dask client, got its class"),
     ],
 )
 def test_refused(dask: Any, options: dict[str, Any], error: type[Exception], match: str) -> None:
