@@ -4,7 +4,6 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -228,12 +227,12 @@ def test_no_more_items_at_a_time_than_workers_were_asked_for(
 
 
 def test_a_client_that_a_function_makes_is_refused(dask: Any) -> None:
-    make = partial(distributed.Client, dask.scheduler.address)
     with (
-        seqtools.prefetch(range(9), 2, make) as ready,
+        seqtools.prefetch(range(9), 2, lambda: dask) as ready,
         pytest.raises(seqtools.WorkerStartError, match="made a Dask client: give the client"),
     ):
         ready[0]
+    assert dask.status == "running"
 
 
 def test_a_cluster_without_workers_is_waited_for() -> None:

@@ -209,7 +209,6 @@ def _made(make: Callable[[], Any]) -> Any:
         message = f"{short(make)}, which was given as method, failed: {summary(error)}"
         raise WorkerStartError(message) from error
     if is_client(made):
-        made.close()  # it is ours, and would stay
         message = f"{short(make)}, which was given as method, made a Dask client: give the client"
         raise WorkerStartError(message)
     if is_factory(made):
