@@ -31,6 +31,7 @@ class Driven:
     overhead = 0.001
     shares_memory = numbered = ends_items = False
     turns = True
+    spare = False
 
     def __init__(
         self, act: Act, n: int = 2, *, directs: bool = False, isolates: bool = False
@@ -457,6 +458,19 @@ def test_two_tasks_are_at_each_place(engines: Any) -> None:
     reader.wait(lambda: len(transport.held or ()) >= 6)
     assert [len(place.assigned) for place in transport.places()] == [2, 2, 2]
     assert len(transport.held) == 6
+
+
+def test_one_task_is_at_each_place_if_there_are_workers_to_spare(engines: Any) -> None:
+    transport = Driven(work, 3)
+    transport.held, transport.spare = [], True
+    engine, reader = engines(transport)
+    engine.submit([Job(k, [k]) for k in range(1, 20)])
+    reader.wait(lambda: len(transport.held or ()) >= 3)
+    assert [len(place.assigned) for place in transport.places()] == [1, 1, 1]
+    held, transport.held = transport.held, None
+    for answer in held:
+        answer()
+    reader.wait(lambda: len(reader.outcomes) == 19)
 
 
 def test_answers_after_the_engine_has_failed_are_not_kept(engines: Any) -> None:
