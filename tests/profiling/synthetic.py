@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from seqtools._core.recording import FILL, LATE, LOAD, SEND, SIZE, USE, WAIT, Recorder
+from seqtools._core.recording import CORES, FILL, LATE, LOAD, SEND, SIZE, USE, WAIT, Recorder
 from seqtools.instrument.profiling.recorded_pipeline import Stage
 from seqtools.instrument.profiling.tracks import Recording
 
@@ -38,6 +38,7 @@ class Lane:
         """Write that it does this from now on for so long, and computes so much of the time."""
         begin = self.now
         self.now += milliseconds
+        self._last = what
         took = int(computing * 1e6)
         self.recorder.note(what, 1, which, _time(begin) * 1e-9, _time(self.now) * 1e-9, took)
         return self
@@ -46,6 +47,16 @@ class Lane:
         """Write that it did this since then, around what it has written since then."""
         took = int(computing * 1e6)
         self.recorder.note(what, 1, which, _time(since) * 1e-9, _time(self.now) * 1e-9, took)
+        return self
+
+    def on_cores(self, cores: float, milliseconds: float) -> "Lane":
+        """Write that for so long, until now, all threads of the process computed on these cores.
+
+        The last record says what this thread did.
+        """
+        took = int(cores * milliseconds * 1e6)
+        begin, end = _time(self.now - milliseconds) * 1e-9, _time(self.now) * 1e-9
+        self.recorder.note(CORES, self._last, 0, begin, end, took)
         return self
 
     def rests(self, milliseconds: float) -> "Lane":

@@ -3,7 +3,7 @@
 import pytest
 
 from seqtools.instrument.profiling.measures import Item
-from seqtools.instrument.profiling.model import Costs, Setting, predict
+from seqtools.instrument.profiling.model import Costs, Setting, pace, predict
 
 FREE = Costs(send=0.0, load=0.0, use=0.0, use_computing=0.0)
 
@@ -47,7 +47,7 @@ def test_under_the_lock_one_computes_at_a_time() -> None:
     setting = Setting(4, 100, 8, locked=True)
     assert predict(items(20, computing=1), FREE, setting).total == pytest.approx(20)
     mixed = items(20, waiting=3, computing=1)
-    assert predict(mixed, FREE, setting).total == pytest.approx(20)
+    assert predict(mixed, FREE, setting).total == pytest.approx(23)  # the first waits
 
 
 def test_a_slow_consumer_is_not_kept_waiting() -> None:
@@ -83,3 +83,26 @@ def test_of_many_items_some_stand_for_all() -> None:
     few = predict(items(600, waiting=1), FREE, Setting(2, 100, 2)).total
     many = predict(items(6000, waiting=1), FREE, Setting(2, 100, 2)).total
     assert many == pytest.approx(10 * few)
+
+
+def test_in_a_short_run_many_items_are_ready_when_the_first_is() -> None:
+    setting = Setting(25, 100, 2)
+    assert predict(items(25, waiting=1), FREE, setting).seconds == pytest.approx(0)
+    assert pace(items(25, waiting=1), FREE, setting) == pytest.approx(1 / 25)
+
+
+def test_a_part_of_computing_is_under_the_lock() -> None:
+    setting = Setting(4, 100, 4, locked=0.5)
+    assert predict(items(40, computing=1), FREE, setting).total == pytest.approx(20, rel=0.05)
+
+
+def test_items_that_wait_and_then_compute_do_not_compute_while_they_wait() -> None:
+    # the lock is free until the first has waited, and then computes for one after the other
+    setting = Setting(10, 100, 2, locked=1.0)
+    assert predict(items(10, waiting=8, computing=1), FREE, setting).total == pytest.approx(18)
+
+
+def test_a_loop_with_threads_of_a_library_uses_several_cores() -> None:
+    costs = FREE._replace(use=1.0, use_computing=2.0)
+    total = predict(items(50, computing=1), costs, Setting(1, 10, 2)).total
+    assert total == pytest.approx(75, rel=0.02)

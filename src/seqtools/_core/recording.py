@@ -53,11 +53,12 @@ _PAUSE = 0.004
 _EACH = 0.0004
 """Seconds added to the pause for each measured read, which costs 1 µs."""
 
-SEND, LOAD, WAIT, USE, OVER, FILL, LATE = range(-1, -8, -1)
+SEND, LOAD, WAIT, USE, OVER, FILL, LATE, CORES = range(-1, -9, -1)
 """Kinds of records besides the numbers of stages: a worker sends `many` values in `which` bytes;
 the consumer receives them; it waits for an item; it uses the item, if the processor time is known;
 it finds the end; the window has `many` items ready, of at most `which`; a thread waited for the
-lock of the interpreter."""
+lock of the interpreter; while the consumer did `many`, a kind itself, the processor time of its
+whole process was this."""
 
 
 class Record(NamedTuple):
@@ -88,8 +89,9 @@ class Recorder:
         self.at = self.last = 0  # the position of the next record, and of the last one in the view
         self.due = 0.0  # the time of the next measurement of processor time; 0 during one
         self.sampling = 0  # the number of measurements for the current read
-        self.left: tuple[float, int] | None = None
-        """When the consumer received an item, and the processor time then, if it was measured."""
+        self.left: tuple[float, int, int] | None = None
+        """When the consumer received an item, and the processor time of the thread and of the
+        process then, if it was measured."""
         self.extend()
         if self.last > SIZE:
             self.head()

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from seqtools.engines.methods import DEFAULT, Method, suggested
-from seqtools.instrument.profiling.case import Case
+from seqtools.instrument.profiling.case import SOME, Case
 from seqtools.instrument.profiling.cluster_cost import cluster_cost
-from seqtools.instrument.profiling.model import Prediction, predict
+from seqtools.instrument.profiling.model import Prediction
 from seqtools.instrument.profiling.overlap import Loading
 
-_WORTH = 0.92
+WORTH = 0.92
 """Ratio of the predicted time to the measured one below which other workers are advised.
 Arbitrary, as are all shares below."""
 _WORTH_A_LINE = 0.98
@@ -20,8 +20,8 @@ _HIDDEN = 0.5
 """Share of loading in the background from which a note says so."""
 _NEARLY = 1.05
 """Ratio to the shortest time up to which fewer workers are nearly as good."""
-_PROCESSES_START = 0.2
-"""Seconds for worker processes to start. Arbitrary: 0.1 to 0.2, without imports."""
+_PROCESSES_START = 0.3
+"""Seconds for worker processes of a new program to start, without imports. Measured: 0.2 to 0.4."""
 _MOST_THREADS = 32
 _WORKERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 """Numbers of workers to try, up to the largest number allowed."""
@@ -35,11 +35,24 @@ class Advice(NamedTuple):
     arguments: dict[str, Any]
     """The arguments of the prefetch to change; empty for other advice."""
     seconds: float
-    """Predicted time for the same items."""
+    """Predicted time for the same items, after the first one."""
     note: str = ""
     """A remark on the prediction."""
     start: float | None = None
     """Predicted time until the first item, `None` if it stays as it is."""
+    pace: float | None = None
+    """Predicted time for an item in a long run, `None` if it is that in these `seconds`."""
+    bound: bool = False
+    """Whether it can only be slower than predicted, by what was not measured."""
+
+    def whole(self, case: Case) -> float:
+        """Return the predicted time from the first request to the last item."""
+        return (case.measures.start if self.start is None else self.start) + self.seconds
+
+    def gain(self, case: Case) -> float:
+        """Return how many times as fast a long run is predicted to be."""
+        now = case.measures.seconds
+        return now / max(1e-9, self.seconds if self.pace is None else self.pace * case.count)
 
 
 def for_loading(case: Case, *, slow_item: bool, transfer: bool) -> Iterator[Advice]:
@@ -50,16 +63,19 @@ def for_loading(case: Case, *, slow_item: bool, transfer: bool) -> Iterator[Advi
         slow_item: Whether the consumer waits for one item.
         transfer: Whether the consumer waits for the transfer of values.
     """
-    now = case.measures.seconds
     tried = [] if case.chosen else [*_workers(case, transfer=transfer)]
     if not transfer:
         tried += _larger(case)
     if slow_item:
         tried += _window(case)
-    yield from (a for a in tried if a.seconds < _WORTH * now)
+    tried = [advice for advice in tried if _pays(case, advice)]
+    yield from tried
+    if not (tried or slow_item or transfer or (case.crowded and case.recording.others > SOME)):
+        yield from _fewer(case)
     if not (slow_item or transfer):
         tried = [] if case.queued else [*_without_ahead(case)]
-        yield from (a for a in [*_overlap(case), *tried] if a.seconds < _WORTH_A_LINE * now)
+        little = _WORTH_A_LINE * case.measures.seconds
+        yield from (a for a in [*_overlap(case), *tried] if a.seconds < little)
 
 
 def of_little_effect(case: Case) -> Iterator[Advice]:
@@ -70,56 +86,91 @@ def of_little_effect(case: Case) -> Iterator[Advice]:
     yield from (a for a in _overlap(case) if a.seconds >= _WORTH_A_LINE * case.measures.seconds)
 
 
-def _best(case: Case, method: str, most: int) -> tuple[int, float]:
-    """Return the fewest workers that are nearly as good as the best number, and the time."""
+def _pays(case: Case, advice: Advice) -> bool:
+    """Return whether an advice is worth to be given, for these items or for a long run."""
+    now = case.measures.start + case.measures.seconds
+    return advice.whole(case) < WORTH * now or advice.gain(case) > 1 / WORTH
+
+
+def _best(case: Case, method: str, most: int) -> tuple[int, Prediction] | None:
+    """Return the fewest workers that are nearly as good as the best number, and the times.
+
+    There may be none, as for a loop that needs the cores itself.
+    """
+    most = min(most, max(1, case.measures.items))
     times: dict[int, Prediction] = {}
     for workers in sorted({*(w for w in _WORKERS if w <= most), most}):
-        times[workers] = case.expect_with(method, workers)
-    best = min(estimate.total for estimate in times.values())
-    workers = next(w for w, estimate in times.items() if estimate.total <= _NEARLY * best)
-    return workers, times[workers].seconds
+        if not case.competes(workers):
+            times[workers] = case.expect_with(method, workers)
+    best = min((estimate.total for estimate in times.values()), default=0.0)
+    return next(((w, e) for w, e in times.items() if e.total <= _NEARLY * best), None)
 
 
 def _workers(case: Case, *, transfer: bool = False, where: str = "") -> Iterator[Advice]:
+    """Yield other workers, and only those that gain more than cheaper ones before them."""
+    found: list[Advice] = []
+    for advice in _of_each_method(case, transfer=transfer, where=where):
+        if all(
+            advice.whole(case) * _NEARLY < cheaper.whole(case)
+            or advice.gain(case) > _NEARLY * cheaper.gain(case)
+            for cheaper in found
+        ):
+            found.append(advice)
+    return iter(found)
+
+
+def _of_each_method(case: Case, *, transfer: bool, where: str) -> Iterator[Advice]:
+    """Yield the best number of workers of each method: that of now first, then threads."""
     method = case.options.get("method", DEFAULT) if case.workers else ""
-    for other in suggested():
+    for other in sorted(suggested(), key=lambda e: (e.name != method, not e.shares_memory)):
         same = other.name == method
         if transfer and not other.shares_memory and not case.is_cluster:
             continue
         most = _MOST_THREADS
         if not other.shares_memory:
             most = max(case.recording.cores, case.workers if same else 1)
-        workers, seconds = _best(case, other.name, most)
-        if same and workers <= case.workers:
+        best = _best(case, other.name, most)
+        if best is None or (same and best[0] <= case.workers):
             continue
+        workers, estimate = best
         arguments: dict[str, Any] = {"nworkers": workers}
         if not same:
             arguments["method"] = other.name
         written = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
-        start = None if same else _start(case, other)
-        yield Advice(f"prefetch(…, {written}){where}", arguments, seconds, start=start)
+        start = None if same else _start(case, other, estimate)
+        pace = case.pace_with(other.name, workers)
+        text = f"prefetch(…, {written}){where}"
+        yield Advice(text, arguments, estimate.seconds, start=start, pace=pace)
 
 
 def _larger(case: Case) -> Iterator[Advice]:
     """Yield a larger number of workers of a cluster that pays."""
     if case.is_cluster and not cluster_cost(case):
         most = max(_MOST_THREADS, 4 * case.workers)
-        workers, seconds = _best(case, case.options["method"], most)
-        if workers > case.workers:
-            text = f"prefetch(…, nworkers={workers}), of a cluster that has as many"
-            yield Advice(text, {"nworkers": workers}, seconds)
+        best = _best(case, case.options["method"], most)
+        if best is not None and best[0] > case.workers:
+            text = f"prefetch(…, nworkers={best[0]}), of a cluster that has as many"
+            yield Advice(text, {"nworkers": best[0]}, best[1].seconds)
 
 
-def _start(case: Case, method: Method) -> float | None:
+def _start(case: Case, method: Method, estimate: Prediction) -> float | None:
     """Return the time until the first item with another method, `None` if it is about the same."""
-    if method.has_start_method == case.uses_processes() and not case.is_cluster:
+    if method.has_start_method == case.uses_processes() and not case.is_cluster and case.workers:
         return None
-    first = case.mean()
-    return first + _PROCESSES_START if method.has_start_method else first
+    first = max(case.mean(), estimate.first)
+    if method.has_start_method:
+        return first + _PROCESSES_START + case.recording.imports
+    return first
 
 
 def for_consumer(case: Case) -> Iterator[Advice]:
     """Yield a smaller number of workers that is as fast."""
+    if not case.chosen:
+        yield from _fewer(case, ": loading is fast enough")
+
+
+def _fewer(case: Case, why: str = "") -> Iterator[Advice]:
+    """Yield the smallest number of workers that is as fast as the present one."""
     if case.chosen:
         return
     method = case.options.get("method", DEFAULT)
@@ -127,7 +178,7 @@ def for_consumer(case: Case) -> Iterator[Advice]:
     for workers in range(1, case.workers):
         total, seconds = case.expect_with(method, workers)
         if total <= 1.02 * current.total:
-            text = f"prefetch(…, nworkers={workers}) does as well: loading is fast enough"
+            text = f"prefetch(…, nworkers={workers}) does as well{why}"
             yield Advice(text, {"nworkers": workers}, max(seconds, case.measures.seconds))
             return
 
@@ -228,22 +279,8 @@ def _without_ahead(case: Case) -> Iterator[Advice]:
     yield Advice("prefetch(…, readahead=False)", {"readahead": False}, seconds)
 
 
-def for_repeated_reading(case: Case) -> Iterator[Advice]:
-    """Keep the results of the slowest stage, which only helps if they are read again."""
-    main = case.main_stage()
-    total = sum(f.own for f in case.figures if f.stage.kind != "prefetch")
-    if main is None or not total:
-        return
-    left = 1 - main.own / total
-    items = [i._replace(waiting=i.waiting * left, computing=i.computing * left) for i in case.items]
-    seconds = predict(items, case.costs, case.setting).seconds * case.overhead
-    if seconds < _WORTH * case.measures.seconds:
-        text = f"if it is read again: keep what {main.stage.name} returns, by add_cache or on disk"
-        yield Advice(text, {}, seconds)
-
-
 def for_inline(case: Case) -> Iterator[Advice]:
     """Yield a prefetch for a pipeline that has none with workers."""
     inline = any(stage.kind == "prefetch" for stage in case.recording.stages)
     tried = _workers(case, where=" in place of nworkers=0" if inline else " after all of it")
-    yield from (a for a in tried if a.seconds < _WORTH * case.measures.seconds)
+    yield from (a for a in tried if _pays(case, a))

@@ -8,10 +8,11 @@ from seqtools.engines.methods import METHODS
 from seqtools.instrument.profiling.figures import Figures, figures
 from seqtools.instrument.profiling.iterating import Iterating, iterating
 from seqtools.instrument.profiling.measures import Item, Measures, measures
-from seqtools.instrument.profiling.model import Costs, Prediction, Setting, predict
+from seqtools.instrument.profiling.model import Costs, Prediction, Setting, pace, predict
 from seqtools.instrument.profiling.overlap import Loading, loading
 from seqtools.instrument.profiling.recorded_pipeline import Stage
 from seqtools.instrument.profiling.tracks import CONSUMER, Recording
+from seqtools.instrument.quantities import duration
 
 _LATE = 0.001
 """Seconds that a thread waits for a contended lock, at least; it changes hands every 5 ms."""
@@ -21,6 +22,10 @@ SOME = 0.3
 """Cores that other programs may use without a mention."""
 _MOST_OVERHEAD = 1.3
 """Largest ratio of the measured time to the model's that counts as overhead."""
+_FEWEST, _SHORTEST, _SAMPLES = 16, 0.1, 8
+"""Fewest items, seconds, and samples of processor times for an estimate."""
+_HELD = 0.25
+"""Share of samples up to which functions are taken to release the lock: a machine is never idle."""
 _MUCH = 5
 """Ratio to the median from which a time stands out. Arbitrary, as are all shares below."""
 
@@ -49,29 +54,29 @@ class Case:
         """Whether workers wait for the lock of the interpreter."""
         self.cores: int = recording.cores + sum(bool(track.machine) for track in pool)
         """Cores that are known: of this machine, and one for each worker on another."""
+        self.full: bool = self._is_full()
+        """Whether all cores are in use."""
         self.crowded: bool = self._is_crowded()
         """Whether workers wait for a processor."""
-        # In this case, waiting times are not times of the items.
-        self.items: list[Item] = (
-            [item._replace(waiting=0.0) for item in m.served] if self.queued else m.served
-        )
+        self.items: list[Item] = self._items()
         # While the consumer uses an item, it may wait for the lock because workers, or the thread
         # that receives values, have it. That time counts as waiting.
         computing = m.used * m.use_computing
         self.used: float = computing if self.locked else max(computing, m.used - m.received_aside)
         self.waited: float = m.waited + m.used - self.used
-        part = computing / self.used if self.used else 1.0
+        part = (computing + m.used * m.helpers) / self.used if self.used else 1.0
         self.costs = Costs(m.send, m.load, self.used / self.count, part)
-        seen = max((fill.capacity for fill in m.fill), default=0)  # 0 before the start
+        window = max((fill.capacity for fill in m.fill), default=0)  # 0 before the start
         self.setting = Setting(
             self.workers,
-            self.options.get("max_cached") or seen or max(10, 2 * self.workers),
+            self.options.get("max_cached") or window or max(10, 2 * self.workers),
             max(1.0, self.cores - recording.others),
-            self.locked,
+            float(self.locked),
             self.options.get("ordered", True),
         )
         self.iterating: Iterating = iterating(recording)
-        modelled = predict(self.items, self.costs, self.setting).seconds
+        seen = self.items if self.workers or self.crowded else m.served
+        modelled = predict(seen, self.costs, self.setting).seconds
         # The model knows too little of other programs to be close when they use the cores.
         most = math.inf if self.crowded else _MOST_OVERHEAD
         self.overhead: float = min(most, max(0.9, m.seconds / modelled)) if modelled else 1.0
@@ -82,18 +87,69 @@ class Case:
         if self.prefetch and waiter:
             self.loading = loading(recording, self.prefetch, self.figures, waiter)
 
+    def _items(self) -> list[Item]:
+        """Return what workers would take for the items if each had a processor and the lock."""
+        m = self.measures
+        if self.queued:  # then waiting times are not times of the items
+            return [item._replace(waiting=0.0) for item in m.served]
+        # libraries use one thread in a worker process
+        return [i._replace(computing=i.computing + m.item_helpers * i.took) for i in m.served]
+
+    @property
+    def too_short(self) -> str:
+        """Why there are no estimates, in words; empty if there are."""
+        m = self.measures
+        if m.items < _FEWEST or m.seconds < _SHORTEST:
+            return f"only {m.items} items in {duration(m.seconds)} were measured"
+        if m.samples < _SAMPLES:
+            return f"processor times of only {m.samples} items were measured"
+        return ""
+
+    @property
+    def shares_cores(self) -> bool:
+        """Whether the loop may take longer because of loading, which uses the same cores."""
+        return self.workers > 0 and (self.queued or self.competes(1))
+
+    @property
+    def loop_cores(self) -> float:
+        """Number of cores that the loop uses while it uses an item.
+
+        If it has to wait for them, these are the cores on which it computes when it does.
+        """
+        m = self.measures
+        mean = m.use_computing + m.helpers
+        return max(mean, mean / m.use_computing) if self.full and m.helpers else mean
+
+    def competes(self, workers: int) -> bool:
+        """Return whether so many workers would take cores from a loop with threads of its own.
+
+        Such threads wait for each other. If one of them has to wait for a core, all do, and many
+        compute while they wait, so that the loop can take many times as long. This is not
+        estimated.
+        """
+        if not self.measures.helpers:
+            return False
+        took = sum(item.took for item in self.items)
+        computing = sum(item.computing for item in self.items) / took if took else 0.0
+        return self.loop_cores + workers * computing > self.setting.cores + SOME
+
     def uses_processes(self) -> bool:
         """Return whether a prefetch of the pipeline has worker processes."""
         methods = [METHODS.get(stage.options["method"]) for stage in self.recording.prefetches()]
         return any(method is not None and method.has_start_method for method in methods)
 
+    def _is_full(self) -> bool:
+        m = self.measures
+        helped = m.used * m.helpers / m.seconds if m.seconds else 0.0
+        return m.processor + helped + self.recording.others > 0.8 * self.cores
+
     def _is_crowded(self) -> bool:
-        m, cores = self.measures, self.cores
-        free = cores - self.recording.others
+        m = self.measures
+        free = self.cores - self.recording.others
         computing = sum(item.computing for item in m.served)
         time = computing + sum(item.waiting for item in m.served)
-        full = m.processor + self.recording.others > 0.8 * cores
-        return full and self.workers > free + SOME and computing > _LITTLE * time
+        evaluating = max(1, self.workers)  # without workers, the consumer does
+        return self.full and evaluating > free + SOME and computing > _LITTLE * time
 
     def _is_locked(self, threads: int) -> bool:
         m = self.measures
@@ -130,6 +186,14 @@ class Case:
         total, seconds = predict(self.items, costs, setting)
         return Prediction(max(self.iterating.seconds, total), max(self.iterating.seconds, seconds))
 
+    def pace_with(self, method: str, workers: int) -> float:
+        """Return the predicted time for an item in a long run with other workers."""
+        setting, costs = self.setting_of(method, workers)
+        same = self.crowded or costs.send == self.costs.send
+        factor = self.overhead if same else min(1.0, self.overhead)
+        least = self.iterating.seconds / self.count
+        return max(least, pace(self.items, costs, setting) * factor)
+
     @property
     def is_cluster(self) -> bool:
         """Whether a cluster evaluates the items."""
@@ -149,10 +213,19 @@ class Case:
             cores = max(1.0, self.recording.cores - self.recording.others)
         setting = setting._replace(cores=cores)
         if not METHODS[method].shares_memory:
-            return setting._replace(locked=False), self.costs
+            costs, tried = self.costs, self.recording.transfer
+            if tried is not None and not (costs.send or costs.load):
+                costs = costs._replace(send=tried.send, load=tried.load)
+            return setting._replace(locked=0.0), costs
+        return setting._replace(locked=self._held()), self.costs._replace(send=0.0, load=0.0)
+
+    def _held(self) -> float:
+        """Return the share of computing for which threads would need the lock."""
+        m = self.measures
+        if m.locked is not None:
+            return 0.0 if m.locked <= _HELD else m.locked
         # Functions release the lock only if threads were seen to compute at the same time.
-        free = self.threads and self.measures.processor > 1.2  # noqa: PLR2004
-        return setting._replace(locked=not free), self.costs._replace(send=0.0, load=0.0)
+        return float(not (self.threads and m.processor > 1.2))  # noqa: PLR2004
 
     def slow_item(self) -> Item | None:
         """Return the item that alone kept the consumer waiting, if there is one."""

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from itertools import chain, islice, repeat
-from time import perf_counter, thread_time_ns
+from time import perf_counter, process_time_ns, thread_time_ns
 from typing import Any, TypeVar
 
 from seqtools._core.indices import Indices
 from seqtools._core.iteration import SequenceIterator
-from seqtools._core.recording import FILL, OVER, SIZE, USE, WAIT, RecordFolder, pack
+from seqtools._core.recording import CORES, FILL, OVER, SIZE, USE, WAIT, RecordFolder, pack
 from seqtools._core.sequence import LazySequence
 from seqtools.instrument.observer import Observer
 
@@ -22,48 +22,68 @@ class ConsumerRecorder(Observer[T]):
         sequence: What the consumer reads.
         folder: Where to write records.
         prefetch: The prefetch whose window is sampled, if there is one.
+        kept: Where to keep an item; `None` if none is to be kept.
     """
 
-    __slots__ = ("_lazy", "_prefetch", "folder")
+    __slots__ = ("_kept", "_lazy", "_prefetch", "folder")
 
-    def __init__(self, sequence: LazySequence[T], folder: RecordFolder, prefetch: Any) -> None:
+    def __init__(
+        self,
+        sequence: LazySequence[T],
+        folder: RecordFolder,
+        prefetch: Any,
+        kept: list[T] | None = None,
+    ) -> None:
         super().__init__(sequence)
         self._lazy = sequence
-        self.folder = folder
+        self.folder, self._kept = folder, kept
         has_window = prefetch is not None and prefetch._traits.acts_on_hints  # not without workers
         self._prefetch = prefetch if has_window else None
 
-    def take(self, read: Callable[[A], T], argument: A, which: int) -> T:
-        """Return `read(argument)`, for which the consumer waits."""
+    def take(self, read: Callable[[A], T], argument: A, which: int, *, many: bool = False) -> T:
+        """Return `read(argument)`, for which the consumer waits.
+
+        Args:
+            read: Reads an item, or `many`.
+            argument: Its argument.
+            which: The index of the first item.
+            many: Whether it returns several items, at least one.
+        """
         recorder = self.folder.recorder()
         began = perf_counter()
         if recorder.left is not None:
-            left, used = recorder.left
+            left, used, everywhere = recorder.left
             recorder.note(USE, 1, which, left, began, thread_time_ns() - used)
+            recorder.note(CORES, USE, which, left, began, process_time_ns() - everywhere)
             recorder.left = None
         sampled = began >= recorder.due and not recorder.sampling
-        since = 0
+        since = everywhere = 0
         if sampled:
             if self._prefetch is not None:
                 load = self._prefetch._status()
                 recorder.note(FILL, load.ready, load.capacity, began, began, load.busy)
             # the stages that this thread reads now are sampled too
             recorder.sampling, recorder.due = 1, 0.0
-            since = thread_time_ns()
-        what, now = WAIT, -1
+            since, everywhere = thread_time_ns(), process_time_ns()
+        what, now, all_now = WAIT, -1, -1
         try:
-            return read(argument)
+            value = read(argument)
         except StopIteration:
             what = OVER
             raise
+        else:
+            if sampled and self._kept is not None:
+                self._kept[:] = [value[0] if many else value]  # type: ignore[index]
+            return value
         finally:
             if sampled:
-                now = thread_time_ns()
+                now, all_now = thread_time_ns(), process_time_ns()
             ended = perf_counter()
             recorder.note(what, 1, which, began, ended, now - since if sampled else -1)
             if sampled:
+                recorder.note(CORES, what, which, began, ended, all_now - everywhere)
                 recorder.rest(ended, 2)
-                recorder.left = (ended, now) if what == WAIT else None
+                recorder.left = (ended, now, all_now) if what == WAIT else None
 
     def _pass_on(self, i: int) -> T:
         return self.take(self._read, i, i)
@@ -72,8 +92,8 @@ class ConsumerRecorder(Observer[T]):
 
     def _get_many(self, indices: Indices) -> Any:
         sequence: Any = self._sequence
-        first = int(indices[0]) if len(indices) else 0
-        return self.take(sequence._get_many, indices, first)
+        first, many = int(indices[0]) if len(indices) else 0, len(indices) > 0
+        return self.take(sequence._get_many, indices, first, many=many)
 
     def _describe(self) -> str:
         sequence: Any = self._sequence
@@ -81,7 +101,7 @@ class ConsumerRecorder(Observer[T]):
 
     def _slice(self, key: slice) -> LazySequence[T]:
         sequence: Any = self._sequence
-        return ConsumerRecorder(sequence[key], self.folder, self._prefetch)
+        return ConsumerRecorder(sequence[key], self.folder, self._prefetch, self._kept)
 
     def __iter__(self) -> "_Iterator[T]":  # type: ignore[override]  # it has the same methods
         """Return an iterator over the items."""

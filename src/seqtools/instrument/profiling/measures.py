@@ -1,5 +1,6 @@
 """How the consumer was served, from the records of workers and consumer."""
 
+from bisect import bisect_left
 from statistics import median
 from typing import NamedTuple
 
@@ -20,6 +21,14 @@ from seqtools.instrument.profiling.tracks import (
 )
 
 _NS = 1e-9
+_SOME = 0.3
+"""Share of the consumer's computing from which other threads of its process are worth counting, and
+least cores for that: what is measured is not exact. Arbitrary, as are all numbers below."""
+_LATE = 0.002
+"""Seconds that a thread waits for the lock while another one computes in Python, at least: it
+changes hands every 5 ms. A thread that only waits for a core waits less, usually."""
+_FEWEST = 12
+"""Fewest samples of the lock while a thread computes."""
 
 
 class Item(NamedTuple):
@@ -59,6 +68,11 @@ class Measures(NamedTuple):
     """The other part: its own time, and that of stages after the prefetch."""
     use_computing: float
     """Share of `used` in which it computed."""
+    helpers: float
+    """Mean number of cores that other threads of its process used meanwhile, as those of libraries
+    do, without workers and threads that receive values."""
+    item_helpers: float
+    """The same while it evaluates items, if it does so itself."""
     served: list[Item]
     """Times of workers in the order of items; without a prefetch, times of the consumer."""
     send: float
@@ -72,9 +86,14 @@ class Measures(NamedTuple):
     busy: float
     """Mean number of workers that were evaluating or sending something."""
     processor: float
-    """Mean number of processor cores that consumer and workers used."""
+    """Mean number of processor cores that consumer and workers used, without helpers."""
     late: float
     """How long a thread that could go on waited for the lock of the interpreter, the median."""
+    locked: float | None
+    """Share of computing under the lock while items are evaluated, if the consumer does that
+    itself; `None` if there are too few samples to say."""
+    samples: int
+    """The fewest samples of any of: items evaluated, items used."""
     fill: list[Fill]
     """Samples of the window."""
     longest: tuple[int, float] | None
@@ -115,12 +134,13 @@ def measures(recording: Recording) -> Measures:
     )
     in_workers = sum(item.computing for item in served) / max(1, len(served))
     processor = (in_workers + send + load) * len(later) + used * computing
-    late = [
-        (r.end - r.begin) * _NS
-        for t in recording.tracks
-        for r in t.spans(LATE)
-        if first < r.end < last
-    ]
+    lates = [r for t in recording.tracks for r in t.spans(LATE) if first < r.end < last]
+    late = [(r.end - r.begin) * _NS for r in lates]
+    beside = _time([r for t in aside for r in t.spans(LOAD)])  # of the consumer's thread
+    if any(track in pool for track in aside):
+        beside += in_workers * len(later)
+    beside /= max(seconds, _NS)
+    read = [r for t in pool for r in t.outermost()] if prefetches else waits
     longest = max(later, key=lambda r: r.end - r.begin, default=None)
     return Measures(
         items=len(waits),
@@ -129,6 +149,8 @@ def measures(recording: Recording) -> Measures:
         waited=max(0.0, _time(later) - after.own),
         used=used,
         use_computing=computing,
+        helpers=_helpers(consumers, USE, beside) * _time(uses) / used if used else 0.0,
+        item_helpers=0.0 if prefetches else _helpers(consumers, WAIT, 0.0),
         served=served,
         send=send,
         load=load,
@@ -137,6 +159,8 @@ def measures(recording: Recording) -> Measures:
         busy=busy_time * _NS / seconds if seconds else 0.0,
         processor=processor / seconds if seconds else 0.0,
         late=median(late) if late else 0.0,
+        locked=None if prefetches else _locked(lates, waits),
+        samples=min(sum(r.processor >= 0 for r in each) for each in (read, uses)),
         fill=[
             Fill((r.begin - recording.began) * _NS, r.many, r.which)
             for t in consumers
@@ -192,6 +216,38 @@ def _after_prefetch(
                 if record.what not in ahead:
                     found.add(record, inner)
     return found
+
+
+def _helpers(consumers: list[Track], what: int, beside: float) -> float:
+    """Return the cores that other threads of the process used while the consumer did `what`.
+
+    Args:
+        consumers: The threads of the consumer.
+        what: A kind of records.
+        beside: The cores that known threads used, which do not count.
+    """
+    everywhere = [r for t in consumers for r in t.processes if r.what == what]
+    took = sum(r.end - r.begin for r in everywhere)
+    own = [r for t in consumers for r in t.spans(what) if r.processor >= 0]
+    if not took or not own:
+        return 0.0
+    alone = _computing_share(own)
+    cores = sum(r.processor for r in everywhere) / took - alone - beside
+    return cores if cores > _SOME * max(_SOME, alone) else 0.0
+
+
+def _locked(lates: list[Record], waits: list[Record]) -> float | None:
+    """Return the share of computing in `waits` for which another thread waited for the lock."""
+    ends = [r.end for r in waits]
+    held = []
+    for late in lates:
+        k = bisect_left(ends, late.begin)
+        if k < len(waits) and waits[k].begin <= late.begin:
+            held.append((late.end - late.begin) * _NS > _LATE)
+    computing = _computing_share(waits)
+    if len(held) * computing < _FEWEST:
+        return None
+    return min(1.0, sum(held) / len(held) / computing)
 
 
 def _time(records: list[Record]) -> float:

@@ -90,7 +90,8 @@ class Stage(NamedTuple):
     sources: tuple[int, ...]
     """Numbers of the stages that it reads."""
     options: dict[str, Any]
-    """The options of a prefetch, the size of a cache; empty for all others."""
+    """The options of a prefetch, the size of a cache, that a function draws random numbers; empty
+    for all others."""
 
 
 class RecordedPipeline:
@@ -168,4 +169,6 @@ def _options(stage: Any) -> dict[str, Any]:
     if is_stage(stage) and _kind(stage) == "add_cache":
         arguments = stage._args()
         return {"cache_size": arguments[1], "given": arguments[2] is not None}
+    if any(getattr(stage, name, None) is not None for name in ("_rng", "_seed")):
+        return {"draws": True}
     return {}

@@ -11,8 +11,12 @@ from seqtools.instrument.profiling.starting import start
 from seqtools.instrument.profiling.verdict import judge
 from seqtools.instrument.quantities import duration, share, volume
 
+_RESOLVED = 0.02
+"""Seconds of the loop's own time below which it is not known better. Arbitrary."""
 _AS_LONG, _LITTLE = 1.005, 1.095
 """Speed-ups up to which a change gains nothing, and little. Arbitrary."""
+_ALIKE = 0.85
+"""Ratio of two speed-ups from which they are not told apart. Arbitrary."""
 _HEADS = ("calls", "own time", "mean", "95 %", "computes", "")
 
 
@@ -32,10 +36,21 @@ def verdict_lines(case: Case) -> Iterator[str]:
     yield "because"
     yield from (f"  {reason}" for reason in found.because)
     if found.ceiling is not None:
-        free, now = duration(found.ceiling), duration(m.seconds)
+        free = duration(found.ceiling)
+        if found.ceiling < _RESOLVED:
+            free = f"less than {duration(_RESOLVED)}"
         yield ""
         yield "ceiling"
+        if case.recording.replayed:
+            yield f"  {case.count:,} items take {free}, however fast they are loaded"
+            return
+        now = duration(m.seconds)
         yield f"  if loading were free, {case.count:,} items would take {free}, not {now}"
+        if case.shares_cores and found.ceiling >= _RESOLVED:
+            yield (
+                "  less certain, because your loop and loading compute at the same time: "
+                "instrument.profile(…, replay=True) measures your loop alone"
+            )
     if found.advice:
         yield ""
         yield "try, in this order"
@@ -46,14 +61,20 @@ def verdict_lines(case: Case) -> Iterator[str]:
 
 def effect(case: Case, advice: Advice) -> str:
     """Return the estimated effect of an advice."""
-    start = case.measures.start
-    now = start + case.measures.seconds
-    then = (start if advice.start is None else advice.start) + advice.seconds
     note = f"; {advice.note}" if advice.note else ""
-    times = now / max(then, 1e-9)
+    if case.too_short:
+        return f"not estimated, because {case.too_short}: profile a longer run{note}"
+    now, then = case.measures.start + case.measures.seconds, advice.whole(case)
+    times, later = now / max(then, 1e-9), advice.gain(case)
+    if advice.pace is not None and not _ALIKE < later / times < 1 / _ALIKE:
+        note = f"; {later:.1f} times as fast in a long run{note}"
+    instead = (
+        f"{'at best' if advice.bound else 'about'} {duration(then)} instead of {duration(now)}"
+    )
+    if times < 1 / _AS_LONG and advice.start is not None:
+        return f"{instead}, because workers start in {duration(advice.start)}{note}"
     if times < _AS_LONG:
         return f"about as long: {duration(now)}{note}"
-    instead = f"about {duration(then)} instead of {duration(now)}"
     if times < _LITTLE:
         return f"{instead}: {share(1 - then / now)} less, which is little{note}"
     return f"{instead}: {times:.1f} times as fast{note}"
@@ -119,6 +140,11 @@ def _in_order(case: Case) -> Iterator[tuple[Figures, int]]:
             left += [(source, depth + 1) for source in reversed(case.figures[number].stage.sources)]
 
 
+def _plain(case: Case, advice: Advice) -> dict[str, Any]:
+    values = advice._asdict()
+    return {**values, "seconds": None, "start": None, "pace": None} if case.too_short else values
+
+
 def snapshot(case: Case) -> dict[str, Any]:
     """Return the figures as plain numbers, strings, lists and dicts."""
     m, found = case.measures, judge(case)
@@ -135,7 +161,7 @@ def snapshot(case: Case) -> dict[str, Any]:
         "cores_used": m.processor,
         "bytes_per_item": m.size,
         "window": {"ready": m.fill[-1].ready, "capacity": m.fill[-1].capacity} if m.fill else None,
-        "advice": [advice._asdict() for advice in found.advice],
+        "advice": [_plain(case, advice) for advice in found.advice],
         "stages": [
             {
                 "stage": figure.stage.name,

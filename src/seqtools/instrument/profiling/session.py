@@ -17,8 +17,11 @@ from seqtools.instrument.profiling.consumer import (
     copy_as,
     profiled,
 )
+from seqtools.instrument.profiling.imports import imports
 from seqtools.instrument.profiling.recorded_pipeline import RecordedPipeline
+from seqtools.instrument.profiling.replayed import Replayed
 from seqtools.instrument.profiling.tracks import Recording
+from seqtools.instrument.profiling.transfer import tried
 from seqtools.prefetching.cores import usable_cores
 
 if TYPE_CHECKING:
@@ -32,11 +35,13 @@ the interpreter to it, which costs them up to 0.4 ms."""
 class Profile:
     """The measurements of a `profile` block."""
 
-    def __init__(self, sequence: LazySequence[Any]) -> None:
+    def __init__(self, sequence: LazySequence[Any], *, replay: bool = False) -> None:
         self._sequence: Any = sequence
+        self._replay = replay
         self._class: type[Any] | None = None
         self._recording: Recording | None = None
         self._measuring = False
+        self._kept: list[Any] | None = None
 
     def __enter__(self) -> Self:
         """Measure all reads of the pipeline from here on."""
@@ -65,10 +70,21 @@ class Profile:
         copy: Any = recorded.sequence
         if copy is self._sequence:  # the original is about to be read through the recorder
             copy = copy_as(copy, self._class)
-        recorder = ConsumerRecorder(copy, self._folder, recorded.prefetch)
-        options = [prefetch._options for prefetch in recorded.prefetches]  # noqa: SLF001 -- ours
-        threads = any(o.may_share_memory and o.nworkers not in {0, 1} for o in options)
-        self._watcher = _Watcher(self._folder) if threads else None
+        options = [
+            prefetch._options  # noqa: SLF001 -- ours
+            for prefetch in recorded.prefetches
+            if prefetch._options.nworkers != 0  # noqa: SLF001
+        ]
+        self._kept = [] if all(o.may_share_memory for o in options) else None
+        if self._replay:
+            copy = Replayed(copy, recorded.close)
+            self._recording.replayed = True
+            self._kept, options = None, []
+        ahead = None if self._replay else recorded.prefetch
+        recorder = ConsumerRecorder(copy, self._folder, ahead, self._kept)
+        threads = any(o.may_share_memory and o.nworkers != 1 for o in options)
+        # whether threads would help is of interest where there are no workers
+        self._watcher = _Watcher(self._folder) if threads or not options else None
         self._measuring = True
         self._sequence.__class__ = profiled(self._class, recorder)
         fusing.anew(self._sequence)
@@ -81,6 +97,8 @@ class Profile:
             self._watcher.end()
         found = self._updated()
         ended = perf_counter_ns()
+        found.transfer = tried(self._kept.pop()) if self._kept else None
+        found.imports = imports()
         try:
             self._recorded.close()
         finally:
@@ -150,7 +168,7 @@ class Profile:
         return f"<profile of {self._sequence._describe()}: {self.verdict().splitlines()[0]}>"
 
 
-def profile(sequence: LazySequence[Any]) -> Profile:
+def profile(sequence: LazySequence[Any], *, replay: bool = False) -> Profile:
     """Return a context manager that measures how `sequence` is read within it.
 
     Reads of `sequence` itself are measured, as a whole, in slices or by index, together with all
@@ -162,6 +180,8 @@ def profile(sequence: LazySequence[Any]) -> Profile:
 
     Args:
         sequence: A pipeline.
+        replay: Evaluate only the first item that is read, and return the same object for all
+            indices. So the loop is measured alone: no change of the pipeline makes it faster.
 
     Returns:
         A `Profile`; its methods can be called within the block, and after it.
@@ -178,7 +198,7 @@ def profile(sequence: LazySequence[Any]) -> Profile:
         (100, 100)
     """
     check_pipeline(sequence, "profile")
-    return Profile(sequence)
+    return Profile(sequence, replay=replay)
 
 
 class _Watcher:

@@ -7,8 +7,9 @@ from time import perf_counter_ns
 from typing import TypeAlias
 
 from seqtools._core.record_files import RecordFile
-from seqtools._core.recording import FILL, LATE, LOAD, OVER, SEND, USE, WAIT, Record
+from seqtools._core.recording import CORES, FILL, LATE, LOAD, OVER, SEND, USE, WAIT, Record
 from seqtools.instrument.profiling.recorded_pipeline import Stage
+from seqtools.instrument.profiling.transfer import Transfer
 from seqtools.instrument.quantities import duration
 
 CONSUMER, WORKER, BACKGROUND, OTHER = "consumer", "worker", "background", "other"
@@ -31,6 +32,8 @@ class Track(RecordFile):
     def __init__(self, path: str) -> None:
         super().__init__(path)
         self.records: list[Record] = []
+        self.processes: list[Record] = []
+        """Processor times of the whole process: the kind is what the thread did meanwhile."""
         self.role = OTHER
         self.name = ""
         self._received: int | None = None  # when the consumer received its last item
@@ -54,6 +57,9 @@ class Track(RecordFile):
     def update(self) -> None:
         """Read the records that were written since the last call."""
         for record in self.read():
+            if record.what == CORES:
+                self.processes.append(record._replace(what=record.many, many=1))
+                continue
             if record.what == OVER:
                 self.role = CONSUMER
                 self._received = None
@@ -123,6 +129,12 @@ class Recording:
         self.began = perf_counter_ns()
         self.ended: int | None = None
         self._before = _computing_times()
+        self.replayed = False
+        """Whether all items are the first one."""
+        self.transfer: Transfer | None = None
+        """What it would take to send an item to this process, if none was sent."""
+        self.imports = 0.0
+        """Seconds that worker processes would take to import packages, a guess."""
         self.others = 0.0
         """How many of the cores other programs used, on average."""
 

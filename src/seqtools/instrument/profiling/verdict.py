@@ -9,6 +9,7 @@ from seqtools.instrument.profiling.advice import Advice
 from seqtools.instrument.profiling.case import SOME, Case
 from seqtools.instrument.profiling.cluster_cost import cluster_cost
 from seqtools.instrument.profiling.figures import Figures
+from seqtools.instrument.profiling.repeated_reading import for_repeated_reading
 from seqtools.instrument.quantities import counted_as, duration, share, volume
 
 SHORT, CONSUMER, LOADING, TRANSFER, LOCK, SLOW = (
@@ -55,9 +56,11 @@ def judge(case: Case) -> Verdict:
     if kind == SHORT:
         return Verdict(kind, because, None, [])
     ceiling = min(case.used, case.measures.seconds)
-    found = sorted(_advice(case, kind), key=lambda a: a.seconds)
+    if case.recording.replayed:
+        return Verdict(CONSUMER, because, ceiling, [])
+    found = sorted(_advice(case, kind), key=lambda a: a.whole(case))
     little = advice.of_little_effect(case) if kind in {LOADING, LOCK} else ()
-    return Verdict(kind, because, ceiling, [*found, *advice.for_repeated_reading(case), *little])
+    return Verdict(kind, because, ceiling, [*found, *for_repeated_reading(case), *little])
 
 
 def _advice(case: Case, kind: str) -> Iterator[Advice]:
@@ -91,11 +94,19 @@ def _because(case: Case, kind: str) -> Iterator[str]:
             f"{_FEWEST} items and {_SHORTEST} s"
         )
         return
+    if case.recording.replayed:
+        yield f"one item was evaluated, and used {m.items} times: your loop was measured alone"
+        return
     part = min(1.0, case.waited / m.seconds)
     yield f"your loop waited {share(part)} of the time, and used the other {share(1 - part)}"
     if case.recording.others > SOME:
         cores = f"{case.recording.others:.1f} of {case.recording.cores} cores"
         yield f"other programs computed on {cores}"
+    if case.competes(1):
+        yield (
+            f"your loop itself computes on {case.loop_cores:.1f} cores, in threads of a library: "
+            "workers that compute too would take them from it"
+        )
     if case.prefetch:
         busy = share(min(1.0, m.busy / max(1, case.workers)))
         verb = "was" if case.workers == 1 else "were"

@@ -1,0 +1,38 @@
+"""Advice to keep what a stage returns, for pipelines that are read again."""
+
+from collections.abc import Iterator
+
+from seqtools.instrument.profiling.advice import WORTH, Advice
+from seqtools.instrument.profiling.case import Case
+from seqtools.instrument.profiling.model import predict
+
+
+def for_repeated_reading(case: Case) -> Iterator[Advice]:
+    """Keep the results of the slowest stage, which only helps if they are read again."""
+    main = case.main_stage()
+    total = sum(f.own for f in case.figures if f.stage.kind != "prefetch")
+    if main is None or not total:
+        return
+    upstream = [main.stage.number, *case.recording.upstream(main.stage)]
+    drawing = [n for n in upstream if case.recording.stages[n].options.get("draws")]
+    note = "what it costs to read back is not measured"
+    if drawing:
+        names = " and ".join(case.recording.stages[n].name for n in drawing)
+        note += f"; {names} draws random numbers, and would draw the same ones in every epoch"
+        before = _before_all(case, drawing)
+        if before is not None:
+            note += f": keep what {before} returns, to keep the augmentation random"
+    kept = sum(case.figures[n].own for n in upstream if case.figures[n].stage.kind != "prefetch")
+    left = max(0.0, 1 - kept / total)
+    items = [i._replace(waiting=i.waiting * left, computing=i.computing * left) for i in case.items]
+    seconds = predict(items, case.costs, case.setting).seconds * case.overhead
+    if seconds < WORTH * case.measures.seconds:
+        text = f"if it is read again: keep what {main.stage.name} returns, by add_cache or on disk"
+        yield Advice(text, {}, seconds, note, bound=True)
+
+
+def _before_all(case: Case, drawing: list[int]) -> str | None:
+    """Return the name of a stage that the last drawing stage reads and that takes time itself."""
+    last = case.recording.stages[drawing[-1]]
+    read = [case.figures[n] for n in case.recording.upstream(last)]
+    return next((f.stage.name for f in read if f.calls), None)
