@@ -127,6 +127,11 @@ else
 bench: $(BENCH_VENV)/.peers $(ORIGINAL_VENV)/.peers
 endif
 
+# Real jobs for profiles train with torch and read HDF5.
+ifneq ($(filter verdict,$(WORKLOAD)),)
+bench: $(BENCH_VENV)/.jobs
+endif
+
 # Ours of another commit takes turns with ours as it is; it has an environment of its own too.
 ifneq ($(BEFORE),)
 BEFORE_COMMIT := $(shell git rev-parse --verify --short '$(BEFORE)^{commit}')
@@ -197,6 +202,11 @@ $(CLUSTERS)/.clusters: pyproject.toml $(CLUSTERS)/.made
 $(BENCH_VENV)/.own: pyproject.toml $(BENCH_VENV)/.made
 	@echo "==> installing seqtools and what its benchmarks need into $(@D)"
 	@$(PIP_HERE) install --editable . --group bench
+	@touch $@
+
+$(BENCH_VENV)/.jobs: pyproject.toml $(BENCH_VENV)/.own
+	@echo "==> installing what real jobs need into $(@D)"
+	@$(PIP_HERE) install --group bench-jobs
 	@touch $@
 
 $(BENCH_VENV)/.clusters: pyproject.toml $(BENCH_VENV)/.own
