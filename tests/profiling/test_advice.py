@@ -202,3 +202,9 @@ def test_a_replayed_item_gives_the_ceiling_and_no_advice(tmp_path: Path) -> None
     found = judge(case)
     assert (found.kind, found.advice) == (CONSUMER, [])
     assert "49 items take 500 ms, however fast they are loaded" in report.report(case)
+
+
+def test_a_loop_that_does_nearly_nothing_uses_no_cores(tmp_path: Path) -> None:
+    case = Case(inline(tmp_path, 50, 10, 10, 0.01, 2.0, without_prefetch()))
+    assert case.measures.helpers == 0
+    assert workers_of(case)[0] == {"nworkers": 2, "method": "process"}

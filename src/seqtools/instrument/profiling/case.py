@@ -127,7 +127,8 @@ class Case:
         compute while they wait, so that the loop can take many times as long. This is not
         estimated.
         """
-        if not self.measures.helpers:
+        m = self.measures
+        if not m.helpers or m.used < _LITTLE * m.seconds:
             return False
         took = sum(item.took for item in self.items)
         computing = sum(item.computing for item in self.items) / took if took else 0.0
@@ -192,7 +193,8 @@ class Case:
         same = self.crowded or costs.send == self.costs.send
         factor = self.overhead if same else min(1.0, self.overhead)
         least = self.iterating.seconds / self.count
-        return max(least, pace(self.items, costs, setting) * factor)
+        # the first item takes longer, once
+        return max(least, pace(self.items[1:] or self.items, costs, setting) * factor)
 
     @property
     def is_cluster(self) -> bool:

@@ -53,8 +53,9 @@ class ConsumerRecorder(Observer[T]):
         began = perf_counter()
         if recorder.left is not None:
             left, used, everywhere = recorder.left
-            recorder.note(USE, 1, which, left, began, thread_time_ns() - used)
-            recorder.note(CORES, USE, which, left, began, process_time_ns() - everywhere)
+            used, everywhere = thread_time_ns() - used, process_time_ns() - everywhere
+            recorder.note(USE, 1, which, left, began, used)
+            recorder.note(CORES, USE, which, left, began, everywhere)
             recorder.left = None
         sampled = began >= recorder.due and not recorder.sampling
         since = everywhere = 0

@@ -24,6 +24,9 @@ _NS = 1e-9
 _SOME = 0.3
 """Share of the consumer's computing from which other threads of its process are worth counting, and
 least cores for that: what is measured is not exact. Arbitrary, as are all numbers below."""
+_LONG_ENOUGH, _EACH = 0.01, 50e-6
+"""Seconds in all, and for a sample, from which they can be counted: to look at the clocks takes
+some microseconds."""
 _LATE = 0.002
 """Seconds that a thread waits for the lock while another one computes in Python, at least: it
 changes hands every 5 ms. A thread that only waits for a core waits less, usually."""
@@ -229,7 +232,7 @@ def _helpers(consumers: list[Track], what: int, beside: float) -> float:
     everywhere = [r for t in consumers for r in t.processes if r.what == what]
     took = sum(r.end - r.begin for r in everywhere)
     own = [r for t in consumers for r in t.spans(what) if r.processor >= 0]
-    if not took or not own:
+    if not own or took * _NS < max(_LONG_ENOUGH, _EACH * len(everywhere)):
         return 0.0
     alone = _computing_share(own)
     cores = sum(r.processor for r in everywhere) / took - alone - beside
