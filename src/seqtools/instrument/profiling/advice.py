@@ -20,8 +20,9 @@ _HIDDEN = 0.5
 """Share of loading in the background from which a note says so."""
 _NEARLY = 1.05
 """Ratio to the shortest time up to which fewer workers are nearly as good."""
-_PROCESSES_START = 0.3
-"""Seconds for worker processes of a new program to start, without imports. Measured: 0.2 to 0.4."""
+_PROCESSES_START = 0.15
+"""Seconds for worker processes of a new program to start, without imports. Measured on an idle
+machine: see `start` in docs/benchmarks.md."""
 _MOST_THREADS = 32
 _WORKERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 """Numbers of workers to try, up to the largest number allowed."""

@@ -24,10 +24,16 @@ _MOST_OVERHEAD = 1.3
 """Largest ratio of the measured time to the model's that counts as overhead."""
 _FEWEST, _SHORTEST, _SAMPLES = 16, 0.1, 8
 """Fewest items, seconds, and samples of processor times for an estimate."""
-_HELD = 0.25
-"""Share of samples up to which functions are taken to release the lock: a machine is never idle."""
+_ANOTHER = 0.9
+"""What each core after the first adds: they share caches and memory, and those of many virtual
+machines share a physical core."""
 _MUCH = 5
 """Ratio to the median from which a time stands out. Arbitrary, as are all shares below."""
+
+
+def _together(cores: float) -> float:
+    """Return how many times as much as one core all of these do together."""
+    return 1.0 + _ANOTHER * max(0.0, cores - 1.0)
 
 
 class Case:
@@ -70,7 +76,7 @@ class Case:
         self.setting = Setting(
             self.workers,
             self.options.get("max_cached") or window or max(10, 2 * self.workers),
-            max(1.0, self.cores - recording.others),
+            _together(self.cores - recording.others),
             float(self.locked),
             self.options.get("ordered", True),
         )
@@ -132,7 +138,8 @@ class Case:
             return False
         took = sum(item.took for item in self.items)
         computing = sum(item.computing for item in self.items) / took if took else 0.0
-        return self.loop_cores + workers * computing > self.setting.cores + SOME
+        needed, cores = workers * computing, self.cores - self.recording.others
+        return needed > SOME and self.loop_cores + needed > cores + SOME
 
     def uses_processes(self) -> bool:
         """Return whether a prefetch of the pipeline has worker processes."""
@@ -212,7 +219,7 @@ class Case:
         if METHODS[method].is_cluster and self.cores > self.recording.cores:
             cores += workers - self.workers  # each comes with a core
         elif not METHODS[method].is_cluster:
-            cores = max(1.0, self.recording.cores - self.recording.others)
+            cores = _together(self.recording.cores - self.recording.others)
         setting = setting._replace(cores=cores)
         if not METHODS[method].shares_memory:
             costs, tried = self.costs, self.recording.transfer
@@ -225,7 +232,7 @@ class Case:
         """Return the share of computing for which threads would need the lock."""
         m = self.measures
         if m.locked is not None:
-            return 0.0 if m.locked <= _HELD else m.locked
+            return m.locked
         # Functions release the lock only if threads were seen to compute at the same time.
         return float(not (self.threads and m.processor > 1.2))  # noqa: PLR2004
 

@@ -2,9 +2,9 @@
 
 from seqtools.engines.process.preloading import Installed
 
-_MODULE = 0.002
-"""Seconds to import a module of a package with compiled code. Measured: 1.8 to 2.5 ms on average,
-in numpy and torch."""
+_MODULE = 0.0017
+"""Seconds to import a module of a package with compiled code, on average. It gives what was measured
+for torch: see `torch-start` in docs/benchmarks.md."""
 
 
 def imports() -> float:

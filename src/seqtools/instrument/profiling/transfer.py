@@ -17,8 +17,13 @@ class Transfer(NamedTuple):
 def tried(value: Any) -> Transfer | None:
     """Return what it takes to send `value`, or `None` if it cannot be pickled.
 
-    Arrays are copied once, into memory that the consumer maps, as a worker process does it.
+    Arrays are copied once, into memory that the consumer maps, as a worker process does it. The
+    second time counts, because the first one needs new memory from the system.
     """
+    return _once(value) and _once(value)
+
+
+def _once(value: Any) -> Transfer | None:
     buffers: list[pickle.PickleBuffer] = []
     began = perf_counter()
     try:
