@@ -31,11 +31,6 @@ _MUCH = 5
 """Ratio to the median from which a time stands out. Arbitrary, as are all shares below."""
 
 
-def _together(cores: float) -> float:
-    """Return how many times as much as one core all of these do together."""
-    return 1.0 + _ANOTHER * max(0.0, cores - 1.0)
-
-
 class Case:
     """Everything known about one profile."""
 
@@ -76,7 +71,7 @@ class Case:
         self.setting = Setting(
             self.workers,
             self.options.get("max_cached") or window or max(10, 2 * self.workers),
-            _together(self.cores - recording.others),
+            self._free(self.cores),
             float(self.locked),
             self.options.get("ordered", True),
         )
@@ -145,6 +140,15 @@ class Case:
         """Return whether a prefetch of the pipeline has worker processes."""
         methods = [METHODS.get(stage.options["method"]) for stage in self.recording.prefetches()]
         return any(method is not None and method.has_start_method for method in methods)
+
+    def _free(self, cores: int) -> float:
+        """Return how many times as much as one core all do that other programs leave.
+
+        The loop has at least those on which it was seen.
+        """
+        m = self.measures
+        left = max(cores - self.recording.others, m.use_computing + m.helpers)
+        return 1.0 + _ANOTHER * max(0.0, left - 1.0)
 
     def _is_full(self) -> bool:
         m = self.measures
@@ -219,7 +223,7 @@ class Case:
         if METHODS[method].is_cluster and self.cores > self.recording.cores:
             cores += workers - self.workers  # each comes with a core
         elif not METHODS[method].is_cluster:
-            cores = _together(self.recording.cores - self.recording.others)
+            cores = self._free(self.recording.cores)
         setting = setting._replace(cores=cores)
         if not METHODS[method].shares_memory:
             costs, tried = self.costs, self.recording.transfer

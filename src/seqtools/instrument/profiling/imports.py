@@ -3,8 +3,8 @@
 from seqtools.engines.process.preloading import Installed
 
 _MODULE = 0.0017
-"""Seconds to import a module of a package with compiled code, on average. It gives what was measured
-for torch: see `torch-start` in docs/benchmarks.md."""
+"""Seconds to import a module of a package with compiled code, on average. It gives what was
+measured for torch: see `torch-start` in docs/benchmarks.md."""
 
 
 def imports() -> float:
