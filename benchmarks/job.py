@@ -62,14 +62,20 @@ def try_all() -> Iterator[Tried]:
     """Yield what came of each job; one that needs a package that is not there is wrong."""
     for name, job in JOBS.items():
         if job.package in missing():
-            said = f"{job.package} is missing"
-            yield Tried(
-                name, said, right=False, before=0, advice="", predicted=0, measured=-1, others=[]
-            )
+            yield _failed(name, f"{job.package} is missing")
             continue
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             job.make(folder)
-            yield _try(name, job, folder)
+            try:
+                tried = _try(name, job, folder)
+            except subprocess.SubprocessError as error:
+                tried = _failed(name, f"it failed: {error}")
+            yield tried
+
+
+def _failed(name: str, why: str) -> Tried:
+    """Return a row that is neither right nor close."""
+    return Tried(name, why, right=False, before=0, advice="", predicted=0, measured=-1, others=[])
 
 
 def _try(name: str, job: Job, folder: str) -> Tried:
