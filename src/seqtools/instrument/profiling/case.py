@@ -235,7 +235,7 @@ class Case:
     def _held(self) -> float:
         """Return the share of computing for which threads would need the lock."""
         m = self.measures
-        if m.locked is not None:
+        if m.locked is not None and not self.recording.one_at_a_time:
             return m.locked
         # Functions release the lock only if threads were seen to compute at the same time.
         return float(not (self.threads and m.processor > 1.2))  # noqa: PLR2004

@@ -17,7 +17,7 @@ from seqtools.instrument.profiling.consumer import (
     copy_as,
     profiled,
 )
-from seqtools.instrument.profiling.imports import imports
+from seqtools.instrument.profiling.imported import imports, one_at_a_time
 from seqtools.instrument.profiling.recorded_pipeline import RecordedPipeline
 from seqtools.instrument.profiling.replayed import Replayed
 from seqtools.instrument.profiling.tracks import Recording
@@ -98,7 +98,7 @@ class Profile:
         found = self._updated()
         ended = perf_counter_ns()
         found.transfer = tried(self._kept.pop()) if self._kept else None
-        found.imports = imports()
+        found.imports, found.one_at_a_time = imports(), one_at_a_time()
         try:
             self._recorded.close()
         finally:

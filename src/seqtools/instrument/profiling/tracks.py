@@ -135,6 +135,8 @@ class Recording:
         """What it would take to send an item to this process, if none was sent."""
         self.imports = 0.0
         """Seconds that worker processes would take to import packages, a guess."""
+        self.one_at_a_time = False
+        """Whether threads may wait for a lock of a library, besides that of the interpreter."""
         self.others = 0.0
         """How many of the cores other programs used, on average."""
 
