@@ -177,7 +177,7 @@ def _picture(path: str) -> Any:
     with np.load(path) as file:
         picture = file["picture"]
     ranks = np.empty(picture.size, np.float32)  # a uniform histogram
-    ranks[picture.ravel().argsort(kind="stable")] = np.linspace(-1, 1, picture.size)
+    ranks[picture.ravel().astype(np.float32).argsort()] = np.linspace(-1, 1, picture.size)
     return ranks.reshape(picture.shape) + np.float32(picture.mean() / 255)
 
 
