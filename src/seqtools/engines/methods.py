@@ -46,6 +46,8 @@ class Method(NamedTuple):
     """Whether an item that takes too long can be ended, as `timeout=` needs."""
     has_numbers: bool = True
     """Whether workers have numbers, which start hooks may take."""
+    ends_workers: bool = True
+    """Whether the workers belong to the engine and end with it, as `end_hook=` needs."""
     options: tuple[str, ...] = ()
     """The names that `engine_options=` may have."""
 
@@ -96,6 +98,7 @@ METHODS = {
             seeds=False,
             has_name=False,
             is_cluster=True,
+            ends_workers=False,
             has_timeout=False,
             has_numbers=False,
         ),
@@ -104,6 +107,7 @@ METHODS = {
             make_executor,
             has_name=False,
             is_cluster=True,
+            ends_workers=False,
             has_timeout=False,
             has_numbers=False,
         ),
@@ -113,6 +117,7 @@ METHODS = {
             also_called=("distributed", "dask.distributed", "localcluster"),
             seeds=False,  # threads of Dask draw from the generators of the process too
             is_cluster=True,
+            ends_workers=False,
             has_timeout=False,
             has_numbers=False,
             options=("resources",),
@@ -122,6 +127,7 @@ METHODS = {
             make_ray,
             also_called=("rays", "raydata", "anyscale"),
             is_cluster=True,
+            ends_workers=False,
             options=(
                 "num_cpus",
                 "num_gpus",

@@ -11,7 +11,7 @@ from seqtools._core.display.short import short
 from seqtools.engines.cluster.kinds import dask_client, is_factory, size_of
 from seqtools.engines.green_threads import refuse_green
 from seqtools.engines.methods import AUTO, METHODS, START_METHODS, Method, named
-from seqtools.engines.start_hook import needs_number
+from seqtools.engines.hooks import needs_number
 from seqtools.prefetching.advice import on_unknown
 from seqtools.prefetching.cores import usable_cores
 from seqtools.prefetching.options import Options
@@ -38,6 +38,8 @@ def checked(
         max_bytes = check_count(max_bytes, 1, "max_bytes")
     if given.start_hook is not None:
         check_function(given.start_hook, "start_hook")
+    if given.end_hook is not None:
+        check_function(given.end_hook, "end_hook")
     if seed is not None:
         seed = check_seed(seed)
     method = named(given.method, given.nworkers)
@@ -104,6 +106,12 @@ def _of_cluster(method: Method, where: object, given: Options, seed: object) -> 
             f"{title} have no numbers, so it must take no argument"
         )
         raise TypeError(message)
+    if given.end_hook is not None and not method.ends_workers:
+        message = (
+            f"end_hook= needs workers that end with the prefetch, with method='thread' or "
+            f"'process', got {short(given.end_hook)}: {title} keeps its workers"
+        )
+        raise ValueError(message)
     size = size_of(method.name, where)
     nworkers: object = given.nworkers
     if nworkers is None:

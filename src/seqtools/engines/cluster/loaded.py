@@ -17,7 +17,7 @@ from seqtools.engines.cluster.messages import DONE, SPEAKS, Answer, Call
 from seqtools.engines.cluster.printed import captured
 from seqtools.engines.cluster.shipment import machine
 from seqtools.engines.dispatch.evaluator import Evaluator
-from seqtools.engines.start_hook import call_hook
+from seqtools.engines.hooks import call_hook
 from seqtools.engines.wire import result_messages
 from seqtools.engines.wire.arena import SlotPlace
 from seqtools.engines.wire.shipment import ReceivedPipeline
@@ -35,15 +35,12 @@ class LoadedPipeline:
     """A pipeline in this process."""
 
     def __init__(self, received: ReceivedPipeline, call: Call, flag: Any) -> None:
-        _, hook = received.prelude()
+        hook = received.prelude().hook
         if hook is not None:
-            if call.number is None:
-                hook()
-            else:
-                call_hook(hook, call.number)
+            call_hook(hook, call.number)
         is_near = call.memory.machine == machine()
         with recording.opening(folders(is_near=is_near)) as self.folders:
-            self._get, self._hints, self._by_value = received.pipeline()
+            self._get, self._hints, self._by_value, *_ = received.pipeline()
         if self._hints is not None and call.turns and not call.memory.is_here:
             self._hints.take_turns()
         self.ended = False

@@ -17,6 +17,7 @@ from seqtools.engines.process.standard_streams import connect_to_nothing
 from seqtools.engines.process.template_process import Template
 from seqtools.engines.process.worker import exit_now, ignore_sigint
 from seqtools.engines.process.worker_main import with_hook
+from seqtools.engines.wire.flags import Flags, own_categories
 from seqtools.engines.wire.shipment import Pipeline
 
 
@@ -70,9 +71,10 @@ def _become_template(
         with suppress(OSError):
             if os.isatty(0):  # the system stops a process that reads it in the background
                 connect_to_nothing(0)
-        hook, pipeline = arguments.hook, arguments.pipeline
+        hook, flags = arguments.hook, Flags.now()
+        pipeline = arguments.pipeline._replace(own_categories=own_categories())
         guarded(parent)
-        Template(control).run(with_hook(hook, lambda: pipeline))
+        Template(control).run(with_hook(hook, flags, lambda: pipeline))
     except BaseException:  # noqa: BLE001 -- nothing may continue as the consumer
         traceback.print_exc()
     exit_now(1)

@@ -183,18 +183,21 @@ def _with_mapped_files(cls: type, otherwise: Reducer | None) -> Reducer | None:
     return reduce
 
 
-def unpicklable(sequence: Any, hook: Any, error: Exception, *, instead: str) -> WorkerStartError:
+def unpicklable(
+    sequence: Any, hooks: dict[str, Any], error: Exception, *, instead: str
+) -> WorkerStartError:
     """Return the error that names what cannot be pickled, and what to do.
 
     Args:
         sequence: What was to be pickled.
-        hook: The start hook.
+        hooks: The functions that workers call first and last, by their names.
         error: What came of it.
         instead: What can be used in place of it.
     """
-    if not _picklable(hook):
-        message = f"start_hook cannot be sent to worker processes: {error}{_where(hook)}"
-        return WorkerStartError(message)
+    for name, hook in hooks.items():
+        if not _picklable(hook):
+            message = f"{name} cannot be sent to worker processes: {error}{_where(hook)}"
+            return WorkerStartError(message)
     culprit = next((s for s in upstream(sequence, plain=True) if not _picklable(s)), None)
     if culprit is None or not hasattr(culprit, "_origin"):
         source = sequence if culprit is None else culprit

@@ -16,10 +16,11 @@ import pickle
 import struct
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, BinaryIO, NamedTuple
 
 from seqtools.engines.resource_errors import as_start_error, for_now
+from seqtools.engines.wire.flags import Flags, own_categories
 from seqtools.engines.wire.mapped_files import Found, find_in_files, map_place
 from seqtools.engines.wire.pickling import PipelinePickler, unpicklable
 from seqtools.engines.wire.size_warning import warn_if_large
@@ -37,6 +38,7 @@ class PickledPipeline:
         get: Evaluates items.
         hook: The start hook.
         hints: Where to send hints.
+        end_hook: The end hook.
 
     Raises:
         WorkerStartError: If a stage, which the error names, cannot be pickled.
@@ -45,19 +47,28 @@ class PickledPipeline:
     instead = "method='thread', or start_method='fork'"
     """What does not pickle, for messages."""
 
-    def __init__(self, source: Any, get: Callable[[int], Any], hook: Any, hints: Any) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917 -- what is sent
+        self,
+        source: Any,
+        get: Callable[[int], Any],
+        hook: Any,
+        hints: Any,
+        end_hook: Any = None,
+    ) -> None:
         buffers: list[pickle.PickleBuffer] = []
         file = io.BytesIO()
         try:
             pickler = PipelinePickler(file, buffers)
-            pickler.dump((sys.argv, hook))
-            pickler.dump((get, hints))  # refers to objects that were pickled for the hook
+            pickler.dump(Prelude(sys.argv, Flags.now(), hook))
+            # refers to objects that were pickled for the hook
+            pickler.dump((get, hints, end_hook, own_categories()))
             # Last, because these lists are complete now.
             pickler.dump(pickler.derived())
             pickler.dump(pickler.by_value)
             self._raws = [buffer.raw() for buffer in buffers]
         except Exception as error:
-            raise unpicklable(source, hook, error, instead=self.instead) from error
+            hooks = {"start_hook": hook, "end_hook": end_hook}
+            raise unpicklable(source, hooks, error, instead=self.instead) from error
         self._source = source
         # No view: where a program ends, the file may be closed first, which then is an error.
         self._pickles = file.getvalue()  # makes no copy
@@ -111,8 +122,28 @@ def _write(
     file.truncate(end)
 
 
-Pipeline: TypeAlias = tuple[Callable[[int], Any], Any, list[Any]]
-"""What reads items, where to send hints, and what a value refers to by number."""
+class Prelude(NamedTuple):
+    """What precedes the pipeline."""
+
+    argv: list[str]
+    """The arguments of the consumer's program."""
+    flags: Flags
+    hook: Callable[..., object] | None
+    """The start hook."""
+
+
+class Pipeline(NamedTuple):
+    """What a worker works with."""
+
+    get: Callable[[int], Any]
+    """Reads items."""
+    hints: Any
+    """Where to send hints."""
+    by_value: list[Any]
+    """The objects that a value refers to by number."""
+    end_hook: Callable[..., object] | None = None
+    own_categories: Sequence[type[Warning]] = ()
+    """See `Flags.filters`."""
 
 
 class ReceivedPipeline:
@@ -129,10 +160,10 @@ class ReceivedPipeline:
         _, self._files, self._places = parts
         memory.seek(_HEAD.size)
         self._unpickler = pickle.Unpickler(memory, buffers=self._buffers())
-        self._prelude: tuple[list[str], Any] | None = None
+        self._prelude: Prelude | None = None
 
-    def prelude(self) -> tuple[list[str], Callable[..., object] | None]:
-        """Return the arguments of the consumer's program, and the start hook.
+    def prelude(self) -> Prelude:
+        """Return what precedes the pipeline.
 
         Processes that are forked afterwards load the pipeline for themselves.
         """
@@ -146,11 +177,11 @@ class ReceivedPipeline:
         Objects that it shares with the start hook are as the hook has left them.
         """
         self.prelude()
-        get, hints = self._unpickler.load()
+        get, hints, end_hook, categories = self._unpickler.load()
         self._unpickler.load()  # derived classes, which are in the table
         by_value = self._unpickler.load()
         del self._unpickler  # it keeps references to all objects
-        return get, hints, by_value
+        return Pipeline(get, hints, by_value, end_hook, categories)
 
     def _buffers(self) -> Iterator[memoryview]:
         files = [map_place(place) for place in pickle.loads(self._files)]

@@ -1,0 +1,196 @@
+"""Sends log records and warnings of a worker to the consumer.
+
+The methods of `logging` and `warnings` that would handle them here are replaced. A record waits for
+no lock of a handler: a finalizer that logs, within a message that is being sent, must not wait for
+a thread that waits for the pipe.
+"""
+
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from typing import Any, Protocol
+
+from seqtools._core.display.short import short
+from seqtools.engines.dispatch.evaluator import Evaluator
+from seqtools.engines.dispatch.forwarded import handle_record, issue_warning
+from seqtools.engines.wire.result_pickling import ResultDumper
+
+_ITEMS = Evaluator._fill.__code__  # noqa: SLF001 -- of this room; its frame knows the item
+
+
+class Target(Protocol):
+    """Takes what is sent to the consumer."""
+
+    name: str
+    """The name of the worker."""
+    by_value: Sequence[Any]
+    """The objects to which what is sent refers by number."""
+
+    def note(self, body: bytes) -> None:
+        """Send what `forwarded.take` takes."""
+
+
+class Handlers:
+    """The handlers of `logging` that are called in this process too.
+
+    Those are the handlers that the start hook has added. Others are called unless the consumer has
+    handlers for the same logger: a module adds the same ones there.
+    """
+
+    def __init__(self) -> None:
+        self.configured: Collection[str] = ()
+        """Names of loggers that have handlers in the consumer."""
+        self._before = _all_handlers()
+        self._after: dict[int, logging.Handler] | None = None
+
+    def hooked(self) -> None:
+        """Note that the start hook has returned: handlers that are added later are not its."""
+        self._after = _all_handlers()
+
+    def call(self, logger: logging.Logger, record: logging.LogRecord) -> bool:
+        """Call the handlers for `record`, and return whether there was one."""
+        found = False
+        current: logging.Logger | None = logger
+        while current is not None:
+            for handler in current.handlers:
+                if current.name not in self.configured or self._is_of_hook(handler):
+                    found = True
+                    if record.levelno >= handler.level:
+                        handler.handle(record)
+            current = current.parent if current.propagate else None
+        return found
+
+    def _is_of_hook(self, handler: logging.Handler) -> bool:
+        new = self._after is None or id(handler) in self._after
+        return new and id(handler) not in self._before
+
+
+def _all_handlers() -> dict[int, logging.Handler]:
+    """Return the handlers of all loggers, by their ids."""
+    known = [logging.root, *logging.root.manager.loggerDict.values()]
+    loggers = [each for each in known if isinstance(each, logging.Logger)]
+    return {id(handler): handler for logger in loggers for handler in logger.handlers}
+
+
+def ignore_default_handler() -> None:
+    """Have `logging.info` add no handler to a root logger without one, for good."""
+    configure = logging.basicConfig
+
+    def basic_config(**options: Any) -> None:
+        if options:
+            configure(**options)
+
+    logging.basicConfig = basic_config
+
+
+class Forwarding:
+    """Replaces what handles log records and warnings, until `end`.
+
+    Args:
+        target: Returns where those of the calling thread go; `None` for the usual way.
+        handlers: The handlers that are called too, if any.
+    """
+
+    def __init__(
+        self, target: Callable[[], Target | None], handlers: Handlers | None = None
+    ) -> None:
+        self._target, self._handlers = target, handlers
+        self._call_handlers = logging.Logger.callHandlers
+        self._show_warning = warnings.showwarning
+        forwarding = self
+
+        def call_handlers(logger: logging.Logger, record: logging.LogRecord) -> None:
+            forwarding._log(logger, record)
+
+        self._ours: Any = call_handlers
+        logging.Logger.callHandlers = call_handlers  # type: ignore[method-assign]
+        warnings.showwarning = self._warn
+
+    def end(self) -> None:
+        """Undo it, unless user code has replaced the same meanwhile."""
+        if logging.Logger.callHandlers is self._ours:
+            logging.Logger.callHandlers = self._call_handlers  # type: ignore[method-assign]
+        if warnings.showwarning == self._warn:
+            warnings.showwarning = self._show_warning
+
+    def _log(self, logger: logging.Logger, record: logging.LogRecord) -> None:
+        target = self._target()
+        known = logging.root.manager.loggerDict.get(logger.name)
+        if target is None or (known is not logger and logger is not logging.root):
+            self._call_handlers(logger, record)  # a logger that only its module knows
+            return
+        handled = self._handlers is not None and self._handlers.call(logger, record)
+        try:
+            fields = _fields(record)
+            fields["seqtools_worker"], fields["seqtools_item"] = target.name, _item()
+            target.note(_pickled_record(fields, target.by_value, handled=handled))
+        except OSError:  # the consumer has ended
+            pass
+        except Exception:  # noqa: BLE001 -- arguments of a user may raise anything
+            logging.NullHandler().handleError(record)
+
+    def _warn(  # noqa: PLR0913, PLR0917 -- the signature of `warnings.showwarning`
+        self,
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: Any = None,
+        line: str | None = None,
+    ) -> None:
+        target = self._target()
+        if target is None or file is not None:
+            self._show_warning(message, category, filename, lineno, file, line)
+            return
+        place = filename, lineno, _module(filename, lineno)
+        for base in category.__mro__:  # the class may be known to this process only
+            with suppress(Exception):
+                sent = issue_warning, str(message), base, *place
+                body = ResultDumper(target.by_value).dumps(sent)
+                break
+        with suppress(OSError):  # the consumer has ended
+            target.note(body)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    """Return the attributes of a record without what cannot be sent: as `QueueHandler` does."""
+    fields = dict(vars(record))
+    fields["msg"], fields["args"] = record.getMessage(), ()
+    if record.exc_info and not record.exc_text:
+        fields["exc_text"] = logging.Formatter().formatException(record.exc_info)
+    fields["exc_info"] = None
+    return fields
+
+
+def _pickled_record(fields: dict[str, Any], by_value: Sequence[Any], *, handled: bool) -> bytes:
+    dumper = ResultDumper(by_value)
+    try:
+        return dumper.dumps((handle_record, fields, handled))
+    except Exception:  # noqa: BLE001 -- code of users may raise anything
+        for name, value in fields.items():
+            try:
+                dumper.dumps(value)
+            except Exception:  # noqa: BLE001 -- as above
+                fields[name] = short(value)
+        return dumper.dumps((handle_record, fields, handled))
+
+
+def _item() -> int | None:
+    """Return the index of the item that this thread evaluates."""
+    frame = sys._getframe()  # noqa: SLF001 -- costs nothing before something is logged
+    while frame is not None and frame.f_code is not _ITEMS:
+        frame = frame.f_back  # type: ignore[assignment]
+    return None if frame is None else frame.f_locals.get("i")
+
+
+def _module(filename: str, lineno: int) -> str | None:
+    """Return the name of the module that warns, by which filters may choose."""
+    frame = sys._getframe()  # noqa: SLF001 -- as above
+    while frame is not None:
+        if frame.f_lineno == lineno and frame.f_code.co_filename == filename:
+            name = frame.f_globals.get("__name__")
+            return name if isinstance(name, str) else None
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
