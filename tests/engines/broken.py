@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from seqtools._core.errors import EndOfSequence, Failure, ItemTimeout, WorkerStartError
 from seqtools.engines.base import END, Deliver, Job, Part
-from seqtools.engines.process.engine import ProcessEngine
 from seqtools.engines.hooks import call_hook
+from seqtools.engines.process.engine import ProcessEngine
 from seqtools.engines.thread.engine import ThreadEngine
 
 

@@ -10,8 +10,8 @@ from seqtools._core.checks import check_count, check_function, check_seed, is_bo
 from seqtools._core.display.short import short
 from seqtools.engines.cluster.kinds import dask_client, is_factory, size_of
 from seqtools.engines.green_threads import refuse_green
-from seqtools.engines.methods import AUTO, METHODS, START_METHODS, Method, named
 from seqtools.engines.hooks import needs_number
+from seqtools.engines.methods import AUTO, METHODS, START_METHODS, Method, named
 from seqtools.prefetching.advice import on_unknown
 from seqtools.prefetching.cores import usable_cores
 from seqtools.prefetching.options import Options
@@ -36,10 +36,7 @@ def checked(
         raise ValueError(message)
     if max_bytes is not None:
         max_bytes = check_count(max_bytes, 1, "max_bytes")
-    if given.start_hook is not None:
-        check_function(given.start_hook, "start_hook")
-    if given.end_hook is not None:
-        check_function(given.end_hook, "end_hook")
+    _check_hooks(given)
     if seed is not None:
         seed = check_seed(seed)
     method = named(given.method, given.nworkers)
@@ -75,6 +72,12 @@ def checked(
         message = "shm_size is not used: shared memory has no size to be given any more"
         warnings.warn(message, DeprecationWarning, stacklevel=3)
     return options
+
+
+def _check_hooks(given: Options) -> None:
+    for name, hook in (("start_hook", given.start_hook), ("end_hook", given.end_hook)):
+        if hook is not None:
+            check_function(hook, name)
 
 
 def _of_cluster(method: Method, where: object, given: Options, seed: object) -> int:

@@ -70,7 +70,8 @@ def _warning(text: str, category: type[Warning]) -> Warning:
             return warning
     except Exception:  # noqa: BLE001, S110 -- code of users may raise anything
         pass
-    return next(c for c in category.__mro__ if c.__module__ == "builtins")(text)  # type: ignore[return-value]
+    known: type[Warning] = next(c for c in category.__mro__ if c.__module__ == "builtins")
+    return known(text)
 
 
 def _registry(module: str) -> dict[Any, Any]:

@@ -8,13 +8,15 @@ a thread that waits for the pipe.
 import logging
 import sys
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
+from types import FrameType
 from typing import Any, Protocol
 
 from seqtools._core.display.short import short
 from seqtools.engines.dispatch.evaluator import Evaluator
 from seqtools.engines.dispatch.forwarded import handle_record, issue_warning
+from seqtools.engines.wire.flags import Flags
 from seqtools.engines.wire.result_pickling import ResultDumper
 
 _ITEMS = Evaluator._fill.__code__  # noqa: SLF001 -- of this room; its frame knows the item
@@ -91,29 +93,41 @@ class Forwarding:
     Args:
         target: Returns where those of the calling thread go; `None` for the usual way.
         handlers: The handlers that are called too, if any.
+        flags: Returns the flags that say what is logged, if that is not as usual.
     """
 
     def __init__(
-        self, target: Callable[[], Target | None], handlers: Handlers | None = None
+        self,
+        target: Callable[[], Target | None],
+        handlers: Handlers | None = None,
+        flags: Callable[[], Flags | None] | None = None,
     ) -> None:
-        self._target, self._handlers = target, handlers
+        self._target, self._handlers, self._flags = target, handlers, flags
+        self._is_enabled = logging.Logger.isEnabledFor
         self._call_handlers = logging.Logger.callHandlers
         self._show_warning = warnings.showwarning
-        forwarding = self
-
-        def call_handlers(logger: logging.Logger, record: logging.LogRecord) -> None:
-            forwarding._log(logger, record)
-
-        self._ours: Any = call_handlers
-        logging.Logger.callHandlers = call_handlers  # type: ignore[method-assign]
+        # functions, so that they are methods of loggers
+        self._ours: Any = lambda logger, record: self._log(logger, record)  # noqa: PLW0108
+        self._our_levels: Any = lambda logger, level: self._logs(logger, level)  # noqa: PLW0108
+        logging.Logger.callHandlers = self._ours  # type: ignore[method-assign]
+        if flags is not None:
+            logging.Logger.isEnabledFor = self._our_levels  # type: ignore[method-assign]
         warnings.showwarning = self._warn
 
     def end(self) -> None:
         """Undo it, unless user code has replaced the same meanwhile."""
         if logging.Logger.callHandlers is self._ours:
             logging.Logger.callHandlers = self._call_handlers  # type: ignore[method-assign]
+        if logging.Logger.isEnabledFor is self._our_levels:
+            logging.Logger.isEnabledFor = self._is_enabled  # type: ignore[method-assign]
         if warnings.showwarning == self._warn:
             warnings.showwarning = self._show_warning
+
+    def _logs(self, logger: logging.Logger, level: int) -> bool:
+        flags = None if self._flags is None else self._flags()
+        if flags is None:
+            return self._is_enabled(logger, level)
+        return flags.is_enabled(logger.name, level)
 
     def _log(self, logger: logging.Logger, record: logging.LogRecord) -> None:
         target = self._target()
@@ -179,18 +193,23 @@ def _pickled_record(fields: dict[str, Any], by_value: Sequence[Any], *, handled:
 
 def _item() -> int | None:
     """Return the index of the item that this thread evaluates."""
-    frame = sys._getframe()  # noqa: SLF001 -- costs nothing before something is logged
-    while frame is not None and frame.f_code is not _ITEMS:
-        frame = frame.f_back  # type: ignore[assignment]
+    frames = (frame for frame in _frames() if frame.f_code is _ITEMS)
+    frame = next(frames, None)
     return None if frame is None else frame.f_locals.get("i")
 
 
 def _module(filename: str, lineno: int) -> str | None:
     """Return the name of the module that warns, by which filters may choose."""
-    frame = sys._getframe()  # noqa: SLF001 -- as above
-    while frame is not None:
+    for frame in _frames():
         if frame.f_lineno == lineno and frame.f_code.co_filename == filename:
             name = frame.f_globals.get("__name__")
             return name if isinstance(name, str) else None
-        frame = frame.f_back  # type: ignore[assignment]
     return None
+
+
+def _frames() -> Iterator[FrameType]:
+    """Yield the frames of this thread, which costs nothing before something is logged."""
+    frame: FrameType | None = sys._getframe()  # noqa: SLF001 -- as `logging` does
+    while frame is not None:
+        yield frame
+        frame = frame.f_back

@@ -12,10 +12,10 @@ from seqtools.engines.dispatch.forwarded import failed_end_hook
 from seqtools.engines.dispatch.forwarding import Forwarding, Handlers, ignore_default_handler
 from seqtools.engines.dispatch.output_display import show
 from seqtools.engines.dispatch.refusal import pickled_reason
+from seqtools.engines.hooks import call_hook
 from seqtools.engines.process.exit_functions import forget_inherited, run_exit_functions
 from seqtools.engines.process.output import OutputPipe, connect_stdout
 from seqtools.engines.process.worker import exit_now, serve
-from seqtools.engines.hooks import call_hook
 from seqtools.engines.wire import result_messages
 from seqtools.engines.wire.arena import Arena
 from seqtools.engines.wire.flags import Flags

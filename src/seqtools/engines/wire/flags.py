@@ -32,13 +32,13 @@ class Flags(NamedTuple):
     def now(cls) -> "Flags":
         """Return the flags of this process."""
         known = [*logging.root.manager.loggerDict.items()]
-        loggers = [("root", logging.root)]
-        loggers += [(name, each) for name, each in known if isinstance(each, logging.Logger)]
+        loggers = {name: each for name, each in known if isinstance(each, logging.Logger)}
+        loggers["root"] = logging.root
         own = own_categories()
         return cls(
             logging.root.manager.disable,
-            {name: each.level for name, each in loggers if each.level},
-            frozenset(name for name, each in loggers if each.handlers),
+            {name: each.level for name, each in loggers.items() if each.level},
+            frozenset(name for name, each in loggers.items() if each.handlers),
             [(*each[:2], _sent(each[2], own), *each[3:]) for each in _filters()],
         )
 
@@ -48,6 +48,12 @@ class Flags(NamedTuple):
         for name, level in self.levels.items():
             logging.getLogger(name).setLevel(level)
         _install([each for each in map(_found, self.filters) if each is not None])
+
+    def is_enabled(self, name: str, level: int) -> bool:
+        """Return whether logger `name` makes records of `level` in the consumer."""
+        while name not in self.levels and name not in {"", "root"}:
+            name = name.rpartition(".")[0]
+        return self.disabled < level >= self.levels.get(name or "root", logging.WARNING)
 
     @contextmanager
     def kept(self) -> Iterator[None]:

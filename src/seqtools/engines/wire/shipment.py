@@ -47,7 +47,7 @@ class PickledPipeline:
     instead = "method='thread', or start_method='fork'"
     """What does not pickle, for messages."""
 
-    def __init__(  # noqa: PLR0913, PLR0917 -- what is sent
+    def __init__(
         self,
         source: Any,
         get: Callable[[int], Any],
