@@ -99,6 +99,8 @@ class TemplatePool:
         for launch in self._launches:
             self._release_template()
             self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            for each in (self._control, theirs):
+                each.settimeout(None)  # whatever `socket.setdefaulttimeout` says
             _open_fds.add(self._control.fileno())
             with theirs:
                 self._child = launch(theirs, sorted(_open_fds | self._poller.fds))
