@@ -17,6 +17,16 @@ def square(i: int) -> int:
     return i * i
 
 
+def begins(passage: Passage, number: int) -> None:
+    """Report that a worker begins."""
+    passage.arrive(["begin", number])
+
+
+def ends(passage: Passage, number: int) -> None:
+    """Report that a worker ends."""
+    passage.arrive(["end", number])
+
+
 def odd_fails(i: int) -> int:
     """Return `i`, or raise an error if it is odd."""
     if i % 2:

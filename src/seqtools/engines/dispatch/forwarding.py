@@ -6,6 +6,7 @@ a thread that waits for the pipe.
 """
 
 import logging
+import pickle
 import sys
 import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -19,6 +20,7 @@ from seqtools.engines.dispatch.forwarded import handle_record, issue_warning
 from seqtools.engines.wire.flags import Flags
 from seqtools.engines.wire.result_pickling import ResultDumper
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
 _ITEMS = Evaluator._fill.__code__  # noqa: SLF001 -- of this room; its frame knows the item
 
 
@@ -171,7 +173,7 @@ class Forwarding:
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
     """Return the attributes of a record without what cannot be sent: as `QueueHandler` does."""
     fields = dict(vars(record))
-    fields["msg"], fields["args"] = record.getMessage(), ()
+    fields["msg"], fields["args"] = record.getMessage(), None
     if record.exc_info and not record.exc_text:
         fields["exc_text"] = logging.Formatter().formatException(record.exc_info)
     fields["exc_info"] = None
@@ -179,6 +181,8 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
 
 
 def _pickled_record(fields: dict[str, Any], by_value: Sequence[Any], *, handled: bool) -> bytes:
+    if all(type(value) in _PLAIN for value in fields.values()):  # as usual, in a tenth of the time
+        return pickle.dumps((handle_record, fields, handled), 5)
     dumper = ResultDumper(by_value)
     try:
         return dumper.dumps((handle_record, fields, handled))

@@ -92,8 +92,13 @@ def check_flags(there: Mapping[str, Values], where: str, found: Findings) -> Non
 
 def check_filters(where: str, found: Findings) -> None:
     """Report filters of `warnings` that workers of a cluster do not have."""
+    names: dict[str, None] = {}
     filters: list[tuple[Any, ...]] = [*warnings.filters]
-    names = dict.fromkeys(each[2].__name__ for each in filters if each[0] == "error")
+    for action, message, category, module, line in filters:
+        if action == "error":
+            names[category.__name__] = None
+        if category is Warning and not (message or module or line):
+            break  # no later filter matters
     if names:
         what = f"warnings are errors in this process, and not in a cluster: {', '.join(names)}"
         found.add(
