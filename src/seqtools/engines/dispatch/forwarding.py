@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from seqtools._core.display.short import short
 from seqtools.engines.dispatch.evaluator import Evaluator
 from seqtools.engines.dispatch.forwarded import handle_record, issue_warning
-from seqtools.engines.wire.flags import Flags
+from seqtools.engines.wire.flags import Flags, all_loggers
 from seqtools.engines.wire.result_pickling import ResultDumper
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
@@ -73,9 +73,7 @@ class Handlers:
 
 def _all_handlers() -> dict[int, logging.Handler]:
     """Return the handlers of all loggers, by their ids."""
-    known = [logging.root, *logging.root.manager.loggerDict.values()]
-    loggers = [each for each in known if isinstance(each, logging.Logger)]
-    return {id(handler): handler for logger in loggers for handler in logger.handlers}
+    return {id(handler): handler for logger in all_loggers() for handler in logger.handlers}
 
 
 def ignore_default_handler() -> None:

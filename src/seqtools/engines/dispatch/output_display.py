@@ -53,6 +53,7 @@ class WorkerOutput:
             self._note += piece
             self._pieces += 1
             if self._pieces == count:
+                self._pieces = -1
                 return bytes(self._note)
         return None
 

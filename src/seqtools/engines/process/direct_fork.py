@@ -17,7 +17,7 @@ from seqtools.engines.process.standard_streams import connect_to_nothing
 from seqtools.engines.process.template_process import Template
 from seqtools.engines.process.worker import exit_now, ignore_sigint
 from seqtools.engines.process.worker_main import with_hook
-from seqtools.engines.wire.flags import Flags, own_categories
+from seqtools.engines.wire.flags import Flags, all_loggers, own_categories
 from seqtools.engines.wire.shipment import Pipeline
 
 
@@ -72,6 +72,8 @@ def _become_template(
             if os.isatty(0):  # the system stops a process that reads it in the background
                 connect_to_nothing(0)
         hook, flags = arguments.hook, Flags.now()
+        for logger in all_loggers():
+            logger.filters.clear()  # the consumer has them too, and gets all records
         pipeline = arguments.pipeline._replace(own_categories=own_categories())
         guarded(parent)
         Template(control).run(with_hook(hook, flags, lambda: pipeline))

@@ -31,14 +31,11 @@ class Flags(NamedTuple):
     @classmethod
     def now(cls) -> "Flags":
         """Return the flags of this process."""
-        known = [*logging.root.manager.loggerDict.items()]
-        loggers = {name: each for name, each in known if isinstance(each, logging.Logger)}
-        loggers["root"] = logging.root
-        own = own_categories()
+        loggers, own = all_loggers(), own_categories()
         return cls(
             logging.root.manager.disable,
-            {name: each.level for name, each in loggers.items() if each.level},
-            frozenset(name for name, each in loggers.items() if each.handlers),
+            {each.name: each.level for each in loggers if each.level},
+            frozenset(each.name for each in loggers if each.handlers),
             [(*each[:2], _sent(each[2], own), *each[3:]) for each in _filters()],
         )
 
@@ -81,10 +78,23 @@ class Flags(NamedTuple):
         _install(filters)
 
 
+def all_loggers() -> list[logging.Logger]:
+    """Return the loggers of this process that are found by their names."""
+    known = [*logging.root.manager.loggerDict.values()]
+    return [logging.root, *(each for each in known if isinstance(each, logging.Logger))]
+
+
 def own_categories() -> list[type[Warning]]:
-    """Return the classes in filters that workers cannot import: those of a script."""
+    """Return the classes in filters that workers cannot import, such as those of a script."""
     categories = dict.fromkeys(each[2] for each in _filters())
-    return [each for each in categories if each.__module__ == "__main__"]
+    return [each for each in categories if not _is_importable(each)]
+
+
+def _is_importable(category: type[Warning]) -> bool:
+    found: Any = sys.modules.get(category.__module__)
+    for name in category.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is category and category.__module__ != "__main__"
 
 
 def _filters() -> list[Filter]:
@@ -104,8 +114,10 @@ def _found(sent: Filter, own: list[type[Warning]] | None = None) -> Filter | Non
     if isinstance(category, int):
         category = None if own is None else own[category]
     elif isinstance(category, tuple):
-        module, name = category
-        category = getattr(sys.modules.get(module), name, None)
+        module, names = category
+        category = sys.modules.get(module)
+        for name in names.split("."):
+            category = getattr(category, name, None)
     return (*sent[:2], category, *sent[3:]) if isinstance(category, type) else None
 
 
