@@ -39,7 +39,7 @@ class OutputPipe:
     def __init__(self, fd: int, lines: "Lines | None" = None) -> None:
         self._fd = fd
         self._lock: Any = threading.RLock()  # knows its thread
-        self._unsent: deque[tuple[Head, bytes]] = deque()  # pieces
+        self._unsent: deque[list[tuple[Head, bytes]]] = deque()  # pieces of each text or note
         self._forked = False
         self.name = ""
         """The name of the worker."""
@@ -80,7 +80,7 @@ class OutputPipe:
         return None if self._forked else self
 
     def _write(self, pieces: list[tuple[Head, bytes]]) -> None:
-        self._unsent.extend(pieces)
+        self._unsent.append(pieces)
         lock = self._lock
         if lock._is_owned():  # noqa: SLF001 -- as Condition does; inside a message
             return
@@ -94,8 +94,8 @@ class OutputPipe:
 
     def _send_lines(self) -> None:
         while self._unsent:
-            head, piece = self._unsent.popleft()
-            result_messages.write_result(self._fd, head, piece)
+            for head, piece in self._unsent.popleft():
+                result_messages.write_result(self._fd, head, piece)
 
     def _disconnect(self) -> None:
         """Use the pipe no more, in a child that user code has forked."""
