@@ -143,7 +143,7 @@ class Deaf:
     def watch(self) -> None:
         """Return no descriptor for the template."""
 
-    def end(self) -> int:
+    def end(self, *_: Any) -> int:
         """Return the exit code of the template."""
         return 7
 
@@ -155,6 +155,8 @@ class Deaf:
 
     def close(self) -> None:
         self.pool.stop([self.worker])
+        self.pool.wait(lambda _: False)
+        self.pool.release(self.worker)
         self.socket.close()
 
 
