@@ -57,7 +57,7 @@ def setup(config: str = "default.yaml", *more: str, option: int = 1) -> None:
         (functools.partial(required, number=1), False),
         (lambda *numbers: numbers, False),
     ],
-    ids=repr,
+    ids=["options", "partial", "trace", "print", "dict", "required", "more", "given", "several"],
 )
 def test_only_a_required_parameter_is_the_number(hook: Any, *, needs: bool) -> None:
     assert needs_number(hook) == needs
