@@ -8,7 +8,6 @@ from typing import Any
 
 from seqtools._core.errors import EndOfSequence, Failure, WorkerStartError, summary
 from seqtools.engines.base import AHEAD, END, here
-from seqtools.engines.dispatch.forwarded import tell_failed_end_hook
 from seqtools.engines.hooks import call_hook
 from seqtools.engines.thread.pool import Pool
 from seqtools.engines.thread.slot import UserWork, WorkerSlot
@@ -55,6 +54,8 @@ def _call_end_hook(slot: WorkerSlot, hook: Callable[..., object]) -> None:
     try:
         call_hook(hook, slot.number)
     except BaseException as error:  # noqa: BLE001 -- told to the reader
+        from seqtools.engines.dispatch.forwarded import tell_failed_end_hook
+
         tell_failed_end_hook(threading.current_thread().name, error)
     finally:
         slot.in_end_hook = False
