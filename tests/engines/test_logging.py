@@ -274,22 +274,27 @@ def test_warnings_are_errors_where_the_consumer_says_so(engine: str) -> None:
         pass
 
     def get(x: int) -> int:
+        if x == 3:
+            warnings.warn("new", DeprecationWarning, stacklevel=1)
         warnings.warn("careful", Own, stacklevel=1)
         warnings.warn("old", DeprecationWarning, stacklevel=1)
         return x
 
-    source = seqtools.smap(get, range(3))
+    source = seqtools.smap(get, range(4))
     with warnings.catch_warnings():
         warnings.resetwarnings()
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("error", "care", Own)
+        warnings.filterwarnings("error", "new", DeprecationWarning)
         with seqtools.prefetch(source, **OPTIONS[engine]) as p:
             with pytest.raises(seqtools.EvaluationError) as caught:
                 p[0]
             assert type(caught.value.__cause__) is Own
+            with pytest.raises(seqtools.EvaluationError, match="DeprecationWarning: new"):
+                p[3]
         warnings.filterwarnings("ignore", "care", Own)
         with seqtools.prefetch(source, **OPTIONS[engine]) as p:
-            assert list(p) == [0, 1, 2]
+            assert list(p[:3]) == [0, 1, 2]
 
 
 def test_a_filter_that_was_set_later_raises_in_the_reader(ahead: Ahead) -> None:
