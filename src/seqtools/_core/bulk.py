@@ -60,8 +60,10 @@ def checked(items: Any, n: int, who: str) -> Any:
             raise NotByRow(
                 f"{who} must return a list with an item for each index, got {kind.__name__}"
             )
-    if len(items) != n:
-        raise NotByRow(f"{who} must return an item for each index, got {len(items)} for {n}")
+    if rows.length(items) != n:
+        raise NotByRow(
+            f"{who} must return an item for each index, got {rows.length(items)} for {n}"
+        )
     return items
 
 

@@ -163,7 +163,7 @@ def _marks(stage: Any, places: range) -> list[tuple[str, int]]:
     found: list[tuple[str, object]] = []
     for each in upstream(stage, plain=True):
         if not is_stage(each):
-            found.append((f"a source of type {type(each).__name__}", ("source", len(each))))
+            found.append((f"a source of type {type(each).__name__}", ("source", size_of(each))))
             continue
         identity = each._identity()
         if identity is not None:

@@ -5,8 +5,9 @@ from collections.abc import Callable, Container, MutableSequence, Sequence
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
-from seqtools._core import bulk, lengths
+from seqtools._core import bulk, errors, lengths, rows
 from seqtools._core.bulk import checked
+from seqtools._core.chance import seeding
 from seqtools._core.errors import EndOfSequence
 from seqtools._core.indices import Indices, as_list, is_run
 from seqtools._core.walk import is_stage, traits_upstream
@@ -26,7 +27,7 @@ class Source(Protocol[T_co]):
 
 def size_of(source: Any) -> int | None:
     """Return the length of `source`, `None` if it is endless or not known."""
-    return source._length() if is_stage(source) else len(source)
+    return source._length() if is_stage(source) else rows.length(source)
 
 
 def common_size(stage: Any, sources: tuple[Any, ...]) -> int | None:
@@ -120,6 +121,27 @@ def read_many(source: Any, indices: Indices) -> Any:  # noqa: PLR0911 -- one for
     if method is None:
         return [source[j] for j in as_list(indices)]
     return bulk.read(source, method, list(as_list(indices)))
+
+
+def read_all(stage: Any, indices: Indices) -> list[Any]:
+    """Return the items of `stage` at `indices`, read in bulk if possible.
+
+    If that fails, they are read again one by one, so that an error is that of one item.
+    """
+    traits = traits_upstream(stage)
+    # with a seed, stages read one by one would draw random numbers in another order
+    singly = errors.singly and seeding.token() is None
+    if not (traits.iterates or traits.read_once or singly):
+        try:
+            return list(read_many(stage, indices))
+        except (bulk.BulkReadWarning, bulk.NotByRow):  # they are about no single item
+            raise
+        except Exception as error:  # noqa: BLE001 -- user code may raise anything
+            error.__traceback__ = None  # the same object may be raised again
+    if traits.iterates:
+        claim(stage, indices)
+    opened = stage._opened(indices)
+    return [opened[i] for i in as_list(indices)]
 
 
 def _taken(array: Any, js: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 from seqtools._core.errors import seterr
 from seqtools._core.sequence import LazySequence
-from seqtools.testing import changing, reading, relations
+from seqtools.testing import algebra, changing, reading, relations
 from seqtools.testing.subject import Length, Subject, Values, checked
 
 LAWS: tuple[Callable[[Subject], None], ...] = (
@@ -30,6 +30,10 @@ LAWS: tuple[Callable[[Subject], None], ...] = (
     changing.errors_in_iteration,
     changing.assignment,
     changing.slice_assignment,
+    algebra.choosing,
+    algebra.many_at_once,
+    algebra.adding,
+    algebra.assigning_to_chosen,
     reading.resuming,
 )
 
