@@ -50,14 +50,13 @@ class AsyncSequenceIterator(AsyncIterator[T]):
 
     async def __anext__(self) -> T:
         """Return the next item."""
+        if monotonic() - self._resumed > _LONGEST:
+            await asyncio.sleep(0)
+            self._resumed = monotonic()
         while self._iterator is not None:
             if self._thread is None:
                 if self._walk is not None and self._walk.is_ready():
-                    if monotonic() - self._resumed < _LONGEST:
-                        return _following(self._iterator)
-                    await asyncio.sleep(0)
-                    self._resumed = monotonic()
-                    continue
+                    return _following(self._iterator)
                 self._thread = self._started(self._iterator)
             thread = self._thread
             await thread.end()
