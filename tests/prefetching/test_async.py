@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Container, Iterator
 from contextlib import suppress
 from itertools import chain
 from typing import Any
@@ -21,14 +21,14 @@ THREAD = {"nworkers": 2, "method": "thread", "max_cached": 50}
 
 
 class Gate:
-    """A function of items, one of which waits until it is let through."""
+    """A function of items, some of which wait until they are let through."""
 
-    def __init__(self, waits: int) -> None:
+    def __init__(self, waits: Container[int]) -> None:
         self.waits = waits
         self.begun, self.open = threading.Event(), threading.Event()
 
     def __call__(self, i: int) -> int:
-        if i == self.waits:
+        if i in self.waits:
             self.begun.set()
             assert self.open.wait(LONG)
         return i
@@ -39,7 +39,7 @@ class Gate:
 
 @pytest.fixture
 def gate() -> Iterator[Gate]:
-    gate = Gate(0)
+    gate = Gate([0])
     yield gate
     gate.open.set()
 
@@ -61,6 +61,12 @@ def read(request: pytest.FixtureRequest) -> Iterator[Callable[[Any], Any]]:
 
 def waiting() -> list[threading.Thread]:
     return [each for each in threading.enumerate() if each.name == "seqtools-await"]
+
+
+async def some_turns() -> None:
+    """Let threads and other tasks go on, for so long that a loop that can be blocked is blocked."""
+    for _ in range(100):
+        await asyncio.to_thread(int)
 
 
 async def rest(items: AsyncIterator[Any]) -> list[Any]:
@@ -197,7 +203,7 @@ def test_a_thread_that_waits_ends_with_its_iterator(gate: Gate, how: str) -> Non
                 with pytest.raises(RuntimeError, match="is closed: make another one"):
                     items.state_dict()
             del items, first
-            await asyncio.to_thread(thread.join, LONG)
+            await asyncio.to_thread(thread.join, LONG / 2)  # the gate gives up after LONG
             assert not thread.is_alive()
             gate.open.set()
             assert list(p) == [0, 1, 2]
@@ -225,15 +231,36 @@ def test_ends_that_are_not_known(read: Callable[[Any], Any]) -> None:
     assert sorted(asyncio.run(rest(aiter(source)))) == list(range(20))
 
 
-def test_a_state_of_items_out_of_order() -> None:
-    gate = Gate(0)
-    with st.prefetch(st.smap(gate, range(9)), **THREAD, ordered=False) as p:
+def test_an_end_before_the_last_item(gate: Gate) -> None:
+    async def main() -> None:
+        with st.prefetch(source, **THREAD, ordered=False) as p:
+            items = asyncio.ensure_future(rest(aiter(p)))
+            await gate.reached()
+            await some_turns()  # meanwhile the end arrives
+            gate.open.set()
+            assert await items == [0]
+
+    source = st.smap(gate, st.uniter(iter(range(1))))
+    asyncio.run(main())
+
+
+def test_a_state_of_items_out_of_order(gate: Gate) -> None:
+    with st.prefetch(st.smap(gate, range(200)), **THREAD, ordered=False) as p:
         items = iter(p)
         read = [next(items) for _ in range(4)]
         state = items.state_dict()
         gate.open.set()
-        again = aiter(p)
-        again.load_state_dict(state)
-        assert sorted([*read, *asyncio.run(rest(again))]) == list(range(9))
-        assert again.state_dict()["position"] == 9
-        del items
+
+    async def main() -> None:
+        with st.prefetch(st.smap(others, range(200)), **THREAD, ordered=False) as p:
+            again = aiter(p)
+            again.load_state_dict(state)
+            left = asyncio.ensure_future(rest(again))
+            await others.reached()
+            await some_turns()
+            others.open.set()
+            assert sorted([*read, *await left]) == list(range(200))
+            assert again.state_dict()["position"] == 200
+
+    others = Gate(range(state["position"], 200))
+    asyncio.run(main())

@@ -52,7 +52,8 @@ def check_laws(  # noqa: PLR0913 -- what there is to know of a sequence, all by 
 
     `build` is called many times with new sources that record every read. Its result is compared
     with the list that `expected` makes from the same values: items, all kinds of indices and
-    slices, searching, pickled copies, bulk reads, the stated reads, errors, and assignment.
+    slices, lists and masks as keys, `+`, searching, pickled copies, bulk reads, the stated reads,
+    errors, and assignment.
     Sequences and arrays among the items are compared as lists.
 
     Args:
