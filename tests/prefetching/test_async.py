@@ -1,7 +1,6 @@
 """`async for`: the event loop goes on, and no item is lost."""
 
 import asyncio
-import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Container, Iterator
@@ -212,17 +211,20 @@ def test_a_thread_that_waits_ends_with_its_iterator(gate: Gate, how: str) -> Non
 
 
 def test_ctrl_c_ends_the_loop(gate: Gate) -> None:
-    def interrupt(i: int) -> int:
-        os.kill(os.getpid(), signal.SIGINT)
-        return gate(i)
+    async def interrupt() -> None:
+        await gate.reached()
+        signal.raise_signal(signal.SIGINT)
 
     async def main() -> None:
+        other = asyncio.ensure_future(interrupt())
         async for _ in p:
             pass
+        await other
 
-    with st.prefetch(st.smap(interrupt, range(1)), **THREAD) as p:
+    with st.prefetch(st.smap(gate, range(1)), **THREAD) as p:
         with pytest.raises(KeyboardInterrupt):
             asyncio.run(main())
+        assert not gate.open.is_set()
         gate.open.set()
 
 
