@@ -15,6 +15,7 @@ from types import CodeType, FrameType, TracebackType
 from typing import Any, NamedTuple, NoReturn
 
 from seqtools._core import fusing
+from seqtools._core.source_code import place
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 # The demo counts as user code.
@@ -49,7 +50,7 @@ class Step(NamedTuple):
 
     def __str__(self) -> str:
         """Return the step as one line of an error message."""
-        return f"{self.stage}[{self.index}], made at {self.file}:{self.line}"
+        return f"{self.stage}[{self.index}], made at {place(self.file, self.line)}"
 
 
 class EvaluationError(Exception):

@@ -13,6 +13,7 @@ from typing import Any
 
 from seqtools._core.display.lengths import is_plain, length_of, lengths
 from seqtools._core.display.short import called, cut, short
+from seqtools._core.source_code import cell_of, place
 from seqtools._core.walk import is_stage, sources_of, upstream
 
 MOST_LINES = 100
@@ -244,9 +245,8 @@ def _origin(stage: Any) -> tuple[str, int] | None:
 
 def place_of(file: str, line: int) -> str:
     """Return the place where a stage was made in short form, such as `train.py:17`."""
-    cell = _cell(file)
-    if cell:
-        return f"{cell}:{line}"
+    if cell_of(file):
+        return place(file, line)
     try:
         near = os.path.relpath(file) if os.path.isabs(file) else file
     except (OSError, ValueError):  # no working directory; another drive
@@ -254,12 +254,3 @@ def place_of(file: str, line: int) -> str:
     if near.startswith(os.pardir) or len(f"{near}:{line}") > _LONGEST_PLACE:
         near = os.path.basename(file)
     return cut(f"{near}:{line}", 2 * _LONGEST_PLACE)
-
-
-def _cell(file: str) -> str:
-    """Return IPython's name of the notebook cell `file`, such as `Cell In[3]`, else ""."""
-    ipython = sys.modules.get("IPython")
-    try:
-        return " ".join(ipython.get_ipython().compile.format_code_name(file))  # type: ignore[union-attr]
-    except Exception:  # noqa: BLE001 -- no IPython, another version, or no cell
-        return ""

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from seqtools._core.source_code import cell_of, place
 from seqtools.instrument.profiling.advice import Advice
 from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.figures import Figures
@@ -104,7 +105,9 @@ def _notes(figure: Figures) -> Iterator[str]:
     if figure.ahead:
         yield f"{figure.ahead:,} read ahead for hints, in {duration(figure.own_ahead)}"
     file, line = figure.stage.site
-    if file and not file.startswith("<"):
+    if cell_of(file):
+        yield place(file, line)
+    elif file and not file.startswith("<"):
         yield f"{os.path.basename(file)}:{line}"
 
 
