@@ -21,6 +21,7 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 # The demo counts as user code.
 _DEMO = os.path.join(_PACKAGE, "demo")
 _MODES = ("wrap", "passthrough")
+_EXITS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 _ENTRANCES = frozenset({"__getitem__", "attempt", "_work", "_evaluate"})
 """Names of functions in which a reader, or a worker, enters a pipeline."""
 
@@ -247,6 +248,30 @@ def described(stage: Any) -> str:
         return type(stage).__name__.lower()
 
 
+def is_panic(error: BaseException) -> bool:
+    """Return whether `error` is a panic of Rust code, as polars raises, which is no `Exception`."""
+    # each compiled package has a class of this name, and the module cannot be imported
+    names = ((cls.__module__, cls.__name__) for cls in type(error).__mro__)
+    return ("pyo3_runtime", "PanicException") in names
+
+
+def is_of_item(error: BaseException) -> bool:
+    """Return whether `error`, raised in the thread of the reader, is that of an item.
+
+    Otherwise the reader gets it as it is, and the item is read again: it is an interrupt, or a
+    signal of another library to code around the reader, such as `asyncio.CancelledError`.
+    """
+    return issubclass(type(error), Exception) or is_panic(error)
+
+
+def is_exit(error: BaseException) -> bool:
+    """Return whether `error`, raised in a worker, is one to end the program, or in a group."""
+    cls = type(error)  # a class of the user's may lie to `isinstance`
+    if issubclass(cls, BaseExceptionGroup):
+        return any(map(is_exit, error.exceptions))  # type: ignore[attr-defined]
+    return issubclass(cls, _EXITS)
+
+
 def original_of(error: BaseException) -> BaseException:
     """Return the error of user code that `error` is, or that it wraps."""
     if isinstance(error, EvaluationError) and error._tells_of_cause:  # noqa: SLF001 -- of this module
@@ -254,7 +279,7 @@ def original_of(error: BaseException) -> BaseException:
     return error
 
 
-def reraise(error: Exception) -> NoReturn:
+def reraise(error: BaseException) -> NoReturn:
     """Raise `error`, caught where a reader entered a pipeline, as `seterr` says."""
     if isinstance(error, WorkerStartError):  # it is not about this item
         raise error
@@ -316,12 +341,12 @@ class Failure:
         return f"{type(self).__name__}({self.error!r})"
 
     def throw(self) -> NoReturn:
-        """Raise the error in the reader, wrapped if it is an `Exception`."""
+        """Raise the error in the reader, wrapped unless it is one to end the program."""
         if self.trace:
             with suppress(Exception):  # a class of the user may change what notes are
                 notes = self.error.__dict__.setdefault("__notes__", [])
                 if self.trace not in notes:
                     notes.append(self.trace)
-        if isinstance(self.error, Exception):
-            raise wrapping(self.error, self.path) from self.error
-        raise self.error
+        if is_exit(self.error):
+            raise self.error
+        raise wrapping(self.error, self.path) from self.error
