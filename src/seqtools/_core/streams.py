@@ -55,7 +55,7 @@ class _Own(threading.local):
 
     def __init__(self) -> None:
         self.block: dict[int, Any] = {}
-        self.error: tuple[int, Exception] | None = None
+        self.error: tuple[int, BaseException] | None = None
 
 
 class Stream:

@@ -96,8 +96,8 @@ def interleave(*sequences: Source[T]) -> LazySequence[T]:
         message = "interleave() needs at least one sequence"
         raise TypeError(message)
     for k, sequence in enumerate(sequences):
-        check_source(sequence)
+        check_source(sequence, f"sequences[{k}]")
         if ends_unseen(sequence):
-            message = f"interleave() needs to know where sequence {k} ends: give it its size"
+            message = f"interleave() needs to know where sequences[{k}] ends: give it its size"
             raise ValueError(message)
     return Interleave(*sequences)

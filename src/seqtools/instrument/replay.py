@@ -8,7 +8,8 @@ from typing import Any
 
 from seqtools._core.display.short import cut, short
 from seqtools._core.display.tree import place_of, printable
-from seqtools._core.errors import EndOfSequence, EvaluationError, described, is_of_item, summary
+from seqtools._core.error_path import described
+from seqtools._core.errors import EndOfSequence, EvaluationError, is_of_item, summary
 from seqtools._core.indices import Indices, is_run
 from seqtools._core.positions import ended, position
 from seqtools._core.sequence import LazySequence
@@ -164,7 +165,9 @@ class Replay:
         except EndOfSequence:
             raise
         except BaseException as error:
-            if is_of_item(error) and error is not self._raised:  # otherwise an inner stage raised it
+            if (
+                is_of_item(error) and error is not self._raised
+            ):  # otherwise an inner stage raised it
                 self._raised, self._failed = error, list(self._frames)
             raise
         finally:

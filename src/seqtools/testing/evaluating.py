@@ -9,7 +9,6 @@ from seqtools.combinators.map import smap
 from seqtools.testing.gate import Passage
 
 
-
 class Halt(BaseException):
     """Is no `Exception`."""
 

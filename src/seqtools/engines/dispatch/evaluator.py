@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from seqtools._core import recording
-from seqtools._core.errors import EndOfSequence, Failure, Step, seterr, shortened
+from seqtools._core.error_path import Step
+from seqtools._core.errors import EndOfSequence, Failure, seterr, shortened
 from seqtools._core.source_code import naming_cells
 from seqtools.engines import fault_injection
 from seqtools.engines.dispatch.stage_reports import watched

@@ -84,7 +84,7 @@ def _panics_of(module: Any) -> Any:
     return found if isinstance(found, type) else None
 
 
-class PanicException(BaseException):  # noqa: N818 -- the name that each compiled package gives it
+class PanicException(BaseException):
     """A panic of Rust code in a package that this process has not imported."""
 
     __module__ = "pyo3_runtime"

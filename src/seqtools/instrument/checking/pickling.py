@@ -10,7 +10,8 @@ from cloudpickle.cloudpickle import _should_pickle_by_reference
 
 from seqtools._core.display.short import called, cut
 from seqtools._core.display.tree import place_of
-from seqtools._core.errors import described, summary
+from seqtools._core.error_path import described
+from seqtools._core.errors import summary
 from seqtools._core.walk import is_stage, sources_of, upstream
 from seqtools.engines.wire.pickling import PipelinePickler
 from seqtools.instrument.checking.findings import Findings
