@@ -95,6 +95,7 @@ def test_what_is_sent_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     huge = ["#" * (1 << 20) + "\n"]
     monkeypatch.setitem(linecache.cache, CELL, (len(huge[0]), None, huge, CELL))
     assert texts_of([CELL]) == {CELL: ("Cell In[1]", [])}
+    assert list(texts_of([CELL, __file__], everywhere=True)) == [CELL, __file__]
 
 
 def test_texts_stay(monkeypatch: pytest.MonkeyPatch, cell: dict[str, Any]) -> None:

@@ -25,8 +25,8 @@ _DEMO = os.path.join(_PACKAGE, "demo")
 _ENTRANCES = frozenset({"__getitem__", "attempt", "_work", "_evaluate"})
 """Names of functions in which a reader, or a worker, enters a pipeline."""
 
-_GIVEN = "given"
-"""The variable of `_get` that has the arguments of the user's function."""
+_GIVEN, _ONLY = "given", "only"
+"""The variables of `_get` that have the arguments of the user's function, or its only one."""
 _MOST_GIVEN = 4
 """Most arguments to show. Arbitrary."""
 _LONGEST_GIVEN = 120
@@ -182,7 +182,7 @@ def _given(last: TracebackType, callee: TracebackType | None) -> Any:
     """Return the arguments of the function that failed, none if they are not known."""
     here = last.tb_frame.f_locals
     if last.tb_frame.f_code.co_filename != fusing.FILE:
-        return here.get(_GIVEN, ())
+        return (here[_ONLY],) if _ONLY in here else here.get(_GIVEN, ())
     called = fusing.calling(last)
     if called is None or (callee is not None and is_ours(callee.tb_frame.f_code.co_filename)):
         return ()

@@ -29,14 +29,11 @@ class SourceText(NamedTuple):
 
 def cell_of(file: str) -> str:
     """Return IPython's name of the notebook cell `file`, such as `Cell In[3]`, else ""."""
-    sent = _cells.get(file)
-    if sent is not None:
-        return sent
     ipython = sys.modules.get("IPython")
     try:
         return " ".join(ipython.get_ipython().compile.format_code_name(file))  # type: ignore[union-attr]
     except Exception:  # noqa: BLE001 -- no IPython, another version, or no cell
-        return ""
+        return _cells.get(file, "")
 
 
 def place(file: str, line: int) -> str:
@@ -61,17 +58,27 @@ def texts_of(files: Iterable[str], *, everywhere: bool = False) -> dict[str, Sou
         files: Their names.
         everywhere: Whether that process may be on another machine. Otherwise, it reads files.
     """
-    import linecache
-
     left, found = _MOST_TEXT, {}
     for file in files:
         if os.path.exists(file) and not everywhere:
             continue
-        cell, lines = cell_of(file), linecache.getlines(file)
-        left -= sum(map(len, lines))
-        if cell or (lines and left >= 0):
-            found[file] = SourceText(cell, lines if left >= 0 else [])
+        cell, lines = cell_of(file), _lines_of(file)
+        size = sum(map(len, lines))
+        if size > left:
+            size, lines = 0, []
+        left -= size
+        if cell or lines:
+            found[file] = SourceText(cell, lines)
     return found
+
+
+def _lines_of(file: str) -> list[str]:
+    import linecache
+
+    try:
+        return linecache.getlines(file)
+    except Exception:  # noqa: BLE001 -- doctest, for example, has its own function there
+        return []
 
 
 def add_texts(texts: dict[str, SourceText]) -> None:
