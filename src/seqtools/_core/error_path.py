@@ -25,8 +25,8 @@ _DEMO = os.path.join(_PACKAGE, "demo")
 _ENTRANCES = frozenset({"__getitem__", "attempt", "_work", "_evaluate"})
 """Names of functions in which a reader, or a worker, enters a pipeline."""
 
-_GIVEN, _ONLY = "given", "only"
-"""The variables of `_get` that have the arguments of the user's function, or its only one."""
+_ARGUMENTS, _ARGUMENT = "arguments", "argument"
+"""The variables of our `_get` that have the arguments of the user's function, or its only one."""
 _MOST_GIVEN = 4
 """Most arguments to show. Arbitrary."""
 _LONGEST_GIVEN = 120
@@ -173,16 +173,20 @@ def _called_with(last: TracebackType, callee: TracebackType | None) -> str:
         texts = [short(value) for value in islice(given, _MOST_GIVEN)]
         if len(given) > _MOST_GIVEN:
             texts.append(f"… {len(given) - _MOST_GIVEN:,} more")
-    except Exception:  # noqa: BLE001 -- code of users may raise anything
+    except KeyboardInterrupt:
+        raise
+    except BaseException:  # noqa: BLE001 -- code of users may raise anything, also a panic
         return ""
     return cut(", ".join(texts), _LONGEST_GIVEN)
 
 
 def _given(last: TracebackType, callee: TracebackType | None) -> Any:
     """Return the arguments of the function that failed, none if they are not known."""
-    here = last.tb_frame.f_locals
-    if last.tb_frame.f_code.co_filename != fusing.FILE:
-        return (here[_ONLY],) if _ONLY in here else here.get(_GIVEN, ())
+    file, here = last.tb_frame.f_code.co_filename, last.tb_frame.f_locals
+    if not is_ours(file):  # a stage of the user's
+        return ()
+    if file != fusing.FILE:
+        return (here[_ARGUMENT],) if _ARGUMENT in here else here.get(_ARGUMENTS, ())
     called = fusing.calling(last)
     if called is None or (callee is not None and is_ours(callee.tb_frame.f_code.co_filename)):
         return ()

@@ -91,8 +91,8 @@ class SmapMany(Smap[T]):
         return None
 
     def _get(self, i: int) -> T:
-        given = read_row(self._sequences, self._getters, i)  # error paths read it by this name
-        return self._f(*given)
+        arguments = read_row(self._sequences, self._getters, i)  # error paths read it by this name
+        return self._f(*arguments)
 
     def _results(self, indices: Indices) -> list[T]:
         f = self._f
@@ -159,8 +159,8 @@ class Drawing(Smap[T]):
         return None
 
     def _get(self, i: int) -> T:
-        given = self._row(i)  # as above
-        return self._calls.call(self._f, i, given)
+        arguments = self._row(i)  # as above
+        return self._calls.call(self._f, i, arguments)
 
     def _results(self, indices: Indices) -> list[T]:
         return self._calls.calls(self._f, indices, self._rows(indices))

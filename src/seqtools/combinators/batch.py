@@ -43,8 +43,8 @@ class Batch(Spans):
             items = _padded(items, self._pad, missing)
         if self._collate_fn is None:
             return items
-        only = items  # error paths read it by this name
-        return self._collate_fn(only)
+        argument = items  # error paths read it by this name
+        return self._collate_fn(argument)
 
     def _set(self, i: int, value: Any) -> None:
         rows.check_listed(value, f"batch {i}", "batch")
