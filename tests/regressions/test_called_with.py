@@ -92,7 +92,7 @@ CASES: dict[str, tuple[Any, str]] = {
     "rebound": (smap(rebind, [1, 2]), "2"),
     "changed": (smap(fill, [[], [1, 2, 3]]), "[1, 2, 3, 4]"),
     "no repr": (smap(fail_one, [0, Odd()]), "<Odd: its repr raises RuntimeError>"),
-    "no repr at all": (smap(fail_one, [0, Exiting()]), ""),
+    "no repr at all": (smap(Load, [0, Exiting()]), ""),
     "long": (starmap(fail, [(), ["x" * 1000] * 4]), f"'{'x' * 58}…, '{'x' * 56}…"),
     "a source that fails": (smap(fail_one, smap(fail_one, add_cache(NAMES))), "'img_1.jpg'"),
 }
