@@ -7,7 +7,7 @@ from seqtools._core.errors import EvaluationError, ItemTimeout, WorkerDied, Work
 from seqtools._core.functions import SerializableFunc
 from seqtools._core.iteration import SequenceIterator
 from seqtools._core.sequence import LazySequence
-from seqtools._loader import loader
+from seqtools._loader import Loader, loader
 from seqtools.combinators.batch import batch, unbatch
 from seqtools.combinators.cache import add_cache
 from seqtools.combinators.collate import collate_arrays
@@ -18,7 +18,7 @@ from seqtools.combinators.generate import arange, repeat
 from seqtools.combinators.interleave import interleave
 from seqtools.combinators.iterables import uniter
 from seqtools.combinators.map import smap, starmap
-from seqtools.combinators.mix import mix
+from seqtools.combinators.mix import Mix, mix
 from seqtools.combinators.select import case, switch
 from seqtools.combinators.shape import collate, concatenate, split
 from seqtools.combinators.shard import shard
@@ -33,6 +33,8 @@ __all__ = [
     "EvaluationError",
     "ItemTimeout",
     "LazySequence",
+    "Loader",
+    "Mix",
     "Prefetch",
     "SequenceIterator",
     "SerializableFunc",
