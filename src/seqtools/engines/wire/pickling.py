@@ -164,7 +164,8 @@ def _refuse_text_file(file: Any) -> Any:
     """
     if any(file is each for each in (sys.stdin, sys.stdout, sys.stderr)):
         return NotImplemented
-    message = f"cannot pickle an open file, {file.name!r}: its position would not be shared"
+    name = getattr(file, "name", file.buffer)
+    message = f"cannot pickle an open file, {name!r}: its position would not be shared"
     raise pickle.PicklingError(message)
 
 
