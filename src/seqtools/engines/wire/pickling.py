@@ -30,6 +30,11 @@ from seqtools.engines.wire.special_objects import (
     with_singletons,
 )
 
+OPENED_THERE = (
+    "inside the function or, once for each worker, in a function with @seqtools.per_worker"
+)
+"""Where to open, or make, what cannot be sent to workers: for messages."""
+
 
 class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle has no types
     """Pickles a pipeline, and lists the objects that it sends by value."""
@@ -208,7 +213,7 @@ def unpicklable(sequence: Any, hook: Any, error: Exception, *, instead: str) -> 
     message = (
         f"{culprit._describe()}, made at {file}:{line}, cannot be sent to worker processes: "
         f"{type(error).__name__}: {error}{_where(culprit)}; "
-        f"make what it needs inside of the function, or use {instead}"
+        f"make what it needs {OPENED_THERE}, or use {instead}"
     )
     return WorkerStartError(message)
 
