@@ -206,7 +206,7 @@ def unpicklable(sequence: Any, hook: Any, error: Exception, *, instead: str) -> 
         source = sequence if culprit is None else culprit
         message = (
             f"a source of type {type(source).__name__} cannot be sent to worker processes: "
-            f"{error}{_where(source)}; use {instead}"
+            f"{error}{_where(source)}; make it {OPENED_THERE}, or use {instead}"
         )
         return WorkerStartError(message)
     file, line = culprit._origin
