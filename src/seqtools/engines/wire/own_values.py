@@ -14,6 +14,8 @@ from typing import Any
 
 from cloudpickle.cloudpickle import _should_pickle_by_reference
 
+from seqtools.engines.wire.instances import builtin_base
+
 
 def _in_its_module(obj: Any) -> Any:
     """Return how to find an object that is a variable of a module that workers import."""
@@ -49,7 +51,7 @@ def _empty_local(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any
     made: list[Any] = []
 
     def make() -> None:
-        made.append(threading.local.__new__(cls, *args, **kwargs))
+        made.append(builtin_base(cls).__new__(cls, *args, **kwargs))
 
     if cls.__init__ is object.__init__:
         make()
@@ -64,24 +66,20 @@ def _empty_local(cls: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any
 
 
 def reduce_variable(variable: contextvars.ContextVar[Any]) -> Any:
-    """Return how to make a context variable with the value and the default that it has here."""
-    context = contextvars.Context()
-    values = [each.run(_value, variable) for each in (contextvars.copy_context(), context)]
-    return _in_its_module(variable) or (_variable, (variable.name, *values))
-
-
-def _value(variable: contextvars.ContextVar[Any]) -> list[Any]:
+    """Return how to make a context variable with the value that it has here, if any."""
     try:
-        return [variable.get()]
+        values = [variable.get()]
     except LookupError:
-        return []
+        values = []
+    is_set = variable in contextvars.copy_context()
+    return _in_its_module(variable) or (_variable, (variable.name, values, is_set))
 
 
-def _variable(name: str, values: list[Any], defaults: list[Any]) -> contextvars.ContextVar[Any]:
+def _variable(name: str, values: list[Any], is_set: bool) -> contextvars.ContextVar[Any]:  # noqa: FBT001 -- called by pickle
     if not values:
         return contextvars.ContextVar(name)
     # Workers may have other threads, in whose contexts only the default is seen.
     variable = contextvars.ContextVar(name, default=values[0])
-    if values != defaults:
+    if is_set:
         variable.set(values[0])
     return variable
