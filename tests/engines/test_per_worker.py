@@ -14,6 +14,7 @@ import pytest
 
 import seqtools
 from seqtools import per_worker
+from tests.children import forked
 
 _closed: list["Resource"] = []
 
@@ -32,7 +33,7 @@ class Resource:
 
     def close(self) -> None:
         """Note that it was closed."""
-        assert self.place() == self.opened
+        self.closed = self.place()
         _closed.append(self)
 
 
@@ -106,24 +107,36 @@ def test_what_a_thread_has_opened_is_closed_when_it_ends() -> None:
         assert all(p)
         assert _closed == []
     assert len({resource.opened for resource in _closed}) == 2
+    assert all(resource.closed == resource.opened for resource in _closed)
     assert sorted(str(each.arguments) for each in _closed if each.arguments[1]) == (
         [str(mine.arguments)] * 2
     )
     assert mine not in _closed
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
 def test_a_forked_child_leaves_alone_what_its_parent_has() -> None:
-    read, write = os.pipe()
-    mine = imported(1)
-    if (child := os.fork()) == 0:
+    mine, opened, done = imported(1), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        imported(2)
+        opened.set()
+        done.wait(20)
+
+    def in_child() -> bool:  # where this thread alone exists
+        other = imported(1)
         gc.collect()
-        os.write(write, b"%d" % (imported(1) is mine or bool(_closed)))
-        os._exit(0)
-    os.waitpid(child, 0)
-    assert os.read(read, 9) == b"0"
-    os.close(read)
-    os.close(write)
+        return other is not mine and other.opened == Resource.place() and not _closed
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert opened.wait(20)
+    assert forked(in_child)
     assert imported(1) is mine
+    assert _closed == []
+    done.set()
+    thread.join()
+    assert [resource.arguments[0] for resource in _closed] == [(2,)]
 
 
 def test_a_method_opens_one_for_each_object() -> None:
