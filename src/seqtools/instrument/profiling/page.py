@@ -73,8 +73,7 @@ def _report(case: Case, palette: Palette) -> Iterator[str]:
     yield from (f"<p>{escape(text)}</p>" for text in remarks(case))
     yield '</section>\n<dl class="about">'
     yield from (
-        f"<dt>{title}</dt><dd>{escape(text)}</dd>"
-        for title, text in circumstances(case.recording)
+        f"<dt>{title}</dt><dd>{escape(text)}</dd>" for title, text in circumstances(case.recording)
     )
     yield "</dl>\n"
 

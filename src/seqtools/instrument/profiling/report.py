@@ -21,9 +21,7 @@ HEADS = ("calls", "own time", "mean", "95 %", "computes")
 def report(case: Case) -> str:
     """Return the verdict, the stages, remarks, and when and where it was measured."""
     about = (f"{title}: {text}" for title, text in circumstances(case.recording))
-    return "\n".join(
-        [*verdict_lines(case), "", *stage_lines(case), "", *remarks(case), "", *about]
-    )
+    return "\n".join([*verdict_lines(case), "", *stage_lines(case), "", *remarks(case), "", *about])
 
 
 def verdict_lines(case: Case) -> Iterator[str]:

@@ -41,5 +41,5 @@ def _row(figure: Figures, depth: int, longest: float, palette: Palette) -> Itera
         yield f'<i class="{kind} computes" style="width:{width:.1f}%"></i>'
     yield "</div>"
     for head, text in zip(HEADS, numbers, strict=True):
-        yield f'<div role="cell" class="number" data-head="{head}">{text or "–"}</div>'
+        yield f'<div role="cell" class="number" data-head="{head}">{text or "-"}</div>'
     yield "</div>\n"

@@ -55,8 +55,8 @@ REPORT = """
  & .axis span{position:absolute;transform:translateX(-50%);white-space:nowrap;opacity:.75}
  & .axis .first{transform:none}
  & .axis .last{transform:translateX(-100%)}
- & .stages{display:grid;grid-template-columns:minmax(15rem,2.2fr) minmax(6rem,1.3fr) repeat(5,max-content);
-  column-gap:1rem}
+ & .stages{display:grid;column-gap:1rem;
+  grid-template-columns:minmax(15rem,2.2fr) minmax(6rem,1.3fr) repeat(5,max-content)}
  & .stages [role=row]{display:grid;grid-column:1/-1;grid-template-columns:subgrid;
   align-items:center;padding:.3rem .2rem;border-bottom:1px solid #8883}
  & .heads{font-size:.8rem;opacity:.75;text-align:right}

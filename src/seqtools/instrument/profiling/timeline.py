@@ -76,9 +76,9 @@ def timeline(case: Case, palette: Palette) -> Iterator[str]:
     lanes = [Lane(track, axis, palette, columns) for track in shown]
     names = palette.names()
     yield '<ul class="key">'
-    for kind in names:
+    for kind, name in names.items():
         if any(lane.total(kind) for lane in lanes):
-            yield f'<li data-of="{kind}" tabindex="0"><i class="{kind}"></i>{escape(names[kind])}</li>'
+            yield f'<li data-of="{kind}" tabindex="0"><i class="{kind}"></i>{escape(name)}</li>'
     yield '</ul>\n<div class="time">'
     yield from _axis(axis)
     grid = f'<path class="grid" d="{"".join(f"M{x:g} 0v100" for x, _ in axis.ticks())}"/>'
@@ -96,7 +96,7 @@ def timeline(case: Case, palette: Palette) -> Iterator[str]:
 def _axis(axis: Axis) -> Iterator[str]:
     yield '<span></span><div class="axis" aria-hidden="true">'
     for x, label in axis.ticks():
-        place = "first" if not x else "last" if x > 0.94 * WIDTH else ""  # noqa: PLR2004
+        place = "first" if not x else "last" if x > 0.94 * WIDTH else ""
         yield f'<span class="{place}" style="left:{100 * x / WIDTH:g}%">{label}</span>'
     yield "</div>\n"
 
