@@ -4,9 +4,11 @@ It has functions that do not use seqtools, and `build`, which combines them in s
 """
 
 import io
+import time
 import tokenize
 import zlib
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +27,12 @@ BATCH = 64
 Codes = npt.NDArray[np.int32]
 
 
-def load(path: str) -> str:
-    """Return the text of a file, decoded as Python decodes its own source."""
+def load(path: str, latency: float = 0.0) -> str:
+    """Return the text of a file, decoded as Python decodes its own source.
+
+    Before, it waits for `latency` seconds, as for a store in a network.
+    """
+    time.sleep(latency)
     with tokenize.open(path) as file:
         return file.read()
 
@@ -49,9 +55,12 @@ def windows(words: list[str]) -> list[Codes]:
     return [padded[start : start + WINDOW] for start in starts]
 
 
-def build(files: Sequence[str]) -> seqtools.LazySequence[Codes]:
-    """Return minibatches of windows from `files`, which are opened when a minibatch is read."""
-    texts = seqtools.smap(load, files)
+def build(files: Sequence[str], latency: float = 0.0) -> seqtools.LazySequence[Codes]:
+    """Return minibatches of windows from `files`, which are opened when a minibatch is read.
+
+    Each file arrives after `latency` seconds.
+    """
+    texts = seqtools.smap(partial(load, latency=latency), files)
     words = seqtools.smap(tokens, texts)
     parts = seqtools.smap(windows, words)
     recent = seqtools.add_cache(parts, 2)  # consecutive windows are from one file

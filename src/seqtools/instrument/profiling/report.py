@@ -152,6 +152,7 @@ def snapshot(case: Case) -> dict[str, Any]:
         "workers": case.workers,
         "busy_workers": m.busy,
         "cores_used": m.processor,
+        "cores_of_others": case.recording.others,
         "bytes_per_item": m.size,
         "window": {"ready": m.fill[-1].ready, "capacity": m.fill[-1].capacity} if m.fill else None,
         "advice": [advice._asdict() for advice in found.advice],
