@@ -91,7 +91,7 @@ def _run(options: argparse.Namespace) -> int:
     given = {"nworkers": options.workers, "method": options.method}
     workers: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if workers:
-        workers = {"nworkers": 2, "method": "process"} | workers
+        workers = {"nworkers": 2, "method": "process", **workers}
         try:
             check_installed(workers["method"])
         except ModuleNotFoundError as problem:

@@ -55,7 +55,9 @@ def _fragment(rules: Iterable[str], parts: Iterable[str]) -> str:
 def _report(case: Case, palette: Palette) -> Iterator[str]:
     yield from _verdict(case, judge(case))
     yield '<section class="facts" aria-label="figures">'
-    yield from (f"<div><b>{text}</b><span>{title}</span></div>" for title, text in _facts(case))
+    yield from (
+        f"<div><strong>{text}</strong><span>{title}</span></div>" for title, text in _facts(case)
+    )
     yield '</section>\n<section><h2>Stages<span class="dim">times of all workers; bars are '
     yield "pale where a stage waits</span></h2>\n"
     yield from stage_tree(case, palette)

@@ -33,7 +33,7 @@ REPORT = """
  & .facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(8.5rem,1fr));gap:.5rem;
   margin:1rem 0}
  & .facts div{border:1px solid #8885;border-radius:6px;padding:.4rem .7rem}
- & .facts b{display:block;font-size:1.2rem;font-weight:600}
+ & .facts strong{display:block;font-size:1.2rem;font-weight:600}
  & .because{padding-left:1.2rem;list-style:disc}
  & .key{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;list-style:none;margin:.4rem 0 .8rem;
   font-size:.86rem}

@@ -31,6 +31,12 @@ _MOST_TRACKS = 64
 _MOST_STEPS = 9
 """Most steps between the ticks of the axis. On a phone, every other one has no label."""
 
+_UNITS = (
+    *(("h", 3600 * 10**9, 3), ("min", 60 * 10**9, 3)),
+    *(("s", 10**9, 1), ("ms", 10**6, 1), ("µs", 1000, 1), ("ns", 1, 1)),
+)
+"""Names of units, their nanoseconds, and how many of them a time has for which they are used."""
+
 
 class Axis(NamedTuple):
     """The time axis of all drawings."""
@@ -52,9 +58,7 @@ class Axis(NamedTuple):
             [(0.0, '0'), (200.0, '5 ms'), (400.0, '10 ms')]
         """
         unit, size = next(
-            (unit, size)
-            for unit, size in (("s", 10**9), ("ms", 10**6), ("µs", 1000), ("ns", 1))
-            if self.nanoseconds >= size
+            (unit, size) for unit, size, least in _UNITS if self.nanoseconds >= least * size
         )
         step = next(
             size * digit * 10**power // 10
