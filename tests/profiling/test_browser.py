@@ -45,7 +45,7 @@ function look() {
     wide: root.scrollWidth > root.clientWidth,
     cut: all("body *:not(svg *)").filter(each => box(each).right > root.clientWidth + 1
       || each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).display != "inline"
-    ).map(each => each.outerHTML).join(),
+    ).map(each => `${each.localName}.${each.className}`).join(),
     scales: new Set(all("[data-lane], .axis").map(
       each => `${box(each).left.toFixed(1)} to ${box(each).right.toFixed(1)}`)).size,
     labels: labels.length,

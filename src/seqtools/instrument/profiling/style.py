@@ -53,8 +53,7 @@ REPORT = """
  & .scale .name{text-align:left}
  & .axis{position:relative;height:1.3rem}
  & .axis span{position:absolute;transform:translateX(-50%);white-space:nowrap;opacity:.75}
- & .axis .first{transform:none}
- & .axis .last{transform:translateX(-100%)}
+ & .axis :first-child{transform:none}
  & .stages{display:grid;column-gap:1rem;
   grid-template-columns:minmax(15rem,2.2fr) minmax(6rem,1.3fr) repeat(5,max-content)}
  & .stages [role=row]{display:grid;grid-column:1/-1;grid-template-columns:subgrid;

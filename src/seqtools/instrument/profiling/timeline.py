@@ -100,8 +100,7 @@ def timeline(case: Case, palette: Palette) -> Iterator[str]:
 def _axis(axis: Axis) -> Iterator[str]:
     yield '<span></span><div class="axis" aria-hidden="true">'
     for x, label in axis.ticks():
-        place = "first" if not x else "last" if x > 0.94 * WIDTH else ""
-        yield f'<span class="{place}" style="left:{100 * x / WIDTH:g}%">{label}</span>'
+        yield f'<span style="left:min({100 * x / WIDTH:g}%,100% - 1.4rem)">{label}</span>'
     yield "</div>\n"
 
 
