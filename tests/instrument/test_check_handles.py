@@ -172,6 +172,10 @@ def test_each_stage_is_named_with_its_place() -> None:
     report = str(found)
     assert report.startswith("2 findings in 1 prefetch\n\n1. smap(<lambda>), ")
     assert "\n  -> leave it out, or create it inside the function" in report
+    shown = found._repr_html_()  # in a notebook
+    assert shown.count("<li ") == 2
+    assert "<div>a lock (variable lock of &lt;lambda&gt;) cannot be sent" in shown
+    assert "2 findings in 1 prefetch" in shown
 
 
 def test_a_stage_that_refuses_says_why_itself() -> None:

@@ -84,7 +84,7 @@ def test_both_axes_have_the_ticks_of_the_grid(recording: Recording) -> None:
     axes = re.findall(r'<div class="axis".*?</div>', page)
     assert len(axes) == 2
     assert axes[0] == axes[1]
-    ticks = re.findall(r'left:min\(([\d.]+)%,.*?>([^<]+)<', axes[0])
+    ticks = re.findall(r"left:min\(([\d.]+)%,.*?>([^<]+)<", axes[0])
     assert ticks == [("0", "0"), ("20", "0.2 s"), ("40", "0.4 s"), ("60", "0.6 s"), ("80", "0.8 s"),
                      ("100", "1 s")]  # fmt: skip
     grids = set(re.findall(r'class="grid" d="(.*?)"', page))

@@ -82,32 +82,20 @@ def tree(stage: Any) -> str:
 def _wrapped(entries: list[Entry], number: int, longest: int) -> list[str]:
     """Return the left side of a line of the tree, wrapped if it is too long.
 
-    The remark follows in the same line if there is room, else in lines of its own.
+    A long call is cut; a remark never is.
     """
     entry = entries[number]
     has_sources = number + 1 < len(entries) and entries[number + 1].parent == number
     below = "│    " if has_sources else "     "
-    indent = entry.prefix.replace("├─", "│ ").replace("└─", "  ") + below
-    lines = wrap(
-        entry.label,
+    return wrap(
+        f"{entry.label}  {entry.remark}".rstrip(),
         longest,
         initial_indent=entry.prefix,
-        subsequent_indent=indent,
-        max_lines=1 + _MOST_WRAPPED,
+        subsequent_indent=entry.prefix.replace("├─", "│ ").replace("└─", "  ") + below,
+        max_lines=None if entry.remark else 1 + _MOST_WRAPPED,
         placeholder="…",
         break_on_hyphens=False,
     )
-    if len(lines[-1]) + 2 + len(entry.remark) <= longest:
-        lines[-1] = f"{lines[-1]}  {entry.remark}".rstrip()
-        return lines
-    remark = wrap(
-        entry.remark,
-        longest,
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_on_hyphens=False,
-    )
-    return lines + remark
 
 
 def printable(text: str) -> str:
