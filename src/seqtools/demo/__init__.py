@@ -33,8 +33,8 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
         "--latency",
         metavar="MS",
         type=_milliseconds,
-        default=20.0,
-        help="milliseconds until a file arrives, as from a store in a network (default: 20); with "
+        default=40.0,
+        help="milliseconds until a file arrives, as from a store in a network (default: 40); with "
         "0, files are read as they are",
     )
     parser.add_argument(

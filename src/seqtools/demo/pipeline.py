@@ -3,7 +3,7 @@
 It has functions that do not use seqtools, and `build`, which combines them in six lines.
 """
 
-import io
+import re
 import time
 import tokenize
 import zlib
@@ -21,8 +21,10 @@ WINDOW = 256
 """Tokens in a window."""
 PER_FILE = 16
 """Windows of each file: an average file of the standard library has about so many."""
-BATCH = 64
+BATCH = 32
 """Windows in a minibatch: those of whole files, so that no two workers read the same file."""
+
+_TOKEN = re.compile(r"\w+|[^\w\s]")
 
 Codes = npt.NDArray[np.int32]
 
@@ -38,8 +40,8 @@ def load(path: str, latency: float = 0.0) -> str:
 
 
 def tokens(text: str) -> list[str]:
-    """Return the tokens of Python source."""
-    return [token.string for token in tokenize.generate_tokens(io.StringIO(text).readline)]
+    """Return the words, the numbers and the signs of a text."""
+    return _TOKEN.findall(text)
 
 
 def windows(words: list[str]) -> list[Codes]:
