@@ -81,7 +81,7 @@ def test_lanes_and_window_have_one_time_scale(recording: Recording) -> None:
 
 def test_both_axes_have_the_ticks_of_the_grid(recording: Recording) -> None:
     page = html_report(Case(recording))
-    axes = re.findall(r'<div class="axis".*?</div>', page)
+    axes = re.findall(r'<div class="axis many".*?</div>', page)
     assert len(axes) == 2
     assert axes[0] == axes[1]
     ticks = re.findall(r"left:min\(([\d.]+)%,.*?>([^<]+)<", axes[0])

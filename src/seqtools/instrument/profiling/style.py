@@ -84,6 +84,6 @@ REPORT = """
  & .number{text-align:left}
  & .number::before{content:attr(data-head);display:block;font-size:.75rem;opacity:.7}
 }}
-@container (max-width:30rem){.seqtools-report .axis span:nth-child(even){visibility:hidden}}
+@container (max-width:30rem){.seqtools-report .many span:nth-child(even){visibility:hidden}}
 @media print{.seqtools-report{print-color-adjust:exact}}
 """

@@ -29,7 +29,9 @@ _COLUMNS, _COLUMNS_IF_MANY, _MANY = 500, 250, 12
 """Columns of a lane, which has fewer if there are many, so that the page stays below a megabyte."""
 _MOST_TRACKS = 64
 _MOST_STEPS = 9
-"""Most steps between the ticks of the axis. On a phone, every other one has no label."""
+"""Most steps between the ticks of the axis."""
+_MOST_LABELS = 5
+"""Most labels of the axis that have room on a phone; of more, every other one is hidden there."""
 
 _UNITS = (
     *(("h", 3600 * 10**9, 3), ("min", 60 * 10**9, 3)),
@@ -98,8 +100,10 @@ def timeline(case: Case, palette: Palette) -> Iterator[str]:
 
 
 def _axis(axis: Axis) -> Iterator[str]:
-    yield '<span></span><div class="axis" aria-hidden="true">'
-    for x, label in axis.ticks():
+    ticks = list(axis.ticks())
+    many = " many" if len(ticks) > _MOST_LABELS else ""
+    yield f'<span></span><div class="axis{many}" aria-hidden="true">'
+    for x, label in ticks:
         yield f'<span style="left:min({100 * x / WIDTH:g}%,100% - 1.4rem)">{label}</span>'
     yield "</div>\n"
 
