@@ -30,7 +30,7 @@ _COLUMNS, _COLUMNS_IF_MANY, _MANY = 500, 250, 12
 _MOST_TRACKS = 64
 _MOST_STEPS = 9
 """Most steps between the ticks of the axis."""
-_MOST_LABELS = 5
+_MOST_LABELS = 4
 """Most labels of the axis that have room on a phone; of more, every other one is hidden there."""
 
 _UNITS = (
