@@ -111,8 +111,8 @@ class Findings(list[Finding]):
         """Return the report for a notebook, which wraps its lines."""
         head, *estimates = self._summary()
         findings = "".join(
-            f'<li style="margin: .5em 0"><code>{escape(found.where)}</code>'
-            f"<div>{escape(found.what)}</div><div>→ {escape(found.advice)}</div></li>"
+            f'<li style="margin: .5em 0"><span style="font-family: monospace">{escape(found.where)}'
+            f"</span><div>{escape(found.what)}</div><div>→ {escape(found.advice)}</div></li>"
             for found in self
         )
         measured = "".join(f'<div style="opacity: .7">{escape(each)}</div>' for each in estimates)

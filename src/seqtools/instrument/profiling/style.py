@@ -2,7 +2,8 @@
 
 All colours are visible on white and on black, and the text has that of the page around it: a
 notebook may be dark where the system is light. What depends on the width asks for the width of the
-report, not that of the window.
+report, not that of the window. The class of the report stands three times in its selector, so that
+it prevails over the rules that notebooks have for lists, headings and code.
 """
 
 PAGE = """
@@ -11,15 +12,15 @@ body{margin:0 auto;padding:1rem;max-width:76rem;background:Canvas;color:CanvasTe
 """
 
 REPORT = """
-.seqtools-report{container-type:inline-size;font:15px/1.5 system-ui,sans-serif;
- overflow-wrap:anywhere;text-align:left;
+.seqtools-report.seqtools-report.seqtools-report{container-type:inline-size;
+ font:15px/1.5 system-ui,sans-serif;overflow-wrap:anywhere;text-align:left;
  & *{box-sizing:border-box}
  & h1{font-size:1.5rem;line-height:1.25;margin:.2rem 0 1rem}
  & .verdict::first-letter{text-transform:uppercase}
  & h2{font-size:1.05rem;margin:2rem 0 .5rem}
  & h2 .dim{font-weight:400;margin-left:.6em}
  & p,& ul,& ol{margin:.4rem 0;padding:0}
- & code{font:.93em ui-monospace,monospace;background:none;padding:0}
+ & code{font:.93em ui-monospace,monospace;color:inherit;background:none;padding:0}
  & .dim{opacity:.68;font-size:.86em}
  & i{font-style:normal}
  & .advice{counter-reset:n;list-style:none}
@@ -74,7 +75,7 @@ REPORT = """
  & .about dd{margin:0}
  & :focus-visible{outline:2px solid #0072b2;outline-offset:2px}
 }
-@container (max-width:44rem){.seqtools-report{
+@container (max-width:44rem){.seqtools-report.seqtools-report.seqtools-report{
  & .heads{display:none!important}
  & .stages{display:block}
  & .stages [role=row]{grid-template-columns:repeat(3,minmax(0,1fr));gap:.3rem .6rem;
