@@ -38,6 +38,7 @@ NO_COMBINATORS = {
     "instrument.Profile": "what is measured",
     "instrument.profile": "measures: tests/profiling",
     "loader": "an iterable, no sequence: tests/loader",
+    "per_worker": "wraps a function: tests/engines/test_per_worker.py",
     "prefetch": "tests/engines",
     "seterr": "a setting",
 }

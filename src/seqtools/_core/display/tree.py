@@ -44,6 +44,8 @@ class Entry:
     """The number of the line of the stage that reads from this."""
     role: str = ""
     """Its role if that stage has several sources: an argument name or a key."""
+    remark: str = ""
+    """What is known of it besides its arguments, such as the reason for its workers: never cut."""
     length: str = ""
     place: tuple[str, int] | None = None
     """File and line where it was made."""
@@ -79,16 +81,19 @@ def tree(stage: Any) -> str:
 
 
 def _wrapped(entries: list[Entry], number: int, longest: int) -> list[str]:
-    """Return the left side of a line of the tree, wrapped if it is too long."""
+    """Return the left side of a line of the tree, wrapped if it is too long.
+
+    A long call is cut; a remark never is.
+    """
     entry = entries[number]
     has_sources = number + 1 < len(entries) and entries[number + 1].parent == number
     below = "│    " if has_sources else "     "
     return wrap(
-        entry.label,
+        f"{entry.label}  {entry.remark}".rstrip(),
         longest,
         initial_indent=entry.prefix,
         subsequent_indent=entry.prefix.replace("├─", "│ ").replace("└─", "  ") + below,
-        max_lines=1 + _MOST_WRAPPED,
+        max_lines=None if entry.remark else 1 + _MOST_WRAPPED,
         placeholder="…",
         break_on_hyphens=False,
     )
@@ -120,14 +125,14 @@ def survey(stage: Any) -> list[Entry]:
         if isinstance(obj, int):
             entry = Entry("more", f"… {obj:,} more", parent)
         elif not is_stage(obj):
-            entry = Entry("source", _source(obj), parent, role, length_of(obj))
+            entry = Entry("source", _source(obj), parent, role, length=length_of(obj))
         elif id(obj) in seen:
             target = seen[id(obj)]
             entry = Entry("again", entries[target].text, parent, role, target=target)
         else:
             seen[id(obj)] = number
-            text = cut(head(obj), 3 * _WIDTH)
-            entry = Entry("stage", text, parent, role, sizes.get(id(obj), ""), _origin(obj))
+            text, length = cut(_call_of(obj), 3 * _WIDTH), sizes.get(id(obj), "")
+            entry = Entry("stage", text, parent, role, _remark_of(obj), length, _origin(obj))
         entry.prefix = _shortened(bars, last=last) if number else ""
         entries.append(entry)
         if entry.kind == "stage":
@@ -163,17 +168,21 @@ def _shown_sources(stage: Any) -> list[tuple[str, Any]]:
 # Parts of a line
 
 
-def head(stage: Any) -> str:
-    """Return name, arguments and remark of `stage`."""
+def _call_of(stage: Any) -> str:
+    """Return name and arguments of `stage`."""
     try:
-        text = stage._as_call() or _call(stage)
+        return stage._as_call() or _call(stage)
     except Exception:  # noqa: BLE001 -- a stage of the user's
-        text = type(stage).__name__.lower()
+        return type(stage).__name__.lower()
+
+
+def _remark_of(stage: Any) -> str:
+    """Return the remark of `stage` as one printable line."""
     try:
-        remark = stage._remark()
-    except Exception:  # noqa: BLE001 -- the same
-        remark = ""
-    return f"{text}  {remark}" if remark else text
+        remark = str(stage._remark())
+    except Exception:  # noqa: BLE001 -- a stage of the user's
+        return ""
+    return cut(remark, len(remark) + 1)
 
 
 def _call(stage: Any) -> str:

@@ -31,6 +31,11 @@ from seqtools.engines.wire.special_objects import (
     with_singletons,
 )
 
+OPENED_THERE = (
+    "inside the function or, once for each worker, in a function with @seqtools.per_worker"
+)
+"""Where to open, or make, what cannot be sent to workers: for messages."""
+
 
 class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle has no types
     """Pickles a pipeline, and lists what it sends by value: objects, and the files of code."""
@@ -165,7 +170,8 @@ def _refuse_text_file(file: Any) -> Any:
     """
     if any(file is each for each in (sys.stdin, sys.stdout, sys.stderr)):
         return NotImplemented
-    message = f"cannot pickle an open file, {file.name!r}: its position would not be shared"
+    name = getattr(file, "name", file.buffer)
+    message = f"cannot pickle an open file, {name!r}: its position would not be shared"
     raise pickle.PicklingError(message)
 
 
@@ -201,13 +207,13 @@ def unpicklable(sequence: Any, hook: Any, error: Exception, *, instead: str) -> 
         source = sequence if culprit is None else culprit
         message = (
             f"a source of type {type(source).__name__} cannot be sent to worker processes: "
-            f"{error}{_where(source)}; use {instead}"
+            f"{error}{_where(source)}; make it {OPENED_THERE}, or use {instead}"
         )
         return WorkerStartError(message)
     message = (
         f"{culprit._describe()}, made at {place(*culprit._origin)}, "
         f"cannot be sent to worker processes: {type(error).__name__}: {error}{_where(culprit)}; "
-        f"make what it needs inside of the function, or use {instead}"
+        f"make what it needs {OPENED_THERE}, or use {instead}"
     )
     return WorkerStartError(message)
 
