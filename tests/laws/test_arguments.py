@@ -58,8 +58,8 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
         TypeError,
         ": for parts by fractions, use split_",
     ),
-    (lambda: st.concatenate([1], 2), TypeError, "sequence 1 must be a sequence, got int"),
-    (lambda: st.interleave([[1], 2]), TypeError, "sequence 1 must be a sequence, got int"),
+    (lambda: st.concatenate([1], 2), TypeError, "sequences[1] must be a sequence, got int"),
+    (lambda: st.interleave([[1], 2]), TypeError, "sequences[1] must be a sequence, got int"),
     (
         lambda: st.concatenate(st.repeat(1), [2]),
         ValueError,

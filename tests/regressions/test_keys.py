@@ -3,6 +3,7 @@
 import sys
 from array import array
 from collections import deque
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ class OneElement(Foreign):
         (Foreign(np.arange(10) == 3), [3]),
         (OneElement([3]), [3]),
     ],
-    ids=repr,
+    ids=count(),
 )
 def test_integers_choose_items(key: Any, chosen: list[int]) -> None:
     assert list(arange(10)[key]) == chosen
@@ -89,7 +90,7 @@ def test_a_tensor_of_one_boolean_is_a_mask() -> None:
         (np.array([[1]]), r"indices must have one dimension, got an array of shape \(1, 1\)"),
         (np.array([1, None]), r"indices must be integers, got None as indices\[1\]"),
     ],
-    ids=repr,
+    ids=count(),
 )
 def test_what_is_no_key(key: Any, said: str) -> None:
     with pytest.raises(TypeError, match=said):

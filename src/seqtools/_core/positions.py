@@ -4,7 +4,8 @@ import operator
 from typing import Any, NoReturn
 
 from seqtools._core.display.short import short
-from seqtools._core.errors import EvaluationError, Step
+from seqtools._core.error_path import Step
+from seqtools._core.errors import EvaluationError
 from seqtools._core.indices import ENDLESS
 
 _KEYS = "indices must be integers, slices, or lists or arrays of integers"

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from seqtools._core.checks import is_bool
 from seqtools._core.display.short import short
-from seqtools._core.errors import described
+from seqtools._core.error_path import described
 from seqtools._core.sources import size_of
 from seqtools._core.walk import is_stage, sources_of, summary, traits_upstream, upstream
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, ov
 
 from seqtools._core import keys, rows
 from seqtools._core.display.short import short
-from seqtools._core.errors import EndOfSequence, reraise
+from seqtools._core.errors import EndOfSequence, is_of_item, reraise
 from seqtools._core.indices import ENDLESS, as_array
 from seqtools._core.iteration import SequenceIterator, iterate
 from seqtools._core.positions import ended, position, positions
@@ -90,7 +90,9 @@ class LazySequence(Stage, Sequence[T]):
             return self._get(i) if self._fused is None else self._fused(self, i)
         except EndOfSequence:
             ended(self, key, i)
-        except Exception as error:  # noqa: BLE001 -- user code may raise anything
+        except BaseException as error:
+            if not is_of_item(error):
+                raise
             reraise(error)
 
     def __setitem__(self, key: Any, value: Any) -> None:

@@ -41,7 +41,10 @@ class Batch(Spans):
         missing = self._k - len(items)
         if missing and self._pad is not None:
             items = _padded(items, self._pad, missing)
-        return items if self._collate_fn is None else self._collate_fn(items)
+        if self._collate_fn is None:
+            return items
+        argument = items  # error paths read it by this name
+        return self._collate_fn(argument)
 
     def _set(self, i: int, value: Any) -> None:
         rows.check_listed(value, f"batch {i}", "batch")

@@ -100,9 +100,9 @@ def interleave(*sequences: Sequence[Source[T]] | Source[T]) -> LazySequence[T]:
     if len(sequences) == 1 and _is_of_sequences(sequences[0]):
         sequences = tuple(sequences[0])  # type: ignore[arg-type]
     for k, sequence in enumerate(sequences):
-        check_source(sequence, f"sequence {k}")
+        check_source(sequence, f"sequences[{k}]")
         if ends_unseen(sequence):
-            message = f"interleave() needs to know where sequence {k} ends: give it its size"
+            message = f"interleave() needs to know where sequences[{k}] ends: give it its size"
             raise ValueError(message)
     return Interleave(*sequences)
 

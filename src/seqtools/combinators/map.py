@@ -133,8 +133,8 @@ def _check(f: object, sequences: tuple[object, ...]) -> None:
     if not sequences:
         message = "smap() needs at least one sequence: smap(f, sequence)"
         raise ValueError(message)
-    for sequence in sequences:
-        check_source(sequence)
+    for k, sequence in enumerate(sequences):
+        check_source(sequence, f"sequences[{k}]" if len(sequences) > 1 else "sequence")
 
 
 def _checked(rng: Any, seed: Any, inverse: Any) -> tuple[Seed | None, Seed | None]:

@@ -129,11 +129,9 @@ def concatenate(sequences: Sequence[Source[T]] | Source[T], *others: Source[T]) 
         >>> list(concatenate([1, 2], "ab"))
         [1, 2, 'a', 'b']
     """
-    if others:
-        given: Any = (sequences, *others)
-        return concatenation(given, [f"sequence {k}" for k in range(len(given))])
-    check_source(sequences, "sequences")
-    given = list(sequences)  # type: ignore[arg-type]
+    if not others:
+        check_source(sequences, "sequences")
+    given: list[Any] = [sequences, *others] if others else list(sequences)  # type: ignore[arg-type]
     return concatenation(given, [f"sequences[{k}]" for k in range(len(given))])
 
 

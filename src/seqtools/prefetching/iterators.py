@@ -8,7 +8,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from seqtools._core import resume
-from seqtools._core.errors import EndOfSequence, reraise
+from seqtools._core.errors import EndOfSequence, original_of, reraise
 from seqtools._core.indices import Indices, concatenated, runs, within
 from seqtools._core.iteration import Walk
 from seqtools._core.positions import ended_early
@@ -122,8 +122,9 @@ class Ordered(LazySequence[T]):
                     reraise(error)
                 if not self._reader.endless:
                     ended_early(self, i)
-            except Exception:
-                run.values = NOTHING  # no interrupt can come before `raise`
+            except BaseException as raised:
+                if isinstance(raised, Exception) or raised is original_of(error):
+                    run.values = NOTHING  # no interrupt can come before `raise`
                 raise
             return self._end(run)
         return False  # another thread or a finalizer has just dropped it

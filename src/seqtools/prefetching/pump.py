@@ -123,7 +123,7 @@ class Pump(Lifecycle):
         try:
             outcome.throw()
         except BaseException as error:
-            if error is outcome.error and not isinstance(error, Exception):
+            if error is outcome.error:
                 # it may have been an interrupt of the worker: the item is evaluated again
                 run.job = None
                 run.values = None
