@@ -8,6 +8,7 @@ Engines are imported when needed.
 from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
+from seqtools._core.choices import one_of
 from seqtools._core.display.short import short
 from seqtools.engines.base import Engine
 from seqtools.engines.cluster.kinds import check_installed, kind_of
@@ -174,7 +175,7 @@ def named(method: object, nworkers: object) -> str:
     check_installed(found)
     method = found
     if adaptive and not METHODS[method].adapts:
-        able = _one_of([each.name for each in METHODS.values() if each.adapts])
+        able = one_of(each.name for each in METHODS.values() if each.adapts)
         message = f"nworkers='auto' needs method={able}, got {method!r}: give a number"
         raise ValueError(message)
     return method
@@ -219,8 +220,3 @@ def _advice(method: object) -> str:
         names.update(dict.fromkeys(each.also_called, each.name))
     near = difflib.get_close_matches(method.lower(), names, n=1, cutoff=0.7)
     return f": did you mean {names[near[0]]!r}?" if near else ""
-
-
-def _one_of(names: list[str]) -> str:
-    *others, last = map(repr, names)
-    return f"{', '.join(others)} or {last}" if others else last

@@ -50,7 +50,8 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
 
     With processes the pipeline is a snapshot: it is sent to the workers once, when they
     start, with the functions, lambdas and classes of a script or a notebook. The state of
-    imported modules is not sent: set it in `start_hook`. See `Prefetch.refresh`.
+    imported modules is not sent: set it in `start_hook`. Open files and connections are not sent
+    either: `per_worker` opens one in each worker. See `Prefetch.refresh`.
 
     Args:
         seq: The items to evaluate.

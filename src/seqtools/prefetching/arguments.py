@@ -7,6 +7,7 @@ from numbers import Real
 from typing import Literal
 
 from seqtools._core.checks import check_count, check_function, check_seed, is_bool
+from seqtools._core.choices import check_choice
 from seqtools._core.display.short import short
 from seqtools.engines.cluster.kinds import dask_client, is_factory, size_of
 from seqtools.engines.green_threads import refuse_green
@@ -31,9 +32,7 @@ def checked(
     for name, value in unknown.items():
         raise TypeError(on_unknown(name, value, _KEYWORDS))
     start_method, max_bytes, seed = given.start_method, given.max_bytes, given.seed
-    if not isinstance(start_method, str) or start_method not in START_METHODS:
-        message = f"start_method must be 'template', 'spawn' or 'fork', got {short(start_method)}"
-        raise ValueError(message)
+    check_choice(start_method, "start_method", START_METHODS)
     if max_bytes is not None:
         max_bytes = check_count(max_bytes, 1, "max_bytes")
     _check_hooks(given)

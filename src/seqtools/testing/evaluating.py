@@ -8,8 +8,14 @@ from seqtools._core.errors import EndOfSequence, seterr
 from seqtools.combinators.map import smap
 from seqtools.testing.gate import Passage
 
-EXITS = (SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration)
-"""Exceptions that end a program, a thread or a generator if nothing catches them."""
+
+class Halt(BaseException):
+    """Is no `Exception`."""
+
+
+EXITS = (SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration, Halt)
+"""Exceptions that end a program, a thread or a generator if nothing catches them, or that
+`except Exception` lets pass."""
 
 
 def square(i: int) -> int:

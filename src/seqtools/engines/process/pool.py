@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
-from seqtools._core.errors import Step
+from seqtools._core.error_path import Step
 from seqtools.engines.dispatch.output_display import WorkerOutput
 from seqtools.engines.dispatch.scheduler import WorkerQueue
 from seqtools.engines.wire.arena_reader import ArenaReader

@@ -1,7 +1,8 @@
 """The pipeline on its way to the workers.
 
 It is pickled once, after the start hook and by the same pickler, so that in a worker both refer to
-the same globals, classes and objects. The objects that it sends by value are also the table to
+the same globals, classes and objects. Before it comes the text of source files that workers cannot
+read, such as the cells of a notebook. The objects that it sends by value are also the table to
 which values refer: see `result_pickling`.
 
 Buffers of arrays are not in the pickle but after it, in one anonymous file, which workers map
@@ -17,8 +18,11 @@ import struct
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate, pairwise
 from typing import Any, BinaryIO, NamedTuple
 
+from seqtools._core.source_code import SourceText, add_texts, texts_of
+from seqtools._core.walk import upstream
 from seqtools.engines.resource_errors import as_start_error, for_now
 from seqtools.engines.wire.flags import Flags, own_categories
 from seqtools.engines.wire.mapped_files import Found, find_in_files, map_place
@@ -26,7 +30,7 @@ from seqtools.engines.wire.pickling import PipelinePickler, unpicklable
 from seqtools.engines.wire.size_warning import warn_if_large
 
 _ALIGNMENT = 64
-_HEAD = struct.Struct("<QQQ")  # lengths of the two pickles and of files, number of buffers
+_HEAD = struct.Struct("<QQQQ")  # lengths of texts, of the pickles and of files, number of buffers
 _BUFFER = struct.Struct("<qQQ")  # number of the file, -1 for the shipment itself, begin, end
 
 
@@ -46,6 +50,8 @@ class PickledPipeline:
 
     instead = "method='thread', or start_method='fork'"
     """What does not pickle, for messages."""
+    everywhere = False
+    """Whether workers may be on other machines, which lack the files of this one."""
 
     def __init__(
         self,
@@ -66,14 +72,20 @@ class PickledPipeline:
             pickler.dump(pickler.derived())
             pickler.dump(pickler.by_value)
             self._raws = [buffer.raw() for buffer in buffers]
+            texts = pickle.dumps(self._texts(source, pickler.files))
         except Exception as error:
             hooks = {"start_hook": hook, "end_hook": end_hook}
             raise unpicklable(source, hooks, error, instead=self.instead) from error
         self._source = source
         # No view: where a program ends, the file may be closed first, which then is an error.
-        self._pickles = file.getvalue()  # makes no copy
+        self._pickles = [texts, file.getvalue()]  # makes no copy
         self.by_value: list[Any] = pickler.by_value
         """The objects that a value refers to by number."""
+
+    def _texts(self, source: Any, files: set[str]) -> dict[str, SourceText]:
+        """Return what workers are sent of source files: of `files`, and where stages were made."""
+        made_at = {stage._origin[0] for stage in upstream(source)}
+        return texts_of(sorted(files | made_at), everywhere=self.everywhere)
 
     def write(self) -> int:
         """Write the pipeline to an anonymous file; return its descriptor, which the caller closes.
@@ -84,8 +96,8 @@ class PickledPipeline:
         raws = self._raws
         files, places = find_in_files(raws)
         shared = sum(raw.nbytes for k, raw in enumerate(raws) if k not in places)
-        warn_if_large(self._source, len(self._pickles), shared)
-        parts = [self._pickles, pickle.dumps(files)]
+        warn_if_large(self._source, sum(map(len, self._pickles)), shared)
+        parts = [*self._pickles, pickle.dumps(files)]
         size = sum(map(len, parts)) + shared
         with as_start_error(
             f"no file for the {size / 1e6:,.1f} MB of the pipeline could be written"
@@ -157,8 +169,9 @@ class ReceivedPipeline:
         for length in (*lengths, _BUFFER.size * count):
             parts.append(self._view[begin : begin + length])
             begin += length
-        _, self._files, self._places = parts
-        memory.seek(_HEAD.size)
+        texts, _, self._files, self._places = parts
+        self._texts = texts
+        memory.seek(_HEAD.size + len(texts))
         self._unpickler = pickle.Unpickler(memory, buffers=self._buffers())
         self._prelude: Prelude | None = None
 
@@ -168,6 +181,7 @@ class ReceivedPipeline:
         Processes that are forked afterwards load the pipeline for themselves.
         """
         if self._prelude is None:
+            add_texts(pickle.loads(self._texts))
             self._prelude = self._unpickler.load()
         return self._prelude
 
@@ -224,14 +238,16 @@ def with_all_by_value(memory: mmap.mmap) -> bytes:
         OSError: If such a file is not there any more.
     """
     view = memoryview(memory)
-    pickles, files, count = _HEAD.unpack_from(view)
-    begin = _HEAD.size + pickles + files
-    mapped = [map_place(place) for place in pickle.loads(view[_HEAD.size + pickles : begin])]
+    texts, pickles, files, count = _HEAD.unpack_from(view)
+    ends = list(accumulate((texts, pickles, files), initial=_HEAD.size))
+    begin = ends[-1]
+    mapped = [map_place(place) for place in pickle.loads(view[ends[-2] : begin])]
     raws = [
         (view if number < 0 else mapped[number])[start:stop]
         for number, start, stop in _BUFFER.iter_unpack(view[begin : begin + _BUFFER.size * count])
     ]
     out = io.BytesIO()
-    parts = [bytes(view[_HEAD.size : _HEAD.size + pickles]), pickle.dumps([])]
+    parts = [bytes(view[at:end]) for at, end in pairwise(ends[:-1])]
+    parts.append(pickle.dumps([]))
     _write(out, parts, raws, {})
     return out.getvalue()
