@@ -5,7 +5,9 @@ blocks of a file run in order and share their names, as they do for who reads it
 """
 
 import doctest
+import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,16 @@ def _run_session(code: str, names: dict[str, str], name: str, line: int) -> None
         pytest.fail("".join(report), pytrace=False)
 
 
+@pytest.fixture
+def loggers() -> Iterator[None]:
+    """Take away handlers that a page has added: they keep all names of the page."""
+    yield
+    for logger in logging.root.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger):
+            logger.handlers.clear()
+
+
+@pytest.mark.usefixtures("loggers")
 @pytest.mark.parametrize("path", FILES, ids=str)
 def test_examples(path: Path) -> None:
     run((ROOT / path).read_text(), str(path))

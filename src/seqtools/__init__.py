@@ -6,8 +6,9 @@ from seqtools import instrument
 from seqtools._core.errors import EvaluationError, ItemTimeout, WorkerDied, WorkerStartError, seterr
 from seqtools._core.functions import SerializableFunc
 from seqtools._core.iteration import SequenceIterator
+from seqtools._core.per_worker import per_worker
 from seqtools._core.sequence import LazySequence
-from seqtools._loader import loader
+from seqtools._loader import Loader, loader
 from seqtools.combinators.batch import batch, unbatch
 from seqtools.combinators.cache import add_cache
 from seqtools.combinators.collate import collate_arrays
@@ -18,7 +19,7 @@ from seqtools.combinators.generate import arange, repeat
 from seqtools.combinators.interleave import interleave
 from seqtools.combinators.iterables import uniter
 from seqtools.combinators.map import smap, starmap
-from seqtools.combinators.mix import mix
+from seqtools.combinators.mix import Mix, mix
 from seqtools.combinators.select import case, switch
 from seqtools.combinators.shape import collate, concatenate, split
 from seqtools.combinators.shard import shard
@@ -33,6 +34,8 @@ __all__ = [
     "EvaluationError",
     "ItemTimeout",
     "LazySequence",
+    "Loader",
+    "Mix",
     "Prefetch",
     "SequenceIterator",
     "SerializableFunc",
@@ -54,6 +57,7 @@ __all__ = [
     "interleave",
     "loader",
     "mix",
+    "per_worker",
     "prefetch",
     "repeat",
     "seterr",

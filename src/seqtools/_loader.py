@@ -266,7 +266,7 @@ def loader(sequence: Source[T], *, epochs: int = 1) -> Loader[T]:
     """
     check_source(sequence)
     made = Loader[T](
-        sequence if is_stage(sequence) else Slice(sequence, range(len(sequence))),
+        sequence if is_stage(sequence) else Slice(sequence, range(size_of(sequence) or 0)),
         check_count(epochs, 1, "epochs"),
     )
     len(made)  # is checked

@@ -4,7 +4,8 @@
 `seqtools.testing` checks both.
 """
 
-from seqtools._core.errors import EndOfSequence, Failure, Step
+from seqtools._core.error_path import Step
+from seqtools._core.errors import EndOfSequence, Failure
 from seqtools._core.fusing import APPLIED, UNPACKED, Link
 from seqtools._core.indices import Indices, as_array, as_list
 from seqtools._core.rearrangement import Rearrangement

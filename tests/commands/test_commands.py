@@ -1,4 +1,4 @@
-"""`python -m seqtools show` and `explain`, besides what `test_page` has of them."""
+"""`python -m seqtools show`, `explain` and `check`, besides what `test_page` has of them."""
 
 import subprocess
 import sys
@@ -19,6 +19,10 @@ def inverse(x):
 
 inverses = seqtools.smap(inverse, [1, 2, 0])
 pairs = seqtools.batch(inverses, 2)
+
+
+wide = seqtools.arange(100)
+narrow = seqtools.prefetch(wide, 4, max_cached=2)
 """
 
 TREE = """\
@@ -62,7 +66,7 @@ def test_an_item_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_cannot_be_found(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     item = ["0"] if command == ["explain"] else []
     assert main([*command, "job:pair", *item]) == 2
-    told = "python -m seqtools: error: there is no pair in job, but inverses, pairs\n"
+    told = "python -m seqtools: error: there is no pair in job, but inverses, narrow, pairs, wide\n"
     assert capsys.readouterr() == ("", told)
     assert main([*command, "broken.py:pairs", *item]) == 1
     out, err = capsys.readouterr()
@@ -70,6 +74,45 @@ def test_what_cannot_be_found(command: list[str], capsys: pytest.CaptureFixture[
     assert err.startswith("Traceback (most recent call last):\n")
     assert err.endswith("ZeroDivisionError: division by zero\n")
     assert err.count("  File ") == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "told"),
+    [
+        ("job:pairs --method thread", 0, "nothing found: items of "),
+        ("job:pairs --method thread --items 0", 0, "nothing found without evaluating items: "),
+        ("job:pairs", 0, "nothing to check: there is no prefetch with workers in this pipeline"),
+        (
+            "job.py:narrow --items 0",
+            1,
+            "1 finding in 1 prefetch\n\n1. prefetch, job.py:14\n  a window",
+        ),
+        ("job.py:narrow --items 0 --nworkers 2", 0, "nothing found without evaluating items: "),
+        ("job.py:narrow --items 0 --method thread", 1, "1 finding in 1 prefetch\n\n1. prefetch, "),
+    ],
+)
+def test_check_finds_what_instrument_check_does(
+    command: str, status: int, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", *command.split()]) == status
+    out, err = capsys.readouterr()
+    assert out.startswith(told)
+    assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("job:pairs --items -1", "--items must be at least 0, got -1"),
+        ("job:pairs --timeout nan", "--timeout must be a number of seconds, more than 0, got nan"),
+        ("job:pair", "there is no pair in job, but inverses, narrow, pairs, wide"),
+    ],
+)
+def test_what_cannot_be_checked(
+    command: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", *command.split()]) == 2
+    assert capsys.readouterr() == ("", f"python -m seqtools: error: {told}\n")
 
 
 def test_as_a_program(folder: Path) -> None:

@@ -59,7 +59,7 @@ def test_pipeline_equals_the_same_by_hand(folder: Path) -> None:
 
 def test_pipeline_opens_nothing_before_it_is_read() -> None:
     batches = pipeline.build(["not there.py"] * 8)
-    assert len(batches) == 2
+    assert len(batches) == 4
     with pytest.raises(seqtools.EvaluationError, match=r"not there\.py"):
         batches[1]
 
@@ -101,7 +101,7 @@ def test_a_folder_without_python_files(tmp_path: Path) -> None:
 
 def test_the_standard_library_is_there() -> None:
     paths = files.find(files.STANDARD_LIBRARY)
-    assert len(paths) > 100
+    assert len(paths) > 50
     assert not any("site-packages" in path or "/test/" in path for path in paths)
     assert len(paths) <= files.MOST
 
@@ -115,14 +115,14 @@ def output(tmp_path: Path) -> Path:
 
 
 def test_demo(folder: Path, output: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["demo", str(folder), "--output", str(output)]) == 0
+    assert main(["demo", str(folder), "--output", str(output), "--latency", "0"]) == 0
     out, err = capsys.readouterr()
     told = facts(out)
     size = sum(path.stat().st_size for path in folder.rglob("*.py"))
     assert err == ""  # no progress bar where nobody watches
     assert told["files"] == f"11, {volume(size)}, from {folder}"
-    assert told["inline"].startswith("3 batches in ")
-    assert told["2 processes"].startswith("3 batches in ")
+    assert told["inline"].startswith("6 batches in ")
+    assert told["2 processes"].startswith("6 batches in ")
     assert told["equal"].startswith("yes")
     assert told["items"] == f"176 windows of 256 tokens, {volume(176 * 256 * 4)}"
     assert " times on " in told["speed-up"]
@@ -133,26 +133,67 @@ def test_demo(folder: Path, output: Path, capsys: pytest.CaptureFixture[str]) ->
     assert "prefetch(nworkers=2, method='process')" in stages[0]
     assert all(re.search(r"  [\d,]+ items   \S+\.py:\d+$", stage) for stage in stages[:-1])
     assert "EvaluationError" not in out
-    assert "bottleneck" in out or "too short to tell" in out
+    assert "\n\ntoo short to tell" in out  # six batches
+    assert "\nno workers are advised, so for comparison: prefetch(batches, nworkers=2, m" in out
+    assert "advice" not in told
     assert told["report"].startswith(str(output / "report.html"))
     assert "</html>" in (output / "report.html").read_text(encoding="utf-8")
     assert json.loads((output / "trace.json").read_text(encoding="utf-8"))["traceEvents"]
     assert len(out.splitlines()) <= 50
 
 
+def test_the_advice_of_the_profile_is_followed(
+    tmp_path: Path, output: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    numbered(tmp_path, 40, 100)
+    assert main(["demo", str(tmp_path), "--output", str(output), "--latency", "10"]) == 0
+    out = capsys.readouterr().out
+    told = facts(out)
+    assert told["files"].endswith(", each after 10 ms, as from a store in a network")
+    assert "\nloading is the bottleneck: " in out
+    [(number, arguments)] = re.findall(r"\nfollowing (\d+)\.: prefetch\(batches, (.+)\)\n", out)
+    assert f"\n  {number}. prefetch(…, {arguments}) after all of it\n" in out
+    assert f"prefetch({arguments})" in out[out.index("\npipeline\n") :]
+    expected, now = re.findall(rf"  {number}\. .*\n     about (.+) instead of (.+):", out)[0]
+    assert told["advice"].startswith(f"estimated {expected} instead of {now}, measured ")
+    assert out.splitlines()[-1].startswith("advice ")
+
+
+@pytest.mark.parametrize(
+    ("measured", "others", "found"),
+    [
+        (0.4, 0.0, "400 ms: it holds"),
+        (0.6, 2.0, "600 ms: it holds"),
+        (1.5, 0.0, "1.5 s: it helps, but less"),
+        (1.5, 1.9, "1.5 s: it helps, but less; other programs computed on 1.9 cores meanwhile"),
+        (2.5, 0.0, "2.5 s: it does NOT hold"),
+    ],
+)
+def test_the_outcome_of_an_advice(measured: float, others: float, found: str) -> None:
+    before = {"start_seconds": 0.1, "seconds": 1.9}
+    after = {"start_seconds": 0.2, "seconds": measured - 0.2, "cores_of_others": others}
+    for advice in ({"start": 0.2, "seconds": 0.3}, {"start": None, "seconds": 0.4}):
+        told = show.outcome(before, advice, after)
+        assert told == f"estimated 500 ms instead of 2 s, measured {found}"
+    told = show.outcome(before, {"start": None, "seconds": None}, after)
+    assert told.startswith("not estimated, as it was short: 2 s, measured ")
+
+
 def test_a_file_that_cannot_be_read_is_told(
     folder: Path, output: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (folder / "image.py").write_bytes(b"\x89PNG")
-    assert main(["demo", "--workers", "1", "--output", str(output), str(folder)]) == 0
+    command = ["demo", "--workers", "1", "--latency", "0", "--output", str(output), str(folder)]
+    assert main(command) == 0
     out, err = capsys.readouterr()
     told = facts(out)
     assert err == ""
     assert told["equal"].startswith("yes")
-    assert told["1 process"].startswith("3 batches in ")
+    assert "\nas you wish: prefetch(batches, nworkers=1, method='process')\n" in out
+    assert told["1 process"].startswith("6 batches in ")
     assert "1 batch failed, and the loop went on; the first error:" in out
     assert f"item 0 of prefetch failed: SyntaxError: {out_of(str(folder / 'image.py'))}" in out
-    assert told["items"].startswith("128 windows")  # of two batches
+    assert told["items"].startswith("160 windows")  # of five batches
 
 
 def out_of(path: str) -> str:
@@ -195,6 +236,14 @@ def test_a_wrong_folder(folder: Path, capsys: pytest.CaptureFixture[str], name: 
     out, err = capsys.readouterr()
     assert (stop.value.code, out) == (2, "")
     assert f"{name}: give another folder, or none for the standard library" in " ".join(err.split())
+
+
+@pytest.mark.parametrize("text", ["-1", "nan", "inf", "long"])
+def test_a_wrong_latency(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["demo", f"--latency={text}"])
+    assert stop.value.code == 2
+    assert f"must be 0 or more, and less than 10000, got '{text}'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "two", "1.5"])

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from seqtools._core.errors import EndOfSequence, Failure, ItemTimeout, WorkerStartError
 from seqtools.engines.base import END, Deliver, Job, Part
+from seqtools.engines.hooks import call_hook
 from seqtools.engines.process.engine import ProcessEngine
-from seqtools.engines.start_hook import call_hook
 from seqtools.engines.thread.engine import ThreadEngine
 
 
@@ -22,9 +22,16 @@ class Small:
     news = False
 
     def __init__(
-        self, get: Callable[[int], Any], nworkers: int, start_hook: Any = None, *, deliver: Deliver
+        self,
+        get: Callable[[int], Any],
+        nworkers: int,
+        start_hook: Any = None,
+        end_hook: Any = None,
+        *,
+        deliver: Deliver,
     ) -> None:
         self.get, self.nworkers, self.hook, self.deliver = get, nworkers, start_hook, deliver
+        self.end_hook = end_hook
         self.waiting: deque[Job] = deque()
         self.condition = threading.Condition()
         self.working, self.closed = 0, False
@@ -76,9 +83,14 @@ class Small:
                     self.answer(job, k, *self.contexts[job.id].run(self.outcome, i))
             with self.condition:
                 self.working -= 1
+        if self.end_hook is not None:
+            self.take_leave(number)
 
     def greet(self, number: int) -> None:
         call_hook(self.hook, number)
+
+    def take_leave(self, number: int) -> None:
+        call_hook(self.end_hook, number)
 
     def refuse(self, error: BaseException) -> None:
         self.deliver(WorkerStartError(f"the hook failed: {error}"))
@@ -102,6 +114,12 @@ class Small:
     def answer(self, job: Job, k: int, outcome: Any, failed: bool) -> None:
         if not self.closed:
             self.deliver(Part(job.id, k, [outcome], failed=failed))
+
+
+class Curt(Small):
+    def take_leave(self, number: int) -> None:
+        if number:
+            super().take_leave(number)
 
 
 class Lossy(Small):
@@ -411,6 +429,7 @@ class Broken(NamedTuple):
     flags: dict[str, bool] = {}  # noqa: RUF012 -- never changed
 
 
+END_HOOKS = {"end_hooks": True}
 HOOKS, TIMEOUTS, DEATHS = {"hooks": True}, {"timeouts": True}, {"deaths": True}
 BROKEN = [
     Broken(Lossy, "every item is delivered", "should be delivered, they never were"),
@@ -448,6 +467,7 @@ BROKEN = [
     Broken(Rude, "the hook is called in workers", "the hook should be called", HOOKS),
     Broken(Overcounting, "the hook is called in workers", "should be called with 0, 1 or", HOOKS),
     Broken(Insistent, "the hook is called in workers", "instead of items", HOOKS),
+    Broken(Curt, "the end hook is called in workers", "workers that call the end hook", END_HOOKS),
     Broken(Secretive, "a failed hook is delivered", "or a WorkerStartError", HOOKS),
     Broken(Terse, "a failed hook is delivered", "says why", HOOKS),
     Broken(timeless, "an item that takes too long fails alone", r"items \[3, 4\]", TIMEOUTS),

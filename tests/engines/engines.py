@@ -100,18 +100,27 @@ def with_steps(*steps: int) -> Make:
     """Return how to make an engine that goes through `steps`, up to so many workers."""
 
     def made(
-        get: Callable[[int], Any], nworkers: int = 2, start_hook: Any = None, *, deliver: Deliver
+        get: Callable[[int], Any],
+        nworkers: int = 2,
+        start_hook: Any = None,
+        *,
+        end_hook: Any = None,
+        deliver: Deliver,
     ) -> Engine:
         own = [min(nworkers, step) if step > 0 else max(-nworkers, step) for step in steps]
         return AdaptiveEngine(
             Moves(*own),
             lambda n, probe, deliver: ThreadEngine(
-                get, n, start_hook, probe=probe, deliver=deliver
+                get, n, start_hook, probe=probe, end_hook=end_hook, deliver=deliver
             ),
             lambda most, n, pickled, deliver: ProcessEngine(
-                None, get, most, start_hook, pickled=pickled, begin_with=n, deliver=deliver
+                *(None, get, most, start_hook),
+                pickled=pickled,
+                begin_with=n,
+                end_hook=end_hook,
+                deliver=deliver,
             ),
-            lambda: PickledPipeline(None, get, start_hook, None),
+            lambda: PickledPipeline(None, get, start_hook, None, end_hook),
             deliver=deliver,
         )
 

@@ -8,7 +8,7 @@ from tests.engines.broken import BROKEN, Broken, Leaving, Small
 
 
 def test_a_small_engine_keeps_all_promises() -> None:
-    check_engine(Small, hooks=True)
+    check_engine(Small, hooks=True, end_hooks=True)
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: getattr(broken.make, "__name__", ""))
@@ -25,7 +25,8 @@ def test_a_broken_promise_is_told(broken: Broken, monkeypatch: pytest.MonkeyPatc
 
 
 def test_each_promise_is_broken_by_some_engine() -> None:
-    assert promised(hooks=True, timeouts=True, deaths=True).keys() == {b.promise for b in BROKEN}
+    every = promised(hooks=True, end_hooks=True, timeouts=True, deaths=True)
+    assert every.keys() == {b.promise for b in BROKEN}
 
 
 def test_promises_are_chosen_by_names_that_exist() -> None:

@@ -13,7 +13,8 @@ from tests.engines.engines import BECOMING, ENGINES, WITH_PROCESSES, WITH_TIMEOU
 
 def flags(name: str) -> dict[str, bool]:
     """Return what an engine can do."""
-    return {"hooks": True, "timeouts": name in WITH_TIMEOUT, "deaths": name in WITH_PROCESSES}
+    hooks = {"hooks": True, "end_hooks": True}
+    return {**hooks, "timeouts": name in WITH_TIMEOUT, "deaths": name in WITH_PROCESSES}
 
 
 KEPT = [

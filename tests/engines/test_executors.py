@@ -2,10 +2,12 @@
 
 import contextlib
 import importlib.util
+import logging
 import multiprocessing
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import forkserver
@@ -514,3 +516,41 @@ def test_close_waits_once_for_all_calls(monkeypatch: pytest.MonkeyPatch) -> None
     began = stuck.clock
     transport.close()
     assert 0.0 < stuck.clock - began < 1.0
+
+
+def test_log_records_and_warnings_of_its_processes(processes: Executor) -> None:
+    log, records = logging.getLogger("tests.executor"), list[logging.LogRecord]()
+
+    def get(x: int) -> int:
+        log.info("item %d", x)
+        log.debug("nothing")
+        warnings.warn("careful", UserWarning, stacklevel=1)
+        return x
+
+    handler = logging.Handler()
+    handler.emit = records.append  # type: ignore[method-assign]
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)  # which the processes do not know
+    try:
+        with (
+            pytest.warns(UserWarning, match="careful"),
+            seqtools.prefetch(seqtools.smap(get, range(5)), 2, processes) as p,
+        ):
+            assert list(p) == list(range(5))
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(logging.NOTSET)
+    found = [(record.getMessage(), vars(record)["seqtools_item"]) for record in records]
+    assert sorted(found) == [(f"item {x}", x) for x in range(5)]
+    assert processes.submit(_is_as_before).result()
+
+
+def _is_as_before() -> bool:
+    """Return whether `logging` and `warnings` are what they were before in this process."""
+    ours = (logging.Logger.callHandlers, logging.Logger.isEnabledFor, warnings.showwarning)
+    return all(each.__module__ in {"logging", "warnings"} for each in ours)
+
+
+def test_an_end_hook_is_refused(processes: Executor) -> None:
+    with pytest.raises(ValueError, match="end_hook= needs workers that end with the prefetch"):
+        seqtools.prefetch(range(3), 1, processes, end_hook=print)

@@ -152,7 +152,10 @@ def test_an_unpicklable_source_or_hook() -> None:
         def __reduce__(self) -> Any:
             raise TypeError("not me")
 
-    with pytest.raises(WorkerStartError, match=r"a source of type Source cannot be sent.*not me"):
+    with pytest.raises(
+        WorkerStartError,
+        match=r"a source of type Source cannot be sent.*not me; make it .*@seqtools.per_worker",
+    ):
         list(prefetch(Source([1])))
     lock = threading.Lock()
     with pytest.raises(WorkerStartError, match="start_hook cannot be sent"):

@@ -112,7 +112,7 @@ def test_a_stream_that_raises_is_told_once(monkeypatch: pytest.MonkeyPatch) -> N
         def write(self, text: str) -> int:
             raise OSError(text)
 
-    monkeypatch.setattr(output_display._shower, "_complained", False)
+    monkeypatch.setattr(output_display._shower, "_complained", set[str]())
     with (
         shown(Refusing()),
         processes(seqtools.smap(get, range(40))) as p,

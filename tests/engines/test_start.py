@@ -4,6 +4,7 @@ import _json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -518,3 +519,14 @@ def test_it_ends_with_its_parent(at: str, install: Install, fifo: MakeFifo, tmp_
         program.kill()
         until(lambda: readable(process, 1))
         os.close(process)
+
+
+@pytest.mark.parametrize("start_method", ["template", "spawn", "fork"])
+def test_a_default_timeout_of_sockets_does_not_matter(start_method: str) -> None:
+    socket.setdefaulttimeout(0.001)
+    try:
+        seqtools.close_all()  # so that there is no fork server yet
+        with seqtools.prefetch(range(9), 1, "process", start_method=start_method) as p:
+            assert list(p) == list(range(9))
+    finally:
+        socket.setdefaulttimeout(None)

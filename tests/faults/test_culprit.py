@@ -54,6 +54,7 @@ def test_the_stage_that_kills_its_worker_is_named(start_method: str, kind: str) 
     assert isinstance(death.value.__cause__, WorkerDied)
     told = [(step.stage.replace("dies", "fails"), step.index) for step in death.value.path]
     assert told == [(step.stage, step.index) for step in failure.value.path]
+    assert death.value.path[-1].called_with == failure.value.path[-1].called_with == "25"
     assert len(told) > 2
 
 
@@ -61,7 +62,8 @@ def test_watching_changes_no_value_and_no_error() -> None:
     told: list[Any] = []
     source = seqtools.batch(seqtools.smap(lambda x: 10 // x, range(6)), 3)
     assert watched(source._get, told.append)(1) == [3, 2, 2]
-    assert [path[-1].index for path in told if len(path) > 1] == [3, 4, 5]
+    calls = [path[-1] for path in told if path[-1].called_with]
+    assert [(step.index, step.called_with) for step in calls] == [(3, "3"), (4, "4"), (5, "5")]
     with pytest.raises(ZeroDivisionError):
         watched(source._get, told.append)(0)
     assert source[1] == [3, 2, 2]

@@ -1,6 +1,5 @@
 """An item whose evaluation raises fails alone, in every engine with the same exception."""
 
-import asyncio
 import dataclasses
 import functools
 import pickle
@@ -219,7 +218,6 @@ ENDS: dict[str, Callable[[], BaseException]] = {
     "SystemExit": lambda: SystemExit(3),
     "KeyboardInterrupt": KeyboardInterrupt,
     "GeneratorExit": GeneratorExit,
-    "CancelledError": asyncio.CancelledError,
     "group": lambda: BaseExceptionGroup("group", [SystemExit(3), OSError(1)]),
 }
 

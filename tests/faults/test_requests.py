@@ -24,6 +24,7 @@ from seqtools.engines.process.template_process import (
     STARTED,
 )
 from seqtools.engines.wire.arena_reader import LeasedBytes
+from seqtools.engines.wire.shipment import Pipeline
 
 # Requests to a template
 
@@ -35,7 +36,9 @@ class Bare:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             ours = [self.control.fileno()]
-            pid = fork_template(theirs, ForkArguments((abs, None, []), None), ours, Nesting(1))
+            pid = fork_template(
+                theirs, ForkArguments(Pipeline(abs, None, []), None), ours, Nesting(1)
+            )
         self.child = Child(pid)
 
     def ask(self, request: bytes, fds: Sequence[int] = ()) -> None:
@@ -140,7 +143,7 @@ class Deaf:
     def watch(self) -> None:
         """Return no descriptor for the template."""
 
-    def end(self) -> int:
+    def end(self, *_: Any) -> int:
         """Return the exit code of the template."""
         return 7
 
@@ -152,6 +155,8 @@ class Deaf:
 
     def close(self) -> None:
         self.pool.stop([self.worker])
+        self.pool.wait(lambda _: False)
+        self.pool.release(self.worker)
         self.socket.close()
 
 

@@ -125,6 +125,24 @@ def test_sources_are_looked_into() -> None:
         assert finding.what.startswith("a lock (attribute value of Slotted) cannot be sent")
 
 
+@pytest.mark.parametrize("start_method", ["template", "fork"])
+def test_what_each_worker_opens_is_advised_and_not_reported(start_method: str) -> None:
+    connection = sqlite3.connect(":memory:")
+    opened, kept = seqtools.per_worker(sqlite3.connect), threading.local()
+    kept.connection = opened(":memory:")
+    options: dict[str, Any] = {"method": "process", "start_method": start_method}
+    with closing(connection), closing(kept.connection):
+        bad = smap(lambda x: (x, connection, kept, opened), range(9))
+        [found] = check(prefetch(bad, 1, **options), items=0)
+        assert found.what.startswith("a connection to SQLite (variable connection of <lambda>) ")
+        assert found.advice == (
+            "open it inside the function or, once for each worker, in a function with "
+            "@seqtools.per_worker"
+        )
+        good = smap(lambda x: (x, len(vars(kept)), opened(":memory:").total_changes), range(9))
+        assert check(prefetch(good, 1, **options)) == []
+
+
 def test_who_pickles_itself_knows_what_it_does() -> None:
     assert wrong(Reopening(threading.Lock())) == []
     assert len(wrong(Reopening(threading.Lock()), start_method="fork")) == 1
@@ -154,6 +172,10 @@ def test_each_stage_is_named_with_its_place() -> None:
     report = str(found)
     assert report.startswith("2 findings in 1 prefetch\n\n1. smap(<lambda>), ")
     assert "\n  -> leave it out, or create it inside the function" in report
+    shown = found._repr_html_()  # in a notebook
+    assert shown.count("<li ") == 2
+    assert "<div>a lock (variable lock of &lt;lambda&gt;) cannot be sent" in shown
+    assert "2 findings in 1 prefetch" in shown
 
 
 def test_a_stage_that_refuses_says_why_itself() -> None:

@@ -114,6 +114,20 @@ def test_labels_are_escaped(language: str, name: str) -> None:
     assert edges == {("n1", "n0", ""), ("n2", "n1", "")}
 
 
+@pytest.mark.parametrize("language", READERS)
+def test_the_reason_for_workers_is_not_cut(language: str) -> None:
+    class Reasonable(seqtools.LazySequence[int]):
+        def _size(self) -> int:
+            return 1
+
+        def _remark(self) -> str:
+            return "chose 2 processes: " + "because " * 30
+
+    [label] = read(Reasonable(), language)[0].values()
+    assert label.count("because") == 30
+    assert "…" not in label
+
+
 @pytest.mark.filterwarnings("ignore:more than 100 stages are nested")
 @pytest.mark.parametrize("language", READERS)
 def test_a_graph_is_bounded(language: str) -> None:

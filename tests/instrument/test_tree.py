@@ -2,6 +2,7 @@
 
 import functools
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -93,18 +94,26 @@ def test_sources_have_the_names_of_arguments() -> None:
     assert [line.split()[1] for line in shown.splitlines()[1:]] == ["condition:", "x:", "y:"]
 
 
-def test_a_remark_stands_behind_the_arguments() -> None:
-    class Talkative(LazySequence[int]):
-        def _size(self) -> int:
-            return 1
+class Talkative(LazySequence[int]):
+    """A stage with a long remark, such as the reason for the workers of a prefetch."""
 
-        def _remark(self) -> str:
-            return "word " * 40
+    def __init__(self, words: int) -> None:
+        self.words = words
 
-    lines = repr(seqtools.smap(abs, Talkative())).splitlines()
+    def _size(self) -> int:
+        return 1
+
+    def _remark(self) -> str:
+        return "word " * self.words + "<end>"
+
+
+@pytest.mark.parametrize("words", [40, 400])
+def test_a_remark_stands_whole_behind_the_arguments(words: int) -> None:
+    lines = repr(seqtools.smap(abs, Talkative(words))).splitlines()
     assert lines[1].startswith("└─ talkative  word word")
     assert lines[1].endswith("test_tree.py:" + lines[1].rsplit(":", 1)[1])
-    assert " ".join(lines).count("word") == 40
+    assert " ".join(lines).count("word") == words
+    assert lines[-1].endswith("word <end>")
     assert max(map(len, lines)) <= 120
 
 
@@ -321,6 +330,14 @@ def test_the_page_says_what_the_tree_says(tmp_path: Path) -> None:
     assert ("title", f"{tmp_path}/train.py:11") in page.attributes
     assert page.tags == {"div", "details", "summary", "span"}
     assert {name for name, _ in page.attributes} == {"class", "style", "open", "title"}
+
+
+def test_a_page_wraps_a_remark_and_does_not_cut_it() -> None:
+    text = Talkative(400)._repr_html_()
+    assert Page(text).text.count("word ") == 400
+    assert "word &lt;end&gt;</div>" in text
+    [style] = re.findall(r'<div style="([^"]*)">word', text)
+    assert "white-space: normal" in style  # the rest of the line is as wide as it is
 
 
 def test_a_page_is_escaped_and_needs_nothing() -> None:

@@ -187,3 +187,28 @@ def test_a_bar_in_a_notebook() -> None:
         ("all", 3, "success", True),
         ("half", 4, "danger", True),
     ]
+
+
+def test_errors_name_cells_and_show_their_source_code() -> None:
+    told = told_by(
+        """
+        import inspect
+        def fail(x):
+            return 1 / x
+        def source(x):
+            return inspect.getsource(fail)
+        """,
+        """
+        p = seqtools.prefetch(seqtools.smap(fail, [1, 0]), 1, "process")
+        try:
+            p[1]
+        except seqtools.EvaluationError as error:
+            print(error)
+            print(*error.__cause__.__notes__)
+        """,
+        'seqtools.prefetch(seqtools.smap(source, [0]), 1, "process")[0]',
+    )
+    assert "stdout:   prefetch[1], made at Cell In[3]:1" in told
+    k = told.index("stdout:   Cell In[2], line 3, in fail")
+    assert told[k + 1] == "stdout:     return 1 / x"
+    assert told[-1] == repr("def fail(x):\n    return 1 / x\n")

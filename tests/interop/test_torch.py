@@ -287,3 +287,49 @@ def test_workers_after_the_threads_of_torch_were_used(start_method: str) -> None
             assert [float(value[0, 0]) for value in ready] == [500.0 * k for k in range(6)]
     finally:
         torch.set_num_threads(threads)
+
+
+# Lazy sequences as datasets, and tensors as keys
+
+
+def test_a_data_loader_reads_batches_in_bulk() -> None:
+    calls: list[list[int]] = []
+
+    class Rows:
+        def __len__(self) -> int:
+            return 10
+
+        def __getitem__(self, i: int) -> int:
+            return i
+
+        def __getitems__(self, indices: list[int]) -> list[int]:
+            calls.append(indices)
+            return indices
+
+    doubles = seqtools.smap(lambda x: 2 * x, Rows())
+    batches = torch.utils.data.DataLoader(doubles, batch_size=4, shuffle=False)
+    assert [batch.tolist() for batch in batches] == [[0, 2, 4, 6], [8, 10, 12, 14], [16, 18]]
+    assert calls == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    part = torch.utils.data.Subset(doubles, [7, 1])
+    assert next(iter(torch.utils.data.DataLoader(part, batch_size=2))).tolist() == [14, 2]
+
+
+def test_tensors_as_keys() -> None:
+    p = seqtools.arange(3)
+    assert p[torch.tensor(2)] == 2
+    assert list(p[torch.tensor([2, -3])]) == [2, 0]
+    assert list(p[torch.tensor([2])]) == [2]
+    assert list(p[torch.tensor([True, False, True])]) == [0, 2]
+    assert list(seqtools.arange(1)[torch.tensor([False])]) == []
+    with pytest.raises(TypeError, match="must be integers, got an array of float32"):
+        p[torch.tensor([1.0])]
+
+
+def test_an_iterable_dataset_is_pointed_to_uniter() -> None:
+    class Lines(torch.utils.data.IterableDataset[int]):
+        def __iter__(self) -> Any:
+            return iter([1, 2, 3])
+
+    with pytest.raises(TypeError, match=r"got Lines: .* wrap it in seqtools.uniter\(sequence\)"):
+        seqtools.smap(str, Lines())
+    assert list(seqtools.smap(str, seqtools.uniter(Lines()))) == ["1", "2", "3"]

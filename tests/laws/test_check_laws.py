@@ -8,9 +8,11 @@ from seqtools import LazySequence, cycle, seterr
 from seqtools._core.views import Slice
 from seqtools.testing import Probe, check_laws
 from seqtools.testing.laws import LAWS
+from tests.laws import broken_algebra
 from tests.laws.broken_reading import BROKEN, Computed, ForgetsWhereItWasMade, Same, WrongItem
 from tests.laws.broken_relations import SaysTooMuch
 
+assert broken_algebra  # adds its classes to BROKEN
 ITEMS = (10, 11, 12, 13, 14)
 OTHERS = (20, 21, 22, 23, 24)
 

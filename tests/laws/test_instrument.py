@@ -4,6 +4,7 @@ import math
 import pickle
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -63,7 +64,31 @@ def test_debug_max_rate(clock: Clock) -> None:
     for i in shown:
         assert clock.wait(0.25) * 4 == 1
         del i
-    assert seen == [0, 2, 4]
+    assert seen == [0, 2, 6]
+
+
+@pytest.mark.parametrize("pause", [0.001, 0.01, 0.05, 0.1])
+def test_debug_calls_ten_times_in_a_second(clock: Clock, pause: float) -> None:
+    shown: list[int] = []
+    watched = debug(range(10**6), lambda i, _: shown.append(i), max_rate=10)
+    watched[0]
+    while clock.now < 101.005:
+        clock.wait(pause)
+        watched[1]
+    assert len(shown) == 10
+    while clock.now < 110:
+        clock.wait(pause)
+        watched[2]
+    assert 85 < len(shown) <= 100
+
+
+def test_debug_less_than_once_a_second(clock: Clock) -> None:
+    shown: list[float] = []
+    watched = debug([0], lambda *_: shown.append(clock.now - 100), max_rate=0.25)
+    while clock.now < 113:
+        watched[0]
+        clock.wait(0.5)
+    assert shown == [0, 4, 8, 12]
 
 
 def test_debug_that_fails() -> None:
@@ -83,27 +108,32 @@ def test_debug_copies_count_for_themselves() -> None:
     assert (shown._state.made, copy._state.made) == (1, 0)
 
 
+def unread(monitor: Any) -> None:
+    for name in ("throughput", "read_delay"):
+        with pytest.raises(RuntimeError, match=rf"^{name}\(\) needs an item that was read, "):
+            getattr(monitor, name)()
+
+
 def test_throughput(clock: Clock) -> None:
     monitor = monitor_throughput(smap(clock.wait, [2.0, 4.0, 0.0]))
-    assert math.isnan(monitor.throughput())
-    assert math.isnan(monitor.read_delay())
+    unread(monitor)
     assert monitor[0] == 2
     assert (monitor.throughput(), monitor.read_delay()) == (0.5, 2)
     clock.wait(2)  # the consumer is busy
     assert monitor[1] == 4
     assert (monitor.throughput(), monitor.read_delay()) == (0.25, 3)
     monitor.reset()
-    assert math.isnan(monitor.throughput())
+    unread(monitor)
     assert monitor[2] == 0
     assert math.isnan(monitor.throughput())  # no time has passed
     assert monitor.read_delay() == 0
     copy = pickle.loads(pickle.dumps(monitor_throughput("abc")))
-    assert math.isnan(copy.read_delay())
+    unread(copy)
 
 
 def test_failed_reads_are_not_counted(clock: Clock) -> None:
     monitor = monitor_throughput(smap(lambda x: 1 / x, [0]))
     with pytest.raises(EvaluationError):
         monitor[0]
-    assert math.isnan(monitor.read_delay())
+    unread(monitor)
     assert clock.now == 100

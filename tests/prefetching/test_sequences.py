@@ -70,8 +70,8 @@ def test_every_kind_of_index(prefetched: Prefetched) -> None:
     p, items = prefetched(smap(abs, range(20)), max_cached=4), range(20)
     for key in (1, True, np.int8(1), np.uint64(1), np.array(1), Index()):
         assert p[key] == 1  # type: ignore[index]
-    for key in (1.0, "1", None, (1,), np.float64(1), np.array([1]), [1], slice("a")):
-        with pytest.raises(TypeError, match=r"indices must be integers|slice indices must be"):
+    for key in (1.0, "1", None, (1,), np.float64(1), slice("a")):
+        with pytest.raises(TypeError, match="indices must be integers"):
             p[key]
     for key in (20, -21, 1 << 70, -1 << 70, np.int64(20)):
         with pytest.raises(IndexError, match="out of range"):

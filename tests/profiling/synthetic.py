@@ -59,6 +59,12 @@ class Lane:
         self.recorder.note(CORES, self._last, 0, begin, end, took)
         return self
 
+    def sees(self, ready: int, capacity: int) -> "Lane":
+        """Write that so many items are ready now."""
+        now = _time(self.now) * 1e-9
+        self.recorder.note(FILL, ready, capacity, now, now, 1)
+        return self
+
     def rests(self, milliseconds: float) -> "Lane":
         """Let time pass."""
         self.now += milliseconds

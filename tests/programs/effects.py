@@ -266,8 +266,8 @@ ERRORS: dict[str, str] = {
     "timeout": "TimeoutError(i)",
     "SystemExit": "SystemExit(i)",
     "GeneratorExit": "GeneratorExit(i)",
-    "own BaseException": "Ending(i)",
+    "panic": "Panic(i)",
 }
 """What functions raise."""
-NO_EXCEPTIONS = frozenset({"SystemExit", "GeneratorExit", "own BaseException"})
+NO_EXCEPTIONS = frozenset({"SystemExit", "GeneratorExit"})
 """Those of them after which an item is still to be read."""

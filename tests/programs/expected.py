@@ -48,6 +48,7 @@ DIFFERENCES = (
         "return two arrays that show the same memory", processes=("views spoils", "views changes")
     ),
     Difference("return or raise what cannot be pickled"),  # see `judging`: item by item
+    Difference("raise what is no `Exception`"),  # no program does, except panics and exits
     Difference("return an exception as an item"),  # `looking` does not look at its cause
     Difference("return an instance of a class that the function itself has made"),  # the same
     Difference("return a singleton"),

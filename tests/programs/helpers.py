@@ -127,8 +127,7 @@ class Grouped(ExceptionGroup):
     def derive(self, members):
         return Grouped(self.message, members)
 
-class Ending(BaseException):
-    pass
+Panic = type("PanicException", (BaseException,), {"__module__": "pyo3_runtime"})
 
 class IndexLike(IndexError):
     pass

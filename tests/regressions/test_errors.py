@@ -2,6 +2,8 @@
 
 import inspect
 import pickle
+import re
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 import pytest
@@ -25,7 +27,7 @@ from seqtools import (
     starmap,
     unbatch,
 )
-from seqtools._core.errors import Step
+from seqtools._core.error_path import Step
 
 # An error names the item at every stage, and the line where each stage was made.
 
@@ -62,7 +64,7 @@ def test_several_stages() -> None:
         Step("slice", 1, __file__, d),
         Step("add_cache", 2, __file__, c),
         Step("gather", 2, __file__, b),
-        Step("smap(fail_at_three)", 3, __file__, a),
+        Step("smap(fail_at_three)", 3, __file__, a, "3"),
     )
     assert (error.index, error.stage) == (0, "smap(fail_at_three)")
     assert str(error).splitlines() == [
@@ -71,7 +73,7 @@ def test_several_stages() -> None:
         f"  slice[1], made at {__file__}:{d}",
         f"  add_cache[2], made at {__file__}:{c}",
         f"  gather[2], made at {__file__}:{b}",
-        f"  smap(fail_at_three)[3], made at {__file__}:{a}",
+        f"  smap(fail_at_three)[3], called with 3, made at {__file__}:{a}",
     ]
     assert isinstance(error.__cause__, ValueError)
 
@@ -120,7 +122,7 @@ def test_collate_fn_that_fails() -> None:
 def test_copies_remember_where_they_were_made() -> None:
     stage, made = smap(fail_at_three, range(6)), line()
     copy = pickle.loads(pickle.dumps(stage[2:]))
-    assert caught(copy, 1).path[-1] == Step("smap(fail_at_three)", 3, __file__, made)
+    assert caught(copy, 1).path[-1] == Step("smap(fail_at_three)", 3, __file__, made, "3")
 
 
 def test_the_error_can_be_pickled() -> None:
@@ -138,6 +140,25 @@ def test_an_error_that_cannot_be_shown() -> None:
         raise OddError
 
     assert "OddError: <its text cannot be shown>" in str(caught(smap(odd, [0]), 0))
+
+
+PLACES: dict[str, tuple[Callable[[], Any], str]] = {
+    "smap": (lambda: smap(max, [1], 5), "sequences[1]"),
+    "smap, first": (lambda: smap(max, {1: 2}, [5]), "sequences[0]"),
+    "smap, single": (lambda: smap(abs, 5), "sequence"),
+    "starmap": (lambda: starmap(abs, 5), "sequence"),  # type: ignore[arg-type]
+    "collate": (lambda: collate([[1], None]), "sequences[1]"),
+    "concatenate": (lambda: concatenate([[1], 3]), "sequences[1]"),  # type: ignore[list-item]
+    "interleave": (lambda: interleave([1], 3), "sequences[1]"),  # type: ignore[arg-type]
+    "case": (lambda: case([0], [1], 3), "values[1]"),  # type: ignore[arg-type]
+}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_what_is_no_sequence_is_named_by_its_place(name: str) -> None:
+    make, place = PLACES[name]
+    with pytest.raises(TypeError, match=rf"^{re.escape(place)} must be a sequence, got \w+: "):
+        make()
 
 
 def test_an_index_past_the_edge_is_no_evaluation() -> None:

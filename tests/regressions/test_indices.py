@@ -42,9 +42,11 @@ def test_index(key: object) -> None:
     assert type(seen[0]) is int
 
 
-@pytest.mark.parametrize("key", [1.0, "1", None, (1,), np.float64(1), np.array([1]), [1]], ids=repr)
+@pytest.mark.parametrize("key", [1.0, "1", None, (1,), np.float64(1), np.array(1.0)], ids=repr)
 def test_no_index(key: object) -> None:
-    with pytest.raises(TypeError, match="indices must be integers or slices, got "):
+    with pytest.raises(
+        TypeError, match="must be integers, slices, or lists or arrays of integers, got "
+    ):
         smap(abs, [0, 1])[key]  # type: ignore[call-overload]
 
 

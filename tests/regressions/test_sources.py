@@ -9,6 +9,8 @@ import pytest
 import seqtools as st
 from seqtools import arange, batch, gather, smap
 from seqtools.instrument import debug, monitor_throughput
+from seqtools.testing.subject import normal
+from tests.laws.registry import ROWS, Row
 
 # What is no sequence is refused when a stage is made, with the line to write instead.
 
@@ -110,13 +112,83 @@ def test_what_to_write_instead(source: Any, lines: list[str], items: list[Any]) 
         assert list(st.smap(lambda item: item, written)) == items
 
 
-@pytest.mark.parametrize("line", ["list(sequence)", "uniter(sequence)"])
-def test_iterators(line: str) -> None:
-    source = iter([1, 2, 3])
-    with pytest.raises(TypeError, match=r"got list_iterator: use list\(sequence\), or uniter"):
+class IterableDataset:
+    """That of torch: it has a `[]` that fails, and users may give it a length."""
+
+    __module__ = "torch.utils.data.dataset"
+
+    def __getitem__(self, i: int) -> Any:
+        raise NotImplementedError
+
+
+class Lines(IterableDataset):
+    def __len__(self) -> int:
+        return 3
+
+    def __iter__(self) -> Iterator[int]:
+        return iter([1, 2, 3])
+
+
+class Columns:
+    """An iterable whose `[]` is by name, and that does not know its length."""
+
+    def __getitem__(self, name: str) -> Any:
+        raise KeyError(name)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter([1, 2, 3])
+
+
+@pytest.mark.parametrize("make", [lambda: iter([1, 2, 3]), Lines, Columns])
+@pytest.mark.parametrize("line", ["list(sequence)", "seqtools.uniter(sequence)"])
+def test_iterables(make: Callable[[], Any], line: str) -> None:
+    source = make()
+    with pytest.raises(TypeError, match=f"got {type(source).__name__}: .*use") as caught:
         st.smap(str, source)
-    written = eval(line, {**vars(st), "sequence": source})  # noqa: S307 -- what we advise
+    assert line in str(caught.value)
+    written = eval(line, {"seqtools": st, "sequence": source})  # noqa: S307 -- what we advise
     assert list(st.smap(str, written)) == ["1", "2", "3"]
+
+
+class Array:
+    """An array that has a shape and no length, as those of zarr."""
+
+    def __init__(self, values: Any) -> None:
+        self._values = np.asarray(values)
+        self.shape = self._values.shape
+
+    def __getitem__(self, i: int) -> Any:
+        return self._values[i]
+
+
+FINITE = [
+    row
+    for row in ROWS
+    if row.length == "known"
+    and all(
+        not callable(values) and np.asarray(values or (), object).ndim == 1
+        for values in row.sources
+    )
+    and "slice" not in row.name
+    and "LazySequence" not in row.name
+]
+
+
+@pytest.mark.parametrize("row", FINITE, ids=lambda row: row.name)
+def test_arrays_without_length(row: Row) -> None:
+    arrays = [Array(np.array(values, object)) for values in row.sources]
+    wanted = [normal(item) for item in row.expected(*map(list, row.sources))]
+    assert [normal(item) for item in row.build(*arrays)] == wanted
+
+
+def test_arrays_without_length_in_batches_and_workers() -> None:
+    array = Array([[1, 2], [3, 4], [5, 6]])
+    assert list(st.unbatch([Array([1, 2]), Array([3])], 2, 1)) == [1, 2, 3]
+    with st.prefetch(array, 2, "process") as ahead:
+        assert [each.tolist() for each in ahead[::-1]] == [[5, 6], [3, 4], [1, 2]]
+    assert [each.tolist() for each in st.loader(array)] == [[1, 2], [3, 4], [5, 6]]
+    with pytest.raises(TypeError, match="got Array: it has no dimension to index"):
+        st.smap(abs, Array(1.0))
 
 
 @pytest.mark.parametrize(

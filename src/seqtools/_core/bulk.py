@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from seqtools._core import rows
-from seqtools._core.errors import WorkerStartError, creation_site, reader, summary
+from seqtools._core.errors import WorkerStartError, creation_site, is_of_item, reader, summary
 
 _REMEDY = "return [self[i] for i in indices] from it, or remove it"
 
@@ -35,7 +35,9 @@ def read(source: Any, bulk: Callable[[list[int]], Any], indices: list[int]) -> A
             checked(bulk(few), len(few), name)
     except WorkerStartError:  # it is not about these items
         raise
-    except Exception as error:  # noqa: BLE001 -- user code may raise anything
+    except BaseException as error:
+        if not is_of_item(error):
+            raise
         problem = error.with_traceback(None)
     else:
         return items
@@ -60,8 +62,10 @@ def checked(items: Any, n: int, who: str) -> Any:
             raise NotByRow(
                 f"{who} must return a list with an item for each index, got {kind.__name__}"
             )
-    if len(items) != n:
-        raise NotByRow(f"{who} must return an item for each index, got {len(items)} for {n}")
+    if rows.length(items) != n:
+        raise NotByRow(
+            f"{who} must return an item for each index, got {rows.length(items)} for {n}"
+        )
     return items
 
 

@@ -1,28 +1,19 @@
 """Errors of items, with the path through the stages.
 
-An error in user code is caught once, where the reader entered the pipeline. Its traceback then
-contains the `_get` frame of every stage, with the stage and the index, or the frame of a function
-compiled for several stages. The path comes from these frames, so a pipeline without errors pays
-nothing for it.
+An error in user code is caught once, where the reader entered the pipeline. Its path comes from the
+frames of its traceback, so a pipeline without errors pays nothing for it.
 """
 
-import os
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from contextvars import ContextVar
-from types import CodeType, FrameType, TracebackType
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NoReturn
 
-from seqtools._core import fusing
+from seqtools._core.choices import check_choice
+from seqtools._core.error_path import Step, is_ours, path_of
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
-# The demo counts as user code.
-_DEMO = os.path.join(_PACKAGE, "demo")
 _MODES = ("wrap", "passthrough")
-_ENTRANCES = frozenset({"__getitem__", "attempt", "_work", "_evaluate"})
-"""Names of functions in which a reader, or a worker, enters a pipeline."""
-
+_EXITS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 singly = False
 """Whether to read items one by one instead of in bulk, so that the current one is always known."""
 
@@ -33,23 +24,6 @@ reader: ContextVar[tuple[str, int] | None] = ContextVar("seqtools_reader", defau
 """File and line of the reader for which this thread works."""
 
 _mode: ContextVar[str] = ContextVar("seqtools_seterr", default="wrap")
-
-
-class Step(NamedTuple):
-    """One stage on the way from the item that was read to the failure."""
-
-    stage: str
-    """Short description, such as `smap(load)`."""
-    index: int  # type: ignore[assignment]  # a tuple has a method of this name
-    """Index of the item in that stage."""
-    file: str
-    """Source file of the line that made the stage."""
-    line: int
-    """Number of that line."""
-
-    def __str__(self) -> str:
-        """Return the step as one line of an error message."""
-        return f"{self.stage}[{self.index}], made at {self.file}:{self.line}"
 
 
 class EvaluationError(Exception):
@@ -141,9 +115,7 @@ def seterr(evaluation: str | None = None) -> str:
     """
     before = _mode.get()
     if evaluation is not None:
-        if evaluation not in _MODES:
-            message = f"evaluation must be 'wrap' or 'passthrough', got {evaluation!r}"
-            raise ValueError(message)
+        check_choice(evaluation, "evaluation", _MODES)
         _mode.set(evaluation)
     return before
 
@@ -158,92 +130,28 @@ def creation_site() -> tuple[str, int]:
     return frame.f_code.co_filename, frame.f_lineno
 
 
-def is_ours(file: str) -> bool:
-    """Return whether `file` belongs to this package, and is no user code."""
-    return file == fusing.FILE or (file.startswith(_PACKAGE) and not file.startswith(_DEMO))
+def is_panic(error: BaseException) -> bool:
+    """Return whether `error` is a panic of Rust code, as polars raises, which is no `Exception`."""
+    # each compiled package has a class of this name, and the module cannot be imported
+    names = ((cls.__module__, cls.__name__) for cls in type(error).__mro__)
+    return ("pyo3_runtime", "PanicException") in names
 
 
-def path_of(error: BaseException) -> tuple[Step, ...]:
-    """Return the stages that `error` passed, the outermost first."""
-    passed: list[tuple[Any, int]] = []
-    entrances = 0
-    for link in _links(error):
-        code = link.tb_frame.f_code
-        if is_ours(code.co_filename):
-            entrances += code.co_name in _ENTRANCES
-            if entrances > 1:
-                # a function reads another pipeline, whose error has its own path
-                break
-        for stage, i in _stages_in(link):
-            # `_get` calls the function that is compiled for it
-            if not passed or passed[-1][0] is not stage or passed[-1][1] != i:
-                passed.append((stage, i))
-    steps = [Step(described(stage), i, *stage._origin) for stage, i in passed]
-    if isinstance(error, EvaluationError):
-        steps.extend(error.path)
-    return tuple(steps)
+def is_of_item(error: BaseException) -> bool:
+    """Return whether `error`, raised in the thread of the reader, is that of an item.
 
-
-def path_to(frame: FrameType, end: CodeType, *, calling: bool = False) -> tuple[Step, ...]:
-    """Return the stages that wait for a call of user code, the outermost first.
-
-    There are none if no stage called. `frame` is the frame of the call, or with `calling` the frame
-    of its caller; `end` is the code of a function around all stages.
+    Otherwise the reader gets it as it is, and the item is read again: it is an interrupt, or a
+    signal of another library to code around the reader, such as `asyncio.CancelledError`.
     """
-    caller = frame if calling else frame.f_back
-    if caller is None or not is_ours(caller.f_code.co_filename):
-        return ()
-    if not calling and is_ours(frame.f_code.co_filename):
-        return ()
-    link: TracebackType | None = None
-    here: FrameType | None = caller
-    while here is not None and here.f_code is not end:
-        link = TracebackType(link, here, here.f_lasti, here.f_lineno)
-        here = here.f_back
-    return path_of(Exception().with_traceback(link))
+    return issubclass(type(error), Exception) or is_panic(error)
 
 
-def _links(error: BaseException) -> Iterator[TracebackType]:
-    """Yield the part of the traceback of `error` that leads to this call.
-
-    An exception object that is raised again also has the frames of earlier times, and if several
-    threads raise it, frames of other threads.
-    """
-    here: set[int] = set()
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 -- see `creation_site`
-    while frame is not None:
-        here.add(id(frame))
-        frame = frame.f_back
-    link, last = error.__traceback__, None
-    while link is not None and id(link.tb_frame) not in here:
-        link = link.tb_next
-    while link is not None:
-        frame = link.tb_frame
-        # the frame of a generator that has ended may have no caller
-        if last is not None and frame.f_back not in {None, last}:
-            return
-        yield link
-        last, link = frame, link.tb_next
-
-
-def _stages_in(link: TracebackType) -> list[tuple[Any, int]]:
-    """Return the stages that a frame was reading, and the item of each."""
-    code = link.tb_frame.f_code
-    if code.co_filename == fusing.FILE:
-        return fusing.waiting(link)
-    if code.co_name != "_get":
-        return []
-    here = link.tb_frame.f_locals
-    stage, i = here.get("self"), here.get("i")
-    return [(stage, int(i))] if i is not None and getattr(stage, "_is_stage", False) else []
-
-
-def described(stage: Any) -> str:
-    """Return a short name of `stage`, such as `smap(load)`, whatever it raises."""
-    try:
-        return str(stage._describe())
-    except Exception:  # noqa: BLE001 -- a function of the user's that does not tell its name
-        return type(stage).__name__.lower()
+def is_exit(error: BaseException) -> bool:
+    """Return whether `error`, raised in a worker, is one to end the program, or in a group."""
+    cls = type(error)  # a class of the user's may lie to `isinstance`
+    if issubclass(cls, BaseExceptionGroup):
+        return any(map(is_exit, error.exceptions))  # type: ignore[attr-defined]
+    return issubclass(cls, _EXITS)
 
 
 def original_of(error: BaseException) -> BaseException:
@@ -253,14 +161,20 @@ def original_of(error: BaseException) -> BaseException:
     return error
 
 
-def reraise(error: Exception) -> NoReturn:
+def reraise(error: BaseException) -> NoReturn:
     """Raise `error`, caught where a reader entered a pipeline, as `seterr` says."""
     if isinstance(error, WorkerStartError):  # it is not about this item
         raise error
     original = original_of(error)
     if _mode.get() == "passthrough" and not isinstance(original, StopIteration):
         raise original
-    raise wrapping(original, path_of(error)) from original
+    raise wrapping(original, _whole_path(error)) from original
+
+
+def _whole_path(error: BaseException) -> tuple[Step, ...]:
+    """Return the stages that `error` passed, also those of a pipeline that a function reads."""
+    path = path_of(error)
+    return path + error.path if isinstance(error, EvaluationError) else path
 
 
 def wrapping(original: BaseException, path: tuple[Step, ...]) -> EvaluationError:
@@ -307,20 +221,20 @@ class Failure:
     def caught(cls, error: BaseException) -> "Failure":
         """Return a failure for `error`, which was just caught."""
         try:
-            return cls(original_of(error), path_of(error))
-        except Exception:  # noqa: BLE001 -- code of users, in an exception that is no plain one
+            return cls(original_of(error), _whole_path(error))
+        except BaseException:  # noqa: BLE001 -- code of users, in an exception that is no plain one
             return cls(error)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.error!r})"
 
     def throw(self) -> NoReturn:
-        """Raise the error in the reader, wrapped if it is an `Exception`."""
+        """Raise the error in the reader, wrapped unless it is one to end the program."""
         if self.trace:
             with suppress(Exception):  # a class of the user may change what notes are
                 notes = self.error.__dict__.setdefault("__notes__", [])
                 if self.trace not in notes:
                     notes.append(self.trace)
-        if isinstance(self.error, Exception):
-            raise wrapping(self.error, self.path) from self.error
-        raise self.error
+        if is_exit(self.error):
+            raise self.error
+        raise wrapping(self.error, self.path) from self.error

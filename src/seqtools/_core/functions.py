@@ -1,10 +1,13 @@
 """Functions that plain pickle can pickle."""
 
 import functools
+import io
 from collections.abc import Callable
+from types import CodeType
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from seqtools._core.checks import check_function
+from seqtools._core.source_code import SourceText, add_texts, texts_of, with_file
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -39,13 +42,25 @@ class SerializableFunc(Generic[P, R]):
         return self.function(*args, **kwargs)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the function by value."""
+        """Pickle the function by value, and the source code of a notebook cell with it."""
         import cloudpickle
 
-        return _loaded, (cloudpickle.dumps(self.function),)
+        files: set[str] = set()
+
+        class Pickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle has no types
+            def reducer_override(self, obj: Any) -> Any:
+                if type(obj) is not CodeType:
+                    return super().reducer_override(obj)
+                files.add(obj.co_filename)
+                return with_file(self.dispatch_table[CodeType](obj), obj)
+
+        file = io.BytesIO()
+        Pickler(file).dump(self.function)
+        return _loaded, (file.getvalue(), texts_of(sorted(files)))
 
 
-def _loaded(pickled: bytes) -> SerializableFunc[..., Any]:
+def _loaded(pickled: bytes, texts: dict[str, SourceText]) -> SerializableFunc[..., Any]:
     import cloudpickle
 
+    add_texts(texts)
     return SerializableFunc(cloudpickle.loads(pickled))

@@ -147,6 +147,23 @@ def waiting(link: TracebackType) -> list[tuple[Any, int]]:
     return found
 
 
+def calling(link: TracebackType) -> tuple[Link, int] | None:
+    """Return the stage of a compiled function that called its function, and the index it read.
+
+    It is `None` if the item was being read, or its index.
+    """
+    line = _line(link)
+    if not 0 < line <= _depth(link):
+        return None
+    here = link.tb_frame.f_locals
+    stage, i = here["self"], here["i"]
+    for _ in range(line - 1):
+        form, argument, stage = stage._link()
+        i = argument[i] if form == PLACED else i
+    found: Link = stage._link()
+    return None if found[0] == PLACED else (found, i)
+
+
 def was_reading(error: BaseException) -> bool:
     """Return whether `error`, caught by a loop, came before the item was evaluated."""
     link = error.__traceback__

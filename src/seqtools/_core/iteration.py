@@ -8,7 +8,13 @@ from itertools import chain, repeat
 from typing import Any, TypeVar
 
 from seqtools._core import fusing, resume
-from seqtools._core.errors import EndOfSequence, WorkerStartError, creation_site, reraise
+from seqtools._core.errors import (
+    EndOfSequence,
+    WorkerStartError,
+    creation_site,
+    is_of_item,
+    reraise,
+)
 from seqtools._core.indices import ENDLESS, Indices, TooManyIndices
 from seqtools._core.positions import ended_early
 from seqtools._core.walk import is_stage, summary, traits_upstream
@@ -202,7 +208,7 @@ class Walk:
             self.step = None
         elif isinstance(error, WorkerStartError):  # it is not about this item, which is read again
             self._put_back(i)
-        elif isinstance(error, Exception):
+        elif is_of_item(error):
             reraise(error)
         elif fusing.was_reading(error):
             # an interrupt is not about this item, which is read again

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 from weakref import WeakValueDictionary
 
+from seqtools._core.source_code import place
 from seqtools._core.walk import is_stage, sources_of, summary, upstream
 
 UNREAD = -1
@@ -84,8 +85,7 @@ def since_refresh(stage: Any) -> str:
     """
     if not refreshes or id(stage) not in _followers:
         return ""
-    file, line = stage._origin
-    return f", for {stage._describe()}, made at {file}:{line}"
+    return f", for {stage._describe()}, made at {place(*stage._origin)}"
 
 
 def _downstream(refreshed: Any) -> list[Any]:

@@ -91,7 +91,8 @@ class SmapMany(Smap[T]):
         return None
 
     def _get(self, i: int) -> T:
-        return self._f(*read_row(self._sequences, self._getters, i))
+        arguments = read_row(self._sequences, self._getters, i)  # error paths read it by this name
+        return self._f(*arguments)
 
     def _results(self, indices: Indices) -> list[T]:
         f = self._f
@@ -158,7 +159,8 @@ class Drawing(Smap[T]):
         return None
 
     def _get(self, i: int) -> T:
-        return self._calls.call(self._f, i, self._row(i))
+        arguments = self._row(i)  # as above
+        return self._calls.call(self._f, i, arguments)
 
     def _results(self, indices: Indices) -> list[T]:
         return self._calls.calls(self._f, indices, self._rows(indices))

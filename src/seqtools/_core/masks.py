@@ -6,13 +6,6 @@ from typing import Any
 from seqtools._core.display.short import short
 
 
-def is_mask(key: Any) -> bool:
-    """Return whether `key`, in square brackets, is meant as a mask."""
-    if isinstance(key, list):
-        return bool(key) and _is_bool(key[0])
-    return bool(getattr(key, "shape", ())) and _is_boolean(key.dtype)
-
-
 def _is_bool(value: Any) -> bool:
     return value.__class__ is bool or getattr(getattr(value, "dtype", None), "kind", "") == "b"
 

@@ -4,25 +4,28 @@ import operator
 from typing import Any, NoReturn
 
 from seqtools._core.display.short import short
-from seqtools._core.errors import EvaluationError, Step
+from seqtools._core.error_path import Step
+from seqtools._core.errors import EvaluationError
 from seqtools._core.indices import ENDLESS
 
+_KEYS = "indices must be integers, slices, or lists or arrays of integers"
 
-def as_int(key: Any) -> int:
-    """Return `key` as an `int`; raise `TypeError` if it is no integer."""
+
+def as_int(key: Any, what: str) -> int:
+    """Return `key` as an `int`; raise `TypeError` if it is no integer, but should be `what`."""
     try:
         return int(operator.index(key))  # a bool is its own index
     except TypeError:
-        several = isinstance(key, list) or getattr(key, "shape", None)
-        advice = ": use gather(sequence, indexes)" if several else ""
-        message = f"indices must be integers or slices, got {short(key)}{advice}"
+        message = f"{what}, got {short(key)}"
+        if isinstance(key, tuple):
+            message += ": use a list, because numpy takes a tuple for an index of each axis"
         raise TypeError(message) from None
 
 
 def position(stage: Any, key: Any) -> int:
     """Return `key` as an index from 0; raise `IndexError` if `stage` has no such item."""
     n = stage._length()
-    i = given = as_int(key)
+    i = given = as_int(key, _KEYS)
     if i < 0 and n is not None:
         i += n
     if i < 0 or (n is not None and i >= n):
@@ -31,16 +34,27 @@ def position(stage: Any, key: Any) -> int:
 
 
 def positions(stage: Any, key: slice) -> range:
-    """Return the indices that `key` selects; raise `ValueError` if `stage` lacks the length."""
+    """Return the indices that `key` selects.
+
+    Raises:
+        IndexError: If `stage` has no length, from which to count negative indices.
+        ValueError: If the step is 0, or negative and `stage` has no length.
+    """
     n = stage._length()
     if n is not None:
         return range(n)[key]
-    start, stop, step = (None if k is None else as_int(k) for k in (key.start, key.stop, key.step))
+    start, stop, step = (
+        None if k is None else as_int(k, "slice indices must be integers or None")
+        for k in (key.start, key.stop, key.step)
+    )
     if step == 0:
         message = "slice step cannot be zero"
         raise ValueError(message)
-    if min(start or 0, stop or 0, step or 1) < 0:
-        message = f"{stage._describe()} has no length, so slices cannot be negative, got {key}"
+    if min(start or 0, stop or 0) < 0:
+        message = f"{stage._describe()} has no length, so no negative indices, got {key}"
+        raise IndexError(message)
+    if step is not None and step < 0:
+        message = f"{stage._describe()} has no length, so no negative steps, got {key}"
         raise ValueError(message)
     return range(start or 0, ENDLESS if stop is None else stop, step or 1)
 

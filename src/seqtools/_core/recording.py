@@ -80,7 +80,17 @@ class Record(NamedTuple):
 class Recorder:
     """Writes the records of one thread."""
 
-    __slots__ = ("_chunks", "_path", "at", "due", "last", "left", "sampling", "view")
+    __slots__ = (
+        "_chunks",
+        "_path",
+        "at",
+        "due",
+        "due_of_items",
+        "last",
+        "left",
+        "sampling",
+        "view",
+    )
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -88,6 +98,9 @@ class Recorder:
         self.view: mmap.mmap | bytearray
         self.at = self.last = 0  # the position of the next record, and of the last one in the view
         self.due = 0.0  # the time of the next measurement of processor time; 0 during one
+        # The same for what the consumer reads: it begins an item when a stage has just ended its
+        # own, and then `due` would be late for every item.
+        self.due_of_items = 0.0
         self.sampling = 0  # the number of measurements for the current read
         self.left: tuple[float, int, int] | None = None
         """When the consumer received an item, and the processor time of the thread and of the

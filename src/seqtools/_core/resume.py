@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from seqtools._core.checks import is_bool
 from seqtools._core.display.short import short
-from seqtools._core.errors import described
+from seqtools._core.error_path import described
 from seqtools._core.sources import size_of
 from seqtools._core.walk import is_stage, sources_of, summary, traits_upstream, upstream
 
@@ -163,7 +163,7 @@ def _marks(stage: Any, places: range) -> list[tuple[str, int]]:
     found: list[tuple[str, object]] = []
     for each in upstream(stage, plain=True):
         if not is_stage(each):
-            found.append((f"a source of type {type(each).__name__}", ("source", len(each))))
+            found.append((f"a source of type {type(each).__name__}", ("source", size_of(each))))
             continue
         identity = each._identity()
         if identity is not None:

@@ -10,6 +10,7 @@ from typing import Any
 
 _BY_ROW = {list, tuple, range, str, bytes}
 _NO_DIMENSION = "it has no dimension to index"
+_ITERABLE = "it is an iterable: wrap it in seqtools.uniter({name}), or use list({name})"
 
 
 def why_not(source: object, name: str) -> str:  # noqa: PLR0911 -- one for each kind
@@ -24,15 +25,34 @@ def why_not(source: object, name: str) -> str:  # noqa: PLR0911 -- one for each 
     if unordered:
         return unordered
     if isinstance(source, Iterator):
-        return f"use list({name}), or uniter({name}) to read it as it comes"
+        return f"use list({name}), or seqtools.uniter({name}) to read it as it comes"
+    if _is_stream(kind):
+        return _ITERABLE.format(name=name)
     if hasattr(source, "iloc"):
         return f"it is indexed by label: use {name}.to_numpy()"
     if not hasattr(source, "__getitem__"):
-        iterable = isinstance(source, Iterable)
-        return f"use list({name}) or uniter({name})" if iterable else "it has no items"
-    if not hasattr(source, "__len__"):
-        return "it has no length: give its class a __len__"
-    return _NO_DIMENSION if getattr(source, "shape", None) == () else ""
+        return _ITERABLE.format(name=name) if isinstance(source, Iterable) else "it has no items"
+    shape = getattr(source, "shape", None)
+    if isinstance(shape, tuple) and not shape:
+        return _NO_DIMENSION
+    if hasattr(source, "__len__") or isinstance(shape, tuple):
+        return ""
+    if hasattr(kind, "__iter__"):
+        return _ITERABLE.format(name=name)
+    return "it has no length: give its class a __len__"
+
+
+def length(source: Any) -> int:
+    """Return the number of rows of `source`, which may have a shape and no `len`, as of zarr."""
+    return len(source) if hasattr(source, "__len__") else int(source.shape[0])
+
+
+def _is_stream(kind: type) -> bool:
+    """Return whether `kind` is an iterable dataset, whose `[]` and `len` may exist and fail."""
+    return any(
+        each.__name__ == "IterableDataset" and each.__module__.startswith(("torch.", "datasets."))
+        for each in kind.__mro__
+    )
 
 
 def not_listed(source: object, name: str) -> str:

@@ -2,23 +2,28 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, overload
 
-from seqtools._core import masks, rows
+from seqtools._core import keys, rows
 from seqtools._core.display.short import short
-from seqtools._core.errors import EndOfSequence, reraise
-from seqtools._core.indices import ENDLESS
+from seqtools._core.errors import EndOfSequence, is_of_item, reraise
+from seqtools._core.indices import ENDLESS, as_array
 from seqtools._core.iteration import SequenceIterator, iterate
 from seqtools._core.positions import ended, position, positions
+from seqtools._core.sources import Source, read_all
 from seqtools._core.stage import Stage
+
+if TYPE_CHECKING:
+    from seqtools._core.asynchronous import AsyncSequenceIterator
 
 T = TypeVar("T")
 R = TypeVar("R")
 P = ParamSpec("P")
 
 view_of_slice: Any = None
-view_of_mask: Any = None
-"""What square brackets call, set by `views.py`, because that imports this module."""
+view_of_several: Any = None
+concatenation: Any = None
+"""What square brackets and `+` call, set by the modules of these views, which import this one."""
 
 
 class LazySequence(Stage, Sequence[T]):
@@ -66,31 +71,34 @@ class LazySequence(Stage, Sequence[T]):
     @overload
     def __getitem__(self, key: int) -> T: ...
     @overload
-    def __getitem__(self, key: slice | Iterable[bool]) -> "LazySequence[T]": ...
+    def __getitem__(self, key: slice | Iterable[int]) -> "LazySequence[T]": ...
     def __getitem__(self, key: Any) -> Any:
-        """Return an item, or a view that computes nothing, of a slice or of what a mask chooses."""
+        """Return an item, or a view that computes nothing.
+
+        It is a view of a slice, of the items at the integers of a list or an array, or of those
+        where an array of booleans is true.
+        """
         if key.__class__ is int and 0 <= key < self._bound:
             i = key  # the common case
         elif isinstance(key, slice):
             return self._slice(key)
+        elif key.__class__ is not int and keys.is_several(key):
+            return view_of_several(self, key)
         else:
-            try:
-                i = position(self, key)
-            except TypeError:
-                if not masks.is_mask(key):
-                    raise
-                return view_of_mask(self, key)
+            i = position(self, key)
         try:
             return self._get(i) if self._fused is None else self._fused(self, i)
         except EndOfSequence:
             ended(self, key, i)
-        except Exception as error:  # noqa: BLE001 -- user code may raise anything
+        except BaseException as error:
+            if not is_of_item(error):
+                raise
             reraise(error)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        """Assign an item, or as many values as a slice, or a mask, has items."""
+        """Assign an item, or as many values as a slice, or another key, chooses items."""
         if not isinstance(key, slice):
-            if masks.is_mask(key):
+            if keys.is_several(key):
                 self[key][:] = value
             else:
                 self._assign(key, position(self, key), value)
@@ -118,6 +126,30 @@ class LazySequence(Stage, Sequence[T]):
     def __reversed__(self) -> SequenceIterator[T]:
         """Return an iterator over the items from the last to the first."""
         return iterate(self, range(len(self) - 1, -1, -1))
+
+    def __aiter__(self) -> "AsyncSequenceIterator[T]":
+        """Return an iterator for `async for`, which lets other tasks run while an item is awaited.
+
+        Items are evaluated in a thread, one at a time; those that a `prefetch` has ready are
+        returned at once. See `contextlib.aclosing` for ending an iteration early.
+        """
+        from seqtools._core.asynchronous import AsyncSequenceIterator
+
+        return AsyncSequenceIterator(iter(self))
+
+    def __getitems__(self, indices: Iterable[int]) -> list[T]:
+        """Return the items at `indices`, read in bulk if possible, for loaders such as torch's."""
+        chosen = keys.indices(list(indices), self._length())
+        return read_all(self, as_array(chosen)) if chosen else []
+
+    def __add__(self, other: "Source[T]") -> "LazySequence[T]":
+        """Return the items of this sequence, then those of `other`: see `concatenate`."""
+        if not hasattr(other, "__getitem__") and not hasattr(other, "__iter__"):
+            return NotImplemented
+        return concatenation((self, other), ("left", "right"))  # type: ignore[no-any-return]
+
+    __array_ufunc__ = None
+    """So that `array + p` and `array * p` of numpy are a `TypeError`: they would read all items."""
 
     # The mixins of Sequence would end at an IndexError of user code.
 

@@ -5,11 +5,16 @@ from collections.abc import Callable, Container, MutableSequence, Sequence
 from contextlib import suppress
 from typing import Any, Protocol, TypeVar
 
-from seqtools._core import bulk, lengths
+from seqtools._core import bulk, errors, lengths, rows
 from seqtools._core.bulk import checked
+from seqtools._core.chance import seeding
+from seqtools._core.display.short import cut
 from seqtools._core.errors import EndOfSequence
 from seqtools._core.indices import Indices, as_list, is_run
 from seqtools._core.walk import is_stage, traits_upstream
+
+_LONGEST = 120
+"""Most characters of the lengths in a message. Arbitrary: a line."""
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -26,7 +31,7 @@ class Source(Protocol[T_co]):
 
 def size_of(source: Any) -> int | None:
     """Return the length of `source`, `None` if it is endless or not known."""
-    return source._length() if is_stage(source) else len(source)
+    return source._length() if is_stage(source) else rows.length(source)
 
 
 def common_size(stage: Any, sources: tuple[Any, ...]) -> int | None:
@@ -34,8 +39,8 @@ def common_size(stage: Any, sources: tuple[Any, ...]) -> int | None:
     sizes = [size_of(source) for source in sources]
     finite = {n for n in sizes if n is not None}
     if len(finite) > 1:
-        given = ", ".join("endless" if n is None else str(n) for n in sizes)
-        message = f"sequences must have the same length, got lengths {given}"
+        given = cut(", ".join("endless" if n is None else str(n) for n in sizes), _LONGEST)
+        message = f"sequences of {stage._describe()} must have the same length, got lengths {given}"
         message += lengths.since_refresh(stage)
         raise ValueError(message)
     return finite.pop() if finite else None
@@ -64,16 +69,22 @@ def read_row(sources: Sequence[Any], getters: Sequence[Callable[[int], Any]], i:
 
 
 def check_end(
-    sources: Sequence[Any], getters: Sequence[Callable[[int], Any]], i: int, had: Container[int]
+    sources: Sequence[Any],
+    getters: Sequence[Callable[[int], Any]],
+    i: int,
+    had: Container[int],
+    names: Sequence[str] = (),
 ) -> None:
     """Raise `ValueError` if one of `sources` ends at `i` and one of unknown length continues.
 
-    The sources whose numbers are in `had` are known to have item `i`.
+    The sources whose numbers are in `had` are known to have item `i`. Their `names` are by default
+    those of parts of `sequences`.
     """
     for k, source in enumerate(sources):
         if ends_unseen(source) and (k in had or _has(getters[k], i)):
+            name = names[k] if names else f"sequences[{k}]"
             message = (
-                f"sequences must have the same length, but sequence {k}, of unknown length, "
+                f"sequences must have the same length, but {name}, of unknown length, "
                 f"continues past {i} items, where another one ends"
             )
             raise ValueError(message) from None
@@ -120,6 +131,29 @@ def read_many(source: Any, indices: Indices) -> Any:  # noqa: PLR0911 -- one for
     if method is None:
         return [source[j] for j in as_list(indices)]
     return bulk.read(source, method, list(as_list(indices)))
+
+
+def read_all(stage: Any, indices: Indices) -> list[Any]:
+    """Return the items of `stage` at `indices`, read in bulk if possible.
+
+    If that fails, they are read again one by one, so that an error is that of one item.
+    """
+    traits = traits_upstream(stage)
+    # with a seed, stages read one by one would draw random numbers in another order
+    singly = errors.singly and seeding.token() is None
+    if not (traits.iterates or traits.read_once or singly):
+        try:
+            return list(read_many(stage, indices))
+        except (bulk.BulkReadWarning, bulk.NotByRow):  # they are about no single item
+            raise
+        except BaseException as error:
+            if not errors.is_of_item(error):
+                raise
+            error.__traceback__ = None  # the same object may be raised again
+    if traits.iterates:
+        claim(stage, indices)
+    opened = stage._opened(indices)
+    return [opened[i] for i in as_list(indices)]
 
 
 def _taken(array: Any, js: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 from seqtools._core import errors
 from seqtools._core.bulk import BulkReadWarning, NotByRow
 from seqtools._core.chance import seeding
-from seqtools._core.errors import EndOfSequence
+from seqtools._core.errors import EndOfSequence, is_of_item
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import claim, getter, read_many, size_of
 from seqtools._core.walk import traits_upstream
@@ -40,10 +40,12 @@ class Spans(LazySequence[Any]):
                 return read_many(self._sequence, span)
             except (BulkReadWarning, NotByRow):  # they are about no single item
                 raise
-            except Exception as error:  # noqa: BLE001 -- user code may raise anything
+            except BaseException as error:
+                if not is_of_item(error):
+                    raise
                 # Items are read again one by one, so that the error has the index of one item.
-                # This is the only place that evaluates an item twice. The same exception object
-                # may be raised again, and must not keep this traceback.
+                # Only this and `read_all` evaluate an item twice. The same exception object may be
+                # raised again, and must not keep this traceback.
                 error.__traceback__ = None
         if self._claims:
             claim(self._sequence, span)

@@ -23,7 +23,7 @@ from typing import Any
 
 from seqtools._core.at_fork import renew_in_children
 from seqtools._core.chance import seeding
-from seqtools._core.errors import EndOfSequence
+from seqtools._core.errors import EndOfSequence, is_of_item
 from seqtools._core.indices import Indices, runs
 from seqtools._core.stream_messages import advice, gone
 
@@ -55,7 +55,7 @@ class _Own(threading.local):
 
     def __init__(self) -> None:
         self.block: dict[int, Any] = {}
-        self.error: tuple[int, Exception] | None = None
+        self.error: tuple[int, BaseException] | None = None
 
 
 class Stream:
@@ -138,7 +138,9 @@ class Stream:
                     self._take(run, own.block)
             except EndOfSequence:
                 pass
-            except Exception as error:  # noqa: BLE001 -- an iterator may raise anything
+            except BaseException as error:
+                if not is_of_item(error):
+                    raise
                 own.error = self._failure[0] if self._failure else 0, error
 
     def _take(self, run: range, block: dict[int, Any]) -> None:

@@ -192,4 +192,3 @@ class Compress(Chosen[T]):
 
 
 sequence.view_of_slice = Slice
-sequence.view_of_mask = Compress.of

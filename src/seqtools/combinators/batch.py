@@ -41,7 +41,10 @@ class Batch(Spans):
         missing = self._k - len(items)
         if missing and self._pad is not None:
             items = _padded(items, self._pad, missing)
-        return items if self._collate_fn is None else self._collate_fn(items)
+        if self._collate_fn is None:
+            return items
+        argument = items  # error paths read it by this name
+        return self._collate_fn(argument)
 
     def _set(self, i: int, value: Any) -> None:
         rows.check_listed(value, f"batch {i}", "batch")
@@ -158,8 +161,8 @@ class Unbatch(LazySequence[T]):
                 message = f"batch {b} must be indexed by row, got {type(items).__name__}: {advice}"
                 raise TypeError(message)
             self._kind = items.__class__
-        if len(items) != self._expected(b):
-            message = f"batch {b} should have {self._expected(b)} items, got {len(items)}"
+        if rows.length(items) != self._expected(b):
+            message = f"batch {b} should have {self._expected(b)} items, got {rows.length(items)}"
             raise ValueError(message)
         return items
 
@@ -215,10 +218,11 @@ def unbatch(
     Args:
         sequence: Batches: sequences of `batch_size` items each.
         batch_size: Number of items in every batch but the last, at least 1.
-        last_batch_size: Number of items in the last batch; `batch_size` if `None`.
+        last_batch_size: Number of items in the last batch; `batch_size` if `None` or 0, so that
+            `n % batch_size` is right for any number `n` of items.
 
     Raises:
-        ValueError: If `batch_size` is less than 1, or `last_batch_size` is not from 1
+        ValueError: If `batch_size` is less than 1, or `last_batch_size` is not from 0
             to `batch_size`. A batch of another size is an `EvaluationError` when it
             is read.
         TypeError: If `sequence` is not a sequence. A batch that is not indexed by row, such
@@ -230,11 +234,11 @@ def unbatch(
     """
     check_source(sequence)
     size = check_count(batch_size, 1, "batch_size")
-    last = None if last_batch_size is None else check_count(last_batch_size, 1, "last_batch_size")
+    last = None if last_batch_size is None else check_count(last_batch_size, 0, "last_batch_size")
     if last is not None and last > size:
         message = f"last_batch_size must be at most batch_size = {size}, got {last}"
         raise ValueError(message)
-    return Unbatch(sequence, size, last)
+    return Unbatch(sequence, size, last or None)
 
 
 def _padded(items: Any, pad: Any, missing: int) -> Any:

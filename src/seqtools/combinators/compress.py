@@ -31,7 +31,7 @@ def compress(sequence: Source[T], mask: Source[bool]) -> LazySequence[T]:
         ['a', 'd']
         >>> from seqtools import arange, smap
         >>> squares = smap(lambda x: x * x, arange(6))
-        >>> list(squares[[x % 2 == 1 for x in range(6)]])
+        >>> list(compress(squares, [x % 2 == 1 for x in range(6)]))
         [1, 9, 25]
     """
     check_source(sequence)

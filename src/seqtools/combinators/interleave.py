@@ -75,14 +75,14 @@ class Interleave(Rearrangement[T]):
         return self._sequences
 
 
-def interleave(*sequences: Source[T]) -> LazySequence[T]:
+def interleave(*sequences: Sequence[Source[T]] | Source[T]) -> LazySequence[T]:
     """Return the first items of all sequences, then the second items, and so on.
 
     A sequence that has ended is skipped. Endless sequences end with the longest finite
     one. Assigning to an item assigns to the sequence that it comes from.
 
     Args:
-        sequences: At least one.
+        sequences: At least one; or a single list or tuple of sequences.
 
     Raises:
         TypeError: If there is no sequence, or one of them is not a sequence.
@@ -91,13 +91,24 @@ def interleave(*sequences: Source[T]) -> LazySequence[T]:
     Example:
         >>> list(interleave([1, 2, 3], "ab", [0.5]))
         [1, 'a', 0.5, 2, 'b', 3]
+        >>> list(interleave([[1, 2, 3], "ab"]))
+        [1, 'a', 2, 'b', 3]
     """
     if not sequences:
         message = "interleave() needs at least one sequence"
         raise TypeError(message)
+    if len(sequences) == 1 and _is_of_sequences(sequences[0]):
+        sequences = tuple(sequences[0])  # type: ignore[arg-type]
     for k, sequence in enumerate(sequences):
-        check_source(sequence)
+        check_source(sequence, f"sequences[{k}]")
         if ends_unseen(sequence):
-            message = f"interleave() needs to know where sequence {k} ends: give it its size"
+            message = f"interleave() needs to know where sequences[{k}] ends: give it its size"
             raise ValueError(message)
     return Interleave(*sequences)
+
+
+def _is_of_sequences(argument: Any) -> bool:
+    """Return whether `argument` is a list of sequences and not a sequence: some can be indexed."""
+    return isinstance(argument, list | tuple) and any(
+        hasattr(each, "__getitem__") for each in argument
+    )

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from seqtools._core.checks import check_count, check_iterable
 from seqtools._core.indices import Indices, as_list
 from seqtools._core.sequence import LazySequence
+from seqtools._core.source_code import place
 from seqtools._core.streams import Stream
 from seqtools._core.traits import Traits
 
@@ -58,8 +59,8 @@ class Uniter(LazySequence[T]):
 
     def _warn(self) -> None:
         advice, self._state.advice = self._state.advice, ""
-        file, line = self._origin
-        warnings.warn(f"{self._describe()} ({file}:{line}) {advice}", RuntimeWarning, stacklevel=2)
+        message = f"{self._describe()} ({place(*self._origin)}) {advice}"
+        warnings.warn(message, RuntimeWarning, stacklevel=2)
 
     def _args(self) -> tuple[Any, ...]:
         return self._iterable, self._cache_size, self._n_parallel, self._size_given

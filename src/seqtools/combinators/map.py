@@ -57,7 +57,7 @@ def smap(
     Raises:
         TypeError: If `f` cannot be called, or another argument is not a sequence; with `rng=`, if
             `f` has no parameter `rng`, or its parameters cannot be known.
-        ValueError: If the lengths differ.
+        ValueError: If the lengths differ, or there is no sequence.
 
     Example:
         >>> sums = smap(lambda x, y: x + y, [1, 2, 3], [10, 20, 30])
@@ -132,9 +132,9 @@ def _check(f: object, sequences: tuple[object, ...]) -> None:
     check_function(f, "f")
     if not sequences:
         message = "smap() needs at least one sequence: smap(f, sequence)"
-        raise TypeError(message)
-    for sequence in sequences:
-        check_source(sequence)
+        raise ValueError(message)
+    for k, sequence in enumerate(sequences):
+        check_source(sequence, f"sequences[{k}]" if len(sequences) > 1 else "sequence")
 
 
 def _checked(rng: Any, seed: Any, inverse: Any) -> tuple[Seed | None, Seed | None]:

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar, get_args
 
 from seqtools._core.checks import as_index, check_source
-from seqtools._core.display.short import short
+from seqtools._core.choices import check_choice
 from seqtools._core.indices import ENDLESS, Indices, as_array
 from seqtools._core.lengths import since_refresh
 from seqtools._core.order.proportions import Period, period
@@ -275,9 +275,7 @@ def mix(
                 raise
             message = f"mix() needs a list of sequences, mix([x, y], weights): {error}"
             raise TypeError(message) from None
-    if stop not in get_args(Stop):
-        message = f"stop must be 'first' or 'all', got {short(stop)}"
-        raise ValueError(message)
+    check_choice(stop, "stop", get_args(Stop))
     result = Mix[T](sequences, copied(weights), stop)
     result._length()  # raises errors
     return result

@@ -48,8 +48,12 @@ class Case(LazySequence[T]):
             return self._getters[chosen[0]](i)  # type: ignore[no-any-return]
         except EndOfSequence:
             readers = [self._select, *self._getters]
-            check_end(self._sources(), readers, i, range(len(chosen)))
+            check_end(self._sources(), readers, i, range(len(chosen)), self._names())
             raise
+
+    def _names(self) -> list[str]:
+        """Return the names of the sources, for messages."""
+        return ["selector", *(f"values[{k}]" for k in range(len(self._values)))]
 
     def _set(self, i: int, value: Any) -> None:
         assign(self._values[self._choice(i)], i, value)
@@ -81,6 +85,9 @@ class Switch(Case[T]):
     def _choice(self, i: int) -> int:
         return 0 if self._select(i) else 1
 
+    def _names(self) -> list[str]:
+        return ["condition", "x", "y"]
+
 
 def case(selector: Source[int], *values: Source[T]) -> LazySequence[T]:
     """Return items from the sequences that `selector` names.
@@ -107,8 +114,8 @@ def case(selector: Source[int], *values: Source[T]) -> LazySequence[T]:
         raise TypeError(message)
     check_source(selector, "selector")
     check_integers(selector, "selector", _SWITCH)
-    for value in values:
-        check_source(value, "values")
+    for k, value in enumerate(values):
+        check_source(value, f"values[{k}]")
     return _measured(Case[T](selector, *values))
 
 

@@ -1,20 +1,19 @@
 """Sequences side by side, end to end, and in parts."""
 
-from bisect import bisect_right
-from collections.abc import Mapping, Sequence
-from itertools import accumulate, pairwise
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any, TypeVar
 
-from seqtools._core import blocks, rows
+from seqtools._core import rows
 from seqtools._core.checks import WHERE, as_index, check_count, check_source, is_bool
-from seqtools._core.indices import Indices, as_array, is_run
+from seqtools._core.concatenated import concatenation
+from seqtools._core.display.short import short
+from seqtools._core.indices import Indices
 from seqtools._core.lengths import since_refresh
-from seqtools._core.rearrangement import Rearrangement
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, assign, common_size, getter, read_many, read_row, size_of
 from seqtools._core.traits import Traits
 from seqtools._core.views import Slice
-from seqtools._core.walk import nesting, summed
 
 T = TypeVar("T")
 
@@ -107,78 +106,18 @@ def collate(sequences: Sequence[Source[Any]] | Mapping[Any, Source[Any]]) -> Laz
     return result
 
 
-class Concatenate(Rearrangement[T]):
-    """Sequences end to end; a concatenation among them is replaced by its sequences."""
-
-    __slots__ = ()
-
-    def __init__(self, *sequences: Any) -> None:
-        parts: list[Any] = []
-        getters: list[Any] = []
-        for sequence in sequences:
-            if type(sequence) is Concatenate:
-                parts += sequence._sequences  # noqa: SLF001 -- of this module
-                getters += sequence._getters  # noqa: SLF001
-            else:
-                parts.append(sequence)
-                getters.append(getter(sequence))
-        self._sequences, self._getters = tuple(parts), tuple(getters)
-        # Of the arguments: a loop that appends sequences must not visit all of them again
-        depth = max((nesting(s) - (type(s) is Concatenate) for s in sequences), default=0)
-        self._summary = summed(self._traits, sequences)._replace(nesting=1 + depth)
-
-    @property
-    def blocks(self) -> Any:
-        """The blocks of all sequences, if each has some."""
-        return blocks.joined(self._sequences)
-
-    def _arrange(self) -> list[int]:
-        """Return where each sequence begins."""
-        return [0, *accumulate(len(sequence) for sequence in self._sequences[:-1])]
-
-    def _size(self) -> int | None:
-        starts: list[int] = self._layout or self._arranged()
-        n = size_of(self._sequences[-1]) if self._sequences else 0
-        return None if n is None else starts[-1] + n
-
-    def _locate(self, i: int) -> tuple[int, int]:
-        starts = self._layout or self._arranged()
-        k = bisect_right(starts, i) - 1
-        return k, i - starts[k]
-
-    def _runs(self, indices: Indices) -> list[tuple[int, Indices]]:
-        if not indices if isinstance(indices, range) else not len(indices):
-            return []
-        starts: list[int] = self._layout or self._arranged()
-        if is_run(indices):
-            first, last = (bisect_right(starts, i) - 1 for i in (indices[0], indices[-1]))
-            ends = [*starts[first + 1 : last + 1], indices[-1] + 1]
-            begins = [indices[0], *ends[:-1]]
-            cuts = zip(range(first, last + 1), begins, ends, strict=True)
-            return [(k, range(b - starts[k], e - starts[k])) for k, b, e in cuts if b < e]
-        import numpy as np
-
-        flat = as_array(indices)
-        number = np.searchsorted(starts, flat, side="right") - 1
-        spans = np.split(np.arange(flat.size), np.flatnonzero(np.diff(number)) + 1)
-        return [(int(number[b[0]]), flat[b] - starts[number[b[0]]]) for b in spans]
-
-    def _rebuild(self, *sources: Any) -> "Concatenate[T]":
-        return Concatenate(*sources)
-
-    def _args(self) -> tuple[Any, ...]:
-        return self._sequences
-
-
-def concatenate(sequences: Sequence[Source[T]]) -> LazySequence[T]:
-    """Return the items of the first of `sequences`, then those of the second, and so on.
+def concatenate(sequences: Sequence[Source[T]] | Source[T], *others: Source[T]) -> LazySequence[T]:
+    """Return the items of the first sequence, then those of the second, and so on.
 
     Nothing is copied; assigning to an item assigns to the sequence that it comes from. An
     argument that is a result of `concatenate` is replaced by its sequences, so a loop that
-    appends repeatedly builds a single stage.
+    appends repeatedly builds a single stage. For lazy sequences, `p + q` is the same as
+    `concatenate([p, q])`.
 
     Args:
-        sequences: Any number; only the last may be endless.
+        sequences: A list of any number of sequences; or the first one, if there are `others`.
+            Only the last may be endless.
+        others: The other sequences, if they are not in a list.
 
     Raises:
         ValueError: If a sequence before the last has no length.
@@ -187,17 +126,13 @@ def concatenate(sequences: Sequence[Source[T]]) -> LazySequence[T]:
     Example:
         >>> list(concatenate([[1, 2], "ab"]))
         [1, 2, 'a', 'b']
+        >>> list(concatenate([1, 2], "ab"))
+        [1, 2, 'a', 'b']
     """
-    check_source(sequences, "sequences")
-    for k, sequence in enumerate(sequences):
-        check_source(sequence, f"sequences[{k}]")
-        last: Any = sequence
-        if type(last) is Concatenate and last._sequences:  # noqa: SLF001 -- of this module
-            last = last._sequences[-1]  # noqa: SLF001 -- the only one that may have no length
-        if k < len(sequences) - 1 and size_of(last) is None:
-            message = f"only the last sequence may be without length, got one as sequences[{k}]"
-            raise ValueError(message)
-    return Concatenate(*sequences)
+    if not others:
+        check_source(sequences, "sequences")
+    given: list[Any] = [sequences, *others] if others else list(sequences)  # type: ignore[arg-type]
+    return concatenation(given, [f"sequences[{k}]" for k in range(len(given))])
 
 
 class Split(LazySequence[LazySequence[T]]):
@@ -240,41 +175,61 @@ class Split(LazySequence[LazySequence[T]]):
 
 
 def split(
-    sequence: Source[T], edges: int | Source[int] | Source[tuple[int, int]]
+    sequence: Source[T],
+    edges: int | Source[int] | Source[tuple[int, int]] | None = None,
+    *,
+    parts: int | None = None,
 ) -> LazySequence[LazySequence[T]]:
     """Return parts of `sequence` as views.
 
     Splitting computes nothing; items are computed when they are read. Assigning to a part
-    assigns to `sequence`.
+    assigns to `sequence`. For parts by fractions, as for training and test, see
+    `split_fractions`.
 
     Args:
         sequence: What to split.
         edges: The number of cuts, which is one less than the number of parts of equal
-            length; or the positions of the cuts in increasing order; or a pair of start and
-            stop for each part.
+            length, so `split(x, 3)` makes four; or the positions of the cuts in increasing
+            order; or a pair of start and stop for each part.
+        parts: In place of `edges`, the number of parts of equal length, at least 1.
 
     Raises:
         ValueError: If parts of equal length are impossible, or positions are out
             of order or out of range.
-        TypeError: If `edges` is none of these.
+        TypeError: If `edges` is none of these, or not exactly one of `edges` and `parts` is given.
 
     Example:
         >>> [list(part) for part in split([1, 2, 3, 4, 5, 6], 2)]
         [[1, 2], [3, 4], [5, 6]]
+        >>> [list(part) for part in split([1, 2, 3, 4, 5, 6], parts=2)]
+        [[1, 2, 3], [4, 5, 6]]
         >>> [list(part) for part in split("abcde", [1, 3])]
         [['a'], ['b', 'c'], ['d', 'e']]
         >>> [list(part) for part in split("abcde", [(0, 3), (2, 5)])]
         [['a', 'b', 'c'], ['c', 'd', 'e']]
     """
     check_source(sequence)
+    if (edges is None) == (parts is None):
+        got = "neither" if parts is None else "both"
+        message = f"split() needs either edges or parts=, got {got}: use split(sequence, parts=4)"
+        raise TypeError(message)
     given: Any = edges
-    if is_bool(given) or (hasattr(given, "__index__") and not hasattr(given, "__len__")):
+    if parts is not None:
+        given = check_count(parts, 1, "parts") - 1
+    elif is_bool(given) or (hasattr(given, "__index__") and not hasattr(given, "__len__")):
         given = check_count(given, 0, "edges")
-    else:
+    elif isinstance(given, Iterable) and not isinstance(given, Mapping):
         given = tuple(given)
+    else:
+        message = f"edges must be a number of cuts, or their positions, got {short(given)}"
+        fractions = isinstance(given, Mapping) or hasattr(given, "__float__")
+        raise TypeError(message + (_FRACTIONS if fractions else ""))
     result = Split[T](sequence, given)
     len(result)  # raises errors for `edges`
     return result
+
+
+_FRACTIONS = ": for parts by fractions, use split_fractions(sequence, (0.8, 0.2))"
 
 
 def _parts(n: int, edges: Any, where: str) -> tuple[tuple[int, int], ...]:
@@ -282,19 +237,28 @@ def _parts(n: int, edges: Any, where: str) -> tuple[tuple[int, int], ...]:
         count = edges + 1
         if n % count:
             message = f"{count - 1} cuts make {count} equal parts, but {n} items are not divisible"
-            raise ValueError(message + where)
+            fits = count > 2 and not n % (count - 1)  # noqa: PLR2004 -- one part needs no split
+            advice = f": use parts={count - 1} for {count - 1} parts" if fits else ""
+            raise ValueError(message + advice + where)
         k = n // count
         return tuple((p * k, p * k + k) for p in range(count))
     given = list(edges)
     if given and all(hasattr(edge, "__len__") for edge in given):
-        pairs = [tuple(as_index(place, "a part", WHERE) for place in edge) for edge in given]
+        pairs = [tuple(_position(place, "a part") for place in edge) for edge in given]
         for pair in pairs:
             if len(pair) != 2 or not 0 <= pair[0] <= pair[1] <= n:  # noqa: PLR2004 -- a pair
                 message = f"a part is a (start, stop) with 0 <= start <= stop <= {n}, got {pair}"
                 raise ValueError(message + where)
         return tuple((start, stop) for start, stop in pairs)
-    cuts = [0, *(as_index(edge, "a cut", WHERE) for edge in given), n]
+    cuts = [0, *(_position(edge, "a cut") for edge in given), n]
     if cuts != sorted(cuts):
         message = f"cuts must be in increasing order, from 0 to {n}, got {cuts[1:-1]}"
         raise ValueError(message + where)
     return tuple(pairwise(cuts))
+
+
+def _position(value: Any, name: str) -> int:
+    if hasattr(value, "__float__") and not hasattr(value, "__index__") and not is_bool(value):
+        message = f"{name} must be an integer, got {short(value)}{_FRACTIONS}"
+        raise TypeError(message)
+    return as_index(value, name, WHERE)

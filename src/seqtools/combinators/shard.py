@@ -4,6 +4,7 @@ from typing import Any, Literal, TypeAlias, TypeVar, get_args
 
 from seqtools._core import blocks, fusing, ranks
 from seqtools._core.checks import as_index, check_count, check_source
+from seqtools._core.choices import check_choice
 from seqtools._core.indices import ENDLESS, Indices, modulo, within
 from seqtools._core.lengths import since_refresh
 from seqtools._core.rearrangement import Rearrangement
@@ -169,9 +170,7 @@ def shard(
         [['a', 'c', 'e'], ['b', 'd', 'a']]
     """
     check_source(sequence)
-    if uneven not in get_args(Uneven):
-        message = f"uneven must be 'error', 'pad', 'drop' or 'keep', got {uneven!r}"
-        raise ValueError(message)
+    check_choice(uneven, "uneven", get_args(Uneven))
     rank, world = _checked(rank, world)
     if uneven != "keep" and ends_unseen(sequence):
         message = (

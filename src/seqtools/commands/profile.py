@@ -7,9 +7,8 @@ from itertools import islice
 from typing import Any
 
 from seqtools._core.errors import EvaluationError
-from seqtools._core.sequence import LazySequence
 from seqtools.commands.finding import Refused, add_pipeline, find_pipeline
-from seqtools.engines.methods import AUTO, METHODS
+from seqtools.commands.workers import add_workers, with_workers
 
 
 def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
@@ -27,31 +26,16 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
         type=int,
         help="items of the pipeline to read (default: all; 1,000 of an endless one)",
     )
-    parser.add_argument(
-        "--method",
-        choices=tuple(method.name for method in METHODS.values() if method.has_name),
-        help="read it by such workers, whatever the pipeline says",
-    )
-    parser.add_argument(
-        "--nworkers", metavar="N", type=_workers, help="read it by so many, or by `auto`"
-    )
+    add_workers(parser, "read it by")
     parser.add_argument("--html", metavar="FILE", help="write the report as a page, too")
     parser.add_argument("--trace", metavar="FILE", help="write a trace for ui.perfetto.dev, too")
     parser.set_defaults(run=_run)
 
 
-def _workers(text: str) -> int | str:
-    if text == AUTO:
-        return text
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"must be a number or `auto`, got {text!r}")
-    return int(text)
-
-
 def _run(options: argparse.Namespace) -> int:
     from seqtools.instrument.profiling.session import profile
 
-    pipeline = _with_workers(find_pipeline(options.pipeline), options.method, options.nworkers)
+    pipeline = with_workers(find_pipeline(options.pipeline), options.method, options.nworkers)
     count = options.batches
     if count is None:
         length = pipeline._length()
@@ -84,31 +68,3 @@ def _read(items: Iterator[Any]) -> int:
             failed += 1
             if failed == 1:
                 print(f"{error}\n", file=sys.stderr)
-
-
-def _with_workers(
-    pipeline: LazySequence[Any], method: str | None, nworkers: int | str | None
-) -> LazySequence[Any]:
-    """Return the pipeline with workers of the given kind and number."""
-    from seqtools.prefetching import prefetch
-    from seqtools.prefetching.sequence import Prefetch
-
-    if method is None and nworkers is None:
-        return pipeline
-    given: dict[str, Any] = {}
-    source: Any = pipeline
-    if isinstance(pipeline, Prefetch):
-        source, options = pipeline._args()
-        given = {
-            name: value
-            for name, value in options._asdict().items()
-            if value != options._field_defaults.get(name)
-        }
-    if method is not None:
-        given["method"] = method
-    if nworkers is not None:
-        given["nworkers"] = nworkers
-    try:
-        return prefetch(source, **given)
-    except (TypeError, ValueError) as error:
-        raise Refused(str(error)) from None

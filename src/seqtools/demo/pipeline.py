@@ -3,10 +3,12 @@
 It has functions that do not use seqtools, and `build`, which combines them in six lines.
 """
 
-import io
+import re
+import time
 import tokenize
 import zlib
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -19,21 +21,27 @@ WINDOW = 256
 """Tokens in a window."""
 PER_FILE = 16
 """Windows of each file: an average file of the standard library has about so many."""
-BATCH = 64
+BATCH = 32
 """Windows in a minibatch: those of whole files, so that no two workers read the same file."""
+
+_TOKEN = re.compile(r"\w+|[^\w\s]")
 
 Codes = npt.NDArray[np.int32]
 
 
-def load(path: str) -> str:
-    """Return the text of a file, decoded as Python decodes its own source."""
+def load(path: str, latency: float = 0.0) -> str:
+    """Return the text of a file, decoded as Python decodes its own source.
+
+    Before, it waits for `latency` seconds, as for a store in a network.
+    """
+    time.sleep(latency)
     with tokenize.open(path) as file:
         return file.read()
 
 
 def tokens(text: str) -> list[str]:
-    """Return the tokens of Python source."""
-    return [token.string for token in tokenize.generate_tokens(io.StringIO(text).readline)]
+    """Return the words, the numbers and the signs of a text."""
+    return _TOKEN.findall(text)
 
 
 def windows(words: list[str]) -> list[Codes]:
@@ -49,9 +57,12 @@ def windows(words: list[str]) -> list[Codes]:
     return [padded[start : start + WINDOW] for start in starts]
 
 
-def build(files: Sequence[str]) -> seqtools.LazySequence[Codes]:
-    """Return minibatches of windows from `files`, which are opened when a minibatch is read."""
-    texts = seqtools.smap(load, files)
+def build(files: Sequence[str], latency: float = 0.0) -> seqtools.LazySequence[Codes]:
+    """Return minibatches of windows from `files`, which are opened when a minibatch is read.
+
+    Each file arrives after `latency` seconds.
+    """
+    texts = seqtools.smap(partial(load, latency=latency), files)
     words = seqtools.smap(tokens, texts)
     parts = seqtools.smap(windows, words)
     recent = seqtools.add_cache(parts, 2)  # consecutive windows are from one file

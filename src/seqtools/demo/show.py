@@ -1,17 +1,18 @@
-"""Reads two epochs and prints how they compare."""
+"""Reads two epochs, the second as the profile of the first advises, and prints how they compare."""
 
 import contextlib
 import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 import seqtools
 from seqtools import instrument
 from seqtools.demo.pipeline import WINDOW, Codes, build
-from seqtools.instrument.quantities import counted_as, volume
+from seqtools.instrument.quantities import counted_as, duration, volume
 from seqtools.prefetching.cores import usable_cores
 
 
@@ -51,30 +52,58 @@ def read(batches: seqtools.LazySequence[Codes], title: str) -> Epoch:
 
 _TITLES = {"process": ("process", "processes"), "thread": ("thread", "threads")}
 """What workers are called, by the method, where it is not the name of a cluster."""
+_NEAR = 1.3
+"""Ratio of the measured time to the estimated one up to which an advice holds. Arbitrary."""
+_OTHERS = 0.3
+"""Cores that other programs may use without a mention."""
 
 
-def show(folder: str, files: Sequence[str], *, workers: int, method: str, output: str) -> int:
+def show(
+    folder: str, files: Sequence[str], latency: float, workers: dict[str, Any], output: str
+) -> int:
     """Read `files` inline and by workers, print the results, and return the exit status.
 
-    The folder `output` receives a report and a trace of the second epoch.
+    Args:
+        folder: Where the files are.
+        files: Their paths.
+        latency: Seconds until each arrives.
+        workers: Arguments for `prefetch`; if empty, the profile of the inline epoch chooses them.
+        output: The folder that receives a report and a trace of the second epoch.
     """
     size = _read_once(files)
     print("source files -> tokens -> windows of integers -> minibatches\n")
-    _row("files", f"{len(files)}, {volume(size)}, from {folder}")
-    batches = build(files)
-    inline = read(batches, "inline")
+    wait = f", each after {duration(latency)}, as from a store in a network" if latency else ""
+    _row("files", f"{len(files)}, {volume(size)}, from {folder}{wait}")
+    batches = build(files, latency)
+    with instrument.profile(batches) as profile:
+        inline = read(batches, "inline")
+    before = profile.snapshot()
     _row_of_epoch("inline", inline, size)
+    print(f"\n{profile.verdict()}\n")
+    number, advice = next(
+        ((k, a) for k, a in enumerate(before["advice"], 1) if a["arguments"]), (0, None)
+    )
+    if workers:
+        advice, reason = None, "as you wish"
+    elif advice is not None:
+        workers, reason = {"method": "thread", **advice["arguments"]}, f"following {number}."
+    else:
+        workers, reason = (
+            {"nworkers": 2, "method": "process"},
+            "no workers are advised, so for comparison",
+        )
+    nworkers, method = workers["nworkers"], workers["method"]
+    print(f"{reason}: prefetch(batches, nworkers={nworkers}, method={method!r})\n", flush=True)
     singular, plural = _TITLES.get(method, ("worker", "workers"))
-    title = counted_as(workers, singular, plural)
-    with seqtools.prefetch(batches, nworkers=workers, method=method) as ahead:
-        with instrument.profile(ahead) as measured:
+    title = counted_as(nworkers, singular, plural)
+    with seqtools.prefetch(batches, **workers) as ahead:
+        with instrument.profile(ahead) as profile:
             parallel = read(ahead, title)
         stages = repr(ahead)
+    after = profile.snapshot()
     _row_of_epoch(title, parallel, size)
     equal = inline.equals(parallel)
     _row("equal", "yes, every value, in the same order" if equal else "NO: this is a bug")
-    gain, cores = inline.seconds / parallel.seconds, counted_as(usable_cores(), "core")
-    _row("speed-up", f"{gain:.2f} times on {cores}, start of workers included")
     arrived = [batch for batch in parallel.batches if batch is not None]
     items, size = sum(map(len, arrived)), sum(batch.nbytes for batch in arrived)
     _row("items", f"{counted_as(items, 'window')} of {WINDOW} tokens, {volume(size)}")
@@ -83,12 +112,39 @@ def show(folder: str, files: Sequence[str], *, workers: int, method: str, output
         failed = counted_as(len(parallel.errors), "batch", "batches")
         print(f"\n{failed} failed, and the loop went on; the first error:\n{error}\n")
     report, trace = (os.path.join(output, name) for name in ("report.html", "trace.json"))
-    measured.to_html(report)
-    measured.to_trace(trace)
+    profile.to_html(report)
+    profile.to_trace(trace)
     _row("report", f"{report}, for any browser")
     _row("trace", f"{trace}, for https://ui.perfetto.dev")
-    print(f"\nThe {title}:\n\n{measured.verdict()}")
+    gain, cores = inline.seconds / parallel.seconds, counted_as(usable_cores(), "core")
+    _row("speed-up", f"{gain:.2f} times on {cores}, start of workers included")
+    if advice is not None:
+        _row("advice", outcome(before, advice, after))
     return 0 if equal else 1
+
+
+def outcome(before: dict[str, Any], advice: dict[str, Any], after: dict[str, Any]) -> str:
+    """Return in words whether an advice holds.
+
+    Args:
+        before: The snapshot of the profile that gave the advice.
+        advice: One of its advice, which was followed.
+        after: The snapshot of the profile with the change.
+    """
+    measured = after["start_seconds"] + after["seconds"]
+    earlier = before["start_seconds"] + before["seconds"]
+    if advice["seconds"] is None:
+        return f"not estimated, as it was short: {duration(earlier)}, measured {duration(measured)}"
+    start = before["start_seconds"] if advice["start"] is None else advice["start"]
+    estimated = start + advice["seconds"]
+    if measured <= _NEAR * estimated:
+        found = "it holds"
+    else:
+        found = "it helps, but less" if measured < earlier else "it does NOT hold"
+        if after["cores_of_others"] > _OTHERS:
+            found += f"; other programs computed on {after['cores_of_others']:.1f} cores meanwhile"
+    took = f"estimated {duration(estimated)} instead of {duration(earlier)}"
+    return f"{took}, measured {duration(measured)}: {found}"
 
 
 def _read_once(files: Sequence[str]) -> int:

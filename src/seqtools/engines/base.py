@@ -6,8 +6,9 @@ job. It calls the function `deliver` from its own threads. So no reader has to r
 signal handler of the user runs in the engine's code, and work continues while the reader is busy.
 
 The outcome of an item is what `get` returns. It is `END` if `get` raises `EndOfSequence`, and
-`Failure.caught(error)` if it raises any other `BaseException`: no exception may end a worker.
-(All three are in `seqtools.extend`.)
+`Failure.caught(error)` if it raises any other `BaseException`: no exception may end a worker. The
+reader raises an `EvaluationError` for it, or the error itself if that is a `KeyboardInterrupt`, a
+`SystemExit` or a `GeneratorExit`. (All three are in `seqtools.extend`.)
 
 An engine promises:
 

@@ -32,6 +32,7 @@ class EngineArguments(NamedTuple):
     deliver: Deliver
     """Receives outcomes."""
     start_hook: Callable[..., object] | None = None
+    end_hook: Callable[..., object] | None = None
     start_method: str = "template"
     hints: Any = None
     """Called with the next indices, `None` if no stage acts on them."""
@@ -64,6 +65,7 @@ def make_thread(arguments: EngineArguments, probe: "ThreadMeter | None" = None) 
         arguments.hints,
         arguments.timeout,
         probe,
+        end_hook=arguments.end_hook,
         deliver=arguments.deliver,
         close=arguments.iterates,
     )
@@ -93,6 +95,7 @@ def make_process(
         pickled=pickled,
         begin_with=begin_with,
         known=arguments.known,
+        end_hook=arguments.end_hook,
         deliver=arguments.deliver,
     )
 
@@ -189,6 +192,6 @@ def make_adaptive(arguments: EngineArguments, choice: "Choice") -> Engine:
         lambda most, begin_with, pickled, deliver: make_process(
             a._replace(nworkers=most, deliver=deliver), begin_with, pickled
         ),
-        lambda: PickledPipeline(a.source, a.get_apart, a.start_hook, a.hints),
+        lambda: PickledPipeline(a.source, a.get_apart, a.start_hook, a.hints, a.end_hook),
         deliver=a.deliver,
     )

@@ -8,6 +8,7 @@ Engines are imported when needed.
 from collections.abc import Callable, Iterator
 from typing import Literal, NamedTuple
 
+from seqtools._core.choices import one_of
 from seqtools._core.display.short import short
 from seqtools.engines.base import Engine
 from seqtools.engines.cluster.kinds import check_installed, kind_of
@@ -46,6 +47,8 @@ class Method(NamedTuple):
     """Whether an item that takes too long can be ended, as `timeout=` needs."""
     has_numbers: bool = True
     """Whether workers have numbers, which start hooks may take."""
+    ends_workers: bool = True
+    """Whether the workers belong to the engine and end with it, as `end_hook=` needs."""
     options: tuple[str, ...] = ()
     """The names that `engine_options=` may have."""
 
@@ -96,6 +99,7 @@ METHODS = {
             seeds=False,
             has_name=False,
             is_cluster=True,
+            ends_workers=False,
             has_timeout=False,
             has_numbers=False,
         ),
@@ -104,6 +108,7 @@ METHODS = {
             make_executor,
             has_name=False,
             is_cluster=True,
+            ends_workers=False,
             has_timeout=False,
             has_numbers=False,
         ),
@@ -113,6 +118,7 @@ METHODS = {
             also_called=("distributed", "dask.distributed", "localcluster"),
             seeds=False,  # threads of Dask draw from the generators of the process too
             is_cluster=True,
+            ends_workers=False,
             has_timeout=False,
             has_numbers=False,
             options=("resources",),
@@ -122,6 +128,7 @@ METHODS = {
             make_ray,
             also_called=("rays", "raydata", "anyscale"),
             is_cluster=True,
+            ends_workers=False,
             options=(
                 "num_cpus",
                 "num_gpus",
@@ -168,7 +175,7 @@ def named(method: object, nworkers: object) -> str:
     check_installed(found)
     method = found
     if adaptive and not METHODS[method].adapts:
-        able = _one_of([each.name for each in METHODS.values() if each.adapts])
+        able = one_of(each.name for each in METHODS.values() if each.adapts)
         message = f"nworkers='auto' needs method={able}, got {method!r}: give a number"
         raise ValueError(message)
     return method
@@ -213,8 +220,3 @@ def _advice(method: object) -> str:
         names.update(dict.fromkeys(each.also_called, each.name))
     near = difflib.get_close_matches(method.lower(), names, n=1, cutoff=0.7)
     return f": did you mean {names[near[0]]!r}?" if near else ""
-
-
-def _one_of(names: list[str]) -> str:
-    *others, last = map(repr, names)
-    return f"{', '.join(others)} or {last}" if others else last

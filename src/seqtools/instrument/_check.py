@@ -31,6 +31,7 @@ def check(p: LazySequence[Any], *, items: int = 3, timeout: float = 20.0) -> "Fi
     - an iterable over which each worker process iterates separately;
     - a cache after `shuffle` or `cycle` whose items are not read again;
     - stages that start threads when they are loaded;
+    - flags of other modules that are set in this process and not in workers, such as `np.seterr`;
     - a window that is smaller than the number of workers, in items or in bytes;
     - more workers than cores, for items that compute all the time.
 

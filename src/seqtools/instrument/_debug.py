@@ -16,21 +16,32 @@ T = TypeVar("T")
 class _Calls:
     """Counts calls, and limits their number and rate."""
 
-    __slots__ = ("due", "lock", "made")
+    __slots__ = ("began", "last", "lock", "made")
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.made = 0
-        self.due = float("-inf")
+        self.began = self.last = float("-inf")
 
-    def allow(self, most: float, interval: float) -> bool:
-        """Return whether a call may be made now, and count it."""
+    def allow(self, most: float, rate: float | None) -> bool:
+        """Return whether a call may be made now, and count it.
+
+        The first call is at once. Without the last condition, a second would have one call more
+        than `rate`: the one with which it begins, and the one with which it ends.
+        """
         with self.lock:
-            now = time.monotonic()
-            if self.made >= most or now < self.due:
+            if self.made >= most:
                 return False
+            if rate is not None:
+                now = time.monotonic()
+                if now < self.last + 1 / rate:
+                    return False
+                if self.made >= rate >= 1 and self.made + 1 > rate * (now - self.began):
+                    return False
+                if not self.made:
+                    self.began = now
+                self.last = now
             self.made += 1
-            self.due = now + interval
             return True
 
 
@@ -53,7 +64,7 @@ class Debug(Observer[T]):
     def _get(self, i: int) -> T:
         value: T = self._read(i)
         most = float("inf") if self._max_calls is None else self._max_calls
-        if self._state.allow(most, 1 / self._max_rate if self._max_rate else 0.0):
+        if self._state.allow(most, self._max_rate):
             self._func(i, value)
         return value
 
@@ -83,7 +94,8 @@ def debug(
         func: Called with the index of an item and its value.
         max_calls: Most calls, or `None` for no limit.
         max_rate: Most calls per second, or `None` for no limit; other items are passed on
-            without a call.
+            without a call. The first call is at once, and counts: 10 allows 10 calls in the first
+            second, not 11.
 
     Raises:
         ValueError: If `max_calls` is negative, or `max_rate` is not positive.

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from seqtools._core.choices import check_choice
 from seqtools._core.sequence import LazySequence
 from seqtools.instrument.observer import check_pipeline
 
@@ -36,9 +37,7 @@ def graph(p: LazySequence[Any], format: str = "mermaid") -> str:  # noqa: A002 -
             n2 --> n1
     """
     check_pipeline(p, "graph")
-    if format not in _FORMATS:
-        message = f"format must be 'mermaid' or 'dot', got {format!r}"
-        raise ValueError(message)
+    check_choice(format, "format", _FORMATS)
     from seqtools.instrument.drawing import dot, mermaid
 
     return mermaid(p) if format == "mermaid" else dot(p)

@@ -1,6 +1,7 @@
 """Writes a pipeline in the languages of Mermaid and Graphviz."""
 
 import re
+from textwrap import wrap
 from typing import Any
 
 from seqtools._core.display.short import cut
@@ -32,7 +33,8 @@ def _parts(pipeline: Any) -> tuple[dict[int, Entry], list[tuple[int, int, str]]]
 
 def _lines(entry: Entry) -> list[str]:
     place = place_of(*entry.place) if entry.place else ""
-    return [cut(line, _LONGEST) for line in (entry.text, entry.length, place) if line]
+    lines = [cut(line, _LONGEST) for line in (entry.text, entry.length, place) if line]
+    return lines[:1] + wrap(entry.remark, _LONGEST, break_on_hyphens=False) + lines[1:]
 
 
 def mermaid(pipeline: Any) -> str:

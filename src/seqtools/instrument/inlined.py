@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from seqtools._core.chance import seeding
 from seqtools._core.display.tree import roles
-from seqtools._core.errors import described
+from seqtools._core.error_path import described
 from seqtools._core.indices import Indices
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import getter, read_many, size_of

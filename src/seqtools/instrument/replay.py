@@ -8,7 +8,8 @@ from typing import Any
 
 from seqtools._core.display.short import cut, short
 from seqtools._core.display.tree import place_of, printable
-from seqtools._core.errors import EndOfSequence, EvaluationError, described, summary
+from seqtools._core.error_path import described
+from seqtools._core.errors import EndOfSequence, EvaluationError, is_of_item, summary
 from seqtools._core.indices import Indices, is_run
 from seqtools._core.positions import ended, position
 from seqtools._core.sequence import LazySequence
@@ -131,7 +132,9 @@ class Replay:
             self.value = self.read(first, i)
         except EndOfSequence:
             self._end(sequence, given, i)
-        except Exception as error:  # noqa: BLE001 -- user code may raise anything
+        except BaseException as error:
+            if not is_of_item(error):
+                raise
             self._print_failure(error)
         finally:
             self._thread = -1  # views among the values may be read later
@@ -161,8 +164,10 @@ class Replay:
             value = evaluate()
         except EndOfSequence:
             raise
-        except Exception as error:
-            if error is not self._raised:  # otherwise an inner stage raised it
+        except BaseException as error:
+            if (
+                is_of_item(error) and error is not self._raised
+            ):  # otherwise an inner stage raised it
                 self._raised, self._failed = error, list(self._frames)
             raise
         finally:
@@ -226,7 +231,7 @@ class Replay:
         times = f"{duration(read.own):>8} {duration(read.total):>8}"
         self._print(f"{cut(read.name, self._width):<{self._width}} {times}  {value}")
 
-    def _print_failure(self, error: Exception) -> None:
+    def _print_failure(self, error: BaseException) -> None:
         self.error = error
         for frame in self._failed:
             self._print_counts(frame)

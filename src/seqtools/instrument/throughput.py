@@ -25,6 +25,12 @@ class _Clock:
         self.spent = 0.0
         self.first = self.last = float("nan")
 
+    def check(self, name: str) -> None:
+        """Raise `RuntimeError` if there is nothing to measure for the method `name`."""
+        if not self.reads:
+            message = f"{name}() needs an item that was read, got none: read items of it first"
+            raise RuntimeError(message)
+
     def add(self, began: float, ended: float) -> None:
         with self.lock:
             if not self.reads:
@@ -52,17 +58,29 @@ class Throughput(Observer[T]):
         return value
 
     def throughput(self) -> float:
-        """Return items read per second, from the first read to the last; nan before any."""
+        """Return items read per second, from the first read to the last.
+
+        It is nan if no time has passed.
+
+        Raises:
+            RuntimeError: If no item was read, since the last `reset`.
+        """
         clock = self._state
         with clock.lock:
+            clock.check("throughput")
             elapsed = clock.last - clock.first
             return clock.reads / elapsed if elapsed else float("nan")
 
     def read_delay(self) -> float:
-        """Return the mean time to read an item, in seconds; nan before any was read."""
+        """Return the mean time to read an item, in seconds.
+
+        Raises:
+            RuntimeError: If no item was read, since the last `reset`.
+        """
         clock = self._state
         with clock.lock:
-            return clock.spent / clock.reads if clock.reads else float("nan")
+            clock.check("read_delay")
+            return clock.spent / clock.reads
 
     def reset(self) -> None:
         """Forget the reads so far."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from traceback import FrameSummary
 from types import TracebackType
 
-from seqtools._core.errors import is_ours
+from seqtools._core.error_path import is_ours
 
 _LIBRARIES = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 

@@ -38,6 +38,7 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
     ordered: bool = True,
     timeout: float | None = None,
     engine_options: Mapping[str, Any] | None = None,
+    end_hook: Callable[..., object] | None = None,
     **unknown: Never,
 ) -> Prefetch[T]:
     """Return `seq` with its items evaluated ahead of the reader, by workers.
@@ -49,7 +50,8 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
 
     With processes the pipeline is a snapshot: it is sent to the workers once, when they
     start, with the functions, lambdas and classes of a script or a notebook. The state of
-    imported modules is not sent: set it in `start_hook`. See `Prefetch.refresh`.
+    imported modules is not sent: set it in `start_hook`. Open files and connections are not sent
+    either: `per_worker` opens one in each worker. See `Prefetch.refresh`.
 
     Args:
         seq: The items to evaluate.
@@ -71,7 +73,7 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
             is known, it is twice the number of workers, and at least 10. The default grows when
             the reader waits although all of these were ready, to 4096 items or 256 MB.
         start_hook: Called at the start of each worker, before the worker loads the
-            pipeline; with the number of the worker, if it takes an argument.
+            pipeline; with the number of the worker, if it has a required parameter.
         shm_size: Not used. It was the size of the shared memory in SeqTools 1.x.
         max_buffered: Another name for `max_cached`.
         seed: Seeds the global random generators before each item, from this seed (an integer, a
@@ -104,6 +106,10 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
             reading continues. A thread that hangs cannot be stopped: it is abandoned.
         engine_options: Options of the cluster, as a dict: for `"ray"` `num_cpus`, `num_gpus` and
             `resources` of each worker, for a Dask client `resources` of each task.
+        end_hook: Called in each worker that ends in order: at `close()`, when nothing reads any
+            more, and when there are fewer workers; with the number of the worker, if it has a
+            required parameter. A worker has a moment for it, less than a second, and is killed
+            then. Workers that die, and those of clusters, do not call it.
         unknown: Any other keyword is an error that says what to use.
 
     Raises:
@@ -132,6 +138,7 @@ def prefetch(  # noqa: PLR0913, PLR0917 -- the signature of SeqTools 1.x
         ordered,
         timeout,
         engine_options=engine_options,
+        end_hook=end_hook,
     )
     options = checked(given, max_buffered, shm_size, unknown)
     if options.where is not None and options.may_share_memory:

@@ -7,11 +7,12 @@ from numbers import Real
 from typing import Literal
 
 from seqtools._core.checks import check_count, check_function, check_seed, is_bool
+from seqtools._core.choices import check_choice
 from seqtools._core.display.short import short
 from seqtools.engines.cluster.kinds import dask_client, is_factory, size_of
 from seqtools.engines.green_threads import refuse_green
+from seqtools.engines.hooks import needs_number
 from seqtools.engines.methods import AUTO, METHODS, START_METHODS, Method, named
-from seqtools.engines.start_hook import needs_number
 from seqtools.prefetching.advice import on_unknown
 from seqtools.prefetching.cores import usable_cores
 from seqtools.prefetching.options import Options
@@ -31,13 +32,10 @@ def checked(
     for name, value in unknown.items():
         raise TypeError(on_unknown(name, value, _KEYWORDS))
     start_method, max_bytes, seed = given.start_method, given.max_bytes, given.seed
-    if not isinstance(start_method, str) or start_method not in START_METHODS:
-        message = f"start_method must be 'template', 'spawn' or 'fork', got {short(start_method)}"
-        raise ValueError(message)
+    check_choice(start_method, "start_method", START_METHODS)
     if max_bytes is not None:
         max_bytes = check_count(max_bytes, 1, "max_bytes")
-    if given.start_hook is not None:
-        check_function(given.start_hook, "start_hook")
+    _check_hooks(given)
     if seed is not None:
         seed = check_seed(seed)
     method = named(given.method, given.nworkers)
@@ -75,6 +73,12 @@ def checked(
     return options
 
 
+def _check_hooks(given: Options) -> None:
+    for name, hook in (("start_hook", given.start_hook), ("end_hook", given.end_hook)):
+        if hook is not None:
+            check_function(hook, name)
+
+
 def _of_cluster(method: Method, where: object, given: Options, seed: object) -> int:
     """Return the number of workers for a cluster; check what it cannot do.
 
@@ -104,6 +108,12 @@ def _of_cluster(method: Method, where: object, given: Options, seed: object) -> 
             f"{title} have no numbers, so it must take no argument"
         )
         raise TypeError(message)
+    if given.end_hook is not None and not method.ends_workers:
+        message = (
+            f"end_hook= needs workers that end with the prefetch, with method='thread' or "
+            f"'process', got {short(given.end_hook)}: {title} keeps its workers"
+        )
+        raise ValueError(message)
     size = size_of(method.name, where)
     nworkers: object = given.nworkers
     if nworkers is None:

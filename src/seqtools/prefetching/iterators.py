@@ -8,7 +8,7 @@ from itertools import repeat
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from seqtools._core import resume
-from seqtools._core.errors import EndOfSequence, reraise
+from seqtools._core.errors import EndOfSequence, original_of, reraise
 from seqtools._core.indices import Indices, concatenated, runs, within
 from seqtools._core.iteration import Walk
 from seqtools._core.positions import ended_early
@@ -16,6 +16,7 @@ from seqtools._core.sequence import LazySequence
 from seqtools._core.traits import Traits
 from seqtools._core.walk import draw_index_of, summary, summed
 from seqtools.prefetching.interruptible_lock import TAKEN
+from seqtools.prefetching.pump import is_end
 from seqtools.prefetching.reader import Reader, UnorderedReader
 from seqtools.prefetching.run import NOTHING, Run
 
@@ -92,6 +93,24 @@ class Ordered(LazySequence[T]):
                 break
         walk.end()
 
+    def is_ready(self) -> bool:
+        """Return whether `attempt` yields the next item, or raises its error, without waiting."""
+        run = self._reader.cursor.ring[0]
+        return bool(run.values and not run.failed) or self._pump.is_ready(self._reader)
+
+    def wait(self) -> bool:
+        """Wait until `attempt` need not wait; return whether there is an item."""
+        while isinstance(run := self._pump.next(self._reader), Run):
+            if self.in_order or not is_end(run):
+                return True
+            self._end(run)  # earlier items may still arrive
+        return False
+
+    def leave(self) -> None:
+        """Let a thread that waits return, because nobody wants the item."""
+        self._reader.gone = True
+        self._reader.wakeup.set()
+
     def _passes(self, run: Run) -> bool:
         """Raise the error of an item; return whether it is the end of the sequence."""
         i = int(run.indices[0])
@@ -103,8 +122,9 @@ class Ordered(LazySequence[T]):
                     reraise(error)
                 if not self._reader.endless:
                     ended_early(self, i)
-            except Exception:
-                run.values = NOTHING  # no interrupt can come before `raise`
+            except BaseException as raised:
+                if isinstance(raised, Exception) or raised is original_of(error):
+                    run.values = NOTHING  # no interrupt can come before `raise`
                 raise
             return self._end(run)
         return False  # another thread or a finalizer has just dropped it
@@ -147,10 +167,11 @@ class PrefetchWalk(Walk):
     A *position* is the number of an index among those that the iterator reads.
     """
 
-    __slots__ = ("_kind", "_number", "_reading")
+    __slots__ = ("_following", "_kind", "_number", "_reading")
 
     def __init__(self, stage: Any, indices: range, kind: type[Ordered[Any]]) -> None:
         super().__init__(stage, indices)
+        self._following: Ordered[Any] | None = None  # the next part, if a thread waits for it
         self._kind = kind
         self._number = 0
         """The number of the part that it reads."""
@@ -167,9 +188,25 @@ class PrefetchWalk(Walk):
     def begin(self, number: int = 0) -> Iterator[Any]:
         """Begin to read a part, and yield nothing."""
         if number != self._number:
-            self._reading, self._number = self._opened(number), number
+            self._reading, self._number = self._following or self._opened(number), number
         self.step = self._reading.attempt
         yield from ()
+
+    def is_ready(self) -> bool:
+        """Return whether the iterator returns the next item, or raises its error, at once."""
+        return self._reading.is_ready()
+
+    def wait(self) -> None:
+        """Wait until the next step of the iterator need not wait."""
+        if not self._reading.wait() and self._number < self._last:
+            self._following = self._following or self._opened(self._last)
+            self._following.wait()
+
+    def leave(self) -> None:
+        """Let a thread that waits return, because nobody goes on with the iterator."""
+        for reading in (self._reading, self._following):
+            if reading is not None:
+                reading.leave()
 
     def load_state_dict(self, state: Any) -> None:
         """Go on from the position in `state`."""

@@ -57,6 +57,7 @@ class Options(NamedTuple):
     every_worker: bool = False
     """Whether all workers of a cluster are used, however many there are later."""
     engine_options: Mapping[str, Any] | None = None
+    end_hook: Callable[..., object] | None = None
 
     @property
     def first(self) -> int:
@@ -164,6 +165,7 @@ class Options(NamedTuple):
                 0 if self.nworkers == AUTO else self.nworkers,
                 deliver,
                 self.start_hook,
+                self.end_hook,
                 self.start_method,
                 hints(source) if hinted else None,
                 self.timeout,

@@ -38,6 +38,11 @@ _ELSEWHERE: Any = object()
 """In place of a run: the item is not on the cursor of the reader."""
 
 
+def is_end(run: Run) -> bool:
+    """Return whether `run` is the end of a source of unknown length."""
+    return bool(run.failed and run.values and run.values[0] is END)
+
+
 class Pump(Lifecycle):
     """Serves the readers of one prefetch; `inline` evaluates an item in the calling thread."""
 
@@ -59,12 +64,20 @@ class Pump(Lifecycle):
         """Return a run of `reader` with unread items; wait for it.
 
         Returns `None` at the end, and `TAKEN` if the caller is a signal handler or a finalizer
-        that interrupted a turn of this thread, or a finalizer at the end of the interpreter.
+        that interrupted a turn of this thread, or a finalizer at the end of the interpreter, or
+        the reader is gone.
         """
         run = self._serve(self._visit, reader)
         return (
             run if isinstance(run, Run) and not self._has_messages() else self._await(reader, run)
         )
+
+    def is_ready(self, reader: Reader) -> bool:
+        """Return whether `next` returns an item at once, so that nothing is waited for."""
+        ready = self._take_turn(self._has_item, reader, seconds=0)
+        if self._leaving or self._closing or self._ended or not self._watched:
+            self._attend()
+        return ready is True
 
     def read(self, reader: Reader, i: int) -> Any:
         """Return item `i`, and have the next items of `reader` evaluated.
@@ -110,7 +123,7 @@ class Pump(Lifecycle):
         try:
             outcome.throw()
         except BaseException as error:
-            if error is outcome.error and not isinstance(error, Exception):
+            if error is outcome.error:
                 # it may have been an interrupt of the worker: the item is evaluated again
                 run.job = None
                 run.values = None
@@ -176,6 +189,8 @@ class Pump(Lifecycle):
                 pause = _FIRST_LOOK if engine is None else engine.look()
             if engine is not None:
                 engine.waited(perf_counter() - began)
+            if reader.gone:
+                return TAKEN
             if i is None:
                 run = self._serve(self._visit, reader)
             else:
@@ -190,6 +205,12 @@ class Pump(Lifecycle):
             engine.tell()
 
     # In a turn
+
+    def _has_item(self, reader: Reader) -> bool:
+        if self._arrivals.parts:
+            self._give_out()
+        run = reader.next_run()
+        return run is not None and not is_end(run)
 
     def _visit(self, reader: Reader) -> Any:
         """Return the run to read from, `None` at the end, or `_WAIT`."""

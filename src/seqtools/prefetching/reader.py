@@ -59,6 +59,8 @@ class Reader:
         """The id of the job that it waits for, `None` for any job."""
         self.wakeup = Wakeup()
         """Set when a part of that job has arrived."""
+        self.gone = False
+        """Whether a thread that waits for it must return, because nobody wants the item."""
 
     @property
     def position(self) -> int:

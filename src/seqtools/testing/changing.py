@@ -78,6 +78,7 @@ def slice_assignment(subject: Subject) -> None:
     if subject.length == "endless":
         sequence, _ = subject.make()
         refused("sequence[0:] = …", TypeError, setitem, sequence, slice(0, None), [])
+        refused("sequence[-1:] = …", IndexError, setitem, sequence, slice(-1, None), [])
 
 
 def _faults(subject: Subject) -> list[tuple[int, int]]:

@@ -4,7 +4,12 @@ from collections.abc import Callable, Collection
 
 from seqtools._core.display.short import short
 from seqtools.engines.base import Engine
-from seqtools.testing.optional_promises import WITH_DEATHS, WITH_HOOKS, WITH_TIMEOUTS
+from seqtools.testing.optional_promises import (
+    WITH_DEATHS,
+    WITH_END_HOOKS,
+    WITH_HOOKS,
+    WITH_TIMEOUTS,
+)
 from seqtools.testing.promises import ALWAYS, Promise
 from seqtools.testing.subject import checked
 from seqtools.testing.trial import Maker
@@ -14,6 +19,7 @@ def check_engine(  # noqa: PLR0913 -- what there is to know of an engine, all by
     make: Callable[..., Engine],
     *,
     hooks: bool = False,
+    end_hooks: bool = False,
     timeouts: bool = False,
     deaths: bool = False,
     resizes: bool = False,
@@ -31,6 +37,7 @@ def check_engine(  # noqa: PLR0913 -- what there is to know of an engine, all by
         make: Returns an engine that evaluates `get(i)` in `nworkers` workers, and calls `deliver`
             with the results.
         hooks: Whether `make` takes a `start_hook`, which each worker calls.
+        end_hooks: Whether `make` takes an `end_hook` too, which each worker calls at its end.
         timeouts: Whether `make` takes a `timeout` in seconds.
         deaths: Whether workers are separate processes, which items may kill.
         resizes: Whether the engine chooses its number of workers, or always has the same number.
@@ -57,7 +64,7 @@ def check_engine(  # noqa: PLR0913 -- what there is to know of an engine, all by
     if not callable(make):
         raise TypeError(f"make must be a function that returns an engine, got {short(make)}")
     maker = Maker(make, host, resizes=resizes)
-    promises = promised(hooks=hooks, timeouts=timeouts, deaths=deaths)
+    promises = promised(hooks=hooks, end_hooks=end_hooks, timeouts=timeouts, deaths=deaths)
     if unknown := set(only) - promises.keys():
         message = (
             f"only must have names of promises, got {sorted(unknown)}: use some of "
@@ -69,12 +76,13 @@ def check_engine(  # noqa: PLR0913 -- what there is to know of an engine, all by
 
 
 def promised(
-    *, hooks: bool = False, timeouts: bool = False, deaths: bool = False
+    *, hooks: bool = False, end_hooks: bool = False, timeouts: bool = False, deaths: bool = False
 ) -> dict[str, Promise]:
     """Return the promises of an engine by their names."""
     chosen = [
         *ALWAYS,
         *(WITH_HOOKS if hooks else ()),
+        *(WITH_END_HOOKS if end_hooks else ()),
         *(WITH_TIMEOUTS if timeouts else ()),
         *(WITH_DEATHS if deaths else ()),
     ]

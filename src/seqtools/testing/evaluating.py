@@ -8,13 +8,29 @@ from seqtools._core.errors import EndOfSequence, seterr
 from seqtools.combinators.map import smap
 from seqtools.testing.gate import Passage
 
-EXITS = (SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration)
-"""Exceptions that end a program, a thread or a generator if nothing catches them."""
+
+class Halt(BaseException):
+    """Is no `Exception`."""
+
+
+EXITS = (SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration, Halt)
+"""Exceptions that end a program, a thread or a generator if nothing catches them, or that
+`except Exception` lets pass."""
 
 
 def square(i: int) -> int:
     """Return `i * i`."""
     return i * i
+
+
+def begins(passage: Passage, number: int) -> None:
+    """Report that a worker begins."""
+    passage.arrive(["begin", number])
+
+
+def ends(passage: Passage, number: int) -> None:
+    """Report that a worker ends."""
+    passage.arrive(["end", number])
 
 
 def odd_fails(i: int) -> int:

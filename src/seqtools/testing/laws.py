@@ -6,7 +6,7 @@ from typing import Any
 
 from seqtools._core.errors import seterr
 from seqtools._core.sequence import LazySequence
-from seqtools.testing import changing, reading, relations
+from seqtools.testing import algebra, changing, reading, relations
 from seqtools.testing.subject import Length, Subject, Values, checked
 
 LAWS: tuple[Callable[[Subject], None], ...] = (
@@ -30,6 +30,10 @@ LAWS: tuple[Callable[[Subject], None], ...] = (
     changing.errors_in_iteration,
     changing.assignment,
     changing.slice_assignment,
+    algebra.choosing,
+    algebra.many_at_once,
+    algebra.adding,
+    algebra.assigning_to_chosen,
     reading.resuming,
 )
 
@@ -48,7 +52,8 @@ def check_laws(  # noqa: PLR0913 -- what there is to know of a sequence, all by 
 
     `build` is called many times with new sources that record every read. Its result is compared
     with the list that `expected` makes from the same values: items, all kinds of indices and
-    slices, searching, pickled copies, bulk reads, the stated reads, errors, and assignment.
+    slices, lists and masks as keys, `+`, searching, pickled copies, bulk reads, the stated reads,
+    errors, and assignment.
     Sequences and arrays among the items are compared as lists.
 
     Args:

@@ -12,7 +12,7 @@ from seqtools.testing.trial import Maker
 
 
 def the_hook_is_called_in_workers(maker: Maker) -> None:
-    """A hook gets the number of its worker, unless it takes no argument."""
+    """A hook gets the number of its worker, unless it has no required parameter."""
     gate = maker.gate()
     with maker.trial(evaluating.square, 3, start_hook=gate.passage.arrive) as trial:
         trial.collect(*trial.submit(*[[i] for i in range(100)]))
@@ -40,6 +40,24 @@ def a_failed_hook_is_delivered(maker: Maker) -> None:
     if error is None or "no licence" not in str(error):
         message = f"a hook that fails should be a WorkerStartError that says why, got {error!r}"
         raise AssertionError(message)
+
+
+def the_end_hook_is_called_in_workers(maker: Maker) -> None:
+    """When the engine is closed, each worker that has called the start hook calls the other."""
+    gate = maker.gate()
+    hooks = {
+        "start_hook": partial(evaluating.begins, gate.passage),
+        "end_hook": partial(evaluating.ends, gate.passage),
+    }
+    with maker.trial(evaluating.square, 3, **hooks) as trial:
+        trial.collect(*trial.submit(*[[i] for i in range(100)]))
+        equal("what ends before that", [each for each in gate.look() if each[0] == "end"], [])
+        trial.engine.close()
+        numbers = {
+            kind: sorted(number for what, number in gate.look() if what == kind)
+            for kind in ("begin", "end")
+        }
+        equal("the workers that call the end hook", numbers["end"], numbers["begin"])
 
 
 def an_item_that_takes_too_long_fails_alone(maker: Maker) -> None:
@@ -76,6 +94,7 @@ def an_item_that_ends_its_worker_fails_alone(maker: Maker) -> None:
 
 
 WITH_HOOKS: tuple[Promise, ...] = (the_hook_is_called_in_workers, a_failed_hook_is_delivered)
+WITH_END_HOOKS: tuple[Promise, ...] = (the_end_hook_is_called_in_workers,)
 WITH_TIMEOUTS: tuple[Promise, ...] = (
     an_item_that_takes_too_long_fails_alone,
     the_timeout_is_for_each_item,

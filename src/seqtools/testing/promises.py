@@ -84,7 +84,7 @@ def workers_report_errors_as_the_reader(maker: Maker) -> None:
 
 
 def no_exception_ends_a_worker(maker: Maker) -> None:
-    """Not even those that end programs, threads or generators."""
+    """Not even those that end programs, threads or generators, or are no `Exception`."""
     with maker.trial(evaluating.exits, 1) as trial:
         found = trial.collect(*trial.submit(range(10)))
         for i, kind in enumerate(evaluating.EXITS):

@@ -136,8 +136,9 @@ def slices_without_length(subject: Subject) -> None:
     refused("sequence[::0]", ValueError, getitem, sequence, slice(None, None, 0))
     refused("sequence['a':]", TypeError, getitem, sequence, slice("a", None))
     if subject.length != "known":
-        for key in (slice(-1, None), slice(None, -1), slice(None, None, -1)):
-            refused(f"sequence[{shown(key)}]", ValueError, getitem, sequence, key)
+        for key in (slice(-1, None), slice(None, -1)):
+            refused(f"sequence[{shown(key)}]", IndexError, getitem, sequence, key)
+        refused("sequence[::-1]", ValueError, getitem, sequence, slice(None, None, -1))
 
 
 def slices_of_slices(subject: Subject) -> None:

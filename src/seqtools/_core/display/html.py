@@ -7,6 +7,7 @@ from seqtools._core.display.tree import Entry, place_of, survey
 
 _STYLE = "font-family: monospace; line-height: 1.6; overflow-x: auto; white-space: nowrap"
 _INNER = "margin-left: .4em; padding-left: 1em; border-left: 1px solid rgba(128, 128, 128, .5)"
+_REMARK = "opacity: .8; padding-left: 1.5em; white-space: normal; overflow-wrap: anywhere"
 _DIM = "opacity: .65; padding-left: 1.5em"
 
 
@@ -45,4 +46,6 @@ def _line(entry: Entry) -> str:
         whole = html.escape(f"{file}:{line}")
         place = html.escape(place_of(file, line))
         text += f'<span style="{_DIM}" title="{whole}">{place}</span>'
+    if entry.remark:
+        text += f'<div style="{_REMARK}">{html.escape(entry.remark)}</div>'
     return text

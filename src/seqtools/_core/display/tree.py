@@ -13,6 +13,7 @@ from typing import Any
 
 from seqtools._core.display.lengths import is_plain, length_of, lengths
 from seqtools._core.display.short import called, cut, short
+from seqtools._core.source_code import cell_of, place
 from seqtools._core.walk import is_stage, sources_of, upstream
 
 MOST_LINES = 100
@@ -43,6 +44,8 @@ class Entry:
     """The number of the line of the stage that reads from this."""
     role: str = ""
     """Its role if that stage has several sources: an argument name or a key."""
+    remark: str = ""
+    """What is known of it besides its arguments, such as the reason for its workers: never cut."""
     length: str = ""
     place: tuple[str, int] | None = None
     """File and line where it was made."""
@@ -78,16 +81,19 @@ def tree(stage: Any) -> str:
 
 
 def _wrapped(entries: list[Entry], number: int, longest: int) -> list[str]:
-    """Return the left side of a line of the tree, wrapped if it is too long."""
+    """Return the left side of a line of the tree, wrapped if it is too long.
+
+    A long call is cut; a remark never is.
+    """
     entry = entries[number]
     has_sources = number + 1 < len(entries) and entries[number + 1].parent == number
     below = "│    " if has_sources else "     "
     return wrap(
-        entry.label,
+        f"{entry.label}  {entry.remark}".rstrip(),
         longest,
         initial_indent=entry.prefix,
         subsequent_indent=entry.prefix.replace("├─", "│ ").replace("└─", "  ") + below,
-        max_lines=1 + _MOST_WRAPPED,
+        max_lines=None if entry.remark else 1 + _MOST_WRAPPED,
         placeholder="…",
         break_on_hyphens=False,
     )
@@ -119,14 +125,14 @@ def survey(stage: Any) -> list[Entry]:
         if isinstance(obj, int):
             entry = Entry("more", f"… {obj:,} more", parent)
         elif not is_stage(obj):
-            entry = Entry("source", _source(obj), parent, role, length_of(obj))
+            entry = Entry("source", _source(obj), parent, role, length=length_of(obj))
         elif id(obj) in seen:
             target = seen[id(obj)]
             entry = Entry("again", entries[target].text, parent, role, target=target)
         else:
             seen[id(obj)] = number
-            text = cut(head(obj), 3 * _WIDTH)
-            entry = Entry("stage", text, parent, role, sizes.get(id(obj), ""), _origin(obj))
+            text, length = cut(_call_of(obj), 3 * _WIDTH), sizes.get(id(obj), "")
+            entry = Entry("stage", text, parent, role, _remark_of(obj), length, _origin(obj))
         entry.prefix = _shortened(bars, last=last) if number else ""
         entries.append(entry)
         if entry.kind == "stage":
@@ -162,17 +168,21 @@ def _shown_sources(stage: Any) -> list[tuple[str, Any]]:
 # Parts of a line
 
 
-def head(stage: Any) -> str:
-    """Return name, arguments and remark of `stage`."""
+def _call_of(stage: Any) -> str:
+    """Return name and arguments of `stage`."""
     try:
-        text = stage._as_call() or _call(stage)
+        return stage._as_call() or _call(stage)
     except Exception:  # noqa: BLE001 -- a stage of the user's
-        text = type(stage).__name__.lower()
+        return type(stage).__name__.lower()
+
+
+def _remark_of(stage: Any) -> str:
+    """Return the remark of `stage` as one printable line."""
     try:
-        remark = stage._remark()
-    except Exception:  # noqa: BLE001 -- the same
-        remark = ""
-    return f"{text}  {remark}" if remark else text
+        remark = str(stage._remark())
+    except Exception:  # noqa: BLE001 -- a stage of the user's
+        return ""
+    return cut(remark, len(remark) + 1)
 
 
 def _call(stage: Any) -> str:
@@ -244,9 +254,8 @@ def _origin(stage: Any) -> tuple[str, int] | None:
 
 def place_of(file: str, line: int) -> str:
     """Return the place where a stage was made in short form, such as `train.py:17`."""
-    cell = _cell(file)
-    if cell:
-        return f"{cell}:{line}"
+    if cell_of(file):
+        return place(file, line)
     try:
         near = os.path.relpath(file) if os.path.isabs(file) else file
     except (OSError, ValueError):  # no working directory; another drive
@@ -254,12 +263,3 @@ def place_of(file: str, line: int) -> str:
     if near.startswith(os.pardir) or len(f"{near}:{line}") > _LONGEST_PLACE:
         near = os.path.basename(file)
     return cut(f"{near}:{line}", 2 * _LONGEST_PLACE)
-
-
-def _cell(file: str) -> str:
-    """Return IPython's name of the notebook cell `file`, such as `Cell In[3]`, else ""."""
-    ipython = sys.modules.get("IPython")
-    try:
-        return " ".join(ipython.get_ipython().compile.format_code_name(file))  # type: ignore[union-attr]
-    except Exception:  # noqa: BLE001 -- no IPython, another version, or no cell
-        return ""

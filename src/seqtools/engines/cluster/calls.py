@@ -16,12 +16,13 @@ from seqtools.engines.cluster.missing import missing_module
 from seqtools.engines.cluster.shipment import Shipment
 from seqtools.engines.cluster.transport import BrokenError, LostError, Place, Transport
 from seqtools.engines.cluster.versions import other_version
+from seqtools.engines.dispatch.forwarded import take
 from seqtools.engines.dispatch.outcomes import UnusableError, parts_of
 from seqtools.engines.dispatch.scheduler import Scheduler, Task
 from seqtools.engines.wire import result_messages
 from seqtools.engines.wire.arena import SlotPlace
 from seqtools.engines.wire.arena_reader import ArenaReader
-from seqtools.engines.wire.result_messages import PRINTED, REST
+from seqtools.engines.wire.result_messages import NOTE, PRINTED, REST
 
 _TWO = 2
 """Tasks of a place: one to do, one to go on with."""
@@ -247,6 +248,10 @@ class Calls:
             own_parts = [next(parts) for _ in range(n)]
             if kind == PRINTED:
                 place.output.add(own_parts[0])
+                printed = True
+                continue
+            if kind == NOTE and loader is not None:
+                take(bytes(memoryview(own_parts[0])), loader.loads)
                 printed = True
                 continue
             if kind == REST or loader is None:

@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
@@ -17,9 +17,10 @@ from seqtools.engines.cluster.messages import DONE, SPEAKS, Answer, Call
 from seqtools.engines.cluster.printed import captured
 from seqtools.engines.cluster.shipment import machine
 from seqtools.engines.dispatch.evaluator import Evaluator
-from seqtools.engines.start_hook import call_hook
+from seqtools.engines.hooks import call_hook
 from seqtools.engines.wire import result_messages
 from seqtools.engines.wire.arena import SlotPlace
+from seqtools.engines.wire.flags import Flags
 from seqtools.engines.wire.shipment import ReceivedPipeline
 from seqtools.engines.wire.task_messages import TaskMessage
 
@@ -35,15 +36,12 @@ class LoadedPipeline:
     """A pipeline in this process."""
 
     def __init__(self, received: ReceivedPipeline, call: Call, flag: Any) -> None:
-        _, hook = received.prelude()
+        _, self._flags, hook = received.prelude()
         if hook is not None:
-            if call.number is None:
-                hook()
-            else:
-                call_hook(hook, call.number)
+            call_hook(hook, call.number)
         is_near = call.memory.machine == machine()
         with recording.opening(folders(is_near=is_near)) as self.folders:
-            self._get, self._hints, self._by_value = received.pipeline()
+            self._get, self._hints, self._by_value, *_ = received.pipeline()
         if self._hints is not None and call.turns and not call.memory.is_here:
             self._hints.take_turns()
         self.ended = False
@@ -73,7 +71,7 @@ class LoadedPipeline:
             return local.evaluator, local.collector, local.arena
         except AttributeError:
             local.arena = self._new_arena()
-            local.collector = collector = Collector()
+            local.collector = collector = Collector(name, self._by_value, self._flags)
             slots = None if local.arena is None else local.arena.slots
             local.evaluator = Evaluator(
                 self._get_if_wanted, self._hints, self._by_value, collector, slots, name
@@ -153,9 +151,16 @@ def _do_nothing(*_: object) -> None:
 
 
 class Collector:
-    """Collects the messages of one answer."""
+    """Collects the messages of one answer.
 
-    def __init__(self) -> None:
+    Args:
+        name: The name of the worker.
+        by_value: The objects to which values refer by number.
+        flags: Those of the consumer.
+    """
+
+    def __init__(self, name: str, by_value: Sequence[Any], flags: Flags | None) -> None:
+        self.name, self.by_value, self.flags = name, by_value, flags
         self.end_line: Callable[[], None] = lambda: None
         """Ends the line that this thread is printing."""
         self.renew()
@@ -180,6 +185,11 @@ class Collector:
         """Add printed text."""
         self.heads.append((0, 0, result_messages.PRINTED, 0.0, 1))
         self.parts.append(text)
+
+    def note(self, body: bytes) -> None:
+        """Add a log record or a warning."""
+        self.heads.append((0, 0, result_messages.NOTE, 0.0, 1))
+        self.parts.append(body)
 
 
 def _own(part: Any) -> Any:

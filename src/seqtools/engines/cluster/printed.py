@@ -2,6 +2,7 @@
 
 While a thread evaluates items, `sys.stdout` is replaced by a stream that collects what this thread
 prints, and passes on what others print. When no thread evaluates items, it is what it was before.
+Log records and warnings of that thread are collected in the same way.
 """
 
 import io
@@ -11,10 +12,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+from seqtools.engines.dispatch.forwarding import Forwarding, Target
+from seqtools.engines.wire.flags import Flags
 
-class Sink(Protocol):
-    """Takes printed text."""
 
+class Sink(Target, Protocol):
+    """Takes printed text, log records and warnings."""
+
+    flags: Flags | None
+    """The flags that say what is logged."""
     end_line: Any
     """Set to a function that ends the line that is being printed."""
 
@@ -85,6 +91,9 @@ class _Stream(io.TextIOBase):
 _lock = threading.Lock()
 _users = 0
 _stream: _Stream | None = None
+_here = _Here()
+_logging = 0
+_forwarding: Forwarding | None = None
 
 
 @contextmanager
@@ -92,11 +101,36 @@ def captured(sink: Sink) -> Iterator[None]:
     """Have `sink` take what this thread prints in the block."""
     stream = _begin()
     stream.connect(sink)
+    _begin_logging()
+    before, _here.sink = _here.sink, sink
     try:
         yield
     finally:
+        _here.sink = before
+        _end_logging()
         stream.connect(None)
         _end(stream)
+
+
+def _begin_logging() -> None:
+    global _forwarding, _logging  # noqa: PLW0603 -- one for a process
+    with _lock:
+        if _forwarding is None:
+            _forwarding = Forwarding(lambda: _here.sink, None, _flags)
+        _logging += 1
+
+
+def _flags() -> Flags | None:
+    return None if _here.sink is None else _here.sink.flags
+
+
+def _end_logging() -> None:
+    global _forwarding, _logging  # noqa: PLW0603
+    with _lock:
+        _logging -= 1
+        if not _logging and _forwarding is not None:
+            _forwarding.end()
+            _forwarding = None
 
 
 def _begin() -> _Stream:

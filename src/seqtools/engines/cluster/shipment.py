@@ -36,6 +36,7 @@ class MemoryFile(NamedTuple):
 
 class _Pickled(PickledPipeline):
     instead = "method='thread'"
+    everywhere = True
 
 
 class Shipment:

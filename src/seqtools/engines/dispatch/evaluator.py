@@ -11,7 +11,9 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from seqtools._core import recording
-from seqtools._core.errors import EndOfSequence, Failure, Step, seterr, shortened
+from seqtools._core.error_path import Step
+from seqtools._core.errors import EndOfSequence, Failure, seterr, shortened
+from seqtools._core.source_code import naming_cells
 from seqtools.engines import fault_injection
 from seqtools.engines.dispatch.stage_reports import watched
 from seqtools.engines.wire import result_messages
@@ -202,6 +204,7 @@ class Evaluator:
 def _story(error: BaseException) -> str:
     """Return the traceback of `error`."""
     try:
-        return shortened("".join(traceback.format_exception(error)), _LONGEST_STORY)
+        story = naming_cells("".join(traceback.format_exception(error)))
+        return shortened(story, _LONGEST_STORY)
     except BaseException:  # noqa: BLE001 -- code of users may raise anything
         return "(its traceback cannot be shown)"

@@ -1,4 +1,4 @@
-"""Shows the output of workers, in the consumer.
+"""Shows the output of workers, in the consumer, and hands over their log records and warnings.
 
 A thread that reads items writes it to the current `sys.stdout`: while it waits, and before it
 returns an item that arrived after the output. A background thread would write into the middle of a
@@ -22,23 +22,40 @@ from seqtools._core.errors import summary
 MOST = 10_000
 """Texts that may wait to be shown. If there are more, workers wait. Arbitrary."""
 
-said: deque[str] = deque()
-"""Output of workers that was not shown yet, whole lines, in order."""
+said: deque[str | Callable[[], object]] = deque()
+"""Output of workers that was not shown yet, in order: whole lines, and functions to be called."""
 
 
 class WorkerOutput:
     """The output of one worker, put together from pieces."""
 
-    __slots__ = ("_begun",)
+    __slots__ = ("_begun", "_note", "_pieces")
 
     def __init__(self) -> None:
         self._begun = bytearray()
+        self._note = bytearray()
+        self._pieces = 0
 
     def add(self, piece: Any) -> None:
         """Append a piece of text; the last piece of a text ends with a newline."""
         self._begun += piece
         if self._begun.endswith(b"\n"):
             self.end()
+
+    def add_note(self, number: int, count: int, piece: Any) -> bytes | None:
+        """Append piece `number` of a note of `count` pieces; return the note if it is complete.
+
+        A signal handler of the user may have ended an earlier note before its last piece.
+        """
+        if not number:
+            self._note, self._pieces = bytearray(), 0
+        if number == self._pieces:
+            self._note += piece
+            self._pieces += 1
+            if self._pieces == count:
+                self._pieces = -1
+                return bytes(self._note)
+        return None
 
     def end(self) -> None:
         """Have the text shown, with a newline at its end."""
@@ -53,7 +70,7 @@ class _Display:
 
     def __init__(self) -> None:
         self._lock: Any = threading.RLock()  # which knows its thread
-        self._complained = False
+        self._complained: set[str] = set()
         self.ending = False  # the program ends
 
     def show(self) -> None:
@@ -72,19 +89,23 @@ class _Display:
 
     def _write_all(self) -> None:
         while said:
+            each = said[0]
             try:
-                _write(said[0])
+                _write(each) if isinstance(each, str) else each()
             except Exception as error:
                 if _is_of_signal_handler(error):
                     raise
-                self._complain(error)
+                if isinstance(error, Warning) and not isinstance(each, str):
+                    said.popleft()
+                    raise  # the filters of the program say so
+                self._complain("sys.stdout" if isinstance(each, str) else "a handler", error)
             said.popleft()  # not before, because an interrupt may come while it is written
 
-    def _complain(self, error: Exception) -> None:
-        if self._complained:
+    def _complain(self, culprit: str, error: Exception) -> None:
+        if culprit in self._complained:
             return
-        self._complained = True  # first, as warnings may be errors
-        message = f"output of workers cannot be shown, because sys.stdout raised {summary(error)}"
+        self._complained.add(culprit)  # first, as warnings may be errors
+        message = f"output of workers cannot be shown, because {culprit} raised {summary(error)}"
         warnings.warn(message, RuntimeWarning, stacklevel=2)
 
     def renew(self) -> None:

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import Any
 
 from seqtools._core import errors
-from seqtools._core.errors import Step, path_to
+from seqtools._core.error_path import Step, path_to
 
 
 def watched(

@@ -16,7 +16,8 @@ from seqtools.engines.process.reaper import guarded
 from seqtools.engines.process.standard_streams import connect_to_nothing
 from seqtools.engines.process.template_process import Template
 from seqtools.engines.process.worker import exit_now, ignore_sigint
-from seqtools.engines.process.worker_main import with_hook
+from seqtools.engines.process.worker_main import Load, with_hook
+from seqtools.engines.wire.flags import Flags, all_loggers, own_categories
 from seqtools.engines.wire.shipment import Pipeline
 
 
@@ -44,6 +45,7 @@ def fork_template(
         nesting: Its place among consumers and workers.
     """
     parent = os.getpid()
+    flags, categories = Flags.now(), own_categories()  # before they are changed for the fork
     flush()
     with warnings.catch_warnings():
         # Python 3.12 warns about threads, which is why users have to request this method
@@ -51,13 +53,13 @@ def fork_template(
         pid = os.fork()
     if pid == 0:
         begin(nesting)
-        _become_template(control, arguments, ours, parent)
+        pipeline = arguments.pipeline._replace(own_categories=categories)
+        load = with_hook(arguments.hook, flags, lambda: pipeline)
+        _become_template(control, load, ours, parent)
     return pid
 
 
-def _become_template(
-    control: socket.socket, arguments: ForkArguments, ours: list[int], parent: int
-) -> NoReturn:
+def _become_template(control: socket.socket, load: Load, ours: list[int], parent: int) -> NoReturn:
     try:
         ignore_sigint()
         for signum in (signal.SIGTERM, signal.SIGCHLD):
@@ -70,9 +72,10 @@ def _become_template(
         with suppress(OSError):
             if os.isatty(0):  # the system stops a process that reads it in the background
                 connect_to_nothing(0)
-        hook, pipeline = arguments.hook, arguments.pipeline
+        for logger in all_loggers():
+            logger.filters.clear()  # the consumer has them too, and gets all records
         guarded(parent)
-        Template(control).run(with_hook(hook, lambda: pipeline))
+        Template(control).run(load)
     except BaseException:  # noqa: BLE001 -- nothing may continue as the consumer
         traceback.print_exc()
     exit_now(1)

@@ -37,7 +37,7 @@ from seqtools.engines.uninterruptible import imports
 from seqtools.engines.wire.arena_reader import LeasedBytes
 from seqtools.engines.wire.classes import classes_by_value
 from seqtools.engines.wire.result_pickling import ResultLoader
-from seqtools.engines.wire.shipment import PickledPipeline
+from seqtools.engines.wire.shipment import PickledPipeline, Pipeline
 
 
 class ProcessEngine:
@@ -66,6 +66,7 @@ class ProcessEngine:
         pickled: PickledPipeline | None = None,
         begin_with: int | None = None,
         known: KnownReasons | None = None,
+        end_hook: Callable[..., object] | None = None,
     ) -> None:
         self.group_of = group_of
         """Returns which items one worker should evaluate together, `None` if it does not matter."""
@@ -74,11 +75,12 @@ class ProcessEngine:
         payload: int | None = None
         self._pipeline: ForkArguments | None = None
         if start_method != "fork":  # pickling errors are raised before anything starts
-            pickled = pickled or PickledPipeline(source, get, start_hook, hints)
+            pickled = pickled or PickledPipeline(source, get, start_hook, hints, end_hook)
             payload, by_value = pickled.write(), pickled.by_value
         else:
             by_value = [*classes_by_value()]
-            self._pipeline = ForkArguments((get, hints, by_value), start_hook)
+            pipeline = Pipeline(get, hints, by_value, end_hook)
+            self._pipeline = ForkArguments(pipeline, start_hook)
         self._loader = ResultLoader(by_value, importing=imports())
         try:
             with as_start_error(NO_START):

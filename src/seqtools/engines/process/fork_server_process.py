@@ -58,6 +58,7 @@ class ServerProcess:
         self._ended = threading.Event()
         occupy_standard_streams()
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.settimeout(None)  # whatever `socket.setdefaulttimeout` says
         started: _Started = SimpleQueue()
         thread = threading.Thread(
             target=self._look_after,

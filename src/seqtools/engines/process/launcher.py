@@ -6,7 +6,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -27,7 +27,9 @@ _THREAD_LIMITS = (
 so they are set before the interpreter starts. A limit that the user has set is kept."""
 
 _PATIENCE = 0.6
-"""Seconds for a template to end by itself: it kills its workers after 0.3 seconds."""
+"""Seconds for a process that was asked to end to do so, before it is killed."""
+_MORE_PATIENCE = 0.9
+"""Seconds for a template to end by itself: it kills its workers after 0.7 seconds."""
 
 
 class Child:
@@ -55,20 +57,23 @@ class Child:
             else:
                 self._signal(signal.SIGKILL)
 
-    def end(self) -> int | None:
+    def end(self, rest: Callable[[float], object] = time.sleep) -> int | None:
         """Wait for the process to end, and kill it if it does not.
+
+        Args:
+            rest: Waits for some seconds.
 
         Returns:
             Its exit code, `None` if it is not known.
         """
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _MORE_PATIENCE
         delay = 0.0005
         while self.pid is not None:
             with suppress(ChildProcessError):  # the program has waited for it
                 if time.monotonic() > deadline:
                     self.kill()
                 if not self.has_ended():
-                    time.sleep(delay)
+                    rest(delay)
                     delay = min(2 * delay, 0.02)
                     continue
             self.pid = None

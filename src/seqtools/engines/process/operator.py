@@ -208,6 +208,7 @@ class Operator:
         if not self._closing:
             for worker in self.workers.all:  # its output is shown before the error
                 self.workers.receiver.read_output(worker)
+                worker.output.end()
             self.workers.receiver.deliver(failed)
 
     def _finish(self) -> None:

@@ -7,7 +7,7 @@ ends with its newline, with `flush()`, or with the answer about the item that pr
 output of an item arrives before the item.
 
 Output that compiled code or other programs write to descriptor 1 is not sent, and neither is
-`sys.stderr`.
+`sys.stderr`. Log records and warnings take the same way: see `dispatch/forwarding`.
 """
 
 import io
@@ -16,9 +16,9 @@ import select
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeAlias
 
 from seqtools._core.frames import current_frames
 from seqtools.engines.wire import result_messages
@@ -30,6 +30,8 @@ So no half of a message is left if a signal handler of the user raises an except
 """
 _PRINTED = (0, 0, 0, result_messages.PRINTED, 0.0)
 
+Head: TypeAlias = tuple[Any, ...]
+
 
 class OutputPipe:
     """The pipe of results. Threads write one message at a time."""
@@ -37,8 +39,12 @@ class OutputPipe:
     def __init__(self, fd: int, lines: "Lines | None" = None) -> None:
         self._fd = fd
         self._lock: Any = threading.RLock()  # knows its thread
-        self._unsent: deque[bytes] = deque()
+        self._unsent: deque[list[tuple[Head, bytes]]] = deque()  # pieces of each text or note
         self._forked = False
+        self.name = ""
+        """The name of the worker."""
+        self.by_value: Sequence[Any] = ()
+        """The objects to which notes refer by number."""
         self.lines = Lines() if lines is None else lines
         self.lines.sink = self.write_text
         if hasattr(os, "register_at_fork"):
@@ -61,7 +67,20 @@ class OutputPipe:
 
     def write_text(self, text: bytes) -> None:
         """Send output."""
-        self._unsent.append(text)
+        self._write([(_PRINTED, text[k : k + _PIECE]) for k in range(0, len(text), _PIECE)])
+
+    def note(self, body: bytes) -> None:
+        """Send a log record or a warning, after all complete lines."""
+        pieces = [body[k : k + _PIECE] for k in range(0, len(body), _PIECE)]
+        kind, n = result_messages.NOTE, len(pieces)
+        self._write([((k, n, 0, kind, 0.0), piece) for k, piece in enumerate(pieces)])
+
+    def target(self) -> "OutputPipe | None":
+        """Return this, or `None` in a child that user code has forked: see `Forwarding`."""
+        return None if self._forked else self
+
+    def _write(self, pieces: list[tuple[Head, bytes]]) -> None:
+        self._unsent.append(pieces)
         lock = self._lock
         if lock._is_owned():  # noqa: SLF001 -- as Condition does; inside a message
             return
@@ -75,9 +94,8 @@ class OutputPipe:
 
     def _send_lines(self) -> None:
         while self._unsent:
-            text = self._unsent.popleft()
-            for k in range(0, len(text), _PIECE):
-                result_messages.write_result(self._fd, _PRINTED, text[k : k + _PIECE])
+            for head, piece in self._unsent.popleft():
+                result_messages.write_result(self._fd, head, piece)
 
     def _disconnect(self) -> None:
         """Use the pipe no more, in a child that user code has forked."""

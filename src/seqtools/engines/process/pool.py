@@ -5,10 +5,10 @@ process, and `spawn`, which needs only subprocesses and pipes.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
-from seqtools._core.errors import Step
+from seqtools._core.error_path import Step
 from seqtools.engines.dispatch.output_display import WorkerOutput
 from seqtools.engines.dispatch.scheduler import WorkerQueue
 from seqtools.engines.wire.arena_reader import ArenaReader
@@ -29,9 +29,6 @@ class PoolWorker(WorkerQueue):
         "ready",
         "started_at",
     )
-
-    readable_after_end = False
-    """Whether its messages can be read after it has ended."""
 
     def __init__(self, number: int, reader: ResultReader, leases: ArenaReader | None) -> None:
         super().__init__()
@@ -122,8 +119,15 @@ class WorkerPool(Protocol):
     def release(self, worker: Any) -> None:
         """Close the pipes to a worker."""
 
+    def retire(self, worker: Any) -> None:
+        """Ask an idle worker to end; it can be read until it is released."""
+
     def stop(self, workers: Iterable[Any]) -> None:
         """Ask all `workers` to end, and the process that they depend on; no more events follow."""
 
-    def wait(self) -> None:
-        """Wait until they have ended; kill those that do not."""
+    def wait(self, read: Callable[[Any], bool]) -> None:
+        """Wait until they have ended, and release them; kill those that do not end.
+
+        Args:
+            read: Reads what a worker has sent meanwhile, and returns whether there may be more.
+        """

@@ -3,6 +3,7 @@
 A message is accepted only if it fits the task that its worker was sent.
 """
 
+import pickle
 import time
 import weakref
 from contextlib import suppress
@@ -10,6 +11,7 @@ from contextlib import suppress
 from seqtools._core.errors import Failure
 from seqtools.engines import fault_injection
 from seqtools.engines.base import Deliver, Part
+from seqtools.engines.dispatch.forwarded import take
 from seqtools.engines.dispatch.outcomes import UnusableError, parts_of
 from seqtools.engines.dispatch.scheduler import Scheduler
 from seqtools.engines.process.pool import PoolWorker, WorkerPool
@@ -18,6 +20,7 @@ from seqtools.engines.wire.arena import SlotPlace
 from seqtools.engines.wire.headers import DamagedMessage
 from seqtools.engines.wire.result_pickling import ResultLoader
 
+_OUTPUT = frozenset({result_messages.PRINTED, result_messages.NOTE})
 _ABOUT_NO_ITEM = frozenset({result_messages.READY, result_messages.UNABLE, result_messages.STAGE})
 
 
@@ -59,13 +62,17 @@ class ResultReceiver:
             # it has died, or closed its pipe, or sent an invalid message
             self._pool.kill(worker)
 
-    def read_output(self, worker: PoolWorker) -> None:
-        """Read only the output of a worker that is about to be released."""
+    def read_output(self, worker: PoolWorker) -> bool:
+        """Read only the output of a worker that is about to end; return whether there is more."""
+        more = False
         with suppress(OSError, MemoryError):
-            for result in worker.reader.read()[0]:
-                if result.kind == result_messages.PRINTED:
+            results, more = worker.reader.read()
+            for result in results:
+                if result.kind in _OUTPUT:
                     self._store_output(worker, result)
-        worker.output.end()
+        if not more:
+            worker.output.end()
+        return more
 
     def fail(self, job: int, offset: int, failure: Failure) -> None:
         """Deliver `failure` as the outcome of an item; its worker is not to blame any more."""
@@ -73,7 +80,7 @@ class ResultReceiver:
         self.deaths_in_a_row = 0
 
     def _handle(self, worker: PoolWorker, result: result_messages.Result) -> None:
-        if result.kind == result_messages.PRINTED:
+        if result.kind in _OUTPUT:
             self._store_output(worker, result)
             return
         if result.kind in _ABOUT_NO_ITEM:
@@ -109,8 +116,15 @@ class ResultReceiver:
 
     def _store_output(self, worker: PoolWorker, result: result_messages.Result) -> None:
         """Store output of a worker."""
-        worker.output.add(_part(worker, result.parts[0]))
         self.has_output = True
+        piece = _part(worker, result.parts[0])
+        if result.kind == result_messages.PRINTED:
+            worker.output.add(piece)
+            return
+        body = worker.output.add_note(result.block, result.done, piece)
+        if body is not None:
+            loader = self._loader()
+            take(body, pickle.loads if loader is None else loader.loads)
 
     def _handle_report(self, worker: PoolWorker, result: result_messages.Result) -> None:
         """Handle a report of a worker about itself."""

@@ -24,11 +24,12 @@ from seqtools.engines.process.launcher import interpreter
 from seqtools.engines.process.nesting import Nesting
 from seqtools.engines.process.pool import Event, PoolWorker, ResultsReady, WorkerEnded
 from seqtools.engines.process.spawn_main import CHUNK, START
+from seqtools.engines.process.worker import MORE_PATIENCE, PATIENCE
 from seqtools.engines.resource_errors import start_thread
 from seqtools.engines.wire import result_messages
 from seqtools.engines.wire.pipes import both_ways
 
-_PATIENCE = 0.3
+_PATIENCE = PATIENCE + MORE_PATIENCE + 0.1
 """Seconds for workers to end by themselves."""
 _MORE_PATIENCE = 0.6
 """Seconds for their guards to end the processes that they have left behind."""
@@ -40,8 +41,6 @@ class SpawnedWorker(PoolWorker):
     """A worker with two threads, one to write tasks and one to read results."""
 
     __slots__ = ("_report", "_results", "_tasks", "_threads", "_unsent", "inbox", "process")
-
-    readable_after_end = True
 
     def __init__(
         self,
@@ -247,12 +246,16 @@ class SpawnPool:
         worker.attached = False
         worker.end()
 
+    def retire(self, worker: SpawnedWorker) -> None:
+        """Let a worker end."""
+        worker.end()
+
     def stop(self, workers: Iterable[SpawnedWorker]) -> None:
         """Let all workers end."""
         for worker in workers:
             self.release(worker)
 
-    def wait(self) -> None:
+    def wait(self, read: Callable[[SpawnedWorker], bool]) -> None:
         """Wait until workers have ended; kill those that do not."""
         for patience, guard in ((_PATIENCE, False), (_MORE_PATIENCE, True)):
             deadline = time.monotonic() + patience
@@ -263,4 +266,5 @@ class SpawnPool:
                     worker.process.kill() if guard else worker.kill()
         for worker in self._all:
             worker.wait()
+            read(worker)
         self._all.clear()

@@ -9,14 +9,16 @@ import queue
 import select
 import sys
 import threading
+import time
 import traceback
 from typing import NoReturn
 
 from seqtools.engines import fault_injection
+from seqtools.engines.dispatch.forwarding import Handlers
 from seqtools.engines.process.nesting import begin
 from seqtools.engines.process.reaper import guarded
 from seqtools.engines.process.standard_streams import connect_to_nothing
-from seqtools.engines.process.worker import exit_now, ignore_sigint
+from seqtools.engines.process.worker import MORE_PATIENCE, PATIENCE, exit_now, ignore_sigint
 from seqtools.engines.process.worker_main import run_worker, with_hook
 from seqtools.engines.wire.headers import Header
 from seqtools.engines.wire.shipment import Pipeline, ReceivedPipeline
@@ -35,10 +37,17 @@ class _Tasks(TaskReader):
         super().__init__(fd)
         self._parent = os.getppid()
         self._read: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        self._closed = False
+        self.ending = threading.Event()
+        """Set when the main thread is not in code of items any more."""
 
     def start(self) -> None:
         """Start the thread."""
         threading.Thread(target=self._watch, name="seqtools-tasks", daemon=True).start()
+
+    def is_closed(self) -> bool:
+        """Return whether the consumer has closed the pipe."""
+        return self._closed
 
     def _more(self) -> bytes:
         return self._read.get()
@@ -50,7 +59,11 @@ class _Tasks(TaskReader):
         except BaseException:  # noqa: BLE001 -- without this thread, no task would ever come
             traceback.print_exc()
             exit_now(1)
-        exit_now(0)  # even inside user code, because nobody reads its result
+        self._closed = True
+        self._read.put(b"")
+        if self.ending.wait(PATIENCE):  # otherwise it is inside user code, whose result is lost
+            time.sleep(MORE_PATIENCE)
+        exit_now(0)
 
     def _next(self) -> bytes:
         # a child that the consumer has forked may keep the pipe open
@@ -72,15 +85,15 @@ def main(parent: int) -> NoReturn:
     number, length = START.unpack(start)
     tasks = _Tasks(pipe)
 
-    def load(number: int) -> Pipeline:
+    def load(number: int, handlers: Handlers) -> Pipeline:
         memory = mmap.mmap(-1, length)
         _fill(memoryview(memory), pipe)
         tasks.start()
         delivery = ReceivedPipeline(memory)
-        sys.argv[:], hook = delivery.prelude()
-        return with_hook(hook, delivery.pipeline)(number)
+        sys.argv[:], flags, hook = delivery.prelude()
+        return with_hook(hook, flags, delivery.pipeline)(number, handlers)
 
-    run_worker(number, tasks, results, load)
+    run_worker(number, tasks, results, load, tasks.ending.set)
 
 
 def _fill(view: memoryview, fd: int) -> None:

@@ -99,6 +99,8 @@ class TemplatePool:
         for launch in self._launches:
             self._release_template()
             self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            for each in (self._control, theirs):
+                each.settimeout(None)  # whatever `socket.setdefaulttimeout` says
             _open_fds.add(self._control.fileno())
             with theirs:
                 self._child = launch(theirs, sorted(_open_fds | self._poller.fds))
@@ -191,30 +193,51 @@ class TemplatePool:
         if leases is not None:
             leases.retire()
 
+    def retire(self, worker: ForkedWorker) -> None:
+        """Close the pipe of tasks of a worker, which then ends."""
+        tasks, worker.tasks = worker.tasks, -1
+        if tasks >= 0:
+            _open_fds.discard(tasks)
+            os.close(tasks)
+
     def stop(self, workers: Iterable[ForkedWorker]) -> None:
         """Let the template and all workers end."""
         for worker in workers:
+            self.retire(worker)
+        self._release_control()
+
+    def wait(self, read: Callable[[ForkedWorker], bool]) -> None:
+        """Wait for the end of the template, and read what workers send meanwhile."""
+
+        def rest(seconds: float) -> None:
+            for fd in self._poller.poll(seconds):
+                worker = self._watched.get(fd)
+                if worker is not None and not read(worker):
+                    self._unwatch(worker)
+
+        child, self._child = self._child, None
+        if child is not None:
+            child.end(rest)
+        for worker in [*self._watched.values()]:
+            read(worker)
             self.release(worker)
         self._release_template()
         self._poller.close()
 
-    def wait(self) -> None:
-        """Wait for the end of the template."""
-        child, self._child = self._child, None
-        if child is not None:
-            child.end()
-
     def _release_template(self) -> None:
-        if self._control is not None:
-            self._poller.unregister(self._control.fileno())
-            _open_fds.discard(self._control.fileno())
-            self._control.close()
-            self._control = None
+        self._release_control()
         if self._death is not None:
             self._poller.unregister(self._death)
             _open_fds.discard(self._death)
             os.close(self._death)
             self._death = None
+
+    def _release_control(self) -> None:
+        if self._control is not None:
+            self._poller.unregister(self._control.fileno())
+            _open_fds.discard(self._control.fileno())
+            self._control.close()
+            self._control = None
 
     def _unwatch(self, worker: ForkedWorker) -> None:
         worker.attached = False

@@ -18,6 +18,7 @@ import sys
 from typing import NoReturn
 
 from seqtools.engines import fault_injection
+from seqtools.engines.dispatch.forwarding import Handlers
 from seqtools.engines.process.background_threads import ThreadWatch, forkable
 from seqtools.engines.process.nesting import begin
 from seqtools.engines.process.output import replace_stdout
@@ -69,9 +70,10 @@ def serve(control: int, payload: int, *, load_each: bool) -> NoReturn:
 
 def _loaded(delivery: ReceivedPipeline) -> Load:
     """Load the pipeline, unless there is a start hook, which has to precede that."""
-    sys.argv[:], hook = delivery.prelude()
+    sys.argv[:], flags, hook = delivery.prelude()
     if hook is not None:
-        return with_hook(hook, delivery.pipeline)
+        return with_hook(hook, flags, delivery.pipeline)
+    flags.set()  # modules may warn when they are imported
     pipeline = delivery.pipeline()
     # what each worker is going to import: with 64 of them, 0.2 s until all are there
     import ctypes  # noqa: F401
@@ -81,12 +83,12 @@ def _loaded(delivery: ReceivedPipeline) -> Load:
         import numpy.random  # noqa: F401
 
     gc.collect()  # also unused objects that have threads
-    return with_hook(None, lambda: pipeline)
+    return with_hook(None, flags, lambda: pipeline)
 
 
 def _each_loads(delivery: ReceivedPipeline) -> Load:
-    def loaded(number: int) -> Pipeline:
-        sys.argv[:], hook = delivery.prelude()
-        return with_hook(hook, delivery.pipeline)(number)
+    def loaded(number: int, handlers: Handlers) -> Pipeline:
+        sys.argv[:], flags, hook = delivery.prelude()
+        return with_hook(hook, flags, delivery.pipeline)(number, handlers)
 
     return loaded

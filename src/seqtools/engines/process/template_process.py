@@ -7,6 +7,7 @@ consumer ──── socket: fork with these two pipes, kill ───▶ templ
 """
 
 import errno
+import mmap
 import os
 import select
 import signal
@@ -21,7 +22,7 @@ from seqtools.engines import fault_injection
 from seqtools.engines.dispatch.refusal import pickled_reason
 from seqtools.engines.process.launcher import watch
 from seqtools.engines.process.signal_pipe import on_child_end
-from seqtools.engines.process.worker import end_with, exit_now
+from seqtools.engines.process.worker import MORE_PATIENCE, PATIENCE, end_with, exit_now
 from seqtools.engines.process.worker_main import Load, run_worker
 from seqtools.engines.resource_errors import advised
 from seqtools.engines.wire.headers import DamagedMessage, Header
@@ -35,12 +36,10 @@ ANSWER = Header("cii")
 
 _GIVEN = (2, 3)
 """Numbers of descriptors for a worker: its pipes, and memory for values if there is any."""
-_PATIENCE = 0.3
-"""Seconds for workers to end by themselves; a worker inside user code is killed then."""
-
-
 _GRACE = 0.5
 """Seconds for programs that a dead worker has left behind to end, before they are killed."""
+_MOST_NUMBERS = 4096
+"""Numbers of workers that are told from each other at the end. Arbitrary."""
 _LOOK = 100
 """Milliseconds between two checks whether these seconds are over."""
 
@@ -55,7 +54,8 @@ class Template:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._parent = os.getppid()
-        self._workers: set[int] = set()
+        self._workers: dict[int, int] = {}  # number of each worker, by process id
+        self._ending = mmap.mmap(-1, _MOST_NUMBERS)  # shared: workers that are in their end hook
         self._dead: dict[int, float] = {}  # when the programs of dead workers are killed
         self._child_end = on_child_end()
         self._parent_fd = watch(self._parent)
@@ -124,6 +124,7 @@ class Template:
 
     def _fork(self, load: Load, number: int, fds: list[int]) -> None:
         template = os.getpid()
+        self._ending[number % _MOST_NUMBERS] = 0
         try:
             fault_injection.reach("template-asked")
             pid = os.fork()
@@ -133,7 +134,7 @@ class Template:
             self._become_worker(template, load, number, *fds)
         for fd in fds:
             os.close(fd)
-        self._workers.add(pid)
+        self._workers[pid] = number
         fault_injection.reach("template-forked")
         self._control.send(ANSWER.pack(STARTED, number, pid))
 
@@ -156,7 +157,15 @@ class Template:
             for stream in (sys.stdout, sys.stderr):
                 with suppress(AttributeError, ValueError):
                     stream.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-            run_worker(number, TaskReader(tasks), results, load, memory)
+            place = number % _MOST_NUMBERS
+            run_worker(
+                number,
+                TaskReader(tasks),
+                results,
+                load,
+                lambda: self._ending.__setitem__(place, 1),
+                memory,
+            )
         except BaseException:  # noqa: BLE001 -- a worker must never continue as a template
             traceback.print_exc()
         finally:
@@ -172,7 +181,7 @@ class Template:
         for pid in [*self._workers]:
             ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             if ended is not None:
-                self._workers.discard(pid)
+                del self._workers[pid]
                 self._dead[pid] = time.monotonic() + _GRACE
                 _signal_group(pid, signal.SIGTERM)
                 code = ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
@@ -192,10 +201,14 @@ class Template:
         self._control.close()
         poller = select.poll()
         poller.register(self._child_end.fds[0], select.POLLIN)
-        deadline = time.monotonic() + _PATIENCE
-        while self._workers and time.monotonic() < deadline and os.getppid() == self._parent:
+        began, since = time.monotonic(), 0.0
+        while self._workers and since < PATIENCE + MORE_PATIENCE and os.getppid() == self._parent:
             poller.poll(20)
             self._report_ends()
+            since = time.monotonic() - began
+            for pid, number in self._workers.items():
+                if since > PATIENCE and not self._ending[number % _MOST_NUMBERS]:
+                    os.kill(pid, signal.SIGKILL)  # it is inside user code
         for pid in self._workers:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

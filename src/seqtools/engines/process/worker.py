@@ -17,6 +17,11 @@ from seqtools.engines.wire.task_messages import TaskReader
 
 _IDLE_SECONDS = 5.0
 """Seconds without work after which the memory of free slots is released. Arbitrary."""
+PATIENCE = 0.3
+"""Seconds for a worker to end what it evaluates, when it is told to end; then it is killed."""
+MORE_PATIENCE = 0.4
+"""Seconds more for its end hook and the functions registered for its end: `close` has to end within
+a second."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -30,6 +35,7 @@ def serve(  # noqa: PLR0913, PLR0917 -- what it works with
     name: str,
 ) -> None:
     """Evaluate tasks until the pipe of tasks is closed; see `Evaluator` for the arguments."""
+    outlet.by_value = by_value
     evaluator = Evaluator(get, hints, by_value, outlet, slots, name)
     outlet.answer((0, 0, 0, result_messages.READY, 0.0))
     here.get = evaluator.get
@@ -38,7 +44,7 @@ def serve(  # noqa: PLR0913, PLR0917 -- what it works with
     if slots is not None:
         allocator.allocate = slots.borrow
         tasks.while_idle = (_IDLE_SECONDS, slots.trim)
-    while (task := tasks.read()) is not None:
+    while (task := tasks.read()) is not None and not tasks.is_closed():
         if fault_injection.armed:
             fault_injection.reach("task-read")
         evaluator.evaluate(task)

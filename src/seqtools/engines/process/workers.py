@@ -16,6 +16,7 @@ from seqtools.engines.process.pool import (
 )
 from seqtools.engines.process.results import ResultReceiver
 from seqtools.engines.process.timeouts import Timeouts
+from seqtools.engines.process.worker import MORE_PATIENCE, PATIENCE
 from seqtools.engines.wire import task_messages
 
 _MOST_DEATHS = 3
@@ -49,6 +50,7 @@ class Workers:
         self.pool, self.scheduler, self.receiver = pool, scheduler, receiver
         self.wanted = wanted
         self.all: list[PoolWorker] = []
+        self._leaving: dict[PoolWorker, float] = {}  # retired ones, and when they are killed
         self.mode = 0
         """How errors are reported, see `seterr`."""
         self._most_deaths = _MOST_DEATHS * nworkers
@@ -72,10 +74,14 @@ class Workers:
         for worker in self.all[self.wanted :]:
             self.scheduler.unreserve(worker)  # it gets no more tasks
         while len(self.all) > self.wanted and not self.all[-1].assigned:
-            self.pool.release(self.all.pop())
+            worker = self.all.pop()
+            self._leaving[worker] = time.monotonic() + PATIENCE + MORE_PATIENCE
+            self.pool.retire(worker)
 
     def patience(self) -> float | None:
         """Return the longest time to wait for an event, in seconds."""
+        if self._leaving:
+            return self._patience
         for worker in self.all:
             if worker.assigned or not worker.ready or not worker.attached:
                 return self._patience
@@ -87,10 +93,16 @@ class Workers:
         Raises:
             WorkerStartError: If too many workers die, or cannot be started.
         """
-        if isinstance(event, ResultsReady):
+        if not isinstance(event, PoolEnded) and event.worker in self._leaving:
+            more = event.worker.attached and self.receiver.read_output(event.worker)
+            if not more or isinstance(event, WorkerEnded):
+                self._let_go(event.worker)
+        elif isinstance(event, ResultsReady):
             if event.worker.attached:
                 self.receiver.read(event.worker)
         elif isinstance(event, PoolEnded):
+            for worker in [*self._leaving]:
+                self._let_go(worker)
             for worker in self.all:  # they stay in the list, to be released if this fails
                 self._requeue(worker, event.code)
             self.all = []
@@ -100,9 +112,20 @@ class Workers:
             self.all[event.worker.number] = self.pool.start_worker(event.worker.number)
 
     def end_overdue(self) -> None:
-        """End workers whose item or start takes too long."""
+        """End workers whose item, start or end takes too long."""
+        if self._leaving:
+            now = time.monotonic()
+            for worker in [each for each, deadline in self._leaving.items() if deadline < now]:
+                self.pool.kill(worker)
+                self._let_go(worker)
         if self._timeouts is not None:
             self._timeouts.end_overdue(self.all)
+
+    def _let_go(self, worker: PoolWorker) -> None:
+        """Forget a worker that has ended in order, or should have."""
+        del self._leaving[worker]
+        worker.output.end()
+        self.pool.release(worker)
 
     def _requeue(self, worker: PoolWorker, code: int | None) -> None:
         """Requeue the unanswered items of a worker that died; deliver the item that is the cause.
@@ -157,13 +180,12 @@ class Workers:
         """End all workers, and receive their last output."""
         fault_injection.reach("consumer-close")
         self.scheduler.clear(self.all)
-        workers, self.all = self.all, []
-        for worker in workers:
-            if worker.attached and not worker.readable_after_end:
-                self.receiver.read_output(worker)
+        workers, self.all = [*self.all, *self._leaving], []
+        self._leaving.clear()
         self.pool.stop(workers)
         fault_injection.reach("consumer-closed")
-        self.pool.wait()
-        for worker in workers:
-            if worker.readable_after_end:
-                self.receiver.read_output(worker)
+        try:
+            self.pool.wait(self.receiver.read_output)
+        finally:
+            for worker in workers:
+                self.pool.release(worker)

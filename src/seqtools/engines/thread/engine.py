@@ -4,6 +4,7 @@ import contextvars
 import threading
 import warnings
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from time import perf_counter
 from typing import Any
 
@@ -16,6 +17,8 @@ from seqtools.engines.thread.worker import attend
 
 _PATIENCE = 0.5
 """Seconds to wait for threads that evaluate an item, before they are abandoned."""
+_MORE_PATIENCE = 0.4
+"""Seconds more for threads that are in the end hook: all ends within a second."""
 
 
 class ThreadEngine:
@@ -26,10 +29,11 @@ class ThreadEngine:
     Args:
         get: Evaluates an item.
         nworkers: The number of threads. They start when a job is submitted.
-        start_hook: Called in each thread, with its number if it takes an argument.
+        start_hook: Called first in each thread, with its number if it has a required parameter.
         hints: Called with the indices that are going to be evaluated.
         timeout: Seconds that an item may take.
         probe: Called instead of `get`, with `get` and the index.
+        end_hook: Called last in each thread, in the same way.
         deliver: Receives the parts.
         close: Whether threads should evaluate items close to each other, because they share
             something that advances, such as an iterator. Then jobs have one item.
@@ -48,14 +52,20 @@ class ThreadEngine:
         timeout: float | None = None,
         probe: Callable[[Callable[[int], Any], int], Any] | None = None,
         *,
+        end_hook: Callable[..., object] | None = None,
         deliver: Deliver,
         close: bool = False,
     ) -> None:
         self.grain = 0.0 if close else GRAIN
-        self.work = UserWork(get, start_hook, hints, timeout, probe, deliver)
+        self.work = UserWork(get, start_hook, hints, timeout, probe, deliver, end_hook)
         """A new `probe` of it applies to items that begin after it was set."""
         self._pool = Pool(self.work, nworkers)
         self._starting = False  # a call is starting threads, or was interrupted while it did
+
+    def __del__(self) -> None:
+        """Let the threads of an engine end that was not closed."""
+        with suppress(AttributeError):  # `__init__` did not get that far
+            self._pool.end(self.work.end_hook)
 
     @property
     def nworkers(self) -> int:
@@ -121,30 +131,40 @@ class ThreadEngine:
 
     def close(self, *, wait: bool = True) -> None:
         """Stop all work; with `wait`, give threads a moment to finish their item."""
-        pool = self._pool
-        pool.end()
+        pool, end_hook = self._pool, self.work.end_hook
+        pool.end(end_hook)
         if self.work.hints is not None:
             self.work.hints.end()
-        if not wait:
+        # at the end of the program, nothing else waits for daemons
+        if not wait and (end_hook is None or threading.main_thread().is_alive()):
             return
-        deadline = perf_counter() + _PATIENCE
-        abandoned, own = pool.abandoned, threading.get_ident()
-        for slot in list(pool.slots.values()):
+        busy = [(thread, f"evaluating item {i}") for thread, i in pool.abandoned]
+        busy += self._join()
+        pool.abandoned.clear()
+        for thread, what in busy:
+            if thread.is_alive():
+                message = (
+                    f"thread {thread.name} is still {what} and cannot be stopped: it was abandoned"
+                )
+                warnings.warn(message, RuntimeWarning, stacklevel=2)
+
+    def _join(self) -> list[tuple[threading.Thread, str]]:
+        """Wait a moment for all threads; return those that still do something, and what."""
+        deadline, own = perf_counter() + _PATIENCE, threading.get_ident()
+        busy = []
+        for slot in list(self._pool.slots.values()):
             for thread in slot.threads:
                 if thread.ident in {None, own}:  # it did not start, or is this thread
                     continue
                 thread.join(max(0.0, deadline - perf_counter()))
+                if slot.in_end_hook:
+                    thread.join(max(0.0, deadline + _MORE_PATIENCE - perf_counter()))
                 task = slot.task
-                if thread.is_alive() and task is not None:
-                    abandoned.append((thread, task.item))
-        for thread, i in abandoned:
-            if thread.is_alive():
-                message = (
-                    f"thread {thread.name} is still evaluating item {i} and cannot be stopped: "
-                    "it was abandoned"
-                )
-                warnings.warn(message, RuntimeWarning, stacklevel=2)
-        abandoned.clear()
+                if slot.in_end_hook:
+                    busy.append((thread, "in end_hook"))
+                elif thread.is_alive() and task is not None:
+                    busy.append((thread, f"evaluating item {task.item}"))
+        return busy
 
     @property
     def idle(self) -> bool:

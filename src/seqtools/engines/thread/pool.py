@@ -10,7 +10,7 @@ finalizers may acquire it while the same thread holds it. No thread waits while 
 import threading
 import weakref
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from itertools import islice
 from queue import Empty, SimpleQueue
@@ -40,10 +40,11 @@ class Pool:
     """Threads that take jobs from one queue: an idle thread takes the next."""
 
     def __init__(self, work: UserWork, nworkers: int) -> None:
-        # without an engine, threads must end
-        self.work = weakref.ref(work, lambda _: self.end())
+        self.work = weakref.ref(work)  # the engine ends the pool when it is gone
         self.nworkers = nworkers
         self.closed = False
+        self.end_hook: Callable[..., object] | None = None
+        """What threads call at the end, known only then: idle threads keep no object of a user."""
         self.lock = threading.RLock()
         self.waiting: dict[Key, Job] = {}
         """Jobs that no thread has begun. Jobs that are only in the queues were cancelled."""
@@ -106,8 +107,9 @@ class Pool:
             self._wake()
         return pause
 
-    def end(self) -> None:
-        """Have all threads end; nothing is delivered from now on."""
+    def end(self, end_hook: Callable[..., object] | None) -> None:
+        """Have all threads call `end_hook` and end; nothing is delivered from now on."""
+        self.end_hook = end_hook
         self.closed = True
         self.waiting.clear()
         self.urgent.clear()

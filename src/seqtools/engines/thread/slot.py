@@ -20,8 +20,9 @@ class UserWork:
         timeout: float | None,
         probe: Callable[[Callable[[int], Any], int], Any] | None,
         deliver: Deliver,
+        end_hook: Callable[..., object] | None = None,
     ) -> None:
-        self.get, self.hook, self.hints = get, hook, hints
+        self.get, self.hook, self.hints, self.end_hook = get, hook, hints, end_hook
         self.timeout, self.probe, self.deliver = timeout, probe, deliver
 
 
@@ -32,6 +33,7 @@ class WorkerSlot:
         self.number = number
         self.free = [None]  # emptied by the thread that takes the slot, if several were started
         self.threads: list[threading.Thread] = []  # the threads that were started for it
+        self.in_end_hook = False
         self.task: StealableTask | None = None
         # With a timeout: the current item, and when it began. The thread that removes it answers.
         self.timed: list[tuple[int, float]] = []

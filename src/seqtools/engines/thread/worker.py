@@ -1,13 +1,14 @@
 """A thread of a thread engine: takes tasks from the pool, and evaluates them."""
 
 import threading
+from collections.abc import Callable
 from itertools import chain, islice
 from time import perf_counter
 from typing import Any
 
 from seqtools._core.errors import EndOfSequence, Failure, WorkerStartError, summary
 from seqtools.engines.base import AHEAD, END, here
-from seqtools.engines.start_hook import call_hook
+from seqtools.engines.hooks import call_hook
 from seqtools.engines.thread.pool import Pool
 from seqtools.engines.thread.slot import UserWork, WorkerSlot
 from seqtools.engines.thread.stealing import STOP, StealableTask
@@ -44,6 +45,20 @@ def _work(pool: Pool, slot: WorkerSlot) -> None:
         if not _do(pool, slot, task):
             return
         task = None  # an idle thread must not keep its last task alive
+    if pool.end_hook is not None:
+        _call_end_hook(slot, pool.end_hook)
+
+
+def _call_end_hook(slot: WorkerSlot, hook: Callable[..., object]) -> None:
+    slot.in_end_hook = True
+    try:
+        call_hook(hook, slot.number)
+    except BaseException as error:  # noqa: BLE001 -- told to the reader
+        from seqtools.engines.dispatch.forwarded import tell_failed_end_hook
+
+        tell_failed_end_hook(threading.current_thread().name, error)
+    finally:
+        slot.in_end_hook = False
 
 
 def _prepare(pool: Pool, number: int) -> bool:

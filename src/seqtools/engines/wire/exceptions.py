@@ -3,13 +3,14 @@
 `pickle` leaves out causes and contexts. So an exception is sent as a list of itself and of all
 causes and contexts that can be reached from it. Each is pickled separately, with the places of its
 own cause and context in the list. An exception that cannot be pickled or loaded is replaced by its
-text.
+text. A panic of Rust code is of a class that cannot be found by its name, and arrives all the same.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from seqtools._core.errors import summary
+from seqtools._core.errors import is_panic, summary
 
 MOST = 1000
 """Causes and contexts that are sent with an exception, the nearest ones.
@@ -54,9 +55,39 @@ def pickled(error: BaseException, dumps: Callable[[Any], bytes]) -> list[Pickled
 
 def _body(error: BaseException, dumps: Callable[[Any], bytes]) -> bytes | None:
     try:
-        return dumps(error)
+        return dumps(_SentPanic(error) if is_panic(error) else error)
     except Exception:  # noqa: BLE001 -- code of users may raise anything
         return None
+
+
+class _SentPanic:
+    """Is loaded as a panic, of the class of the same package if the consumer has imported it."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        cls = type(self._error)
+        homes = [name for name, each in [*sys.modules.items()] if _panics_of(each) is cls]
+        return _panic, (homes, self._error.args), self._error.__dict__ or None
+
+
+def _panic(homes: list[str], arguments: tuple[Any, ...]) -> BaseException:
+    found = (_panics_of(sys.modules.get(home)) for home in homes)
+    cls: type[BaseException] = next((cls for cls in found if cls is not None), PanicException)
+    return cls(*arguments)
+
+
+def _panics_of(module: Any) -> Any:
+    """Return the class of the panics of a module, such as `polars.exceptions`, if it has one."""
+    found = getattr(module, "__dict__", {}).get("PanicException")
+    return found if isinstance(found, type) else None
+
+
+class PanicException(BaseException):
+    """A panic of Rust code in a package that this process has not imported."""
+
+    __module__ = "pyo3_runtime"
 
 
 def loaded(sent: Sequence[PickledException], loads: Callable[[Any], Any]) -> BaseException:

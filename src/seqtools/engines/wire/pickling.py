@@ -16,6 +16,7 @@ import cloudpickle
 from cloudpickle.cloudpickle import _should_pickle_by_reference
 
 from seqtools._core.errors import WorkerStartError
+from seqtools._core.source_code import place, with_file
 from seqtools._core.walk import upstream
 from seqtools.engines.wire.arrays import Reducer, reducer
 from seqtools.engines.wire.classes import Classes, found_by_name, makes_its_own, reduce_member
@@ -30,9 +31,14 @@ from seqtools.engines.wire.special_objects import (
     with_singletons,
 )
 
+OPENED_THERE = (
+    "inside the function or, once for each worker, in a function with @seqtools.per_worker"
+)
+"""Where to open, or make, what cannot be sent to workers: for messages."""
+
 
 class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle has no types
-    """Pickles a pipeline, and lists the objects that it sends by value."""
+    """Pickles a pipeline, and lists what it sends by value: objects, and the files of code."""
 
     def __init__(self, file: Any, buffers: list[pickle.PickleBuffer]) -> None:
         main = sys.modules.get("__mp_main__")
@@ -40,6 +46,7 @@ class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle 
             cloudpickle.register_pickle_by_value(main)
         super().__init__(file, protocol=5, buffer_callback=buffers.append)
         self.by_value: list[Any] = []
+        self.files: set[str] = set()
         self._functions = Functions()
         self._classes = Classes(self._functions)
         self._reducers: dict[type, Reducer | None] = {}
@@ -85,9 +92,8 @@ class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle 
 
     def _reduce_code(self, code: types.CodeType) -> Any:
         """Return how to make `code`, with the name of its file, which tracebacks show."""
-        make, arguments, *rest = self.dispatch_table[types.CodeType](code)
-        named = [code.co_filename if a == "<dynamic-code>" else a for a in arguments]
-        return make, tuple(named), *rest
+        self.files.add(code.co_filename)
+        return with_file(self.dispatch_table[types.CodeType](code), code)
 
     def _reduce_class(self, cls: type) -> Any:
         _import_submodule(cls.__module__)
@@ -164,7 +170,8 @@ def _refuse_text_file(file: Any) -> Any:
     """
     if any(file is each for each in (sys.stdin, sys.stdout, sys.stderr)):
         return NotImplemented
-    message = f"cannot pickle an open file, {file.name!r}: its position would not be shared"
+    name = getattr(file, "name", file.buffer)
+    message = f"cannot pickle an open file, {name!r}: its position would not be shared"
     raise pickle.PicklingError(message)
 
 
@@ -183,31 +190,33 @@ def _with_mapped_files(cls: type, otherwise: Reducer | None) -> Reducer | None:
     return reduce
 
 
-def unpicklable(sequence: Any, hook: Any, error: Exception, *, instead: str) -> WorkerStartError:
+def unpicklable(
+    sequence: Any, hooks: dict[str, Any], error: Exception, *, instead: str
+) -> WorkerStartError:
     """Return the error that names what cannot be pickled, and what to do.
 
     Args:
         sequence: What was to be pickled.
-        hook: The start hook.
+        hooks: The functions that workers call first and last, by their names.
         error: What came of it.
         instead: What can be used in place of it.
     """
-    if not _picklable(hook):
-        message = f"start_hook cannot be sent to worker processes: {error}{_where(hook)}"
-        return WorkerStartError(message)
+    for name, hook in hooks.items():
+        if not _picklable(hook):
+            message = f"{name} cannot be sent to worker processes: {error}{_where(hook)}"
+            return WorkerStartError(message)
     culprit = next((s for s in upstream(sequence, plain=True) if not _picklable(s)), None)
     if culprit is None or not hasattr(culprit, "_origin"):
         source = sequence if culprit is None else culprit
         message = (
             f"a source of type {type(source).__name__} cannot be sent to worker processes: "
-            f"{error}{_where(source)}; use {instead}"
+            f"{error}{_where(source)}; make it {OPENED_THERE}, or use {instead}"
         )
         return WorkerStartError(message)
-    file, line = culprit._origin
     message = (
-        f"{culprit._describe()}, made at {file}:{line}, cannot be sent to worker processes: "
-        f"{type(error).__name__}: {error}{_where(culprit)}; "
-        f"make what it needs inside of the function, or use {instead}"
+        f"{culprit._describe()}, made at {place(*culprit._origin)}, "
+        f"cannot be sent to worker processes: {type(error).__name__}: {error}{_where(culprit)}; "
+        f"make what it needs {OPENED_THERE}, or use {instead}"
     )
     return WorkerStartError(message)
 

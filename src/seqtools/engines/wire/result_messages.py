@@ -21,8 +21,10 @@ from seqtools.engines.wire.headers import MAGIC, DamagedMessage, Header
 RESULT = Header("IIIBdIQ")  # block, done before, count, kind, seconds, places, length
 _PLACE = struct.Struct("<QQI")  # length, offset, slot
 
-VALUES, FAILURE, END, READY, UNABLE, STAGE, PRINTED, REST = range(8)
-"""Kinds of results. With `REST`, a worker returns the items of a task that it has not begun."""
+VALUES, FAILURE, END, READY, UNABLE, STAGE, PRINTED, REST, NOTE = range(9)
+"""Kinds of results. With `REST`, a worker returns the items of a task that it has not begun. `NOTE`
+is a piece of a log record or a warning; its first fields are its number and the number of pieces.
+"""
 
 _CHUNK = 1 << 16
 """Bytes to read at once. Python allocates all of them, even if fewer come."""

@@ -1,7 +1,8 @@
 """The pipeline on its way to the workers.
 
 It is pickled once, after the start hook and by the same pickler, so that in a worker both refer to
-the same globals, classes and objects. The objects that it sends by value are also the table to
+the same globals, classes and objects. Before it comes the text of source files that workers cannot
+read, such as the cells of a notebook. The objects that it sends by value are also the table to
 which values refer: see `result_pickling`.
 
 Buffers of arrays are not in the pickle but after it, in one anonymous file, which workers map
@@ -16,16 +17,20 @@ import pickle
 import struct
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO, TypeAlias
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate, pairwise
+from typing import Any, BinaryIO, NamedTuple
 
+from seqtools._core.source_code import SourceText, add_texts, texts_of
+from seqtools._core.walk import upstream
 from seqtools.engines.resource_errors import as_start_error, for_now
+from seqtools.engines.wire.flags import Flags, own_categories
 from seqtools.engines.wire.mapped_files import Found, find_in_files, map_place
 from seqtools.engines.wire.pickling import PipelinePickler, unpicklable
 from seqtools.engines.wire.size_warning import warn_if_large
 
 _ALIGNMENT = 64
-_HEAD = struct.Struct("<QQQ")  # lengths of the two pickles and of files, number of buffers
+_HEAD = struct.Struct("<QQQQ")  # lengths of texts, of the pickles and of files, number of buffers
 _BUFFER = struct.Struct("<qQQ")  # number of the file, -1 for the shipment itself, begin, end
 
 
@@ -37,6 +42,7 @@ class PickledPipeline:
         get: Evaluates items.
         hook: The start hook.
         hints: Where to send hints.
+        end_hook: The end hook.
 
     Raises:
         WorkerStartError: If a stage, which the error names, cannot be pickled.
@@ -44,25 +50,42 @@ class PickledPipeline:
 
     instead = "method='thread', or start_method='fork'"
     """What does not pickle, for messages."""
+    everywhere = False
+    """Whether workers may be on other machines, which lack the files of this one."""
 
-    def __init__(self, source: Any, get: Callable[[int], Any], hook: Any, hints: Any) -> None:
+    def __init__(
+        self,
+        source: Any,
+        get: Callable[[int], Any],
+        hook: Any,
+        hints: Any,
+        end_hook: Any = None,
+    ) -> None:
         buffers: list[pickle.PickleBuffer] = []
         file = io.BytesIO()
         try:
             pickler = PipelinePickler(file, buffers)
-            pickler.dump((sys.argv, hook))
-            pickler.dump((get, hints))  # refers to objects that were pickled for the hook
+            pickler.dump(Prelude(sys.argv, Flags.now(), hook))
+            # refers to objects that were pickled for the hook
+            pickler.dump((get, hints, end_hook, own_categories()))
             # Last, because these lists are complete now.
             pickler.dump(pickler.derived())
             pickler.dump(pickler.by_value)
             self._raws = [buffer.raw() for buffer in buffers]
+            texts = pickle.dumps(self._texts(source, pickler.files))
         except Exception as error:
-            raise unpicklable(source, hook, error, instead=self.instead) from error
+            hooks = {"start_hook": hook, "end_hook": end_hook}
+            raise unpicklable(source, hooks, error, instead=self.instead) from error
         self._source = source
         # No view: where a program ends, the file may be closed first, which then is an error.
-        self._pickles = file.getvalue()  # makes no copy
+        self._pickles = [texts, file.getvalue()]  # makes no copy
         self.by_value: list[Any] = pickler.by_value
         """The objects that a value refers to by number."""
+
+    def _texts(self, source: Any, files: set[str]) -> dict[str, SourceText]:
+        """Return what workers are sent of source files: of `files`, and where stages were made."""
+        made_at = {stage._origin[0] for stage in upstream(source)}
+        return texts_of(sorted(files | made_at), everywhere=self.everywhere)
 
     def write(self) -> int:
         """Write the pipeline to an anonymous file; return its descriptor, which the caller closes.
@@ -73,8 +96,8 @@ class PickledPipeline:
         raws = self._raws
         files, places = find_in_files(raws)
         shared = sum(raw.nbytes for k, raw in enumerate(raws) if k not in places)
-        warn_if_large(self._source, len(self._pickles), shared)
-        parts = [self._pickles, pickle.dumps(files)]
+        warn_if_large(self._source, sum(map(len, self._pickles)), shared)
+        parts = [*self._pickles, pickle.dumps(files)]
         size = sum(map(len, parts)) + shared
         with as_start_error(
             f"no file for the {size / 1e6:,.1f} MB of the pipeline could be written"
@@ -111,8 +134,28 @@ def _write(
     file.truncate(end)
 
 
-Pipeline: TypeAlias = tuple[Callable[[int], Any], Any, list[Any]]
-"""What reads items, where to send hints, and what a value refers to by number."""
+class Prelude(NamedTuple):
+    """What precedes the pipeline."""
+
+    argv: list[str]
+    """The arguments of the consumer's program."""
+    flags: Flags
+    hook: Callable[..., object] | None
+    """The start hook."""
+
+
+class Pipeline(NamedTuple):
+    """What a worker works with."""
+
+    get: Callable[[int], Any]
+    """Reads items."""
+    hints: Any
+    """Where to send hints."""
+    by_value: list[Any]
+    """The objects that a value refers to by number."""
+    end_hook: Callable[..., object] | None = None
+    own_categories: Sequence[type[Warning]] = ()
+    """See `Flags.filters`."""
 
 
 class ReceivedPipeline:
@@ -126,17 +169,19 @@ class ReceivedPipeline:
         for length in (*lengths, _BUFFER.size * count):
             parts.append(self._view[begin : begin + length])
             begin += length
-        _, self._files, self._places = parts
-        memory.seek(_HEAD.size)
+        texts, _, self._files, self._places = parts
+        self._texts = texts
+        memory.seek(_HEAD.size + len(texts))
         self._unpickler = pickle.Unpickler(memory, buffers=self._buffers())
-        self._prelude: tuple[list[str], Any] | None = None
+        self._prelude: Prelude | None = None
 
-    def prelude(self) -> tuple[list[str], Callable[..., object] | None]:
-        """Return the arguments of the consumer's program, and the start hook.
+    def prelude(self) -> Prelude:
+        """Return what precedes the pipeline.
 
         Processes that are forked afterwards load the pipeline for themselves.
         """
         if self._prelude is None:
+            add_texts(pickle.loads(self._texts))
             self._prelude = self._unpickler.load()
         return self._prelude
 
@@ -146,11 +191,11 @@ class ReceivedPipeline:
         Objects that it shares with the start hook are as the hook has left them.
         """
         self.prelude()
-        get, hints = self._unpickler.load()
+        get, hints, end_hook, categories = self._unpickler.load()
         self._unpickler.load()  # derived classes, which are in the table
         by_value = self._unpickler.load()
         del self._unpickler  # it keeps references to all objects
-        return get, hints, by_value
+        return Pipeline(get, hints, by_value, end_hook, categories)
 
     def _buffers(self) -> Iterator[memoryview]:
         files = [map_place(place) for place in pickle.loads(self._files)]
@@ -193,14 +238,16 @@ def with_all_by_value(memory: mmap.mmap) -> bytes:
         OSError: If such a file is not there any more.
     """
     view = memoryview(memory)
-    pickles, files, count = _HEAD.unpack_from(view)
-    begin = _HEAD.size + pickles + files
-    mapped = [map_place(place) for place in pickle.loads(view[_HEAD.size + pickles : begin])]
+    texts, pickles, files, count = _HEAD.unpack_from(view)
+    ends = list(accumulate((texts, pickles, files), initial=_HEAD.size))
+    begin = ends[-1]
+    mapped = [map_place(place) for place in pickle.loads(view[ends[-2] : begin])]
     raws = [
         (view if number < 0 else mapped[number])[start:stop]
         for number, start, stop in _BUFFER.iter_unpack(view[begin : begin + _BUFFER.size * count])
     ]
     out = io.BytesIO()
-    parts = [bytes(view[_HEAD.size : _HEAD.size + pickles]), pickle.dumps([])]
+    parts = [bytes(view[at:end]) for at, end in pairwise(ends[:-1])]
+    parts.append(pickle.dumps([]))
     _write(out, parts, raws, {})
     return out.getvalue()

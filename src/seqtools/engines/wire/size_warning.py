@@ -4,6 +4,7 @@ import warnings
 from typing import Any
 
 from seqtools._core.errors import creation_site, reader
+from seqtools._core.source_code import place
 from seqtools._core.walk import upstream
 from seqtools.engines.wire.mapped_files import find_in_files
 from seqtools.engines.wire.pickling import PipelinePickler
@@ -34,8 +35,8 @@ def warn_if_large(source: Any, pickled: int, shared: int) -> None:
     stages = list(upstream(source))
     if stages:
         nbytes, k = max((_size(stage, stages), k) for k, stage in enumerate(stages))
-        place = "{}, made at {}:{}".format(stages[k]._describe(), *stages[k]._origin)
-        message += f"; {nbytes / 1e6:,.0f} MB are for {place}"
+        what = f"{stages[k]._describe()}, made at {place(*stages[k]._origin)}"
+        message += f"; {nbytes / 1e6:,.0f} MB are for {what}"
     warnings.warn_explicit(
         message, RuntimeWarning, *(reader.get() or creation_site()), registry=_warned
     )

@@ -1,7 +1,15 @@
-"""Objects of the pipeline that neither pickle nor cloudpickle can send as they are."""
+"""Objects of the pipeline that neither pickle nor cloudpickle can send as they are.
+
+A lock that an object of the standard library has for itself is made anew. Weak references refer to
+the copies of what they refer to here, which exist in a worker as long as the worker.
+"""
 
 import functools
+import gc
+import pickle
 import sys
+import threading
+import types
 import typing
 import weakref
 from collections.abc import Callable
@@ -9,8 +17,13 @@ from typing import Any
 
 import cloudpickle
 
+from seqtools.engines.wire.classes import found_by_name
+from seqtools.engines.wire.functions import Call
+from seqtools.engines.wire.instances import is_default
+from seqtools.engines.wire.own_values import reduce_local, reduce_variable
+
 _kept: list[Any] = []
-"""The items of weak collections, in a worker. Nothing else may refer to them there."""
+"""What weak references refer to, in a worker. Nothing else may refer to it there."""
 
 VARIABLES = (typing.TypeVar, typing.ParamSpec, typing.TypeVarTuple, typing.NewType)
 """Classes of objects that stand for types, and are pickled by their names."""
@@ -45,21 +58,18 @@ def with_singletons(
 
 def standard_library_reducer(cls: type) -> Callable[[Any], Any] | None:
     """Return how to pickle objects of this class of the standard library, `None` as usual."""
-    if issubclass(cls, functools.cached_property):
-        return _reduce_cached_property
-    if cls is getattr(sys.modules.get("random"), "SystemRandom", None):
-        return lambda _: (cls, ())  # it has no state
-    weak = weakref.WeakSet, weakref.WeakKeyDictionary, weakref.WeakValueDictionary
-    return _reduce_weak_collection if issubclass(cls, weak) else None
+    names = [f"{base.__module__}.{base.__qualname__}" for base in cls.__mro__]
+    if names[0] in _REDUCERS:
+        return _REDUCERS[names[0]]
+    found = next((_OF_DERIVED[name] for name in names if name in _OF_DERIVED), None)
+    if found is None or found is _reduce_weak_collection:
+        return found
+    return found if is_default(cls, "__reduce__", "__reduce_ex__", "__getstate__") else None
 
 
 def reduce_lru_cache(function: Any) -> Any:
     """Return how to cache the same function anew, if it cannot be imported by its name."""
-    module = sys.modules.get(function.__module__)
-    if (
-        function.__module__ not in {"__main__", "__mp_main__"}
-        and getattr(module, function.__qualname__, None) is function
-    ):
+    if found_by_name(function):
         return NotImplemented
     parameters = function.cache_parameters()
     arguments = function.__wrapped__, parameters["maxsize"], parameters["typed"]
@@ -70,14 +80,17 @@ def _lru_cache(function: Any, maxsize: int | None, typed: bool) -> Any:  # noqa:
     return functools.lru_cache(maxsize, typed)(function)
 
 
-def _reduce_cached_property(prop: Any) -> Any:
-    """Return how to make a cached property again, without its lock, which Python 3.11 has."""
-    state = {name: value for name, value in vars(prop).items() if name != "lock"}
-    return type(prop), (_cached_property,), state
+def _with_new_lock(name: str) -> Callable[[Any], Any]:
+    """Return how to pickle objects whose attribute `name` is a lock that only they use."""
 
+    def reduce(obj: Any) -> Any:
+        make, arguments, state, *rest = obj.__reduce_ex__(5)
+        attributes, *slots = state if isinstance(state, tuple) else (state,)
+        if name in attributes:
+            attributes = {**attributes, name: Call(lambda: (threading.RLock, ()))}
+        return make, arguments, (attributes, *slots) if slots else attributes, *rest
 
-def _cached_property(_: Any) -> None:
-    """Stand for the function of a cached property until its state is set."""
+    return reduce
 
 
 def _reduce_weak_collection(obj: Any) -> Any:
@@ -88,6 +101,81 @@ def _reduce_weak_collection(obj: Any) -> Any:
 def _weak_collection(cls: type, items: Any) -> Any:
     _kept.append(items)
     return cls(items)
+
+
+def _reduce_weak_reference(reference: Any) -> Any:
+    return _weak_reference, (type(reference), reference())
+
+
+def _reduce_weak_proxy(proxy: Any) -> Any:
+    try:
+        obj = proxy.__reduce_ex__.__self__
+    except ReferenceError:
+        obj = None
+    return _weak_reference, (weakref.proxy, obj)
+
+
+def _weak_reference(make: Callable[[Any], Any], obj: Any) -> Any:
+    if obj is None:
+        return make(_Gone().method if make is weakref.WeakMethod else _Gone())
+    _kept.append(obj)
+    return make(obj)
+
+
+class _Gone:
+    """What a dead reference refers to."""
+
+    def method(self) -> None:
+        """Stand for the method of a dead `WeakMethod`."""
+
+
+def _reduce_scanner(scanner: Any) -> Any:
+    hooks = "object_hook", "object_pairs_hook", "parse_float", "parse_int", "parse_constant"
+    return _scanner, ({name: getattr(scanner, name) for name in ("strict", *hooks)},)
+
+
+def _scanner(options: dict[str, Any]) -> Any:
+    from json import scanner
+
+    make: Any = scanner.make_scanner
+    return make(types.SimpleNamespace(**options))
+
+
+def _reduce_key(key: Any) -> Any:
+    """Return how to make what `functools.cmp_to_key` has returned."""
+    _, *referents = gc.get_referents(key)  # its class, the function, and an item if it is a key
+    return (functools.cmp_to_key, tuple(referents)) if len(referents) == 1 else NotImplemented
+
+
+def _refuse_library(library: Any) -> Any:
+    message = f"cannot pickle a library that ctypes has loaded, {library._name!r}"
+    raise pickle.PicklingError(message)
+
+
+_REDUCERS: dict[str, Callable[[Any], Any]] = {
+    "random.SystemRandom": lambda generator: (type(generator), ()),  # it has no state
+    "weakref.ReferenceType": _reduce_weak_reference,
+    "weakref.WeakMethod": _reduce_weak_reference,
+    "weakref.ProxyType": _reduce_weak_proxy,
+    "weakref.CallableProxyType": _reduce_weak_proxy,
+    "_contextvars.ContextVar": reduce_variable,
+    "_struct.Struct": lambda struct: (type(struct), (struct.format,)),
+    "_json.Scanner": _reduce_scanner,
+    "functools.KeyWrapper": _reduce_key,
+}
+"""How to pickle objects of exactly a class, by its name: most programs do not import its module."""
+
+_OF_DERIVED: dict[str, Callable[[Any], Any]] = {
+    "weakref.WeakSet": _reduce_weak_collection,
+    "weakref.WeakKeyDictionary": _reduce_weak_collection,
+    "weakref.WeakValueDictionary": _reduce_weak_collection,
+    "_thread._local": reduce_local,
+    "functools.cached_property": _with_new_lock("lock"),  # of Python 3.11
+    "logging.Handler": _with_new_lock("lock"),
+    "http.cookiejar.CookieJar": _with_new_lock("_cookies_lock"),
+    "ctypes.CDLL": _refuse_library,
+}
+"""The same for a class and those derived from it."""
 
 
 def reduce_global(obj: Any) -> Any:

@@ -8,7 +8,7 @@ import os
 import select
 import struct
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from seqtools.engines import fault_injection
 from seqtools.engines.wire.headers import Header
@@ -70,6 +70,7 @@ class TaskReader:
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._buffer = b""
+        self._poller: Any = None
         self.while_idle: tuple[float, Callable[[], None]] | None = None
         """Seconds, and what to call each time that no task came for so long."""
 
@@ -87,6 +88,13 @@ class TaskReader:
         block, start, stop, step, mode, timed, watched, *ahead = TASK.unpack(head)
         indices = self._indices(start, stop, step)
         return TaskMessage(block, indices, mode, timed, watched, self._indices(*ahead))
+
+    def is_closed(self) -> bool:
+        """Return whether the consumer has closed the pipe: it wants no answers to more tasks."""
+        if self._poller is None:
+            self._poller = select.poll()
+            self._poller.register(self._fd, 0)
+        return bool(self._poller.poll(0))
 
     def _indices(self, start: int, stop: int, step: int) -> Sequence[int]:
         if step:

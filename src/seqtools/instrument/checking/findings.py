@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from html import escape
 
 from seqtools.instrument.quantities import counted_as, duration, volume
 
@@ -80,24 +81,42 @@ class Findings(list[Finding]):
                 self._differing.add(other.where)
                 self.append(other)
 
-    def __str__(self) -> str:
-        """Return the report."""
+    def _summary(self) -> list[str]:
+        """Return how much was found in what, and a line for each estimate."""
         among = counted_as(len(self.estimates), "prefetch", "prefetches")
         if not self.estimates and not self:
             none = "there is no prefetch with workers in this pipeline"
             if self.items:
-                return f"nothing found in {counted_as(self.items, 'item')}; {none}"
-            return f"nothing to check: {none}"
+                return [f"nothing found in {counted_as(self.items, 'item')}; {none}"]
+            return [f"nothing to check: {none}"]
         if not self and len(self.estimates) == 1:
             estimate = self.estimates[0]
             looked = "" if estimate.items else " without evaluating items"
-            return f"nothing found{looked}: {estimate}"
+            return [f"nothing found{looked}: {estimate}"]
         found = counted_as(len(self), "finding") if self else "nothing found"
-        lines = [f"{found} in {among}" if self.estimates else found]
-        lines += [f"\n{k}. {finding}" for k, finding in enumerate(self, 1)]
-        lines += ["", *(f"{estimate.where}: {estimate}" for estimate in self.estimates)]
-        return "\n".join(lines)
+        lines = [f"{estimate.where}: {estimate}" for estimate in self.estimates]
+        return [f"{found} in {among}" if self.estimates else found, *lines]
+
+    def __str__(self) -> str:
+        """Return the report."""
+        head, *estimates = self._summary()
+        lines = [head, *(f"\n{k}. {finding}" for k, finding in enumerate(self, 1))]
+        return "\n".join([*lines, "", *estimates] if self or estimates else lines)
 
     def __repr__(self) -> str:
         """Return the report."""
         return str(self)
+
+    def _repr_html_(self) -> str:
+        """Return the report for a notebook, which wraps its lines."""
+        head, *estimates = self._summary()
+        findings = "".join(
+            f'<li style="margin: .5em 0"><span style="font-family: monospace">{escape(found.where)}'
+            f"</span><div>{escape(found.what)}</div><div>→ {escape(found.advice)}</div></li>"
+            for found in self
+        )
+        measured = "".join(f'<div style="opacity: .7">{escape(each)}</div>' for each in estimates)
+        return (
+            f'<div class="seqtools-check" style="overflow-wrap: anywhere"><div>{escape(head)}</div>'
+            f"<ol>{findings}</ol>{measured}</div>"
+        )

@@ -3,6 +3,7 @@
 import dis
 import functools
 import sys
+import threading
 import types
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 
 from seqtools._core.display.short import called
 from seqtools._core.walk import is_stage
+from seqtools.engines.wire.pickling import OPENED_THERE
 from seqtools.instrument.user_code import is_users
 
 _MOST_OBJECTS = 2000
@@ -21,8 +23,8 @@ _DEEPEST = 6
 _FIRST = 8
 """Items of a container to search. Arbitrary."""
 
-_HERE = "open it where it is used: inside the function, or in start_hook for each worker"
-_KEEP = "keep its path, and open it when the first item is read in each process"
+_HERE = f"open it {OPENED_THERE}"
+_KEEP = f"keep its path, and open it {OPENED_THERE}"
 _OWN = "leave it out, or create it inside the function: each worker process would have its own"
 
 _ITEM = "let the function take one for each item, as its argument rng: smap(f, …, rng=0)"
@@ -45,7 +47,6 @@ _HANDLES: list[tuple[str, str, list[str]]] = [
     ("a socket", _HERE, ["socket.socket", "_socket.socket"]),
     ("a running program", _HERE, ["subprocess.Popen"]),
     ("a lock", _OWN, ["_thread.lock", "_thread.RLock"]),
-    ("a threading.local", _OWN, ["_thread._local"]),
     ("a condition", _OWN, ["threading.Condition"]),
     ("an event", _OWN, ["threading.Event"]),
     ("a semaphore", _OWN, ["threading.Semaphore"]),
@@ -60,7 +61,10 @@ _HANDLES: list[tuple[str, str, list[str]]] = [
 
 _KINDS = {name: (kind, advice) for kind, advice, names in _HANDLES for name in names}
 
-_ATOMS = (str, bytes, bytearray, int, float, complex, type(None), range, type, types.ModuleType)
+_ATOMS = (
+    *(str, bytes, bytearray, int, float, complex, type(None), range, type, types.ModuleType),
+    threading.local,  # what is in there belongs to this thread, and is not sent
+)
 
 
 class Handle(NamedTuple):

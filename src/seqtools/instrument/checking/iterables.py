@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from seqtools._core.display.tree import place_of
-from seqtools._core.errors import described
+from seqtools._core.error_path import described
 from seqtools._core.walk import is_stage, upstream
 from seqtools.engines.methods import AUTO
 from seqtools.instrument.checking.findings import Findings

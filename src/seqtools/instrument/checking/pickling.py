@@ -10,9 +10,10 @@ from cloudpickle.cloudpickle import _should_pickle_by_reference
 
 from seqtools._core.display.short import called, cut
 from seqtools._core.display.tree import place_of
-from seqtools._core.errors import described, summary
+from seqtools._core.error_path import described
+from seqtools._core.errors import summary
 from seqtools._core.walk import is_stage, sources_of, upstream
-from seqtools.engines.wire.pickling import PipelinePickler
+from seqtools.engines.wire.pickling import OPENED_THERE, PipelinePickler
 from seqtools.instrument.checking.findings import Findings
 from seqtools.instrument.checking.handles import MOST, handles
 from seqtools.prefetching.options import Options
@@ -129,5 +130,5 @@ def _check_part(obj: Any, name: str, where: str, options: Options, found: Findin
             found.add(what + reason(refusal), where, handle.advice)
     if not refused:
         what = f"{name} cannot be sent to worker processes: {reason(error)}"
-        advice = f"create what it needs inside the function, or use {_without_pickling(options)}"
+        advice = f"make what it needs {OPENED_THERE}, or use {_without_pickling(options)}"
         found.add(what, where, advice)

@@ -7,6 +7,7 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+from seqtools.engines.wire.pickling import OPENED_THERE
 from seqtools.instrument.checking.findings import Findings
 from seqtools.instrument.checking.handles import (
     MOST,
@@ -18,7 +19,7 @@ from seqtools.instrument.checking.handles import (
 from seqtools.instrument.checking.pickling import own_parts, parts_of, place
 from seqtools.prefetching.options import Options
 
-_EACH = "open it where it is used, and keep one for each thread, in a threading.local()"
+_EACH = f"make one {OPENED_THERE}"
 
 _SHARED = frozenset({
     "a connection to SQLite", "a cursor of SQLite", "a connection to MySQL", "a socket",

@@ -15,9 +15,10 @@ from seqtools.engines.process.standard_streams import occupy_standard_streams
 from seqtools.engines.thread.engine import ThreadEngine
 from seqtools.engines.uninterruptible import uninterrupted
 from seqtools.instrument.checking.findings import Findings
+from seqtools.instrument.checking.flags import check_filters, check_flags
 from seqtools.instrument.checking.pickling import place, reason
 from seqtools.instrument.checking.random_state import restored_generators
-from seqtools.instrument.checking.worker_main import VALUE, ItemReports, Report
+from seqtools.instrument.checking.worker_main import FLAGS, VALUE, ItemReports, Report
 from seqtools.instrument.quantities import duration
 from seqtools.prefetching.options import Options
 
@@ -42,6 +43,7 @@ class WorkerCheck:
         self._seconds, self._found = seconds, found
         self._place = place(prefetch)
         self._hangs = False  # whether an item took too long
+        self._ended = False  # whether the worker has ended
 
     def processes(self, indices: Sequence[int], *, shares: bool, repeats: bool) -> list[Report]:
         """Return reports from a worker process; fewer if it cannot go on.
@@ -65,6 +67,7 @@ class WorkerCheck:
                     ProcessEngine(
                         *(None, check, 1, hook, start_method),
                         deliver=deliver, timeout=self._seconds, known=known,
+                        end_hook=options.end_hook,
                     )
                 )
             )  # fmt: skip
@@ -100,7 +103,10 @@ class WorkerCheck:
         check = self._reports_of(shares=True, repeats=repeats, alone=alone)
 
         def make(deliver: Deliver) -> Engine:
-            return ThreadEngine(check, 1, options.start_hook, None, self._seconds, deliver=deliver)
+            return ThreadEngine(
+                check, 1, options.start_hook, None, self._seconds,
+                end_hook=options.end_hook, deliver=deliver,
+            )  # fmt: skip
 
         with restored_generators(generators):
             return self._evaluated(make, indices, "see the traceback of the first read")
@@ -132,7 +138,10 @@ class WorkerCheck:
                 if loaded is not None:
                     engine.ask(VALUE)  # returns when the pipeline is loaded
                     loaded()
-                return self._reports(engine, indices, sent=loaded is not None)
+                reports = self._reports(engine, indices, sent=loaded is not None)
+                if loaded is not None and not self._ended:
+                    self._check_flags(engine)
+                return reports
             finally:
                 # without waiting for an item that hangs, which is reported as a finding
                 uninterrupted(lambda: engine.engine.close(wait=not self._hangs))
@@ -148,6 +157,7 @@ class WorkerCheck:
             if isinstance(report, Failure):
                 self._failed(i, report.error)
                 if isinstance(report.error, ItemTimeout | WorkerDied):
+                    self._ended = True
                     break  # other items would probably do the same
                 continue
             if report is END:
@@ -157,6 +167,13 @@ class WorkerCheck:
             reports.append(report)
             sent = sent and self._sends(engine, i)
         return reports
+
+    def _check_flags(self, engine: "_OneByOne") -> None:
+        there = engine.ask(FLAGS)
+        if not isinstance(there, Failure):
+            check_flags(there, self._place, self._found)
+        if self._options.is_cluster:
+            check_filters(self._place, self._found)
 
     def _sends(self, engine: "_OneByOne", i: int) -> bool:
         """Return whether the value of item `i` can be sent back."""

@@ -12,6 +12,7 @@ from seqtools._core.walk import draw_index_of, drawing_apart, is_stage
 from seqtools.instrument.checking.changes import Changes
 from seqtools.instrument.checking.drawing import Draws
 from seqtools.instrument.checking.findings import Finding
+from seqtools.instrument.checking.flags import values
 from seqtools.instrument.checking.random_state import restored_generators
 from seqtools.instrument.checking.repeats import Read, Recorder, differing
 from seqtools.instrument.inlined import ReadListener, Watched, inlined
@@ -19,6 +20,8 @@ from seqtools.prefetching.sizes import size_of_value
 
 VALUE = 1 << 40
 """`VALUE + i` asks for the value of item `i`, the last one; `VALUE` alone for nothing."""
+FLAGS = 1 << 50
+"""Asks for the flags of modules, see `flags.values`."""
 _SECONDS = 2.0
 """Time for evaluating items again, from which no further item is. Arbitrary."""
 
@@ -59,7 +62,9 @@ class ItemReports:
         self._repeated = 0.0
 
     def __call__(self, i: int) -> Any:
-        """Return a report about item `i`, or the last value: see `VALUE`."""
+        """Return a report about item `i`, or something else: see `VALUE` and `FLAGS`."""
+        if i == FLAGS:
+            return values()
         if i >= VALUE:
             value, self._value = self._value, None
             return value

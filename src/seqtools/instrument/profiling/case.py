@@ -12,7 +12,7 @@ from seqtools.instrument.profiling.model import Costs, Prediction, Setting, pace
 from seqtools.instrument.profiling.overlap import Loading, loading
 from seqtools.instrument.profiling.recorded_pipeline import Stage
 from seqtools.instrument.profiling.tracks import CONSUMER, Recording
-from seqtools.instrument.quantities import duration
+from seqtools.instrument.quantities import counted_as, duration
 
 _LATE = 0.001
 """Seconds that a thread waits for a contended lock, at least; it changes hands every 5 ms."""
@@ -101,9 +101,9 @@ class Case:
         """Why there are no estimates, in words; empty if there are."""
         m = self.measures
         if m.items < _FEWEST or m.seconds < _SHORTEST:
-            return f"only {m.items} items in {duration(m.seconds)} were measured"
+            return f"it has only {counted_as(m.items, 'item')}, in {duration(m.seconds)}"
         if m.samples < _SAMPLES:
-            return f"processor times of only {m.samples} items were measured"
+            return f"processor times were measured of only {counted_as(m.samples, 'item')}"
         return ""
 
     @property

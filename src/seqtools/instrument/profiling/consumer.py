@@ -57,7 +57,7 @@ class ConsumerRecorder(Observer[T]):
             recorder.note(USE, 1, which, left, began, used)
             recorder.note(CORES, USE, which, left, began, everywhere)
             recorder.left = None
-        sampled = began >= recorder.due and not recorder.sampling
+        sampled = began >= recorder.due_of_items and not recorder.sampling
         since = everywhere = 0
         if sampled:
             if self._prefetch is not None:
@@ -84,6 +84,7 @@ class ConsumerRecorder(Observer[T]):
             if sampled:
                 recorder.note(CORES, what, which, began, ended, all_now - everywhere)
                 recorder.rest(ended, 2)
+                recorder.due_of_items = recorder.due
                 recorder.left = (ended, now, all_now) if what == WAIT else None
 
     def _pass_on(self, i: int) -> T:
@@ -144,7 +145,7 @@ class _Iterator(Iterator[T]):
         except AttributeError:
             recorder = self._folder.recorder()
         began = perf_counter()
-        if began >= recorder.due or recorder.left is not None:
+        if began >= recorder.due_of_items or recorder.left is not None:
             return self._consumer.take(next, self._items, which)
         # the same as `take`, without Python calls, which would take half as long again
         what = WAIT

@@ -164,7 +164,8 @@ def _options(stage: Any) -> dict[str, Any]:
     if isinstance(stage, Prefetch):
         options: Options = stage._options  # noqa: SLF001 -- ours
         cost = cost_of(options.method, options.where)
-        plain = dict.fromkeys(("where", "engine_options", "start_hook"))  # no object of the user
+        # no object of the user
+        plain = dict.fromkeys(("where", "engine_options", "start_hook", "end_hook"))
         return {**options._asdict(), **plain, "cost": cost}
     if is_stage(stage) and _kind(stage) == "add_cache":
         arguments = stage._args()

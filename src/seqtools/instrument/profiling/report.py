@@ -4,11 +4,13 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from seqtools._core.source_code import cell_of, place
 from seqtools.instrument.profiling.advice import Advice
 from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.figures import Figures
+from seqtools.instrument.profiling.machine import circumstances
 from seqtools.instrument.profiling.starting import start
-from seqtools.instrument.profiling.verdict import judge
+from seqtools.instrument.profiling.verdict import Verdict, judge
 from seqtools.instrument.quantities import duration, share, volume
 
 _RESOLVED = 0.02
@@ -17,46 +19,56 @@ _AS_LONG, _LITTLE = 1.005, 1.095
 """Speed-ups up to which a change gains nothing, and little. Arbitrary."""
 _ALIKE = 0.85
 """Ratio of two speed-ups from which they are not told apart. Arbitrary."""
-_HEADS = ("calls", "own time", "mean", "95 %", "computes", "")
+HEADS = ("calls", "own time", "mean", "95 %", "computes")
+"""What the figures of a stage are."""
 
 
 def report(case: Case) -> str:
-    """Return the verdict, the stages, and remarks."""
-    return "\n".join([*verdict_lines(case), "", *stage_lines(case), "", *remarks(case)])
+    """Return the verdict, the stages, remarks, and when and where it was measured."""
+    about = (f"{title}: {text}" for title, text in circumstances(case.recording))
+    return "\n".join([*verdict_lines(case), "", *stage_lines(case), "", *remarks(case), "", *about])
 
 
 def verdict_lines(case: Case) -> Iterator[str]:
     """Yield the bottleneck, the reasons, and what to try."""
-    found, m = judge(case), case.measures
-    waited = ""
-    if m.seconds:
-        waited = f": your loop waited {share(min(1.0, case.waited / m.seconds))} of the time"
-    yield found.kind + waited
+    found = judge(case)
+    yield headline(case, found)
     yield ""
     yield "because"
     yield from (f"  {reason}" for reason in found.because)
     if found.ceiling is not None:
-        free = duration(found.ceiling)
-        if found.ceiling < _RESOLVED:
-            free = f"less than {duration(_RESOLVED)}"
         yield ""
         yield "ceiling"
-        if case.recording.replayed:
-            yield f"  {case.count:,} items take {free}, however fast they are loaded"
-            return
-        now = duration(m.seconds)
-        yield f"  if loading were free, {case.count:,} items would take {free}, not {now}"
-        if case.shares_cores and found.ceiling >= _RESOLVED:
-            yield (
-                "  less certain, because your loop and loading compute at the same time: "
-                "instrument.profile(…, replay=True) measures your loop alone"
-            )
+        yield from (f"  {line}" for line in ceiling(case, found.ceiling))
     if found.advice:
         yield ""
         yield "try, in this order"
         for k, advice in enumerate(found.advice, 1):
             yield f"  {k}. {advice.text}"
             yield f"     {effect(case, advice)}"
+
+
+def headline(case: Case, found: Verdict) -> str:
+    """Return the verdict in one line."""
+    seconds = case.measures.seconds
+    if not seconds:
+        return found.kind
+    return f"{found.kind}: your loop waited {share(min(1.0, case.waited / seconds))} of the time"
+
+
+def ceiling(case: Case, seconds: float) -> Iterator[str]:
+    """Yield how long the items would take if loading were free, and how certain that is."""
+    free = duration(seconds) if seconds >= _RESOLVED else f"less than {duration(_RESOLVED)}"
+    if case.recording.replayed:
+        yield f"{case.count:,} items take {free}, however fast they are loaded"
+        return
+    now = duration(case.measures.seconds)
+    yield f"if loading were free, {case.count:,} items would take {free}, not {now}"
+    if case.shares_cores and seconds >= _RESOLVED:
+        yield (
+            "less certain, because your loop and loading compute at the same time: "
+            "instrument.profile(…, replay=True) measures your loop alone"
+        )
 
 
 def effect(case: Case, advice: Advice) -> str:
@@ -100,15 +112,16 @@ def remarks(case: Case) -> Iterator[str]:
 def stage_lines(case: Case) -> Iterator[str]:
     """Yield a table of the stages."""
     yield "stages, with the times of all workers"
-    rows = [("  " * depth + f.stage.name, *_cells(f)) for f, depth in _in_order(case)]
-    table = [("", *_HEADS), *rows]
+    rows = [("  " * depth + f.stage.name, *cells(f)) for f, depth in in_order(case)]
+    table = [("", *HEADS, ""), *rows]
     name, *widths = (max(map(len, column)) for column in zip(*table, strict=True))
     for row in table:
         numbers = [f"{cell:>{width}}" for cell, width in zip(row[1:-1], widths, strict=False)]
         yield "  ".join([f"  {row[0]:<{name}}", *numbers, row[-1]]).rstrip()
 
 
-def _cells(figure: Figures) -> tuple[str, ...]:
+def cells(figure: Figures) -> tuple[str, ...]:
+    """Return the figures of a stage, and a remark."""
     notes = ", ".join(_notes(figure))
     if not figure.calls:
         return "0", "", "", "", "", notes
@@ -125,11 +138,13 @@ def _notes(figure: Figures) -> Iterator[str]:
     if figure.ahead:
         yield f"{figure.ahead:,} read ahead for hints, in {duration(figure.own_ahead)}"
     file, line = figure.stage.site
-    if file and not file.startswith("<"):
+    if cell_of(file):
+        yield place(file, line)
+    elif file and not file.startswith("<"):
         yield f"{os.path.basename(file)}:{line}"
 
 
-def _in_order(case: Case) -> Iterator[tuple[Figures, int]]:
+def in_order(case: Case) -> Iterator[tuple[Figures, int]]:
     """Yield the stages from the last to the sources, with their depths, each once."""
     left, seen = [(case.recording.top, 0)], set()
     while left:
@@ -159,6 +174,7 @@ def snapshot(case: Case) -> dict[str, Any]:
         "workers": case.workers,
         "busy_workers": m.busy,
         "cores_used": m.processor,
+        "cores_of_others": case.recording.others,
         "bytes_per_item": m.size,
         "window": {"ready": m.fill[-1].ready, "capacity": m.fill[-1].capacity} if m.fill else None,
         "advice": [_plain(case, advice) for advice in found.advice],
@@ -179,6 +195,6 @@ def snapshot(case: Case) -> dict[str, Any]:
                 "misses": figure.misses if figure.is_cache else 0,
                 "ahead": figure.ahead,
             }
-            for figure, depth in _in_order(case)
+            for figure, depth in in_order(case)
         ],
     }

@@ -22,6 +22,7 @@ from seqtools.instrument.profiling.recorded_pipeline import RecordedPipeline
 from seqtools.instrument.profiling.replayed import Replayed
 from seqtools.instrument.profiling.tracks import Recording
 from seqtools.instrument.profiling.transfer import tried
+from seqtools.instrument.shown import Shown
 from seqtools.prefetching.cores import usable_cores
 
 if TYPE_CHECKING:
@@ -124,16 +125,26 @@ class Profile:
         return Case(self._updated())
 
     def verdict(self) -> str:
-        """Return what the consumer waits for, why, what to change, and the expected effect."""
+        """Return what the consumer waits for, why, what to change, and the expected effect.
+
+        A notebook shows the text formatted.
+        """
+        from seqtools.instrument.profiling.page import html_verdict
         from seqtools.instrument.profiling.report import verdict_lines
 
-        return "\n".join(verdict_lines(self._case()))
+        case = self._case()
+        return Shown.of("\n".join(verdict_lines(case)), lambda: html_verdict(case))
 
     def report(self) -> str:
-        """Return the verdict, and after it a table of the stages."""
+        """Return the verdict, a table of the stages, and when and where it was measured.
+
+        A notebook shows the same as `to_html` writes.
+        """
+        from seqtools.instrument.profiling.page import html_report
         from seqtools.instrument.profiling.report import report
 
-        return report(self._case())
+        case = self._case()
+        return Shown.of(report(case), lambda: html_report(case))
 
     def snapshot(self) -> dict[str, Any]:
         """Return the figures up to now as numbers, strings, lists and dicts, at any time."""
@@ -166,6 +177,14 @@ class Profile:
         if self._recording is None:
             return f"<profile of {self._sequence._describe()}, not begun>"
         return f"<profile of {self._sequence._describe()}: {self.verdict().splitlines()[0]}>"
+
+    def _repr_html_(self) -> str | None:
+        """Return the report for a notebook, `None` if nothing was measured."""
+        if self._recording is None:
+            return None
+        from seqtools.instrument.profiling.page import html_report
+
+        return html_report(self._case())
 
 
 def profile(sequence: LazySequence[Any], *, replay: bool = False) -> Profile:

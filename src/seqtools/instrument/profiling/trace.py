@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
+from seqtools._core.source_code import place
 from seqtools.instrument.profiling.tracks import (
     CONSUMER,
     FILL,
@@ -74,7 +75,7 @@ def _events_of(
         stage = recording.stages[record.what]
         name, args["index"] = stage.name, record.which
         if stage.site[0]:
-            args["made at"] = "{}:{}".format(*stage.site)
+            args["made at"] = place(*stage.site)
     else:
         name = _NAMES[record.what]
         args["bytes" if record.what in {SEND, LOAD} else "index"] = record.which

@@ -3,7 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterator
-from time import perf_counter_ns
+from time import perf_counter_ns, time
 from typing import TypeAlias
 
 from seqtools._core.record_files import RecordFile
@@ -126,6 +126,8 @@ class Recording:
         self._known: set[str] = set()
         self.stages, self.top, self.cores = stages, top, cores
         self.tracks: list[Track] = []
+        self.date = time()
+        """When it began, in seconds since 1970."""
         self.began = perf_counter_ns()
         self.ended: int | None = None
         self._before = _computing_times()

@@ -1,0 +1,120 @@
+"""Resources that each worker has for itself."""
+
+import atexit
+import functools
+import os
+import threading
+import types
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
+from threading import get_ident
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from seqtools._core.checks import check_function
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_inherited: list[dict[Any, Any]] = []
+"""What a forked process has from its parent, which may still use it. It is never closed here."""
+
+
+def per_worker(function: Callable[P, R]) -> Callable[P, R]:
+    """Return `function` with a memory of its own in each worker: it opens something once in each.
+
+    The first call in a worker calls `function`; further calls there with equal arguments return
+    the same object. A worker is a thread, of any process: that of a prefetch with threads, each
+    thread that evaluates items in a worker process, and your own thread where there are no
+    workers. So the object is used by one thread only, is never sent to another process, and is not
+    inherited by a forked one.
+
+    When a thread ends, as those of a prefetch do when it is closed, the `close` method of what it
+    opened is called, if there is one, and so it is for the main thread of a process that ends. A
+    process that ends calls nothing for its other threads, and one that is killed nothing at all:
+    commit or flush what the function of an item writes.
+
+    Args:
+        function: Opens the resource. It takes hashable arguments or none, and can be a method. If
+            it raises, nothing is kept, and the next call tries again.
+
+    Raises:
+        TypeError: If `function` cannot be called.
+
+    Example:
+        >>> import sqlite3
+        >>> from seqtools import prefetch, smap
+        >>> @per_worker
+        ... def database(path):
+        ...     return sqlite3.connect(path)
+        >>> def square(x):
+        ...     return database(":memory:").execute("select ? * ?", (x, x)).fetchone()[0]
+        >>> with prefetch(smap(square, range(4)), nworkers=2, method="thread") as ready:
+        ...     list(ready)
+        [0, 1, 4, 9]
+    """
+    check_function(function, "function")
+    return _PerWorker(function)
+
+
+class _PerWorker(Generic[P, R]):
+    __wrapped__: Callable[P, R]
+
+    def __init__(self, function: Callable[P, R]) -> None:
+        functools.update_wrapper(self, function)
+        self._here = threading.local()
+
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        resources: _Resources | None = getattr(self._here, "resources", None)
+        if resources is None or resources.process != os.getpid():
+            resources = self._here.resources = _Resources()
+        opened = resources.opened
+        key = args, frozenset(kwargs.items())
+        if key not in opened:
+            opened[key] = self.__wrapped__(*args, **kwargs)
+        return opened[key]  # type: ignore[no-any-return] # as this function has returned it
+
+    def __get__(self, obj: Any, _: type | None = None) -> Any:
+        """Return a method of `obj`, as a function in a class does."""
+        return self if obj is None else types.MethodType(self, obj)
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        """Pickle it as functions are pickled: by its name, or by value if a worker has none."""
+        return getattr(self, "__qualname__", None) or (_PerWorker, (self.__wrapped__,))
+
+
+class _Resources:
+    """What one thread has opened; it exists as long as the thread."""
+
+    def __init__(self) -> None:
+        self.process, self.thread = os.getpid(), get_ident()
+        self.opened: dict[Any, Any] = {}
+        _of_all_threads.add(self)
+        if self.process not in _processes:
+            _processes.add(self.process)
+            atexit.register(_close_those_of_this_thread)
+
+    def __del__(self) -> None:
+        if self.process == os.getpid():
+            self.close()
+        else:
+            _inherited.append(self.opened)
+
+    def close(self) -> None:
+        """Close all, the last one first."""
+        for resource in reversed(self.opened.values()):
+            with suppress(Exception):  # it has no such method, or cannot be closed
+                resource.close()
+
+
+_of_all_threads: weakref.WeakSet[_Resources] = weakref.WeakSet()
+_processes: set[int] = set()
+"""Processes that close what their main thread has opened when they end."""
+
+
+def _close_those_of_this_thread() -> None:
+    """Close what this thread has opened: others may still use theirs."""
+    here = os.getpid(), get_ident()
+    for resources in list(_of_all_threads):
+        if (resources.process, resources.thread) == here:
+            resources.close()

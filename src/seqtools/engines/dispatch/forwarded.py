@@ -1,0 +1,101 @@
+"""Log records and warnings of workers, in the consumer: for its handlers and filters.
+
+A worker sends a function of this module with its arguments. A reader calls it, in order with the
+output that the worker has printed.
+"""
+
+import sys
+import traceback
+import warnings
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from seqtools._core.errors import shortened, summary
+from seqtools.engines.dispatch.output_display import said
+
+_LONGEST_STORY = 10_000
+"""Most characters of a traceback in a warning. Arbitrary."""
+
+_registries: dict[str, dict[Any, Any]] = {}
+"""What `warnings` needs to show a warning once, for modules that are not in this process."""
+
+
+def take(body: Any, loads: Callable[[Any], Any]) -> None:
+    """Have a reader do what a worker has sent, which `loads` unpickles."""
+    try:
+        act, *arguments = loads(body)
+    except Exception as error:  # noqa: BLE001 -- code of users may raise anything
+        what = f"what a worker has logged cannot be loaded: {summary(error)}"
+        act, arguments = issue_warning, [what, RuntimeWarning, __file__, 1, __name__]
+    said.append(partial(act, *arguments))
+
+
+def handle_record(fields: dict[str, Any], handled: bool) -> None:  # noqa: FBT001 -- it travels
+    """Give a record of `logging` to the handlers of this process, as its levels and filters say.
+
+    Args:
+        fields: The attributes of the record.
+        handled: Whether handlers of the worker have had it: then handlers here must have been set
+            up, because the last resort of `logging` is for records that nothing else handles.
+    """
+    import logging
+
+    logger = logging.getLogger(fields["name"])
+    if logger.isEnabledFor(fields["levelno"]) and (logger.hasHandlers() or not handled):
+        record = logging.makeLogRecord(fields)
+        record.levelname = logging.getLevelName(record.levelno)
+        logger.handle(record)
+
+
+def issue_warning(
+    text: str, category: type[Warning], file: str, line: int, module: str | None
+) -> None:
+    """Issue a warning as if the line of a module had done that in this process.
+
+    Raises:
+        Warning: If the filters of this process say so.
+    """
+    warnings.warn_explicit(
+        _warning(text, category), category, file, line, module, _registry(module or file)
+    )
+
+
+def _warning(text: str, category: type[Warning]) -> Warning:
+    """Return a warning with this text, whatever arguments its class takes."""
+    try:
+        warning = category.__new__(category, text)
+        warning.args = (text,)
+        if str(warning) == text:
+            return warning
+    except Exception:  # noqa: BLE001, S110 -- code of users may raise anything
+        pass
+    known: type[Warning] = next(c for c in category.__mro__ if c.__module__ == "builtins")
+    return known(text)
+
+
+def _registry(module: str) -> dict[Any, Any]:
+    """Return the warnings of a module that were shown."""
+    found = sys.modules.get(module)
+    if found is None:
+        return _registries.setdefault(module, {})
+    registry: dict[Any, Any] = vars(found).setdefault("__warningregistry__", {})
+    return registry
+
+
+def failed_end_hook(worker: str, error: BaseException) -> tuple[Any, ...]:
+    """Return what `take` needs to issue a warning about an end hook that raised `error`."""
+    try:
+        story = shortened("".join(traceback.format_exception(error)), _LONGEST_STORY)
+    except BaseException:  # noqa: BLE001 -- code of users may raise anything
+        story = "(its traceback cannot be shown)"
+    text = f"end_hook failed in {worker}: {summary(error)}\n{story}"
+    frames = [*traceback.walk_tb(error.__traceback__)]
+    frame, line = frames[-1] if frames else (sys._getframe(), 1)  # noqa: SLF001
+    return issue_warning, text, RuntimeWarning, frame.f_code.co_filename, line, __name__
+
+
+def tell_failed_end_hook(worker: str, error: BaseException) -> None:
+    """Have a reader issue this warning."""
+    act, *arguments = failed_end_hook(worker, error)
+    said.append(partial(act, *arguments))

@@ -1,0 +1,126 @@
+"""Flags of `logging` and `warnings` that workers get from the consumer.
+
+They decide whether an item makes a log record, or fails because of a warning. So workers have the
+levels and filters that the consumer has when they start.
+"""
+
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeAlias
+
+Filter: TypeAlias = tuple[Any, ...]
+"""An entry of `warnings.filters`; its third field is the category."""
+
+
+class Flags(NamedTuple):
+    """The flags. They are sent before the start hook, so they contain no class to be imported."""
+
+    disabled: int
+    """The argument of `logging.disable`."""
+    levels: dict[str, int]
+    """Levels of loggers that have one."""
+    configured: frozenset[str]
+    """Names of loggers that have handlers."""
+    filters: list[Filter]
+    """Those of `warnings`. A category that is not built in is a module and a name, or a number in
+    the list of `own_categories`."""
+
+    @classmethod
+    def now(cls) -> "Flags":
+        """Return the flags of this process."""
+        loggers, own = all_loggers(), own_categories()
+        return cls(
+            logging.root.manager.disable,
+            {each.name: each.level for each in loggers if each.level},
+            frozenset(each.name for each in loggers if each.handlers),
+            [(*each[:2], _sent(each[2], own), *each[3:]) for each in _filters()],
+        )
+
+    def set(self) -> None:
+        """Set the flags of this process, except filters for classes that are not imported."""
+        logging.disable(self.disabled)
+        for name, level in self.levels.items():
+            logging.getLogger(name).setLevel(level)
+        _install([each for each in map(_found, self.filters) if each is not None])
+
+    def is_enabled(self, name: str, level: int) -> bool:
+        """Return whether logger `name` makes records of `level` in the consumer."""
+        while name not in self.levels and name not in {"", "root"}:
+            name = name.rpartition(".")[0]
+        return self.disabled < level >= self.levels.get(name or "root", logging.WARNING)
+
+    @contextmanager
+    def kept(self) -> Iterator[None]:
+        """Return a context for imports: the levels stay as they were before."""
+        before = {name: logging.getLogger(name).level for name in self.levels}
+        yield
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
+
+    def complete(self, own: list[type[Warning]]) -> None:
+        """Add the filters for classes that were imported since, each where it belongs.
+
+        Args:
+            own: The `own_categories` of the consumer.
+        """
+        filters, after = [*warnings.filters], len(warnings.filters)
+        for each in reversed(self.filters):
+            found = _found(each, own)
+            if found is None:
+                continue
+            if found in filters:
+                after = filters.index(found)
+            else:
+                filters.insert(after, found)
+        _install(filters)
+
+
+def all_loggers() -> list[logging.Logger]:
+    """Return the loggers of this process that are found by their names."""
+    known = [*logging.root.manager.loggerDict.values()]
+    return [logging.root, *(each for each in known if isinstance(each, logging.Logger))]
+
+
+def own_categories() -> list[type[Warning]]:
+    """Return the classes in filters that workers cannot import, such as those of a script."""
+    categories = dict.fromkeys(each[2] for each in _filters())
+    return [each for each in categories if not _is_importable(each)]
+
+
+def _is_importable(category: type[Warning]) -> bool:
+    found: Any = sys.modules.get(category.__module__)
+    for name in category.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found is category and category.__module__ != "__main__"
+
+
+def _filters() -> list[Filter]:
+    # Python 3.14 may have some for each context
+    return [*getattr(warnings, "_get_filters", lambda: warnings.filters)()]
+
+
+def _sent(category: type[Warning], own: list[type[Warning]]) -> Any:
+    if category.__module__ == "builtins":
+        return category
+    return own.index(category) if category in own else (category.__module__, category.__qualname__)
+
+
+def _found(sent: Filter, own: list[type[Warning]] | None = None) -> Filter | None:
+    """Return a filter with its class, `None` if that is not there."""
+    category = sent[2]
+    if isinstance(category, int):
+        category = None if own is None else own[category]
+    elif isinstance(category, tuple):
+        module, names = category
+        category = sys.modules.get(module)
+        for name in names.split("."):
+            category = getattr(category, name, None)
+    return (*sent[:2], category, *sent[3:]) if isinstance(category, type) else None
+
+
+def _install(filters: list[Filter]) -> None:
+    warnings.resetwarnings()  # what modules have noted as shown is not valid any more
+    warnings.filters.extend(filters)  # type: ignore[attr-defined]

@@ -1,0 +1,230 @@
+"""What workers call when they end: the end hook, and functions that were registered for that."""
+
+import atexit
+import functools
+import gc
+import multiprocessing.util
+import os
+import tempfile
+import threading
+import time
+import tracemalloc
+import warnings
+import weakref
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import seqtools
+from seqtools.engines.hooks import needs_number
+from seqtools.engines.process.engine import ProcessEngine
+from tests.engines.driven import Driven
+from tests.engines.engines import OPTIONS
+from tests.engines.fifo import Fifo
+from tests.engines.shown import lines_of, say, shown
+from tests.scripts import run
+
+MakeFifo = Callable[[], Fifo]
+PROCESSES = ["process", "spawn", "fork"]
+WORKERS = ["thread", *PROCESSES]
+
+
+def ahead(engine: str, source: Any = range(20), **more: Any) -> seqtools.Prefetch[Any]:
+    return seqtools.prefetch(source, **OPTIONS[engine] | more)
+
+
+def required(number: int, more: int = 1) -> None:
+    """Have one parameter that is required."""
+
+
+def setup(config: str = "default.yaml", *more: str, option: int = 1) -> None:
+    """Do what hooks do that have options of their own."""
+    assert (config, more, option) == ("default.yaml", (), 1)
+
+
+@pytest.mark.parametrize(
+    ("hook", "needs"),
+    [
+        (setup, False),
+        (functools.partial(setup, "default.yaml"), False),
+        (tracemalloc.start, False),
+        (print, False),
+        (dict, False),
+        (required, True),
+        (functools.partial(required, more=2), True),
+        (functools.partial(required, number=1), False),
+        (lambda *numbers: numbers, False),
+    ],
+    ids=["options", "partial", "trace", "print", "dict", "required", "more", "given", "several"],
+)
+def test_only_a_required_parameter_is_the_number(hook: Any, *, needs: bool) -> None:
+    assert needs_number(hook) == needs
+
+
+@pytest.mark.parametrize("engine", WORKERS)
+def test_hooks_with_options_of_their_own(engine: str) -> None:
+    with ahead(engine, start_hook=setup, end_hook=setup) as p:
+        assert list(p) == list(range(20))
+
+
+@pytest.mark.parametrize("engine", PROCESSES)
+def test_all_that_ends_a_worker_in_order(engine: str, tmp_path: Path) -> None:
+    class Kept:
+        pass
+
+    kept, log = Kept(), tmp_path / "log"
+    here = tempfile.TemporaryDirectory(dir=tmp_path)
+    inherited = weakref.finalize(kept, log.write_text, "a finalizer of the consumer")
+    atexit.register(log.write_text, "a function of the consumer")
+    multiprocessing.util.Finalize(kept, log.write_text, ("another one",), exitpriority=1)
+    made: list[Any] = []
+
+    def start() -> None:
+        warnings.simplefilter("ignore", ResourceWarning)  # nobody cleans the folder up
+        atexit.register(say, "first")
+        made.extend([Kept(), tempfile.TemporaryDirectory(dir=tmp_path, prefix="worker")])
+        weakref.finalize(made[0], say, "finalizer")
+        atexit.register(say, "last")
+
+    def end(number: int) -> None:
+        say("end", number, len(os.listdir(tmp_path)))
+
+    try:
+        with shown() as out:
+            with ahead(engine, nworkers=1, start_hook=start, end_hook=end) as p:
+                assert list(p) == list(range(20))
+            assert lines_of(out) == ["end 0 2", "last", "finalizer", "first"]
+        assert os.listdir(tmp_path) == [os.path.basename(here.name)]
+    finally:
+        atexit.unregister(log.write_text)
+        inherited.detach()
+        multiprocessing.util._finalizer_registry.clear()  # type: ignore[attr-defined]
+        here.cleanup()
+
+
+@pytest.mark.parametrize("engine", WORKERS)
+def test_an_end_hook_that_fails_is_told(engine: str) -> None:
+    def end(number: int) -> None:
+        raise KeyError(f"no licence {number}")
+
+    p = ahead(engine, nworkers=1, end_hook=end)
+    assert list(p) == list(range(20))
+    with pytest.warns(RuntimeWarning, match="end_hook failed in .*0.*KeyError: 'no licence 0'"):
+        p.close()
+
+
+@pytest.mark.parametrize("engine", PROCESSES)
+def test_an_end_hook_that_hangs_is_ended(engine: str) -> None:
+    def end() -> None:
+        say("it begins")
+        threading.Event().wait()
+
+    with shown() as out:
+        with ahead(engine, nworkers=1, end_hook=end) as p:
+            assert list(p) == list(range(20))
+        assert lines_of(out) == ["it begins"]
+
+
+def test_a_thread_that_hangs_in_its_end_hook_is_abandoned() -> None:
+    gate = threading.Event()
+    p = ahead("thread", nworkers=1, end_hook=gate.wait)
+    assert list(p) == list(range(20))
+    with pytest.warns(RuntimeWarning, match="thread seqtools-0 is still in end_hook"):
+        p.close()
+    gate.set()
+
+
+@pytest.mark.parametrize("engine", PROCESSES)
+def test_a_worker_that_dies_calls_nothing(engine: str, tmp_path: Path) -> None:
+    me = os.getpid()
+
+    def get(x: int) -> int:
+        if x == 1 and os.getpid() != me:
+            os.kill(os.getpid(), 9)
+        return x
+
+    def end() -> None:
+        (tmp_path / f"{os.getpid()}").touch()
+
+    with ahead(engine, seqtools.smap(get, range(3)), nworkers=1, end_hook=end) as p:
+        with pytest.raises(seqtools.EvaluationError):
+            p[1]
+        assert p[2] == 2
+    assert len(os.listdir(tmp_path)) == 1  # of the last one
+
+
+@pytest.mark.parametrize("engine", WORKERS)
+def test_a_prefetch_that_is_collected(engine: str, tmp_path: Path) -> None:
+    class Holder:
+        """Holds a prefetch that refers to it by its hook."""
+
+        def __init__(self) -> None:
+            self.p = ahead(engine, nworkers=1, end_hook=self.end)
+
+        def end(self, number: int) -> None:
+            (tmp_path / f"{number}").touch()
+
+    holder = Holder()
+    assert list(holder.p) == list(range(20))
+    del holder
+    gc.collect()
+    while not os.listdir(tmp_path):  # the garbage collector does not wait for threads
+        time.sleep(0.01)
+    assert os.listdir(tmp_path) == ["0"]
+
+
+@pytest.mark.parametrize("engine", ["thread", "process", "spawn", "fork", "auto"])
+def test_the_end_of_the_program(engine: str) -> None:
+    options = OPTIONS[engine]
+    program = (
+        "import seqtools, sys\n"
+        "def end():\n"
+        "    print('end', flush=True)\n"
+        f"p = seqtools.prefetch(range(9), end_hook=end, **{options})\n"
+        "print(sum(p))\n"
+    )
+    done = run("-c", program)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "36"
+    assert set(lines[1:]) == {"end"}
+
+
+@pytest.mark.parametrize("start_method", ["template", "spawn"])
+def test_workers_that_are_not_needed_any_more(start_method: str, fifo: MakeFifo) -> None:
+    ended = fifo()
+
+    def end(number: int) -> None:
+        say("end", number)
+        ended.send(1)
+
+    with shown() as out:
+        engine = Driven(
+            lambda d: ProcessEngine(*(None, abs, 3, None, start_method), end_hook=end, deliver=d)
+        )
+        engine.submit([5])
+        assert engine.collect(1) == {5: 5}
+        engine.engine.resize(1)
+        ended.wait(2)
+        engine.submit([6])
+        assert engine.collect(1) == {6: 6}
+        engine.close()
+        ended.wait(1)
+        seqtools.prefetch(range(1), 1)[0]  # a reader shows what was printed
+        assert sorted(lines_of(out)) == ["end 0", "end 1", "end 2"]
+
+
+def test_an_end_hook_that_cannot_be_sent_is_named() -> None:
+    lock = threading.Lock()
+    p = ahead("process", end_hook=lambda: lock)
+    with pytest.raises(seqtools.WorkerStartError, match=r"^end_hook cannot be sent"):
+        p[0]
+
+
+def test_no_warning_without_an_end_hook() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with ahead("thread") as p:
+            assert p[3] == 3

@@ -1,0 +1,329 @@
+"""Log records and warnings of workers reach the handlers and filters of the consumer."""
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import seqtools
+from seqtools.engines.dispatch import forwarded, output_display
+from seqtools.engines.process import output
+from seqtools.engines.wire import result_messages
+from tests.engines.engines import OPTIONS
+from tests.engines.fifo import Fifo
+from tests.engines.shown import lines_of, say, shown
+from tests.engines.test_outlets import sent_by
+from tests.scripts import run
+
+MakeFifo = Callable[[], Fifo]
+Ahead = Callable[..., seqtools.Prefetch[Any]]
+PROCESSES = ["process", "spawn", "fork"]
+
+
+@pytest.fixture(params=PROCESSES)
+def ahead(request: pytest.FixtureRequest) -> Ahead:
+    return lambda source, **more: seqtools.prefetch(source, **OPTIONS[request.param] | more)
+
+
+class Notes(logging.Handler):
+    """A handler that keeps records, and the threads that call it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+        self.threads: set[int] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+        self.threads.add(threading.get_ident())
+
+    def messages(self) -> list[str]:
+        """Return the messages of all records."""
+        return [record.getMessage() for record in self.records]
+
+
+@contextlib.contextmanager
+def handled(name: str, level: int = logging.INFO) -> Iterator[Notes]:
+    """Give a logger a handler and a level."""
+    logger, handler = logging.getLogger(name), Notes()
+    before = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(level)
+    try:
+        yield handler
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before)
+
+
+class Extra:
+    """Something to be logged, of a class that workers cannot import."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+
+Extra.__module__ = "__main__"
+
+
+def test_records_reach_the_handlers_of_the_consumer(ahead: Ahead) -> None:
+    log = logging.getLogger("tests.of.logging")
+
+    def get(x: int) -> int:
+        say("printed", x)
+        log.info("item %d", x, extra={"given": Extra(x), "odd": lambda: x})
+        log.debug("not %d", x)
+        return x
+
+    def hook(number: int) -> None:
+        logging.getLogger("tests").info("worker %d", number)
+
+    p = ahead(seqtools.smap(get, range(20)), start_hook=hook, end_hook=hook)
+    with handled("tests") as notes, shown() as out, p:
+        for x in p:
+            assert f"item {x}" in notes.messages()
+            assert f"printed {x}" in lines_of(out)
+    found = sorted(notes.messages())
+    assert found == sorted([*(f"item {x}" for x in range(20)), *2 * ["worker 0", "worker 1"]])
+    assert notes.threads == {threading.get_ident()}
+    for record in notes.records:
+        of_item = record.msg.startswith("item")
+        assert record.seqtools_item == (int(record.msg.split()[1]) if of_item else None)  # type: ignore[attr-defined]
+        assert f"(pid {record.process})" in record.seqtools_worker  # type: ignore[attr-defined]
+        assert record.process != os.getpid()
+        if of_item:
+            assert type(record.given) is Extra  # type: ignore[attr-defined]
+            assert "lambda" in record.odd  # type: ignore[attr-defined]
+
+
+def test_what_an_exception_says_is_logged(ahead: Ahead) -> None:
+    def get(x: int) -> int:
+        try:
+            {}["no such file"]
+        except KeyError:
+            logging.getLogger("tests").exception("it failed")
+        return x
+
+    with handled("tests") as notes, ahead(seqtools.smap(get, [1])) as p:
+        assert p[0] == 1
+    [record] = notes.records
+    text = logging.Formatter().format(record)
+    assert text.startswith("it failed\nTraceback (most recent call last):\n")
+    assert text.endswith("KeyError: 'no such file'")
+
+
+def test_levels_and_filters_of_the_consumer_apply(ahead: Ahead) -> None:
+    log = logging.getLogger("tests.quiet")
+
+    def get(x: int) -> bool:
+        log.info("item %d", x)
+        logging.info("of the root")  # noqa: LOG015 -- as programs do
+        return log.isEnabledFor(logging.INFO)
+
+    filters = [lambda record: record.seqtools_item != 3]
+    with handled("tests.quiet") as notes, handled("tests") as others:
+        log.filters[:], log.propagate = filters, False
+        try:
+            with ahead(seqtools.smap(get, range(5))) as p:
+                assert all(p)
+            log.setLevel(logging.ERROR)  # so that workers do not make the record
+            with ahead(seqtools.smap(get, range(5))) as p:
+                assert not any(p)
+            log.setLevel(logging.INFO)
+            logging.disable(logging.INFO)
+            with ahead(seqtools.smap(get, range(5))) as p:
+                assert not any(p)
+        finally:
+            logging.disable(logging.NOTSET)
+            log.filters[:], log.propagate = [], True
+    assert sorted(notes.messages()) == [f"item {x}" for x in (0, 1, 2, 4)]
+    assert not others.records
+
+
+def test_no_record_is_handled_twice(ahead: Ahead, capfd: pytest.CaptureFixture[str]) -> None:
+    ours = logging.StreamHandler(sys.__stderr__)
+
+    def hook() -> None:
+        log = logging.getLogger("tests.own")
+        log.addHandler(logging.StreamHandler(sys.stdout))  # one that the user wants in workers
+
+    def get(x: int) -> int:
+        logging.getLogger("tests.own").warning("item %d", x)
+        logging.getLogger("tests").warning("once %d", x)
+        return x
+
+    logging.getLogger("tests").addHandler(ours)
+    try:
+        p = ahead(seqtools.smap(get, [5]), start_hook=hook)
+        with shown() as out, handled("tests") as notes, p:
+            assert p[0] == 5
+        assert lines_of(out) == ["item 5"]
+    finally:
+        logging.getLogger("tests").removeHandler(ours)
+    assert notes.messages() == ["item 5", "once 5"]
+    assert capfd.readouterr().err.splitlines() == ["item 5", "once 5"]
+
+
+def test_who_logs_in_the_midst_of_a_message_waits_for_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write, outlets = os.write, list[output.OutputPipe]()
+
+    def interrupted(fd: int, data: Any) -> int:
+        if outlets:  # a finalizer
+            outlets.pop().note(b"x" * 9000)
+        return write(fd, data)
+
+    def act(outlet: output.OutputPipe) -> None:
+        outlets.append(outlet)
+        outlet.answer((0, 0, 0, result_messages.READY, 0.0))
+
+    monkeypatch.setattr(os, "write", interrupted)
+    first, *pieces = sent_by(act)
+    assert first.kind == result_messages.READY
+    assert {piece.kind for piece in pieces} == {result_messages.NOTE}
+    heard = output_display.WorkerOutput()
+    [*begun, note] = [heard.add_note(p.block, p.done, p.parts[0]) for p in pieces]
+    assert note == b"x" * 9000
+    assert not any(begun)
+    assert heard.add_note(0, 2, b"cut off") is None
+    assert heard.add_note(0, 1, b"whole") == b"whole"
+    assert heard.add_note(1, 2, b"its end") is None
+
+
+def test_many_threads_that_log_while_answers_are_sent(ahead: Ahead) -> None:
+    log = logging.getLogger("tests")
+
+    class Logs:
+        def __del__(self) -> None:
+            log.info("a finalizer")
+
+    def get(x: int) -> bytes:
+        def act(k: int) -> None:
+            for n in range(20):
+                log.info("%d %d %d %s", x, k, n, "y" * 5000)
+                garbage = [Logs()]
+                garbage.append(garbage)  # type: ignore[arg-type]
+
+        threads = [threading.Thread(target=act, args=(k,)) for k in range(3)]
+        for thread in threads:
+            thread.start()
+        if x == 5:
+            for thread in threads:
+                thread.join()
+        return bytes(200_000)
+
+    with handled("tests") as notes, ahead(seqtools.smap(get, range(6)), nworkers=1) as p:
+        assert [len(value) for value in p] == [200_000] * 6
+    found = [message.split()[:3] for message in notes.messages() if message[0] == "5"]
+    assert sorted(found) == sorted(["5", f"{k}", f"{n}"] for k in range(3) for n in range(20))
+
+
+def test_what_cannot_be_loaded_is_told() -> None:
+    forwarded.take(b"no pickle", lambda _: 1 / 0)
+    with pytest.warns(RuntimeWarning, match="has logged cannot be loaded: ZeroDivisionError"):
+        output_display.show()
+
+
+class Plain(UserWarning):
+    """A warning of a script."""
+
+
+Plain.__module__ = "__main__"
+
+
+def test_warnings_are_shown_once_by_the_filters_of_the_consumer(ahead: Ahead) -> None:
+    class Odd(UserWarning):
+        """A warning whose class takes other arguments."""
+
+        def __init__(self, code: int, *, why: str) -> None:
+            super().__init__(code, why)
+
+        def __str__(self) -> str:
+            return f"odd, because {self.args[1]}"
+
+    def get(x: int) -> int:
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+        warnings.warn("plain", Plain, stacklevel=1)
+        warnings.warn(Odd(3, why="so"), stacklevel=1)
+        return x
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.resetwarnings()
+        warnings.simplefilter("default")
+        with ahead(seqtools.smap(get, range(20)), max_cached=20) as p:
+            assert list(p) == list(range(20))
+    assert [(each.category.__name__, str(each.message)) for each in caught] == [
+        ("DeprecationWarning", "old"),
+        ("Plain", "plain"),
+        ("UserWarning", "odd, because so"),
+    ]
+    assert {each.filename for each in caught} == {__file__}
+    assert caught[1].category is Plain
+
+
+@pytest.mark.parametrize("engine", ["inline", "thread", *PROCESSES])
+def test_warnings_are_errors_where_the_consumer_says_so(engine: str) -> None:
+    class Own(UserWarning):
+        pass
+
+    def get(x: int) -> int:
+        if x == 3:
+            warnings.warn("new", DeprecationWarning, stacklevel=1)
+        warnings.warn("careful", Own, stacklevel=1)
+        warnings.warn("old", DeprecationWarning, stacklevel=1)
+        return x
+
+    source = seqtools.smap(get, range(4))
+    with warnings.catch_warnings():
+        warnings.resetwarnings()
+        warnings.filterwarnings("ignore", category=DeprecationWarning)
+        warnings.filterwarnings("error", "care", Own)
+        warnings.filterwarnings("error", "new", DeprecationWarning)
+        with seqtools.prefetch(source, **OPTIONS[engine]) as p:
+            with pytest.raises(seqtools.EvaluationError) as caught:
+                p[0]
+            assert type(caught.value.__cause__) is Own
+            with pytest.raises(seqtools.EvaluationError, match="DeprecationWarning: new"):
+                p[3]
+        warnings.filterwarnings("ignore", "care", Own)
+        with seqtools.prefetch(source, **OPTIONS[engine]) as p:
+            assert list(p[:3]) == [0, 1, 2]
+
+
+def test_a_filter_that_was_set_later_raises_in_the_reader(ahead: Ahead) -> None:
+    def get(x: int) -> int:
+        if x == 3:
+            warnings.warn("careful", UserWarning, stacklevel=1)
+        return x
+
+    with warnings.catch_warnings():
+        warnings.resetwarnings()
+        warnings.simplefilter("always")
+        with ahead(seqtools.smap(get, range(40)), nworkers=1, max_cached=1) as p:
+            assert p[0] == 0
+            warnings.simplefilter("error")
+            items, read = iter(p), list[int]()
+            with pytest.raises(UserWarning, match="careful"):
+                read.extend(items)
+            assert [*read, *items] == list(range(40))
+
+
+def test_a_program_without_logging_prints_as_inline() -> None:
+    program = (
+        "import logging, seqtools, sys\n"
+        "def get(x):\n"
+        "    logging.getLogger('a').warning('item %d', x)\n"
+        "    logging.getLogger('a').info('nothing')\n"
+        "    return x\n"
+        "p = seqtools.prefetch(seqtools.smap(get, range(2)), 1, 'process')\n"
+        "print(list(p))\n"
+    )
+    done = run("-c", program)
+    assert (done.stdout, done.stderr) == ("[0, 1]\n", "item 0\nitem 1\n")

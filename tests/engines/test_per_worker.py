@@ -1,0 +1,201 @@
+"""A resource for each worker: opened once in each, used by one thread, closed with it."""
+
+import functools
+import gc
+import inspect
+import os
+import pickle
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import seqtools
+from seqtools import per_worker
+from tests.children import forked
+
+_closed: list["Resource"] = []
+
+
+class Resource:
+    """Knows where it was opened, and where it was closed."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.arguments = args, options
+        self.opened = self.place()
+
+    @staticmethod
+    def place() -> tuple[int, int]:
+        """Return the process and the thread that run this."""
+        return os.getpid(), threading.get_ident()
+
+    def close(self) -> None:
+        """Note that it was closed."""
+        self.closed = self.place()
+        _closed.append(self)
+
+
+@per_worker
+def imported(x: int = 0, *, y: int = 0) -> Resource:
+    """Open one."""
+    return Resource(x, y=y)
+
+
+@pytest.fixture(autouse=True)
+def _none_closed() -> None:
+    _closed.clear()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    path = str(tmp_path / "squares")
+    with sqlite3.connect(path) as connection:
+        connection.execute("create table squares (x, y)")
+        connection.executemany("insert into squares values (?, ?)", [(x, x * x) for x in range(60)])
+    connection.close()
+    return path
+
+
+PLACES: list[dict[str, Any]] = [
+    {"nworkers": 0},
+    {"method": "thread"},
+    *({"method": "process", "start_method": each} for each in ("template", "spawn", "fork")),
+]
+
+
+@pytest.mark.parametrize(
+    "options", PLACES, ids=lambda options: "-".join(map(str, options.values()))
+)
+def test_each_worker_opens_one(options: dict[str, Any], database: str) -> None:
+    connection = per_worker(sqlite3.connect)
+    by_hand = per_worker(functools.partial(sqlite3.connect, database))
+
+    @per_worker
+    def opened(x: int) -> Resource:
+        return Resource(x)
+
+    def read(x: int) -> tuple[int, bool]:
+        for resource in (opened(1), opened(2), imported()):
+            assert resource.opened == Resource.place()
+        assert opened(1) is opened(1) is not opened(2)
+        assert imported() is imported()
+        [(y,)] = connection(database).execute("select y from squares where x = ?", (x,))
+        [(same,)] = by_hand().execute("select y from squares where x = ?", (x,))
+        return y, y == same
+
+    expected = [(x * x, True) for x in range(60)]
+    # a worker process with a cache has a second thread, which reads ahead
+    cached = seqtools.add_cache(seqtools.smap(read, range(60)), 4)
+    assert cached[0] == (0, True)  # opens in this thread what a forked worker must not use
+    with seqtools.prefetch(cached, **{"nworkers": 2, **options}) as p:
+        assert list(p) == expected
+    assert all(resource.opened[0] == os.getpid() for resource in _closed)
+
+
+def test_what_a_thread_has_opened_is_closed_when_it_ends() -> None:
+    per_thread = per_worker(Resource)
+    barrier = threading.Barrier(2)
+
+    def read(x: int) -> bool:
+        barrier.wait(20)
+        return per_thread(0, a=1) is per_thread(0, a=1) is not per_thread(x + 1)
+
+    mine = per_thread(0, a=1)
+    with seqtools.prefetch(seqtools.smap(read, range(4)), 2, "thread") as p:
+        assert all(p)
+        assert _closed == []
+    assert len({resource.opened for resource in _closed}) == 2
+    assert all(resource.closed == resource.opened for resource in _closed)
+    assert sorted(str(each.arguments) for each in _closed if each.arguments[1]) == (
+        [str(mine.arguments)] * 2
+    )
+    assert mine not in _closed
+
+
+@pytest.mark.parametrize("start_method", ["template", "spawn", "fork"])
+def test_what_a_worker_process_has_opened_is_closed_when_it_ends(
+    start_method: Any, tmp_path: Path
+) -> None:
+    class Noted(Resource):
+        def close(self) -> None:
+            (tmp_path / f"{os.getpid()}-{threading.get_ident()}").write_text(f"{self.opened}")
+
+    per_process = per_worker(Noted)
+    mine = per_process()  # which a fork has too
+
+    def read(_: int) -> tuple[int, int]:
+        return per_process().opened
+
+    ready = seqtools.prefetch(
+        seqtools.smap(read, range(8)), 2, "process", start_method=start_method
+    )
+    with ready:
+        opened = set(ready)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        f"{process}-{thread}": f"{(process, thread)}" for process, thread in opened
+    }
+    assert mine.opened == Resource.place() not in opened
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_forked_child_leaves_alone_what_its_parent_has() -> None:
+    mine, opened, done = imported(1), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        imported(2)
+        opened.set()
+        done.wait(20)
+
+    def in_child() -> bool:  # where this thread alone exists
+        other = imported(1)
+        gc.collect()
+        return other is not mine and other.opened == Resource.place() and not _closed
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert opened.wait(20)
+    assert forked(in_child)
+    assert imported(1) is mine
+    assert _closed == []
+    done.set()
+    thread.join()
+    assert [resource.arguments[0] for resource in _closed] == [(2,)]
+
+
+def test_a_method_opens_one_for_each_object() -> None:
+    class Reader:
+        @per_worker
+        def opened(self) -> Resource:
+            return Resource(self)
+
+        def __call__(self, x: int) -> tuple[int, bool]:
+            mine = self.opened()
+            return x, mine is self.opened() and mine.arguments[0] == (self,)
+
+    one, other = Reader(), Reader()
+    assert one.opened() is not other.opened()
+    with seqtools.prefetch(seqtools.smap(one, range(3)), 1, "process") as p:
+        assert list(p) == [(0, True), (1, True), (2, True)]
+
+
+def test_a_failure_is_not_kept() -> None:
+    tries: list[int] = []
+
+    @per_worker
+    def unlucky() -> int:
+        tries.append(1)
+        return 1 // (len(tries) - 1)
+
+    with pytest.raises(ZeroDivisionError):
+        unlucky()
+    assert (unlucky(), unlucky(), len(tries)) == (1, 1, 2)
+
+
+def test_it_looks_like_the_function() -> None:
+    assert (imported.__name__, imported.__doc__) == ("imported", "Open one.")
+    assert str(inspect.signature(imported)).startswith("(x: int = 0, *, y: int = 0)")
+    assert pickle.loads(pickle.dumps(imported)) is imported
+    with pytest.raises(TypeError, match="function must be a function, got 5"):
+        per_worker(5)  # type: ignore[arg-type]
