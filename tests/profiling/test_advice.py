@@ -112,7 +112,7 @@ def test_what_was_measured_too_shortly_is_not_estimated(tmp_path: Path) -> None:
     assert found.kind == LOADING
     assert "method='thread'" in found.advice[0].text
     said = report.effect(case, found.advice[0])
-    assert said.startswith("not estimated, because only 10 items in ")
+    assert said.startswith("not estimated, because it has only 10 items, in ")
     assert "times as fast" not in report.report(case)
     assert {advice["seconds"] for advice in report.snapshot(case)["advice"]} == {None}
 
