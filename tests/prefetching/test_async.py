@@ -185,6 +185,19 @@ def test_tasks_share_an_iterator(read: Callable[[Any], Any]) -> None:
     asyncio.run(main())
 
 
+def test_a_task_that_waits_gets_no_item_when_closed(gate: Gate) -> None:
+    async def main() -> None:
+        with st.prefetch(st.smap(gate, range(3)), **THREAD) as p:
+            items = aiter(p)
+            tasks = [asyncio.ensure_future(anext(items, "end")) for _ in range(2)]
+            await gate.reached()
+            await items.aclose()
+            assert await asyncio.gather(*tasks) == ["end", "end"]
+            gate.open.set()
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize("how", ["closed", "dropped"])
 def test_a_thread_that_waits_ends_with_its_iterator(gate: Gate, how: str) -> None:
     async def main() -> None:

@@ -62,11 +62,13 @@ class AsyncSequenceIterator(AsyncIterator[T]):
             await thread.end()
             self._resumed = monotonic()
             if self._thread is thread:  # or else another task was first
+                evaluated = self._before is not None  # or else it has only waited
                 self._thread = self._before = None
                 result = thread.result()
-                if self._walk is None:
+                if evaluated:
                     return result  # type: ignore[no-any-return]
-                return _following(self._iterator)
+                if self._iterator is not None:  # or else it was closed meanwhile
+                    return _following(self._iterator)
         raise StopAsyncIteration
 
     def _started(self, iterator: SequenceIterator[T]) -> "_Thread":
