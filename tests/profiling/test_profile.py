@@ -1,5 +1,6 @@
 """Profiles of real pipelines, inline and under every engine."""
 
+import asyncio
 import io
 import json
 import os
@@ -160,6 +161,27 @@ def test_an_iterator_may_go_on_in_another_thread() -> None:
         got += items
     assert got == [0, 1, 2, 3]
     assert measured.snapshot()["items"] == 4
+
+
+@pytest.mark.parametrize("method", [None, "thread"])
+def test_tasks_may_read_by_async_for(method: str | None) -> None:
+    async def read() -> list[int]:
+        assert [x async for x in p[:3]] == [0, 1, 2]
+        items = aiter(p)
+        assert await anext(items) == 0
+        state = items.state_dict()
+        await items.aclose()
+        items = aiter(p)
+        items.load_state_dict(state)
+        return [x async for x in items]
+
+    source = seqtools.smap(abs, range(N))
+    p = source if method is None else seqtools.prefetch(source, 2, method)
+    with instrument.profile(p) as measured:
+        assert asyncio.run(read()) == list(range(1, N))
+    snapshot = measured.snapshot()
+    assert snapshot["items"] == 3 + N
+    assert snapshot["waited_seconds"] > 0
 
 
 def test_a_snapshot_can_be_taken_at_any_time() -> None:

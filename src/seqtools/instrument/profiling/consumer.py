@@ -1,15 +1,18 @@
 """The consumer's side of a profile: when it waits for items, and when it uses them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from itertools import chain, islice, repeat
 from time import perf_counter, process_time_ns, thread_time_ns
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from seqtools._core.indices import Indices
 from seqtools._core.iteration import SequenceIterator
 from seqtools._core.recording import CORES, FILL, OVER, SIZE, USE, WAIT, RecordFolder, pack
 from seqtools._core.sequence import LazySequence
 from seqtools.instrument.observer import Observer
+
+if TYPE_CHECKING:
+    from seqtools._core.asynchronous import AsyncSequenceIterator
 
 T = TypeVar("T")
 A = TypeVar("A")
@@ -111,6 +114,10 @@ class ConsumerRecorder(Observer[T]):
         indices = iter(range(n)) if n is not None else iter(int, 1)
         return _Iterator(iter(self._lazy), indices, self)
 
+    def __aiter__(self) -> "_AsyncIterator[T]":  # type: ignore[override]  # the same methods, too
+        """Return an iterator for `async for`."""
+        return _AsyncIterator(aiter(self._lazy), self.folder)
+
     def __reversed__(self) -> "_Iterator[T]":  # type: ignore[override]
         """Return an iterator over the items from the last to the first."""
         indices = iter(range(len(self) - 1, -1, -1))
@@ -162,6 +169,41 @@ class _Iterator(Iterator[T]):
                 recorder.extend()
 
 
+class _AsyncIterator(AsyncIterator[T]):
+    """An iterator for `async for` that records when a task waits.
+
+    Processor times are not measured, because other tasks compute meanwhile.
+    """
+
+    __slots__ = ("_folder", "_items")
+
+    def __init__(self, items: "AsyncSequenceIterator[T]", folder: RecordFolder) -> None:
+        self._items, self._folder = items, folder
+
+    async def __anext__(self) -> T:
+        began = perf_counter()
+        what = WAIT
+        try:
+            return await anext(self._items)
+        except StopAsyncIteration:
+            what = OVER
+            raise
+        finally:
+            self._folder.recorder().note(what, 1, -1, began, perf_counter())
+
+    async def aclose(self) -> None:
+        """End the iteration: see `AsyncSequenceIterator`."""
+        await self._items.aclose()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the position: see `AsyncSequenceIterator`."""
+        return self._items.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any] | int) -> None:
+        """Go on from a position: see `AsyncSequenceIterator`."""
+        self._items.load_state_dict(state)
+
+
 def copy_as(stage: Any, cls: type[Any]) -> Any:
     """Return a copy of `stage` with the class `cls` and the same attributes."""
     copy = object.__new__(cls)
@@ -190,6 +232,7 @@ def profiled(cls: type[Any], recorder: ConsumerRecorder[Any]) -> type[Any]:
         "__qualname__": cls.__qualname__,
         "__doc__": cls.__doc__,
         "__iter__": lambda _: iter(recorder),
+        "__aiter__": lambda _: aiter(recorder),
         "__reversed__": lambda _: reversed(recorder),
         "_get": lambda _, i: recorder._get(i),
         "_get_many": lambda _, indices: recorder._get_many(indices),
