@@ -30,6 +30,7 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: st.collate({"x": 2}), TypeError, "sequences['x'] must be a sequence, got int"),
     (lambda: st.concatenate([[1], 2]), TypeError, "sequences[1] must be a sequence, got int"),
     (lambda: st.concatenate({"ab": [1]}), TypeError, "sequences must be a sequence, got dict"),
+    (lambda: st.concatenate(st.cycle([[1]])), ValueError, "a list of sequences that ends, got an"),
     (lambda: st.concatenate(iter([[1]])), TypeError, "sequences must be a sequence, got list_it"),
     (lambda: st.collate(iter([[1]])), TypeError, "sequences must be a sequence, got list_iterat"),
     (lambda: st.batch(ITEMS, 0), ValueError, "k must be at least 1, got 0"),

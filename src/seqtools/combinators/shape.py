@@ -11,7 +11,16 @@ from seqtools._core.display.short import short
 from seqtools._core.indices import Indices
 from seqtools._core.lengths import since_refresh
 from seqtools._core.sequence import LazySequence
-from seqtools._core.sources import Source, assign, common_size, getter, read_many, read_row, size_of
+from seqtools._core.sources import (
+    Source,
+    assign,
+    common_size,
+    ends_unseen,
+    getter,
+    read_many,
+    read_row,
+    size_of,
+)
 from seqtools._core.traits import Traits
 from seqtools._core.views import Slice
 
@@ -120,7 +129,7 @@ def concatenate(sequences: Sequence[Source[T]] | Source[T], *others: Source[T]) 
         others: The other sequences, if they are not in a list.
 
     Raises:
-        ValueError: If a sequence before the last has no length.
+        ValueError: If a sequence before the last has no length, or their list is endless.
         TypeError: If one of them is not a sequence.
 
     Example:
@@ -131,6 +140,9 @@ def concatenate(sequences: Sequence[Source[T]] | Source[T], *others: Source[T]) 
     """
     if not others:
         check_source(sequences, "sequences")
+        if size_of(sequences) is None and not ends_unseen(sequences):
+            message = "concatenate() needs a list of sequences that ends, got an endless one"
+            raise ValueError(message)
     given: list[Any] = [sequences, *others] if others else list(sequences)  # type: ignore[arg-type]
     return concatenation(given, [f"sequences[{k}]" for k in range(len(given))])
 
