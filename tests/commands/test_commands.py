@@ -19,7 +19,7 @@ def inverse(x):
 
 inverses = seqtools.smap(inverse, [1, 2, 0])
 pairs = seqtools.batch(inverses, 2)
-
+none = inverses[:0]
 
 wide = seqtools.arange(100)
 narrow = seqtools.prefetch(wide, 4, max_cached=2)
@@ -40,8 +40,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "job.py").write_text(JOB)
     (tmp_path / "broken.py").write_text("1 / 0\n")
     yield tmp_path
-    for name in set(sys.modules) - before:
-        del sys.modules[name]
+    for name in set(sys.modules) - before:  # numpy cannot be imported twice
+        if (getattr(sys.modules[name], "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 @pytest.mark.parametrize(
@@ -62,11 +63,25 @@ def test_an_item_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert err == "python -m seqtools: error: index 2 is out of range for batch of length 2\n"
 
 
+def test_nothing_to_measure(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["profile", "job:none"]) == 2
+    told = "python -m seqtools: error: job:none has no items to measure\n"
+    assert capsys.readouterr() == ("", told)
+
+
+def test_workers_of_a_command_have_the_place_of_the_pipeline(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["check", "job:inverses", "--nworkers", "1", "--method", "thread"]) == 1
+    assert "1. prefetch, job.py:9\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("command", [["show"], ["explain"]])
 def test_what_cannot_be_found(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     item = ["0"] if command == ["explain"] else []
     assert main([*command, "job:pair", *item]) == 2
-    told = "python -m seqtools: error: there is no pair in job, but inverses, narrow, pairs, wide\n"
+    others = "inverses, narrow, none, pairs, wide"
+    told = f"python -m seqtools: error: there is no pair in job, but {others}\n"
     assert capsys.readouterr() == ("", told)
     assert main([*command, "broken.py:pairs", *item]) == 1
     out, err = capsys.readouterr()
@@ -105,7 +120,7 @@ def test_check_finds_what_instrument_check_does(
     [
         ("job:pairs --items -1", "--items must be at least 0, got -1"),
         ("job:pairs --timeout nan", "--timeout must be a number of seconds, more than 0, got nan"),
-        ("job:pair", "there is no pair in job, but inverses, narrow, pairs, wide"),
+        ("job:pair", "there is no pair in job, but inverses, narrow, none, pairs, wide"),
     ],
 )
 def test_what_cannot_be_checked(

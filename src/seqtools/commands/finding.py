@@ -59,7 +59,7 @@ def find_pipeline(text: str) -> LazySequence[Any]:
     if not is_stage(found) and callable(found):
         with _code_of_user(text):
             found = found()
-    if not is_stage(found) or isinstance(found, type):
+    if not _is_pipeline(found):
         kind = type(found).__name__
         raise Refused(f"{text} is no pipeline of seqtools, but of type {kind}")
     return found  # type: ignore[no-any-return]
@@ -108,11 +108,15 @@ def _named(module: ModuleType, place: str, name: str) -> Any:
     found: Any = module
     for part in name.split("."):
         if not hasattr(found, part):
-            pipelines = [n for n in dir(found) if is_stage(getattr(found, n, None))]
+            pipelines = [n for n in dir(found) if _is_pipeline(getattr(found, n, None))]
             others = f", but {', '.join(pipelines[:5])}" if pipelines else ""
             raise Refused(f"there is no {name} in {place}{others}")
         found = getattr(found, part)
     return found
+
+
+def _is_pipeline(value: object) -> bool:
+    return is_stage(value) and not isinstance(value, type)
 
 
 @contextmanager

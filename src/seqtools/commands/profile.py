@@ -39,6 +39,8 @@ def _run(options: argparse.Namespace) -> int:
     count = options.batches
     if count is None:
         length = pipeline._length()
+        if length == 0:
+            raise Refused(f"{options.pipeline} has no items to measure")
         count = 1000 if length is None else length
     if count < 1:
         raise Refused(f"--batches must be at least 1, got {count}")

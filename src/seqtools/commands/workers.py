@@ -53,6 +53,8 @@ def with_workers(
     if nworkers is not None:
         given["nworkers"] = nworkers
     try:
-        return prefetch(source, **given)
+        found = prefetch(source, **given)
     except (TypeError, ValueError, ModuleNotFoundError) as error:
         raise Refused(str(error)) from None
+    found._origin = pipeline._origin  # no line of the user's makes it
+    return found
