@@ -14,7 +14,8 @@ def compress(sequence: Source[T], mask: Source[bool]) -> LazySequence[T]:
     """Return the items of `sequence` at the indices where `mask` is true, as `itertools.compress`.
 
     Nothing of `sequence` is read or copied, and assigning to an item assigns to `sequence`. For a
-    lazy sequence, `sequence[mask]` with a list or an array of booleans is the same.
+    lazy sequence, `sequence[mask]` with an array of booleans is the same; a list of booleans in
+    square brackets is refused.
 
     Args:
         sequence: The sequence to take items from.
