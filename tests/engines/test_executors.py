@@ -5,6 +5,7 @@ import importlib.util
 import logging
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 import warnings
@@ -505,6 +506,22 @@ class Stuck(Executor):
         future = Running()
         future.set_running_or_notify_cancel()
         return future
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGSTOP"), reason="this system stops no processes")
+def test_close_ends_idle_workers_of_a_pool_that_do_not_end() -> None:
+    made: list[ProcessPoolExecutor] = []
+
+    def make() -> Executor:
+        made.append(ProcessPoolExecutor(2))
+        return made[-1]
+
+    with seqtools.prefetch(seqtools.smap(abs, range(8)), 2, make) as p:
+        assert list(p) == list(range(8))
+        workers = [*made[0]._processes.values()]
+        for worker in workers:
+            os.kill(worker.pid, signal.SIGSTOP)
+    assert all(not worker.is_alive() for worker in workers)
 
 
 def test_close_waits_once_for_all_calls(monkeypatch: pytest.MonkeyPatch) -> None:

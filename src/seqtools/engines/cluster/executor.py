@@ -1,6 +1,7 @@
 """Executors of `concurrent.futures`, and what behaves like one: loky, MPI, Dask's own."""
 
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, CancelledError, Executor
@@ -23,6 +24,7 @@ from seqtools.engines.cluster.kinds import (
 from seqtools.engines.cluster.local import LocalPipeline
 from seqtools.engines.cluster.shipment import Shipment
 from seqtools.engines.cluster.transport import BrokenError, LostError, Notify, Place
+from seqtools.engines.resource_errors import start_thread
 
 _ALIGNMENT = 16
 """The address of an array is a multiple of this, as that of memory that is allocated."""
@@ -218,11 +220,23 @@ def _made(make: Callable[[], Any]) -> Any:
 
 
 def _end(executor: Any, futures: list[Any]) -> None:
-    """Shut an executor down that is ours; end worker processes that do not come to an end."""
+    """Shut an executor down that is ours; end worker processes that do not come to an end.
+
+    An idle worker may never do so: if another one was killed that held the lock of their queue, and
+    the pool is shut down before it has noticed that.
+    """
     running = [future for future in futures if not future.done()]
-    for process in [*(getattr(executor, "_processes", None) or {}).values()] if running else ():
-        process.kill()
-    executor.shutdown(wait=not running or hasattr(executor, "_processes"))
+    processes = [*(getattr(executor, "_processes", None) or {}).values()]
+    if not processes:
+        executor.shutdown(wait=not running)
+        return
+    ending = threading.Thread(target=executor.shutdown, name="seqtools-shutdown", daemon=True)
+    start_thread(ending)
+    ending.join(0.0 if running else _SECONDS)
+    if ending.is_alive():
+        for process in processes:
+            process.kill()
+        ending.join()
 
 
 def title(executor: Any) -> str:
