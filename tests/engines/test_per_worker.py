@@ -15,6 +15,7 @@ import pytest
 import seqtools
 from seqtools import per_worker
 from tests.children import forked
+from tests.scripts import run
 
 _closed: list["Resource"] = []
 
@@ -162,6 +163,30 @@ def test_a_forked_child_leaves_alone_what_its_parent_has() -> None:
     done.set()
     thread.join()
     assert [resource.arguments[0] for resource in _closed] == [(2,)]
+
+
+def test_each_is_closed_once_at_the_end_of_the_program() -> None:
+    program = (
+        "import os, seqtools, sys\n"
+        "class Noted:\n"
+        "    def close(self): print('closed', flush=True)\n"
+        "opened = seqtools.per_worker(Noted)\n"
+        "opened()\n"
+        "pid = os.fork() if hasattr(os, 'fork') else 0\n"
+        "if pid:\n"
+        "    os.waitpid(pid, 0)\n"
+        "else:\n"
+        "    print(opened().__class__.__name__, flush=True)\n"
+    )
+    done = run("-c", program)
+    own = ["closed"] * hasattr(os, "fork")
+    assert (done.stdout.splitlines(), done.stderr) == (["Noted", "closed", *own], "")
+
+
+@pytest.mark.parametrize("given", [{"x": [1]}, {"y": [1]}], ids="xy")
+def test_arguments_must_be_hashable(given: dict[str, Any]) -> None:
+    with pytest.raises(TypeError, match=r"of imported\(\) must be hashable .* got \[1\]"):
+        imported(**given)
 
 
 def test_a_method_opens_one_for_each_object() -> None:

@@ -12,6 +12,7 @@ from threading import get_ident
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from seqtools._core.checks import check_function
+from seqtools._core.display.short import called, short
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -69,10 +70,15 @@ class _PerWorker(Generic[P, R]):
         if resources is None or resources.process != os.getpid():
             resources = self._here.resources = _Resources()
         opened = resources.opened
-        key = args, frozenset(kwargs.items())
-        if key not in opened:
-            opened[key] = self.__wrapped__(*args, **kwargs)
-        return opened[key]  # type: ignore[no-any-return] # as this function has returned it
+        try:
+            key = args, frozenset(kwargs.items())
+            if key in opened:
+                return opened[key]  # type: ignore[no-any-return] # as this function returned it
+        except TypeError:
+            _check_hashable(self, [*args, *kwargs.values()])
+            raise
+        resource = opened[key] = self.__wrapped__(*args, **kwargs)
+        return resource
 
     def __get__(self, obj: Any, _: type | None = None) -> Any:
         """Return a method of `obj`, as a function in a class does."""
@@ -81,6 +87,18 @@ class _PerWorker(Generic[P, R]):
     def __reduce__(self) -> str | tuple[Any, ...]:
         """Pickle it as functions are pickled: by its name, or by value if a worker has none."""
         return getattr(self, "__qualname__", None) or (_PerWorker, (self.__wrapped__,))
+
+
+def _check_hashable(function: Any, arguments: list[Any]) -> None:
+    for each in arguments:
+        try:
+            hash(each)
+        except TypeError:
+            message = (
+                f"arguments of {called(function)}() must be hashable because it is per_worker, got "
+                f"{short(each)}: give it what tells resources apart, such as a path"
+            )
+            raise TypeError(message) from None
 
 
 class _Resources:
@@ -101,8 +119,9 @@ class _Resources:
             _inherited.append(self.opened)
 
     def close(self) -> None:
-        """Close all, the last one first."""
-        for resource in reversed(self.opened.values()):
+        """Close all, the last one first, and forget them: each is closed once."""
+        while self.opened:
+            _, resource = self.opened.popitem()
             with suppress(Exception):  # it has no such method, or cannot be closed
                 resource.close()
 
