@@ -5,6 +5,7 @@ import functools
 import gc
 import multiprocessing.util
 import os
+import signal
 import tempfile
 import threading
 import time
@@ -19,7 +20,9 @@ import pytest
 
 import seqtools
 from seqtools.engines.hooks import needs_number
+from seqtools.engines.process import spawn_main
 from seqtools.engines.process.engine import ProcessEngine
+from seqtools.engines.process.worker import MORE_PATIENCE, PATIENCE
 from tests.engines.driven import Driven
 from tests.engines.engines import OPTIONS
 from tests.engines.fifo import Fifo
@@ -190,6 +193,36 @@ def test_the_end_of_the_program(engine: str) -> None:
     lines = done.stdout.splitlines()
     assert lines[0] == "36"
     assert set(lines[1:]) == {"end"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="other exit codes")
+@pytest.mark.parametrize("engine", WORKERS)
+def test_the_exit_code_of_an_interrupt_stays(engine: str) -> None:
+    program = (
+        "import seqtools, signal, sys\n"
+        f"p = seqtools.prefetch(range(9), end_hook=lambda: None, **{OPTIONS[engine]})\n"
+        "list(p)\n"
+        "signal.raise_signal(signal.SIGINT)\n"
+    )
+    assert run("-c", program).returncode == -signal.SIGINT
+
+
+def test_a_spawned_worker_has_as_long_for_its_end_as_a_forked_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    slept: list[float] = []
+    ours, theirs = os.pipe()
+    os.close(theirs)
+    try:
+        tasks = spawn_main._Tasks(ours)
+        tasks.ending.set()
+        monkeypatch.setattr(spawn_main.time, "sleep", slept.append)
+        monkeypatch.setattr(spawn_main, "exit_now", lambda _: None)
+        tasks._watch()
+    finally:
+        os.close(ours)
+    [seconds] = slept
+    assert MORE_PATIENCE < seconds <= PATIENCE + MORE_PATIENCE
 
 
 @pytest.mark.parametrize("start_method", ["template", "spawn"])

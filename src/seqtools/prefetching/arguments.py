@@ -77,6 +77,9 @@ def _check_hooks(given: Options) -> None:
     for name, hook in (("start_hook", given.start_hook), ("end_hook", given.end_hook)):
         if hook is not None:
             check_function(hook, name)
+            # Imports what a thread needs to call it at the end of the program: an import there
+            # would change the exit code after Ctrl-C.
+            needs_number(hook)
 
 
 def _of_cluster(method: Method, where: object, given: Options, seed: object) -> int:
