@@ -297,6 +297,21 @@ def test_warnings_are_errors_where_the_consumer_says_so(engine: str) -> None:
             assert list(p[:3]) == [0, 1, 2]
 
 
+def test_warnings_of_no_module_are_shown(ahead: Ahead) -> None:
+    def get(x: int) -> Any:
+        warnings.warn("above all callers", UserWarning, stacklevel=1000)
+        warnings.warn_explicit("of a template", UserWarning, "page.py", 3)
+        return eval(compile("x is 1", "<formula>", "eval"), {"x": x})  # noqa: S307 -- warns
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.resetwarnings()
+        warnings.simplefilter("always")
+        with ahead(seqtools.smap(get, [1])) as p:
+            assert p[0] is True
+    places = [(each.filename, each.lineno) for each in caught]
+    assert places == [("sys", 1), ("page.py", 3), ("<formula>", 1)]
+
+
 def test_a_filter_that_was_set_later_raises_in_the_reader(ahead: Ahead) -> None:
     def get(x: int) -> int:
         if x == 3:

@@ -53,12 +53,14 @@ def issue_warning(
 ) -> None:
     """Issue a warning as if the line of a module had done that in this process.
 
+    Without a module, it is named after the file, as `warnings` does: `None` would mean that the
+    interpreter ends, and the warning would be dropped.
+
     Raises:
         Warning: If the filters of this process say so.
     """
-    warnings.warn_explicit(
-        _warning(text, category), category, file, line, module, _registry(module or file)
-    )
+    name = module or file.removesuffix(".py") or "<unknown>"
+    warnings.warn_explicit(_warning(text, category), category, file, line, name, _registry(name))
 
 
 def _warning(text: str, category: type[Warning]) -> Warning:
