@@ -146,6 +146,35 @@ def test_levels_and_filters_of_the_consumer_apply(ahead: Ahead) -> None:
     assert not others.records
 
 
+def test_a_root_that_logs_all_does_so_in_workers(ahead: Ahead) -> None:
+    def get(x: int) -> int:
+        logging.getLogger("tests.of.all").debug("item %d", x)
+        return x
+
+    with handled("", logging.NOTSET) as notes, ahead(seqtools.smap(get, range(3))) as p:
+        assert list(p) == [0, 1, 2]
+    assert {f"item {x}" for x in range(3)} <= {*notes.messages()}
+
+
+def test_levels_have_the_name_of_the_consumer_or_else_of_the_worker(ahead: Ahead) -> None:
+    def hook() -> None:
+        logging.addLevelName(33, "THIRTY")
+        logging.addLevelName(34, "FOUR")
+
+    def get(x: int) -> int:
+        logging.getLogger("tests").log(33, "%d", x)
+        logging.getLogger("tests").log(34, "%d", x)
+        return x
+
+    logging.addLevelName(34, "FORTY")
+    try:
+        with handled("tests") as notes, ahead(seqtools.smap(get, [1]), start_hook=hook) as p:
+            assert p[0] == 1
+    finally:
+        logging.addLevelName(34, "Level 34")
+    assert [record.levelname for record in notes.records] == ["THIRTY", "FORTY"]
+
+
 def test_no_record_is_handled_twice(ahead: Ahead, capfd: pytest.CaptureFixture[str]) -> None:
     ours = logging.StreamHandler(sys.__stderr__)
 

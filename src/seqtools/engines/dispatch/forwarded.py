@@ -44,7 +44,9 @@ def handle_record(fields: dict[str, Any], handled: bool) -> None:  # noqa: FBT00
     logger = logging.getLogger(fields["name"])
     if logger.isEnabledFor(fields["levelno"]) and (logger.hasHandlers() or not handled):
         record = logging.makeLogRecord(fields)
-        record.levelname = logging.getLevelName(record.levelno)
+        name = logging.getLevelName(record.levelno)
+        if name != f"Level {record.levelno}":  # otherwise only the worker may have a name for it
+            record.levelname = name
         logger.handle(record)
 
 

@@ -21,7 +21,7 @@ class Flags(NamedTuple):
     disabled: int
     """The argument of `logging.disable`."""
     levels: dict[str, int]
-    """Levels of loggers that have one."""
+    """Levels of loggers that have one, and of the root, whose default is not 0."""
     configured: frozenset[str]
     """Names of loggers that have handlers."""
     filters: list[Filter]
@@ -34,7 +34,7 @@ class Flags(NamedTuple):
         loggers, own = all_loggers(), own_categories()
         return cls(
             logging.root.manager.disable,
-            {each.name: each.level for each in loggers if each.level},
+            {each.name: each.level for each in loggers if each.level or each is logging.root},
             frozenset(each.name for each in loggers if each.handlers),
             [(*each[:2], _sent(each[2], own), *each[3:]) for each in _filters()],
         )
