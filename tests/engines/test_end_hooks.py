@@ -184,7 +184,8 @@ def test_the_end_of_the_program(engine: str) -> None:
     program = (
         "import seqtools, sys\n"
         "def end():\n"
-        "    print('end', flush=True)\n"
+        "    sys.stdout.write('end\\n')\n"  # at once, because threads call it at the same time
+        "    sys.stdout.flush()\n"
         f"p = seqtools.prefetch(range(9), end_hook=end, **{options})\n"
         "print(sum(p))\n"
     )
