@@ -175,6 +175,39 @@ def test_levels_have_the_name_of_the_consumer_or_else_of_the_worker(ahead: Ahead
     assert [record.levelname for record in notes.records] == ["THIRTY", "FORTY"]
 
 
+class Tracer(logging.Logger):
+    """A class of loggers that a start hook chooses."""
+
+    def trace(self, text: str) -> None:
+        self.log(5, text)
+
+
+@pytest.mark.parametrize("start_method", ["template", "spawn"])
+def test_a_hook_chooses_the_class_of_loggers_that_have_a_level(start_method: Any) -> None:
+    def below(_: int) -> int:  # of a worker of a worker
+        return logging.getLogger("tests.later.below").getEffectiveLevel()
+
+    def get(_: int) -> list[Any]:
+        with seqtools.prefetch(seqtools.smap(below, [0]), 1, "process") as p:
+            levels = [p[0], below(0)]
+        logging.getLogger("tests.later").trace("traced")  # type: ignore[attr-defined]
+        return [*levels, logging.raiseExceptions]
+
+    def hook() -> None:
+        logging.setLoggerClass(Tracer)
+
+    p = seqtools.prefetch(
+        seqtools.smap(get, [0]), 1, "process", start_method=start_method, start_hook=hook
+    )
+    logging.raiseExceptions = False
+    try:
+        with handled("tests.later", 5) as notes, p:
+            assert p[0] == [5, 5, False]
+    finally:
+        logging.raiseExceptions = True
+    assert notes.messages() == ["traced"]
+
+
 def test_no_record_is_handled_twice(ahead: Ahead, capfd: pytest.CaptureFixture[str]) -> None:
     ours = logging.StreamHandler(sys.__stderr__)
 

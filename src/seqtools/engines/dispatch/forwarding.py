@@ -17,7 +17,8 @@ from typing import Any, Protocol
 from seqtools._core.display.short import short
 from seqtools.engines.dispatch.evaluator import Evaluator
 from seqtools.engines.dispatch.forwarded import SentWarning, handle_record, issue_warning
-from seqtools.engines.wire.flags import Flags, all_loggers
+from seqtools.engines.wire.flags import Flags
+from seqtools.engines.wire.log_levels import all_loggers
 from seqtools.engines.wire.result_pickling import ResultDumper
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
