@@ -55,6 +55,44 @@ def local_class() -> type:
 Redefined = local_class()
 
 
+class Proxy:
+    """A class that names another as that of its instances, and uses itself for that."""
+
+    other: type = int
+
+    @property
+    def __class__(self) -> Any:
+        return Proxy.other if Proxy is type(self) else super().__class__
+
+
+class Constant:
+    __class__ = Proxy  # type: ignore[assignment]
+
+
+class Lie(Exception):  # noqa: N818 -- as above
+    @property
+    def __class__(self) -> Any:
+        return KeyError
+
+
+@pytest.mark.parametrize("start_method", ["template", "spawn"])
+def test_a_class_that_defines_its_class_is_sent(start_method: Any) -> None:
+    options: Any = {"nworkers": 1, "method": "process", "start_method": start_method}
+
+    def get(x: int) -> Any:
+        if x == 2:
+            raise Lie("so")
+        made = Proxy() if x else Constant()
+        return type(made), made.__class__, type(type(made))  # `pickle` refuses such an instance
+
+    with seqtools.prefetch(seqtools.smap(get, range(3)), **options) as p:
+        assert p[0] == (Constant, Proxy, type)
+        assert p[1] == (Proxy, int, type)
+        with pytest.raises(seqtools.EvaluationError) as caught:
+            p[2]
+    assert type(caught.value.__cause__) is Lie
+
+
 @pytest.mark.parametrize("cls", [Plain, Record, Redefined])
 def test_a_class_that_changed_after_it_was_shipped_stays_as_it_is(cls: Any) -> None:
     p = prefetch(seqtools.smap(cls, range(40)))

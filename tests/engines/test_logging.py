@@ -175,6 +175,39 @@ def test_levels_have_the_name_of_the_consumer_or_else_of_the_worker(ahead: Ahead
     assert [record.levelname for record in notes.records] == ["THIRTY", "FORTY"]
 
 
+class Tracer(logging.Logger):
+    """A class of loggers that a start hook chooses."""
+
+    def trace(self, text: str) -> None:
+        self.log(5, text)
+
+
+@pytest.mark.parametrize("start_method", ["template", "spawn"])
+def test_a_hook_chooses_the_class_of_loggers_that_have_a_level(start_method: Any) -> None:
+    def below(_: int) -> int:  # of a worker of a worker
+        return logging.getLogger("tests.later.below").getEffectiveLevel()
+
+    def get(_: int) -> list[Any]:
+        with seqtools.prefetch(seqtools.smap(below, [0]), 1, "process") as p:
+            levels = [p[0], below(0)]
+        logging.getLogger("tests.later").trace("traced")  # type: ignore[attr-defined]
+        return [*levels, logging.raiseExceptions]
+
+    def hook() -> None:
+        logging.setLoggerClass(Tracer)
+
+    p = seqtools.prefetch(
+        seqtools.smap(get, [0]), 1, "process", start_method=start_method, start_hook=hook
+    )
+    logging.raiseExceptions = False
+    try:
+        with handled("tests.later", 5) as notes, p:
+            assert p[0] == [5, 5, False]
+    finally:
+        logging.raiseExceptions = True
+    assert notes.messages() == ["traced"]
+
+
 def test_no_record_is_handled_twice(ahead: Ahead, capfd: pytest.CaptureFixture[str]) -> None:
     ours = logging.StreamHandler(sys.__stderr__)
 
@@ -269,10 +302,11 @@ Plain.__module__ = "__main__"
 
 def test_warnings_are_shown_once_by_the_filters_of_the_consumer(ahead: Ahead) -> None:
     class Odd(UserWarning):
-        """A warning whose class takes other arguments."""
+        """A warning that cannot be pickled, whose class takes other arguments."""
 
         def __init__(self, code: int, *, why: str) -> None:
             super().__init__(code, why)
+            self.free = lambda: code
 
         def __str__(self) -> str:
             return f"odd, because {self.args[1]}"
@@ -295,6 +329,40 @@ def test_warnings_are_shown_once_by_the_filters_of_the_consumer(ahead: Ahead) ->
     ]
     assert {each.filename for each in caught} == {__file__}
     assert caught[1].category is Plain
+
+
+def test_warnings_arrive_with_their_attributes_or_else_as_text(ahead: Ahead) -> None:
+    class Code(UserWarning):
+        def __init__(self, code: Any) -> None:
+            super().__init__(f"code {code}")
+            self.code = code
+
+        def __reduce__(self) -> Any:
+            return Code, (self.code,)
+
+    class Forged(UserWarning):
+        def __reduce__(self) -> Any:
+            return (Warning, ("another",)) if str(self) == "other text" else (int, ("no number",))
+
+    def get(x: int) -> int:
+        for each in (Code(7), Code(lambda: x), Forged("other text"), Forged("unloadable")):
+            warnings.warn(each, stacklevel=1)
+        return x
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.resetwarnings()
+        warnings.simplefilter("always")
+        with ahead(seqtools.smap(get, [1])) as p:
+            assert p[0] == 1
+    first, second, *others = (each.message for each in caught)
+    assert type(first) is Code
+    assert first.code == 7
+    assert str(second).startswith("code <function")
+    assert not hasattr(second, "code")
+    assert [(type(each), str(each)) for each in others] == [
+        (Forged, "other text"),
+        (Forged, "unloadable"),
+    ]
 
 
 @pytest.mark.parametrize("engine", ["inline", "thread", *PROCESSES])

@@ -1,5 +1,6 @@
 """A resource for each worker: opened once in each, used by one thread, closed with it."""
 
+import asyncio
 import functools
 import gc
 import inspect
@@ -113,6 +114,22 @@ def test_what_a_thread_has_opened_is_closed_when_it_ends() -> None:
         [str(mine.arguments)] * 2
     )
     assert mine not in _closed
+
+
+def test_all_are_closed_even_if_one_is_cancelled() -> None:
+    class Cancelled(Resource):
+        def close(self) -> None:
+            super().close()
+            raise asyncio.CancelledError
+
+    per_thread = per_worker(Cancelled)
+
+    def read(x: int) -> int:
+        return len(per_thread(x).arguments)
+
+    with seqtools.prefetch(seqtools.smap(read, range(3)), 1, "thread") as p:
+        assert list(p) == [2, 2, 2]
+    assert [resource.arguments[0] for resource in _closed] == [(2,), (1,), (0,)]
 
 
 @pytest.mark.parametrize("start_method", ["template", "spawn", "fork"])

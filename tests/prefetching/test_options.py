@@ -3,6 +3,8 @@
 import ast
 import itertools
 import threading
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,19 @@ from seqtools.prefetching.cores import usable_cores
 
 def made(**arguments: Any) -> options.Options:
     return seqtools.prefetch([1, 2, 3], **arguments)._options
+
+
+async def _awaits() -> None:
+    pass
+
+
+def _yields() -> Iterator[int]:
+    yield 1
+
+
+class _Awaits:
+    async def __call__(self) -> None:
+        pass
 
 
 def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,6 +89,9 @@ def test_shm_size_is_ignored_and_says_so_once(monkeypatch: pytest.MonkeyPatch) -
         ({"timeout": -1}, ValueError, "timeout must be more than 0 seconds, got -1"),
         ({"max_cached": 2.5}, TypeError, "max_cached must be an integer, got 2.5"),
         ({"nworkers": "all"}, TypeError, "nworkers must be an integer, 'auto' or None, got 'all'"),
+        ({"start_hook": partial(_awaits)}, TypeError, "start_hook must run when it is called"),
+        ({"end_hook": _yields}, TypeError, "got _yields, which is async or has a yield"),
+        ({"end_hook": _Awaits()}, TypeError, "end_hook must run when it is called"),
         ({"start_hook": 5}, TypeError, "start_hook must be a function, got 5"),
         ({"seed": 1, "method": "thread"}, ValueError, "seed= needs method='process'"),
         ({"seed": 0.5, "method": "process"}, TypeError, "seed must be an integer, a string, or "),

@@ -7,12 +7,12 @@ import threading
 import types
 import weakref
 from collections.abc import Callable
-from contextlib import suppress
 from threading import get_ident
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from seqtools._core.checks import check_function
 from seqtools._core.display.short import called, short
+from seqtools._core.errors import is_exit
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -33,7 +33,10 @@ def per_worker(function: Callable[P, R]) -> Callable[P, R]:
     When a thread ends, as those of a prefetch do when it is closed, the `close` method of what it
     opened is called, if there is one, and so it is for the main thread of a process that ends. A
     process that ends calls nothing for its other threads, and one that is killed nothing at all:
-    commit or flush what the function of an item writes.
+    commit or flush what the function of an item writes. If the returned function itself is deleted
+    before the threads end, as one that was made in another function, `close` is called at once, in
+    the thread that deletes it: define it at the top of a module for what only its own thread may
+    close.
 
     Args:
         function: Opens the resource. It takes hashable arguments or none, and can be a method. If
@@ -122,8 +125,11 @@ class _Resources:
         """Close all, the last one first, and forget them: each is closed once."""
         while self.opened:
             _, resource = self.opened.popitem()
-            with suppress(Exception):  # it has no such method, or cannot be closed
+            try:
                 resource.close()
+            except BaseException as error:  # it has no such method, or cannot be closed
+                if is_exit(error):
+                    raise
 
 
 _of_all_threads: weakref.WeakSet[_Resources] = weakref.WeakSet()

@@ -30,3 +30,14 @@ def needs_number(hook: Callable[..., object]) -> bool:
         return False
     kinds = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
     return any(p.kind in kinds and p.default is p.empty for p in parameters)
+
+
+def runs_when_called(hook: Callable[..., object]) -> bool:
+    """Return whether a call runs the body of `hook`, and not only makes a coroutine or generator.
+
+    One that is made in the body, as by a lambda, is not seen.
+    """
+    import inspect
+
+    later = inspect.iscoroutinefunction, inspect.isgeneratorfunction, inspect.isasyncgenfunction
+    return not any(test(each) for test in later for each in (hook, type(hook).__call__))

@@ -11,7 +11,7 @@ from seqtools._core.choices import check_choice
 from seqtools._core.display.short import short
 from seqtools.engines.cluster.kinds import dask_client, is_factory, size_of
 from seqtools.engines.green_threads import refuse_green
-from seqtools.engines.hooks import needs_number
+from seqtools.engines.hooks import needs_number, runs_when_called
 from seqtools.engines.methods import AUTO, METHODS, START_METHODS, Method, named
 from seqtools.prefetching.advice import on_unknown
 from seqtools.prefetching.cores import usable_cores
@@ -77,6 +77,12 @@ def _check_hooks(given: Options) -> None:
     for name, hook in (("start_hook", given.start_hook), ("end_hook", given.end_hook)):
         if hook is not None:
             check_function(hook, name)
+            if not runs_when_called(hook):
+                message = (
+                    f"{name} must run when it is called, got {short(hook)}, which is async or has "
+                    "a yield: use a plain function, with asyncio.run for what it awaits"
+                )
+                raise TypeError(message)
             # Imports what a thread needs to call it at the end of the program: an import there
             # would change the exit code after Ctrl-C.
             needs_number(hook)

@@ -9,7 +9,7 @@ import traceback
 import warnings
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from seqtools._core.errors import shortened, summary
 from seqtools.engines.dispatch.output_display import said
@@ -25,6 +25,8 @@ def take(body: Any, loads: Callable[[Any], Any]) -> None:
     """Have a reader do what a worker has sent, which `loads` unpickles."""
     try:
         act, *arguments = loads(body)
+        if type(arguments[0]) is SentWarning:
+            arguments[0] = arguments[0].loaded(loads)
     except Exception as error:  # noqa: BLE001 -- code of users may raise anything
         what = f"what a worker has logged cannot be loaded: {summary(error)}"
         act, arguments = issue_warning, [what, RuntimeWarning, __file__, 1, __name__]
@@ -50,10 +52,32 @@ def handle_record(fields: dict[str, Any], handled: bool) -> None:  # noqa: FBT00
         logger.handle(record)
 
 
+class SentWarning(NamedTuple):
+    """A warning on its way from a worker."""
+
+    text: str
+    """What is shown if the warning itself cannot be sent."""
+    body: bytes | None
+    """The pickled warning, `None` if it cannot be pickled."""
+
+    def loaded(self, loads: Callable[[Any], Any]) -> Warning | str:
+        """Return the warning, with its attributes, or else its text."""
+        if self.body is not None:
+            try:
+                warning = loads(self.body)
+                if issubclass(type(warning), Warning) and str(warning) == self.text:
+                    return warning  # type: ignore[no-any-return] # as just seen
+            except Exception:  # noqa: BLE001, S110 -- code of users may raise anything
+                pass
+        return self.text
+
+
 def issue_warning(
-    text: str, category: type[Warning], file: str, line: int, module: str | None
+    message: Warning | str, category: type[Warning], file: str, line: int, module: str | None
 ) -> None:
     """Issue a warning as if the line of a module had done that in this process.
+
+    A text becomes a warning of the category, or else of the nearest one that is built in.
 
     Without a module, it is named after the file, as `warnings` does: `None` would mean that the
     interpreter ends, and the warning would be dropped.
@@ -62,7 +86,8 @@ def issue_warning(
         Warning: If the filters of this process say so.
     """
     name = module or file.removesuffix(".py") or "<unknown>"
-    warnings.warn_explicit(_warning(text, category), category, file, line, name, _registry(name))
+    warning = _warning(message, category) if isinstance(message, str) else message
+    warnings.warn_explicit(warning, category, file, line, name, _registry(name))
 
 
 def _warning(text: str, category: type[Warning]) -> Warning:

@@ -16,8 +16,9 @@ from typing import Any, Protocol
 
 from seqtools._core.display.short import short
 from seqtools.engines.dispatch.evaluator import Evaluator
-from seqtools.engines.dispatch.forwarded import handle_record, issue_warning
-from seqtools.engines.wire.flags import Flags, all_loggers
+from seqtools.engines.dispatch.forwarded import SentWarning, handle_record, issue_warning
+from seqtools.engines.wire.flags import Flags
+from seqtools.engines.wire.log_levels import all_loggers
 from seqtools.engines.wire.result_pickling import ResultDumper
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
@@ -159,9 +160,10 @@ class Forwarding:
             self._show_warning(message, category, filename, lineno, file, line)
             return
         place = filename, lineno, _module(filename, lineno)
+        warning = SentWarning(str(message), _pickled_warning(message, target.by_value))
         for base in category.__mro__:  # the class may be known to this process only
             with suppress(Exception):
-                sent = issue_warning, str(message), base, *place
+                sent = issue_warning, warning, base, *place
                 body = ResultDumper(target.by_value).dumps(sent)
                 break
         with suppress(OSError):  # the consumer has ended
@@ -191,6 +193,15 @@ def _pickled_record(fields: dict[str, Any], by_value: Sequence[Any], *, handled:
             except Exception:  # noqa: BLE001 -- as above
                 fields[name] = short(value)
         return dumper.dumps((handle_record, fields, handled))
+
+
+def _pickled_warning(message: Warning | str, by_value: Sequence[Any]) -> bytes | None:
+    if isinstance(message, str):
+        return None
+    try:
+        return ResultDumper(by_value).dumps(message)
+    except Exception:  # noqa: BLE001 -- code of users may raise anything
+        return None
 
 
 def _item() -> int | None:

@@ -17,7 +17,8 @@ from seqtools.engines.process.standard_streams import connect_to_nothing
 from seqtools.engines.process.template_process import Template
 from seqtools.engines.process.worker import exit_now, ignore_sigint
 from seqtools.engines.process.worker_main import Load, with_hook
-from seqtools.engines.wire.flags import Flags, all_loggers, own_categories
+from seqtools.engines.wire.flags import Flags, own_categories
+from seqtools.engines.wire.log_levels import all_loggers
 from seqtools.engines.wire.shipment import Pipeline
 
 

@@ -91,6 +91,8 @@ def _layout(cls: type) -> dict[str, Any]:
     if "__slots__" in attributes:
         slots = [name for name, value in attributes.items() if _is_slot(cls, value)]
         layout["__slots__"] = tuple(slots)
+    if "__class__" in attributes:  # set later, it would be the metaclass
+        layout["__class__"] = attributes["__class__"]
     return layout
 
 
@@ -111,7 +113,7 @@ def _is_method(value: Any) -> bool:
 
 def _attributes(cls: type) -> dict[str, Any]:
     """Return the attributes to be set on a class that was made bare."""
-    left_out = {"__module__", "__qualname__", *_NOT_SENT}
+    left_out = {"__module__", "__qualname__", "__class__", *_NOT_SENT}
     return {
         name: value
         for name, value in vars(cls).items()

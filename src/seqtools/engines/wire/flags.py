@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeAlias
 
+from seqtools.engines.wire import log_levels
+
 Filter: TypeAlias = tuple[Any, ...]
 """An entry of `warnings.filters`; its third field is the category."""
 
@@ -20,6 +22,8 @@ class Flags(NamedTuple):
 
     disabled: int
     """The argument of `logging.disable`."""
+    raising: bool
+    """`logging.raiseExceptions`: whether an error in a handler is printed."""
     levels: dict[str, int]
     """Levels of loggers that have one, and of the root, whose default is not 0."""
     configured: frozenset[str]
@@ -31,19 +35,21 @@ class Flags(NamedTuple):
     @classmethod
     def now(cls) -> "Flags":
         """Return the flags of this process."""
-        loggers, own = all_loggers(), own_categories()
+        own = own_categories()
         return cls(
             logging.root.manager.disable,
-            {each.name: each.level for each in loggers if each.level or each is logging.root},
-            frozenset(each.name for each in loggers if each.handlers),
+            logging.raiseExceptions,
+            log_levels.levels(),
+            frozenset(each.name for each in log_levels.all_loggers() if each.handlers),
             [(*each[:2], _sent(each[2], own), *each[3:]) for each in _filters()],
         )
 
     def set(self) -> None:
         """Set the flags of this process, except filters for classes that are not imported."""
         logging.disable(self.disabled)
+        logging.raiseExceptions = self.raising
         for name, level in self.levels.items():
-            logging.getLogger(name).setLevel(level)
+            log_levels.set_level(name, level)
         _install([each for each in map(_found, self.filters) if each is not None])
 
     def is_enabled(self, name: str, level: int) -> bool:
@@ -55,10 +61,10 @@ class Flags(NamedTuple):
     @contextmanager
     def kept(self) -> Iterator[None]:
         """Return a context for imports: the levels stay as they were before."""
-        before = {name: logging.getLogger(name).level for name in self.levels}
+        before = {name: log_levels.level_of(name) for name in self.levels}
         yield
         for name, level in before.items():
-            logging.getLogger(name).setLevel(level)
+            log_levels.set_level(name, level)
 
     def complete(self, own: list[type[Warning]]) -> None:
         """Add the filters for classes that were imported since, each where it belongs.
@@ -76,12 +82,6 @@ class Flags(NamedTuple):
             else:
                 filters.insert(after, found)
         _install(filters)
-
-
-def all_loggers() -> list[logging.Logger]:
-    """Return the loggers of this process that are found by their names."""
-    known = [*logging.root.manager.loggerDict.values()]
-    return [logging.root, *(each for each in known if isinstance(each, logging.Logger))]
 
 
 def own_categories() -> list[type[Warning]]:
