@@ -115,8 +115,10 @@ CASES: dict[str, tuple[Any, str]] = {
     ),
     "a path in a dict": (
         smap(fail_one, [{}, {"path": DEEP, "a": 1, "b": 2, "c": 3, "d": 4, "e": 5}]),
-        f"{{'path': '/mnt/{'folder/' * 2}…/{'folder/' * 4}7.JPEG', "
-        "'a': 1, 'b': 2, 'c': 3, 'd': 4, 'e': 5}",
+        (
+            f"{{'path': '/mnt/{'folder/' * 2}…/{'folder/' * 4}7.JPEG', "
+            "'a': 1, 'b': 2, 'c': 3, 'd': 4, 'e': 5}"
+        ),
     ),
     "a large dict": (
         smap(fail_one, [{}, dict.fromkeys(range(100, 140), 0)]),

@@ -176,14 +176,11 @@ def _container(value: Any, depth: int, shorten: Shorten, first: int) -> str | No
         return f"{kind.__name__}()"
     if n and not depth:
         return f"{begin}… {n:,}{end}"
-    parts = (
-        [_text_of(part, depth - 1, shorten, first) for part in shown]
-        if kind is not dict
-        else [
-            f"{_text_of(key, depth - 1, shorten, first)}: {_text_of(part, depth - 1, shorten, first)}"
-            for key, part in shown
-        ]
-    )
+    show = partial(_text_of, depth=depth - 1, shorten=shorten, first=first)
+    if kind is dict:
+        parts = [f"{show(key)}: {show(part)}" for key, part in shown]
+    else:
+        parts = [show(part) for part in shown]
     if n > first:
         parts.append(f"… {n - first:,} more")
     return begin + ", ".join(parts) + "," * (kind is tuple and n == 1) + end
