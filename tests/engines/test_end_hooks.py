@@ -228,3 +228,29 @@ def test_no_warning_without_an_end_hook() -> None:
         warnings.simplefilter("error")
         with ahead("thread") as p:
             assert p[3] == 3
+
+
+@pytest.mark.parametrize("engine", WORKERS)
+def test_the_cause_of_a_start_hook_that_fails(engine: str) -> None:
+    class OwnError(Exception):
+        """Of a class that workers are sent: their exceptions are not found by name."""
+
+    def fail() -> None:
+        try:
+            {}["licence"]
+        except KeyError as error:
+            raise OSError(5, "no camera") from error
+
+    def fail_otherwise() -> None:
+        raise OwnError("no camera")
+
+    with ahead(engine, start_hook=fail) as p:
+        with pytest.raises(seqtools.WorkerStartError, match=r"^start_hook failed in ") as caught:
+            p[0]
+        cause: Any = caught.value.__cause__
+        assert (type(cause), cause.args) == (OSError, (5, "no camera"))
+        assert isinstance(cause.__cause__, KeyError)
+    with ahead(engine, start_hook=fail_otherwise) as p:
+        with pytest.raises(seqtools.WorkerStartError, match=r"OwnError: no camera") as caught:
+            p[0]
+        assert type(caught.value.__cause__) in {OwnError, type(None)}

@@ -16,6 +16,22 @@ def call_hook(hook: Callable[..., object], number: int | None) -> None:
         hook()
 
 
+class StartHookFailed(Exception):  # noqa: N818 -- a signal in a worker; never reaches the reader
+    """The start hook raised the cause of this."""
+
+
+def call_start_hook(hook: Callable[..., object], number: int | None) -> None:
+    """Call the start hook, as `call_hook` does.
+
+    Raises:
+        StartHookFailed: If it raises anything, which is the cause.
+    """
+    try:
+        call_hook(hook, number)
+    except BaseException as error:
+        raise StartHookFailed from error
+
+
 def needs_number(hook: Callable[..., object]) -> bool:
     """Return whether `hook` has a required positional parameter.
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol
 from seqtools._core.errors import WorkerStartError
 from seqtools.engines import fault_injection
 from seqtools.engines.wire.arena import SlotPlace
+from seqtools.engines.wire.exceptions import loaded
 from seqtools.engines.wire.headers import MAGIC, DamagedMessage, Header
 
 RESULT = Header("IIIBdIQ")  # block, done before, count, kind, seconds, places, length
@@ -93,14 +94,17 @@ def refusal(data: Any, advice: Callable[[str], str] | None = None) -> WorkerStar
     """Return the error of a worker, or a template, that cannot work.
 
     Args:
-        data: The message, the traceback and the name of a missing module, pickled.
+        data: Pickled, the message, the traceback, the name of a missing module, and the exception
+            as `exceptions.pickled` returns it, nothing if it cannot be sent.
         advice: Returns what to say first about a missing module.
     """
-    message, trace, missing = pickle.loads(data)
+    message, trace, missing, sent = pickle.loads(data)
     if missing and advice is not None:
         message = f"{advice(missing)} ({message})"
     error = WorkerStartError(message)
     error.add_note(trace)
+    if sent:
+        error.__cause__ = loaded(sent, pickle.loads)
     return error
 
 
