@@ -122,9 +122,52 @@ def test_an_end_hook_that_hangs_is_ended(engine: str) -> None:
         threading.Event().wait()
 
     with shown() as out:
-        with ahead(engine, nworkers=1, end_hook=end) as p:
-            assert list(p) == list(range(20))
+        p = ahead(engine, nworkers=1, end_hook=end)
+        assert list(p) == list(range(20))
+        what = r"end_hook of worker process 0 did not end within 0\.7 s, and the worker was killed"
+        with pytest.warns(RuntimeWarning, match=what) as caught:
+            p.close()
+        assert [warning.filename for warning in caught] == [__file__]
         assert lines_of(out) == ["it begins"]
+
+
+class Slow:
+    """A resource whose `close` takes long."""
+
+    def close(self) -> None:
+        say("it closes")
+        threading.Event().wait()
+
+
+@pytest.mark.parametrize("engine", PROCESSES)
+def test_a_resource_whose_close_hangs_is_told(engine: str) -> None:
+    resource = seqtools.per_worker(Slow)
+
+    def get(x: int) -> int:
+        resource()
+        return x
+
+    with shown() as out:
+        p = ahead(engine, seqtools.smap(get, range(20)), nworkers=1)
+        assert list(p) == list(range(20))
+        with pytest.warns(RuntimeWarning, match="closes resources at the end of worker process 0"):
+            p.close()
+        assert lines_of(out) == ["it closes"]
+
+
+@pytest.mark.parametrize("engine", PROCESSES)
+def test_a_worker_that_is_killed_inside_an_item_is_not_told(engine: str, fifo: MakeFifo) -> None:
+    begun = fifo()
+
+    def get(x: int) -> int:
+        if x:
+            begun.send()
+            threading.Event().wait()
+        return x
+
+    with ahead(engine, seqtools.smap(get, range(20)), nworkers=1, end_hook=abs) as p:
+        assert p[0] == 0
+        begun.wait()
 
 
 def test_a_thread_that_hangs_in_its_end_hook_is_abandoned() -> None:

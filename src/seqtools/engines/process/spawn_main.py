@@ -61,8 +61,9 @@ class _Tasks(TaskReader):
             exit_now(1)
         self._closed = True
         self._read.put(b"")
+        deadline = time.monotonic() + PATIENCE + MORE_PATIENCE
         if self.ending.wait(PATIENCE):  # otherwise it is inside user code, whose result is lost
-            time.sleep(MORE_PATIENCE)
+            time.sleep(max(0.0, deadline - time.monotonic()))
         exit_now(0)
 
     def _next(self) -> bytes:

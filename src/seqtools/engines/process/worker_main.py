@@ -4,6 +4,7 @@ import os
 import pickle
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 from seqtools._core.chance.seeding import seed_randomly
@@ -66,9 +67,12 @@ def run_worker(  # noqa: PLR0913, PLR0917 -- what a worker needs
         serve(tasks, get, hints, by_value, outlet, slots, name)
         ending()
         if end_hook is not None:
+            _tell(outlet, result_messages.IN_END_HOOK)
             _call_end_hook(end_hook, number, outlet)
+        _tell(outlet, result_messages.IN_EXIT_FUNCTIONS)
         run_exit_functions()
         show()  # what workers of this worker have printed
+        _tell(outlet, result_messages.ENDED)
         exit_now(0)
     except BrokenPipeError:  # nobody wants the results any more
         exit_now(0)
@@ -76,6 +80,12 @@ def run_worker(  # noqa: PLR0913, PLR0917 -- what a worker needs
         traceback.print_exc()
     finally:
         exit_now(1)
+
+
+def _tell(outlet: OutputPipe, what: int) -> None:
+    """Tell the consumer what begins, which may have ended."""
+    with suppress(OSError):
+        outlet.answer((what, 0, 0, result_messages.ENDING, 0.0))
 
 
 def _call_end_hook(hook: Callable[..., object], number: int, outlet: OutputPipe) -> None:

@@ -5,6 +5,8 @@ import time
 from seqtools._core.errors import Failure, WorkerDied, WorkerStartError
 from seqtools.engines import fault_injection
 from seqtools.engines.base import AHEAD, PAUSE
+from seqtools.engines.dispatch.output_display import said
+from seqtools.engines.dispatch.pending_warnings import PendingWarnings
 from seqtools.engines.dispatch.scheduler import Scheduler, Task
 from seqtools.engines.process.launcher import meaning
 from seqtools.engines.process.pool import (
@@ -17,10 +19,12 @@ from seqtools.engines.process.pool import (
 from seqtools.engines.process.results import ResultReceiver
 from seqtools.engines.process.timeouts import Timeouts
 from seqtools.engines.process.worker import MORE_PATIENCE, PATIENCE
-from seqtools.engines.wire import task_messages
+from seqtools.engines.wire import result_messages, task_messages
 
 _MOST_DEATHS = 3
 """Deaths for each worker without a result in between, after which the engine fails. Arbitrary."""
+_PATIENCE = PATIENCE + MORE_PATIENCE
+"""Seconds for a worker that was told to end, before it is killed."""
 
 
 class Workers:
@@ -75,7 +79,7 @@ class Workers:
             self.scheduler.unreserve(worker)  # it gets no more tasks
         while len(self.all) > self.wanted and not self.all[-1].assigned:
             worker = self.all.pop()
-            self._leaving[worker] = time.monotonic() + PATIENCE + MORE_PATIENCE
+            self._leaving[worker] = time.monotonic() + _PATIENCE
             self.pool.retire(worker)
 
     def patience(self) -> float | None:
@@ -116,6 +120,10 @@ class Workers:
         if self._leaving:
             now = time.monotonic()
             for worker in [each for each, deadline in self._leaving.items() if deadline < now]:
+                if worker.attached:
+                    self.receiver.read_output(worker)
+                _tell_slow_end(worker)
+                self.receiver.has_output = True
                 self.pool.kill(worker)
                 self._let_go(worker)
         if self._timeouts is not None:
@@ -182,10 +190,28 @@ class Workers:
         self.scheduler.clear(self.all)
         workers, self.all = [*self.all, *self._leaving], []
         self._leaving.clear()
+        deadline = time.monotonic() + _PATIENCE
         self.pool.stop(workers)
         fault_injection.reach("consumer-closed")
         try:
             self.pool.wait(self.receiver.read_output)
+            if time.monotonic() >= deadline:
+                for worker in workers:
+                    _tell_slow_end(worker)
         finally:
             for worker in workers:
                 self.pool.release(worker)
+
+
+def _tell_slow_end(worker: PoolWorker) -> None:
+    """Have a reader warn if `worker` was killed in its end hook, or in functions for its end."""
+    if worker.ending == result_messages.ENDED:
+        return
+    what = "end_hook of"
+    if worker.ending == result_messages.IN_EXIT_FUNCTIONS:
+        what = "what closes resources at the end of"
+    message = (
+        f"{what} worker process {worker.number} did not end within {_PATIENCE:g} s, and the "
+        "worker was killed: keep it short"
+    )
+    said.append(PendingWarnings([message]).tell)

@@ -22,10 +22,14 @@ from seqtools.engines.wire.headers import MAGIC, DamagedMessage, Header
 RESULT = Header("IIIBdIQ")  # block, done before, count, kind, seconds, places, length
 _PLACE = struct.Struct("<QQI")  # length, offset, slot
 
-VALUES, FAILURE, END, READY, UNABLE, STAGE, PRINTED, REST, NOTE = range(9)
+VALUES, FAILURE, END, READY, UNABLE, STAGE, PRINTED, REST, NOTE, ENDING = range(10)
 """Kinds of results. With `REST`, a worker returns the items of a task that it has not begun. `NOTE`
 is a piece of a log record or a warning; its first fields are its number and the number of pieces.
+The first field of `ENDING` is what the worker begins at its end.
 """
+
+ENDED, IN_END_HOOK, IN_EXIT_FUNCTIONS = range(3)
+"""What a worker begins at its end: nothing more, the end hook, or functions registered for it."""
 
 _CHUNK = 1 << 16
 """Bytes to read at once. Python allocates all of them, even if fewer come."""
