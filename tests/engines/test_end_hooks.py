@@ -170,11 +170,44 @@ def test_a_worker_that_is_killed_inside_an_item_is_not_told(engine: str, fifo: M
         begun.wait()
 
 
-def test_a_thread_that_hangs_in_its_end_hook_is_abandoned() -> None:
-    gate = threading.Event()
-    p = ahead("thread", nworkers=1, end_hook=gate.wait)
+def test_threads_that_hang_in_their_end_hook_are_abandoned_and_told_once() -> None:
+    gate, both = threading.Event(), threading.Barrier(2)
+
+    def get(x: int) -> int:
+        if x < 2:
+            both.wait()  # so that there are two threads
+        return x
+
+    p = ahead("thread", seqtools.smap(get, range(20)), nworkers=2, end_hook=gate.wait)
     assert list(p) == list(range(20))
-    with pytest.warns(RuntimeWarning, match="thread seqtools-0 is still in end_hook"):
+    engine: Any = p._state.pump._engine
+    with pytest.warns(RuntimeWarning, match="still in end_hook") as caught:
+        p.close()
+    engine.close()  # as at the end of the program
+    (warning,) = caught
+    assert str(warning.message) == (
+        "threads seqtools-0, seqtools-1 are still in end_hook and cannot be stopped: "
+        "they were abandoned"
+    )
+    gate.set()
+
+
+def test_a_thread_that_hangs_in_the_close_of_a_resource_is_abandoned() -> None:
+    gate = threading.Event()
+
+    class Held:
+        def close(self) -> None:
+            gate.wait()
+
+    opened = seqtools.per_worker(Held)
+
+    def get(x: int) -> int:
+        opened()
+        return x
+
+    p = ahead("thread", seqtools.smap(get, range(20)), nworkers=1)
+    assert list(p) == list(range(20))
+    with pytest.warns(RuntimeWarning, match="still closing what it opened with @per_worker"):
         p.close()
     gate.set()
 

@@ -1,6 +1,7 @@
 """The workers of a process engine: keeps their number, replaces them, and sends them tasks."""
 
 import time
+from collections.abc import Iterable
 
 from seqtools._core.errors import Failure, WorkerDied, WorkerStartError
 from seqtools.engines import fault_injection
@@ -25,6 +26,12 @@ _MOST_DEATHS = 3
 """Deaths for each worker without a result in between, after which the engine fails. Arbitrary."""
 _PATIENCE = PATIENCE + MORE_PATIENCE
 """Seconds for a worker that was told to end, before it is killed."""
+
+_AT_THE_END = (
+    (result_messages.IN_END_HOOK, "end_hook of"),
+    (result_messages.IN_EXIT_FUNCTIONS, "what closes resources at the end of"),
+)
+"""What workers call at their end, and words for it."""
 
 
 class Workers:
@@ -122,7 +129,7 @@ class Workers:
             for worker in [each for each, deadline in self._leaving.items() if deadline < now]:
                 if worker.attached:
                     self.receiver.read_output(worker)
-                _tell_slow_end(worker)
+                _tell_slow_ends([worker])
                 self.receiver.has_output = True
                 self.pool.kill(worker)
                 self._let_go(worker)
@@ -196,22 +203,20 @@ class Workers:
         try:
             self.pool.wait(self.receiver.read_output)
             if time.monotonic() >= deadline:
-                for worker in workers:
-                    _tell_slow_end(worker)
+                _tell_slow_ends(workers)
         finally:
             for worker in workers:
                 self.pool.release(worker)
 
 
-def _tell_slow_end(worker: PoolWorker) -> None:
-    """Have a reader warn if `worker` was killed in its end hook, or in functions for its end."""
-    if worker.ending == result_messages.ENDED:
-        return
-    what = "end_hook of"
-    if worker.ending == result_messages.IN_EXIT_FUNCTIONS:
-        what = "what closes resources at the end of"
-    message = (
-        f"{what} worker process {worker.number} did not end within {_PATIENCE:g} s, and the "
-        "worker was killed: keep it short"
-    )
-    said.append(PendingWarnings([message]).tell)
+def _tell_slow_ends(workers: Iterable[PoolWorker]) -> None:
+    """Have a reader warn of `workers` that were killed in what they call at their end."""
+    for ending, what in _AT_THE_END:
+        numbers = [str(worker.number) for worker in workers if worker.ending == ending]
+        if numbers:
+            es, s, were = ("es", "s", "were") if numbers[1:] else ("", "", "was")
+            message = (
+                f"{what} worker process{es} {', '.join(numbers)} did not end within "
+                f"{_PATIENCE:g} s, and the worker{s} {were} killed: keep it short"
+            )
+            said.append(PendingWarnings([message]).tell)
