@@ -125,16 +125,92 @@ def test_an_end_hook_that_hangs_is_ended(engine: str) -> None:
         threading.Event().wait()
 
     with shown() as out:
-        with ahead(engine, nworkers=1, end_hook=end) as p:
-            assert list(p) == list(range(20))
+        p = ahead(engine, nworkers=1, end_hook=end)
+        assert list(p) == list(range(20))
+        what = r"end_hook of worker process 0 did not end within 0\.7 s, and the worker was killed"
+        with pytest.warns(RuntimeWarning, match=what) as caught:
+            p.close()
+        assert [warning.filename for warning in caught] == [__file__]
         assert lines_of(out) == ["it begins"]
 
 
-def test_a_thread_that_hangs_in_its_end_hook_is_abandoned() -> None:
-    gate = threading.Event()
-    p = ahead("thread", nworkers=1, end_hook=gate.wait)
+class Slow:
+    """A resource whose `close` takes long."""
+
+    def close(self) -> None:
+        say("it closes")
+        threading.Event().wait()
+
+
+@pytest.mark.parametrize("engine", PROCESSES)
+def test_a_resource_whose_close_hangs_is_told(engine: str) -> None:
+    resource = seqtools.per_worker(Slow)
+
+    def get(x: int) -> int:
+        resource()
+        return x
+
+    with shown() as out:
+        p = ahead(engine, seqtools.smap(get, range(20)), nworkers=1)
+        assert list(p) == list(range(20))
+        with pytest.warns(RuntimeWarning, match="closes resources at the end of worker process 0"):
+            p.close()
+        assert lines_of(out) == ["it closes"]
+
+
+@pytest.mark.parametrize("engine", PROCESSES)
+def test_a_worker_that_is_killed_inside_an_item_is_not_told(engine: str, fifo: MakeFifo) -> None:
+    begun = fifo()
+
+    def get(x: int) -> int:
+        if x:
+            begun.send()
+            threading.Event().wait()
+        return x
+
+    with ahead(engine, seqtools.smap(get, range(20)), nworkers=1, end_hook=abs) as p:
+        assert p[0] == 0
+        begun.wait()
+
+
+def test_threads_that_hang_in_their_end_hook_are_abandoned_and_told_once() -> None:
+    gate, both = threading.Event(), threading.Barrier(2)
+
+    def get(x: int) -> int:
+        if x < 2:
+            both.wait()  # so that there are two threads
+        return x
+
+    p = ahead("thread", seqtools.smap(get, range(20)), nworkers=2, end_hook=gate.wait)
     assert list(p) == list(range(20))
-    with pytest.warns(RuntimeWarning, match="thread seqtools-0 is still in end_hook"):
+    engine: Any = p._state.pump._engine
+    with pytest.warns(RuntimeWarning, match="still in end_hook") as caught:
+        p.close()
+    engine.close()  # as at the end of the program
+    (warning,) = caught
+    assert str(warning.message) == (
+        "threads seqtools-0, seqtools-1 are still in end_hook and cannot be stopped: "
+        "they were abandoned"
+    )
+    gate.set()
+
+
+def test_a_thread_that_hangs_in_the_close_of_a_resource_is_abandoned() -> None:
+    gate = threading.Event()
+
+    class Held:
+        def close(self) -> None:
+            gate.wait()
+
+    opened = seqtools.per_worker(Held)
+
+    def get(x: int) -> int:
+        opened()
+        return x
+
+    p = ahead("thread", seqtools.smap(get, range(20)), nworkers=1)
+    assert list(p) == list(range(20))
+    with pytest.warns(RuntimeWarning, match="still closing what it opened with @per_worker"):
         p.close()
     gate.set()
 
@@ -262,3 +338,29 @@ def test_no_warning_without_an_end_hook() -> None:
         warnings.simplefilter("error")
         with ahead("thread") as p:
             assert p[3] == 3
+
+
+@pytest.mark.parametrize("engine", WORKERS)
+def test_the_cause_of_a_start_hook_that_fails(engine: str) -> None:
+    class OwnError(Exception):
+        """Of a class that workers are sent: their exceptions are not found by name."""
+
+    def fail() -> None:
+        try:
+            {}["licence"]
+        except KeyError as error:
+            raise OSError(5, "no camera") from error
+
+    def fail_otherwise() -> None:
+        raise OwnError("no camera")
+
+    with ahead(engine, start_hook=fail) as p:
+        with pytest.raises(seqtools.WorkerStartError, match=r"^start_hook failed in ") as caught:
+            p[0]
+        cause: Any = caught.value.__cause__
+        assert (type(cause), cause.args) == (OSError, (5, "no camera"))
+        assert isinstance(cause.__cause__, KeyError)
+    with ahead(engine, start_hook=fail_otherwise) as p:
+        with pytest.raises(seqtools.WorkerStartError, match=r"OwnError: no camera") as caught:
+            p[0]
+        assert type(caught.value.__cause__) in {OwnError, type(None)}

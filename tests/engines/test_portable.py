@@ -132,7 +132,10 @@ def test_what_fails_at_the_start_is_told(where: str) -> None:
 
     item = Unloadable() if where == "pipeline" else 1
     source = seqtools.smap(lambda _: item, range(3))
-    with pytest.raises(WorkerStartError, match="loading failed in worker process") as caught:
+    failed = "^start_hook" if where == "hook" else "^loading"
+    with pytest.raises(WorkerStartError, match=f"{failed} failed in worker process") as caught:
         prefetch(source, start_hook=hook, start_method="spawn")[0]
     story = caught.value.__notes__[0]
-    assert ("ValueError" if where == "hook" else "PermissionError") in story
+    cause = ValueError if where == "hook" else PermissionError
+    assert cause.__name__ in story
+    assert type(caught.value.__cause__) is cause

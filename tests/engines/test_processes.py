@@ -4,6 +4,7 @@ import gc
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -11,6 +12,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +162,37 @@ def test_an_unpicklable_source_or_hook() -> None:
     lock = threading.Lock()
     with pytest.raises(WorkerStartError, match="start_hook cannot be sent"):
         list(prefetch([1], start_hook=lambda: lock))
+
+
+class Opened:
+    """A source that holds something open."""
+
+    def __init__(self, handle: Any) -> None:
+        self.handle = handle
+
+    def __len__(self) -> int:
+        return 3
+
+    def __getitem__(self, i: int) -> Any:
+        return self.handle
+
+
+def test_the_advice_for_what_cannot_be_sent_helps() -> None:
+    def refusal(sequence: Any) -> str:
+        with pytest.raises(WorkerStartError) as caught:
+            prefetch(sequence)[0]
+        return str(caught.value)
+
+    with closing(sqlite3.connect(":memory:")) as db, open(__file__) as text, text.buffer as file:
+        for handle in (db, text, file):
+            for sequence in (seqtools.smap(lambda _, each=handle: each, [1]), Opened([handle])):
+                # threads and forks would share it
+                assert refusal(sequence).endswith("with @seqtools.per_worker")
+    once = refusal(seqtools.smap(str, seqtools.uniter(iter([1]))))
+    assert once.endswith(
+        "give uniter() an object whose __iter__ starts again, or use method='thread'"
+    )
+    assert once.count("method='thread'") == 1
 
 
 def test_a_pipeline_that_cannot_be_loaded_tells_why() -> None:

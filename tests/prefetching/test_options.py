@@ -92,6 +92,11 @@ def test_shm_size_is_ignored_and_says_so_once(monkeypatch: pytest.MonkeyPatch) -
         ({"start_hook": partial(_awaits)}, TypeError, "start_hook must run when it is called"),
         ({"end_hook": _yields}, TypeError, "got _yields, which is async or has a yield"),
         ({"end_hook": _Awaits()}, TypeError, "end_hook must run when it is called"),
+        (
+            {"nworkers": "process"},
+            TypeError,
+            "nworkers must be an integer, 'auto' or None, got 'process': use method='process'",
+        ),
         ({"start_hook": 5}, TypeError, "start_hook must be a function, got 5"),
         ({"seed": 1, "method": "thread"}, ValueError, "seed= needs method='process'"),
         ({"seed": 0.5, "method": "process"}, TypeError, "seed must be an integer, a string, or "),
@@ -119,6 +124,30 @@ def test_shm_size_is_ignored_and_says_so_once(monkeypatch: pytest.MonkeyPatch) -
 def test_refused(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         made(**arguments)
+
+
+def hook_of_two(number: int, folder: str) -> None:
+    """Require more than workers give."""
+    raise AssertionError(number, folder)
+
+
+def hook_with_option(number: int, *, folder: str) -> None:
+    """Require an option too."""
+    raise AssertionError(number, folder)
+
+
+@pytest.mark.parametrize("name", ["start_hook", "end_hook"])
+def test_a_hook_gets_nothing_but_its_number(name: str) -> None:
+    for hook in (hook_of_two, hook_with_option):
+        message = (
+            f"{name} takes the number of the worker or nothing, got {hook.__name__}, which "
+            "requires number, folder: give others with functools.partial"
+        )
+        with pytest.raises(TypeError, match=f"^{message}$"):
+            made(**{name: hook})
+        made(**{name: partial(hook, folder="data")})
+    for accepted in (print, dict, partial(hook_of_two, 1, "data")):
+        made(**{name: accepted})
 
 
 def test_auto() -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Iterator
 from functools import lru_cache, partial
+from pathlib import PurePosixPath
 from typing import Any, NoReturn
 
 import numpy as np
@@ -65,6 +66,7 @@ class Exiting:
 
 
 NAMES = ["img_0.jpg", "img_1.jpg"]
+DEEP = f"/mnt/{'folder/' * 30}7.JPEG"
 COMPUTED = smap(operator.itemgetter(0), [(name,) for name in NAMES])
 """The same, which a read has to compute."""
 
@@ -93,7 +95,35 @@ CASES: dict[str, tuple[Any, str]] = {
     "changed": (smap(fill, [[], [1, 2, 3]]), "[1, 2, 3, 4]"),
     "no repr": (smap(fail_one, [0, Odd()]), "<Odd: its repr raises RuntimeError>"),
     "no repr at all": (smap(Load, [0, Exiting()]), ""),
-    "long": (starmap(fail, [(), ["x" * 1000] * 4]), f"'{'x' * 58}…, '{'x' * 56}…"),
+    "long": (
+        starmap(fail, [(), ["x" * 1000] * 4]),
+        ", ".join([f"'{'x' * 9}…{'x' * 16}'"] * 4),
+    ),
+    "a line": (smap(fail_one, ["", "x" * 118]), f"'{'x' * 118}'"),
+    "a path": (smap(fail_one, ["", DEEP]), f"'/mnt/{'folder/' * 4}…/{'folder/' * 10}7.JPEG'"),
+    "a path object": (
+        smap(fail_one, ["", PurePosixPath(DEEP)]),
+        f"PurePosixPath('/mnt/{'folder/' * 2}…/{'folder/' * 9}7.JPEG')",
+    ),
+    "paths": (
+        starmap(fail, [(), (DEEP, DEEP)]),
+        ", ".join([f"'/mnt/{'folder/' * 2}…/{'folder/' * 4}7.JPEG'"] * 2),
+    ),
+    "a path in a tuple": (
+        smap(fail_one, [(), (DEEP, 3)]),
+        f"('/mnt/{'folder/' * 4}…/{'folder/' * 10}7.JPEG', 3)",
+    ),
+    "a path in a dict": (
+        smap(fail_one, [{}, {"path": DEEP, "a": 1, "b": 2, "c": 3, "d": 4, "e": 5}]),
+        (
+            f"{{'path': '/mnt/{'folder/' * 2}…/{'folder/' * 4}7.JPEG', "
+            "'a': 1, 'b': 2, 'c': 3, 'd': 4, 'e': 5}"
+        ),
+    ),
+    "a large dict": (
+        smap(fail_one, [{}, dict.fromkeys(range(100, 140), 0)]),
+        f"{{{', '.join(f'{n}: 0' for n in range(100, 113))}, … 27 more}}",
+    ),
     "a source that fails": (smap(fail_one, smap(fail_one, add_cache(NAMES))), "'img_1.jpg'"),
 }
 

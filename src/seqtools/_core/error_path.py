@@ -15,7 +15,7 @@ from types import CodeType, FrameType, FunctionType, MethodType, TracebackType
 from typing import Any, NamedTuple
 
 from seqtools._core import fusing
-from seqtools._core.display.short import cut, short
+from seqtools._core.display.short import short_arguments
 from seqtools._core.source_code import place
 from seqtools._core.walk import is_stage
 
@@ -170,14 +170,14 @@ def _called_with(last: TracebackType, callee: TracebackType | None) -> str:
         given = _given(last, callee)
         if not isinstance(given, list | tuple) and not _is_plain(given):
             return ""  # looping over it might evaluate something
-        texts = [short(value) for value in islice(given, _MOST_GIVEN)]
-        if len(given) > _MOST_GIVEN:
-            texts.append(f"… {len(given) - _MOST_GIVEN:,} more")
+        more = len(given) - _MOST_GIVEN
+        rest = f", … {more:,} more" if more > 0 else ""
+        width = _LONGEST_GIVEN - len(rest)
+        return short_arguments(islice(given, _MOST_GIVEN), width) + rest
     except KeyboardInterrupt:
         raise
     except BaseException:  # noqa: BLE001 -- code of users may raise anything, also a panic
         return ""
-    return cut(", ".join(texts), _LONGEST_GIVEN)
 
 
 def _given(last: TracebackType, callee: TracebackType | None) -> Any:

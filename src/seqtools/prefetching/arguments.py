@@ -2,7 +2,7 @@
 
 import threading
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Literal
 
@@ -11,7 +11,7 @@ from seqtools._core.choices import check_choice
 from seqtools._core.display.short import short
 from seqtools.engines.cluster.kinds import dask_client, is_factory, size_of
 from seqtools.engines.green_threads import refuse_green
-from seqtools.engines.hooks import needs_number, runs_when_called
+from seqtools.engines.hooks import needs_number, required_parameters, runs_when_called
 from seqtools.engines.methods import AUTO, METHODS, START_METHODS, Method, named
 from seqtools.prefetching.advice import on_unknown
 from seqtools.prefetching.cores import usable_cores
@@ -83,9 +83,25 @@ def _check_hooks(given: Options) -> None:
                     "a yield: use a plain function, with asyncio.run for what it awaits"
                 )
                 raise TypeError(message)
-            # Imports what a thread needs to call it at the end of the program: an import there
-            # would change the exit code after Ctrl-C.
-            needs_number(hook)
+            _check_parameters(hook, name)
+
+
+def _check_parameters(hook: Callable[..., object], name: str) -> None:
+    """Check that `hook` can be called with the number of the worker only.
+
+    Raises:
+        TypeError: If it cannot.
+    """
+    # Imports what a thread needs to call it at the end of the program: an import there would change
+    # the exit code after Ctrl-C.
+    required = required_parameters(hook)
+    if len(required) > 1 or any(each.kind == each.KEYWORD_ONLY for each in required):
+        names = ", ".join(each.name for each in required)
+        message = (
+            f"{name} takes the number of the worker or nothing, got {short(hook)}, which requires "
+            f"{names}: give others with functools.partial"
+        )
+        raise TypeError(message)
 
 
 def _of_cluster(method: Method, where: object, given: Options, seed: object) -> int:
@@ -169,7 +185,9 @@ def _workers(nworkers: object) -> int | Literal["auto"]:
     if isinstance(nworkers, str):
         if nworkers == AUTO:
             return AUTO
-        message = f"nworkers must be an integer, 'auto' or None, got {short(nworkers)}"
+        is_method = nworkers in METHODS and METHODS[nworkers].has_name
+        advice = f": use method={nworkers!r}" if is_method else ""
+        message = f"nworkers must be an integer, 'auto' or None, got {short(nworkers)}{advice}"
         raise TypeError(message)
     n = check_count(nworkers, -(1 << 31), "nworkers")
     return n if n >= 0 else max(1, usable_cores() + n)

@@ -5,6 +5,7 @@ This is quick: it shows the first items of containers, the shape of arrays, and 
 """
 
 from collections import deque
+from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import islice
 from operator import attrgetter
@@ -21,6 +22,10 @@ _DEEPEST = 2
 """Depth of nested containers whose items are shown. Arbitrary."""
 _SMALL = 6
 """Size of the largest array whose numbers are shown. Arbitrary."""
+
+_WITH_ENDS = (16, 120), (16, 60), *((n, 40) for n in range(16, 1, -1)), (1, 26)
+"""Numbers of entries of a dict and of characters of a text to show of arguments; the next ones if
+the line is too long. Arbitrary."""
 
 _SHAPES: dict[Any, tuple[str, str]] = {
     dict: ("{", "}"),
@@ -43,7 +48,25 @@ def short(value: object, width: int = WIDTH) -> str:
     """
     text = ""
     for first in _FIRST:
-        text = _text_of(value, _DEEPEST, width, first)
+        text = _text_of(value, _DEEPEST, partial(_beginning, width), first)
+        if len(text) <= width:
+            break
+    return cut(text, width)
+
+
+def short_arguments(values: Iterable[object], width: int) -> str:
+    """Return a line of at most `width` characters that shows the arguments of a call.
+
+    Long texts lose their middle, because a path ends with the name of the file.
+
+    Example:
+        >>> short_arguments(["/data/" + "deep/" * 30 + "0007.jpeg", 3], width=60)
+        "'/data/deep/deep/…/deep/deep/deep/deep/deep/0007.jpeg', 3"
+    """
+    values, text = list(values), ""
+    for first, longest in _WITH_ENDS:
+        show = partial(_with_end, min(longest, width - 2))
+        text = ", ".join([_text_of(value, _DEEPEST, show, first) for value in values])
         if len(text) <= width:
             break
     return cut(text, width)
@@ -68,23 +91,47 @@ def called(function: Any) -> str:
     return name if isinstance(name, str) and name else type(function).__name__
 
 
-def _text_of(value: Any, depth: int, width: int, first: int) -> str:
+Shorten = Callable[[Any], Any]
+"""Returns the part of a text to show: of a string, of bytes, or of the repr of an object."""
+
+
+def _beginning(width: int, text: Any) -> Any:
+    return text[:width]
+
+
+def _with_end(width: int, text: Any) -> Any:
+    """Return at most `width` characters of `text`, with its end, and whole parts of a path."""
+    if len(text) <= width:
+        return text
+    gap, bars = ("…", ("/", "\\")) if isinstance(text, str) else (b"...", (b"/", b"\\"))
+    end = max(1, (width - len(gap)) * 2 // 3)
+    head, tail = text[: max(0, width - len(gap) - end)], text[-end:]
+    for bar in bars:
+        after, before = tail.find(bar), head.rfind(bar)
+        if 0 <= after <= len(tail) // 2:
+            tail = tail[after:]
+            head = head[: before + 1] if before > 0 else head
+            break
+    return head + gap + tail
+
+
+def _text_of(value: Any, depth: int, shorten: Shorten, first: int) -> str:
     try:
         for show in (_simple_value, _container, _record):
-            text = show(value, depth, width, first)
+            text = show(value, depth, shorten, first)
             if text is not None:
                 return text
-        return repr(value)
+        return str(shorten(repr(value)))
     except Exception as error:  # noqa: BLE001 -- code of users may raise anything
         return f"<{type(value).__name__}: its repr raises {type(error).__name__}>"
 
 
-def _simple_value(value: Any, depth: int, width: int, first: int) -> str | None:
+def _simple_value(value: Any, depth: int, shorten: Shorten, first: int) -> str | None:
     """Return the text of a value that is no container."""
     del depth, first
     kind = type(value)
     if isinstance(value, str | bytes | bytearray):
-        return repr(value[:width])
+        return repr(shorten(value))
     if is_stage(value):
         return str(value._describe())
     if isinstance(value, type) or callable(value):
@@ -113,7 +160,7 @@ def _array(value: Any) -> str:
     return text
 
 
-def _container(value: Any, depth: int, width: int, first: int) -> str | None:
+def _container(value: Any, depth: int, shorten: Shorten, first: int) -> str | None:
     """Return the first items of a container, and how many more there are."""
     if isinstance(value, tuple) and hasattr(type(value), "_fields"):
         return None
@@ -121,26 +168,25 @@ def _container(value: Any, depth: int, width: int, first: int) -> str | None:
     if kind is None:
         return None
     n = kind.__len__(value)
+    if kind is not dict:
+        first = min(first, _FIRST[0])
     shown = islice(kind.items(value) if kind is dict else kind.__iter__(value), first)
     begin, end = _SHAPES[kind]
     if not n and kind in {set, frozenset}:
         return f"{kind.__name__}()"
     if n and not depth:
         return f"{begin}… {n:,}{end}"
-    parts = (
-        [_text_of(part, depth - 1, width, first) for part in shown]
-        if kind is not dict
-        else [
-            f"{_text_of(key, depth - 1, width, first)}: {_text_of(part, depth - 1, width, first)}"
-            for key, part in shown
-        ]
-    )
+    show = partial(_text_of, depth=depth - 1, shorten=shorten, first=first)
+    if kind is dict:
+        parts = [f"{show(key)}: {show(part)}" for key, part in shown]
+    else:
+        parts = [show(part) for part in shown]
     if n > first:
         parts.append(f"… {n - first:,} more")
     return begin + ", ".join(parts) + "," * (kind is tuple and n == 1) + end
 
 
-def _record(value: Any, depth: int, width: int, first: int) -> str | None:
+def _record(value: Any, depth: int, shorten: Shorten, first: int) -> str | None:
     """Return the fields of a named tuple, or of a dataclass."""
     kind = type(value)
     # `__repr__` of a dataclass shows all of every field
@@ -153,6 +199,6 @@ def _record(value: Any, depth: int, width: int, first: int) -> str | None:
     if not depth:
         return f"{kind.__name__}(…)"
     parts = [
-        f"{n}={_text_of(getattr(value, n), depth - 1, width, first)}" for n in names[: _FIRST[0]]
+        f"{n}={_text_of(getattr(value, n), depth - 1, shorten, first)}" for n in names[: _FIRST[0]]
     ]
     return f"{kind.__name__}({', '.join(parts + ['…'] * (len(names) > _FIRST[0]))})"

@@ -17,7 +17,7 @@ from seqtools.engines.cluster.messages import DONE, SPEAKS, Answer, Call
 from seqtools.engines.cluster.printed import captured
 from seqtools.engines.cluster.shipment import machine
 from seqtools.engines.dispatch.evaluator import Evaluator
-from seqtools.engines.hooks import call_hook
+from seqtools.engines.hooks import call_start_hook
 from seqtools.engines.wire import result_messages
 from seqtools.engines.wire.arena import SlotPlace
 from seqtools.engines.wire.flags import Flags
@@ -38,7 +38,7 @@ class LoadedPipeline:
     def __init__(self, received: ReceivedPipeline, call: Call, flag: Any) -> None:
         _, self._flags, hook = received.prelude()
         if hook is not None:
-            call_hook(hook, call.number)
+            call_start_hook(hook, call.number)
         is_near = call.memory.machine == machine()
         with recording.opening(folders(is_near=is_near)) as self.folders:
             self._get, self._hints, self._by_value, *_ = received.pipeline()

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from seqtools.engines.cluster.shipment import MemoryFile
 
-SPEAKS = (2, *sys.version_info[:2])
+SPEAKS = (3, *sys.version_info[:2])
 """What both sides must have in common: the version of these messages, and that of Python."""
 DONE, LACKING, UNABLE, OTHER = range(4)
 """What came of a call: its items are answered or given back; the pipeline is not here; it cannot be

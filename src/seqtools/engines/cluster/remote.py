@@ -23,7 +23,7 @@ from seqtools.engines.cluster.arriving_records import taken
 from seqtools.engines.cluster.loaded import LoadedPipeline
 from seqtools.engines.cluster.messages import LACKING, OTHER, SPEAKS, UNABLE, Answer, Call
 from seqtools.engines.cluster.shipment import TOKEN_SIZE, MemoryFile, machine
-from seqtools.engines.dispatch.refusal import pickled_reason
+from seqtools.engines.dispatch.refusal import pickled_failed_start
 from seqtools.engines.wire.shipment import ReceivedPipeline
 
 _MOST_KEPT = 8
@@ -55,7 +55,7 @@ def _work(plain: tuple[Any, ...], payload: Any) -> Answer:
     try:
         found = _find(call, payload)
     except BaseException as error:  # noqa: BLE001 -- sent to the reader
-        reason = pickled_reason(f"start_hook or loading failed in {name}", error)
+        reason = pickled_failed_start(name, error)
         return Answer(UNABLE, SPEAKS, name, parts=(reason,))
     if found is None:
         answer = Answer(LACKING, SPEAKS, name)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 from seqtools._core.error_path import Step
 from seqtools.engines.dispatch.output_display import WorkerOutput
 from seqtools.engines.dispatch.scheduler import WorkerQueue
+from seqtools.engines.wire import result_messages
 from seqtools.engines.wire.arena_reader import ArenaReader
 from seqtools.engines.wire.result_messages import ResultReader
 
@@ -21,6 +22,7 @@ class PoolWorker(WorkerQueue):
     __slots__ = (
         "active_since",
         "attached",
+        "ending",
         "leases",
         "number",
         "output",
@@ -35,6 +37,7 @@ class PoolWorker(WorkerQueue):
         self.number, self.reader, self.leases = number, reader, leases
         self.output = WorkerOutput()
         self.ready = False  # whether it has loaded the pipeline
+        self.ending = result_messages.ENDED  # what it does at its end, if it is there
         self.attached = True  # whether there may be more to read
         self.started_at = time.monotonic()
         self.active_since = 0.0  # when it began its first task, or answered last

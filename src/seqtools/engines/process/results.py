@@ -20,7 +20,7 @@ from seqtools.engines.wire.arena import SlotPlace
 from seqtools.engines.wire.headers import DamagedMessage
 from seqtools.engines.wire.result_pickling import ResultLoader
 
-_OUTPUT = frozenset({result_messages.PRINTED, result_messages.NOTE})
+_OUTPUT = frozenset({result_messages.PRINTED, result_messages.NOTE, result_messages.ENDING})
 _ABOUT_NO_ITEM = frozenset({result_messages.READY, result_messages.UNABLE, result_messages.STAGE})
 
 
@@ -115,7 +115,10 @@ class ResultReceiver:
             self.deliver(each)
 
     def _store_output(self, worker: PoolWorker, result: result_messages.Result) -> None:
-        """Store output of a worker."""
+        """Store output of a worker, and what it does at its end."""
+        if result.kind == result_messages.ENDING:
+            worker.ending = result.block
+            return
         self.has_output = True
         piece = _part(worker, result.parts[0])
         if result.kind == result_messages.PRINTED:

@@ -61,9 +61,9 @@ class _Tasks(TaskReader):
             exit_now(1)
         self._closed = True
         self._read.put(b"")
-        until = time.monotonic() + PATIENCE + MORE_PATIENCE  # as for other start methods
+        deadline = time.monotonic() + PATIENCE + MORE_PATIENCE  # as for other start methods
         if self.ending.wait(PATIENCE):  # otherwise it is inside user code, whose result is lost
-            time.sleep(max(0.0, until - time.monotonic()))
+            time.sleep(max(0.0, deadline - time.monotonic()))
         exit_now(0)
 
     def _next(self) -> bytes:

@@ -4,6 +4,7 @@ import os
 import pickle
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NoReturn
 
 from seqtools._core.chance.seeding import seed_randomly
@@ -11,8 +12,8 @@ from seqtools.engines import fault_injection
 from seqtools.engines.dispatch.forwarded import failed_end_hook
 from seqtools.engines.dispatch.forwarding import Forwarding, Handlers, ignore_default_handler
 from seqtools.engines.dispatch.output_display import show
-from seqtools.engines.dispatch.refusal import pickled_reason
-from seqtools.engines.hooks import call_hook
+from seqtools.engines.dispatch.refusal import pickled_failed_start
+from seqtools.engines.hooks import call_hook, call_start_hook
 from seqtools.engines.process.exit_functions import forget_inherited, run_exit_functions
 from seqtools.engines.process.output import OutputPipe, connect_stdout
 from seqtools.engines.process.worker import exit_now, serve
@@ -57,7 +58,7 @@ def run_worker(  # noqa: PLR0913, PLR0917 -- what a worker needs
             get, hints, by_value, end_hook, _ = load(number, handlers)
             fault_injection.reach("worker-loaded")
         except BaseException as error:  # noqa: BLE001 -- sent to the reader
-            reason = pickled_reason(f"start_hook or loading failed in {name}", error)
+            reason = pickled_failed_start(name, error)
             outlet.answer((0, 0, 0, result_messages.UNABLE, 0.0), reason)
             run_exit_functions()
             exit_now(1)
@@ -66,9 +67,12 @@ def run_worker(  # noqa: PLR0913, PLR0917 -- what a worker needs
         serve(tasks, get, hints, by_value, outlet, slots, name)
         ending()
         if end_hook is not None:
+            _tell(outlet, result_messages.IN_END_HOOK)
             _call_end_hook(end_hook, number, outlet)
+        _tell(outlet, result_messages.IN_EXIT_FUNCTIONS)
         run_exit_functions()
         show()  # what workers of this worker have printed
+        _tell(outlet, result_messages.ENDED)
         exit_now(0)
     except BrokenPipeError:  # nobody wants the results any more
         exit_now(0)
@@ -76,6 +80,12 @@ def run_worker(  # noqa: PLR0913, PLR0917 -- what a worker needs
         traceback.print_exc()
     finally:
         exit_now(1)
+
+
+def _tell(outlet: OutputPipe, what: int) -> None:
+    """Tell the consumer what begins, which may have ended."""
+    with suppress(OSError):
+        outlet.answer((what, 0, 0, result_messages.ENDING, 0.0))
 
 
 def _call_end_hook(hook: Callable[..., object], number: int, outlet: OutputPipe) -> None:
@@ -98,7 +108,7 @@ def with_hook(
         flags.set()
         handlers.configured = flags.configured
         if hook is not None:
-            call_hook(hook, number)
+            call_start_hook(hook, number)
         handlers.hooked()
         fault_injection.reach("worker-hooked")
         with flags.kept():

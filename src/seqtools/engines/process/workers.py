@@ -1,10 +1,13 @@
 """The workers of a process engine: keeps their number, replaces them, and sends them tasks."""
 
 import time
+from collections.abc import Iterable
 
 from seqtools._core.errors import Failure, WorkerDied, WorkerStartError
 from seqtools.engines import fault_injection
 from seqtools.engines.base import AHEAD, PAUSE
+from seqtools.engines.dispatch.output_display import said
+from seqtools.engines.dispatch.pending_warnings import PendingWarnings
 from seqtools.engines.dispatch.scheduler import Scheduler, Task
 from seqtools.engines.process.launcher import meaning
 from seqtools.engines.process.pool import (
@@ -17,10 +20,18 @@ from seqtools.engines.process.pool import (
 from seqtools.engines.process.results import ResultReceiver
 from seqtools.engines.process.timeouts import Timeouts
 from seqtools.engines.process.worker import MORE_PATIENCE, PATIENCE
-from seqtools.engines.wire import task_messages
+from seqtools.engines.wire import result_messages, task_messages
 
 _MOST_DEATHS = 3
 """Deaths for each worker without a result in between, after which the engine fails. Arbitrary."""
+_PATIENCE = PATIENCE + MORE_PATIENCE
+"""Seconds for a worker that was told to end, before it is killed."""
+
+_AT_THE_END = (
+    (result_messages.IN_END_HOOK, "end_hook of"),
+    (result_messages.IN_EXIT_FUNCTIONS, "what closes resources at the end of"),
+)
+"""What workers call at their end, and words for it."""
 
 
 class Workers:
@@ -75,7 +86,7 @@ class Workers:
             self.scheduler.unreserve(worker)  # it gets no more tasks
         while len(self.all) > self.wanted and not self.all[-1].assigned:
             worker = self.all.pop()
-            self._leaving[worker] = time.monotonic() + PATIENCE + MORE_PATIENCE
+            self._leaving[worker] = time.monotonic() + _PATIENCE
             self.pool.retire(worker)
 
     def patience(self) -> float | None:
@@ -116,6 +127,10 @@ class Workers:
         if self._leaving:
             now = time.monotonic()
             for worker in [each for each, deadline in self._leaving.items() if deadline < now]:
+                if worker.attached:
+                    self.receiver.read_output(worker)
+                _tell_slow_ends([worker])
+                self.receiver.has_output = True
                 self.pool.kill(worker)
                 self._let_go(worker)
         if self._timeouts is not None:
@@ -182,10 +197,26 @@ class Workers:
         self.scheduler.clear(self.all)
         workers, self.all = [*self.all, *self._leaving], []
         self._leaving.clear()
+        deadline = time.monotonic() + _PATIENCE
         self.pool.stop(workers)
         fault_injection.reach("consumer-closed")
         try:
             self.pool.wait(self.receiver.read_output)
+            if time.monotonic() >= deadline:
+                _tell_slow_ends(workers)
         finally:
             for worker in workers:
                 self.pool.release(worker)
+
+
+def _tell_slow_ends(workers: Iterable[PoolWorker]) -> None:
+    """Have a reader warn of `workers` that were killed in what they call at their end."""
+    for ending, what in _AT_THE_END:
+        numbers = [str(worker.number) for worker in workers if worker.ending == ending]
+        if numbers:
+            es, s, were = ("es", "s", "were") if numbers[1:] else ("", "", "was")
+            message = (
+                f"{what} worker process{es} {', '.join(numbers)} did not end within "
+                f"{_PATIENCE:g} s, and the worker{s} {were} killed: keep it short"
+            )
+            said.append(PendingWarnings([message]).tell)

@@ -141,15 +141,23 @@ class ThreadEngine:
         busy = [(thread, f"evaluating item {i}") for thread, i in pool.abandoned]
         busy += self._join()
         pool.abandoned.clear()
+        names: dict[str, list[str]] = {}
         for thread, what in busy:
             if thread.is_alive():
-                message = (
-                    f"thread {thread.name} is still {what} and cannot be stopped: it was abandoned"
-                )
-                warnings.warn(message, RuntimeWarning, stacklevel=2)
+                names.setdefault(what, []).append(thread.name)
+        for what, each in names.items():
+            s, are, were = ("s", "are", "they were") if each[1:] else ("", "is", "it was")
+            message = (
+                f"thread{s} {', '.join(each)} {are} still {what} and cannot be stopped: "
+                f"{were} abandoned"
+            )
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
 
     def _join(self) -> list[tuple[threading.Thread, str]]:
-        """Wait a moment for all threads; return those that still do something, and what."""
+        """Wait a moment for all threads; return those that still do something, and what.
+
+        Each is returned once: another call leaves it out.
+        """
         deadline, own = perf_counter() + _PATIENCE, threading.get_ident()
         busy = []
         for slot in list(self._pool.slots.values()):
@@ -157,13 +165,16 @@ class ThreadEngine:
                 if thread.ident in {None, own}:  # it did not start, or is this thread
                     continue
                 thread.join(max(0.0, deadline - perf_counter()))
-                if slot.in_end_hook:
+                if slot.ending:
                     thread.join(max(0.0, deadline + _MORE_PATIENCE - perf_counter()))
                 task = slot.task
-                if slot.in_end_hook:
-                    busy.append((thread, "in end_hook"))
-                elif thread.is_alive() and task is not None:
+                if not thread.is_alive():
+                    continue
+                if slot.ending:
+                    busy.append((thread, slot.ending))
+                elif task is not None:
                     busy.append((thread, f"evaluating item {task.item}"))
+                slot.threads = [each for each in slot.threads if each is not thread]
         return busy
 
     @property

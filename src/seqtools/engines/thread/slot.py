@@ -8,6 +8,8 @@ from typing import Any
 from seqtools.engines.base import Deliver
 from seqtools.engines.thread.stealing import StealableTask
 
+IN_END_HOOK, CLOSING = "in end_hook", "closing what it opened with @per_worker"
+
 
 class UserWork:
     """The functions of the user, and how to call them."""
@@ -33,7 +35,7 @@ class WorkerSlot:
         self.number = number
         self.free = [None]  # emptied by the thread that takes the slot, if several were started
         self.threads: list[threading.Thread] = []  # the threads that were started for it
-        self.in_end_hook = False
+        self.ending = ""  # what its thread does at its end, in words
         self.task: StealableTask | None = None
         # With a timeout: the current item, and when it began. The thread that removes it answers.
         self.timed: list[tuple[int, float]] = []

@@ -10,7 +10,7 @@ from seqtools._core.errors import EndOfSequence, Failure, WorkerStartError, summ
 from seqtools.engines.base import AHEAD, END, here
 from seqtools.engines.hooks import call_hook
 from seqtools.engines.thread.pool import Pool
-from seqtools.engines.thread.slot import UserWork, WorkerSlot
+from seqtools.engines.thread.slot import CLOSING, IN_END_HOOK, UserWork, WorkerSlot
 from seqtools.engines.thread.stealing import STOP, StealableTask
 
 
@@ -47,18 +47,17 @@ def _work(pool: Pool, slot: WorkerSlot) -> None:
         task = None  # an idle thread must not keep its last task alive
     if pool.end_hook is not None:
         _call_end_hook(slot, pool.end_hook)
+    slot.ending = CLOSING  # the interpreter does that after the last function has returned
 
 
 def _call_end_hook(slot: WorkerSlot, hook: Callable[..., object]) -> None:
-    slot.in_end_hook = True
+    slot.ending = IN_END_HOOK
     try:
         call_hook(hook, slot.number)
     except BaseException as error:  # noqa: BLE001 -- told to the reader
         from seqtools.engines.dispatch.forwarded import tell_failed_end_hook
 
         tell_failed_end_hook(threading.current_thread().name, error)
-    finally:
-        slot.in_end_hook = False
 
 
 def _prepare(pool: Pool, number: int) -> bool:

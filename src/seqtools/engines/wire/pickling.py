@@ -21,6 +21,7 @@ from seqtools._core.walk import upstream
 from seqtools.engines.wire.arrays import Reducer, reducer
 from seqtools.engines.wire.classes import Classes, found_by_name, makes_its_own, reduce_member
 from seqtools.engines.wire.functions import Functions
+from seqtools.engines.wire.handle_kinds import OPENED_THERE, is_opened
 from seqtools.engines.wire.instances import MADE_BY_PYTHON, is_default
 from seqtools.engines.wire.memmaps import reduce_memmap
 from seqtools.engines.wire.special_objects import (
@@ -30,11 +31,6 @@ from seqtools.engines.wire.special_objects import (
     standard_library_reducer,
     with_singletons,
 )
-
-OPENED_THERE = (
-    "inside the function or, once for each worker, in a function with @seqtools.per_worker"
-)
-"""Where to open, or make, what cannot be sent to workers: for messages."""
 
 
 class PipelinePickler(cloudpickle.Pickler):  # type: ignore[misc] # cloudpickle has no types
@@ -210,15 +206,42 @@ def unpicklable(
         source = sequence if culprit is None else culprit
         message = (
             f"a source of type {type(source).__name__} cannot be sent to worker processes: "
-            f"{error}{_where(source)}; make it {OPENED_THERE}, or use {instead}"
+            f"{error}{_where(source)}; make it {OPENED_THERE}"
         )
-        return WorkerStartError(message)
+        return WorkerStartError(message + _alternatives(source, instead))
     message = (
         f"{culprit._describe()}, made at {place(*culprit._origin)}, "
-        f"cannot be sent to worker processes: {type(error).__name__}: {error}{_where(culprit)}; "
-        f"make what it needs {OPENED_THERE}, or use {instead}"
+        f"cannot be sent to worker processes: {type(error).__name__}: {error}{_where(culprit)}"
     )
+    if _refused_in(culprit) is not culprit:  # a stage that refuses says what to do
+        message += f"; make what it needs {OPENED_THERE}{_alternatives(culprit, instead)}"
     return WorkerStartError(message)
+
+
+def _alternatives(obj: Any, instead: str) -> str:
+    """Return `instead` as the end of an advice, unless it would not help what `obj` refers to."""
+    return "" if is_opened(_refused_in(obj)) else f", or use {instead}"
+
+
+class _Tracer(PipelinePickler):
+    """Knows the last object that was to be pickled."""
+
+    last: Any = None
+
+    def reducer_override(self, obj: Any) -> Any:
+        """Return how to pickle `obj`."""
+        self.last = obj
+        return super().reducer_override(obj)
+
+
+def _refused_in(obj: Any) -> Any:
+    """Return the object that cannot be pickled, to which `obj` refers or which it is."""
+    tracer = _Tracer(io.BytesIO(), [])
+    try:
+        tracer.dump(obj)
+    except Exception:  # noqa: BLE001 -- code of users may raise anything
+        return tracer.last
+    return None
 
 
 def _where(obj: Any) -> str:

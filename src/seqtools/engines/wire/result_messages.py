@@ -16,15 +16,20 @@ from typing import Any, NamedTuple, Protocol
 from seqtools._core.errors import WorkerStartError
 from seqtools.engines import fault_injection
 from seqtools.engines.wire.arena import SlotPlace
+from seqtools.engines.wire.exceptions import loaded
 from seqtools.engines.wire.headers import MAGIC, DamagedMessage, Header
 
 RESULT = Header("IIIBdIQ")  # block, done before, count, kind, seconds, places, length
 _PLACE = struct.Struct("<QQI")  # length, offset, slot
 
-VALUES, FAILURE, END, READY, UNABLE, STAGE, PRINTED, REST, NOTE = range(9)
+VALUES, FAILURE, END, READY, UNABLE, STAGE, PRINTED, REST, NOTE, ENDING = range(10)
 """Kinds of results. With `REST`, a worker returns the items of a task that it has not begun. `NOTE`
 is a piece of a log record or a warning; its first fields are its number and the number of pieces.
+The first field of `ENDING` is what the worker begins at its end.
 """
+
+ENDED, IN_END_HOOK, IN_EXIT_FUNCTIONS = range(3)
+"""What a worker begins at its end: nothing more, the end hook, or functions registered for it."""
 
 _CHUNK = 1 << 16
 """Bytes to read at once. Python allocates all of them, even if fewer come."""
@@ -93,14 +98,17 @@ def refusal(data: Any, advice: Callable[[str], str] | None = None) -> WorkerStar
     """Return the error of a worker, or a template, that cannot work.
 
     Args:
-        data: The message, the traceback and the name of a missing module, pickled.
+        data: Pickled, the message, the traceback, the name of a missing module, and the exception
+            as `exceptions.pickled` returns it, nothing if it cannot be sent.
         advice: Returns what to say first about a missing module.
     """
-    message, trace, missing = pickle.loads(data)
+    message, trace, missing, sent = pickle.loads(data)
     if missing and advice is not None:
         message = f"{advice(missing)} ({message})"
     error = WorkerStartError(message)
     error.add_note(trace)
+    if sent:
+        error.__cause__ = loaded(sent, pickle.loads)
     return error
 
 

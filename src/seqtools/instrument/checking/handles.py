@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from seqtools._core.display.short import called
 from seqtools._core.walk import is_stage
-from seqtools.engines.wire.pickling import OPENED_THERE
+from seqtools.engines.wire.handle_kinds import kind_of
 from seqtools.instrument.user_code import is_users
 
 _MOST_OBJECTS = 2000
@@ -22,44 +22,6 @@ _DEEPEST = 6
 """Most levels of objects in objects to search. Arbitrary."""
 _FIRST = 8
 """Items of a container to search. Arbitrary."""
-
-_HERE = f"open it {OPENED_THERE}"
-_KEEP = f"keep its path, and open it {OPENED_THERE}"
-_OWN = "leave it out, or create it inside the function: each worker process would have its own"
-
-_ITEM = "let the function take one for each item, as its argument rng: smap(f, …, rng=0)"
-
-RANDOM = "a random generator"
-_HANDLES: list[tuple[str, str, list[str]]] = [
-    ("an open file", _HERE, ["_io.FileIO", "_io.BufferedReader", "_io.BufferedWriter"]),
-    ("an open file", _HERE, ["_io.BufferedRandom", "_io.TextIOWrapper", "gzip.GzipFile"]),
-    ("an open file", _HERE, ["tempfile._TemporaryFileWrapper"]),
-    ("an open archive", _KEEP, ["zipfile.ZipFile", "numpy.NpzFile"]),
-    ("an open tar archive", _KEEP, ["tarfile.TarFile"]),
-    ("an open HDF5 file", _KEEP, ["h5py.HLObject", "h5py.File"]),
-    ("a dataset of an open HDF5 file", _KEEP, ["h5py.Dataset"]),
-    ("an open LMDB database", _KEEP, ["lmdb.Environment"]),
-    ("a memory map", _KEEP, ["mmap.mmap"]),
-    ("a connection to SQLite", _HERE, ["sqlite3.Connection"]),
-    ("a cursor of SQLite", _HERE, ["sqlite3.Cursor"]),
-    ("a connection to MySQL", _HERE, ["pymysql.Connection"]),
-    ("a generator", _OWN, ["builtins.generator"]),
-    ("a socket", _HERE, ["socket.socket", "_socket.socket"]),
-    ("a running program", _HERE, ["subprocess.Popen"]),
-    ("a lock", _OWN, ["_thread.lock", "_thread.RLock"]),
-    ("a condition", _OWN, ["threading.Condition"]),
-    ("an event", _OWN, ["threading.Event"]),
-    ("a semaphore", _OWN, ["threading.Semaphore"]),
-    ("a barrier", _OWN, ["threading.Barrier"]),
-    ("a thread", _OWN, ["threading.Thread"]),
-    ("a queue", _OWN, ["queue.Queue", "_queue.SimpleQueue"]),
-    ("an executor", _OWN, ["concurrent.Executor"]),
-    (RANDOM, _ITEM, ["random.Random", "numpy.Generator", "numpy.RandomState"]),
-    (RANDOM, _ITEM, ["numpy.BitGenerator", "torch.Generator"]),
-]
-"""Kinds of handles, advice, and their classes by package and name; subclasses count too."""
-
-_KINDS = {name: (kind, advice) for kind, advice, names in _HANDLES for name in names}
 
 _ATOMS = (
     *(str, bytes, bytearray, int, float, complex, type(None), range, type, types.ModuleType),
@@ -91,19 +53,12 @@ def handles(obj: object, name: str, searched: Callable[[Any], bool]) -> Iterator
         if id(each) in seen or isinstance(each, _ATOMS):
             continue
         seen.add(id(each))
-        kind = _kind_of(each)
+        kind = kind_of(each)
         if kind is not None:
             yield Handle(each, kind[0], where, kind[1])
         elif depth < _DEEPEST and searched(each):
             named = [(part, f"{label} of {where}", depth + 1) for label, part in _parts_of(each)]
             left.extend(reversed(named))
-
-
-def _kind_of(obj: object) -> tuple[str, str] | None:
-    """Return the kind of handle and advice, or `None` if `obj` is not a handle."""
-    classes = type(obj).__mro__[:-1]
-    names = (f"{cls.__module__.partition('.')[0]}.{cls.__name__}" for cls in classes)
-    return next((_KINDS[name] for name in names if name in _KINDS), None)
 
 
 def _parts_of(obj: Any) -> list[tuple[str, Any]]:

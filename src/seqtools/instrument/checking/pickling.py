@@ -13,7 +13,8 @@ from seqtools._core.display.tree import place_of
 from seqtools._core.error_path import described
 from seqtools._core.errors import summary
 from seqtools._core.walk import is_stage, sources_of, upstream
-from seqtools.engines.wire.pickling import OPENED_THERE, PipelinePickler
+from seqtools.engines.wire.handle_kinds import OPENED_THERE
+from seqtools.engines.wire.pickling import PipelinePickler
 from seqtools.instrument.checking.findings import Findings
 from seqtools.instrument.checking.handles import MOST, handles
 from seqtools.prefetching.options import Options

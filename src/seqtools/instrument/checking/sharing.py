@@ -7,11 +7,10 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from seqtools.engines.wire.pickling import OPENED_THERE
+from seqtools.engines.wire.handle_kinds import OPENED_THERE, RANDOM
 from seqtools.instrument.checking.findings import Findings
 from seqtools.instrument.checking.handles import (
     MOST,
-    RANDOM,
     handles,
     is_users_class,
     is_users_function,

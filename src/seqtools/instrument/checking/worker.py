@@ -152,13 +152,15 @@ class WorkerCheck:
 
     def _reports(self, engine: "_OneByOne", indices: Sequence[int], *, sent: bool) -> list[Report]:
         reports: list[Report] = []
+        failed: dict[str, list[int]] = {}  # items by the reason
         for i in indices:
             report = engine.ask(i)
             if isinstance(report, Failure):
-                self._failed(i, report.error)
                 if isinstance(report.error, ItemTimeout | WorkerDied):
                     self._ended = True
+                    self._stopped(i, report.error)
                     break  # other items would probably do the same
+                failed.setdefault(reason(report.error), []).append(i)
                 continue
             if report is END:
                 break
@@ -166,6 +168,8 @@ class WorkerCheck:
             self._found.take_differing(report.differing)
             reports.append(report)
             sent = sent and self._sends(engine, i)
+        for why, items in failed.items():
+            self._failed(items, why)
         return reports
 
     def _check_flags(self, engine: "_OneByOne") -> None:
@@ -185,7 +189,12 @@ class WorkerCheck:
         self._add(f"item {i} {why}", f"return arrays, or what can be pickled, or {_THREADS}")
         return False
 
-    def _failed(self, i: int, error: BaseException) -> None:
+    def _failed(self, items: list[int], why: str) -> None:
+        *first, last = map(str, items)
+        which = f"items {', '.join(first)} and {last} fail" if first else f"item {last} fails"
+        self._add(f"{which}: {why}", f"seqtools.explain(…, {items[0]}) shows in which stage")
+
+    def _stopped(self, i: int, error: ItemTimeout | WorkerDied) -> None:
         explain = f"seqtools.explain(…, {i})"
         if isinstance(error, ItemTimeout):
             self._hangs = True
@@ -194,12 +203,10 @@ class WorkerCheck:
             if given is not None and given <= self._seconds:
                 what += f", which is an error with timeout={given:g}"
             self._add(what, f"{explain} shows in which stage; check(…, timeout=) waits longer")
-        elif isinstance(error, WorkerDied):
+        else:
             *_, how = str(error).split(": ", 1)
             what = f"a worker process dies when it evaluates item {i}: {how}"
             self._add(what, f"{explain} shows in which stage, and dies too")
-        else:
-            self._add(f"item {i} fails: {reason(error)}", f"{explain} shows in which stage")
 
     def _add(self, what: str, advice: str) -> None:
         self._found.add(what, self._place, advice)
