@@ -9,6 +9,7 @@ from seqtools._core.display.short import short
 from seqtools._core.errors import EndOfSequence, is_of_item, reraise
 from seqtools._core.indices import ENDLESS, as_array
 from seqtools._core.iteration import SequenceIterator, iterate
+from seqtools._core.overlap import apart
 from seqtools._core.positions import ended, position, positions
 from seqtools._core.sources import Source, read_all
 from seqtools._core.stage import Stage
@@ -115,7 +116,7 @@ class LazySequence(Stage, Sequence[T]):
             got = "more" if len(values) > len(places) else len(values)
             message = f"{len(places)} items were chosen, so assign as many values, got {got}"
             raise ValueError(message)
-        for i, item in zip(places, values, strict=True):
+        for i, item in zip(places, apart(self, values), strict=True):
             self._assign(i, i, item)
 
     def __iter__(self) -> SequenceIterator[T]:

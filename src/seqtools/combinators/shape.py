@@ -10,6 +10,7 @@ from seqtools._core.concatenated import concatenation
 from seqtools._core.display.short import short
 from seqtools._core.indices import Indices
 from seqtools._core.lengths import since_refresh
+from seqtools._core.overlap import apart
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import (
     Source,
@@ -60,11 +61,11 @@ class Collate(LazySequence[Any]):
             value = [value[key] for key in self._keys]
         else:
             rows.check_listed(value, f"item {i}", "item")
-        values = tuple(value)
+        values = list(value)
         if len(values) != len(self._sequences):
             message = f"an item has {len(self._sequences)} parts, got {len(values)}"
             raise ValueError(message)
-        for sequence, part in zip(self._sequences, values, strict=True):
+        for sequence, part in zip(self._sequences, apart(self, values), strict=True):
             assign(sequence, i, part)
 
     def _sources(self) -> tuple[Any, ...]:
