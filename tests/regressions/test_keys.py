@@ -198,3 +198,53 @@ def test_many_items_of_a_prefetch_are_read_ahead() -> None:
     with st.prefetch(probe, 2, "thread") as p:
         assert smap(str, p).__getitems__([50, 3, -1]) == ["50", "3", "99"]
     assert sorted(probe.reads) == [3, 50, 99]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        1 << 63,
+        [1 << 63],
+        np.array([(1 << 63) + 1], np.uint64),
+        slice(1 << 63, None),
+        slice(10**30, None),
+        slice(10**30),
+        slice(None, None, 1 << 70),
+    ],
+    ids=lambda key: str(key)[:16] + type(key).__name__,
+)
+def test_positions_that_cannot_be_are_refused_at_once(key: Any) -> None:
+    with pytest.raises(IndexError, match=r"positions must be below 2\*\*63 - 1"):
+        st.cycle([1, 2])[key]
+    with pytest.raises(IndexError, match=r"positions must be below 2\*\*63 - 1"):
+        st.cycle([1, 2])[1 << 62 :][1 << 62 :]
+    with pytest.raises(EvaluationError, match=r"indexes\[0\] is 9223372036854775809, out of"):
+        list(st.batch(st.gather(st.cycle([1, 2]), np.array([(1 << 63) + 1], np.uint64)), 1))
+    assert st.cycle([1, 2])[: (1 << 63) - 1][(1 << 63) - 2] == 1
+
+
+class Shaped(Foreign):
+    """Rows without `len`."""
+
+    def __init__(self, *shape: Any) -> None:
+        self.shape = shape
+
+    def __getitem__(self, i: int) -> int:
+        return i
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "text"),
+    [
+        (range(1 << 64), ValueError, r"up to 2\*\*63 - 1 items, but range has more"),
+        (Shaped(1 << 64), ValueError, r"up to 2\*\*63 - 1 items, but Shaped has more"),
+        (Shaped(None, 2), TypeError, r"got Shaped: its shape \(None, 2\) does not begin with"),
+        (Shaped(-1), TypeError, r"got Shaped: its shape \(-1,\) does not begin with"),
+    ],
+    ids=["range", "shape", "None", "negative"],
+)
+def test_lengths_that_cannot_be_are_refused(source: Any, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        len(smap(abs, source))
+    with pytest.raises(error, match=text):
+        st.shuffle(source, seed=1)

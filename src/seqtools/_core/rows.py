@@ -4,6 +4,7 @@ The items of a lazy sequence are rows. A table, a mapping or a set returns somet
 or in a loop: a column, a key, or anything.
 """
 
+import operator
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -35,16 +36,28 @@ def why_not(source: object, name: str) -> str:  # noqa: PLR0911 -- one for each 
     shape = getattr(source, "shape", None)
     if isinstance(shape, tuple) and not shape:
         return _NO_DIMENSION
-    if hasattr(source, "__len__") or isinstance(shape, tuple):
+    if hasattr(source, "__len__"):
         return ""
+    if isinstance(shape, tuple):
+        if _is_count(shape[0]):
+            return ""
+        return f"its shape {shape} does not begin with a number of rows: give its class a __len__"
     if hasattr(kind, "__iter__"):
         return _ITERABLE.format(name=name)
     return "it has no length: give its class a __len__"
 
 
+def _is_count(number: Any) -> bool:
+    return hasattr(number, "__index__") and operator.index(number) >= 0
+
+
 def length(source: Any) -> int:
     """Return the number of rows of `source`, which may have a shape and no `len`, as of zarr."""
-    return len(source) if hasattr(source, "__len__") else int(source.shape[0])
+    try:
+        return len(source) if hasattr(source, "__len__") else len(range(int(source.shape[0])))
+    except OverflowError:
+        message = f"a sequence can have up to 2**63 - 1 items, but {type(source).__name__} has more"
+        raise ValueError(message) from None
 
 
 def _is_stream(kind: type) -> bool:
