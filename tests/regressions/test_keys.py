@@ -238,8 +238,8 @@ class Shaped(Foreign):
     [
         (range(1 << 64), ValueError, r"up to 2\*\*63 - 1 items, but range has more"),
         (Shaped(1 << 64), ValueError, r"up to 2\*\*63 - 1 items, but Shaped has more"),
-        (Shaped(None, 2), TypeError, r"got Shaped: its shape \(None, 2\) does not begin with"),
-        (Shaped(-1), TypeError, r"got Shaped: its shape \(-1,\) does not begin with"),
+        (Shaped(None, 2), TypeError, r"got Shaped: its shape \(None, 2\) begins with no"),
+        (Shaped(-1), TypeError, r"got Shaped: its shape \(-1,\) begins with no"),
     ],
     ids=["range", "shape", "None", "negative"],
 )

@@ -55,11 +55,9 @@ class AsyncSequenceIterator(AsyncIterator[T]):
         if monotonic() - self._resumed > _LONGEST:
             await asyncio.sleep(0)
             self._resumed = monotonic()
-        while self._iterator is not None:
+        while (iterator := self._iterator) is not None:
             with self._lock:
-                iterator, walk = self._iterator, self._walk
-                if iterator is None:  # closed meanwhile
-                    break
+                walk = self._walk
                 if self._thread is None:
                     if walk is not None and walk.is_ready():
                         return _following(iterator)

@@ -36,19 +36,20 @@ def why_not(source: object, name: str) -> str:  # noqa: PLR0911 -- one for each 
     shape = getattr(source, "shape", None)
     if isinstance(shape, tuple) and not shape:
         return _NO_DIMENSION
-    if hasattr(source, "__len__"):
-        return ""
-    if isinstance(shape, tuple):
-        if _is_count(shape[0]):
-            return ""
-        return f"its shape {shape} does not begin with a number of rows: give its class a __len__"
+    if hasattr(source, "__len__") or isinstance(shape, tuple):
+        return _of_shape(source)
     if hasattr(kind, "__iter__"):
         return _ITERABLE.format(name=name)
     return "it has no length: give its class a __len__"
 
 
-def _is_count(number: Any) -> bool:
-    return hasattr(number, "__index__") and operator.index(number) >= 0
+def _of_shape(source: Any) -> str:
+    if hasattr(source, "__len__"):
+        return ""
+    rows = source.shape[0]
+    if hasattr(rows, "__index__") and operator.index(rows) >= 0:
+        return ""
+    return f"its shape {source.shape} begins with no number of rows: give its class a __len__"
 
 
 def length(source: Any) -> int:
