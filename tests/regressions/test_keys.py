@@ -56,6 +56,8 @@ class OneElement(Foreign):
         (arange(3), [0, 1, 2]),
         (smap(lambda i: -1 - i, range(3)), [9, 8, 7]),
         (Foreign([3, 1]), [3, 1]),
+        (memoryview(np.array([3, 1])), [3, 1]),
+        (memoryview(np.arange(10) == 3), [3]),
         (Foreign(np.arange(10) == 3), [3]),
         (OneElement([3]), [3]),
     ],
@@ -248,3 +250,17 @@ def test_lengths_that_cannot_be_are_refused(source: Any, error: type[Exception],
         len(smap(abs, source))
     with pytest.raises(error, match=text):
         st.shuffle(source, seed=1)
+
+
+def test_what_is_no_list_of_values_or_indices() -> None:
+    squares = smap(lambda x: x * x, range(5))
+    with pytest.raises(TypeError, match="assigned to gather must be values in order, got int"):
+        squares[[3, 1]] = 5
+    with pytest.raises(TypeError, match="batch 0 must be values in order, got int"):
+        st.batch([1, 2], 2)[0] = 5
+    with pytest.raises(TypeError, match="indices must be something to iterate over, got 1"):
+        squares.__getitems__(1)
+    with pytest.raises(
+        TypeError, match=r"items of smap\(.*\) cannot be deleted, got 0: use gather"
+    ):
+        del squares[0]

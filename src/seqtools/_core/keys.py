@@ -30,7 +30,7 @@ def _is_array(key: Any) -> bool:
 
 def as_plain(key: Any) -> Any:
     """Return `key`, which chooses several items, as an array if it can be one."""
-    if hasattr(key, "dtype") or not _is_array(key):
+    if hasattr(key, "dtype") or not (_is_array(key) or isinstance(key, memoryview)):
         return key
     import numpy as np
 

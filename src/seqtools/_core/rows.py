@@ -95,6 +95,9 @@ def of_table(table: object, name: str) -> str:
 
 def check_listed(rows: object, what: str, name: str) -> None:
     """Raise `TypeError` if a loop over `rows` does not yield rows in order."""
+    if not hasattr(rows, "__iter__") and not hasattr(rows, "__getitem__"):
+        message = f"{what} must be values in order, got {type(rows).__name__}"
+        raise TypeError(message)
     advice = not_listed(rows, name)
     if advice:
         message = f"{what} must be values in order, got {type(rows).__name__}: {advice}"
