@@ -80,6 +80,11 @@ def not_listed(source: object, name: str) -> str:
     return of_table(source, name) if is_table(source) else ""
 
 
+def of_iterable(source: object, name: str) -> str:
+    """Return what to write for a `source` that can only be iterated over."""
+    return f"items of {type(source).__name__} cannot be indexed: {_ITERABLE.format(name=name)}"
+
+
 def is_table(source: object) -> bool:
     """Return whether `source` is a table, where `source[0]` is a column."""
     return hasattr(source, "shape") and hasattr(source, "columns")
