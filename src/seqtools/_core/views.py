@@ -97,8 +97,9 @@ class Slice(View[T]):
     def _slice(self, key: slice) -> LazySequence[T]:
         chosen = self._places(key)
         inner = within(self._indices, chosen)
-        if inner:
-            check_reachable(max(inner[0], inner[-1]), inner)
+        if inner:  # one without end is cut below
+            last = inner[0] if chosen.stop == ENDLESS else inner[-1]
+            check_reachable(max(inner[0], last), inner)
         if chosen.stop == ENDLESS:
             inner = range(inner[0], ENDLESS, inner.step)  # type: ignore[attr-defined]
         return Slice(self._sequence, inner)  # type: ignore[arg-type]
