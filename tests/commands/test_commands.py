@@ -130,6 +130,13 @@ def test_what_cannot_be_checked(
     assert capsys.readouterr() == ("", f"python -m seqtools: error: {told}\n")
 
 
+def test_a_number_of_workers_that_cannot_be(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["check", "job:pairs", "--nworkers", "-1"])
+    told = "argument --nworkers: must be 0 or more, or `auto`, got '-1'\n"
+    assert capsys.readouterr().err.endswith(told)
+
+
 def test_as_a_program(folder: Path) -> None:
     command = [sys.executable, "-m", "seqtools", "show", "job:pairs"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder)

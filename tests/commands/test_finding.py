@@ -106,6 +106,8 @@ def test_a_function_of_a_file_can_be_sent_to_workers(folder: Path) -> None:
         ("", "MODULE:NAME, such as train.py:batches"),
         ("zzzzz:doubled", "there is no module zzzzz to be imported from "),
         ("job.sub:doubled", "there is no module job.sub"),
+        (".:doubled", "a module is named without a dot before it, or as a file, got ."),
+        ("..job:doubled", "a module is named without a dot before it, or as a file, got ..job"),
         ("gone/jop.py:doubled", "there is no file gone/jop.py"),
         ("job:doubel", "there is no doubel in job, but doubled"),
         ("job.py:zzzzz", "there is no zzzzz in job.py, but doubled"),

@@ -159,6 +159,18 @@ def test_the_advice_of_the_profile_is_followed(
     assert out.splitlines()[-1].startswith("advice ")
 
 
+@pytest.mark.parametrize("name", ["report.html", "trace.json"])
+def test_what_cannot_be_written_is_told_before_the_work(
+    folder: Path, output: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    (output / name).mkdir(parents=True)
+    with pytest.raises(SystemExit, match="2"):
+        main(["demo", str(folder), "--output", str(output)])
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.endswith(f"{name} cannot be written: Is a directory\n")
+
+
 @pytest.mark.parametrize(
     ("measured", "others", "found"),
     [
@@ -228,14 +240,24 @@ def test_a_progress_bar_runs_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> N
     assert written.endswith("\r")  # and is gone at the end
 
 
-@pytest.mark.parametrize("name", ["gone", "empty.py", "bare"])
-def test_a_wrong_folder(folder: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("gone", "there is no folder {}: give another folder"),
+        ("empty.py", "{} is not a folder: give another folder"),
+        ("bare", "there are no Python files in {}: give another folder"),
+    ],
+)
+def test_a_wrong_folder(
+    folder: Path, capsys: pytest.CaptureFixture[str], name: str, told: str
+) -> None:
     (folder / "bare").mkdir()
     with pytest.raises(SystemExit) as stop:
         main(["demo", str(folder / name)])
     out, err = capsys.readouterr()
     assert (stop.value.code, out) == (2, "")
-    assert f"{name}: give another folder, or none for the standard library" in " ".join(err.split())
+    expected = told.format(folder / name) + ", or none for the standard library\n"
+    assert err.endswith(expected)
 
 
 @pytest.mark.parametrize("text", ["-1", "nan", "inf", "long"])

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Container, Iterator
 from contextlib import suppress
@@ -14,7 +15,7 @@ import seqtools as st
 from seqtools import EvaluationError
 from seqtools._core import asynchronous
 from tests.engines.engines import OPTIONS
-from tests.threads import LONG
+from tests.threads import LONG, together
 
 THREAD = {"nworkers": 2, "method": "thread", "max_cached": 50}
 
@@ -279,3 +280,15 @@ def test_a_state_of_items_out_of_order(gate: Gate) -> None:
 
     others = Gate(range(state["position"], 200))
     asyncio.run(main())
+
+
+def test_event_loops_of_several_threads_share_an_iterator(read: Callable[[Any], Any]) -> None:
+    items = aiter(read(st.smap(abs, range(300))))
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        parts = together(*[lambda: asyncio.run(rest(items))] * 3)
+    finally:
+        sys.setswitchinterval(interval)
+    assert [part for part in parts if isinstance(part, BaseException)] == []
+    assert sorted(chain.from_iterable(parts)) == list(range(300))

@@ -236,8 +236,14 @@ def test_a_profile_is_of_a_pipeline_and_for_once() -> None:
     with pytest.raises(RuntimeError, match="nothing was measured yet"):
         measured.report()
     assert "not begun" in repr(measured)
+    with pytest.raises(RuntimeError, match="this profile is not measuring: use `with"):
+        measured.__exit__()
     with measured:
         pass
+    with pytest.raises(RuntimeError, match="this profile is not measuring: use `with"):
+        measured.__exit__()
+    with pytest.raises(TypeError, match=r"cannot pickle or copy a profile: use its snapshot\(\)"):
+        pickle.dumps(measured)
     assert "too short to tell" in measured.verdict()
     with pytest.raises(RuntimeError, match="measures once"), measured:
         pass

@@ -56,6 +56,8 @@ class OneElement(Foreign):
         (arange(3), [0, 1, 2]),
         (smap(lambda i: -1 - i, range(3)), [9, 8, 7]),
         (Foreign([3, 1]), [3, 1]),
+        (memoryview(np.array([3, 1])), [3, 1]),
+        (memoryview(np.arange(10) == 3), [3]),
         (Foreign(np.arange(10) == 3), [3]),
         (OneElement([3]), [3]),
     ],
@@ -198,3 +200,67 @@ def test_many_items_of_a_prefetch_are_read_ahead() -> None:
     with st.prefetch(probe, 2, "thread") as p:
         assert smap(str, p).__getitems__([50, 3, -1]) == ["50", "3", "99"]
     assert sorted(probe.reads) == [3, 50, 99]
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        1 << 63,
+        [1 << 63],
+        np.array([(1 << 63) + 1], np.uint64),
+        slice(1 << 63, None),
+        slice(10**30, None),
+        slice(10**30),
+        slice(None, None, 1 << 70),
+    ],
+    ids=lambda key: str(key)[:16] + type(key).__name__,
+)
+def test_positions_that_cannot_be_are_refused_at_once(key: Any) -> None:
+    with pytest.raises(IndexError, match=r"positions must be below 2\*\*63 - 1"):
+        st.cycle([1, 2])[key]
+    with pytest.raises(IndexError, match=r"positions must be below 2\*\*63 - 1"):
+        st.cycle([1, 2])[1 << 62 :][1 << 62 :]
+    with pytest.raises(EvaluationError, match=r"indexes\[0\] is 9223372036854775809, out of"):
+        list(st.batch(st.gather(st.cycle([1, 2]), np.array([(1 << 63) + 1], np.uint64)), 1))
+    assert st.cycle([1, 2])[: (1 << 63) - 1][(1 << 63) - 2] == 1
+
+
+class Shaped(Foreign):
+    """Rows without `len`."""
+
+    def __init__(self, *shape: Any) -> None:
+        self.shape = shape
+
+    def __getitem__(self, i: int) -> int:
+        return i
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "text"),
+    [
+        (range(1 << 64), ValueError, r"up to 2\*\*63 - 1 items, but range has more"),
+        (Shaped(1 << 64), ValueError, r"up to 2\*\*63 - 1 items, but Shaped has more"),
+        (Shaped(None, 2), TypeError, r"got Shaped: its shape \(None, 2\) begins with no"),
+        (Shaped(-1), TypeError, r"got Shaped: its shape \(-1,\) begins with no"),
+    ],
+    ids=["range", "shape", "None", "negative"],
+)
+def test_lengths_that_cannot_be_are_refused(source: Any, error: type[Exception], text: str) -> None:
+    with pytest.raises(error, match=text):
+        len(smap(abs, source))
+    with pytest.raises(error, match=text):
+        st.shuffle(source, seed=1)
+
+
+def test_what_is_no_list_of_values_or_indices() -> None:
+    squares = smap(lambda x: x * x, range(5))
+    with pytest.raises(TypeError, match="assigned to gather must be values in order, got int"):
+        squares[[3, 1]] = 5
+    with pytest.raises(TypeError, match="batch 0 must be values in order, got int"):
+        st.batch([1, 2], 2)[0] = 5
+    with pytest.raises(TypeError, match="indices must be something to iterate over, got 1"):
+        squares.__getitems__(1)
+    with pytest.raises(
+        TypeError, match=r"items of smap\(.*\) cannot be deleted, got 0: use gather"
+    ):
+        del squares[0]

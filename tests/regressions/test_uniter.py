@@ -1,12 +1,14 @@
 """An iterable as a sequence: among threads, past its end, after an error, and pickled."""
 
 import pickle
+import traceback
 from collections.abc import Iterator
+from typing import Any
 
 import cloudpickle
 import pytest
 
-from seqtools import EvaluationError, batch, seterr, smap, uniter
+from seqtools import EvaluationError, batch, prefetch, seterr, smap, uniter
 from tests.threads import elsewhere, together
 
 
@@ -170,3 +172,27 @@ def test_passthrough() -> None:
             list(uniter(failing(OSError("lost"))))
     finally:
         seterr(before)
+
+
+class Lines:
+    """An iterable dataset with a length, whose base class refuses to index it."""
+
+    def __len__(self) -> int:
+        return 3
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(3))
+
+    def __getitem__(self, i: int) -> int:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("method", ["inline", "thread", "process"])
+def test_a_dataset_that_only_iterates_is_pointed_to_uniter(method: str) -> None:
+    doubled: Any = smap(str, Lines())
+    ahead = doubled if method == "inline" else prefetch(doubled, 1, method)
+    with pytest.raises(EvaluationError) as caught:
+        ahead[0]
+    told = "items of Lines cannot be indexed: it is an iterable: wrap it in seqtools.uniter(source)"
+    assert told in "".join(traceback.format_exception(caught.value))
+    assert list(smap(str, uniter(Lines()))) == ["0", "1", "2"]

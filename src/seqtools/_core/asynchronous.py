@@ -27,7 +27,7 @@ class AsyncSequenceIterator(AsyncIterator[T]):
     """An asynchronous iterator over a lazy sequence, for the event loops of asyncio.
 
     An error is that of one item, and the next item comes after it. Several tasks may share an
-    iterator: each item is returned to one of them.
+    iterator, also tasks of event loops in several threads: each item is returned to one of them.
 
     Example:
         >>> import asyncio, seqtools
@@ -38,7 +38,7 @@ class AsyncSequenceIterator(AsyncIterator[T]):
         10
     """
 
-    __slots__ = ("_before", "_iterator", "_resumed", "_thread", "_walk")
+    __slots__ = ("_before", "_iterator", "_lock", "_resumed", "_thread", "_walk")
 
     def __init__(self, iterator: SequenceIterator[T]) -> None:
         self._iterator: SequenceIterator[T] | None = iterator
@@ -47,33 +47,40 @@ class AsyncSequenceIterator(AsyncIterator[T]):
         self._thread: _Thread | None = None
         self._before: dict[str, Any] | None = None  # the state without the item of the thread
         self._resumed = monotonic()
+        # of event loops in several threads; held while a thread starts or a ready item is taken
+        self._lock = threading.Lock()
 
     async def __anext__(self) -> T:
         """Return the next item."""
         if monotonic() - self._resumed > _LONGEST:
             await asyncio.sleep(0)
             self._resumed = monotonic()
-        while self._iterator is not None:
-            if self._thread is None:
-                if self._walk is not None and self._walk.is_ready():
-                    return _following(self._iterator)
-                self._thread = self._started(self._iterator)
-            thread = self._thread
+        while (iterator := self._iterator) is not None:
+            with self._lock:
+                walk = self._walk
+                if self._thread is None:
+                    if walk is not None and walk.is_ready():
+                        return _following(iterator)
+                    self._thread = self._started(iterator, walk)
+                thread = self._thread
             await thread.end()
             self._resumed = monotonic()
-            if self._thread is thread:  # or else another task was first
+            with self._lock:
+                if self._thread is not thread:  # another task was first
+                    continue
                 evaluated = self._before is not None  # or else it has only waited
                 self._thread = self._before = None
                 result = thread.result()
                 if evaluated:
                     return result  # type: ignore[no-any-return]
-                if self._iterator is not None:  # or else it was closed meanwhile
-                    return _following(self._iterator)
+                iterator = self._iterator
+                if iterator is not None:  # or else it was closed meanwhile
+                    return _following(iterator)
         raise StopAsyncIteration
 
-    def _started(self, iterator: SequenceIterator[T]) -> "_Thread":
-        if self._walk is not None:
-            return _Thread(self._walk.wait)
+    def _started(self, iterator: SequenceIterator[T], walk: Any) -> "_Thread":
+        if walk is not None:
+            return _Thread(walk.wait)
         self._before = iterator.state_dict()
         return _Thread(partial(_following, iterator))
 

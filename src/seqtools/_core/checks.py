@@ -29,8 +29,10 @@ WHERE = "use numpy.flatnonzero(mask)"
 
 
 def check_source(source: object, name: str = "sequence") -> None:
-    """Raise `TypeError` if `source` cannot be indexed from 0 to its length."""
+    """Raise an error if `source` cannot be indexed from 0 to its length."""
     if isinstance(source, _PLAIN):
+        if isinstance(source, range):
+            rows.length(source)  # it may be too large
         return
     if is_stage(source):
         _check_nesting(source)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
+from seqtools._core import rows
 from seqtools._core.choices import check_choice
 from seqtools._core.error_path import Step, is_ours, path_of
 
@@ -173,8 +174,25 @@ def reraise(error: BaseException) -> NoReturn:
 
 def _whole_path(error: BaseException) -> tuple[Step, ...]:
     """Return the stages that `error` passed, also those of a pipeline that a function reads."""
+    if issubclass(type(error), NotImplementedError):
+        _advise(error)
     path = path_of(error)
     return path + error.path if isinstance(error, EvaluationError) else path
+
+
+def _advise(error: BaseException) -> None:
+    """Note what to write instead of a source that has a `[]` and a length, but not of its own."""
+    link = error.__traceback__
+    while link is not None and link.tb_next is not None:
+        link = link.tb_next
+    if link is None or link.tb_frame.f_code.co_name != "__getitem__":
+        return
+    source = link.tb_frame.f_locals.get("self")
+    if hasattr(type(source), "__iter__"):
+        advice = rows.of_iterable(source, "source")
+        with suppress(Exception):  # a class of the user may change what notes are
+            if advice not in getattr(error, "__notes__", ()):
+                error.add_note(advice)
 
 
 def wrapping(original: BaseException, path: tuple[Step, ...]) -> EvaluationError:

@@ -63,7 +63,7 @@ class Gather(Rearrangement[T]):
         j = given
         if j < 0 and n is not None:
             j += n
-        if j < 0 or (n is not None and j >= n):
+        if j < 0 or j >= self._below:
             length = "unknown length" if n is None else f"length {n}"
             message = f"indexes[{i}] is {given}, out of range for a sequence of {length}"
             raise IndexError(message)

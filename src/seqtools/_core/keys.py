@@ -11,6 +11,7 @@ from typing import Any
 
 from seqtools._core.checks import is_bool
 from seqtools._core.display.short import short
+from seqtools._core.indices import ENDLESS
 from seqtools._core.walk import is_stage
 
 
@@ -29,7 +30,7 @@ def _is_array(key: Any) -> bool:
 
 def as_plain(key: Any) -> Any:
     """Return `key`, which chooses several items, as an array if it can be one."""
-    if hasattr(key, "dtype") or not _is_array(key):
+    if hasattr(key, "dtype") or not (_is_array(key) or isinstance(key, memoryview)):
         return key
     import numpy as np
 
@@ -84,7 +85,7 @@ def _integer(value: Any, k: int) -> int:
 
 
 def _counted(given: Sequence[int], least: int, most: int, n: int | None) -> Sequence[int]:
-    if least >= 0 and (n is None or most < n):
+    if least >= 0 and most < (ENDLESS if n is None else n):
         return given
     return tuple([_from_start(i, k, n) for k, i in enumerate(given)])
 
@@ -93,7 +94,7 @@ def _counted_array(values: Any, n: int | None) -> Any:
     import numpy as np
 
     least, most = (int(values.min()), int(values.max())) if values.size else (0, 0)
-    if least < 0 or (n is not None and most >= n):
+    if least < 0 or most >= (ENDLESS if n is None else n):
         return np.array([_from_start(i, k, n) for k, i in enumerate(values.tolist())], np.int64)
     return np.array(values, np.int64)
 
@@ -101,6 +102,9 @@ def _counted_array(values: Any, n: int | None) -> Any:
 def _from_start(i: int, k: int, n: int | None) -> int:
     if n is None and i < 0:
         message = f"indices[{k}] is {i}, but a sequence without length has no negative indices"
+        raise IndexError(message)
+    if n is None and i >= ENDLESS:
+        message = f"indices[{k}] is {short(i)}, but positions must be below 2**63 - 1"
         raise IndexError(message)
     if n is not None and not -n <= i < n:
         message = f"indices[{k}] is {i}, out of range for a sequence of length {n}"

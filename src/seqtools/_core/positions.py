@@ -30,14 +30,24 @@ def position(stage: Any, key: Any) -> int:
         i += n
     if i < 0 or (n is not None and i >= n):
         raise IndexError(_outside(stage, given))
+    if n is None:
+        check_reachable(i, i)
     return i
+
+
+def check_reachable(i: int, key: Any) -> None:
+    """Raise `IndexError` if `i` of a sequence without length, given in `key`, is too large."""
+    if i >= ENDLESS:
+        message = f"positions must be below 2**63 - 1, got {short(key)}"
+        raise IndexError(message)
 
 
 def positions(stage: Any, key: slice) -> range:
     """Return the indices that `key` selects.
 
     Raises:
-        IndexError: If `stage` has no length, from which to count negative indices.
+        IndexError: If `stage` has no length, from which to count negative indices; or there can be
+            no such positions.
         ValueError: If the step is 0, or negative and `stage` has no length.
     """
     n = stage._length()
@@ -56,6 +66,7 @@ def positions(stage: Any, key: slice) -> range:
     if step is not None and step < 0:
         message = f"{stage._describe()} has no length, so no negative steps, got {key}"
         raise ValueError(message)
+    check_reachable(max(start or 0, (stop or 0) - 1, (step or 1) - 1), key)
     return range(start or 0, ENDLESS if stop is None else stop, step or 1)
 
 

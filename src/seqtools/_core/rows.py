@@ -4,6 +4,7 @@ The items of a lazy sequence are rows. A table, a mapping or a set returns somet
 or in a loop: a column, a key, or anything.
 """
 
+import operator
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -36,15 +37,28 @@ def why_not(source: object, name: str) -> str:  # noqa: PLR0911 -- one for each 
     if isinstance(shape, tuple) and not shape:
         return _NO_DIMENSION
     if hasattr(source, "__len__") or isinstance(shape, tuple):
-        return ""
+        return _of_shape(source)
     if hasattr(kind, "__iter__"):
         return _ITERABLE.format(name=name)
     return "it has no length: give its class a __len__"
 
 
+def _of_shape(source: Any) -> str:
+    if hasattr(source, "__len__"):
+        return ""
+    rows = source.shape[0]
+    if hasattr(rows, "__index__") and operator.index(rows) >= 0:
+        return ""
+    return f"its shape {source.shape} begins with no number of rows: give its class a __len__"
+
+
 def length(source: Any) -> int:
     """Return the number of rows of `source`, which may have a shape and no `len`, as of zarr."""
-    return len(source) if hasattr(source, "__len__") else int(source.shape[0])
+    try:
+        return len(source) if hasattr(source, "__len__") else len(range(int(source.shape[0])))
+    except OverflowError:
+        message = f"a sequence can have up to 2**63 - 1 items, but {type(source).__name__} has more"
+        raise ValueError(message) from None
 
 
 def _is_stream(kind: type) -> bool:
@@ -66,6 +80,11 @@ def not_listed(source: object, name: str) -> str:
     return of_table(source, name) if is_table(source) else ""
 
 
+def of_iterable(source: object, name: str) -> str:
+    """Return what to write for a `source` that can only be iterated over."""
+    return f"items of {type(source).__name__} cannot be indexed: {_ITERABLE.format(name=name)}"
+
+
 def is_table(source: object) -> bool:
     """Return whether `source` is a table, where `source[0]` is a column."""
     return hasattr(source, "shape") and hasattr(source, "columns")
@@ -81,6 +100,9 @@ def of_table(table: object, name: str) -> str:
 
 def check_listed(rows: object, what: str, name: str) -> None:
     """Raise `TypeError` if a loop over `rows` does not yield rows in order."""
+    if not hasattr(rows, "__iter__") and not hasattr(rows, "__getitem__"):
+        message = f"{what} must be values in order, got {type(rows).__name__}"
+        raise TypeError(message)
     advice = not_listed(rows, name)
     if advice:
         message = f"{what} must be values in order, got {type(rows).__name__}: {advice}"

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar, overload
 
 from seqtools._core import keys, rows
+from seqtools._core.checks import check_iterable
 from seqtools._core.display.short import short
 from seqtools._core.errors import EndOfSequence, is_of_item, reraise
 from seqtools._core.indices import ENDLESS, as_array
 from seqtools._core.iteration import SequenceIterator, iterate
+from seqtools._core.overlap import apart
 from seqtools._core.positions import ended, position, positions
 from seqtools._core.sources import Source, read_all
 from seqtools._core.stage import Stage
@@ -115,8 +117,16 @@ class LazySequence(Stage, Sequence[T]):
             got = "more" if len(values) > len(places) else len(values)
             message = f"{len(places)} items were chosen, so assign as many values, got {got}"
             raise ValueError(message)
-        for i, item in zip(places, values, strict=True):
+        for i, item in zip(places, apart(self, values), strict=True):
             self._assign(i, i, item)
+
+    def __delitem__(self, key: Any) -> NoReturn:
+        """Raise `TypeError`: which items there are follows from the sources."""
+        message = (
+            f"items of {self._describe()} cannot be deleted, got {short(key)}: use "
+            "gather(sequence, indexes) for the other items"
+        )
+        raise TypeError(message)
 
     def __iter__(self) -> SequenceIterator[T]:
         """Return an iterator that continues after an item that failed."""
@@ -139,6 +149,7 @@ class LazySequence(Stage, Sequence[T]):
 
     def __getitems__(self, indices: Iterable[int]) -> list[T]:
         """Return the items at `indices`, read in bulk if possible, for loaders such as torch's."""
+        check_iterable(indices, "indices")
         chosen = keys.indices(list(indices), self._length())
         return read_all(self, as_array(chosen)) if chosen else []
 

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 from seqtools._core import blocks, fusing, lengths, sequence
 from seqtools._core.indices import ENDLESS, Indices, as_array, within
 from seqtools._core.masks import indices_of
+from seqtools._core.positions import check_reachable
 from seqtools._core.resume import plain
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import assign, read_many, size_of
@@ -96,6 +97,9 @@ class Slice(View[T]):
     def _slice(self, key: slice) -> LazySequence[T]:
         chosen = self._places(key)
         inner = within(self._indices, chosen)
+        if inner:  # one without end is cut below
+            last = inner[0] if chosen.stop == ENDLESS else inner[-1]
+            check_reachable(max(inner[0], last), inner)
         if chosen.stop == ENDLESS:
             inner = range(inner[0], ENDLESS, inner.step)  # type: ignore[attr-defined]
         return Slice(self._sequence, inner)  # type: ignore[arg-type]

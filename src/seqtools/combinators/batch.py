@@ -8,6 +8,7 @@ from seqtools._core import rows
 from seqtools._core.checks import check_count, check_function, check_source, is_bool
 from seqtools._core.display.short import short
 from seqtools._core.indices import Indices, as_list, quotients, spans
+from seqtools._core.overlap import apart
 from seqtools._core.resume import keeps_steps, plain
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, assign, getter, size_of
@@ -54,7 +55,7 @@ class Batch(Spans):
         if len(values) != len(span):
             message = f"batch {i} has {len(span)} items, got {len(values)}"
             raise ValueError(message)
-        for j, item in zip(span, values, strict=True):
+        for j, item in zip(span, apart(self, values), strict=True):
             assign(self._sequence, j, item)
 
     def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:

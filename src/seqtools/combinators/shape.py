@@ -10,6 +10,7 @@ from seqtools._core.concatenated import concatenation
 from seqtools._core.display.short import short
 from seqtools._core.indices import Indices
 from seqtools._core.lengths import since_refresh
+from seqtools._core.overlap import apart
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import (
     Source,
@@ -60,11 +61,11 @@ class Collate(LazySequence[Any]):
             value = [value[key] for key in self._keys]
         else:
             rows.check_listed(value, f"item {i}", "item")
-        values = tuple(value)
+        values = list(value)
         if len(values) != len(self._sequences):
             message = f"an item has {len(self._sequences)} parts, got {len(values)}"
             raise ValueError(message)
-        for sequence, part in zip(self._sequences, values, strict=True):
+        for sequence, part in zip(self._sequences, apart(self, values), strict=True):
             assign(sequence, i, part)
 
     def _sources(self) -> tuple[Any, ...]:
@@ -230,7 +231,7 @@ def split(
         given = check_count(parts, 1, "parts") - 1
     elif is_bool(given) or (hasattr(given, "__index__") and not hasattr(given, "__len__")):
         given = check_count(given, 0, "edges")
-    elif isinstance(given, Iterable) and not isinstance(given, Mapping):
+    elif isinstance(given, Iterable) and not isinstance(given, Mapping | str):
         given = tuple(given)
     else:
         message = f"edges must be a number of cuts, or their positions, got {short(given)}"
@@ -255,7 +256,7 @@ def _parts(n: int, edges: Any, where: str) -> tuple[tuple[int, int], ...]:
         k = n // count
         return tuple((p * k, p * k + k) for p in range(count))
     given = list(edges)
-    if given and all(hasattr(edge, "__len__") for edge in given):
+    if given and all(hasattr(edge, "__len__") and not isinstance(edge, str) for edge in given):
         pairs = [tuple(_position(place, "a part") for place in edge) for edge in given]
         for pair in pairs:
             if len(pair) != 2 or not 0 <= pair[0] <= pair[1] <= n:  # noqa: PLR2004 -- a pair

@@ -68,6 +68,8 @@ def find_pipeline(text: str) -> LazySequence[Any]:
 def _module(place: str) -> ModuleType:
     if place.endswith(".py") or os.sep in place or "/" in place:
         return _file(place)
+    if place.startswith("."):
+        raise Refused(f"a module is named without a dot before it, or as a file, got {place}")
     if "" not in sys.path and os.getcwd() not in sys.path:
         sys.path.insert(0, os.getcwd())
     return _imported(place, place)

@@ -22,7 +22,7 @@ def _workers(text: str) -> int | str:
     if text == AUTO:
         return text
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"must be a number or `auto`, got {text!r}")
+        raise argparse.ArgumentTypeError(f"must be 0 or more, or `auto`, got {text!r}")
     return int(text)
 
 

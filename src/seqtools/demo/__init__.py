@@ -77,7 +77,7 @@ def _milliseconds(text: str) -> float:
 def _run(options: argparse.Namespace) -> int:
     # They import numpy and tqdm, which the other commands do not need.
     from seqtools.demo.files import STANDARD_LIBRARY, find
-    from seqtools.demo.show import show
+    from seqtools.demo.show import outputs, show
 
     folder = os.path.abspath(options.folder or STANDARD_LIBRARY)
     try:
@@ -88,6 +88,12 @@ def _run(options: argparse.Namespace) -> int:
         os.makedirs(options.output, exist_ok=True)
     except OSError as problem:
         options.refuse(f"{options.output} cannot be created: {problem.strerror}")
+    for path in outputs(options.output):  # not after all of the work
+        try:
+            with open(path, "a", encoding="utf-8"):
+                pass
+        except OSError as problem:
+            options.refuse(f"{path} cannot be written: {problem.strerror}")
     given = {"nworkers": options.workers, "method": options.method}
     workers: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if workers:

@@ -17,14 +17,15 @@ def find(folder: str) -> list[str]:
     """Return Python files in `folder` and its subfolders, at most `MOST`, spread evenly.
 
     Raises:
-        ValueError: If there are none.
+        ValueError: If there are none, or there is no such folder.
     """
     found = sorted(_walk(folder))
     if not found:
-        raise ValueError(
-            f"there are no Python files in {folder}: give another folder, or none for the "
-            "standard library"
-        )
+        wrong = f"there are no Python files in {folder}"
+        if not os.path.isdir(folder):
+            exists = os.path.exists(folder)
+            wrong = f"{folder} is not a folder" if exists else f"there is no folder {folder}"
+        raise ValueError(f"{wrong}: give another folder, or none for the standard library")
     return found[:: -(-len(found) // MOST)]
 
 

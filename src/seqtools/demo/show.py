@@ -111,7 +111,7 @@ def show(
     for error in parallel.errors[:1]:
         failed = counted_as(len(parallel.errors), "batch", "batches")
         print(f"\n{failed} failed, and the loop went on; the first error:\n{error}\n")
-    report, trace = (os.path.join(output, name) for name in ("report.html", "trace.json"))
+    report, trace = outputs(output)
     profile.to_html(report)
     profile.to_trace(trace)
     _row("report", f"{report}, for any browser")
@@ -121,6 +121,11 @@ def show(
     if advice is not None:
         _row("advice", outcome(before, advice, after))
     return 0 if equal else 1
+
+
+def outputs(folder: str) -> tuple[str, str]:
+    """Return the paths of the report and the trace in `folder`."""
+    return os.path.join(folder, "report.html"), os.path.join(folder, "trace.json")
 
 
 def outcome(before: dict[str, Any], advice: dict[str, Any], after: dict[str, Any]) -> str:

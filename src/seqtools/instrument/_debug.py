@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from seqtools._core.checks import check_count, check_function, check_source
+from seqtools._core.display.short import short
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source
 from seqtools.instrument.observer import Observer
@@ -99,7 +100,8 @@ def debug(
 
     Raises:
         ValueError: If `max_calls` is negative, or `max_rate` is not positive.
-        TypeError: If `sequence` is not a sequence, or `func` cannot be called.
+        TypeError: If `sequence` is not a sequence, `func` cannot be called, or `max_rate` is no
+            number.
 
     Example:
         >>> shown = debug([10, 20, 30], lambda i, value: print("read", i, value), max_calls=2)
@@ -111,6 +113,9 @@ def debug(
     check_source(sequence)
     check_function(func, "func")
     calls = None if max_calls is None else check_count(max_calls, 0, "max_calls")
+    if max_rate is not None and not hasattr(max_rate, "__float__"):
+        message = f"max_rate must be a number or None, got {short(max_rate)}"
+        raise TypeError(message)
     if max_rate is not None and not max_rate > 0:
         message = f"max_rate must be positive, got {max_rate}"
         raise ValueError(message)

@@ -92,6 +92,9 @@ class Profile:
 
     def __exit__(self, *_: object) -> None:
         """Stop measuring, and end the workers of the profile."""
+        if not self._measuring:
+            message = "this profile is not measuring: use `with instrument.profile(p) as prof:`"
+            raise RuntimeError(message)
         self._sequence.__class__ = self._class
         fusing.anew(self._sequence)
         if self._watcher is not None:
@@ -109,6 +112,11 @@ class Profile:
             self._measuring = False
             shutil.rmtree(self._folder.folder, ignore_errors=True)
             del self._recorded, self._folder
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Refuse to be pickled or copied: the figures are in `snapshot()`."""
+        message = "cannot pickle or copy a profile: use its snapshot(), to_html() or to_trace()"
+        raise TypeError(message)
 
     def _updated(self) -> Recording:
         """Return the recording with all records up to now."""
