@@ -212,12 +212,12 @@ def _overlap(case: Case) -> Iterator[Advice]:
     if size > 1 and not ahead:
         text = f"prefetch(…, readahead=True): caches after {where} are read ahead then"
         yield Advice(text, {"readahead": True}, alone, note)
-    if loading.again and (size or not loading.kept):
+    if loading.again and not loading.kept:
         most = max(2, *loading.different.values())
         repeats = 1 - sum(loading.different.values()) / loading.reads
         text = f"add_cache(…, cache_size={most}) after {where}, which reads items again"
         yield Advice(text, {}, _gaining(case, loading.missed * repeats), note)
-    elif size == 1 and ahead:
+    elif size == 1 and ahead and case.small is None:
         text = f"add_cache(…, cache_size=4) after {where}, to have some of it read ahead"
         yield Advice(text, {}, alone, note)
     threads = 0

@@ -11,6 +11,7 @@ from seqtools.instrument.profiling.measures import Item, Measures, measures
 from seqtools.instrument.profiling.model import Costs, Prediction, Setting, pace, predict
 from seqtools.instrument.profiling.overlap import Loading, loading
 from seqtools.instrument.profiling.recorded_pipeline import Stage
+from seqtools.instrument.profiling.small_cache import SmallCache, small_cache
 from seqtools.instrument.profiling.tracks import CONSUMER, Recording
 from seqtools.instrument.quantities import counted_as, duration
 
@@ -83,6 +84,8 @@ class Case:
         self.overhead: float = min(most, max(0.9, m.seconds / modelled)) if modelled else 1.0
         """The measured time divided by the model's."""
         waiter = self.waiter()
+        self.small: SmallCache | None = small_cache(recording)
+        """The cache that reads items again because it is too small, if there is one."""
         self.loading: Loading | None = None
         """The stage that loads, if one waits for long."""
         if self.prefetch and waiter:

@@ -1,10 +1,25 @@
-"""Advice to keep what a stage returns, for pipelines that are read again."""
+"""Advice to keep what is read again, in one run or in the next one."""
 
 from collections.abc import Iterator
 
 from seqtools.instrument.profiling.advice import WORTH, Advice
 from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.model import predict
+
+
+def for_small_cache(case: Case) -> Iterator[Advice]:
+    """Yield a larger cache, which is first of all: other advice is for what the small one reads."""
+    small, m = case.small, case.measures
+    if small is None:
+        return
+    seconds = max(m.used, m.seconds - small.avoidable / max(1, case.workers))
+    if seconds < WORTH * m.seconds:
+        where = f"after {small.source.name}, which reads items again"
+        text = f"add_cache(…, cache_size={small.size}) {where}"
+        if small.size is None:
+            now = small.stage.options["cache_size"]
+            text = f"add_cache(…, cache_size=…) larger than {now} {where}"
+        yield Advice(text, {}, seconds, bound=small.size is None)
 
 
 def for_repeated_reading(case: Case) -> Iterator[Advice]:
