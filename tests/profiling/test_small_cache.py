@@ -61,6 +61,15 @@ def test_one_that_suffices_is_not_named(tmp_path: Path) -> None:
     assert not any("cache_size" in advice.text for advice in found.advice)
 
 
+@pytest.mark.parametrize(("size", "advised"), [(4, False), (2, True)])
+def test_what_a_cache_keeps_already_needs_no_other_one(
+    tmp_path: Path, size: int, advised: bool
+) -> None:
+    found = judge(in_turns(tmp_path, size, n=16))
+    assert found.kind == LOADING
+    assert any("keep what smap(load) returns" in a.text for a in found.advice) == advised
+
+
 def test_reads_in_bulk_have_no_order_and_give_no_size(tmp_path: Path) -> None:
     case = in_turns(tmp_path, 2, many=2)
     first = judge(case).advice[0]
