@@ -58,6 +58,22 @@ def test_loading_that_waits_gets_more_workers(tmp_path: Path) -> None:
     assert "about " in report.effect(case, first)
 
 
+def test_a_window_that_leaves_workers_idle_gets_larger(tmp_path: Path) -> None:
+    consumer(tmp_path, 50, waits=20, uses=0.1).sees(0, 1)
+    workers(tmp_path, 50, took=20, computing=0.1, count=1)  # one of them has room at a time
+    case = Case(recorded(tmp_path, stages(max_cached=1)))
+    found = judge(case)
+    assert found.kind == LOADING
+    more, wider = (a for a in found.advice if a.arguments)
+    workers_advised = more.arguments["nworkers"]
+    assert workers_advised > 2
+    assert more.arguments["max_cached"] == 2 * workers_advised
+    assert f"nworkers={workers_advised}, max_cached={2 * workers_advised})" in more.text
+    assert more.seconds < wider.seconds
+    assert wider.arguments == {"max_cached": 4}
+    assert abs(wider.seconds - case.measures.seconds / 2) < 0.1 * case.measures.seconds
+
+
 def test_a_prefetch_that_reads_nothing_ahead_is_told_to(tmp_path: Path) -> None:
     lane = Lane(tmp_path, "MainThread")
     for i in range(50):
