@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from seqtools.instrument.profiling import report
 from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.recorded_pipeline import Stage
@@ -150,6 +152,14 @@ def test_too_little_says_nothing(tmp_path: Path) -> None:
     workers(tmp_path, 3, took=20, computing=0.1)
     found = judge(Case(recorded(tmp_path, stages())))
     assert (found.kind, found.ceiling, found.advice) == (SHORT, None, [])
+
+
+@pytest.mark.parametrize(("n", "said"), [(1, "1 item in 0.000 s was"), (1200, "1,200 items in")])
+def test_items_are_counted_in_words(tmp_path: Path, n: int, said: str) -> None:
+    consumer(tmp_path, n, waits=0.001, uses=0)
+    found = judge(Case(recorded(tmp_path, stages())))
+    assert found.kind == SHORT
+    assert found.because[0].startswith(said)
 
 
 def test_a_window_that_was_only_seen_before_the_start_is_taken_for_the_first(

@@ -90,11 +90,7 @@ def _kind(case: Case) -> str:
 def _because(case: Case, kind: str) -> Iterator[str]:
     m = case.measures
     if kind == SHORT:
-        was = "was" if m.items == 1 else "were"
-        yield (
-            f"{counted_as(m.items, 'item')} in {m.seconds:.3f} s {was} measured: a verdict needs "
-            f"at least {_FEWEST} items and {_SHORTEST} s"
-        )
+        yield _why_short(case)
         return
     if case.recording.replayed:
         times = counted_as(m.items, "time")
@@ -133,6 +129,21 @@ def _because(case: Case, kind: str) -> Iterator[str]:
             f"item {slow.index} took {duration(slow.took)}, others "
             f"{duration(median(i.took for i in m.served))}"
         )
+
+
+def _why_short(case: Case) -> str:
+    m = case.measures
+    if not m.items:
+        name = case.recording.stages[case.recording.top].name
+        return (
+            f"no item of {name} was read, or only through other stages, which is not measured: "
+            "profile the last stage, and read that"
+        )
+    was = "was" if m.items == 1 else "were"
+    return (
+        f"{counted_as(m.items, 'item')} in {m.seconds:.3f} s {was} measured: a verdict needs at "
+        f"least {_FEWEST} items and {_SHORTEST} s"
+    )
 
 
 def _about_stages(case: Case) -> Iterator[str]:
