@@ -24,6 +24,8 @@ class SmallCache(NamedTuple):
     """What it reads."""
     different: int
     """How many different items were read from the source, summed over processes."""
+    processes: int
+    """In how many processes, each of which has a cache."""
     reads: int
     """How many were read from it in all."""
     size: int | None
@@ -74,7 +76,7 @@ def _judged(recording: Recording, cache: Stage) -> SmallCache | None:
         least += again
     seconds = sum(r.end - r.begin for records in used for r in records) * _NS
     source = recording.stages[number]
-    return SmallCache(cache, source, different, reads, size, least, seconds)
+    return SmallCache(cache, source, different, len(loads), reads, size, least, seconds)
 
 
 def _different(records: Iterable[Record]) -> int:

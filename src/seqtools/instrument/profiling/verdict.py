@@ -158,9 +158,10 @@ def _about_stages(case: Case) -> Iterator[str]:
         yield f"{stage.name} takes {took} of the time, however many workers there are: {how}"
     small = case.small
     if small is not None:
+        each = ", counted in each process" if small.processes > 1 else ""
         yield (
             f"{small.source.name} was read {counted_as(small.reads, 'time')} for "
-            f"{counted_as(small.different, 'item')}: the cache of "
+            f"{counted_as(small.different, 'item')}{each}: the cache of "
             f"{counted_as(small.stage.options['cache_size'], 'item')} after it is too small to "
             "keep them until they are read again"
         )
