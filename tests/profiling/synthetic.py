@@ -43,10 +43,12 @@ class Lane:
         self.recorder.note(what, 1, which, _time(begin) * 1e-9, _time(self.now) * 1e-9, took)
         return self
 
-    def did(self, what: int, since: float, computing: float = 0.0, which: int = 0) -> "Lane":
+    def did(
+        self, what: int, since: float, computing: float = 0.0, which: int = 0, many: int = 1
+    ) -> "Lane":
         """Write that it did this since then, around what it has written since then."""
         took = int(computing * 1e6)
-        self.recorder.note(what, 1, which, _time(since) * 1e-9, _time(self.now) * 1e-9, took)
+        self.recorder.note(what, many, which, _time(since) * 1e-9, _time(self.now) * 1e-9, took)
         return self
 
     def on_cores(self, cores: float, milliseconds: float) -> "Lane":

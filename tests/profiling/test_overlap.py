@@ -179,7 +179,9 @@ def test_without_a_cache_an_inner_prefetch_is_advised_alone(tmp_path: Path) -> N
 
 def test_what_was_dropped_and_is_read_again_needs_a_cache_with_room(tmp_path: Path) -> None:
     case = read(tmp_path, pipeline(), load=20, compute=40, wait=20, files=6)
-    advice, _ = of_loading(case, judge(case))["add_cache"]
+    found = judge(case)
+    assert any("was read 20 times for 6 items, counted in each" in why for why in found.because)
+    advice, _ = of_loading(case, found)["add_cache"]
     assert "cache_size=3) after smap(load), which reads items again" in advice.text
     assert 0.4 < advice.seconds < 0.5  # of 600 ms, for three files of each worker
 

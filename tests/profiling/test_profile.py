@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import seqtools
@@ -60,6 +61,32 @@ def test_inline_pipelines_are_measured_too() -> None:
         assert len(p) == 5
     assert calls(measured) == {"batch": 8, "smap(abs)": 32}
     assert measured.snapshot()["items"] == 8
+
+
+@pytest.mark.parametrize("nworkers", [None, 0, 2])
+def test_reads_of_several_items_count_each(nworkers: int | None) -> None:
+    p = seqtools.smap(abs, range(-20, 0))
+    p = p if nworkers is None else seqtools.prefetch(p, nworkers, method="thread")
+    with instrument.profile(p) as measured:
+        assert p.__getitems__([1, 2, -1]) == [19, 18, 1]  # as a loader of torch reads
+        assert measured.snapshot()["items"] == 3
+        assert p.__getitems__([]) == []
+        assert list(p[[3, 1, 2, 0]]) == [17, 19, 18, 20]
+        assert measured.snapshot()["items"] == 7
+        assert list(p[5:][np.array([0, 2])]) == [15, 13]
+        assert p[5:].__getitems__(range(6)) == [15, 14, 13, 12, 11, 10]
+    assert measured.snapshot()["items"] == 15
+    with pytest.raises(TypeError, match="must be integers"):
+        p["a"]
+
+
+def test_a_pipeline_read_only_through_another_stage_says_so() -> None:
+    p = seqtools.prefetch(seqtools.smap(abs, range(20)), 1, method="thread")
+    later = seqtools.smap(abs, p)
+    with instrument.profile(p) as measured:
+        assert len(list(later)) == 20
+    assert "no item of prefetch was read, or only through other stages" in measured.verdict()
+    assert "profile the last stage" in measured.verdict()
 
 
 @pytest.mark.parametrize("method", [None, "thread", "process"])

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from seqtools.instrument.profiling import report
 from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.recorded_pipeline import Stage
@@ -56,6 +58,22 @@ def test_loading_that_waits_gets_more_workers(tmp_path: Path) -> None:
     assert "method" not in first.arguments
     assert 0.045 < first.seconds < 0.15  # the consumer alone takes 50 ms
     assert "about " in report.effect(case, first)
+
+
+def test_a_window_that_leaves_workers_idle_gets_larger(tmp_path: Path) -> None:
+    consumer(tmp_path, 50, waits=20, uses=0.1).sees(0, 1)
+    workers(tmp_path, 50, took=20, computing=0.1, count=1)  # one of them has room at a time
+    case = Case(recorded(tmp_path, stages(max_cached=1)))
+    found = judge(case)
+    assert found.kind == LOADING
+    more, wider = (a for a in found.advice if a.arguments)
+    workers_advised = more.arguments["nworkers"]
+    assert workers_advised > 2
+    assert more.arguments["max_cached"] == 2 * workers_advised
+    assert f"nworkers={workers_advised}, max_cached={2 * workers_advised})" in more.text
+    assert more.seconds < wider.seconds
+    assert wider.arguments == {"max_cached": 4}
+    assert abs(wider.seconds - case.measures.seconds / 2) < 0.1 * case.measures.seconds
 
 
 def test_a_prefetch_that_reads_nothing_ahead_is_told_to(tmp_path: Path) -> None:
@@ -134,6 +152,14 @@ def test_too_little_says_nothing(tmp_path: Path) -> None:
     workers(tmp_path, 3, took=20, computing=0.1)
     found = judge(Case(recorded(tmp_path, stages())))
     assert (found.kind, found.ceiling, found.advice) == (SHORT, None, [])
+
+
+@pytest.mark.parametrize(("n", "said"), [(1, "1 item in 0.000 s was"), (1200, "1,200 items in")])
+def test_items_are_counted_in_words(tmp_path: Path, n: int, said: str) -> None:
+    consumer(tmp_path, n, waits=0.001, uses=0)
+    found = judge(Case(recorded(tmp_path, stages())))
+    assert found.kind == SHORT
+    assert found.because[0].startswith(said)
 
 
 def test_a_window_that_was_only_seen_before_the_start_is_taken_for_the_first(

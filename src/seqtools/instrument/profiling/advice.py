@@ -16,6 +16,8 @@ _WORTH_A_LINE = 0.98
 """The same for other advice."""
 _LITTLE = 0.1
 """Share of computing below which workers gain nothing from reading ahead meanwhile."""
+_IDLE = 0.2
+"""Share of the workers that are idle from which a larger window may help."""
 _HIDDEN = 0.5
 """Share of loading in the background from which a note says so."""
 _NEARLY = 1.05
@@ -67,8 +69,7 @@ def for_loading(case: Case, *, slow_item: bool, transfer: bool) -> Iterator[Advi
     tried = [] if case.chosen else [*_workers(case, transfer=transfer)]
     if not transfer:
         tried += _larger(case)
-    if slow_item:
-        tried += _window(case)
+    tried += _window(case) if slow_item else _wider(case)
     tried = [advice for advice in tried if _pays(case, advice)]
     yield from tried
     if not (tried or slow_item or transfer or (case.crowded and case.recording.others > SOME)):
@@ -137,6 +138,8 @@ def _of_each_method(case: Case, *, transfer: bool, where: str) -> Iterator[Advic
         arguments: dict[str, Any] = {"nworkers": workers}
         if not same:
             arguments["method"] = other.name
+        if case.needs_window(other.name, workers):
+            arguments["max_cached"] = 2 * workers
         written = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
         start = None if same else _start(case, other, estimate)
         pace = case.pace_with(other.name, workers)
@@ -199,6 +202,16 @@ def _window(case: Case) -> Iterator[Advice]:
         yield Advice("prefetch(…, ordered=False)", {"ordered": False}, seconds)
 
 
+def _wider(case: Case) -> Iterator[Advice]:
+    """Yield a larger window where the user's one leaves workers idle."""
+    size, wanted = case.setting.window, 2 * case.workers
+    idle = case.workers - case.measures.busy
+    if case.options.get("max_cached") is not None and size < wanted and idle > _IDLE * case.workers:
+        wider = case.setting._replace(window=wanted)
+        text = f"prefetch(…, max_cached={wanted}), so that fewer workers wait for room"
+        yield Advice(text, {"max_cached": wanted}, case.expect(wider).seconds)
+
+
 def _overlap(case: Case) -> Iterator[Advice]:
     """Yield ways to read a stage that waits ahead, so that workers compute meanwhile."""
     loading, m = case.loading, case.measures
@@ -212,12 +225,12 @@ def _overlap(case: Case) -> Iterator[Advice]:
     if size > 1 and not ahead:
         text = f"prefetch(…, readahead=True): caches after {where} are read ahead then"
         yield Advice(text, {"readahead": True}, alone, note)
-    if loading.again and (size or not loading.kept):
+    if loading.again and not loading.kept:
         most = max(2, *loading.different.values())
         repeats = 1 - sum(loading.different.values()) / loading.reads
         text = f"add_cache(…, cache_size={most}) after {where}, which reads items again"
         yield Advice(text, {}, _gaining(case, loading.missed * repeats), note)
-    elif size == 1 and ahead:
+    elif size == 1 and ahead and case.small is None:
         text = f"add_cache(…, cache_size=4) after {where}, to have some of it read ahead"
         yield Advice(text, {}, alone, note)
     threads = 0

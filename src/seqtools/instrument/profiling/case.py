@@ -4,13 +4,14 @@ import math
 from statistics import median
 from typing import Any
 
-from seqtools.engines.methods import METHODS
+from seqtools.engines.methods import DEFAULT, METHODS
 from seqtools.instrument.profiling.figures import Figures, figures
 from seqtools.instrument.profiling.iterating import Iterating, iterating
 from seqtools.instrument.profiling.measures import Item, Measures, measures
 from seqtools.instrument.profiling.model import Costs, Prediction, Setting, pace, predict
 from seqtools.instrument.profiling.overlap import Loading, loading
 from seqtools.instrument.profiling.recorded_pipeline import Stage
+from seqtools.instrument.profiling.small_cache import SmallCache, small_cache
 from seqtools.instrument.profiling.tracks import CONSUMER, Recording
 from seqtools.instrument.quantities import counted_as, duration
 
@@ -83,6 +84,8 @@ class Case:
         self.overhead: float = min(most, max(0.9, m.seconds / modelled)) if modelled else 1.0
         """The measured time divided by the model's."""
         waiter = self.waiter()
+        self.small: SmallCache | None = small_cache(recording)
+        """The cache that reads items again because it is too small, if there is one."""
         self.loading: Loading | None = None
         """The stage that loads, if one waits for long."""
         if self.prefetch and waiter:
@@ -213,10 +216,16 @@ class Case:
         method = METHODS.get(self.options.get("method", ""))
         return method is not None and method.is_cluster
 
+    def needs_window(self, method: str, workers: int) -> bool:
+        """Return whether a given `max_cached` is too small for these workers, if they are new."""
+        given = self.options.get("max_cached")
+        new = workers > self.workers or method != self.options.get("method", DEFAULT)
+        return given is not None and new and workers > given
+
     def setting_of(self, method: str, workers: int) -> tuple[Setting, Costs]:
         """Return the setting and costs with other workers."""
         window = self.setting.window
-        if self.options.get("max_cached") is None:
+        if self.options.get("max_cached") is None or self.needs_window(method, workers):
             window = max(window, 2 * workers)
         setting = self.setting._replace(workers=workers, window=window)
         cores = self.setting.cores

@@ -1,10 +1,11 @@
 """The consumer's side of a profile: when it waits for items, and when it uses them."""
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from itertools import chain, islice, repeat
 from time import perf_counter, process_time_ns, thread_time_ns
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from seqtools._core import keys
 from seqtools._core.indices import Indices
 from seqtools._core.iteration import SequenceIterator
 from seqtools._core.recording import CORES, FILL, OVER, SIZE, USE, WAIT, RecordFolder, pack
@@ -43,14 +44,14 @@ class ConsumerRecorder(Observer[T]):
         has_window = prefetch is not None and prefetch._traits.acts_on_hints  # not without workers
         self._prefetch = prefetch if has_window else None
 
-    def take(self, read: Callable[[A], T], argument: A, which: int, *, many: bool = False) -> T:
+    def take(self, read: Callable[[A], T], argument: A, which: int, many: int = 0) -> T:
         """Return `read(argument)`, for which the consumer waits.
 
         Args:
             read: Reads an item, or `many`.
             argument: Its argument.
             which: The index of the first item.
-            many: Whether it returns several items, at least one.
+            many: How many items it returns in a list; 0 if it returns one, without a list.
         """
         recorder = self.folder.recorder()
         began = perf_counter()
@@ -83,7 +84,7 @@ class ConsumerRecorder(Observer[T]):
             if sampled:
                 now, all_now = thread_time_ns(), process_time_ns()
             ended = perf_counter()
-            recorder.note(what, 1, which, began, ended, now - since if sampled else -1)
+            recorder.note(what, many or 1, which, began, ended, now - since if sampled else -1)
             if sampled:
                 recorder.note(CORES, what, which, began, ended, all_now - everywhere)
                 recorder.rest(ended, 2)
@@ -97,16 +98,29 @@ class ConsumerRecorder(Observer[T]):
 
     def _get_many(self, indices: Indices) -> Any:
         sequence: Any = self._sequence
-        first, many = int(indices[0]) if len(indices) else 0, len(indices) > 0
-        return self.take(sequence._get_many, indices, first, many=many)
+        return self._take_many(sequence._get_many, indices)
+
+    def __getitems__(self, indices: Iterable[int]) -> list[T]:
+        """Return the items at `indices`: see `LazySequence`."""
+        return self._take_many(self._lazy.__getitems__, list(indices))  # type: ignore[no-any-return]
+
+    def _take_many(self, read: Callable[[Any], Any], indices: Indices) -> Any:
+        many = len(indices)
+        return self.take(read, indices, int(indices[0]), many) if many else read(indices)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return an item, or a view: see `LazySequence`."""
+        return self._view(self._lazy[key]) if _is_several(key) else super().__getitem__(key)
 
     def _describe(self) -> str:
         sequence: Any = self._sequence
         return str(sequence._describe())
 
     def _slice(self, key: slice) -> LazySequence[T]:
-        sequence: Any = self._sequence
-        return ConsumerRecorder(sequence[key], self.folder, self._prefetch, self._kept)
+        return self._view(self._lazy[key])
+
+    def _view(self, view: LazySequence[T]) -> LazySequence[T]:
+        return ConsumerRecorder(view, self.folder, self._prefetch, self._kept)
 
     def __iter__(self) -> "_Iterator[T]":  # type: ignore[override]  # it has the same methods
         """Return an iterator over the items."""
@@ -122,6 +136,10 @@ class ConsumerRecorder(Observer[T]):
         """Return an iterator over the items from the last to the first."""
         indices = iter(range(len(self) - 1, -1, -1))
         return _Iterator(reversed(self._lazy), indices, self)
+
+
+def _is_several(key: Any) -> bool:
+    return key.__class__ is not int and not isinstance(key, slice) and keys.is_several(key)
 
 
 class _Iterator(Iterator[T]):
@@ -234,6 +252,10 @@ def profiled(cls: type[Any], recorder: ConsumerRecorder[Any]) -> type[Any]:
         "__iter__": lambda _: iter(recorder),
         "__aiter__": lambda _: aiter(recorder),
         "__reversed__": lambda _: reversed(recorder),
+        "__getitem__": lambda self, key: (
+            recorder[key] if _is_several(key) else cls.__getitem__(self, key)
+        ),
+        "__getitems__": lambda _, indices: recorder.__getitems__(indices),
         "_get": lambda _, i: recorder._get(i),
         "_get_many": lambda _, indices: recorder._get_many(indices),
         "_slice": lambda _, key: recorder[key],

@@ -114,6 +114,7 @@ def measures(recording: Recording) -> Measures:
     last = max((r.end for r in [*waits, *uses]), default=first)
     seconds = (last - first) * _NS
     later = waits[1:]
+    count = sum(r.many for r in later)
     after = _after_prefetch(consumers, recording, prefetches)
     served = _served(pool, prefetches[0].sources) if prefetches else _items(waits)
     homes = {track.process for track in pool}
@@ -136,17 +137,17 @@ def measures(recording: Recording) -> Measures:
         if r.end > first and r.begin < last
     )
     in_workers = sum(item.computing for item in served) / max(1, len(served))
-    processor = (in_workers + send + load) * len(later) + used * computing
+    processor = (in_workers + send + load) * count + used * computing
     lates = [r for t in recording.tracks for r in t.spans(LATE) if first < r.end < last]
     late = [(r.end - r.begin) * _NS for r in lates]
     beside = _time([r for t in aside for r in t.spans(LOAD)])  # of the consumer's thread
     if any(track in pool for track in aside):
-        beside += in_workers * len(later)
+        beside += in_workers * count
     beside /= max(seconds, _NS)
     read = [r for t in pool for r in t.outermost()] if prefetches else waits
     longest = max(later, key=lambda r: r.end - r.begin, default=None)
     return Measures(
-        items=len(waits),
+        items=sum(r.many for r in waits),
         start=(first - (waits[0].begin if waits else first)) * _NS,
         seconds=seconds,
         waited=max(0.0, _time(later) - after.own),

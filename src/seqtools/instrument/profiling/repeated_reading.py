@@ -1,10 +1,27 @@
-"""Advice to keep what a stage returns, for pipelines that are read again."""
+"""Advice to keep what is read again, in one run or in the next one."""
 
+from collections import Counter
 from collections.abc import Iterator
 
 from seqtools.instrument.profiling.advice import WORTH, Advice
 from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.model import predict
+from seqtools.instrument.profiling.tracks import Process
+
+
+def for_small_cache(case: Case) -> Iterator[Advice]:
+    """Yield a larger cache, which is first of all: other advice is for what the small one reads."""
+    small, m = case.small, case.measures
+    if small is None:
+        return
+    seconds = max(m.used, m.seconds - small.avoidable / max(1, case.workers))
+    if seconds < WORTH * m.seconds:
+        where = f"after {small.source.name}, which reads items again"
+        text = f"add_cache(…, cache_size={small.size}) {where}"
+        if small.size is None:
+            now = small.stage.options["cache_size"]
+            text = f"add_cache(…, cache_size=…) larger than {now} {where}"
+        yield Advice(text, {}, seconds, bound=small.size is None)
 
 
 def for_repeated_reading(case: Case) -> Iterator[Advice]:
@@ -12,6 +29,8 @@ def for_repeated_reading(case: Case) -> Iterator[Advice]:
     main = case.main_stage()
     total = sum(f.own for f in case.figures if f.stage.kind != "prefetch")
     if main is None or not total:
+        return
+    if _is_kept(case, main.stage.number):
         return
     upstream = [main.stage.number, *case.recording.upstream(main.stage)]
     drawing = [n for n in upstream if case.recording.stages[n].options.get("draws")]
@@ -29,6 +48,22 @@ def for_repeated_reading(case: Case) -> Iterator[Advice]:
     if seconds < WORTH * case.measures.seconds:
         text = f"if it is read again: keep what {main.stage.name} returns, by add_cache or on disk"
         yield Advice(text, {}, seconds, note, bound=True)
+
+
+def _is_kept(case: Case, number: int) -> bool:
+    """Return whether a cache downstream of a stage has dropped nothing, or is the user's own."""
+    for figure in case.figures:
+        stage = figure.stage
+        if not figure.is_cache or number not in case.recording.upstream(stage):
+            continue
+        reads: Counter[Process] = Counter()
+        for track in case.recording.tracks:
+            for record, _ in track.nested():
+                if record.what in stage.sources:
+                    reads[track.process] += record.many
+        if stage.options["given"] or max(reads.values(), default=0) <= stage.options["cache_size"]:
+            return True
+    return False
 
 
 def _before_all(case: Case, drawing: list[int]) -> str | None:

@@ -198,8 +198,8 @@ class Profile:
 def profile(sequence: LazySequence[Any], *, replay: bool = False) -> Profile:
     """Return a context manager that measures how `sequence` is read within it.
 
-    Reads of `sequence` itself are measured, as a whole, in slices or by index, together with all
-    its stages, in any thread or process. Reads through a stage built on `sequence` are not
+    Reads of `sequence` itself are measured, as a whole, in slices, by index or by several, together
+    with all its stages, in any thread or process. Reads through a stage built on `sequence` are not
     measured. For the time of the block, a prefetch has separate workers; caches share their
     content.
 

@@ -9,7 +9,7 @@ from seqtools.instrument.profiling.advice import Advice
 from seqtools.instrument.profiling.case import SOME, Case
 from seqtools.instrument.profiling.cluster_cost import cluster_cost
 from seqtools.instrument.profiling.figures import Figures
-from seqtools.instrument.profiling.repeated_reading import for_repeated_reading
+from seqtools.instrument.profiling.repeated_reading import for_repeated_reading, for_small_cache
 from seqtools.instrument.quantities import counted_as, duration, share, volume
 
 SHORT, CONSUMER, LOADING, TRANSFER, LOCK, SLOW = (
@@ -60,7 +60,8 @@ def judge(case: Case) -> Verdict:
         return Verdict(CONSUMER, because, ceiling, [])
     found = sorted(_advice(case, kind), key=lambda a: a.whole(case))
     little = advice.of_little_effect(case) if kind in {LOADING, LOCK} else ()
-    return Verdict(kind, because, ceiling, [*found, *for_repeated_reading(case), *little])
+    found = [*for_small_cache(case), *found, *for_repeated_reading(case), *little]
+    return Verdict(kind, because, ceiling, found)
 
 
 def _advice(case: Case, kind: str) -> Iterator[Advice]:
@@ -89,13 +90,11 @@ def _kind(case: Case) -> str:
 def _because(case: Case, kind: str) -> Iterator[str]:
     m = case.measures
     if kind == SHORT:
-        yield (
-            f"{m.items} items in {m.seconds:.3f} s were measured: a verdict needs at least "
-            f"{_FEWEST} items and {_SHORTEST} s"
-        )
+        yield _why_short(case)
         return
     if case.recording.replayed:
-        yield f"one item was evaluated, and used {m.items} times: your loop was measured alone"
+        times = counted_as(m.items, "time")
+        yield f"one item was evaluated, and used {times}: your loop was measured alone"
         return
     part = min(1.0, case.waited / m.seconds)
     yield f"your loop waited {share(part)} of the time, and used the other {share(1 - part)}"
@@ -132,6 +131,21 @@ def _because(case: Case, kind: str) -> Iterator[str]:
         )
 
 
+def _why_short(case: Case) -> str:
+    m = case.measures
+    if not m.items:
+        name = case.recording.stages[case.recording.top].name
+        return (
+            f"no item of {name} was read, or only through other stages, which is not measured: "
+            "profile the last stage, and read that"
+        )
+    was = "was" if m.items == 1 else "were"
+    return (
+        f"{counted_as(m.items, 'item')} in {m.seconds:.3f} s {was} measured: a verdict needs at "
+        f"least {_FEWEST} items and {_SHORTEST} s"
+    )
+
+
 def _about_stages(case: Case) -> Iterator[str]:
     main, waiter = case.main_stage(), case.waiter()
     if main is not None:
@@ -142,7 +156,18 @@ def _about_stages(case: Case) -> Iterator[str]:
         how = "threads take turns at it" if case.threads else "each process goes through all of it"
         took = share(min(1.0, seconds / case.measures.seconds))
         yield f"{stage.name} takes {took} of the time, however many workers there are: {how}"
+    small = case.small
+    if small is not None:
+        each = ", counted in each process" if small.processes > 1 else ""
+        yield (
+            f"{small.source.name} was read {counted_as(small.reads, 'time')} for "
+            f"{counted_as(small.different, 'item')}{each}: the cache of "
+            f"{counted_as(small.stage.options['cache_size'], 'item')} after it is too small to "
+            "keep them until they are read again"
+        )
     for figure in case.figures:
+        if small is not None and figure.stage is small.source:
+            continue
         if figure.ahead and figure.calls > _REPEATED * len(figure.indices):
             calls = f"{figure.calls:,} times for {len(figure.indices):,} items"
             yield (
