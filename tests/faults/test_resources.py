@@ -101,7 +101,7 @@ def test_a_template_that_gives_up_is_heard_although_it_was_asked_for_more() -> N
     pool = TemplatePool([], 1, LeasedBytes(0))
     pool._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pool._control.send(b"which nobody reads")
-    body = pickle.dumps(("too many processes", "", None))
+    body = pickle.dumps(("too many processes", "", None, b""))
     theirs.send(template_process.ANSWER.pack(template_process.FAILED, len(body), 0) + body)
     theirs.close()
     with pytest.raises(WorkerStartError, match="too many processes"):

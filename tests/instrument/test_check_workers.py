@@ -186,7 +186,7 @@ def test_an_item_that_ends_its_worker() -> None:
 
 def test_an_item_that_exits() -> None:
     found = checked(lambda i: sys.exit(3) if i else i)
-    assert found[0].what == "item 4 fails: SystemExit: 3"
+    assert found[0].what == "items 4 and 8 fail: SystemExit: 3"
 
 
 def test_items_that_cannot_be_sent() -> None:

@@ -39,7 +39,7 @@ def test_several_sequences_get_one_value_each() -> None:
         ((1,), ValueError, r"inverse of smap\(f\) must return 2 values, one for each .*, got 1"),
         ((1, 2, 3), ValueError, "must return 2 values, one for each sequence, got 3"),
         ({1: 2, 3: 4}, TypeError, "must be values in order, got dict"),
-        (5, TypeError, "must return 2 values, one for each sequence, got 5"),
+        (5, TypeError, r"what inverse of smap\(f\) returns must be values in order, got int"),
     ],
 )
 def test_too_few_values_change_nothing(returned: Any, error: type[Exception], message: str) -> None:
