@@ -221,8 +221,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("seqtools.engines.cluster.ray._PATIENCE", 3.0)
 
 
-@pytest.mark.usefixtures("impatient")
-def test_more_workers_than_processors(ray: str, fifo: Callable[[], Fifo]) -> None:
+def test_more_workers_than_processors(
+    ray: str, fifo: Callable[[], Fifo], request: pytest.FixtureRequest
+) -> None:
     go = fifo()
 
     def wait(i: int) -> int:
@@ -233,6 +234,7 @@ def test_more_workers_than_processors(ray: str, fifo: Callable[[], Fifo]) -> Non
     with seqtools.prefetch(seqtools.smap(wait, range(100)), 5, ray) as ready:
         items, found = iter(ready), list[int]()
         assert [next(items) for _ in range(20)] == list(range(20))
+        request.getfixturevalue("impatient")  # now that actors have started, which may take long
         told = r"2 of 5 workers have started in Ray\. Each needs 1 CPU; 0 of 2 CPU are free: these"
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
