@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 import seqtools
-from tests import leaks
+from tests import leaks, sampling
 
 # Compiled code is kept, even where PYTHONDONTWRITEBYTECODE is set: otherwise pytest rewrites all
 # assertions in each run and each of its processes, which takes longer than collecting does.
@@ -36,6 +36,10 @@ settings.register_profile(
 settings.load_profile("same")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--every", action="store_true", help="run tests with every start method")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Watch all tests: a fixture defined in here would miss the docstrings in src/."""
     # Tests start a thousand interpreters. Workers among them write nothing, so each would compile
@@ -44,6 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
         compileall.compile_dir(Path(seqtools.__file__).parent, quiet=2)
     leaks.watch_orphans()
     config.pluginmanager.register(leaks, "leaks")
+    config.pluginmanager.register(sampling, "sampling")
 
 
 @pytest.hookimpl(tryfirst=True)

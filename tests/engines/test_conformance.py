@@ -26,6 +26,7 @@ KEPT = [
 ]
 
 
+@pytest.mark.every_method
 @pytest.mark.parametrize(("name", "promise"), KEPT)
 def test_an_engine_keeps_its_promises(name: str, promise: str) -> None:
     check_engine(ENGINES[name], **flags(name), resizes=name in BECOMING, only=[promise])
