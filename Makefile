@@ -24,7 +24,7 @@ PIP_HERE = $(@D)/bin/python -m pip $(PIP_OPTIONS) # of the environment that is b
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help test demo lint unit coverage faults soak programs machines reads
+.PHONY: help test demo lint unit every coverage faults soak programs machines reads
 .PHONY: interop clusters browser bench bench-faults bench-table docs changelog clean
 
 help: ## list the targets
@@ -58,6 +58,9 @@ lint: $(VENV)/.dev ## style, types, and who imports whom
 unit: $(VENV)/.dev ## tests; PYTEST_ARGS="-k cycle" is passed on
 	@echo "==> pytest"
 	@$(BIN)/python -m pytest -n 3 $(PYTEST_ARGS)
+
+every: $(VENV)/.dev ## all tests, each with every way to start workers; see tests/sampling.py
+	@$(BIN)/python -m pytest -n 3 --every $(PYTEST_ARGS)
 
 # Measuring all processes that tests start makes them take three times as long.
 # A data file that an interrupted run left behind would be counted with this run's.

@@ -11,7 +11,7 @@ import pytest
 
 import seqtools
 
-N = 250
+N = 150
 ENGINES: dict[str, tuple[int, str]] = {
     "inline": (0, "thread"),
     "1 thread": (1, "thread"),

@@ -49,7 +49,9 @@ def test_what_is_only_looked_at_is_not_read(row: Row) -> None:
     assert sequence._repr_html_().count("<details") <= len(text.splitlines())
     assert graph(sequence).count("\n") <= 2 * len(text.splitlines())
     assert graph(sequence, "dot").endswith("}")
-    found = check(prefetch(sequence, 1, "process"), items=0)
+    # a worker process takes a fifth of a second; `laws` pickles all
+    method = "thread" if ROWS.index(row) % 3 else "process"
+    found = check(prefetch(sequence, 1, method), items=0)
     assert [probe.reads for probe in probes] == [[] for _ in probes]
     if row.picklable:
         assert found == []

@@ -6,7 +6,7 @@ from typing import Any
 from seqtools._core.errors import EvaluationError
 from seqtools._core.sequence import LazySequence
 from seqtools.testing.probe import Probe
-from seqtools.testing.reading import Index, shown
+from seqtools.testing.reading import Index, pairs, shown
 from seqtools.testing.subject import Subject, equal, mixed, normal, outcomes, peeked, refused
 
 FAULTS = 8
@@ -71,10 +71,10 @@ def slice_assignment(subject: Subject) -> None:
         return
     known = subject.length == "known"
     ends = sorted({0, 1, n // 2, n, n + known} | ({-2, -n} if known else set()))
-    for step in (None, 2, 3, -1, -2) if known else (None, 2, 3):
-        for start in (None, *ends):
-            for stop in (None, *ends) if known else ends:
-                _changes(subject, slice(start, stop, step), range(n)[start:stop:step])
+    stops = [None, *ends] if known else ends
+    for k, step in enumerate((None, 2, 3, -1, -2) if known else (None, 2, 3)):
+        for start, stop in pairs((None, *ends), stops, k if step else None):
+            _changes(subject, slice(start, stop, step), range(n)[start:stop:step])
     if subject.length == "endless":
         sequence, _ = subject.make()
         refused("sequence[0:] = …", TypeError, setitem, sequence, slice(0, None), [])

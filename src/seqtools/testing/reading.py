@@ -3,7 +3,7 @@
 import json
 import pickle
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from operator import getitem
 from typing import Any
@@ -233,7 +233,11 @@ def pickled(value: Any) -> bytes:
 
 
 def slice_grid(subject: Subject) -> Iterator[slice]:
-    """Yield slices with starts and stops around all edges, and several steps."""
+    """Yield slices with starts and stops around all edges, and several steps.
+
+    All starts occur with all stops. With a step of more than 1, they take turns: `LazySequence`
+    computes which items a slice has, in one way for all sequences.
+    """
     n = len(subject.items)
     if subject.length == "known":
         ends = sorted({0, 1, 2, n // 2, n - 1, n, n + 1, -1, -2, -n, -n - 1})
@@ -243,10 +247,17 @@ def slice_grid(subject: Subject) -> Iterator[slice]:
         steps = (None, 1, 2, 3)
     # a slice of unknown length must have a stop
     stops = ends if subject.length == "unknown" else [None, *ends]
-    for step in steps:
-        for start in (None, *ends):
-            for stop in stops:
-                yield slice(start, stop, step)
+    for k, step in enumerate(steps):
+        for start, stop in pairs((None, *ends), stops, None if step in {None, -1} else k):
+            yield slice(start, stop, step)
+
+
+def pairs(starts: Sequence[Any], stops: Sequence[Any], turn: int | None) -> Iterator[Any]:
+    """Yield all pairs, or a third of them: in three turns, all; in each, every start and stop."""
+    for k, start in enumerate(starts):
+        for m, stop in enumerate(stops):
+            if turn is None or (k + m + turn) % 3 == 0:
+                yield start, stop
 
 
 def shown(key: slice) -> str:
