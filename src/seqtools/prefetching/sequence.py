@@ -4,7 +4,6 @@ import os
 import sys
 import threading
 import weakref
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -22,6 +21,7 @@ from seqtools._core.walk import draw_index_of, drawing_apart, traits_upstream
 from seqtools.engines.base import Deliver, Engine, here
 from seqtools.engines.cluster.kinds import is_factory
 from seqtools.engines.process.background_threads import KnownReasons
+from seqtools.prefetching import marks
 from seqtools.prefetching.iterators import Ordered, PrefetchWalk, Unordered
 from seqtools.prefetching.options import Options
 from seqtools.prefetching.pump import Pump
@@ -80,8 +80,7 @@ class Prefetch(LazySequence[T]):
         thread or process, random numbers would depend on earlier draws there.
         """
         return (
-            self._mark in _evaluated
-            or self._mark in _here.marks
+            marks.now(self._mark)
             or (seeding.used and seeding.token() is not None)
             or getattr(here, "get", None) is self._state.pump.inline
         )
@@ -286,16 +285,15 @@ class _State:
         mark = prefetch._mark  # noqa: SLF001 -- ours
         self.choice = choice = options.choice()
         known = KnownReasons()
-        marked = _MarkedThread if options.is_cluster else _Marked
+        marked = marks.MarkedThread if options.is_cluster else marks.Marked
         # nothing here may refer to the prefetch, or it would never be garbage-collected
         pid = os.getpid()
 
         def make(deliver: Deliver) -> Engine:
             if os.getpid() != pid:
                 options.check_fork()
-            # A worker process may start workers of another prefetch that reads this one.
-            marks = frozenset((mark, *_evaluated, *_here.marks))
-            return options.engine(source, get, marked(get_apart, marks), choice, known, deliver)
+            evaluate = marked(get_apart, marks.all_now(mark))
+            return options.engine(source, get, evaluate, choice, known, deliver)
 
         self.pump = Pump(
             make,
@@ -307,49 +305,3 @@ class _State:
         self.copies: weakref.WeakSet[Prefetch[Any]] = weakref.WeakSet()
         """Prefetches that an iterator reads instead, after the number of ranks has changed."""
         weakref.finalize(prefetch, self.pump.ending.end)
-
-
-_evaluated: set[bytes] = set()
-"""In a worker process, the marks of the prefetches for which it evaluates items."""
-
-
-class _Here(threading.local):
-    marks: frozenset[bytes] = frozenset()
-    """The marks of the prefetches for which this thread of a cluster's worker evaluates items."""
-
-
-_here = _Here()
-
-
-class _Marked:
-    """Evaluates items, and tells a worker process for which prefetches it does that."""
-
-    def __init__(self, get: Callable[[int], Any], marks: frozenset[bytes]) -> None:
-        self._get, self._marks = get, marks
-
-    def __call__(self, i: int) -> Any:
-        _evaluated.update(self._marks)  # in a process that was forked from the consumer
-        return self._get(i)
-
-    def __reduce__(self) -> Any:
-        return _unmarked, (self._get, self._marks)
-
-
-def _unmarked(get: Callable[[int], Any], marks: frozenset[bytes]) -> Callable[[int], Any]:
-    """Return `get` in a worker process, which calls it directly."""
-    _evaluated.update(marks)
-    return get
-
-
-class _MarkedThread(_Marked):
-    """The same for a worker of a cluster, which may do other things in other threads."""
-
-    def __call__(self, i: int) -> Any:
-        before, _here.marks = _here.marks, self._marks
-        try:
-            return self._get(i)
-        finally:
-            _here.marks = before
-
-    def __reduce__(self) -> Any:
-        return _MarkedThread, (self._get, self._marks)
