@@ -67,7 +67,7 @@ every: $(VENV)/.dev ## all tests, each with every way to start workers; see test
 coverage: $(VENV)/.dev ## tests with coverage, which must be 95 %: a quarter of an hour
 	@echo "==> pytest"
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -n 3 $(PYTEST_ARGS)
+	@$(BIN)/coverage run -m pytest -n 3 --every $(PYTEST_ARGS)
 	@echo "==> coverage"
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report
@@ -105,11 +105,11 @@ reads: $(VENV)/.dev
 
 interop: $(INTEROP)/.interop ## tests beside torch, notebooks, Arrow and safetensors, which are large
 	@echo "==> pytest tests/interop"
-	@$(INTEROP)/bin/python -m pytest tests/interop $(PYTEST_ARGS)
+	@$(INTEROP)/bin/python -m pytest tests/interop --every $(PYTEST_ARGS)
 
 clusters: $(CLUSTERS)/.clusters ## tests on real clusters: Dask, Ray, executors, a second machine; all must be there
 	@echo "==> pytest tests/clusters"
-	@$(CLUSTERS)/bin/python -m pytest tests/clusters -n 2 --dist loadgroup \
+	@$(CLUSTERS)/bin/python -m pytest tests/clusters --every -n 2 --dist loadgroup \
 	  -o faulthandler_timeout=180 $(PYTEST_ARGS)
 
 browser: $(VENV)/.dev ## reports of profiles in a real browser, Chromium, which must be there

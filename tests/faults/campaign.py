@@ -140,7 +140,7 @@ def main() -> None:
     os.environ[_SEED] = str(seed)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     os.environ[_CELLS] = " ".join(options.cell or ())
-    pytest_options = f"-n{options.processes} --maxschedchunk=1 -q -pno:cacheprovider"
+    pytest_options = f"-n{options.processes} --maxschedchunk=1 -q -pno:cacheprovider --every"
     hangs = [f"--timeout={_HANGS}", "-ofaulthandler_timeout=0"]
     summary = Summary()
     code = pytest.main([__file__, *pytest_options.split(), *hangs], plugins=[summary])
