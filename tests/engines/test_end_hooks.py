@@ -269,8 +269,8 @@ def test_warnings_that_are_errors_are_told_once_each(engine: str, *, closed: boo
     )
     done = run("-W", "error", "-c", program)
     assert done.returncode == closed
-    for number in range(2):
-        assert len(re.findall(f"RuntimeWarning: end_hook failed.*licence {number}", done.stderr)) == 1
+    told = re.findall("RuntimeWarning: end_hook failed.*licence ([0-9])", done.stderr)
+    assert sorted(told) == ["0", "1"]
     assert "ignored" not in done.stderr
     assert ("in close" in done.stderr) == closed
     assert "output_display" not in done.stderr or closed  # where nothing raises it

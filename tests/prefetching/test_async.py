@@ -6,9 +6,7 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Container, Iterator
 from contextlib import suppress
-from contextvars import Context
-from functools import partial
-from itertools import chain, count
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -177,73 +175,6 @@ def test_ready_items_need_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asynchronous, "_LONGEST", 0)
     asyncio.run(main())
     assert len(started) < 400
-
-
-@pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Items are there before the event loop goes on, a millisecond after each other."""
-
-    class Finished(asynchronous._Thread):
-        def __init__(self, function: Callable[[], Any]) -> None:
-            self.ran = threading.Event()
-            super().__init__(function)
-            assert self.ran.wait(LONG)
-
-        def _run(self, function: Callable[[], Any], context: Context) -> None:
-            super()._run(function, context)
-            self.ran.set()
-
-    monkeypatch.setattr(asynchronous, "_Thread", Finished)
-    monkeypatch.setattr(asynchronous, "_of_this_thread", threading.local())
-    monkeypatch.setattr(asynchronous, "monotonic", partial(next, count(1.0, 0.001)))
-
-
-@pytest.mark.usefixtures("quick")
-@pytest.mark.parametrize("lengths", [[400], [3] * 100])
-def test_other_tasks_run_between_quick_items(read: Callable[[Any], Any], lengths: list[int]) -> None:
-    turns: list[None] = []
-
-    async def others() -> None:
-        while True:
-            turns.append(None)
-            await asyncio.sleep(0)
-
-    async def main() -> None:
-        other = asyncio.ensure_future(others())
-        for n in lengths:
-            assert sorted(await rest(aiter(read(st.smap(abs, range(n)))))) == list(range(n))
-        assert len(turns) >= sum(lengths) // 10
-        other.cancel()
-
-    asyncio.run(main())
-
-
-@pytest.mark.usefixtures("quick")
-def test_quick_items_can_be_cancelled(read: Callable[[Any], Any]) -> None:
-    async def main() -> None:
-        items = aiter(read(st.smap(abs, range(400))))
-        reading = asyncio.ensure_future(rest(items))
-        asyncio.get_running_loop().call_later(0, reading.cancel)
-        with pytest.raises(asyncio.CancelledError):
-            await reading
-        assert items.state_dict()["position"] < 100
-
-    asyncio.run(main())
-
-
-@pytest.mark.usefixtures("quick")
-def test_one_ctrl_c_ends_quick_items(read: Callable[[Any], Any]) -> None:
-    received = []
-
-    async def main() -> None:
-        async for item in read(st.smap(abs, range(400))):
-            received.append(item)
-            if len(received) == 5:
-                signal.raise_signal(signal.SIGINT)
-
-    with pytest.raises(KeyboardInterrupt):
-        asyncio.run(main())
-    assert len(received) < 100
 
 
 def test_tasks_share_an_iterator(read: Callable[[Any], Any]) -> None:

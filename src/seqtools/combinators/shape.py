@@ -262,7 +262,9 @@ def _equal_parts(n: int, count: int, where: str) -> tuple[tuple[int, int], ...]:
         cuts = f"[p * {n} // {count} for p in range(1, {count})]"
         if count <= _FEW:
             cuts = str([-(-p * n // count) for p in range(1, count)])
-        message = f"{n} items are not divisible by {count}: give positions, such as split(x, {cuts})"
+        message = (
+            f"{n} items are not divisible by {count}: give positions, such as split(x, {cuts})"
+        )
         raise ValueError(message + where)
     return tuple((p * k, p * k + k) for p in range(count))
 
