@@ -105,7 +105,8 @@ def _check_hashable(function: Any, arguments: list[Any]) -> None:
 
 
 def _advice(kind: type) -> str:
-    if kind.__hash__ is None and hasattr(kind, "__dataclass_fields__"):  # often `self`
+    # often that of `self`
+    if getattr(kind, "__hash__", None) is None and hasattr(kind, "__dataclass_fields__"):
         return (
             f"declare {kind.__name__} with @dataclass(eq=False), or with @dataclass(frozen=True) "
             "if all its fields are hashable"
