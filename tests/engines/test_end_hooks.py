@@ -5,6 +5,7 @@ import functools
 import gc
 import multiprocessing.util
 import os
+import re
 import signal
 import tempfile
 import threading
@@ -252,6 +253,27 @@ def test_a_prefetch_that_is_collected(engine: str, tmp_path: Path) -> None:
     while not os.listdir(tmp_path):  # the garbage collector does not wait for threads
         time.sleep(0.01)
     assert os.listdir(tmp_path) == ["0"]
+
+
+@pytest.mark.parametrize("closed", [True, False], ids=["closed", "at the end"])
+@pytest.mark.parametrize("engine", WORKERS)
+def test_warnings_that_are_errors_are_told_once_each(engine: str, *, closed: bool) -> None:
+    options = OPTIONS[engine] | {"nworkers": 2}
+    program = (
+        "import seqtools\n"
+        "def end(number):\n"
+        "    raise KeyError(f'no licence {number}')\n"
+        f"p = seqtools.prefetch(range(99), end_hook=end, **{options})\n"
+        "list(p)\n"
+        f"p.close() if {closed} else None\n"
+    )
+    done = run("-W", "error", "-c", program)
+    assert done.returncode == closed
+    told = re.findall("RuntimeWarning: end_hook failed.*licence ([0-9])", done.stderr)
+    assert sorted(told) == ["0", "1"]
+    assert "ignored" not in done.stderr
+    assert ("in close" in done.stderr) == closed
+    assert "output_display" not in done.stderr or closed  # where nothing raises it
 
 
 @pytest.mark.parametrize("engine", ["thread", "process", "spawn", "fork", "auto"])

@@ -439,3 +439,38 @@ def test_a_program_without_logging_prints_as_inline() -> None:
     )
     done = run("-c", program)
     assert (done.stdout, done.stderr) == ("[0, 1]\n", "item 0\nitem 1\n")
+
+
+@pytest.mark.parametrize("how", ["filter", "defaults"])
+@pytest.mark.parametrize("options", ["0", "1, 'thread'", "1, 'process'"])
+def test_one_format_for_all_workers(options: str, how: str) -> None:
+    program = (
+        "import logging, logging.config, seqtools\n"
+        "class AddWorker(logging.Filter):\n"
+        "    def filter(self, record):\n"
+        "        vars(record).setdefault('seqtools_worker', record.threadName)\n"
+        "        vars(record).setdefault('seqtools_item', '-')\n"
+        "        return True\n"
+        "text = '%(seqtools_item)s: %(message)s'\n"
+        "defaults = {'seqtools_item': '-'}\n"
+        "logging.config.dictConfig({\n"
+        "    'version': 1,\n"
+        "    'filters': {'worker': {'()': AddWorker}},\n"
+        "    'formatters': {\n"
+        "        'filter': {'format': text},\n"
+        "        'defaults': {'()': 'logging.Formatter', 'fmt': text, 'defaults': defaults},\n"
+        "    },\n"
+        "    'handlers': {'out': {\n"
+        "        'class': 'logging.StreamHandler',\n"
+        f"        'filters': ['worker'] * ({how!r} == 'filter'),\n"
+        f"        'formatter': {how!r},\n"
+        "    }},\n"
+        "    'root': {'handlers': ['out']},\n"
+        "})\n"
+        "def f(x):\n"
+        "    logging.warning('at %d', x)\n"
+        f"with seqtools.prefetch(seqtools.smap(f, range(2)), {options}) as p:\n"
+        "    list(p)\n"
+    )
+    items = "01" if "process" in options else "--"
+    assert run("-c", program).stderr == f"{items[0]}: at 0\n{items[1]}: at 1\n"

@@ -1,6 +1,7 @@
 """A resource for each worker: opened once in each, used by one thread, closed with it."""
 
 import asyncio
+import dataclasses
 import functools
 import gc
 import inspect
@@ -204,6 +205,25 @@ def test_each_is_closed_once_at_the_end_of_the_program() -> None:
 def test_arguments_must_be_hashable(given: dict[str, Any]) -> None:
     with pytest.raises(TypeError, match=r"of imported\(\) must be hashable .* got \[1\]"):
         imported(**given)
+
+
+def test_an_object_of_a_dataclass_is_made_hashable_by_its_decorator() -> None:
+    class Opening:
+        @per_worker
+        def opened(self) -> Resource:
+            return Resource()
+
+    plain = dataclasses.make_dataclass("Plain", ["path"], bases=(Opening,))
+    with pytest.raises(
+        TypeError, match=r"got Plain.*: declare Plain with @dataclass\(eq=False\), or"
+    ):
+        plain("a").opened()
+    frozen = dataclasses.make_dataclass("Frozen", ["path"], bases=(Opening,), frozen=True)
+    assert frozen("a").opened() is frozen("a").opened()
+    with pytest.raises(TypeError, match=r"got Frozen.*: give it what tells resources apart"):
+        frozen(["a"]).opened()
+    same = dataclasses.make_dataclass("Same", ["path"], bases=(Opening,), eq=False)(["a"])
+    assert same.opened() is same.opened()
 
 
 def test_a_method_opens_one_for_each_object() -> None:

@@ -41,6 +41,16 @@ REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: st.unbatch([ITEMS], 4, 5), ValueError, "at most batch_size = 4, got 5"),
     (lambda: st.split(ITEMS, 2), ValueError, "2 cuts make 3 equal parts, but 4 items"),
     (lambda: st.split(range(9), 3), ValueError, "not divisible: use parts=3 for 3 parts"),
+    (
+        lambda: st.split(range(10), parts=3),
+        ValueError,
+        "10 items are not divisible by 3: give positions, such as split(x, [4, 7])",
+    ),
+    (
+        lambda: st.split(range(10), parts=6),
+        ValueError,
+        "10 items are not divisible by 6: give positions, such as split(x, [p * 10 // 6 for p in",
+    ),
     (lambda: st.split(ITEMS), TypeError, "needs either edges or parts=, got neither: use split("),
     (lambda: st.split(ITEMS, 1, parts=2), TypeError, "needs either edges or parts=, got both"),
     (lambda: st.split(ITEMS, parts=0), ValueError, "parts must be at least 1, got 0"),

@@ -157,7 +157,7 @@ def test_ready_items_need_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     async def main() -> None:
         with st.prefetch(st.smap(abs, range(400)), **THREAD) as p:
             items = aiter(p)
-            other = asyncio.ensure_future(count())
+            other = asyncio.ensure_future(others())
             for i in range(400):
                 ready, before = items._walk.is_ready(), len(started)
                 had = len(turns)
@@ -166,7 +166,7 @@ def test_ready_items_need_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
                 assert len(turns) > had  # other tasks had their turn
             other.cancel()
 
-    async def count() -> None:
+    async def others() -> None:
         while True:
             turns.append(None)
             await asyncio.sleep(0)

@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from seqtools import add_cache, batch, case, collate, concatenate, interleave, repeat, smap
+from seqtools import add_cache, batch, case, collate, concatenate, interleave, repeat, smap, split
 from seqtools.testing import Probe
 from seqtools.testing.reading import COLUMNS, LINES
 
@@ -65,6 +65,11 @@ def test_slices_show_what_selects_the_same() -> None:
         assert eval(f"list('abcde'){shown}") == list(part)  # noqa: S307 -- made here
     assert repr(repeat(1)[2:]).startswith("slice[2:]  ")
     assert repr(repeat(1)[:5:2][1:]).startswith("slice[2:6:2]  ")
+
+
+def test_equal_parts_are_not_shown_as_cuts() -> None:
+    assert lines_of(split(range(6), parts=3))[0].startswith("split(parts=3)  ")
+    assert lines_of(split(range(6), 2))[0].startswith("split(2)  ")
 
 
 def test_nothing_is_evaluated() -> None:

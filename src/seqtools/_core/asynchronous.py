@@ -20,7 +20,10 @@ from seqtools._core.iteration import SequenceIterator
 T = TypeVar("T")
 
 _LONGEST = 0.005
-"""Seconds for which ready items are returned before other tasks have their turn. Arbitrary."""
+"""Seconds for which items are returned before other tasks have their turn. Arbitrary."""
+
+_of_this_thread = threading.local()
+"""Its `turn` is when an iterator last let other tasks of the event loop in this thread run."""
 
 
 class AsyncSequenceIterator(AsyncIterator[T]):
@@ -38,7 +41,7 @@ class AsyncSequenceIterator(AsyncIterator[T]):
         10
     """
 
-    __slots__ = ("_before", "_iterator", "_lock", "_resumed", "_thread", "_walk")
+    __slots__ = ("_before", "_iterator", "_lock", "_thread", "_walk")
 
     def __init__(self, iterator: SequenceIterator[T]) -> None:
         self._iterator: SequenceIterator[T] | None = iterator
@@ -46,15 +49,12 @@ class AsyncSequenceIterator(AsyncIterator[T]):
         self._walk = walk if hasattr(walk, "wait") else None
         self._thread: _Thread | None = None
         self._before: dict[str, Any] | None = None  # the state without the item of the thread
-        self._resumed = monotonic()
         # of event loops in several threads; held while a thread starts or a ready item is taken
         self._lock = threading.Lock()
 
     async def __anext__(self) -> T:
         """Return the next item."""
-        if monotonic() - self._resumed > _LONGEST:
-            await asyncio.sleep(0)
-            self._resumed = monotonic()
+        await _turn()
         while (iterator := self._iterator) is not None:
             with self._lock:
                 walk = self._walk
@@ -64,7 +64,6 @@ class AsyncSequenceIterator(AsyncIterator[T]):
                     self._thread = self._started(iterator, walk)
                 thread = self._thread
             await thread.end()
-            self._resumed = monotonic()
             with self._lock:
                 if self._thread is not thread:  # another task was first
                     continue
@@ -116,6 +115,18 @@ class AsyncSequenceIterator(AsyncIterator[T]):
         return self._iterator
 
 
+async def _turn() -> None:
+    """Let other tasks run if an iterator has not done so for long.
+
+    A thread that computes may have its item before the event loop has the GIL again, so that
+    nothing is awaited for any number of items. It is one time for all iterators of a thread: a
+    task that reads many short sequences must not begin anew with each.
+    """
+    if monotonic() - getattr(_of_this_thread, "turn", 0.0) > _LONGEST:
+        await asyncio.sleep(0)
+        _of_this_thread.turn = monotonic()
+
+
 def _following(iterator: SequenceIterator[T]) -> T:
     """Return the next item; raise `StopAsyncIteration` at the end."""
     try:
@@ -162,6 +173,7 @@ class _Thread:
                 return
             self._waiting.append((loop, future))
         await future
+        _of_this_thread.turn = monotonic()
 
     def result(self) -> Any:
         """Return the result of the function, or raise its error."""

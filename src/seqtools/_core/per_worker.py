@@ -99,9 +99,19 @@ def _check_hashable(function: Any, arguments: list[Any]) -> None:
         except TypeError:
             message = (
                 f"arguments of {called(function)}() must be hashable because it is per_worker, got "
-                f"{short(each)}: give it what tells resources apart, such as a path"
+                f"{short(each)}: {_advice(type(each))}"
             )
             raise TypeError(message) from None
+
+
+def _advice(kind: type) -> str:
+    # often that of `self`
+    if getattr(kind, "__hash__", None) is None and hasattr(kind, "__dataclass_fields__"):
+        return (
+            f"declare {kind.__name__} with @dataclass(eq=False), or with @dataclass(frozen=True) "
+            "if all its fields are hashable"
+        )
+    return "give it what tells resources apart, such as a path"
 
 
 class _Resources:

@@ -151,10 +151,10 @@ def concatenate(sequences: Sequence[Source[T]] | Source[T], *others: Source[T]) 
 class Split(LazySequence[LazySequence[T]]):
     """Parts of a sequence."""
 
-    __slots__ = ("_edges", "_sequence")
+    __slots__ = ("_count", "_edges", "_sequence")
 
-    def __init__(self, sequence: Any, edges: Any) -> None:
-        self._sequence, self._edges = sequence, edges
+    def __init__(self, sequence: Any, edges: Any, parts: int | None = None) -> None:
+        self._sequence, self._edges, self._count = sequence, edges, parts
 
     def _arrange(self) -> tuple[tuple[tuple[int, int], ...]]:
         """Return start and stop of each part; raise an error if the length does not fit."""
@@ -162,7 +162,10 @@ class Split(LazySequence[LazySequence[T]]):
         if n is None:
             message = "split() needs a sequence with a length: slice it first"
             raise TypeError(message)
-        return (_parts(n, self._edges, since_refresh(self)),)
+        where = since_refresh(self)
+        if self._count is not None:
+            return (_equal_parts(n, self._count, where),)
+        return (_parts(n, self._edges, where),)
 
     def _size(self) -> int:
         (parts,) = self._layout or self._arranged()
@@ -181,10 +184,13 @@ class Split(LazySequence[LazySequence[T]]):
         return (self._sequence,)
 
     def _rebuild(self, *sources: Any) -> "Split[T]":
-        return Split(sources[0], self._edges)
+        return Split(sources[0], self._edges, self._count)
 
     def _args(self) -> tuple[Any, ...]:
-        return self._sequence, self._edges
+        return self._sequence, self._edges, self._count
+
+    def _as_call(self) -> str | None:
+        return None if self._count is None else f"split(parts={self._count})"
 
 
 def split(
@@ -195,6 +201,9 @@ def split(
 ) -> LazySequence[LazySequence[T]]:
     """Return parts of `sequence` as views.
 
+    `split(x, parts=3)` makes three parts of equal length, `split(x, [4, 7])` cuts at these
+    positions, and `split(x, 3)` makes 3 cuts, so four parts of equal length.
+
     Splitting computes nothing; items are computed when they are read. Assigning to a part
     assigns to `sequence`. For parts by fractions, as for training and test, see
     `split_fractions`.
@@ -202,8 +211,8 @@ def split(
     Args:
         sequence: What to split.
         edges: The number of cuts, which is one less than the number of parts of equal
-            length, so `split(x, 3)` makes four; or the positions of the cuts in increasing
-            order; or a pair of start and stop for each part.
+            length; or the positions of the cuts in increasing order; or a pair of start and
+            stop for each part.
         parts: In place of `edges`, the number of parts of equal length, at least 1.
 
     Raises:
@@ -228,7 +237,7 @@ def split(
         raise TypeError(message)
     given: Any = edges
     if parts is not None:
-        given = check_count(parts, 1, "parts") - 1
+        parts = check_count(parts, 1, "parts")
     elif is_bool(given) or (hasattr(given, "__index__") and not hasattr(given, "__len__")):
         given = check_count(given, 0, "edges")
     elif isinstance(given, Iterable) and not isinstance(given, Mapping | str):
@@ -237,24 +246,38 @@ def split(
         message = f"edges must be a number of cuts, or their positions, got {short(given)}"
         fractions = isinstance(given, Mapping) or hasattr(given, "__float__")
         raise TypeError(message + (_FRACTIONS if fractions else ""))
-    result = Split[T](sequence, given)
-    len(result)  # raises errors for `edges`
+    result = Split[T](sequence, given, parts)
+    len(result)  # raises errors for `edges` and `parts`
     return result
 
 
+_FEW = 5
+"""Most parts of which an error lists the cuts. Arbitrary."""
 _FRACTIONS = ": for parts by fractions, use split_fractions(sequence, (0.8, 0.2))"
+
+
+def _equal_parts(n: int, count: int, where: str) -> tuple[tuple[int, int], ...]:
+    k, left = divmod(n, count)
+    if left:
+        cuts = f"[p * {n} // {count} for p in range(1, {count})]"
+        if count <= _FEW:
+            cuts = str([-(-p * n // count) for p in range(1, count)])
+        message = (
+            f"{n} items are not divisible by {count}: give positions, such as split(x, {cuts})"
+        )
+        raise ValueError(message + where)
+    return tuple((p * k, p * k + k) for p in range(count))
 
 
 def _parts(n: int, edges: Any, where: str) -> tuple[tuple[int, int], ...]:
     if isinstance(edges, int):
         count = edges + 1
         if n % count:
-            message = f"{count - 1} cuts make {count} equal parts, but {n} items are not divisible"
+            message = f"{edges} cuts make {count} equal parts, but {n} items are not divisible"
             fits = count > 2 and not n % (count - 1)  # noqa: PLR2004 -- one part needs no split
             advice = f": use parts={count - 1} for {count - 1} parts" if fits else ""
             raise ValueError(message + advice + where)
-        k = n // count
-        return tuple((p * k, p * k + k) for p in range(count))
+        return _equal_parts(n, count, where)
     given = list(edges)
     if given and all(hasattr(edge, "__len__") and not isinstance(edge, str) for edge in given):
         pairs = [tuple(_position(place, "a part") for place in edge) for edge in given]

@@ -114,10 +114,32 @@ class _Display:
         said.clear()
         around[0] = nullcontext
 
+    def show_rest(self) -> None:
+        """Write all output; if warnings are errors, raise the first one, with notes of the others.
+
+        Nothing may read afterwards, so the others must not wait for the next reader.
+        """
+        try:
+            self.show()
+        except Warning as first:
+            while (more := self._warning()) is not None:
+                first.add_note(f"{type(more).__name__}: {more}")
+            raise
+
+    def _warning(self) -> Warning | None:
+        try:
+            self.show()
+        except Warning as warning:
+            return warning
+        return None
+
     def end(self) -> None:
-        """Show all output at the end of the program."""
+        """Show all output at the end of the program, where no code can catch a warning."""
         self.ending = True
-        self.show()
+        try:
+            self.show_rest()
+        except Warning as warning:
+            sys.excepthook(type(warning), warning.with_traceback(None), None)
 
 
 def _is_of_signal_handler(error: Exception) -> bool:
@@ -164,5 +186,7 @@ def show_last(*, wait: bool) -> None:
     Without `wait`, the garbage collector may be the caller, in the middle of a line of the program.
     Then a reader shows the output later, or the end of the program.
     """
-    if wait or _shower.ending:
-        show()
+    if _shower.ending:
+        _shower.end()
+    elif wait:
+        _shower.show_rest()
