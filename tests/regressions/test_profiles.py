@@ -90,6 +90,13 @@ def test_threads_that_read_ahead_under_the_lock_are_not_advised_first(tmp_path: 
     assert "may wait 5 ms for the lock" in said
 
 
+def test_to_keep_what_waits_leaves_what_computes(tmp_path: Path) -> None:
+    case = read(tmp_path, pipeline(), 5.0, 2.0, 0.8)
+    [kept] = [each for each in judge(case).advice if "keep what" in each.text]
+    assert "smap(load)" in kept.text
+    assert kept.whole(case) >= 0.9 * case.under_lock(case.setting)
+
+
 def test_functions_that_release_the_lock_have_no_such_bound(tmp_path: Path) -> None:
     case = read(tmp_path, pipeline(nworkers=4), 5.0, 5.0, 0.1)  # they compute on two cores
     [inner] = [each for each in judge(case).advice if "right after smap(load)" in each.text]
