@@ -34,6 +34,7 @@ def read(folder: Path, given: list[Stage], load: float, compute: float, late: fl
     gives up the lock when it waits for its next item.
     """
     workers, each = given[PREFETCH].options["nworkers"], load + compute
+    workers = 2 if workers == "auto" else workers
     consumer, watcher = Lane(folder, "MainThread"), Lane(folder, "seqtools-watcher")
     for i in range(N):
         consumer.does(WAIT, each / workers if i else each, which=i).does(USE, 0.01, which=i)
@@ -88,6 +89,20 @@ def test_threads_that_read_ahead_under_the_lock_are_not_advised_first(tmp_path: 
     said = report.effect(case, inner)
     assert said.startswith("at best ")
     assert "may wait 5 ms for the lock" in said
+
+
+def test_where_no_other_plan_is_estimated_threads_under_the_lock_are_no_advice(
+    tmp_path: Path,
+) -> None:
+    case = read(tmp_path, pipeline(nworkers="auto"), 5.0, 2.0, 0.8)
+    assert case.chosen
+    assert not [each for each in judge(case).advice if "right after smap(load)" in each.text]
+
+
+def test_few_large_reads_do_not_wait_for_the_lock_for_long(tmp_path: Path) -> None:
+    case = read(tmp_path, pipeline(), 250.0, 200.0, 0.8)
+    [inner] = [each for each in judge(case).advice if "right after smap(load)" in each.text]
+    assert not inner.bound
 
 
 def test_to_keep_what_waits_leaves_what_computes(tmp_path: Path) -> None:

@@ -11,11 +11,14 @@ _WORTH_A_LINE = 0.98
 """Ratio of the predicted time to the measured one below which the advice gains something.
 Arbitrary, as are all shares below."""
 _LITTLE = 0.1
-"""Share of computing below which workers gain nothing from reading ahead meanwhile."""
+"""Share of computing below which workers gain nothing from reading ahead meanwhile, and of waiting
+for the lock below which it does not count."""
 _HIDDEN = 0.5
 """Share of loading in the background from which a note says so."""
 _CONTENDED = 0.5
 """Share of the time that threads have the lock from which others wait for it for long."""
+_HANDED_OVER = 0.005
+"""Seconds after which a thread that computes gives up the lock: the default of Python."""
 _WAITS_FOR_LOCK = (
     "a thread that reads ahead may wait 5 ms for the lock of the interpreter each time that it "
     "needs it, because workers compute"
@@ -23,10 +26,16 @@ _WAITS_FOR_LOCK = (
 
 
 def for_waiting(case: Case) -> Iterator[Advice]:
-    """Yield changes of what is read ahead inside the prefetch that gain something."""
+    """Yield changes of what is read ahead inside the prefetch that gain something.
+
+    What may wait for the lock is left out where there is no estimate of more workers, which gain
+    as much without such waiting.
+    """
     tried = [] if case.queued else [*_without_ahead(case)]
+    alone = case.crowded or case.chosen
+    ahead = [a for a in _overlap(case) if not (a.bound and alone)]
     little = _WORTH_A_LINE * case.measures.seconds
-    yield from (a for a in [*_overlap(case), *tried] if a.seconds < little)
+    yield from (a for a in [*ahead, *tried] if a.seconds < little)
 
 
 def of_little_effect(case: Case) -> Iterator[Advice]:
@@ -84,9 +93,11 @@ def _ahead(
 
     Threads that compute give up the lock only if they wait for something, or another thread has
     waited for the lock for 5 ms. The thread that reads ahead needs it several times for each item,
-    so workers may run out of items. For how long is not known: the predicted time is a bound.
+    so workers may run out of items. For how long is not known: the predicted time is a bound,
+    unless what is read is so little, as of few large files, that such waiting is too.
     """
-    contended = case.under_lock(case.setting) > _CONTENDED * seconds
+    waited = case.loading.reads * _HANDED_OVER if case.loading is not None else 0.0
+    contended = case.under_lock(case.setting) > _CONTENDED * seconds and waited > _LITTLE * seconds
     note = "; ".join(filter(None, [note, _WAITS_FOR_LOCK * contended]))
     return Advice(text, arguments or {}, seconds, note, bound=contended)
 
