@@ -9,7 +9,7 @@ _HERE = f"open it {OPENED_THERE}"
 _KEEP = f"keep its path, and open it {OPENED_THERE}"
 _OWN = "leave it out, or create it inside the function: each worker process would have its own"
 NEW_LOCK = (
-    "hold it in a class whose __getstate__ leaves it out and whose __setstate__ makes a new one, "
+    "hold it in an object whose __getstate__ leaves it out and whose __setstate__ makes a new one, "
     "which only threads of the same process share"
 )
 """What to do about a lock, and what is made of locks: for messages. One for each worker, or one
