@@ -213,4 +213,4 @@ lock = threading.Lock()
 def test_what_cannot_be_sent_is_named(function: Callable[[int], Any], where: str) -> None:
     with pytest.raises(seqtools.WorkerStartError) as caught:
         prefetch(seqtools.smap(function, range(3)))[0]
-    assert f"cannot pickle '_thread.lock' object {where}; make what it needs" in str(caught.value)
+    assert f"cannot pickle '_thread.lock' object {where}; hold it in an object" in str(caught.value)

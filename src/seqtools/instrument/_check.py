@@ -40,10 +40,12 @@ def check(p: LazySequence[Any], *, items: int = 3, timeout: float = 20.0) -> "Fi
     long as the first item of a prefetch; if it cannot load the pipeline, a second worker is
     started. For threads, a thread of this process evaluates the items: caches are only looked up,
     one-time iterables are not read, and random generators are restored; but functions are really
-    called, and keep what they keep. With `nworkers="auto"` it is a process if possible. Without
-    workers, a thread evaluates items if a stage has a seed, except where processes evaluate those
-    upstream. `start_hook` is called as in each worker. Files that functions write are written. A
-    stage of your own without `_rebuild` is read as one step, with everything that it reads.
+    called, and keep what they keep. An item that fails there is also evaluated in your thread, to
+    know whether it fails only in another one. With `nworkers="auto"` it is a process if possible.
+    Without workers, a thread evaluates items if a stage has a seed, except where processes evaluate
+    those upstream. `start_hook` is called as in each worker. Files that functions write are
+    written. A stage of your own without `_rebuild` is read as one step, with everything that it
+    reads.
 
     Args:
         p: A pipeline.

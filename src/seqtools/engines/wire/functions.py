@@ -6,8 +6,9 @@ functions share them here. Then a variable that a start hook sets would be overw
 pipeline is loaded, or the pipeline would not see it.
 """
 
+import dis
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 State = tuple[dict[str, Any], dict[str, Any]]
@@ -15,6 +16,19 @@ State = tuple[dict[str, Any], dict[str, Any]]
 
 _MODULE_NAMES = ("__name__", "__package__", "__path__", "__file__")
 """Globals that every function needs, for its imports."""
+
+
+def global_names(code: types.CodeType) -> Iterator[str]:
+    """Yield the global variables that `code` and the functions defined in it use, some repeatedly.
+
+    `co_names` has the names of attributes and methods too, which may be those of other globals.
+    """
+    for step in dis.get_instructions(code):
+        if step.opname in {"LOAD_GLOBAL", "LOAD_NAME"}:
+            yield step.argval
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from global_names(constant)
 
 
 class Functions:

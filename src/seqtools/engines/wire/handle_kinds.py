@@ -8,6 +8,12 @@ OPENED_THERE = (
 _HERE = f"open it {OPENED_THERE}"
 _KEEP = f"keep its path, and open it {OPENED_THERE}"
 _OWN = "leave it out, or create it inside the function: each worker process would have its own"
+NEW_LOCK = (
+    "hold it in an object whose __getstate__ leaves it out and whose __setstate__ makes a new one, "
+    "which only threads of the same process share"
+)
+"""What to do about a lock, and what is made of locks: for messages. One for each worker, or one
+made in the function, would exclude no other thread."""
 
 _ITEM = "let the function take one for each item, as its argument rng: smap(f, …, rng=0)"
 
@@ -28,13 +34,13 @@ _HANDLES: list[tuple[str, str, list[str]]] = [
     ("a generator", _OWN, ["builtins.generator"]),
     ("a socket", _HERE, ["socket.socket", "_socket.socket"]),
     ("a running program", _HERE, ["subprocess.Popen"]),
-    ("a lock", _OWN, ["_thread.lock", "_thread.RLock"]),
-    ("a condition", _OWN, ["threading.Condition"]),
-    ("an event", _OWN, ["threading.Event"]),
-    ("a semaphore", _OWN, ["threading.Semaphore"]),
-    ("a barrier", _OWN, ["threading.Barrier"]),
+    ("a lock", NEW_LOCK, ["_thread.lock", "_thread.RLock"]),
+    ("a condition", NEW_LOCK, ["threading.Condition"]),
+    ("an event", NEW_LOCK, ["threading.Event"]),
+    ("a semaphore", NEW_LOCK, ["threading.Semaphore"]),
+    ("a barrier", NEW_LOCK, ["threading.Barrier"]),
     ("a thread", _OWN, ["threading.Thread"]),
-    ("a queue", _OWN, ["queue.Queue", "_queue.SimpleQueue"]),
+    ("a queue", NEW_LOCK, ["queue.Queue", "_queue.SimpleQueue"]),
     ("an executor", _OWN, ["concurrent.Executor"]),
     (RANDOM, _ITEM, ["random.Random", "numpy.Generator", "numpy.RandomState"]),
     (RANDOM, _ITEM, ["numpy.BitGenerator", "torch.Generator"]),
@@ -58,3 +64,9 @@ def is_opened(obj: object) -> bool:
     """
     kind = kind_of(obj)
     return kind is not None and kind[1] in {_HERE, _KEEP}
+
+
+def is_lock(obj: object) -> bool:
+    """Return whether `obj` is a lock, or something by which threads wait for each other."""
+    kind = kind_of(obj)
+    return kind is not None and kind[1] == NEW_LOCK

@@ -1,27 +1,22 @@
-"""Pickling a pipeline, and naming what cannot be pickled."""
+"""Pickling a pipeline."""
 
 import enum
 import functools
 import importlib
-import inspect
 import io
 import pickle
 import sys
 import types
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 import cloudpickle
 from cloudpickle.cloudpickle import _should_pickle_by_reference
 
-from seqtools._core.errors import WorkerStartError
-from seqtools._core.source_code import place, with_file
-from seqtools._core.walk import upstream
+from seqtools._core.source_code import with_file
 from seqtools.engines.wire.arrays import Reducer, reducer
 from seqtools.engines.wire.classes import Classes, found_by_name, makes_its_own, reduce_member
 from seqtools.engines.wire.functions import Functions
-from seqtools.engines.wire.handle_kinds import OPENED_THERE, is_opened
 from seqtools.engines.wire.instances import MADE_BY_PYTHON, is_default
 from seqtools.engines.wire.memmaps import reduce_memmap
 from seqtools.engines.wire.special_objects import (
@@ -184,96 +179,3 @@ def _with_mapped_files(cls: type, otherwise: Reducer | None) -> Reducer | None:
         return NotImplemented if otherwise is None else otherwise(array)
 
     return reduce
-
-
-def unpicklable(
-    sequence: Any, hooks: dict[str, Any], error: Exception, *, instead: str
-) -> WorkerStartError:
-    """Return the error that names what cannot be pickled, and what to do.
-
-    Args:
-        sequence: What was to be pickled.
-        hooks: The functions that workers call first and last, by their names.
-        error: What came of it.
-        instead: What can be used in place of it.
-    """
-    for name, hook in hooks.items():
-        if not _picklable(hook):
-            message = f"{name} cannot be sent to worker processes: {error}{_where(hook)}"
-            return WorkerStartError(message)
-    culprit = next((s for s in upstream(sequence, plain=True) if not _picklable(s)), None)
-    if culprit is None or not hasattr(culprit, "_origin"):
-        source = sequence if culprit is None else culprit
-        message = (
-            f"a source of type {type(source).__name__} cannot be sent to worker processes: "
-            f"{error}{_where(source)}; make it {OPENED_THERE}"
-        )
-        return WorkerStartError(message + _alternatives(source, instead))
-    message = (
-        f"{culprit._describe()}, made at {place(*culprit._origin)}, "
-        f"cannot be sent to worker processes: {type(error).__name__}: {error}{_where(culprit)}"
-    )
-    if _refused_in(culprit) is not culprit:  # a stage that refuses says what to do
-        message += f"; make what it needs {OPENED_THERE}{_alternatives(culprit, instead)}"
-    return WorkerStartError(message)
-
-
-def _alternatives(obj: Any, instead: str) -> str:
-    """Return `instead` as the end of an advice, unless it would not help what `obj` refers to."""
-    return "" if is_opened(_refused_in(obj)) else f", or use {instead}"
-
-
-class _Tracer(PipelinePickler):
-    """Knows the last object that was to be pickled."""
-
-    last: Any = None
-
-    def reducer_override(self, obj: Any) -> Any:
-        """Return how to pickle `obj`."""
-        self.last = obj
-        return super().reducer_override(obj)
-
-
-def _refused_in(obj: Any) -> Any:
-    """Return the object that cannot be pickled, to which `obj` refers or which it is."""
-    tracer = _Tracer(io.BytesIO(), [])
-    try:
-        tracer.dump(obj)
-    except Exception:  # noqa: BLE001 -- code of users may raise anything
-        return tracer.last
-    return None
-
-
-def _where(obj: Any) -> str:
-    """Name the attribute of a class or variable of a function that cannot be pickled, if known."""
-    pickler = PipelinePickler(io.BytesIO(), [])
-    with suppress(Exception):
-        pickler.dump(obj)
-    for each in pickler.by_value:
-        with suppress(Exception):  # an incomplete function or class
-            for name, value in _parts_of(each):
-                if not _picklable(value):
-                    return f" (in {each.__qualname__}: {name})"
-    return ""
-
-
-def _parts_of(obj: Any) -> Iterator[tuple[str, Any]]:
-    """Yield what a class or function refers to by names, except other classes and functions."""
-    if isinstance(obj, types.FunctionType):
-        variables = inspect.getclosurevars(obj)
-        parts = {**variables.globals, **variables.nonlocals}
-    else:
-        parts = dict(vars(obj))
-    others: tuple[Any, ...] = types.FunctionType, type, classmethod, staticmethod, property
-    others += types.GetSetDescriptorType, types.MemberDescriptorType
-    for name, value in parts.items():
-        if not isinstance(value, others) and name != "_abc_impl":
-            yield name, value
-
-
-def _picklable(obj: Any) -> bool:
-    try:
-        PipelinePickler(io.BytesIO(), []).dump(obj)
-    except Exception:  # noqa: BLE001 -- code of users may raise anything
-        return False
-    return True

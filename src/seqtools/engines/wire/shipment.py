@@ -26,7 +26,8 @@ from seqtools._core.walk import upstream
 from seqtools.engines.resource_errors import as_start_error, for_now
 from seqtools.engines.wire.flags import Flags, own_categories
 from seqtools.engines.wire.mapped_files import Found, find_in_files, map_place
-from seqtools.engines.wire.pickling import PipelinePickler, unpicklable
+from seqtools.engines.wire.pickling import PipelinePickler
+from seqtools.engines.wire.refused import unpicklable
 from seqtools.engines.wire.size_warning import warn_if_large
 
 _ALIGNMENT = 64

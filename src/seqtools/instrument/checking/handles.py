@@ -1,6 +1,5 @@
 """Finds handles in functions and sources: objects that are invalid in another process."""
 
-import dis
 import functools
 import sys
 import threading
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 
 from seqtools._core.display.short import called
 from seqtools._core.walk import is_stage
+from seqtools.engines.wire.functions import global_names
 from seqtools.engines.wire.handle_kinds import kind_of
 from seqtools.instrument.user_code import is_users
 
@@ -119,20 +119,10 @@ def _of_function(function: types.FunctionType) -> Iterator[tuple[str, Any]]:
         yield f"default {name}", value
     for name, value in (function.__kwdefaults__ or {}).items():
         yield f"default {name}", value
-    for name in dict.fromkeys(_names(code)):
+    for name in dict.fromkeys(global_names(code)):
         value = function.__globals__.get(name, function)
         if value is not function and (is_users_function(value) or not _is_imported(value)):
             yield f"global {name}", value
-
-
-def _names(code: types.CodeType) -> Iterator[str]:
-    """Yield the global variables that `code` and the functions defined in it use."""
-    for step in dis.get_instructions(code):
-        if step.opname in {"LOAD_GLOBAL", "LOAD_NAME"}:  # `co_names` has attributes too
-            yield step.argval
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from _names(constant)
 
 
 def _is_imported(value: Any) -> bool:

@@ -1,8 +1,10 @@
 """Evaluates a few items in a worker, which an engine starts as for the prefetch."""
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from queue import Empty, SimpleQueue
+from time import monotonic
 from typing import Any
 
 from seqtools._core.display.short import cut
@@ -14,6 +16,7 @@ from seqtools.engines.process.engine import ProcessEngine
 from seqtools.engines.process.standard_streams import occupy_standard_streams
 from seqtools.engines.thread.engine import ThreadEngine
 from seqtools.engines.uninterruptible import uninterrupted
+from seqtools.engines.wire.handle_kinds import OPENED_THERE
 from seqtools.instrument.checking.findings import Findings
 from seqtools.instrument.checking.flags import check_filters, check_flags
 from seqtools.instrument.checking.pickling import place, reason
@@ -23,6 +26,22 @@ from seqtools.instrument.quantities import duration
 from seqtools.prefetching.options import Options
 
 _THREADS = "use method='thread'"
+
+
+_FOR_EACH_THREAD = (
+    f"make what only the thread that made it can use {OPENED_THERE}; seqtools.explain cannot show "
+    "the error, because it evaluates in your thread"
+)
+
+
+def _is_of_threads(error: BaseException) -> bool:
+    """Return whether `error` is that of SQLite for a connection of another thread."""
+    sqlite3 = sys.modules.get("sqlite3")
+    return (
+        sqlite3 is not None
+        and isinstance(error, sqlite3.ProgrammingError)
+        and "created in a thread" in str(error)
+    )
 
 
 class WorkerCheck:
@@ -44,6 +63,7 @@ class WorkerCheck:
         self._place = place(prefetch)
         self._hangs = False  # whether an item took too long
         self._ended = False  # whether the worker has ended
+        self._alone = False  # whether the caller's thread evaluates all items, without workers
 
     def processes(self, indices: Sequence[int], *, shares: bool, repeats: bool) -> list[Report]:
         """Return reports from a worker process; fewer if it cannot go on.
@@ -100,6 +120,7 @@ class WorkerCheck:
             alone: Whether there are no workers.
         """
         options = self._options
+        self._alone = alone
         check = self._reports_of(shares=True, repeats=repeats, alone=alone)
 
         def make(deliver: Deliver) -> Engine:
@@ -153,14 +174,21 @@ class WorkerCheck:
     def _reports(self, engine: "_OneByOne", indices: Sequence[int], *, sent: bool) -> list[Report]:
         reports: list[Report] = []
         failed: dict[str, list[int]] = {}  # items by the reason
+        elsewhere: set[str] = set()  # reasons for which they fail only in another thread
+        slow, in_thread = False, not sent
         for i in indices:
+            began = monotonic()
             report = engine.ask(i)
+            slow = slow or monotonic() - began > self._seconds / 3
             if isinstance(report, Failure):
                 if isinstance(report.error, ItemTimeout | WorkerDied):
                     self._ended = True
                     self._stopped(i, report.error)
                     break  # other items would probably do the same
-                failed.setdefault(reason(report.error), []).append(i)
+                why = reason(report.error)
+                failed.setdefault(why, []).append(i)
+                if _is_of_threads(report.error):
+                    elsewhere.add(why)
                 continue
             if report is END:
                 break
@@ -169,8 +197,28 @@ class WorkerCheck:
             reports.append(report)
             sent = sent and self._sends(engine, i)
         for why, items in failed.items():
-            self._failed(items, why)
+            evaluated = in_thread and not slow and not self._ended
+            if why in elsewhere or (evaluated and self._is_elsewhere(engine, items[0])):
+                if not self._alone:
+                    self._failed(items, why, elsewhere=True)
+            else:
+                self._failed(items, why, elsewhere=False)
         return reports
+
+    def _is_elsewhere(self, engine: "_OneByOne", i: int) -> bool:
+        """Return whether item `i`, which has failed in a thread, only fails in another than this.
+
+        It is evaluated in both again, because it could also be one that fails now and then.
+        """
+        try:
+            self._reports_of(shares=True, repeats=False)(i)
+        except Exception:  # noqa: BLE001 -- user code may raise anything
+            return False
+        again = engine.ask(i)
+        if not isinstance(again, Failure):
+            return False
+        self._ended = self._hangs = isinstance(again.error, ItemTimeout)
+        return not self._hangs
 
     def _check_flags(self, engine: "_OneByOne") -> None:
         there = engine.ask(FLAGS)
@@ -189,10 +237,17 @@ class WorkerCheck:
         self._add(f"item {i} {why}", f"return arrays, or what can be pickled, or {_THREADS}")
         return False
 
-    def _failed(self, items: list[int], why: str) -> None:
+    def _failed(self, items: list[int], why: str, *, elsewhere: bool) -> None:
         *first, last = map(str, items)
         which = f"items {', '.join(first)} and {last} fail" if first else f"item {last} fails"
-        self._add(f"{which}: {why}", f"seqtools.explain(…, {items[0]}) shows in which stage")
+        if elsewhere:
+            what, advice = f"{which} only in another thread than yours: {why}", _FOR_EACH_THREAD
+        else:
+            what, advice = (
+                f"{which}: {why}",
+                f"seqtools.explain(…, {items[0]}) shows in which stage",
+            )
+        self._add(what, advice)
 
     def _stopped(self, i: int, error: ItemTimeout | WorkerDied) -> None:
         explain = f"seqtools.explain(…, {i})"

@@ -7,26 +7,19 @@ from seqtools.engines.methods import DEFAULT, Method, suggested
 from seqtools.instrument.profiling.case import SOME, Case
 from seqtools.instrument.profiling.cluster_cost import cluster_cost
 from seqtools.instrument.profiling.model import Prediction
-from seqtools.instrument.profiling.overlap import Loading
 
 WORTH = 0.92
 """Ratio of the predicted time to the measured one below which other workers are advised.
 Arbitrary, as are all shares below."""
-_WORTH_A_LINE = 0.98
-"""The same for other advice."""
-_LITTLE = 0.1
-"""Share of computing below which workers gain nothing from reading ahead meanwhile."""
 _IDLE = 0.2
 """Share of the workers that are idle from which a larger window may help."""
-_HIDDEN = 0.5
-"""Share of loading in the background from which a note says so."""
-_NEARLY = 1.05
+NEARLY = 1.05
 """Ratio to the shortest time up to which fewer workers are nearly as good."""
 _PROCESSES_START = 0.15
 """Seconds for worker processes of a new program to start, without imports. Measured on an idle
 machine: see `start` in docs/benchmarks.md."""
 _MOST_THREADS = 32
-_WORKERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
+WORKERS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 """Numbers of workers to try, up to the largest number allowed."""
 
 
@@ -74,18 +67,6 @@ def for_loading(case: Case, *, slow_item: bool, transfer: bool) -> Iterator[Advi
     yield from tried
     if not (tried or slow_item or transfer or (case.crowded and case.recording.others > SOME)):
         yield from _fewer(case)
-    if not (slow_item or transfer):
-        tried = [] if case.queued else [*_without_ahead(case)]
-        little = _WORTH_A_LINE * case.measures.seconds
-        yield from (a for a in [*_overlap(case), *tried] if a.seconds < little)
-
-
-def of_little_effect(case: Case) -> Iterator[Advice]:
-    """Yield the advice about a stage that waits which gains little.
-
-    Without it, users would try it.
-    """
-    yield from (a for a in _overlap(case) if a.seconds >= _WORTH_A_LINE * case.measures.seconds)
 
 
 def _pays(case: Case, advice: Advice) -> bool:
@@ -101,11 +82,11 @@ def _best(case: Case, method: str, most: int) -> tuple[int, Prediction] | None:
     """
     most = min(most, max(1, case.measures.items))
     times: dict[int, Prediction] = {}
-    for workers in sorted({*(w for w in _WORKERS if w <= most), most}):
+    for workers in sorted({*(w for w in WORKERS if w <= most), most}):
         if not case.competes(workers):
             times[workers] = case.expect_with(method, workers)
     best = min((estimate.total for estimate in times.values()), default=0.0)
-    return next(((w, e) for w, e in times.items() if e.total <= _NEARLY * best), None)
+    return next(((w, e) for w, e in times.items() if e.total <= NEARLY * best), None)
 
 
 def _workers(case: Case, *, transfer: bool = False, where: str = "") -> Iterator[Advice]:
@@ -113,8 +94,8 @@ def _workers(case: Case, *, transfer: bool = False, where: str = "") -> Iterator
     found: list[Advice] = []
     for advice in _of_each_method(case, transfer=transfer, where=where):
         if all(
-            advice.whole(case) * _NEARLY < cheaper.whole(case)
-            or advice.gain(case) > _NEARLY * cheaper.gain(case)
+            advice.whole(case) * NEARLY < cheaper.whole(case)
+            or advice.gain(case) > NEARLY * cheaper.gain(case)
             for cheaper in found
         ):
             found.append(advice)
@@ -210,87 +191,6 @@ def _wider(case: Case) -> Iterator[Advice]:
         wider = case.setting._replace(window=wanted)
         text = f"prefetch(…, max_cached={wanted}), so that fewer workers wait for room"
         yield Advice(text, {"max_cached": wanted}, case.expect(wider).seconds)
-
-
-def _overlap(case: Case) -> Iterator[Advice]:
-    """Yield ways to read a stage that waits ahead, so that workers compute meanwhile."""
-    loading, m = case.loading, case.measures
-    computing = sum(item.computing for item in case.items)
-    if loading is None or computing < _LITTLE * max(1, case.workers) * m.seconds:
-        return
-    where, note = loading.figure.stage.name, _note(case, loading)
-    size = loading.cache.options["cache_size"] if loading.cache is not None else 0
-    ahead = case.options.get("readahead", True)
-    alone = _gaining(case, loading.missed - _missed(case, loading, 1))
-    if size > 1 and not ahead:
-        text = f"prefetch(…, readahead=True): caches after {where} are read ahead then"
-        yield Advice(text, {"readahead": True}, alone, note)
-    if loading.again and not loading.kept:
-        most = max(2, *loading.different.values())
-        repeats = 1 - sum(loading.different.values()) / loading.reads
-        text = f"add_cache(…, cache_size={most}) after {where}, which reads items again"
-        yield Advice(text, {}, _gaining(case, loading.missed * repeats), note)
-    elif size == 1 and ahead and case.small is None:
-        text = f"add_cache(…, cache_size=4) after {where}, to have some of it read ahead"
-        yield Advice(text, {}, alone, note)
-    threads = 0
-    if loading.inner is not None:
-        threads = len(case.recording.pool(loading.inner)) // max(1, len(loading.different))
-    if loading.figure.stage.kind == "uniter":  # only one thread at a time iterates
-        numbers = [] if threads else [1]
-    else:
-        numbers = [n for n in _WORKERS if n > max(1, threads)]
-    if numbers:
-        times = {n: _gaining(case, loading.missed - _missed(case, loading, n)) for n in numbers}
-        n = next(n for n in numbers if times[n] <= _NEARLY * min(times.values()))
-        if threads:
-            text = f"prefetch(…, nworkers={n}) where {where} is read ahead already"
-        else:
-            text = (
-                f"prefetch(…, nworkers={n}, method='thread') right after {where}, inside the other"
-            )
-        yield Advice(text, {}, times[n], note)
-
-
-def _missed(case: Case, loading: Loading, readers: int) -> float:
-    """Return the total time that workers would wait if each had so many `readers` in threads."""
-    used = max(0.0, case.measures.busy * case.measures.seconds - loading.missed)
-    workers = max(1, case.workers) / max(1, len(loading.different))  # in each process
-    use = used / workers / max(1, loading.reads)  # time of a worker between two items of it
-    return max(0.0, loading.figure.mean / readers - use) * loading.reads * workers
-
-
-def _gaining(case: Case, gain: float) -> float:
-    """Return the time if workers waited `gain` seconds less for the stage that loads.
-
-    They cannot gain more than they waited, and computing needs cores, or the lock.
-    """
-    m, loading = case.measures, case.loading
-    most = loading.missed if loading is not None else 0.0
-    left = m.seconds - min(most, max(0.0, gain)) / max(1, case.workers)
-    computing = sum(item.computing for item in case.items)
-    cores = 1.0 if case.locked else case.cores
-    return max(left, min(m.seconds, max(computing / cores, case.iterating.seconds)))
-
-
-def _note(case: Case, loading: Loading) -> str:
-    """Return a remark on the prediction of what reading ahead gains."""
-    notes = ["loading is read ahead in the background already"] * (loading.hidden > _HIDDEN)
-    notes += ["less certain, as others compute on the same cores"] * case.crowded
-    return "; ".join(notes)
-
-
-def _without_ahead(case: Case) -> Iterator[Advice]:
-    """Turn reading ahead off if workers compute ahead what other workers compute too."""
-    if not case.options.get("readahead", False):
-        return
-    again = sum(
-        f.everywhere * (1 - len(f.indices) / f.calls) * f.computing
-        for f in case.figures
-        if f.ahead and f.computing is not None
-    )
-    seconds = case.measures.seconds - again / max(1, case.workers)
-    yield Advice("prefetch(…, readahead=False)", {"readahead": False}, seconds)
 
 
 def for_inline(case: Case) -> Iterator[Advice]:

@@ -8,7 +8,14 @@ from seqtools.engines.methods import DEFAULT, METHODS
 from seqtools.instrument.profiling.figures import Figures, figures
 from seqtools.instrument.profiling.iterating import Iterating, iterating
 from seqtools.instrument.profiling.measures import Item, Measures, measures
-from seqtools.instrument.profiling.model import Costs, Prediction, Setting, pace, predict
+from seqtools.instrument.profiling.model import (
+    Costs,
+    Prediction,
+    Setting,
+    pace,
+    predict,
+    under_lock,
+)
 from seqtools.instrument.profiling.overlap import Loading, loading
 from seqtools.instrument.profiling.recorded_pipeline import Stage
 from seqtools.instrument.profiling.small_cache import SmallCache, small_cache
@@ -73,7 +80,7 @@ class Case:
             self.workers,
             self.options.get("max_cached") or window or max(10, 2 * self.workers),
             self._free(self.cores),
-            float(self.locked),
+            max(float(self.locked), self._held()) if self.threads else 0.0,
             self.options.get("ordered", True),
         )
         self.iterating: Iterating = iterating(recording)
@@ -189,8 +196,15 @@ class Case:
         # the overhead of transfer disappears with the transfer
         same = self.crowded or costs is None or costs.send == self.costs.send
         factor = self.overhead if same else min(1.0, self.overhead)
-        least = self.iterating.seconds
-        return Prediction(max(least, total * factor), max(least, seconds * factor))
+        least, locked = self.iterating.seconds, self.under_lock(setting, costs)
+        return Prediction(
+            max(least, locked, total * factor),
+            max(least, locked - (total - seconds), seconds * factor),
+        )
+
+    def under_lock(self, setting: Setting, costs: Costs | None = None) -> float:
+        """Return how long threads of this process have the lock, the least time for all items."""
+        return under_lock(self.items, costs or self.costs, setting)
 
     def expect_with(self, method: str, workers: int) -> Prediction:
         """Return the time that the model predicts with other workers."""
@@ -206,7 +220,10 @@ class Case:
         setting, costs = self.setting_of(method, workers)
         same = self.crowded or costs.send == self.costs.send
         factor = self.overhead if same else min(1.0, self.overhead)
-        least = self.iterating.seconds / self.count
+        least = max(
+            self.iterating.seconds / self.count,
+            self.under_lock(setting, costs) / max(1, len(self.items)),
+        )
         # the first item takes longer, once
         return max(least, pace(self.items[1:] or self.items, costs, setting) * factor)
 

@@ -79,6 +79,14 @@ def predict(items: Sequence[Item], costs: Costs, setting: Setting) -> Prediction
     return Prediction(total * scale, total * scale - first)
 
 
+def under_lock(items: Sequence[Item], costs: Costs, setting: Setting) -> float:
+    """Return how long threads have the lock for all `items`; nothing can be faster than that."""
+    workers = sum(item.computing + costs.send for item in items)
+    # threads of libraries need no lock
+    use = costs.use * min(1.0, costs.use_computing)
+    return (workers + len(items) * (costs.load + use)) * setting.locked
+
+
 def pace(items: Sequence[Item], costs: Costs, setting: Setting) -> float:
     """Return the predicted seconds for an item of a run that is long, made of these `items`.
 
@@ -98,9 +106,7 @@ def _simulate(items: Sequence[Item], costs: Costs, setting: Setting) -> tuple[fl
     end, n = taken[-1] + costs.load + costs.use, len(items)
     workers = sum(item.computing + costs.send for item in items)
     computed = workers + n * (costs.load + costs.use * costs.use_computing)
-    # threads of libraries need no lock
-    alone = workers + n * (costs.load + costs.use * min(1.0, costs.use_computing))
-    return max(end, computed / max(1.0, setting.cores), alone * setting.locked), taken[0]
+    return max(end, computed / max(1.0, setting.cores), under_lock(items, costs, setting)), taken[0]
 
 
 class _Servers:

@@ -27,10 +27,7 @@ def for_small_cache(case: Case) -> Iterator[Advice]:
 def for_repeated_reading(case: Case) -> Iterator[Advice]:
     """Keep the results of the slowest stage, which only helps if they are read again."""
     main = case.main_stage()
-    total = sum(f.own for f in case.figures if f.stage.kind != "prefetch")
-    if main is None or not total:
-        return
-    if _is_kept(case, main.stage.number):
+    if main is None or not main.own or _is_kept(case, main.stage.number):
         return
     upstream = [main.stage.number, *case.recording.upstream(main.stage)]
     drawing = [n for n in upstream if case.recording.stages[n].options.get("draws")]
@@ -41,13 +38,30 @@ def for_repeated_reading(case: Case) -> Iterator[Advice]:
         before = _before_all(case, drawing)
         if before is not None:
             note += f": keep what {before} returns, to keep the augmentation random"
-    kept = sum(case.figures[n].own for n in upstream if case.figures[n].stage.kind != "prefetch")
-    left = max(0.0, 1 - kept / total)
-    items = [i._replace(waiting=i.waiting * left, computing=i.computing * left) for i in case.items]
+    waits, computes = _left(case, set(upstream))
+    items = [
+        i._replace(waiting=i.waiting * waits, computing=i.computing * computes) for i in case.items
+    ]
     seconds = predict(items, case.costs, case.setting).seconds * case.overhead
     if seconds < WORTH * case.measures.seconds:
         text = f"if it is read again: keep what {main.stage.name} returns, by add_cache or on disk"
         yield Advice(text, {}, seconds, note, bound=True)
+
+
+def _left(case: Case, kept: set[int]) -> tuple[float, float]:
+    """Return which shares of waiting and of computing are of other stages than `kept`."""
+    figures = [f for f in case.figures if f.stage.kind != "prefetch"]
+    took = sum(i.took for i in case.measures.served)
+    mean = sum(i.computing for i in case.measures.served) / took if took else 1.0
+    left = []
+    for sign, base in ((-1, 1), (1, 0)):  # waiting, computing
+        times = {
+            f.stage.number: f.own * (base + sign * (mean if f.computing is None else f.computing))
+            for f in figures
+        }
+        other = sum(seconds for number, seconds in times.items() if number not in kept)
+        left.append(other / (sum(times.values()) or 1.0))
+    return left[0], left[1]
 
 
 def _is_kept(case: Case, number: int) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from statistics import median
 from typing import NamedTuple
 
-from seqtools.instrument.profiling import advice
+from seqtools.instrument.profiling import advice, reading_ahead
 from seqtools.instrument.profiling.advice import Advice
 from seqtools.instrument.profiling.case import SOME, Case
 from seqtools.instrument.profiling.cluster_cost import cluster_cost
@@ -46,7 +46,7 @@ class Verdict(NamedTuple):
     ceiling: float | None
     """Seconds that the items would take if loading were free; `None` if it is too short to tell."""
     advice: list[Advice]
-    """What to try, the most effective first."""
+    """What to try, the most effective first; what may be slower than predicted after that."""
 
 
 def judge(case: Case) -> Verdict:
@@ -58,18 +58,21 @@ def judge(case: Case) -> Verdict:
     ceiling = min(case.used, case.measures.seconds)
     if case.recording.replayed:
         return Verdict(CONSUMER, because, ceiling, [])
-    found = sorted(_advice(case, kind), key=lambda a: a.whole(case))
-    little = advice.of_little_effect(case) if kind in {LOADING, LOCK} else ()
+    found = sorted(_advice(case, kind), key=lambda a: (a.bound, a.whole(case)))
+    little = reading_ahead.of_little_effect(case) if kind in {LOADING, LOCK} else ()
     found = [*for_small_cache(case), *found, *for_repeated_reading(case), *little]
     return Verdict(kind, because, ceiling, found)
 
 
 def _advice(case: Case, kind: str) -> Iterator[Advice]:
     if case.prefetch is None:
-        return advice.for_inline(case)
-    if kind == CONSUMER:
-        return advice.for_consumer(case)
-    return advice.for_loading(case, slow_item=kind == SLOW, transfer=kind == TRANSFER)
+        yield from advice.for_inline(case)
+    elif kind == CONSUMER:
+        yield from advice.for_consumer(case)
+    else:
+        yield from advice.for_loading(case, slow_item=kind == SLOW, transfer=kind == TRANSFER)
+        if kind in {LOADING, LOCK}:
+            yield from reading_ahead.for_waiting(case)
 
 
 def _kind(case: Case) -> str:
