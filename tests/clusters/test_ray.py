@@ -236,7 +236,7 @@ def test_more_workers_than_processors(
         assert [next(items) for _ in range(20)] == list(range(20))
         request.getfixturevalue("impatient")  # now that actors have started, which may take long
         # the second one may still be starting, which holds its processor
-        told = r"[12] of 5 workers have started in Ray\. Each needs 1 CPU; 0 of 2 CPU are free: these"
+        told = r"[12] of 5 workers have started in Ray\. Each needs 1 CPU; 0 of 2 CPU are free"
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             reading = threading.Thread(target=lambda: found.extend(items))
