@@ -146,6 +146,31 @@ def test_levels_and_filters_of_the_consumer_apply(ahead: Ahead) -> None:
     assert not others.records
 
 
+def test_loggers_that_are_disabled_are_so_in_workers(ahead: Ahead) -> None:
+    made: list[int] = []
+
+    class Told:
+        def __str__(self) -> str:
+            made.append(1)
+            return "formatted"
+
+    def get(_: int) -> list[Any]:
+        loggers = [logging.getLogger(f"tests.{name}") for name in ("off", "off.below", "on")]
+        loggers[0].error("%s", Told())
+        enabled = [each.isEnabledFor(logging.ERROR) for each in loggers]
+        return [*enabled, loggers[1].getEffectiveLevel(), len(made)]
+
+    off = logging.getLogger("tests.off")
+    with handled("tests.off", logging.ERROR) as notes:
+        off.disabled = True
+        try:
+            with ahead(seqtools.smap(get, [0])) as p:
+                assert p[0] == get(0) == [False, True, True, logging.ERROR, 0]
+        finally:
+            off.disabled = False
+    assert not notes.records
+
+
 def test_a_root_that_logs_all_does_so_in_workers(ahead: Ahead) -> None:
     def get(x: int) -> int:
         logging.getLogger("tests.of.all").debug("item %d", x)

@@ -1,4 +1,4 @@
-"""What user code raises ends no loop: not IndexError, not StopIteration nor its async sister, nor an end of ours."""
+"""What user code raises ends no loop: no IndexError, Stop(Async)Iteration, nor an end of ours."""
 
 import asyncio
 from collections.abc import Callable, Iterator

@@ -232,8 +232,8 @@ def profile(sequence: LazySequence[Any], *, replay: bool = False) -> Profile:
     if replay and ends_unseen(sequence):
         message = (
             "profile(replay=True) needs a sequence of known length, because it does not read on to "
-            f"find the end, got {sequence._describe()}: give uniter() its size=, or slice it, as in "
-            "sequence[:1000]"
+            f"find the end, got {sequence._describe()}: give uniter() its size=, or slice it, as "
+            "in sequence[:1000]"
         )
         raise ValueError(message)
     return Profile(sequence, replay=replay)
