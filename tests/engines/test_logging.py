@@ -233,6 +233,51 @@ def test_a_hook_chooses_the_class_of_loggers_that_have_a_level(start_method: Any
     assert notes.messages() == ["traced"]
 
 
+def test_a_logger_has_its_class_in_workers(ahead: Ahead) -> None:
+    class Named(logging.Logger):
+        def __init__(self, name: str) -> None:
+            super().__init__(name)
+            self.initial = name[0]
+
+        def hello(self) -> None:
+            log.warning("hello %s", self.initial)
+
+    def get(_: int) -> list[Any]:
+        log.hello()
+        found = logging.getLogger("tests.named.one")
+        return [type(log).__name__, found is log, log.getEffectiveLevel(), log.initial]
+
+    before = logging.getLoggerClass()
+    logging.setLoggerClass(Named)
+    try:
+        log: Any = logging.getLogger("tests.named.one")
+    finally:
+        logging.setLoggerClass(before)
+    with handled("tests.named") as notes, ahead(seqtools.smap(get, [0])) as p:
+        assert p[0] == ["Named", True, logging.INFO, "t"]
+    assert notes.messages() == ["hello t"]
+
+
+@pytest.mark.parametrize("start_method", ["template", "spawn"])
+def test_loggers_above_one_of_a_class_are_not_of_that_class(start_method: Any) -> None:
+    class Named(logging.Logger):
+        pass
+
+    def get(_: int) -> list[str]:
+        above = log.parent
+        return [type(each).__name__ for each in (log, above) if each is not None]
+
+    with handled("tests.plain") as _:
+        before = logging.getLoggerClass()
+        logging.setLoggerClass(Named)
+        try:
+            log = logging.getLogger("tests.plain.named")
+        finally:
+            logging.setLoggerClass(before)
+        with seqtools.prefetch(seqtools.smap(get, [0]), 1, start_method=start_method) as p:
+            assert p[0] == ["Named", "Logger"]
+
+
 def test_no_record_is_handled_twice(ahead: Ahead, capfd: pytest.CaptureFixture[str]) -> None:
     ours = logging.StreamHandler(sys.__stderr__)
 

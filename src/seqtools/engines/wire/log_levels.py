@@ -65,6 +65,21 @@ def _give(logger: logging.Logger, state: State) -> None:
     logger.disabled = state.disabled
 
 
+def made_logger(cls: type[logging.Logger], name: str) -> logging.Logger:
+    """Return the logger of this name, which is of class `cls` if there was none yet."""
+    manager: Any = logging.root.manager
+    with getattr(logging, "_lock"):  # noqa: B009 -- as in `exit_functions`
+        if not isinstance(manager.loggerDict.get(name), logging.Logger):
+            if isinstance(manager.getLogger, _Getter):
+                manager.getLogger.make_those_above(name)  # which are of another class
+            before, manager.loggerClass = manager.loggerClass, cls
+            try:
+                return logging.getLogger(name)
+            finally:
+                manager.loggerClass = before
+        return logging.getLogger(name)
+
+
 class _Getter:
     """Returns loggers, with their states and with those above them, from which they inherit."""
 
@@ -73,11 +88,18 @@ class _Getter:
 
     def __call__(self, name: str) -> logging.Logger:
         if _waiting and isinstance(name, str):
-            parts = name.split(".")
             # so that nobody gets one without its level
             with getattr(logging, "_lock"):  # noqa: B009 -- as in `exit_functions`
-                for n in range(1, len(parts) + 1):
-                    each = ".".join(parts[:n])
-                    if each in _waiting:
-                        _give(self._get(each), _waiting.pop(each))
+                self.make_those_above(name)
+                self._make(name)
         return self._get(name)  # type: ignore[no-any-return] # as `logging` does
+
+    def make_those_above(self, name: str) -> None:
+        """Make the loggers from which one of this name inherits, if they have a state."""
+        parts = name.split(".")
+        for n in range(1, len(parts)):
+            self._make(".".join(parts[:n]))
+
+    def _make(self, name: str) -> None:
+        if name in _waiting:
+            _give(self._get(name), _waiting.pop(name))
