@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 import sys
 import threading
 import warnings
@@ -93,8 +94,9 @@ def test_records_reach_the_handlers_of_the_consumer(ahead: Ahead) -> None:
     assert found == sorted([*(f"item {x}" for x in range(20)), *2 * ["worker 0", "worker 1"]])
     assert notes.threads == {threading.get_ident()}
     for record in notes.records:
-        of_item = record.msg.startswith("item")
-        assert record.seqtools_item == (int(record.msg.split()[1]) if of_item else None)  # type: ignore[attr-defined]
+        text = record.getMessage()
+        of_item = int(text.split()[1]) if text.startswith("item") else None
+        assert record.seqtools_item == of_item  # type: ignore[attr-defined]
         assert f"(pid {record.process})" in record.seqtools_worker  # type: ignore[attr-defined]
         assert record.process != os.getpid()
         if of_item:
@@ -355,6 +357,95 @@ def test_many_threads_that_log_while_answers_are_sent(ahead: Ahead) -> None:
         assert [len(value) for value in p] == [200_000] * 6
     found = [message.split()[:3] for message in notes.messages() if message[0] == "5"]
     assert sorted(found) == sorted(["5", f"{k}", f"{n}"] for k in range(3) for n in range(20))
+
+
+def test_a_filter_sees_plain_arguments(ahead: Ahead) -> None:
+    def get(x: int) -> int:
+        log.info("item %d of %s", x, "four")
+        log.info("none")
+        log.info("a list: %s", [x])
+        return x
+
+    def odd(record: logging.LogRecord) -> bool:
+        seen.append((record.msg, record.args))
+        return not record.args or record.args[0] % 2 == 1  # type: ignore[index, operator]
+
+    log, seen = logging.getLogger("tests.arguments"), list[Any]()
+    with handled("tests.arguments") as notes:
+        log.filters[:] = [odd]
+        try:
+            with ahead(seqtools.smap(get, range(2))) as p:
+                assert list(p) == [0, 1]
+        finally:
+            log.filters[:] = []
+    expected = ["a list: [0]", "a list: [1]", "item 1 of four", "none", "none"]
+    assert sorted(notes.messages()) == expected
+    assert {("item %d of %s", (x, "four")) for x in (0, 1)} | {("a list: [0]", None)} <= {*seen}
+
+
+class _Failing(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        raise OSError(record.getMessage())
+
+
+def _fails_at_two(record: logging.LogRecord) -> bool:
+    if record.args == (2,):
+        raise KeyError("mine")
+    return True
+
+
+@pytest.mark.parametrize("of_handler", [False, True])
+def test_a_filter_that_raises_loses_its_record_alone(
+    ahead: Ahead, monkeypatch: pytest.MonkeyPatch, *, of_handler: bool
+) -> None:
+    monkeypatch.setattr(output_display._shower, "_complained", set[str]())
+    log = logging.getLogger("tests.filtered")
+
+    def get(x: int) -> int:
+        log.info("item %d", x)
+        return x
+
+    with handled("tests.filtered") as notes:
+        whose: logging.Filterer = notes if of_handler else log
+        whose.addFilter(_fails_at_two)
+        name = "handler <Notes (NOTSET)>" if of_handler else "logger 'tests.filtered'"
+        words = f"because filter _fails_at_two of {name} raised KeyError: 'mine'"
+        try:
+            with (
+                ahead(seqtools.smap(get, [0, 2, 1, 2, 3])) as p,
+                pytest.warns(RuntimeWarning, match=re.escape(words)) as told,
+            ):
+                assert list(p) == [0, 2, 1, 2, 3]
+        finally:
+            whose.removeFilter(_fails_at_two)
+    assert len(told) == 1
+    assert sorted(notes.messages()) == ["item 0", "item 1", "item 3"]
+
+
+def test_a_handler_that_raises_is_named_once(ahead: Ahead, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output_display._shower, "_complained", set[str]())
+
+    def get(x: int) -> int:
+        logging.getLogger("tests.failing.below").info("item %d", x)
+        return x
+
+    logger, handler = logging.getLogger("tests.failing"), _Failing()
+    words = (
+        "log records or warnings of workers are lost, because handler <_Failing (NOTSET)>, "
+        "called for logger 'tests.failing.below', raised OSError: item 0"
+    )
+    with handled("tests.failing") as notes:
+        logger.addHandler(handler)
+        try:
+            with (
+                ahead(seqtools.smap(get, range(3)), nworkers=1) as p,
+                pytest.warns(RuntimeWarning, match=re.escape(words)) as told,
+            ):
+                assert list(p) == [0, 1, 2]
+        finally:
+            logger.removeHandler(handler)
+    assert len(told) == 1
+    assert sorted(notes.messages()) == ["item 0", "item 1", "item 2"]
 
 
 def test_what_cannot_be_loaded_is_told() -> None:

@@ -151,7 +151,7 @@ def _reduce_key(key: Any) -> Any:
 
 def _reduce_logger(logger: Any) -> Any:
     """Return how to make a logger of a class of its own, which pickles as a name otherwise."""
-    cls = type(logger)
+    cls: Any = type(logger)
     as_usual = cls.__reduce__ is logging.Logger.__reduce__ and is_default(cls, "__reduce_ex__")
     if cls in {logging.Logger, logging.RootLogger} or not as_usual:
         return NotImplemented
