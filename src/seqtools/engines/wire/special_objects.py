@@ -155,7 +155,8 @@ def _reduce_logger(logger: Any) -> Any:
     as_usual = cls.__reduce__ is logging.Logger.__reduce__ and is_default(cls, "__reduce_ex__")
     if cls in {logging.Logger, logging.RootLogger} or not as_usual:
         return NotImplemented
-    if logging.root.manager.loggerDict.get(logger.name) is not logger:
+    known: Any = logging.root.manager.loggerDict
+    if known.get(logger.name) is not logger:
         return NotImplemented  # then `pickle` refuses it
     return made_logger, (cls, logger.name)
 
