@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 import sys
 import threading
 import warnings
@@ -93,8 +94,9 @@ def test_records_reach_the_handlers_of_the_consumer(ahead: Ahead) -> None:
     assert found == sorted([*(f"item {x}" for x in range(20)), *2 * ["worker 0", "worker 1"]])
     assert notes.threads == {threading.get_ident()}
     for record in notes.records:
-        of_item = record.msg.startswith("item")
-        assert record.seqtools_item == (int(record.msg.split()[1]) if of_item else None)  # type: ignore[attr-defined]
+        text = record.getMessage()
+        of_item = int(text.split()[1]) if text.startswith("item") else None
+        assert record.seqtools_item == of_item  # type: ignore[attr-defined]
         assert f"(pid {record.process})" in record.seqtools_worker  # type: ignore[attr-defined]
         assert record.process != os.getpid()
         if of_item:
@@ -144,6 +146,31 @@ def test_levels_and_filters_of_the_consumer_apply(ahead: Ahead) -> None:
             log.filters[:], log.propagate = [], True
     assert sorted(notes.messages()) == [f"item {x}" for x in (0, 1, 2, 4)]
     assert not others.records
+
+
+def test_loggers_that_are_disabled_are_so_in_workers(ahead: Ahead) -> None:
+    made: list[int] = []
+
+    class Told:
+        def __str__(self) -> str:
+            made.append(1)
+            return "formatted"
+
+    def get(_: int) -> list[Any]:
+        loggers = [logging.getLogger(f"tests.{name}") for name in ("off", "off.below", "on")]
+        loggers[0].error("%s", Told())
+        enabled = [each.isEnabledFor(logging.ERROR) for each in loggers]
+        return [*enabled, loggers[1].getEffectiveLevel(), len(made)]
+
+    off = logging.getLogger("tests.off")
+    with handled("tests.off", logging.ERROR) as notes:
+        off.disabled = True
+        try:
+            with ahead(seqtools.smap(get, [0])) as p:
+                assert p[0] == get(0) == [False, True, True, logging.ERROR, 0]
+        finally:
+            off.disabled = False
+    assert not notes.records
 
 
 def test_a_root_that_logs_all_does_so_in_workers(ahead: Ahead) -> None:
@@ -206,6 +233,51 @@ def test_a_hook_chooses_the_class_of_loggers_that_have_a_level(start_method: Any
     finally:
         logging.raiseExceptions = True
     assert notes.messages() == ["traced"]
+
+
+def test_a_logger_has_its_class_in_workers(ahead: Ahead) -> None:
+    class Named(logging.Logger):
+        def __init__(self, name: str) -> None:
+            super().__init__(name)
+            self.initial = name[0]
+
+        def hello(self) -> None:
+            log.warning("hello %s", self.initial)
+
+    def get(_: int) -> list[Any]:
+        log.hello()
+        found = logging.getLogger("tests.named.one")
+        return [type(log).__name__, found is log, log.getEffectiveLevel(), log.initial]
+
+    before = logging.getLoggerClass()
+    logging.setLoggerClass(Named)
+    try:
+        log: Any = logging.getLogger("tests.named.one")
+    finally:
+        logging.setLoggerClass(before)
+    with handled("tests.named") as notes, ahead(seqtools.smap(get, [0])) as p:
+        assert p[0] == ["Named", True, logging.INFO, "t"]
+    assert notes.messages() == ["hello t"]
+
+
+@pytest.mark.parametrize("start_method", ["template", "spawn"])
+def test_loggers_above_one_of_a_class_are_not_of_that_class(start_method: Any) -> None:
+    class Named(logging.Logger):
+        pass
+
+    def get(_: int) -> list[str]:
+        above = log.parent
+        return [type(each).__name__ for each in (log, above) if each is not None]
+
+    with handled("tests.plain") as _:
+        before = logging.getLoggerClass()
+        logging.setLoggerClass(Named)
+        try:
+            log = logging.getLogger("tests.plain.named")
+        finally:
+            logging.setLoggerClass(before)
+        with seqtools.prefetch(seqtools.smap(get, [0]), 1, start_method=start_method) as p:
+            assert p[0] == ["Named", "Logger"]
 
 
 def test_no_record_is_handled_twice(ahead: Ahead, capfd: pytest.CaptureFixture[str]) -> None:
@@ -285,6 +357,95 @@ def test_many_threads_that_log_while_answers_are_sent(ahead: Ahead) -> None:
         assert [len(value) for value in p] == [200_000] * 6
     found = [message.split()[:3] for message in notes.messages() if message[0] == "5"]
     assert sorted(found) == sorted(["5", f"{k}", f"{n}"] for k in range(3) for n in range(20))
+
+
+def test_a_filter_sees_plain_arguments(ahead: Ahead) -> None:
+    def get(x: int) -> int:
+        log.info("item %d of %s", x, "four")
+        log.info("none")
+        log.info("a list: %s", [x])
+        return x
+
+    def odd(record: logging.LogRecord) -> bool:
+        seen.append((record.msg, record.args))
+        return not record.args or record.args[0] % 2 == 1  # type: ignore[index, operator]
+
+    log, seen = logging.getLogger("tests.arguments"), list[Any]()
+    with handled("tests.arguments") as notes:
+        log.filters[:] = [odd]
+        try:
+            with ahead(seqtools.smap(get, range(2))) as p:
+                assert list(p) == [0, 1]
+        finally:
+            log.filters[:] = []
+    expected = ["a list: [0]", "a list: [1]", "item 1 of four", "none", "none"]
+    assert sorted(notes.messages()) == expected
+    assert {("item %d of %s", (x, "four")) for x in (0, 1)} | {("a list: [0]", None)} <= {*seen}
+
+
+class _Failing(logging.Handler):
+    def emit(self, record: logging.LogRecord) -> None:
+        raise OSError(record.getMessage())
+
+
+def _fails_at_two(record: logging.LogRecord) -> bool:
+    if record.args == (2,):
+        raise KeyError("mine")
+    return True
+
+
+@pytest.mark.parametrize("of_handler", [False, True])
+def test_a_filter_that_raises_loses_its_record_alone(
+    ahead: Ahead, monkeypatch: pytest.MonkeyPatch, *, of_handler: bool
+) -> None:
+    monkeypatch.setattr(output_display._shower, "_complained", set[str]())
+    log = logging.getLogger("tests.filtered")
+
+    def get(x: int) -> int:
+        log.info("item %d", x)
+        return x
+
+    with handled("tests.filtered") as notes:
+        whose: logging.Filterer = notes if of_handler else log
+        whose.addFilter(_fails_at_two)
+        name = "handler <Notes (NOTSET)>" if of_handler else "logger 'tests.filtered'"
+        words = f"because filter _fails_at_two of {name} raised KeyError: 'mine'"
+        try:
+            with (
+                ahead(seqtools.smap(get, [0, 2, 1, 2, 3])) as p,
+                pytest.warns(RuntimeWarning, match=re.escape(words)) as told,
+            ):
+                assert list(p) == [0, 2, 1, 2, 3]
+        finally:
+            whose.removeFilter(_fails_at_two)
+    assert len(told) == 1
+    assert sorted(notes.messages()) == ["item 0", "item 1", "item 3"]
+
+
+def test_a_handler_that_raises_is_named_once(ahead: Ahead, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output_display._shower, "_complained", set[str]())
+
+    def get(x: int) -> int:
+        logging.getLogger("tests.failing.below").info("item %d", x)
+        return x
+
+    logger, handler = logging.getLogger("tests.failing"), _Failing()
+    words = (
+        "log records or warnings of workers are lost, because handler <_Failing (NOTSET)>, "
+        "called for logger 'tests.failing.below', raised OSError: item 0"
+    )
+    with handled("tests.failing") as notes:
+        logger.addHandler(handler)
+        try:
+            with (
+                ahead(seqtools.smap(get, range(3)), nworkers=1) as p,
+                pytest.warns(RuntimeWarning, match=re.escape(words)) as told,
+            ):
+                assert list(p) == [0, 1, 2]
+        finally:
+            logger.removeHandler(handler)
+    assert len(told) == 1
+    assert sorted(notes.messages()) == ["item 0", "item 1", "item 2"]
 
 
 def test_what_cannot_be_loaded_is_told() -> None:

@@ -9,6 +9,7 @@ import os
 import pickle
 import sqlite3
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ def imported(x: int = 0, *, y: int = 0) -> Resource:
 
 @pytest.fixture(autouse=True)
 def _none_closed() -> None:
+    gc.collect()  # closes what other tests have opened by methods
     _closed.clear()
 
 
@@ -207,23 +209,18 @@ def test_arguments_must_be_hashable(given: dict[str, Any]) -> None:
         imported(**given)
 
 
-def test_an_object_of_a_dataclass_is_made_hashable_by_its_decorator() -> None:
-    class Opening:
-        @per_worker
-        def opened(self) -> Resource:
-            return Resource()
-
-    plain = dataclasses.make_dataclass("Plain", ["path"], bases=(Opening,))
+def test_an_argument_of_a_dataclass_is_made_hashable_by_its_decorator() -> None:
+    plain = dataclasses.make_dataclass("Plain", ["path"])
     with pytest.raises(
         TypeError, match=r"got Plain.*: declare Plain with @dataclass\(eq=False\), or"
     ):
-        plain("a").opened()
-    frozen = dataclasses.make_dataclass("Frozen", ["path"], bases=(Opening,), frozen=True)
-    assert frozen("a").opened() is frozen("a").opened()
+        imported(plain("a"))
+    frozen = dataclasses.make_dataclass("Frozen", ["path"], frozen=True)
+    assert imported(frozen("a")) is imported(frozen("a"))
     with pytest.raises(TypeError, match=r"got Frozen.*: give it what tells resources apart"):
-        frozen(["a"]).opened()
-    same = dataclasses.make_dataclass("Same", ["path"], bases=(Opening,), eq=False)(["a"])
-    assert same.opened() is same.opened()
+        imported(frozen(["a"]))
+    same = dataclasses.make_dataclass("Same", ["path"], eq=False)(["a"])
+    assert imported(same) is imported(same)
 
 
 def test_a_method_opens_one_for_each_object() -> None:
@@ -240,6 +237,122 @@ def test_a_method_opens_one_for_each_object() -> None:
     assert one.opened() is not other.opened()
     with seqtools.prefetch(seqtools.smap(one, range(3)), 1, "process") as p:
         assert list(p) == [(0, True), (1, True), (2, True)]
+
+
+class Opener:
+    """Opens something for each instance."""
+
+    @per_worker
+    def opened(self, x: int = 0) -> Resource:
+        """Open one."""
+        return Resource(x)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Opener)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def get(self, x: int) -> int:
+        """Open two."""
+        return x + sum(map(len, (self.opened().arguments, self.opened(1).arguments)))
+
+
+def test_what_a_method_has_opened_is_closed_with_its_instance() -> None:
+    instances, other = [Opener()], Opener()
+    mine = [instances[0].opened(x) for x in range(3)]
+    others, opened, done = other.opened(9), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        instances[0].opened(7)
+        opened.set()
+        done.wait(20)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    assert opened.wait(20)
+    assert _closed == []
+    instances.clear()
+    assert sorted(each.arguments[0] for each in _closed) == [(0,), (1,), (2,), (7,)]
+    assert [each for each in _closed if each in mine] == mine[::-1]
+    assert all(each.closed == Resource.place() for each in _closed)
+    done.set()
+    thread.join()
+    assert len(_closed) == 4
+    assert other.opened(9) is others
+    del other
+    assert _closed[4:] == [others]
+
+
+def test_an_instance_that_owns_a_prefetch_is_collected() -> None:
+    class Owner(Opener):
+        def __init__(self) -> None:
+            self.ready = seqtools.prefetch(seqtools.smap(self.get, range(3)), 1, "thread")
+
+    owner = Owner()
+    mine = owner.opened(), owner.opened(1)
+    assert list(owner.ready) == [4, 5, 6]
+    gone = weakref.ref(owner)
+    del owner
+    gc.collect()
+    assert gone() is None
+    assert {*mine} <= {*_closed}
+
+
+def test_a_method_of_what_has_no_weak_references() -> None:
+    class Slots:
+        __slots__ = ()
+
+        @per_worker
+        def opened(self) -> Resource:
+            return Resource()
+
+    one = Slots()
+    assert one.opened() is one.opened()
+    assert Slots.opened(one) is one.opened()
+    assert one.opened() is not Slots().opened()
+
+
+async def _coroutine() -> int:
+    return 1
+
+
+class _Callable:
+    async def __call__(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize(
+    "function",
+    [_coroutine, functools.partial(_coroutine), _Callable()],
+    ids=["function", "partial", "object"],
+)
+def test_an_async_function_is_refused(function: Any) -> None:
+    with pytest.raises(TypeError, match=r"per_worker\(\) needs .* which is async: use a plain"):
+        per_worker(function)
+
+
+@pytest.mark.parametrize("method", ["thread", "process"])
+def test_an_async_close_is_told(method: Any) -> None:
+    class Session:
+        async def close(self) -> None:
+            raise AssertionError
+
+    @per_worker
+    def session() -> Session:
+        return Session()
+
+    def read(x: int) -> int:
+        session()
+        return x
+
+    words = r"close\(\) of what session\(\) opens is async, .*Session"
+    with (
+        pytest.warns(RuntimeWarning, match=words) as told,
+        seqtools.prefetch(seqtools.smap(read, range(5)), 1, method) as p,
+    ):
+        assert list(p) == list(range(5))
+    gc.collect()
+    assert len(told) == 1
 
 
 def test_a_failure_is_not_kept() -> None:

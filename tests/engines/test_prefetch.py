@@ -325,7 +325,7 @@ def test_errors_tell_the_same_path_and_reading_goes_on(prefetched: Prefetched) -
     assert __file__ in str(error)
 
 
-@pytest.mark.parametrize("error", [StopIteration, IndexError, KeyError])
+@pytest.mark.parametrize("error", [StopIteration, StopAsyncIteration, IndexError, KeyError])
 def test_no_error_of_user_code_ends_iteration(
     prefetched: Prefetched, error: type[Exception]
 ) -> None:

@@ -316,7 +316,7 @@ def test_one_that_was_stopped_is_replaced(monkeypatch: pytest.MonkeyPatch) -> No
     ("point", "kind"),
     [
         *[(point, "SIGKILL") for point in ("started", "importing", "asked", "forked")],
-        *[("importing", kind) for kind in ("exit", "raise", "segfault")],
+        *[("importing", kind) for kind in ("exit", "raise")],
         ("asked", "raise"),
         ("forked", "exit"),
     ],

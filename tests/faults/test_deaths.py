@@ -33,12 +33,12 @@ def survives(name: str) -> Verdict:
 
 
 def at_each_point() -> Iterator[str]:
-    """Yield a cell of templates for each point, and one of another way to start workers."""
+    """Yield a cell for each point: of templates, or of another way to start workers, in turn."""
     kinds, items = ("SIGKILL", "segfault", "exit"), ("numbers", "collated", "large", "cached")
     for e, engine in enumerate(("template", "fork", "spawn")):
         for p, point in enumerate((*START, *WORK)):
             others = ("fork",) if p % 2 or point in SLOTS else ("spawn",)  # which has no slots
-            if engine not in ("template", *others):
+            if engine not in (others if p % 4 < 2 else ("template",)):
                 continue
             payload = "arrays" if point in SLOTS else items[(p + e) % 4]
             yield f"{engine}/{payload}/{point}/{kinds[(p + 2 * e) % 3]}"

@@ -113,6 +113,7 @@ SENT: dict[str, Callable[[], BaseException]] = {
     "circle": circle,
     "group": lambda: ExceptionGroup("group", [ValueError(1), noted(KeyError(2), "a note")]),
     "StopIteration": lambda: StopIteration(3),
+    "StopAsyncIteration": lambda: StopAsyncIteration(3),
     "IndexError": lambda: IndexError("mine"),
     "EndOfSequence": EndOfSequence,
     "BrokenPipeError": lambda: BrokenPipeError(32, "mine", "name"),

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import seqtools
 from seqtools import instrument
 from seqtools.instrument.profiling import report
@@ -196,6 +198,27 @@ def test_one_item_is_replayed_to_measure_the_loop_alone() -> None:
     case = measured._case()
     assert case.recording.replayed
     assert list(p)[:3] == [0, 1, 2]
+
+
+@pytest.mark.parametrize("nworkers", [0, 1])
+def test_what_ends_unseen_is_not_replayed(nworkers: int) -> None:
+    """A loop over it would not end, because the end is found by reading only."""
+    p = seqtools.prefetch(seqtools.smap(str, seqtools.uniter(iter(range(4)))), nworkers)
+    words = r"needs a sequence of known length, .* got prefetch: give uniter\(\) its size="
+    with pytest.raises(ValueError, match=words):
+        instrument.profile(p, replay=True)
+    some = p[:3]
+    with p, instrument.profile(some, replay=True):
+        assert list(some) == ["0"] * 3
+    sized = seqtools.smap(str, seqtools.uniter(iter(range(4)), size=4))
+    with instrument.profile(sized, replay=True):
+        assert list(sized) == ["0"] * 4
+
+
+def test_an_endless_item_is_replayed_until_the_loop_ends() -> None:
+    p = seqtools.smap(str, seqtools.cycle([1, 2]))
+    with instrument.profile(p, replay=True):
+        assert [item for item, _ in zip(p, range(5), strict=False)] == ["1"] * 5
 
 
 def test_a_replayed_item_gives_the_ceiling_and_no_advice(tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ DIFFERENCES = (
     ),
     Difference("raise the limit by `sys.setrecursionlimit`"),
     Difference("warn by `warnings`"),  # they are made, but no program looks at them
+    Difference("give a logger attributes"),
     Difference("have `__init_subclass__` or a metaclass register a class"),
     Difference("read a collection of weak references"),
     Difference("read an iterable by `uniter`"),

@@ -1,5 +1,6 @@
-"""What user code raises ends no loop: not IndexError, not StopIteration, nor an end of ours."""
+"""What user code raises ends no loop: no IndexError, Stop(Async)Iteration, nor an end of ours."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -111,6 +112,41 @@ def test_iteration_goes_on(name: str, mode: str) -> None:
             sequence[1]
     finally:
         seterr(before)
+
+
+# StopAsyncIteration would do the same to `async for`.
+
+
+def stop_async_at_one(i: int) -> int:
+    if i == 1:
+        raise StopAsyncIteration("mine")
+    return i
+
+
+@pytest.mark.parametrize("name", [None, *OPTIONS])
+@pytest.mark.parametrize("mode", ["wrap", "passthrough"])
+def test_async_iteration_goes_on(name: str | None, mode: str) -> None:
+    async def read(p: LazySequence[int]) -> list[Any]:
+        items, found = aiter(p), []
+        while True:
+            try:
+                found.append(await anext(items))
+            except StopAsyncIteration:
+                return found
+            except EvaluationError as error:
+                found.append(type(error.__cause__))
+
+    before = seterr(mode)
+    try:
+        mapped = smap(stop_async_at_one, arange(4))
+        if name is None:
+            found = asyncio.run(read(mapped))
+        else:
+            with seqtools.prefetch(mapped, **OPTIONS[name]) as p:
+                found = asyncio.run(read(p))
+    finally:
+        seterr(before)
+    assert found == [0, StopAsyncIteration, 2, 3]
 
 
 def test_in_a_batch_of_batches() -> None:

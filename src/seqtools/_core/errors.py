@@ -15,6 +15,9 @@ from seqtools._core.error_path import Step, is_ours, path_of
 
 _MODES = ("wrap", "passthrough")
 _EXITS = (KeyboardInterrupt, SystemExit, GeneratorExit)
+_ENDS = (StopIteration, StopAsyncIteration)
+"""Exceptions that silently end a `for` or an `async for` if they reach it."""
+
 singly = False
 """Whether to read items one by one instead of in bulk, so that the current one is always known."""
 
@@ -99,8 +102,9 @@ def seterr(evaluation: str | None = None) -> str:
 
     Args:
         evaluation: `"wrap"` (the default) raises `EvaluationError` with the original as its
-            cause. `"passthrough"` raises the original itself, except `StopIteration`, which is
-            always wrapped because it would end a loop silently. `None` changes nothing.
+            cause. `"passthrough"` raises the original itself, except `StopIteration` and
+            `StopAsyncIteration`, which are always wrapped because they would end a `for` or an
+            `async for` silently. `None` changes nothing.
 
     Raises:
         ValueError: If `evaluation` is something else.
@@ -167,7 +171,7 @@ def reraise(error: BaseException) -> NoReturn:
     if isinstance(error, WorkerStartError):  # it is not about this item
         raise error
     original = original_of(error)
-    if _mode.get() == "passthrough" and not isinstance(original, StopIteration):
+    if _mode.get() == "passthrough" and not issubclass(type(original), _ENDS):
         raise original
     raise wrapping(original, _whole_path(error)) from original
 

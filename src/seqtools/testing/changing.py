@@ -26,7 +26,7 @@ def errors(subject: Subject) -> None:
 def errors_in_iteration(subject: Subject) -> None:
     """Iteration goes on after an item that failed, whatever exception it raised."""
     for s, j in _faults(subject):
-        for kind in (ValueError, IndexError, StopIteration):
+        for kind in (ValueError, IndexError, StopIteration, StopAsyncIteration):
             sequence, error = _broken(subject, s, j, kind("made to fail"))
             got = list(outcomes(sequence, subject.reach))
             equal("number of steps", len(got), len(subject.items))

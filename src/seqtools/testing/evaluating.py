@@ -13,7 +13,14 @@ class Halt(BaseException):
     """Is no `Exception`."""
 
 
-EXITS = (SystemExit, KeyboardInterrupt, GeneratorExit, StopIteration, Halt)
+EXITS = (
+    SystemExit,
+    KeyboardInterrupt,
+    GeneratorExit,
+    StopIteration,
+    StopAsyncIteration,
+    Halt,
+)
 """Exceptions that end a program, a thread or a generator if nothing catches them, or that
 `except Exception` lets pass."""
 

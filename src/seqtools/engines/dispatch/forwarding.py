@@ -171,17 +171,31 @@ class Forwarding:
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    """Return the attributes of a record without what cannot be sent: as `QueueHandler` does."""
+    """Return the attributes of a record without what cannot be sent: as `QueueHandler` does.
+
+    Arguments that are numbers and texts are sent as they are, because filters may look at them.
+    """
     fields = dict(vars(record))
-    fields["msg"], fields["args"] = record.getMessage(), None
+    if not _is_sent_as_it_is(record):
+        fields["msg"], fields["args"] = record.getMessage(), None
     if record.exc_info and not record.exc_text:
         fields["exc_text"] = logging.Formatter().formatException(record.exc_info)
     fields["exc_info"] = None
     return fields
 
 
+def _is_sent_as_it_is(record: logging.LogRecord) -> bool:
+    args = record.args
+    return type(record.msg) is str and type(args) is tuple and all(map(_is_plain, args))
+
+
+def _is_plain(value: object) -> bool:
+    return type(value) in _PLAIN
+
+
 def _pickled_record(fields: dict[str, Any], by_value: Sequence[Any], *, handled: bool) -> bytes:
-    if all(type(value) in _PLAIN for value in fields.values()):  # as usual, in a tenth of the time
+    others = (value for name, value in fields.items() if name != "args")  # which are plain, or None
+    if all(map(_is_plain, others)):  # as usual, in a tenth of the time
         return pickle.dumps((handle_record, fields, handled), 5)
     dumper = ResultDumper(by_value)
     try:

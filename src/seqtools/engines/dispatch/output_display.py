@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from seqtools._core.display.short import called, short
 from seqtools._core.errors import summary
 
 MOST = 10_000
@@ -98,14 +99,20 @@ class _Display:
                 if isinstance(error, Warning) and not isinstance(each, str):
                     said.popleft()
                     raise  # the filters of the program say so
-                self._complain("sys.stdout" if isinstance(each, str) else "a handler", error)
+                culprit = "sys.stdout" if isinstance(each, str) else _culprit(error)
+                self._complain(each, culprit, error)
             said.popleft()  # not before, because an interrupt may come while it is written
 
-    def _complain(self, culprit: str, error: Exception) -> None:
+    def _complain(self, lost: object, culprit: str, error: Exception) -> None:
         if culprit in self._complained:
             return
         self._complained.add(culprit)  # first, as warnings may be errors
-        message = f"output of workers cannot be shown, because {culprit} raised {summary(error)}"
+        what = (
+            "output of workers cannot be shown"
+            if isinstance(lost, str)
+            else "log records or warnings of workers are lost"
+        )
+        message = f"{what}, because {culprit} raised {summary(error)}"
         warnings.warn(message, RuntimeWarning, stacklevel=2)
 
     def renew(self) -> None:
@@ -149,6 +156,25 @@ def _is_of_signal_handler(error: Exception) -> bool:
     handlers = [signal.getsignal(number) for number in signal.valid_signals()]
     codes = {_code(handler) for handler in handlers if callable(handler)}
     return any(frame.f_code in codes for frame, _ in traceback.walk_tb(error.__traceback__))
+
+
+def _culprit(error: Exception) -> str:
+    """Name the handler or filter of `logging` that has raised `error`."""
+    import logging  # it was imported for the record
+    import traceback
+
+    owner, where = None, ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if isinstance(found := frame.f_locals.get("self"), logging.Logger):
+            where = f" of logger {found.name!r}"
+        elif isinstance(found, logging.Handler) and owner is None:
+            owner = found
+            where = where and f", called for{where.removeprefix(' of')},"
+        if frame.f_code is logging.Filterer.filter.__code__:
+            test = frame.f_locals.get("f")
+            whose = where if owner is None else f" of handler {short(owner)}"
+            return f"filter {called(test)}{whose}"
+    return "what handles them" if owner is None else f"handler {short(owner)}{where}"
 
 
 def _code(handler: Any) -> Any:

@@ -24,8 +24,8 @@ class Flags(NamedTuple):
     """The argument of `logging.disable`."""
     raising: bool
     """`logging.raiseExceptions`: whether an error in a handler is printed."""
-    levels: dict[str, int]
-    """Levels of loggers that have one, and of the root, whose default is not 0."""
+    loggers: dict[str, log_levels.State]
+    """Levels of loggers, and which are disabled; those that are as new ones are left out."""
     configured: frozenset[str]
     """Names of loggers that have handlers."""
     filters: list[Filter]
@@ -39,7 +39,7 @@ class Flags(NamedTuple):
         return cls(
             logging.root.manager.disable,
             logging.raiseExceptions,
-            log_levels.levels(),
+            log_levels.states(),
             frozenset(each.name for each in log_levels.all_loggers() if each.handlers),
             [(*each[:2], _sent(each[2], own), *each[3:]) for each in _filters()],
         )
@@ -48,23 +48,26 @@ class Flags(NamedTuple):
         """Set the flags of this process, except filters for classes that are not imported."""
         logging.disable(self.disabled)
         logging.raiseExceptions = self.raising
-        for name, level in self.levels.items():
-            log_levels.set_level(name, level)
+        for name, state in self.loggers.items():
+            log_levels.set_state(name, state)
         _install([each for each in map(_found, self.filters) if each is not None])
 
     def is_enabled(self, name: str, level: int) -> bool:
         """Return whether logger `name` makes records of `level` in the consumer."""
-        while name not in self.levels and name not in {"", "root"}:
+        new = log_levels.State(logging.NOTSET)
+        if self.loggers.get(name, new).disabled:
+            return False
+        while not self.loggers.get(name, new).level and name not in {"", "root"}:
             name = name.rpartition(".")[0]
-        return self.disabled < level >= self.levels.get(name or "root", logging.WARNING)
+        return self.disabled < level >= self.loggers.get(name or "root", new).level
 
     @contextmanager
     def kept(self) -> Iterator[None]:
-        """Return a context for imports: the levels stay as they were before."""
-        before = {name: log_levels.level_of(name) for name in self.levels}
+        """Return a context for imports: the loggers stay as they were before."""
+        before = {name: log_levels.state_of(name) for name in self.loggers}
         yield
-        for name, level in before.items():
-            log_levels.set_level(name, level)
+        for name, state in before.items():
+            log_levels.set_state(name, state)
 
     def complete(self, own: list[type[Warning]]) -> None:
         """Add the filters for classes that were imported since, each where it belongs.

@@ -6,6 +6,7 @@ the copies of what they refer to here, which exist in a worker as long as the wo
 
 import functools
 import gc
+import logging
 import pickle
 import sys
 import threading
@@ -20,6 +21,7 @@ import cloudpickle
 from seqtools.engines.wire.classes import found_by_name
 from seqtools.engines.wire.functions import Call
 from seqtools.engines.wire.instances import is_default
+from seqtools.engines.wire.log_levels import made_logger
 from seqtools.engines.wire.own_values import reduce_local, reduce_variable
 
 _kept: list[Any] = []
@@ -62,7 +64,7 @@ def standard_library_reducer(cls: type) -> Callable[[Any], Any] | None:
     if names[0] in _REDUCERS:
         return _REDUCERS[names[0]]
     found = next((_OF_DERIVED[name] for name in names if name in _OF_DERIVED), None)
-    if found is None or found is _reduce_weak_collection:
+    if found is None or found in {_reduce_weak_collection, _reduce_logger}:
         return found
     return found if is_default(cls, "__reduce__", "__reduce_ex__", "__getstate__") else None
 
@@ -147,6 +149,18 @@ def _reduce_key(key: Any) -> Any:
     return (functools.cmp_to_key, tuple(referents)) if len(referents) == 1 else NotImplemented
 
 
+def _reduce_logger(logger: Any) -> Any:
+    """Return how to make a logger of a class of its own, which pickles as a name otherwise."""
+    cls: Any = type(logger)
+    as_usual = cls.__reduce__ is logging.Logger.__reduce__ and is_default(cls, "__reduce_ex__")
+    if cls in {logging.Logger, logging.RootLogger} or not as_usual:
+        return NotImplemented
+    known: Any = logging.root.manager.loggerDict
+    if known.get(logger.name) is not logger:
+        return NotImplemented  # then `pickle` refuses it
+    return made_logger, (cls, logger.name)
+
+
 def _refuse_library(library: Any) -> Any:
     message = f"cannot pickle a library that ctypes has loaded, {library._name!r}"
     raise pickle.PicklingError(message)
@@ -172,6 +186,7 @@ _OF_DERIVED: dict[str, Callable[[Any], Any]] = {
     "_thread._local": reduce_local,
     "functools.cached_property": _with_new_lock("lock"),  # of Python 3.11
     "logging.Handler": _with_new_lock("lock"),
+    "logging.Logger": _reduce_logger,
     "http.cookiejar.CookieJar": _with_new_lock("_cookies_lock"),
     "ctypes.CDLL": _refuse_library,
 }

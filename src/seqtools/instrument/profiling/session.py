@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from seqtools._core import fusing, recording
 from seqtools._core.recording import LATE, RecordFolder
 from seqtools._core.sequence import LazySequence
+from seqtools._core.sources import ends_unseen
 from seqtools.instrument.observer import check_pipeline
 from seqtools.instrument.profiling.consumer import (
     ConsumerRecorder,
@@ -208,13 +209,16 @@ def profile(sequence: LazySequence[Any], *, replay: bool = False) -> Profile:
     Args:
         sequence: A pipeline.
         replay: Evaluate only the first item that is read, and return the same object for all
-            indices. So the loop is measured alone: no change of the pipeline makes it faster.
+            indices. So the loop is measured alone: no change of the pipeline makes it faster. The
+            length must be known, because the end of an iterable is found only by reading it.
 
     Returns:
         A `Profile`; its methods can be called within the block, and after it.
 
     Raises:
         TypeError: If `sequence` is not a pipeline of seqtools.
+        ValueError: If `replay` is true and the length of `sequence` is not known, as over a
+            `uniter` without `size`.
 
     Example:
         >>> import seqtools
@@ -225,6 +229,13 @@ def profile(sequence: LazySequence[Any], *, replay: bool = False) -> Profile:
         (100, 100)
     """
     check_pipeline(sequence, "profile")
+    if replay and ends_unseen(sequence):
+        message = (
+            "profile(replay=True) needs a sequence of known length, because it does not read on to "
+            f"find the end, got {sequence._describe()}: give uniter() its size=, or slice it, as "
+            "in sequence[:1000]"
+        )
+        raise ValueError(message)
     return Profile(sequence, replay=replay)
 
 
