@@ -276,7 +276,9 @@ def test_loggers_above_one_of_a_class_are_not_of_that_class(start_method: Any) -
             log = logging.getLogger("tests.plain.named")
         finally:
             logging.setLoggerClass(before)
-        with seqtools.prefetch(seqtools.smap(get, [0]), 1, start_method=start_method) as p:
+        with seqtools.prefetch(
+            seqtools.smap(get, [0]), 1, "process", start_method=start_method
+        ) as p:
             assert p[0] == ["Named", "Logger"]
 
 

@@ -307,7 +307,9 @@ class _Callable:
 
 
 @pytest.mark.parametrize(
-    "function", [_coroutine, functools.partial(_coroutine), _Callable()], ids=["function", "partial", "object"]
+    "function",
+    [_coroutine, functools.partial(_coroutine), _Callable()],
+    ids=["function", "partial", "object"],
 )
 def test_an_async_function_is_refused(function: Any) -> None:
     with pytest.raises(TypeError, match=r"per_worker\(\) needs .* which is async: use a plain"):
