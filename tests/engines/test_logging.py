@@ -16,6 +16,7 @@ import seqtools
 from seqtools.engines.dispatch import forwarded, output_display
 from seqtools.engines.process import output
 from seqtools.engines.wire import result_messages
+from seqtools.engines.wire.flags import Flags
 from tests.engines.engines import OPTIONS
 from tests.engines.fifo import Fifo
 from tests.engines.shown import lines_of, say, shown
@@ -171,6 +172,22 @@ def test_loggers_that_are_disabled_are_so_in_workers(ahead: Ahead) -> None:
         finally:
             off.disabled = False
     assert not notes.records
+
+
+def test_the_flags_say_what_the_consumer_logs() -> None:
+    """So a worker that is not ours, as on a cluster, knows it."""
+    names = ["root", "tests", "tests.off", "tests.off.below", "tests.none.at.all"]
+    off = logging.getLogger("tests.off")
+    with handled("tests.off.below", logging.ERROR), handled("tests", logging.INFO):
+        off.disabled = True
+        try:
+            flags = Flags.now()
+            for name in names:
+                logger = logging.getLogger(None if name == "root" else name)
+                for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
+                    assert flags.is_enabled(name, level) == logger.isEnabledFor(level)
+        finally:
+            off.disabled = False
 
 
 def test_a_root_that_logs_all_does_so_in_workers(ahead: Ahead) -> None:
