@@ -16,6 +16,7 @@ import seqtools
 from seqtools.engines.dispatch import forwarded, output_display
 from seqtools.engines.process import output
 from seqtools.engines.wire import result_messages
+from seqtools.engines.wire.flags import Flags
 from tests.engines.engines import OPTIONS
 from tests.engines.fifo import Fifo
 from tests.engines.shown import lines_of, say, shown
@@ -173,6 +174,22 @@ def test_loggers_that_are_disabled_are_so_in_workers(ahead: Ahead) -> None:
     assert not notes.records
 
 
+def test_the_flags_say_what_the_consumer_logs() -> None:
+    """So a worker that is not ours, as on a cluster, knows it."""
+    names = ["root", "tests", "tests.off", "tests.off.below", "tests.none.at.all"]
+    off = logging.getLogger("tests.off")
+    with handled("tests.off.below", logging.ERROR), handled("tests", logging.INFO):
+        off.disabled = True
+        try:
+            flags = Flags.now()
+            for name in names:
+                logger = logging.getLogger(None if name == "root" else name)
+                for level in (logging.DEBUG, logging.INFO, logging.WARNING, logging.ERROR):
+                    assert flags.is_enabled(name, level) == logger.isEnabledFor(level)
+        finally:
+            off.disabled = False
+
+
 def test_a_root_that_logs_all_does_so_in_workers(ahead: Ahead) -> None:
     def get(x: int) -> int:
         logging.getLogger("tests.of.all").debug("item %d", x)
@@ -276,7 +293,9 @@ def test_loggers_above_one_of_a_class_are_not_of_that_class(start_method: Any) -
             log = logging.getLogger("tests.plain.named")
         finally:
             logging.setLoggerClass(before)
-        with seqtools.prefetch(seqtools.smap(get, [0]), 1, start_method=start_method) as p:
+        with seqtools.prefetch(
+            seqtools.smap(get, [0]), 1, "process", start_method=start_method
+        ) as p:
             assert p[0] == ["Named", "Logger"]
 
 

@@ -1,4 +1,4 @@
-"""Levels of loggers, and which are disabled, also of those that do not exist yet.
+"""Levels and classes of loggers, and which are disabled, also of those that do not exist yet.
 
 A logger that is made too early is not of the class that a start hook chooses by
 `logging.setLoggerClass`. So a level waits for its logger, which user code makes, unless there is
