@@ -4,12 +4,14 @@ import subprocess
 import sys
 import textwrap
 import threading
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import seqtools
+from seqtools.engines.thread.engine import ThreadEngine
 from seqtools.prefetching.idle import watch
 from seqtools.prefetching.pump import Pump
 
@@ -62,6 +64,31 @@ def test_idle_threads_end_and_start_again(ended: threading.Event) -> None:
     assert not workers()
     assert list(items) == list(range(1, 100))
     assert sorted(evaluated) == list(range(100))  # what was ready was kept
+
+
+def test_a_warning_that_is_an_error_is_raised_at_the_next_read_and_the_watch_goes_on(
+    monkeypatch: pytest.MonkeyPatch, ended: threading.Event
+) -> None:
+    close = ThreadEngine.close
+    closed = threading.Event()
+
+    def closing(engine: ThreadEngine, *, wait: bool = True) -> None:
+        close(engine, wait=wait)
+        if not closed.is_set():
+            closed.set()
+            warnings.warn("told by the watch", RuntimeWarning, stacklevel=1)
+
+    monkeypatch.setattr(ThreadEngine, "close", closing)
+    p = seqtools.prefetch(range(100), 2, "thread", max_cached=10, idle_timeout=0.01)
+    items = iter(p)
+    assert next(items) == 0
+    assert ended.wait(20)
+    with pytest.raises(RuntimeWarning, match="told by the watch"):
+        list(items)
+    ended.clear()
+    assert list(items)[-1] == 99
+    assert ended.wait(20)  # which would not be if its thread had ended with the warning
+    p.close()
 
 
 def test_idle_processes_end_and_start_again(ended: threading.Event) -> None:

@@ -197,6 +197,32 @@ def test_who_waits_for_an_engine_that_is_closed_is_woken(bench: Bench) -> None:
     assert reader.wakeup.clear()
 
 
+def test_the_idle_watch_leaves_an_engine_to_the_thread_that_closes_it(bench: Bench) -> None:
+    assert bench.read(Reader(range(10)), 1) == [0]
+    pump, closes, waits = bench.pump, list[bool](), list[float | None]()
+
+    def close(*, wait: bool = True) -> None:
+        closes.append(wait)
+        waits.append(pump.rest())  # as the watch does meanwhile, twice
+        waits.append(pump.rest())
+
+    bench.engine.close = close  # type: ignore[method-assign]
+    pump.close()
+    assert closes == [True]
+    assert waits == [lifecycle._SOON] * 2
+    assert pump.rest() is None
+
+
+def test_the_idle_watch_closes_what_an_interrupted_thread_has_left(bench: Bench) -> None:
+    assert bench.read(Reader(range(10)), 1) == [0]
+    left = Manual(lambda _: None)
+    bench.pump._ended.append(left)
+    bench.pump.rest()
+    assert not left.closed  # a thread may be about to do that
+    bench.pump.rest()
+    assert left.closed
+
+
 def test_an_engine_that_cannot_start_workers_is_replaced(bench: Bench) -> None:
     reader = Reader(range(10))
     assert bench.read(reader, 1) == [0]

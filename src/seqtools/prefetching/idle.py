@@ -8,10 +8,12 @@ import threading
 import weakref
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from seqtools._core.at_fork import renew_in_children
+from seqtools.engines.dispatch.output_display import said
 from seqtools.engines.resource_errors import start_thread
 from seqtools.prefetching.interruptible_lock import TAKEN, InterruptibleLock
 
@@ -105,7 +107,7 @@ class IdleWatch(InterruptibleLock):
             return None  # the call that started it was interrupted before it stored the thread
         for owner in owners:
             self._take_turn(self._begin_with, owner)
-            wait = owner.rest()
+            wait = _rested(owner)
             self._take_turn(self._end_with, owner, wait)
             if wait is not None:
                 waits.append(wait)
@@ -119,6 +121,19 @@ class IdleWatch(InterruptibleLock):
             return False
         self._thread = None
         return True
+
+
+def _rested(owner: Owner) -> float | None:
+    """Return what `rest` returns; have a reader raise a warning that filters make an error."""
+    try:
+        return owner.rest()
+    except Warning as warning:
+        said.append(partial(_throw, warning))
+        return 0.0
+
+
+def _throw(warning: Warning) -> None:
+    raise warning
 
 
 _watch = IdleWatch()

@@ -5,7 +5,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from threading import current_thread, main_thread
+from threading import current_thread, get_ident, main_thread
 from time import perf_counter
 
 from seqtools._core.at_fork import renew_in_children
@@ -123,6 +123,8 @@ class Lifecycle(InterruptibleLock):
         self._leaving: deque[Reader] = deque()
         self._closing: deque[bool] = deque()
         self._ended: deque[Engine] = deque()  # engines that are to be closed
+        self._enders: set[int] = set()  # threads that are closing them
+        self._left: Engine | None = None  # what the idle watch has seen among them
         self._notes: deque[Part] = deque()  # parts whose notes must be called
         self.ending.renew()
 
@@ -150,11 +152,21 @@ class Lifecycle(InterruptibleLock):
     def rest(self) -> float | None:
         """End workers after the idle timeout; return the seconds until the next check."""
         timeout = FOREVER if self._idle_timeout is None else self._idle_timeout
+        if self._is_being_closed():
+            return min(timeout, _SOON)
         left: float | None = self._take_turn(self._idle, timeout, seconds=0)
         if left is TAKEN:
             return min(timeout, _SOON)  # workers are in use, or are being ended
         self._attend(wait=True)
         return left
+
+    def _is_being_closed(self) -> bool:
+        """Return whether another thread closes an engine, or is about to: its caller is warned.
+
+        An engine that is still there at the next check was left by a thread that was interrupted.
+        """
+        before, self._left = self._left, next(iter([*self._ended]), None)
+        return self._left is not None and bool(self._enders or self._left is not before)
 
     def load(self) -> Status:
         """Return the fill of the window and the busy workers, without waiting for the lock."""
@@ -205,14 +217,18 @@ class Lifecycle(InterruptibleLock):
     def _end(self, *, wait: bool) -> None:
         """Close the engines that are not used any more."""
         wait = wait and not sys.is_finalizing()  # then no other thread ends
-        while self._ended:
-            engine = self._ended[0]
-            try:
-                uninterrupted(lambda engine=engine: engine.close(wait=wait))  # type: ignore[misc]
-            finally:
-                with suppress(ValueError):  # another thread has closed it too
-                    self._ended.remove(engine)
-                watch().look()
+        self._enders.add(get_ident())
+        try:
+            while self._ended:
+                engine = self._ended[0]
+                try:
+                    uninterrupted(lambda engine=engine: engine.close(wait=wait))  # type: ignore[misc]
+                finally:
+                    with suppress(ValueError):  # another thread has closed it too
+                        self._ended.remove(engine)
+                    watch().look()
+        finally:
+            self._enders.discard(get_ident())
 
     def _is_left_behind(self) -> bool:
         """Return whether the program has ended, and this thread is a daemon that remains."""
