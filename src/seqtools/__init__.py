@@ -12,6 +12,7 @@ from seqtools._loader import Loader, loader
 from seqtools.combinators.batch import batch, unbatch
 from seqtools.combinators.cache import add_cache
 from seqtools.combinators.collate import collate_arrays
+from seqtools.combinators.collate_packed import collate_packed
 from seqtools.combinators.compress import compress
 from seqtools.combinators.fractions import split_fractions
 from seqtools.combinators.gather import cycle, gather, take
@@ -48,6 +49,7 @@ __all__ = [
     "close_all",
     "collate",
     "collate_arrays",
+    "collate_packed",
     "compress",
     "concatenate",
     "cycle",

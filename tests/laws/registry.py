@@ -32,6 +32,7 @@ NO_COMBINATORS = {
     "WorkerStartError": "what is raised where no worker starts",
     "close_all": "tests/prefetching",
     "collate_arrays": "makes a batch: tests/laws/test_collate_arrays.py",
+    "collate_packed": "makes a pack: tests/laws/test_collate_packed.py",
     "explain": "reads an item: tests/instrument",
     "instrument": "a module; what is in it has rows",
     "instrument.Estimate": "the class of a part of what `check` returns",

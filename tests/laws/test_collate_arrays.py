@@ -222,13 +222,14 @@ def test_any_sequence_is_taken() -> None:
 
 
 A = np.zeros((2, 2))
+PAD = ": use functools.partial(collate_arrays, pad=0) to fill them up"
 ALIKE = "items must be alike to be combined, but item "
 REFUSED = [
     ([], ValueError, "collate_arrays() needs at least one item, got none"),
     (
         [{"image": A}, {"image": A}, {"image": A}, {"image": A[:1]}],
         ValueError,
-        ALIKE + "3 ['image'] has shape (1, 2), and item 0 ['image'] has shape (2, 2)",
+        ALIKE + "3 ['image'] has shape (1, 2), and item 0 ['image'] has shape (2, 2)" + PAD,
     ),
     ([1, 2.5, None], TypeError, ALIKE + "2 is of type NoneType, and item 0 is of type int"),
     (
@@ -251,7 +252,7 @@ REFUSED = [
     (
         [{"s": Sample(A[0], 1)}, {"s": Sample(A.ravel(), 1)}],
         ValueError,
-        ALIKE + "1 ['s'].image has shape (4,), and item 0 ['s'].image has shape (2,)",
+        ALIKE + "1 ['s'].image has shape (4,), and item 0 ['s'].image has shape (2,)" + PAD,
     ),
 ]
 

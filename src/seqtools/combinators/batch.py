@@ -103,7 +103,9 @@ def batch(
         sequence: The sequence to take items from.
         k: Number of items in a batch, at least 1.
         drop_last: Whether to leave out the last batch if it has fewer items.
-        pad: Value that fills the last batch if it has fewer items; `None` means no padding.
+        pad: An item that fills the last batch if it has fewer items; `None` means no padding. To
+            fill up items that differ in shape, use `collate_arrays` with its own `pad`, and
+            `batch_by_length` so that little is filled.
         collate_fn: Makes the batch from its items, such as `numpy.stack`. Without it,
             a batch is a list.
 

@@ -1,19 +1,26 @@
 """Items combined in arrays, in a worker directly in the memory that the consumer reads."""
 
-import math
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
-from seqtools._core import allocator, promotion
-from seqtools._core.checks import check_source
+from seqtools._core import promotion, stacking
+from seqtools._core.checks import check_count, check_source, is_bool
+from seqtools._core.display.short import short
+from seqtools._core.padding import Padding
 from seqtools._core.sources import Source
 
-_Kind: TypeAlias = Callable[[Sequence[Any], str], Any]
+_Kind: TypeAlias = Callable[[Sequence[Any], str, Padding | None], Any]
 """Combines items of one kind, given their place in the items of the user for messages."""
 
 
-def collate_arrays(items: Source[Any]) -> Any:
+def collate_arrays(
+    items: Source[Any],
+    *,
+    pad: Any = None,
+    multiple_of: int = 1,
+    mask: bool = False,
+) -> Any:
     """Return `items` combined into one: arrays stacked, numbers in an array, containers by place.
 
     The result has the structure of the first item. Numbers and arrays are combined by
@@ -26,16 +33,28 @@ def collate_arrays(items: Source[Any]) -> Any:
     Use it as the `collate_fn` of `batch`. In a worker process, large arrays are written
     directly into the memory that the consumer reads. The result shares no memory with `items`.
 
+    With `pad`, arrays and tensors that differ in shape are filled up: at the end of each axis that
+    differs, to the longest of `items`, rounded up to a multiple of `multiple_of`. The `collate_fn`
+    is then `functools.partial(collate_arrays, pad=0)`.
+
     Args:
         items: At least one item, with the same keys, lengths and shapes in all of them.
             Numbers and arrays may differ in dtype if the dtype that `numpy.result_type` returns
             holds all values exactly: float32 and float64, strings of several widths, integers
             of up to 53 bits and floats. An `int` becomes int64, or else uint64; a `float`
             becomes float64. An array as `items` stands for its rows.
+        pad: What arrays are filled up with, such as 0; with `None`, shapes must not differ. A
+            mapping has a value for each key, such as `{"tokens": 0, "labels": -100}`: only what
+            it names is padded, and the first axis always is rounded up, also in a batch in which
+            all shapes are the same. This holds too for items that are arrays themselves.
+        multiple_of: What lengths of axes that are padded are rounded up to.
+        mask: Whether to add a boolean array, of the same shape, that is true for values of items
+            and false for padding. It is in the same dict as the array, with the key
+            `f"{key}_mask"`; outside of dicts, the array becomes the pair `(array, mask)`.
 
     Raises:
         ValueError: If there are no items, or they differ in shape, length or keys, or a
-            value would change.
+            value would change, or the dtype of an array cannot hold `pad`.
         TypeError: If they differ in type, or no common dtype holds their values, or `items`
             is not indexed by row.
 
@@ -45,31 +64,55 @@ def collate_arrays(items: Source[Any]) -> Any:
         >>> batch = collate_arrays(samples)
         >>> batch["image"].shape, batch["label"], batch["name"]
         ((2, 4, 4), array([7, 8]), ['7.png', '8.png'])
+        >>> collate_arrays([np.array([1, 2, 3]), np.array([4])], pad=0)
+        array([[1, 2, 3],
+               [4, 0, 0]])
     """
-    if not isinstance(items, list | tuple):
+    padding = _padding(pad, multiple_of, mask)
+    if padding is None and not isinstance(items, list | tuple):
         kind = _kind(type(items))
-        if kind is _arrays and not items.dtype.hasobject:  # type: ignore[attr-defined]
-            return _copied_array(items)
-        if kind is _tensors:
-            return _copied_tensor(items)
+        if kind is stacking.arrays and not items.dtype.hasobject:  # type: ignore[attr-defined]
+            return stacking.copied_array(items)
+        if kind is stacking.tensors:
+            return stacking.copied_tensor(items)
+    if not isinstance(items, list | tuple):
         check_source(items, "items")
         items = [items[k] for k in range(len(items))]
     if not items:
         raise ValueError("collate_arrays() needs at least one item, got none")
-    return _collate(items, "")
+    return _as_pair(_collate(items, "", padding))
 
 
-def _collate(items: Sequence[Any], place: str) -> Any:
+def _padding(pad: Any, multiple_of: int, mask: bool) -> Padding | None:  # noqa: FBT001 -- checked
+    if pad is None and multiple_of == 1 and not mask:
+        return None
+    if not is_bool(mask):
+        message = f"mask must be True or False, got {short(mask)}"
+        raise TypeError(message)
+    multiple_of = check_count(multiple_of, 1, "multiple_of")
+    if pad is None:
+        message = "pad must be given with multiple_of or mask, got None: use pad=0"
+        raise ValueError(message)
+    return Padding(pad, multiple_of, bool(mask), named=True)
+
+
+def _as_pair(result: Any) -> Any:
+    return tuple(result) if type(result) is stacking.Masked else result
+
+
+def _collate(items: Sequence[Any], place: str, padding: Padding | None) -> Any:
     classes = set(map(type, items))
     kinds = {_EXACT.get(cls) or _kind(cls) for cls in classes}
     kind = kinds.pop()
     if kinds:
-        _refuse(items, place, "is of type", _name, lambda item: _kind(type(item)))
+        stacking.refuse(
+            items, place, "is of type", stacking.name_of, lambda item: _kind(type(item))
+        )
     if kind is _numbers:
         return promotion.numbers(items, place, classes)
     if len(classes) > 1 and kind in {_tuples, _dataclasses}:
-        _refuse(items, place, "is of type", _name, type)
-    return kind(items, place)
+        stacking.refuse(items, place, "is of type", stacking.name_of, type)
+    return kind(items, place, padding)
 
 
 def _kind(cls: type) -> _Kind:  # noqa: PLR0911 -- one for each
@@ -77,11 +120,11 @@ def _kind(cls: type) -> _Kind:  # noqa: PLR0911 -- one for each
     import numpy as np
 
     if issubclass(cls, np.ndarray):
-        return _arrays
+        return stacking.arrays
     if issubclass(cls, (int, float, complex, np.generic)):
         return _numbers
     if issubclass(cls, getattr(sys.modules.get("torch"), "Tensor", ())):
-        return _tensors
+        return stacking.tensors
     if issubclass(cls, tuple):
         return _tuples
     if issubclass(cls, list):
@@ -92,67 +135,68 @@ def _kind(cls: type) -> _Kind:  # noqa: PLR0911 -- one for each
     return _dataclasses if hasattr(cls, "__dataclass_fields__") else _others
 
 
-def _name(item: Any) -> str:
-    return type(item).__qualname__
-
-
-def _refuse(
-    items: Sequence[Any],
-    place: str,
-    what: str,
-    told: Callable[[Any], Any],
-    compared: Callable[[Any], Any] | None = None,
-) -> NoReturn:
-    """Raise an error that names the first item that differs from item 0, and how."""
-    compared = told if compared is None else compared
-    first = compared(items[0])
-    k = next(k for k, item in enumerate(items) if compared(item) != first)
-    error = TypeError if told is _name else ValueError
-    place = place and f" {place}"
-    raise error(
-        f"items must be alike to be combined, but item {k}{place} {what} {told(items[k])}, "
-        f"and item 0{place} {what} {told(items[0])}"
-    )
-
-
 # Items that are no arrays
 
 
-def _numbers(items: Sequence[Any], place: str) -> Any:
+def _numbers(items: Sequence[Any], place: str, _: Padding | None) -> Any:
     return promotion.numbers(items, place, set(map(type, items)))
 
 
-def _others(items: Sequence[Any], _: str) -> list[Any]:
+def _others(items: Sequence[Any], _: str, __: Padding | None) -> list[Any]:
     return list(items)
 
 
-def _lists(items: Sequence[Any], place: str) -> list[Any]:
+def _lists(items: Sequence[Any], place: str, padding: Padding | None) -> list[Any]:
     if len(set(map(len, items))) > 1:
-        _refuse(items, place, "has length", len)
+        advice = "" if padding is None else ": only arrays are padded, so convert by numpy.array"
+        stacking.refuse(items, place, "has length", len, advice=advice)
+    if padding is not None:
+        padding.check_places(range(len(items[0])), place)
     columns = zip(*items, strict=True)
-    return [_collate(column, f"{place}[{k}]") for k, column in enumerate(columns)]
+    return [
+        _as_pair(_collate(column, f"{place}[{k}]", padding and padding.inside(k)))
+        for k, column in enumerate(columns)
+    ]
 
 
-def _tuples(items: Sequence[Any], place: str) -> Any:
+def _tuples(items: Sequence[Any], place: str, padding: Padding | None) -> Any:
     make = getattr(type(items[0]), "_make", tuple)  # a named tuple has `_make`
-    return make(_lists(items, place))
+    return make(_lists(items, place, padding))
 
 
-def _mappings(items: Sequence[Any], place: str) -> dict[Any, Any]:
+def _mappings(items: Sequence[Any], place: str, padding: Padding | None) -> dict[Any, Any]:
     keys = items[0]
     if len(set(map(frozenset, items))) > 1:
-        _refuse(items, place, "has keys", list, set)
-    return {key: _collate([item[key] for item in items], f"{place}[{key!r}]") for key in keys}
+        stacking.refuse(items, place, "has keys", list, set)
+    if padding is not None:
+        padding.check_places(keys, place)
+    made: dict[Any, Any] = {}
+    for key in keys:
+        inside = padding and padding.inside(key)
+        result = _collate([item[key] for item in items], f"{place}[{key!r}]", inside)
+        if type(result) is stacking.Masked:
+            name = f"{key}_mask"
+            if name in keys:
+                message = f"mask=True adds {name!r}, but items have this key: rename it"
+                raise ValueError(message)
+            made[key], made[name] = result
+        else:
+            made[key] = result
+    return made
 
 
-def _dataclasses(items: Sequence[Any], place: str) -> Any:
+def _dataclasses(items: Sequence[Any], place: str, padding: Padding | None) -> Any:
     from dataclasses import fields
 
     # not by __init__, which may not accept all fields, or may check values of a single item
     made = object.__new__(type(items[0]))
-    for field in fields(made):
-        column = [getattr(item, field.name) for item in items]
-        object.__setattr__(made, field.name, _collate(column, f"{place}.{field.name}"))
+    names = [field.name for field in fields(made)]
+    if padding is not None:
+        padding.check_places(names, place)
+    for name in names:
+        column = [getattr(item, name) for item in items]
+        inside = padding and padding.inside(name)
+        object.__setattr__(made, name, _as_pair(_collate(column, f"{place}.{name}", inside)))
     return made
 
 
@@ -164,97 +208,3 @@ _EXACT: dict[type, _Kind] = {
     dict: _mappings,
 }
 """Results of `_kind`, which takes a microsecond, for the most frequent classes."""
-
-
-# Arrays
-
-
-def _arrays(items: Sequence[Any], place: str) -> Any:
-    import numpy as np
-
-    shape = items[0].shape
-    if len({item.shape for item in items}) > 1:
-        _refuse(items, place, "has shape", lambda item: item.shape)
-    dtype = promotion.common(items, place)
-    if dtype.hasobject or not _plain(items):
-        masked = any(isinstance(item, np.ma.MaskedArray) for item in items)
-        return np.ma.stack(items) if masked else np.stack(items)
-    out = _room((len(items), *shape), dtype)
-    if not shape:
-        return np.stack(items, out=out)
-    # like np.stack, which would create a view of each item first
-    np.concatenate(items, out=out.reshape(len(items) * shape[0], *shape[1:]))
-    return out
-
-
-def _plain(arrays: Sequence[Any]) -> bool:
-    """Return whether `numpy.stack` of `arrays` is a plain array."""
-    import numpy as np
-
-    return set(map(type, arrays)) <= {np.ndarray, np.memmap}
-
-
-def _copied_array(rows: Any) -> Any:
-    import numpy as np
-
-    if not _plain([rows]):
-        return rows.copy()
-    out = _room(rows.shape, np.result_type(rows.dtype))
-    out[...] = rows
-    return out
-
-
-def _room(shape: tuple[int, ...], dtype: Any) -> Any:
-    import numpy as np
-
-    nbytes = math.prod(shape) * dtype.itemsize
-    if nbytes < allocator.SMALL:
-        return np.empty(shape, dtype)
-    return np.ndarray(shape, dtype, allocator.empty(nbytes))
-
-
-# Tensors
-
-
-def _tensors(items: Sequence[Any], place: str) -> Any:
-    torch = sys.modules["torch"]
-
-    if len({item.shape for item in items}) > 1:
-        _refuse(items, place, "has shape", lambda item: tuple(item.shape))
-    dtypes = {item.dtype for item in items}
-    if len({(d.is_floating_point or d.is_complex, d == torch.bool) for d in dtypes}) > 1:
-        # torch makes float32 of int64 and float32, and an integer of a boolean
-        _refuse(items, place, "has dtype", lambda item: item.dtype)
-    if not all(_writes_out(item) for item in items) or len(dtypes) > 1:
-        return torch.stack(items)
-    first = items[0]
-    return torch.stack(items, out=_tensor((len(items), *first.shape), first.dtype))
-
-
-def _copied_tensor(rows: Any) -> Any:
-    if not _writes_out(rows):
-        return rows.clone()
-    return _tensor(tuple(rows.shape), rows.dtype).copy_(rows)
-
-
-def _writes_out(tensor: Any) -> bool:
-    """Return whether torch can write a result of `tensor` into given memory."""
-    torch = sys.modules["torch"]
-
-    return (
-        type(tensor) is torch.Tensor
-        and not tensor.requires_grad
-        and tensor.layout is torch.strided
-        and tensor.is_cpu
-        and not tensor.is_quantized
-    )
-
-
-def _tensor(shape: tuple[int, ...], dtype: Any) -> Any:
-    torch = sys.modules["torch"]
-
-    count = math.prod(shape)
-    if count * dtype.itemsize < allocator.SMALL:
-        return torch.empty(shape, dtype=dtype)
-    room = allocator.empty(count * dtype.itemsize)
-    return torch.frombuffer(room, dtype=dtype, count=count).view(shape)

@@ -1,7 +1,7 @@
 """Which items go together in packs and in padded batches, computed from their lengths alone.
 
-Results are tables `(items, starts)`: part `k` has the items `items[starts[k] : starts[k + 1]]`, which
-ascend, and parts ascend by their first item.
+Results are tables `(items, starts)`: part `k` has the items `items[starts[k] : starts[k + 1]]`,
+which ascend, and parts ascend by their first item.
 """
 
 from collections.abc import Iterator
@@ -15,9 +15,9 @@ capacity costs nothing that matters, and work and memory stay bounded if the cap
 def packed(lengths: Any, capacity: int) -> tuple[Any, Any]:
     """Return the table of packs: items whose lengths have a sum of at most `capacity`.
 
-    This is best fit decreasing: from the longest item to the shortest, each goes where the room that
-    is left is the least that suffices. It needs at most 11/9 of the fewest packs possible, and one
-    more (D. S. Johnson, Near-optimal bin packing algorithms, 1973). All items of one length are
+    This is best fit decreasing: from the longest item to the shortest, each goes where the room
+    that is left is the least that suffices. It needs at most 11/9 of the fewest packs possible, and
+    one more (D. S. Johnson, Near-optimal bin packing algorithms, 1973). All items of one length are
     placed at once, so that a million lengths take a fraction of a second.
 
     Args:
