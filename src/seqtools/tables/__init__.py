@@ -1,0 +1,1 @@
+"""Combinators whose order or lengths depend on values, which a scan finds out once."""
