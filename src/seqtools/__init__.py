@@ -28,6 +28,7 @@ from seqtools.combinators.shuffle import shuffle
 from seqtools.combinators.windows import windows
 from seqtools.instrument._explain import explain
 from seqtools.prefetching import Prefetch, close_all, prefetch
+from seqtools.tables.filter import sfilter
 
 __version__ = "2.0.0.dev0"
 
@@ -63,6 +64,7 @@ __all__ = [
     "prefetch",
     "repeat",
     "seterr",
+    "sfilter",
     "shard",
     "shuffle",
     "smap",

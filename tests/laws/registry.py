@@ -160,6 +160,14 @@ def half(x: int) -> int:
     return x // 2
 
 
+def even(x: int) -> bool:
+    return x % 2 == 0
+
+
+def at_least_12(x: int) -> bool:
+    return x >= 12
+
+
 def turned(pair: tuple[int, int]) -> list[int]:
     return [*pair[::-1]]
 
@@ -987,6 +995,40 @@ ROWS: list[Row] = [
         lambda p: progress(p, disable=False, file=io.StringIO(), desc="law"),
         lambda a: a,
         FIVE,
+    ),
+    # tables that a scan makes
+    row("sfilter", lambda p: st.sfilter(even, p), lambda a: [a[0], a[2], a[4]], FIVE),
+    row("sfilter, none", lambda p: st.sfilter(lambda _: False, p), lambda _: [], FIVE),
+    row("sfilter, all", lambda p: st.sfilter(lambda _: [0], p), lambda a: a, FIVE),
+    row("sfilter, empty", lambda p: st.sfilter(even, p), lambda _: [], ()),
+    row("sfilter, one", lambda p: st.sfilter(even, p), lambda a: a[1:], THREE[1:]),
+    row(
+        "sfilter, of computed items",
+        lambda p: st.sfilter(even, st.smap(half, p)),
+        lambda a: [x // 2 for x in a if not x // 2 % 2],
+        FIVE,
+        computed=True,
+    ),
+    row("sfilter, of a slice", lambda p: st.sfilter(even, p[::-1]), lambda a: a[::-2], FIVE),
+    row("sfilter, workers", lambda p: st.sfilter(even, p, nworkers=2), lambda a: a[::2], FIVE),
+    row(
+        "batch, of a filter",
+        lambda p: st.batch(st.sfilter(even, p), 2),
+        lambda a: batches(a[::2], 2),
+        FIVE,
+    ),
+    row(
+        "sfilter, of a filter",
+        lambda p: st.sfilter(at_least_12, st.sfilter(even, p)),
+        lambda a: a[2::2],
+        FIVE,
+    ),
+    row(
+        "smap, rng of a filter",
+        lambda p: st.smap(noisy, st.sfilter(even, p), rng=7),
+        lambda a: [(a[i], item_rng(i).random()) for i in (0, 2, 4)],
+        FIVE,
+        computed=True,
     ),
     # several stages
     row(

@@ -1,4 +1,5 @@
 """`collate_arrays(pad=…)` fills up arrays of several shapes, and changes nothing else."""
+# ruff: noqa: E501 -- messages are whole, so that they are found
 
 import pickle
 from dataclasses import dataclass

@@ -13,7 +13,14 @@ from seqtools._core.errors import creation_site
 from seqtools._core.indices import ENDLESS, Indices, as_list
 from seqtools._core.resume import plain
 from seqtools._core.traits import NONE, Traits
-from seqtools._core.walk import Summary, draw_index_of, is_stage, summary
+from seqtools._core.walk import (
+    Summary,
+    draw_index_of,
+    is_stage,
+    summary,
+    traits_upstream,
+    upstream,
+)
 
 
 class Stage:
@@ -157,6 +164,23 @@ class Stage:
 
     # What only stages with certain `_traits` implement
 
+    def _prepare(self) -> None:
+        """Make the table of a stage that `scans`, for which it may read all of its sources.
+
+        `prefetch` calls this in the consumer before workers get the stage.
+        """
+
+    def _is_scanned(self) -> bool:
+        """Return whether a stage that `scans` has its table."""
+        return True
+
+    def _stand_in(self) -> Any:
+        """Return a stage with items like those of this one, which `scans`, but without a table.
+
+        It reads as little as possible, so that the pipeline can be tried without a scan.
+        """
+        return self
+
     def _hint(self, owner: Any, indices: Indices) -> None:
         """Note that `owner` is going to read `indices`, in that order, and nothing else.
 
@@ -218,6 +242,14 @@ class Stage:
         if arguments is None:
             return super().__reduce_ex__(protocol)
         return remade, (type(self), arguments, self._origin)
+
+
+def prepare(sequence: Any) -> None:
+    """Make the tables of `sequence` and of the stages upstream that scan, those upstream first."""
+    if traits_upstream(sequence).scans:
+        for stage in upstream(sequence):
+            if stage._traits.scans:
+                stage._prepare()
 
 
 def remade(cls: type[Stage], arguments: tuple[Any, ...], origin: tuple[str, int]) -> Any:

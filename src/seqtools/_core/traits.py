@@ -36,6 +36,9 @@ class Traits(NamedTuple):
     the first one that states some, and its random numbers follow from the same index."""
     sharded: bool = False
     """It has a part of the items of its source, and other ranks have the others."""
+    scans: bool = False
+    """It has a table, which is made by reading its sources when a length or an item first needs
+    it; before that, its length is not asked for to show it. See `_prepare`."""
 
 
 NONE = Traits()

@@ -14,7 +14,7 @@ from seqtools._core.indices import ENDLESS, Indices
 from seqtools._core.iteration import SequenceIterator, iterate, iterator_of
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, getter, size_of
-from seqtools._core.stage import remade
+from seqtools._core.stage import prepare, remade
 from seqtools._core.traits import Traits
 from seqtools._core.views import Slice
 from seqtools._core.walk import draw_index_of, drawing_apart, traits_upstream
@@ -51,6 +51,9 @@ class Prefetch(LazySequence[T]):
         lengths.refreshable = True
 
     def _size(self) -> int | None:
+        if self._options.nworkers:
+            # Workers need the tables. They are made here, where a Ctrl-C can interrupt a scan.
+            prepare(self._sequence)
         return size_of(self._sequence)
 
     def _get(self, i: int) -> T:
@@ -292,6 +295,7 @@ class _State:
         def make(deliver: Deliver) -> Engine:
             if os.getpid() != pid:
                 options.check_fork()
+            prepare(source)  # mostly they are there; a refresh elsewhere may have dropped them
             evaluate = marked(get_apart, marks.all_now(mark))
             return options.engine(source, get, evaluate, choice, known, deliver)
 

@@ -1,1 +1,1 @@
-"""Stages whose order or lengths depend on values, and the tables that say how."""
+"""Combinators whose order or lengths depend on values, which a scan finds out once."""

@@ -7,7 +7,16 @@ from seqtools._core.errors import EvaluationError
 from seqtools._core.sequence import LazySequence
 from seqtools.testing.probe import Probe
 from seqtools.testing.reading import Index, pairs, shown
-from seqtools.testing.subject import Subject, equal, mixed, normal, outcomes, peeked, refused
+from seqtools.testing.subject import (
+    Subject,
+    equal,
+    mixed,
+    normal,
+    outcomes,
+    peeked,
+    refused,
+    scanned,
+)
 
 FAULTS = 8
 """Items of a source to make fail, one at a time. Arbitrary."""
@@ -92,9 +101,10 @@ def _broken(
 ) -> tuple[LazySequence[Any], Exception]:
     """Return a sequence whose source number `s` raises `error` at `j`, and the error."""
     probes = subject.probes()
-    given = subject.sources[s]
-    probes[s] = Probe(given, errors={j: error})
-    return subject.build(*probes), error
+    probes[s] = Probe(subject.sources[s])
+    sequence = scanned(subject.build(*probes), probes)
+    probes[s].errors[j] = error
+    return sequence, error
 
 
 def _fails(subject: Subject, s: int, j: int, error: Exception, i: int) -> None:

@@ -26,9 +26,14 @@ class Index:
 
 def building(subject: Subject) -> None:
     """Creating the sequence reads nothing."""
-    sequence, probes = subject.make()
+    probes = subject.probes()
+    sequence = subject.build(*probes)
     lazy("what build returns", sequence)
     untouched("making the sequence", probes)
+    first = repr(sequence)
+    untouched("the first repr", probes)
+    if not first:
+        raise AssertionError("repr must not be empty")
 
 
 def length(subject: Subject) -> None:

@@ -6,7 +6,7 @@ from seqtools._core.indices import Indices
 from seqtools._core.sequence import LazySequence
 from seqtools._core.walk import is_stage
 from seqtools.testing.probe import Probe
-from seqtools.testing.subject import SHOWN, Subject, equal, normal, reads_of, untouched
+from seqtools.testing.subject import SHOWN, Subject, equal, normal, reads_of, scanned, untouched
 
 
 def bulk(subject: Subject) -> None:
@@ -53,6 +53,7 @@ def rebuilding(subject: Subject) -> None:
     copy = _rebuilt(sequence, dict(zip(map(id, probes), others, strict=True)))
     untouched("_rebuild", probes)
     untouched("_rebuild", others)
+    scanned(copy, others)
     equal("type of what is rebuilt", type(copy), type(sequence))
     equal("length of what is rebuilt", copy._length(), sequence._length())
     equal("items of what is rebuilt", subject.read(copy), subject.items)
@@ -61,6 +62,7 @@ def rebuilding(subject: Subject) -> None:
         sequence, probes = subject.make()
         others = subject.probes()
         copy = _rebuilt(sequence, dict(zip(map(id, probes), others, strict=True)))
+        scanned(copy, others)
         normal(copy[i])
         equal(f"what item {i} of it reads", reads_of(others), subject.touched[i])
 

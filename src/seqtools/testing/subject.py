@@ -9,7 +9,8 @@ from typing import Any, Literal, TypeAlias
 
 from seqtools._core.errors import EvaluationError
 from seqtools._core.sequence import LazySequence
-from seqtools._core.walk import is_stage
+from seqtools._core.stage import prepare
+from seqtools._core.walk import is_stage, traits_upstream
 from seqtools.testing.probe import Probe
 
 Values: TypeAlias = Sequence[Any] | Callable[[int], Any]
@@ -42,9 +43,9 @@ class Subject:
         return [Probe(v if callable(v) else copy.deepcopy(v)) for v in given]
 
     def make(self) -> tuple[LazySequence[Any], list[Probe[Any]]]:
-        """Return a new sequence, and the probes that it reads from."""
+        """Return a new sequence, and the probes that it reads from; a scan is done."""
         probes = self.probes()
-        return self.build(*probes), probes
+        return scanned(self.build(*probes), probes), probes
 
     def oracle(self, probes: list[Probe[Any]]) -> list[Any]:
         """Return the items that a sequence over `probes` must have now."""
@@ -79,6 +80,15 @@ class Subject:
 def peeked(probe: Probe[Any]) -> list[Any]:
     """Return the items of `probe`; for an endless one, as many as an oracle receives."""
     return probe.peek(GIVEN if probe._length() is None else None)
+
+
+def scanned(sequence: LazySequence[Any], probes: Iterable[Probe[Any]]) -> LazySequence[Any]:
+    """Return `sequence`, after the tables of its stages were made, without a record of that."""
+    if is_stage(sequence) and traits_upstream(sequence).scans:
+        prepare(sequence)
+        for probe in probes:
+            probe.clear()
+    return sequence
 
 
 def reads_of(probes: Iterable[Probe[Any]]) -> list[set[int]]:

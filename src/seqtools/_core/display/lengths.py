@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from seqtools._core.lengths import is_known, unread
-from seqtools._core.walk import traits_upstream, upstream
+from seqtools._core.walk import sources_of, traits_upstream, upstream
 
 _MOST_MEASURED = 10_000
 """Stages to ask for lengths that are not known yet: some ten milliseconds."""
@@ -37,14 +37,25 @@ def lengths(stage: Any) -> dict[int, str]:
     stages = list(islice(upstream(stage), _MOST_MEASURED + 1))
     few = len(stages) <= _MOST_MEASURED
     found: dict[int, str] = {}
+    waiting: set[int] = set()  # stages whose length may need a scan
     with unread(stages):  # a list may grow before it is read
         for each in stages:  # sources first, so that nothing recurses
+            if not is_known(each) and _needs_scan(each, waiting):
+                waiting.add(id(each))
+                continue
             try:
                 if few or is_known(each):
                     found[id(each)] = _length(each)
             except Exception:  # noqa: BLE001 -- code of users may raise anything
                 found[id(each)] = "unknown length"
     return found
+
+
+def _needs_scan(stage: Any, waiting: set[int]) -> bool:
+    """Return whether the length of `stage` may be one that only reading items tells."""
+    if stage._traits.scans and not stage._is_scanned():
+        return True
+    return bool(waiting) and any(id(source) in waiting for source in sources_of(stage))
 
 
 def _length(stage: Any) -> str:

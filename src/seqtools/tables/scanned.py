@@ -1,0 +1,136 @@
+"""The base of stages whose order or lengths depend on values.
+
+Such a stage has a table, an array that is made by one scan of its source when a length or an item
+first needs it. The consumer scans, never a worker: `prefetch` calls `_prepare` before it starts
+workers, and the pickled stage contains the table, or the path of the file with it.
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from seqtools._core.sequence import LazySequence
+from seqtools._core.single_flight import Flights
+from seqtools._core.source_code import place
+from seqtools._core.sources import getter
+from seqtools._core.traits import Traits
+from seqtools.engines.base import here
+from seqtools.tables.scan import ScanOptions, scan
+
+T = TypeVar("T")
+
+_KEY = "of a table"
+"""The key of the scan, of which there is one at a time."""
+
+
+class _State:
+    """The table of a stage, and the finished blocks of a scan that was interrupted."""
+
+    __slots__ = ("blocks", "copied", "flights", "table")
+
+    def __init__(self) -> None:
+        self.table: Any = None
+        self.blocks: dict[int, Any] = {}
+        self.flights = Flights()
+        self.copied = False
+        """Whether the stage was unpickled."""
+
+
+class Scanned(LazySequence[T]):
+    """A stage with a table, which a scan of its source makes.
+
+    A subclass writes `_measure` and `_tabulate`, and `_arrange`, which returns what reading needs
+    of the `_table`. It reads that as `self._layout or self._arranged()`.
+
+    Args:
+        sequence: The source.
+        options: How to scan.
+    """
+
+    __slots__ = ("_options", "_read", "_sequence", "_state")
+
+    _traits = Traits(scans=True)
+    _dtype = "int64"
+    """The type of what is found out: `"bool"`, or `"int64"` for lengths, which are 0 or more."""
+
+    def __init__(self, sequence: Any, options: ScanOptions) -> None:
+        self._sequence, self._options = sequence, options
+        self._read = getter(sequence)
+        self._state = _State()
+
+    # What a subclass writes
+
+    def _measure(self) -> Callable[[Any], Any]:
+        """Return the function that is called with each item of the source, perhaps in a worker."""
+        raise NotImplementedError
+
+    def _tabulate(self, found: Any) -> Any:
+        """Return the table, an array, from the array of what was found out about each item."""
+        raise NotImplementedError
+
+    def _stand_in(self) -> Any:
+        """Return a stage with a few items like those of this one, which needs no scan."""
+        raise NotImplementedError
+
+    # What others call
+
+    def _is_scanned(self) -> bool:
+        """Return whether the table is known."""
+        return self._state.table is not None
+
+    def _table(self) -> Any:
+        """Return the table; one thread makes it, and others wait.
+
+        Raises:
+            EvaluationError: If an item could not be evaluated; the next call goes on.
+            RuntimeError: If this is a copy in a worker, which must not scan.
+        """
+        table = self._state.table
+        return self._state.flights.get(_KEY, self._scan, self._keep) if table is None else table
+
+    def _scan(self) -> Any:
+        state = self._state
+        if state.table is not None:  # another thread has made it in the meantime
+            return state.table
+        if state.copied and getattr(here, "get", None) is not None:
+            message = (
+                f"{self._describe()}, made at {place(*self._origin)}, has no table in this worker, "
+                "and a worker does not scan: read its length before workers start, by len(), or "
+                "keep the table in a file that workers can read, by table="
+            )
+            raise RuntimeError(message)
+        found = scan(
+            self, self._sequence, self._measure(), self._dtype, self._options, state.blocks
+        )
+        return self._tabulate(found)
+
+    def _keep(self, table: Any, is_valid: Callable[[], bool]) -> None:
+        if is_valid():
+            self._state.table = table
+            self._state.blocks = {}
+
+    def _prepare(self) -> None:
+        self._table()
+
+    def _forget(self) -> None:
+        self._state.flights.forget(_KEY)
+        self._state.table, self._state.blocks = None, {}
+
+    def _sources(self) -> tuple[Any, ...]:
+        return (self._sequence,)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle the arguments, the place where it was made, and the table if it is known."""
+        arguments = tuple(
+            [a.sent() if isinstance(a, ScanOptions) else a for a in self._args() or ()]
+        )
+        return restored, (type(self), arguments, self._origin, self._state.table)
+
+
+def restored(
+    cls: type[Scanned[Any]], arguments: tuple[Any, ...], origin: tuple[str, int], table: Any
+) -> Any:
+    """Return the stage of a pickle."""
+    stage = cls(*arguments)
+    stage._origin = origin
+    stage._state.table, stage._state.copied = table, True
+    return stage
