@@ -29,6 +29,7 @@ from seqtools.combinators.windows import windows
 from seqtools.instrument._explain import explain
 from seqtools.prefetching import Prefetch, close_all, prefetch
 from seqtools.tables.filter import sfilter
+from seqtools.tables.flatten import flatten
 
 __version__ = "2.0.0.dev0"
 
@@ -55,6 +56,7 @@ __all__ = [
     "concatenate",
     "cycle",
     "explain",
+    "flatten",
     "gather",
     "instrument",
     "interleave",

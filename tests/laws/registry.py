@@ -56,6 +56,7 @@ NO_COMBINATORS = {
 VALUE_DEPENDENT = {
     "case",
     "case, endless values",
+    "flatten, of lazy sequences",
     "gather, lazy indexes",
     "gather, lazy indexes that are computed",
     "switch",
@@ -141,6 +142,7 @@ def _other(values: Any) -> Any:
 FIVE = (10, 11, 12, 13, 14)
 THREE = (0, 1, 2)
 MASK = [True, False, False, True, True]
+NESTED = ([1, 2], [], [3, 4, 5], [], [6])
 PAIRS = ((1, 2), (3, 4), (5, 6))
 
 
@@ -1009,7 +1011,6 @@ ROWS: list[Row] = [
         FIVE,
         computed=True,
     ),
-    row("sfilter, of a slice", lambda p: st.sfilter(even, p[::-1]), lambda a: a[::-2], FIVE),
     row("sfilter, workers", lambda p: st.sfilter(even, p, nworkers=2), lambda a: a[::2], FIVE),
     row(
         "batch, of a filter",
@@ -1029,6 +1030,38 @@ ROWS: list[Row] = [
         lambda a: [(a[i], item_rng(i).random()) for i in (0, 2, 4)],
         FIVE,
         computed=True,
+    ),
+    row("flatten", st.flatten, flat, NESTED),
+    row("flatten, lengths", lambda p: st.flatten(p, [2, 0, 3, 0, 1]), flat, NESTED),
+    row("flatten, array", lambda p: st.flatten(p, np.array([2, 0, 3, 0, 1], "u1")), flat, NESTED),
+    row(
+        "flatten, lazy lengths",
+        lambda q, p: st.flatten(p, q),
+        lambda _, a: flat(a),
+        (2, 0, 3, 0, 1),
+        NESTED,
+        selectors=1,
+    ),
+    row("flatten, empty", st.flatten, flat, ()),
+    row("flatten, all empty", st.flatten, flat, ((), ())),
+    row(
+        "flatten, computed",
+        lambda p: st.flatten(st.smap(range, p)),
+        lambda a: flat([[*range(x)] for x in a]),
+        (2, 0, 3),
+        computed=True,
+    ),
+    row(
+        "flatten, of lazy sequences",
+        lambda p: st.flatten(st.split(p, [2])),
+        lambda a: a,
+        FIVE,
+    ),
+    row(
+        "batch, of flat batches",
+        lambda p: st.batch(st.flatten(st.batch(p, 2)), 3),
+        lambda a: batches(a, 3),
+        FIVE,
     ),
     # several stages
     row(

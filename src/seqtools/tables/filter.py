@@ -131,7 +131,7 @@ class Tried(LazySequence[T]):
         return self._predicate, self._sequence
 
 
-def sfilter(
+def sfilter(  # noqa: PLR0913 -- those of a scan, by name
     predicate: Callable[[T], object],
     sequence: Source[T],
     *,

@@ -203,7 +203,7 @@ class Blocks(Spans):
         return self._sequence, self._numbers, self._dtype
 
 
-def scan(
+def scan(  # noqa: PLR0913, PLR0917 -- by one caller
     stage: Any,
     sequence: Any,
     measure: Callable[[Any], Any],

@@ -63,6 +63,10 @@ class Scanned(LazySequence[T]):
         """Return the function that is called with each item of the source, perhaps in a worker."""
         raise NotImplementedError
 
+    def _examined(self) -> Any:
+        """Return the sequence of which all items are evaluated."""
+        return self._sequence
+
     def _tabulate(self, found: Any) -> Any:
         """Return the table, an array, from the array of what was found out about each item."""
         raise NotImplementedError
@@ -99,7 +103,7 @@ class Scanned(LazySequence[T]):
             )
             raise RuntimeError(message)
         found = scan(
-            self, self._sequence, self._measure(), self._dtype, self._options, state.blocks
+            self, self._examined(), self._measure(), self._dtype, self._options, state.blocks
         )
         return self._tabulate(found)
 
@@ -123,7 +127,8 @@ class Scanned(LazySequence[T]):
         arguments = tuple(
             [a.sent() if isinstance(a, ScanOptions) else a for a in self._args() or ()]
         )
-        return restored, (type(self), arguments, self._origin, self._state.table)
+        table = self._state.table if self._traits.scans else None
+        return restored, (type(self), arguments, self._origin, table)
 
 
 def restored(

@@ -1,0 +1,263 @@
+"""Items of sequences of any lengths, one sequence after the other."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from seqtools._core import lengths as known_lengths
+from seqtools._core import rows
+from seqtools._core.checks import check_integers, check_source
+from seqtools._core.indices import Indices, as_array, as_list, is_run
+from seqtools._core.resume import plain
+from seqtools._core.sequence import LazySequence
+from seqtools._core.sources import Source, assign, getter, read_many, size_of
+from seqtools._core.traits import NONE
+from seqtools._core.walk import is_stage, traits_upstream
+from seqtools.tables.scan import ScanOptions, check_finite, scan_options
+from seqtools.tables.scanned import Scanned
+
+T = TypeVar("T")
+
+
+class Flatten(Scanned[T]):
+    """Items of inner sequences; the table has the index at which each one starts, and the length.
+
+    Args:
+        sequence: The inner sequences.
+        lengths: The length of each: an array, or a stage that evaluates them, or `None`.
+        options: How to scan.
+    """
+
+    __slots__ = ("_kind", "_lengths", "_traits")
+
+    def __init__(self, sequence: Any, lengths: Any, options: ScanOptions) -> None:
+        super().__init__(sequence, options)
+        self._lengths = lengths
+        self._kind: type = list  # a class of inner sequences that was checked
+        self._traits = Scanned._traits if lengths is None or is_stage(lengths) else NONE
+
+    def _measure(self) -> Callable[[Any], Any]:
+        return rows.length if self._lengths is None else _given
+
+    def _examined(self) -> Any:
+        return self._sequence if self._lengths is None else self._lengths
+
+    def _tabulate(self, found: Any) -> Any:
+        import numpy as np
+
+        return np.concatenate([[0], np.cumsum(found, dtype=np.int64)])
+
+    def _scan(self) -> Any:
+        return super()._scan() if self._traits.scans else self._tabulate(self._lengths)
+
+    def _arrange(self) -> tuple[Any, Any]:
+        import numpy as np
+
+        table = np.asarray(self._table())
+        if self._lengths is not None and len(table) - 1 != size_of(self._sequence):
+            message = (
+                f"lengths must have {size_of(self._sequence)} items, as the sequence has, "
+                f"got {len(table) - 1}{known_lengths.since_refresh(self)}"
+            )
+            raise ValueError(message)
+        return memoryview(table), table  # type: ignore[arg-type]  # its items are Python integers
+
+    def _stand_in(self) -> "Firsts[T]":
+        return Firsts(self._sequence)
+
+    def _size(self) -> int:
+        return (self._layout or self._arranged())[0][-1]  # type: ignore[no-any-return]
+
+    def _checked(self, k: int, starts: Any) -> Any:
+        """Return inner sequence `k`, which must have the length that the table says."""
+        items = self._read(k)
+        if items.__class__ is not self._kind:
+            advice = rows.why_not(items, "inner sequence")
+            if advice:
+                message = f"inner sequence {k} must be indexed by row, got "
+                raise TypeError(f"{message}{type(items).__name__}: {advice}")
+            self._kind = items.__class__
+        n, expected = rows.length(items), starts[k + 1] - starts[k]
+        if n != expected:
+            source = "when it was scanned" if self._traits.scans else "according to lengths"
+            message = f"inner sequence {k} should have {expected} items, as {source}, got {n}"
+            raise ValueError(message)
+        return items
+
+    def _get(self, i: int) -> T:
+        starts, _ = self._layout or self._arranged()
+        k = bisect_right(starts, i) - 1
+        return self._checked(k, starts)[i - starts[k]]  # type: ignore[no-any-return]
+
+    def _get_many(self, indices: Indices) -> list[T]:
+        import numpy as np
+
+        if not len(indices):
+            return []
+        starts, table = self._layout or self._arranged()
+        wanted = as_array(indices)
+        inner = np.searchsorted(table, wanted, "right") - 1
+        places = wanted - table[inner]
+        begins = np.flatnonzero(np.diff(inner, prepend=-1)).tolist()
+        items: list[T] = []
+        for begin, end in zip(begins, [*begins[1:], len(wanted)], strict=True):
+            part = self._checked(int(inner[begin]), starts)
+            first, last = int(places[begin]), int(places[end - 1])
+            if is_run(indices):
+                items += read_many(part, range(first, last + 1))
+            else:
+                items += read_many(part, places[begin:end])
+        return items
+
+    def _set(self, i: int, value: Any) -> None:
+        starts, _ = self._layout or self._arranged()
+        k = bisect_right(starts, i) - 1
+        items = self._checked(k, starts)
+        items[i - starts[k]] = value
+        assign(self._sequence, k, items)  # the inner sequence may have been computed
+
+    def _sources(self) -> tuple[Any, ...]:
+        if is_stage(self._lengths):
+            return self._sequence, self._lengths
+        return (self._sequence,)
+
+    def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
+        import numpy as np
+
+        if not len(indices):
+            return [(self._sequence, range(0))]
+        starts, table = self._layout or self._arranged()
+        if len(indices) == 1:
+            k = bisect_right(starts, as_list(indices)[0]) - 1
+            return [(self._sequence, range(k, k + 1))]
+        if is_run(indices):
+            first, last = (bisect_right(starts, indices[e]) - 1 for e in (0, -1))
+            inner = first + np.flatnonzero(np.diff(table[first : last + 2]))  # not the empty ones
+            return [(self._sequence, inner)]
+        inner = np.searchsorted(table, as_array(indices), "right") - 1
+        return [(self._sequence, inner[np.diff(inner, prepend=-1) != 0])]
+
+    def _identity(self) -> Any:
+        # which items there are depends on the rank, if the sequence was sharded
+        sharded = traits_upstream(self).sharded
+        return "flatten", None if sharded else plain(self._table())
+
+    def _rebuild(self, *sources: Any) -> "Flatten[T]":
+        return Flatten(sources[0], sources[1] if len(sources) > 1 else self._lengths, self._options)
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._sequence, self._lengths, self._options
+
+    def _as_call(self) -> str:
+        """Return the call that makes this sequence, without its sources."""
+        given = "" if self._lengths is None else "lengths"
+        return f"flatten({(given + str(self._options)).removeprefix(', ')})"
+
+
+class Firsts(LazySequence[T]):
+    """The first item of each inner sequence, or of the next one that is not empty, or `None`."""
+
+    __slots__ = ("_read", "_sequence")
+
+    _name = "flatten"
+
+    def __init__(self, sequence: Any) -> None:
+        self._sequence, self._read = sequence, getter(sequence)
+
+    def _size(self) -> int | None:
+        return size_of(self._sequence)
+
+    def _get(self, i: int) -> T | None:
+        items = self._read(i)
+        n = self._length()
+        while not len(items) and n is not None and i + 1 < n:
+            i += 1
+            items = self._read(i)
+        return items[0] if len(items) else None
+
+    def _sources(self) -> tuple[Any, ...]:
+        return (self._sequence,)
+
+    def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
+        return [(self._sequence, indices)]
+
+    def _rebuild(self, *sources: Any) -> "Firsts[T]":
+        return Firsts(sources[0])
+
+    def _args(self) -> tuple[Any, ...]:
+        return (self._sequence,)
+
+
+def flatten(  # noqa: PLR0913 -- those of a scan, by name
+    sequence: Source[Source[T]],
+    lengths: Sequence[int] | Any = None,
+    *,
+    nworkers: Any = 0,
+    method: Any = None,
+    table: Any = None,
+    version: str | int | None = None,
+    progress: bool = True,
+) -> LazySequence[T]:
+    """Return the items of the inner sequences of `sequence`, one inner sequence after the other.
+
+    Item `i` is `sequence[k][j]`, where the first `k` inner sequences have `i - j` items together.
+    Reading an item evaluates its inner sequence: see `add_cache`. Items that are read in bulk, as
+    by `batch`, evaluate each inner sequence once for all of its items in a row. Assigning an item
+    reads the inner sequence, changes it, and assigns the whole inner sequence.
+
+    Without `lengths`, all inner sequences are evaluated once when the length or an item is first
+    needed, to know how long they are: see `sfilter` about this scan and its options.
+
+    Args:
+        sequence: The inner sequences, which may be empty: lists, arrays, lazy sequences.
+        lengths: The length of each inner sequence, if it is known beforehand: an array or a
+            sequence of integers. If it is a lazy sequence, the scan evaluates its items, in place
+            of the inner sequences.
+        nworkers: As for `sfilter`.
+        method: As for `sfilter`.
+        table: As for `sfilter`; not with an array of `lengths`, because nothing is scanned.
+        version: As for `sfilter`.
+        progress: As for `sfilter`.
+
+    Raises:
+        TypeError: If `sequence` is not a sequence or has no length, or `lengths` are no integers.
+        ValueError: If `lengths` has another length than `sequence`, or a length is negative. An
+            inner sequence of another length is an `EvaluationError` when it is read.
+
+    Example:
+        >>> list(flatten([[1, 2], [], [3, 4, 5]]))
+        [1, 2, 3, 4, 5]
+        >>> words = flatten(["to be", "or"], lengths=[5, 2])
+        >>> words[5], len(words)
+        ('o', 7)
+    """
+    check_finite(sequence)
+    if lengths is not None:
+        check_source(lengths, "lengths")
+        if not is_stage(lengths):
+            lengths = _as_lengths(lengths)
+            if table is not None:
+                message = f"table has no use with lengths, which say all, got table={table!r}"
+                raise ValueError(message)
+    options = scan_options(nworkers, method, table, version, progress)
+    result = Flatten[T](sequence, lengths, options)
+    if lengths is not None and not is_stage(lengths):
+        result._length()
+    return result
+
+
+def _as_lengths(lengths: Any) -> Any:
+    """Return the given lengths as an array; raise an error if one is no length."""
+    import numpy as np
+
+    check_integers(lengths, "lengths", "give the number of items of each inner sequence")
+    found = np.array(lengths if len(lengths) else [], np.int64)
+    if len(found) and found.min() < 0:
+        k = int(found.argmin())
+        message = f"lengths must be at least 0, got {found[k]} at index {k}"
+        raise ValueError(message)
+    return found
+
+
+def _given(length: Any) -> Any:
+    return length
