@@ -30,6 +30,7 @@ from seqtools.instrument._explain import explain
 from seqtools.prefetching import Prefetch, close_all, prefetch
 from seqtools.tables.filter import sfilter
 from seqtools.tables.flatten import flatten
+from seqtools.tables.pack import batch_by_length, pack
 
 __version__ = "2.0.0.dev0"
 
@@ -47,6 +48,7 @@ __all__ = [
     "add_cache",
     "arange",
     "batch",
+    "batch_by_length",
     "case",
     "close_all",
     "collate",
@@ -62,6 +64,7 @@ __all__ = [
     "interleave",
     "loader",
     "mix",
+    "pack",
     "per_worker",
     "prefetch",
     "repeat",

@@ -241,6 +241,14 @@ def flat(lists: list[list[Any]]) -> list[Any]:
     return list(chain.from_iterable(lists))
 
 
+def small(x: int) -> int:
+    return (x - 10) % 5
+
+
+def packs(items: list[Any], places: str) -> list[list[Any]]:
+    return [picked(items, each) for each in places.split()]
+
+
 def batches(items: list[Any], k: int) -> list[list[Any]]:
     return [items[start : start + k] for start in range(0, len(items), k)]
 
@@ -1062,6 +1070,119 @@ ROWS: list[Row] = [
         lambda p: st.batch(st.flatten(st.batch(p, 2)), 3),
         lambda a: batches(a, 3),
         FIVE,
+    ),
+    row("pack", lambda p: st.pack(p, 5, small), lambda a: packs(a, "014 23"), FIVE),
+    row(
+        "pack, lengths",
+        lambda p: st.pack(p, 9, [5, 9, 1, 4, 2]),
+        lambda a: packs(a, "03 1 24"),
+        FIVE,
+    ),
+    row(
+        "pack, lazy lengths",
+        lambda p, q: st.pack(p, 4, st.smap(small, q)),
+        lambda a, _: packs(a, "04 13 2"),
+        FIVE,
+        FIVE,
+        computed=True,
+    ),
+    row("pack, of nothing", lambda p: st.pack(p, 3), lambda _: [], ()),
+    row("pack, of one", lambda p: st.pack(p, 3, [3]), lambda a: [a], (7,)),
+    row("pack, all in one", lambda p: st.pack(p, 99, small), lambda a: [a], FIVE),
+    row("pack, without lengths", lambda p: st.pack(p, 1, [0] * 5), lambda a: [a], FIVE),
+    row(
+        "pack, drop",
+        lambda p: st.pack(p, 3, [3, 4, 1, 9, 2], longer="drop"),
+        lambda a: packs(a, "0 24"),
+        FIVE,
+    ),
+    row("pack, drop all", lambda p: st.pack(p, 1, [2] * 5, longer="drop"), lambda _: [], FIVE),
+    row(
+        "pack, cut",
+        lambda p: st.pack(p, 2, longer="cut"),
+        lambda a: [[a[0][:2]], [a[1], a[2]]],
+        ("abcd", "e", "f"),
+        computed=True,
+    ),
+    row(
+        "pack, collate_fn",
+        lambda p: st.pack(p, 10, [5, 9, 1, 4, 2], collate_fn=sum),
+        lambda a: map(sum, packs(a, "023 1 4")),
+        FIVE,
+        computed=True,
+    ),
+    row(
+        "pack, collate_packed",
+        lambda p: st.pack(st.smap(list, p), 3, collate_fn=st.collate_packed),
+        lambda a: [st.collate_packed([a[0], a[2]]), st.collate_packed([a[1]])],
+        ((1, 2), (3, 4, 5), (6,)),
+        computed=True,
+    ),
+    row(
+        "pack, array",
+        lambda: st.pack(np.arange(10).reshape(5, 2), 2, [1] * 5, collate_fn=np.sum),
+        lambda: [6, 22, 17],
+        computed=True,
+    ),
+    row(
+        "pack, workers",
+        lambda p: st.pack(p, 5, small, nworkers=2),
+        lambda a: packs(a, "014 23"),
+        FIVE,
+    ),
+    row(
+        "pack, of a slice",
+        lambda p: st.pack(p[::-1], 9, [5, 9, 1, 4, 2]),
+        lambda a: packs(a[::-1], "03 1 24"),
+        FIVE,
+    ),
+    row(
+        "pack, of a filter",
+        lambda p: st.pack(st.sfilter(even, p), 2, [1, 1, 1]),
+        lambda a: packs(a[::2], "01 2"),
+        FIVE,
+    ),
+    row(
+        "shuffle, of packs",
+        lambda p: st.shuffle(st.pack(p, 2, [1] * 5), 7),
+        lambda a: picked(packs(a, "01 23 4"), "210"),
+        FIVE,
+    ),
+    row(
+        "shard, of packs",
+        lambda p: st.shard(st.pack(p, 2, [1] * 5), 1, 2, uneven="drop"),
+        lambda a: [a[2:4]],
+        FIVE,
+    ),
+    row(
+        "smap, rng of packs",
+        lambda p: st.smap(noisy, st.pack(p, 9, [5, 9, 1, 4, 2], collate_fn=sum), rng=7),
+        lambda a: [
+            (sum(pack), item_rng(i).random())
+            for pack, i in zip(packs(a, "03 1 24"), (0, 1, 2), strict=True)
+        ],
+        FIVE,
+        computed=True,
+    ),
+    row(
+        "batch_by_length",
+        lambda p: st.batch_by_length(p, 8, small, multiple_of=1),
+        lambda a: packs(a, "012 34"),
+        FIVE,
+    ),
+    row(
+        "batch_by_length, rounded",
+        lambda p: st.batch_by_length(p, 16, [1, 9, 2, 8, 3]),
+        lambda a: packs(a, "02 1 34"),
+        FIVE,
+    ),
+    row("batch_by_length, of nothing", lambda p: st.batch_by_length(p, 8), lambda _: [], ()),
+    row(
+        "batch_by_length, collate_fn",
+        lambda p: st.batch_by_length(p, 16, [1, 9, 2, 8, 3], collate_fn=sum),
+        lambda a: map(sum, packs(a, "02 1 34")),
+        FIVE,
+        computed=True,
     ),
     # several stages
     row(

@@ -1,4 +1,4 @@
-"""Stages whose items are made of several items in a row."""
+"""Stages whose items are made of several items of a source."""
 
 from typing import Any
 
@@ -6,35 +6,33 @@ from seqtools._core import errors
 from seqtools._core.bulk import BulkReadWarning, NotByRow
 from seqtools._core.chance import seeding
 from seqtools._core.errors import EndOfSequence, is_of_item
+from seqtools._core.indices import Indices, as_list
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import claim, getter, read_many, size_of
 from seqtools._core.walk import traits_upstream
 
 
-class Spans(LazySequence[Any]):
-    """A stage whose items are made of several items in a row of its only source."""
+class ReadsSeveral:
+    """What reads several items of a source for one item of a stage: a part of its class.
 
-    __slots__ = ("_claims", "_n", "_read", "_sequence", "_singly", "_whole")
+    The class has slots for what `_read_from` sets.
+    """
 
-    def __init__(self, sequence: Any, whole: bool) -> None:  # noqa: FBT001 -- of this library
+    __slots__ = ()
+
+    def _read_from(self: Any, sequence: Any) -> None:
+        """Set the source."""
         self._sequence = sequence
-        self._whole = whole  # whether there is no item of which one in the row is missing
         self._read = getter(sequence)
-        self._n: int | None = None  # the length of the source, set by `_size`
         traits = traits_upstream(sequence)
         self._claims = traits.iterates
         self._singly = traits.iterates or traits.read_once
 
-    def _size(self) -> int | None:
-        n = self._n = size_of(self._sequence)
-        return None if n is None else self._count(n)
+    def _items(self: Any, span: Indices) -> Any:
+        """Return the items of the source at `span`, which ascends.
 
-    def _count(self, n: int) -> int:
-        """Return the number of items if the source has `n`."""
-        raise NotImplementedError
-
-    def _items(self, span: range) -> Any:
-        """Return the items of the source at `span`, as a list or what a single call returns."""
+        It is a list or what a single call returns.
+        """
         if not (self._singly or errors.singly) or self._in_bulk():  # mostly without a call
             try:
                 return read_many(self._sequence, span)
@@ -51,15 +49,37 @@ class Spans(LazySequence[Any]):
             claim(self._sequence, span)
         return self._one_by_one(span)
 
-    def _in_bulk(self) -> bool:
+    def _in_bulk(self: Any) -> bool:
         """Return whether several items of the source are read by one call."""
         # With a seed, they are in any case: one by one, stages would draw random numbers in another
         # order.
         return not (self._singly or (errors.singly and seeding.token() is None))
 
-    def _one_by_one(self, span: range) -> list[Any]:
+    def _one_by_one(self: Any, span: Indices) -> list[Any]:
+        return [self._read(j) for j in as_list(span)]
+
+
+class Spans(ReadsSeveral, LazySequence[Any]):
+    """A stage whose items are made of several items in a row of its only source."""
+
+    __slots__ = ("_claims", "_n", "_read", "_sequence", "_singly", "_whole")
+
+    def __init__(self, sequence: Any, whole: bool) -> None:  # noqa: FBT001 -- of this library
+        self._read_from(sequence)
+        self._whole = whole  # whether there is no item of which one in the row is missing
+        self._n: int | None = None  # the length of the source, set by `_size`
+
+    def _size(self) -> int | None:
+        n = self._n = size_of(self._sequence)
+        return None if n is None else self._count(n)
+
+    def _count(self, n: int) -> int:
+        """Return the number of items if the source has `n`."""
+        raise NotImplementedError
+
+    def _one_by_one(self, span: Indices) -> list[Any]:
         items: list[Any] = []
-        for j in span:
+        for j in as_list(span):
             try:
                 items.append(self._read(j))
             except EndOfSequence:
