@@ -20,6 +20,7 @@ from seqtools.combinators.interleave import interleave
 from seqtools.combinators.iterables import uniter
 from seqtools.combinators.map import smap, starmap
 from seqtools.combinators.mix import Mix, mix
+from seqtools.combinators.recover import recover, retry
 from seqtools.combinators.select import case, switch
 from seqtools.combinators.shape import collate, concatenate, split
 from seqtools.combinators.shard import shard
@@ -59,7 +60,9 @@ __all__ = [
     "mix",
     "per_worker",
     "prefetch",
+    "recover",
     "repeat",
+    "retry",
     "seterr",
     "shard",
     "shuffle",

@@ -1023,3 +1023,34 @@ ROWS: list[Row] = [
         THREE,
     ),
 ]
+
+
+# Items that fail
+
+
+def checked(value: int) -> int:
+    """Return `value`; raise an error if it is a multiple of four."""
+    if not value % 4:
+        message = f"{value} is bad"
+        raise ValueError(message)
+    return value
+
+
+def first_good(items: Sequence[int], banned: Sequence[int] = ()) -> list[int]:
+    """Return for each of `items` the first one from there on that is neither bad nor banned."""
+    good = [k for k, item in enumerate(items) if item % 4 and k not in banned]
+    return [items[next((j for j in good if j >= i), good[0])] for i in range(len(items))]
+
+
+ROWS += [
+    row("retry", lambda a: st.retry(a, 3), lambda a: a, FIVE),
+    row("retry, endless", lambda a: st.retry(a, 3), lambda a: a, natural, length="endless"),
+    row("recover", lambda a: st.recover(a, default=0), lambda a: a, FIVE),
+    row(
+        "recover, bad items",
+        lambda a: st.recover(st.smap(checked, a), handler=lambda error, i: (str(error), i)),
+        lambda a: [x if x % 4 else (f"{x} is bad", i) for i, x in enumerate(a)],
+        FIVE,
+        computed=True,
+    ),
+]

@@ -94,6 +94,12 @@ class WorkerStartError(RuntimeError):
     __module__ = "seqtools"
 
 
+class TooManyBadItems(RuntimeError):  # noqa: N818 -- the name says what happened
+    """More items failed than `substitute` may replace; its cause is the last error."""
+
+    __module__ = "seqtools"
+
+
 def seterr(evaluation: str | None = None) -> str:
     """Return how errors of user code were reported, and set how they are reported from now on.
 

@@ -37,6 +37,9 @@ class Traits(NamedTuple):
     sharded: bool = False
     """It has a part of the items of its source, and other ranks have the others."""
 
+    recovers: bool = False
+    """It catches errors of its sources, and has an item all the same, or reads again."""
+
 
 NONE = Traits()
 
