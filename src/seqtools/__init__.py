@@ -3,7 +3,15 @@
 from typing import TYPE_CHECKING, Any
 
 from seqtools import instrument
-from seqtools._core.errors import EvaluationError, ItemTimeout, WorkerDied, WorkerStartError, seterr
+from seqtools._core.errors import (
+    EvaluationError,
+    ItemTimeout,
+    TooManyBadItems,
+    WorkerDied,
+    WorkerStartError,
+    seterr,
+)
+from seqtools._core.failed_items import FailedItem, Failures
 from seqtools._core.functions import SerializableFunc
 from seqtools._core.iteration import SequenceIterator
 from seqtools._core.per_worker import per_worker
@@ -25,14 +33,18 @@ from seqtools.combinators.select import case, switch
 from seqtools.combinators.shape import collate, concatenate, split
 from seqtools.combinators.shard import shard
 from seqtools.combinators.shuffle import shuffle
+from seqtools.combinators.substitute import substitute
 from seqtools.combinators.windows import windows
 from seqtools.instrument._explain import explain
+from seqtools.instrument._failures import failures
 from seqtools.prefetching import Prefetch, close_all, prefetch
 
 __version__ = "2.0.0.dev0"
 
 __all__ = [
     "EvaluationError",
+    "FailedItem",
+    "Failures",
     "ItemTimeout",
     "LazySequence",
     "Loader",
@@ -40,6 +52,7 @@ __all__ = [
     "Prefetch",
     "SequenceIterator",
     "SerializableFunc",
+    "TooManyBadItems",
     "WorkerDied",
     "WorkerStartError",
     "add_cache",
@@ -53,6 +66,7 @@ __all__ = [
     "concatenate",
     "cycle",
     "explain",
+    "failures",
     "gather",
     "instrument",
     "interleave",
@@ -70,6 +84,7 @@ __all__ = [
     "split",
     "split_fractions",
     "starmap",
+    "substitute",
     "switch",
     "take",
     "unbatch",

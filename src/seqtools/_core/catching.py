@@ -78,5 +78,5 @@ def read_together(stage: Any, source: Any, indices: Indices) -> Sequence[Any] | 
     except BaseException as error:
         if not is_of_item(error):
             raise
-        error.__traceback__ = None  # the same object may be raised again
+        error.with_traceback(None)  # the same object may be raised again
         return None

@@ -95,7 +95,10 @@ class WorkerStartError(RuntimeError):
 
 
 class TooManyBadItems(RuntimeError):  # noqa: N818 -- the name says what happened
-    """More items failed than `substitute` may replace; its cause is the last error."""
+    """More items failed than `substitute` may replace: the cause of an `EvaluationError`.
+
+    Its own cause is the error of the last item that failed.
+    """
 
     __module__ = "seqtools"
 

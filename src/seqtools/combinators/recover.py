@@ -85,7 +85,7 @@ class Retry(Catching[T]):
                 if failed == self._attempts:
                     _add_note(original_of(error), f"all {failed} attempts of retry() failed")
                     raise
-                error.__traceback__ = None  # the same object may be raised again
+                error.with_traceback(None)  # the same object may be raised again
             self._pause(failed)
 
     def _pause(self, failed: int) -> None:
@@ -132,7 +132,7 @@ class Recover(Catching[T]):
             if not is_caught(error, self._on):
                 raise
             if self._handler is None:
-                error.__traceback__ = None  # the same object may be raised again
+                error.with_traceback(None)  # the same object may be raised again
                 return self._default  # type: ignore[no-any-return]
             return self._handler(original_of(error), i)  # type: ignore[no-any-return]
 
