@@ -1,16 +1,15 @@
 """Reads a whole sequence, and returns which items fail."""
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from importlib.util import find_spec
 from typing import Any, Literal
 
 from seqtools._core.catching import Caught, check_caught, is_caught
 from seqtools._core.checks import check_source
-from seqtools._core.errors import EvaluationError, seterr
 from seqtools._core.failed_items import Failures, failed_item
 from seqtools._core.maps import Smap
 from seqtools._core.sources import Source, ends_unseen, size_of
+from seqtools.combinators.recover import Catching
 from seqtools.instrument._progress import progress as progress_of
 from seqtools.prefetching import prefetch
 
@@ -54,20 +53,14 @@ def failures(
         raise ValueError(message)
     found = Failures()
     with ExitStack() as stack:
-        stack.callback(seterr, seterr("wrap"))
         read: Any = Smap[None](_drop, None, sequence)
-        ours = 1  # stages that are not of the user
+        ours = 2  # stages that are not of the user, the first and the last
         if nworkers != 0:
             read = stack.enter_context(prefetch(read, nworkers, method))
             ours += 1
-        items = iter(progress_of(read) if progress and find_spec("tqdm") else read)
-        for i, error in enumerate(_errors(items)):
-            if error is None:
-                continue
-            if not is_caught(error, classes):
-                raise error
-            failed = failed_item(i, error)
-            found.append(failed._replace(path=failed.path[ours:]))
+        read = _Collecting(read, classes, found, ours)
+        for _ in progress_of(read) if progress and find_spec("tqdm") else read:
+            pass
     return found
 
 
@@ -76,14 +69,27 @@ def _drop(item: object) -> None:
     del item
 
 
-def _errors(items: Iterator[None]) -> Iterator[EvaluationError | None]:
-    """Yield for each item its error, or `None`."""
-    while True:
+class _Collecting(Catching[None]):
+    """Nothing for each item, with those that fail in a list."""
+
+    _name = "failures"
+
+    __slots__ = ("_found", "_ours")
+
+    def __init__(
+        self, sequence: Any, on: tuple[type[BaseException], ...], found: Failures, ours: int
+    ) -> None:
+        super().__init__(sequence, on)
+        self._found, self._ours = found, ours
+
+    def _get(self, i: int) -> None:
         try:
-            next(items)
-        except StopIteration:
-            return
-        except EvaluationError as error:
-            yield error
-        else:
-            yield None
+            self._read(i)
+        except BaseException as error:
+            if not is_caught(error, self._on):
+                raise
+            failed = failed_item(i, error)
+            self._found.append(failed._replace(path=failed.path[self._ours :]))
+
+    def _rebuild(self, *sources: Any) -> "_Collecting":
+        return _Collecting(sources[0], self._on, self._found, self._ours)
