@@ -3,7 +3,15 @@
 from typing import TYPE_CHECKING, Any
 
 from seqtools import instrument
-from seqtools._core.errors import EvaluationError, ItemTimeout, WorkerDied, WorkerStartError, seterr
+from seqtools._core.errors import (
+    EvaluationError,
+    ItemTimeout,
+    TooManyBadItems,
+    WorkerDied,
+    WorkerStartError,
+    seterr,
+)
+from seqtools._core.failed_items import FailedItem, Failures
 from seqtools._core.functions import SerializableFunc
 from seqtools._core.iteration import SequenceIterator
 from seqtools._core.per_worker import per_worker
@@ -21,12 +29,15 @@ from seqtools.combinators.interleave import interleave
 from seqtools.combinators.iterables import uniter
 from seqtools.combinators.map import smap, starmap
 from seqtools.combinators.mix import Mix, mix
+from seqtools.combinators.recover import recover, retry
 from seqtools.combinators.select import case, switch
 from seqtools.combinators.shape import collate, concatenate, split
 from seqtools.combinators.shard import shard
 from seqtools.combinators.shuffle import shuffle
+from seqtools.combinators.substitute import substitute
 from seqtools.combinators.windows import windows
 from seqtools.instrument._explain import explain
+from seqtools.instrument._failures import failures
 from seqtools.prefetching import Prefetch, close_all, prefetch
 from seqtools.tables.filter import sfilter
 from seqtools.tables.flatten import flatten
@@ -36,6 +47,8 @@ __version__ = "2.0.0.dev0"
 
 __all__ = [
     "EvaluationError",
+    "FailedItem",
+    "Failures",
     "ItemTimeout",
     "LazySequence",
     "Loader",
@@ -43,6 +56,7 @@ __all__ = [
     "Prefetch",
     "SequenceIterator",
     "SerializableFunc",
+    "TooManyBadItems",
     "WorkerDied",
     "WorkerStartError",
     "add_cache",
@@ -58,6 +72,7 @@ __all__ = [
     "concatenate",
     "cycle",
     "explain",
+    "failures",
     "flatten",
     "gather",
     "instrument",
@@ -67,7 +82,9 @@ __all__ = [
     "pack",
     "per_worker",
     "prefetch",
+    "recover",
     "repeat",
+    "retry",
     "seterr",
     "sfilter",
     "shard",
@@ -76,6 +93,7 @@ __all__ = [
     "split",
     "split_fractions",
     "starmap",
+    "substitute",
     "switch",
     "take",
     "unbatch",

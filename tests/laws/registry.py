@@ -21,6 +21,8 @@ from seqtools.testing.subject import Length, Values
 
 NO_COMBINATORS = {
     "EvaluationError": "what an error is raised as",
+    "FailedItem": "the class of what is in `Failures`",
+    "Failures": "the class of what `failures` returns",
     "ItemTimeout": "the cause of an error",
     "LazySequence": "the base class: the row `LazySequence` is about its slices",
     "Loader": "the class of what `loader` returns",
@@ -28,12 +30,14 @@ NO_COMBINATORS = {
     "Prefetch": "tests/engines",
     "SequenceIterator": "tests/laws/test_resume.py",
     "SerializableFunc": "wraps a function",
+    "TooManyBadItems": "the cause of an error",
     "WorkerDied": "the cause of an error",
     "WorkerStartError": "what is raised where no worker starts",
     "close_all": "tests/prefetching",
     "collate_arrays": "makes a batch: tests/laws/test_collate_arrays.py",
     "collate_packed": "makes a pack: tests/laws/test_collate_packed.py",
     "explain": "reads an item: tests/instrument",
+    "failures": "reads all items: tests/instrument/test_failures.py",
     "instrument": "a module; what is in it has rows",
     "instrument.Estimate": "the class of a part of what `check` returns",
     "instrument.Finding": "the class of a part of what `check` returns",
@@ -59,6 +63,8 @@ VALUE_DEPENDENT = {
     "flatten, of lazy sequences",
     "gather, lazy indexes",
     "gather, lazy indexes that are computed",
+    "substitute, bad items",
+    "substitute, bad and banned items",
     "switch",
     "switch, endless",
     "a case of batches",
@@ -495,6 +501,8 @@ ROWS: list[Row] = [
     ),
     row(
         "gather, lazy indexes that are computed",
+    "substitute, bad items",
+    "substitute, bad and banned items",
         lambda p: st.gather(p, st.arange(0, 5, 2)),
         lambda a: a[::2],
         FIVE,
@@ -1218,5 +1226,59 @@ ROWS: list[Row] = [
         lambda p: st.split(st.cycle(p, 8), 3),
         lambda a: batches((3 * a)[:8], 2),
         THREE,
+    ),
+]
+
+
+# Items that fail
+
+
+def checked(value: int) -> int:
+    """Return `value`; raise an error if it is a multiple of four."""
+    if not value % 4:
+        message = f"{value} is bad"
+        raise ValueError(message)
+    return value
+
+
+def first_good(items: Sequence[int], banned: Sequence[int] = ()) -> list[int]:
+    """Return for each of `items` the first one from there on that is neither bad nor banned."""
+    good = [k for k, item in enumerate(items) if item % 4 and k not in banned]
+    return [items[next((j for j in good if j >= i), good[0])] for i in range(len(items))]
+
+
+ROWS += [
+    row("retry", lambda a: st.retry(a, 3), lambda a: a, FIVE),
+    row("retry, endless", lambda a: st.retry(a, 3), lambda a: a, natural, length="endless"),
+    row("recover", lambda a: st.recover(a, default=0), lambda a: a, FIVE),
+    row(
+        "recover, bad items",
+        lambda a: st.recover(st.smap(checked, a), handler=lambda error, i: (str(error), i)),
+        lambda a: [x if x % 4 else (f"{x} is bad", i) for i, x in enumerate(a)],
+        FIVE,
+        computed=True,
+    ),
+    row("substitute", st.substitute, lambda a: a, FIVE),
+    row("substitute, empty", st.substitute, lambda _: [], ()),
+    row("substitute, endless", st.substitute, lambda a: a, natural, length="endless"),
+    row(
+        "substitute, banned",
+        lambda a: st.substitute(a, [1, 2, 4]),
+        lambda a: [a[0], a[3], a[3], a[3], a[0]],
+        FIVE,
+    ),
+    row(
+        "substitute, bad items",
+        lambda a: st.substitute(st.smap(checked, a)),
+        first_good,
+        (10, 11, 12, 16, 14, 20),
+        computed=True,
+    ),
+    row(
+        "substitute, bad and banned items",
+        lambda a: st.substitute(st.smap(checked, a), [0, 4]),
+        lambda a: first_good(a, [0, 4]),
+        (10, 11, 12, 16, 14, 20),
+        computed=True,
     ),
 ]

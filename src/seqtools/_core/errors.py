@@ -94,6 +94,15 @@ class WorkerStartError(RuntimeError):
     __module__ = "seqtools"
 
 
+class TooManyBadItems(RuntimeError):  # noqa: N818 -- the name says what happened
+    """More items failed than `substitute` may replace: the cause of an `EvaluationError`.
+
+    Its own cause is the error of the last item that failed.
+    """
+
+    __module__ = "seqtools"
+
+
 def seterr(evaluation: str | None = None) -> str:
     """Return how errors of user code were reported, and set how they are reported from now on.
 

@@ -40,6 +40,9 @@ class Traits(NamedTuple):
     """It has a table, which is made by reading its sources when a length or an item first needs
     it; before that, its length is not asked for to show it. See `_prepare`."""
 
+    recovers: bool = False
+    """It catches errors of its sources, and has an item all the same, or reads again."""
+
 
 NONE = Traits()
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from seqtools._core.errors import EvaluationError
 from seqtools._core.sequence import LazySequence
+from seqtools._core.walk import traits_upstream
 from seqtools.testing.probe import Probe
 from seqtools.testing.reading import Index, pairs, shown
 from seqtools.testing.subject import (
@@ -23,7 +24,12 @@ FAULTS = 8
 
 
 def errors(subject: Subject) -> None:
-    """An error of a source is an EvaluationError with cause and path, for items that need it."""
+    """An error of a source is an EvaluationError with cause and path, for items that need it.
+
+    A stage that `recovers` may catch it.
+    """
+    if _recovers(subject):
+        return
     for s, j in _faults(subject):
         for error in (ValueError("made to fail"), KeyError("made to fail")):
             for i in range(len(subject.items)):
@@ -34,6 +40,8 @@ def errors(subject: Subject) -> None:
 
 def errors_in_iteration(subject: Subject) -> None:
     """Iteration goes on after an item that failed, whatever exception it raised."""
+    if _recovers(subject):
+        return
     for s, j in _faults(subject):
         for kind in (ValueError, IndexError, StopIteration, StopAsyncIteration):
             sequence, error = _broken(subject, s, j, kind("made to fail"))
@@ -88,6 +96,12 @@ def slice_assignment(subject: Subject) -> None:
         sequence, _ = subject.make()
         refused("sequence[0:] = …", TypeError, setitem, sequence, slice(0, None), [])
         refused("sequence[-1:] = …", IndexError, setitem, sequence, slice(-1, None), [])
+
+
+def _recovers(subject: Subject) -> bool:
+    """Return whether a stage catches errors of sources, so that they do not reach the reader."""
+    sequence, _ = subject.make()
+    return traits_upstream(sequence).recovers
 
 
 def _faults(subject: Subject) -> list[tuple[int, int]]:

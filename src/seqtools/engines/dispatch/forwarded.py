@@ -1,4 +1,4 @@
-"""Log records and warnings of workers, in the consumer: for its handlers and filters.
+"""Log records, warnings and failed items of workers, in the consumer.
 
 A worker sends a function of this module with its arguments. A reader calls it, in order with the
 output that the worker has printed.
@@ -11,8 +11,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+from seqtools._core.error_path import Step
 from seqtools._core.errors import shortened, summary
+from seqtools._core.failed_items import FailedItem
 from seqtools.engines.dispatch.output_display import said
+from seqtools.engines.wire import exceptions
+from seqtools.engines.wire.exceptions import PickledException
 
 _LONGEST_STORY = 10_000
 """Most characters of a traceback in a warning. Arbitrary."""
@@ -25,7 +29,7 @@ def take(body: Any, loads: Callable[[Any], Any]) -> None:
     """Have a reader do what a worker has sent, which `loads` unpickles."""
     try:
         act, *arguments = loads(body)
-        if type(arguments[0]) is SentWarning:
+        if type(arguments[0]) in {SentWarning, SentFailure}:
             arguments[0] = arguments[0].loaded(loads)
     except Exception as error:  # noqa: BLE001 -- code of users may raise anything
         what = f"what a worker has logged cannot be loaded: {summary(error)}"
@@ -50,6 +54,18 @@ def handle_record(fields: dict[str, Any], handled: bool) -> None:  # noqa: FBT00
         if name != f"Level {record.levelno}":  # otherwise only the worker may have a name for it
             record.levelname = name
         logger.handle(record)
+
+
+class SentFailure(NamedTuple):
+    """A failed item on its way from a worker."""
+
+    index: int  # type: ignore[assignment]  # a tuple has a method of this name
+    error: list[PickledException]
+    path: tuple[Step, ...]
+
+    def loaded(self, loads: Callable[[Any], Any]) -> FailedItem:
+        """Return the item, with its error."""
+        return FailedItem(self.index, exceptions.loaded(self.error, loads), self.path)
 
 
 class SentWarning(NamedTuple):

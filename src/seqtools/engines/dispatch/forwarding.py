@@ -1,4 +1,4 @@
-"""Sends log records and warnings of a worker to the consumer.
+"""Sends log records, warnings and failed items of a worker to the consumer.
 
 The methods of `logging` and `warnings` that would handle them here are replaced. A record waits for
 no lock of a handler: a finalizer that logs, within a message that is being sent, must not wait for
@@ -14,9 +14,17 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any, Protocol
 
+from seqtools._core import failed_items
 from seqtools._core.display.short import short
+from seqtools._core.failed_items import FailedItem
 from seqtools.engines.dispatch.evaluator import Evaluator
-from seqtools.engines.dispatch.forwarded import SentWarning, handle_record, issue_warning
+from seqtools.engines.dispatch.forwarded import (
+    SentFailure,
+    SentWarning,
+    handle_record,
+    issue_warning,
+)
+from seqtools.engines.wire.exceptions import pickled
 from seqtools.engines.wire.flags import Flags
 from seqtools.engines.wire.log_levels import all_loggers
 from seqtools.engines.wire.result_pickling import ResultDumper
@@ -89,7 +97,7 @@ def ignore_default_handler() -> None:
 
 
 class Forwarding:
-    """Replaces what handles log records and warnings, until `end`.
+    """Replaces what handles log records and warnings, and is told of failed items, until `end`.
 
     Args:
         target: Returns where those of the calling thread go; `None` for the usual way.
@@ -114,6 +122,8 @@ class Forwarding:
         if flags is not None:
             logging.Logger.isEnabledFor = self._our_levels  # type: ignore[method-assign]
         warnings.showwarning = self._warn
+        self._send: Any = self._send_failed  # one object, so that it can be removed
+        failed_items.senders.append(self._send)
 
     def end(self) -> None:
         """Undo it, unless user code has replaced the same meanwhile."""
@@ -123,6 +133,16 @@ class Forwarding:
             logging.Logger.isEnabledFor = self._is_enabled  # type: ignore[method-assign]
         if warnings.showwarning == self._warn:
             warnings.showwarning = self._show_warning
+        failed_items.senders.remove(self._send)
+
+    def _send_failed(self, mark: bytes, failed: FailedItem) -> None:
+        target = self._target()
+        if target is None:
+            return
+        dumper = ResultDumper(target.by_value)
+        sent = SentFailure(failed.index, pickled(failed.error, dumper.dumps), failed.path)
+        with suppress(OSError):  # the consumer has ended
+            target.note(dumper.dumps((failed_items.arrived, sent, mark)))
 
     def _logs(self, logger: logging.Logger, level: int) -> bool:
         flags = None if self._flags is None else self._flags()

@@ -1,0 +1,283 @@
+"""Another item in place of one that fails."""
+
+from collections.abc import Iterable, Sequence
+from numbers import Real
+from typing import Any, TypeVar
+
+from seqtools._core import keys
+from seqtools._core.catching import Caught, check_caught, is_caught, read_together
+from seqtools._core.checks import check_iterable, check_source, is_bool
+from seqtools._core.display.short import called, short
+from seqtools._core.errors import TooManyBadItems, original_of
+from seqtools._core.failed_items import FailureLog, Failures, failed_item, log_of
+from seqtools._core.indices import Indices, as_array, as_list
+from seqtools._core.lengths import since_refresh
+from seqtools._core.sequence import LazySequence
+from seqtools._core.sources import Source, assign, ends_unseen, getter, size_of
+from seqtools._core.traits import Traits
+
+T = TypeVar("T")
+
+IN_A_ROW = 10
+"""So many consecutive items that fail are no exception to the rule. Arbitrary."""
+FEW = 10
+"""So many items may fail in any case. Arbitrary."""
+_BITS = 1 << 27
+"""Items that are told apart when they are counted: 16 MB. Of a longer sequence, items that are
+this far apart count as one, so that fewer may fail."""
+
+
+class Substitute(LazySequence[T]):
+    """The items of a sequence, each the first good one from its index on."""
+
+    __slots__ = ("_banned", "_most", "_on", "_read", "_sequence", "_state")
+
+    _traits = Traits(elementwise=True, recovers=True)
+
+    def __init__(
+        self,
+        sequence: Any,
+        banned: "Banned",
+        on: tuple[type[BaseException], ...],
+        most: float,
+        mark: bytes | None = None,
+    ) -> None:
+        self._sequence, self._banned, self._on, self._most = sequence, banned, on, most
+        self._read = getter(sequence)
+        self._state = _State(FailureLog() if mark is None else log_of(mark))
+
+    def _size(self) -> int | None:
+        return size_of(self._sequence)
+
+    def _arrange(self) -> tuple[int | None]:
+        n = size_of(self._sequence)
+        if n and self._banned.after(0) >= n:
+            message = f"substitute() has no item left: all {n} are banned by indices"
+            raise ValueError(message + since_refresh(self))
+        return (n,)
+
+    @property
+    def failures(self) -> Failures:
+        """The items of the source that could not be read so far, here and in workers."""
+        return self._state.log.failures()
+
+    def _get(self, i: int) -> T:
+        j = self._place(i)
+        try:
+            item = self._read(j)
+        except BaseException as error:
+            if not is_caught(error, self._on):
+                raise
+            self._note(j, error)
+            first, last = j, original_of(error)
+        else:
+            self._state.count(j)
+            return item  # type: ignore[no-any-return]
+        for in_a_row in range(1, IN_A_ROW):
+            j = self._place(j + 1)
+            if j == first:
+                message = f"substitute() has no good item: all {in_a_row} that are not banned fail"
+                raise TooManyBadItems(message) from last
+            try:
+                item = self._read(j)
+            except BaseException as error:
+                if not is_caught(error, self._on):
+                    raise
+                self._note(j, error)
+                last = original_of(error)
+            else:
+                self._state.count(j)
+                return item  # type: ignore[no-any-return]
+        message = (
+            f"substitute() found {IN_A_ROW} items in a row that fail, from item {first} on: repair "
+            f"them, or ban them by indices=\n{self.failures}"
+        )
+        raise TooManyBadItems(message) from last
+
+    def _place(self, i: int) -> int:
+        """Return the first index from `i` on that is not banned, in the circle of all items."""
+        (n,) = self._layout or self._arranged()
+        j = self._banned.after(i)
+        return self._banned.after(0) if n is not None and j >= n else j
+
+    def _note(self, j: int, error: BaseException) -> None:
+        """Note that item `j` of the source has failed.
+
+        Raises:
+            TooManyBadItems: If that makes too many.
+        """
+        state = self._state
+        failed = failed_item(j, error)
+        failed = failed._replace(path=failed.path[1:])  # from the source on
+        state.log.add(failed)
+        state.failed.add(j)
+        bad, good = len(state.failed), state.delivered
+        if bad > max(FEW, self._most * good):
+            message = (
+                f"substitute() may replace {FEW} items, or most={self._most:g} of the {good} "
+                f"different items that were delivered in this process, and {bad} have failed: "
+                f"repair them, ban them by indices=, or give a higher most=\n{self.failures}"
+            )
+            raise TooManyBadItems(message) from failed.error
+
+    def _get_many(self, indices: Indices) -> Sequence[T]:
+        js = self._places_of(indices)
+        items = read_together(self, self._sequence, js)
+        if items is None:
+            return [self._get(i) for i in as_list(indices)]
+        for j in as_list(js):
+            self._state.count(j)
+        return items
+
+    def _places_of(self, indices: Indices) -> Indices:
+        """Return `_place` of all `indices`."""
+        if not self._banned.indices:
+            return indices
+        return as_array([self._place(i) for i in as_list(indices)])
+
+    def _set(self, i: int, value: Any) -> None:
+        assign(self._sequence, self._place(i), value)
+
+    def _sources(self) -> tuple[Any, ...]:
+        return (self._sequence,)
+
+    def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
+        # others are read only if these fail
+        return [(self._sequence, self._places_of(indices))]
+
+    def _identity(self) -> None:
+        return None  # a run that failed may go on with what repairs it
+
+    def _rebuild(self, *sources: Any) -> "Substitute[T]":
+        copy = Substitute[T](sources[0], self._banned, self._on, self._most, self._state.log.mark)
+        copy._state = self._state
+        return copy
+
+    def _args(self) -> tuple[Any, ...]:
+        return self._sequence, self._banned, self._on, self._most, self._state.log.mark
+
+    def _as_call(self) -> str:
+        shown = []
+        if self._banned.indices:
+            shown.append(short(self._banned.indices))
+        if self._on != (Exception,):
+            names = ", ".join(map(called, self._on))
+            shown.append(f"on={names}" if len(self._on) == 1 else f"on=({names})")
+        if self._most != 0.01:  # noqa: PLR2004 -- the default of `substitute`
+            shown.append(f"most={self._most:g}")
+        return f"substitute({', '.join(shown)})"
+
+    def _remark(self) -> str:
+        """Return how many items were replaced."""
+        n = len(self.failures)
+        return f"{n} item{'' if n == 1 else 's'} failed" if n else ""
+
+
+class Banned:
+    """Indices that are not read, and for each the next one that is."""
+
+    __slots__ = ("_next", "indices")
+
+    def __init__(self, indices: Iterable[int]) -> None:
+        self.indices = sorted(set(indices))
+        """In ascending order."""
+        self._next: dict[int, int] = {}
+        for j in reversed(self.indices):
+            self._next[j] = self._next.get(j + 1, j + 1)
+
+    def after(self, i: int) -> int:
+        """Return the first index from `i` on that is not among them."""
+        return self._next.get(i, i)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the indices alone."""
+        return Banned, (self.indices,)
+
+
+class _State:
+    """What was counted in this process, and the log of failed items."""
+
+    __slots__ = ("_seen", "delivered", "failed", "log")
+
+    def __init__(self, log: FailureLog) -> None:
+        self.log = log
+        self.failed: set[int] = set()
+        """Items that failed in this process."""
+        self.delivered = 0
+        """The number of items that were read in this process, each counted once; about, because
+        threads count without a lock."""
+        self._seen = bytearray()
+
+    def count(self, j: int) -> None:
+        """Count item `j`, unless it was counted before."""
+        place, bit = (j % _BITS) >> 3, 1 << (j & 7)
+        seen = self._seen
+        if place >= len(seen):
+            seen.extend(bytes(place + len(seen) // 2 + 8 - len(seen)))
+        if not seen[place] & bit:
+            seen[place] |= bit
+            self.delivered += 1
+
+
+def substitute(
+    sequence: Source[T],
+    indices: Iterable[int] = (),
+    *,
+    on: Caught = Exception,
+    most: float = 0.01,
+) -> "Substitute[T]":
+    """Return `sequence`, with the next good item in place of each item that fails.
+
+    Item `i` is the first of items `i`, `i + 1`, `i + 2`, … of `sequence` that can be read, and after
+    the last item comes the first. So the length, the order, batches and the parts of ranks stay as
+    they are, and an item depends neither on the engine nor on what was read before. Nothing is
+    remembered: an item that fails is read again each time, until it is among `indices`. Put `retry`
+    before this if errors come and go. Assigning to an item assigns to the first one from there on
+    that is not among `indices`.
+
+    Its attribute `failures` lists the items that failed so far, here and in workers, at most 1,000
+    of them: see `Failures`.
+
+    Args:
+        sequence: The items. After a `prefetch`, also items that kill their worker or exceed the
+            `timeout` are replaced.
+        indices: Items that are never read, such as the `indices` of `failures`.
+        on: The exceptions to catch, as for `retry`.
+        most: The part of the items that may fail, from 0 to 1. When more of them have failed than
+            10, and than this part of the different items that were delivered, or 10 in a row, the
+            next failure is an error that lists them. Each worker process counts its own items.
+
+    Raises:
+        IndexError: If one of `indices` is not in `sequence`.
+        TypeError: If `sequence` is not a sequence, or another argument is of a wrong type.
+        ValueError: If all items are banned, `most` is not from 0 to 1, or it is not known where
+            `sequence` ends.
+
+    Example:
+        >>> from seqtools import smap
+        >>> numbers = substitute(smap(int, ["1", "two", "3", "four"]))
+        >>> list(numbers)
+        [1, 3, 3, 1]
+        >>> numbers.failures.indices
+        [1, 3]
+        >>> list(substitute(smap(int, ["1", "two", "3", "four"]), numbers.failures.indices))
+        [1, 3, 3, 1]
+    """
+    check_source(sequence)
+    if ends_unseen(sequence):
+        message = (
+            "substitute() needs to know where the sequence ends, because the first item comes after "
+            "the last one: give it its size, or use recover()"
+        )
+        raise ValueError(message)
+    check_iterable(indices, "indices")
+    banned = Banned(map(int, keys.indices(list(indices), size_of(sequence))))
+    if is_bool(most) or not isinstance(most, Real):
+        message = f"most must be a number, got {short(most)}"
+        raise TypeError(message)
+    if not 0 <= most <= 1:
+        message = f"most must be from 0 to 1, got {most}"
+        raise ValueError(message)
+    result = Substitute[T](sequence, banned, check_caught(on), float(most))
+    result._arranged()
+    return result
