@@ -26,6 +26,7 @@ from seqtools.combinators.shard import shard
 from seqtools.combinators.shuffle import shuffle
 from seqtools.combinators.windows import windows
 from seqtools.instrument._explain import explain
+from seqtools.instrument._origins import origins, uses
 from seqtools.prefetching import Prefetch, close_all, prefetch
 
 __version__ = "2.0.0.dev0"
@@ -57,6 +58,7 @@ __all__ = [
     "interleave",
     "loader",
     "mix",
+    "origins",
     "per_worker",
     "prefetch",
     "repeat",
@@ -71,6 +73,7 @@ __all__ = [
     "take",
     "unbatch",
     "uniter",
+    "uses",
     "windows",
 ]
 

@@ -46,9 +46,11 @@ NO_COMBINATORS = {
     "instrument.Profile": "what is measured",
     "instrument.profile": "measures: tests/profiling",
     "loader": "an iterable, no sequence: tests/loader",
+    "origins": "tells what is read: tests/laws/test_origins.py",
     "per_worker": "wraps a function: tests/engines/test_per_worker.py",
     "prefetch": "tests/engines",
     "seterr": "a setting",
+    "uses": "tells what is read: tests/laws/test_origins.py",
 }
 """Exports that need no row, and why."""
 
