@@ -25,6 +25,7 @@ from seqtools.combinators.shape import collate, concatenate, split
 from seqtools.combinators.shard import shard
 from seqtools.combinators.shuffle import shuffle
 from seqtools.combinators.windows import windows
+from seqtools.combinators.without import without
 from seqtools.instrument._explain import explain
 from seqtools.instrument._origins import origins, uses
 from seqtools.prefetching import Prefetch, close_all, prefetch
@@ -75,6 +76,7 @@ __all__ = [
     "uniter",
     "uses",
     "windows",
+    "without",
 ]
 
 _ON_FIRST_USE = ("extend", "testing")

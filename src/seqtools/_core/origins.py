@@ -143,7 +143,8 @@ def _distinct(parts: list[Any]) -> Any:
         np.arange(part.start, part.stop, part.step) if isinstance(part, range) else part
         for part in parts
     ]
-    flat = np.concatenate([np.asarray(each, np.int64).ravel() for each in [[], *arrays]])
+    empty = np.empty(0, np.int64)
+    flat = np.concatenate([empty, *(np.asarray(each, np.int64).ravel() for each in arrays)])
     if flat.size > 1:
         _, first = np.unique(flat, return_index=True)
         first.sort()
