@@ -3,6 +3,7 @@
     python examples/digits.py                           # prints a digest of the final weights
     python examples/digits.py --kill-at 300             # dies at step 300, as if by a power cut
     python examples/digits.py --resume --nworkers 1     # goes on, and prints the same digest
+    python -m seqtools origins examples/digits.py:run 300   # the images of step 300
 
 The images are scikit-learn's digits, which the first run writes as PNG files into folders named
 after their class. The run, with all its epochs, is one list of batches: see `make_run`. It needs
@@ -23,6 +24,8 @@ from PIL import Image
 
 import seqtools
 
+FOLDER = Path(__file__).parents[1] / "build" / "digits"
+EPOCHS = 20
 BATCH = 32
 CHECKPOINT_EVERY = 40  # steps
 SIDE = 16  # pixels
@@ -60,12 +63,27 @@ def augment(sample: tuple[Any, int], rng: np.random.Generator) -> tuple[Any, int
     return moved + 0.1 * rng.standard_normal((SIDE, SIDE), np.float32), label
 
 
+def training_files(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the files for training, four of five, and those that are held out."""
+    files = sorted(folder.glob("?/*.png"), key=lambda path: path.name)
+    return [path for k, path in enumerate(files) if k % 5], files[::5]
+
+
 def make_run(files: list[Path], epochs: int) -> Any:
     """Return all batches of all epochs as one list. Nothing is read yet."""
     images = seqtools.add_cache(seqtools.smap(load, files), len(files))
     shuffled = seqtools.shuffle(images, seed=7, epochs=epochs, multiple_of=BATCH)
     augmented = seqtools.smap(augment, shuffled, rng=7)
     return seqtools.batch(augmented, BATCH, collate_fn=seqtools.collate_arrays)
+
+
+def run() -> Any:
+    """Return the run of `python examples/digits.py`, for `python -m seqtools origins` and others.
+
+    It writes the images, if they are not there.
+    """
+    write_images(FOLDER)
+    return make_run(training_files(FOLDER)[0], EPOCHS)
 
 
 # ----------------------------------------------------------------------------------- the model
@@ -148,9 +166,9 @@ def train(options: argparse.Namespace) -> None:
     """Train from the beginning or from the last checkpoint, and print what came of it."""
     write_images(options.folder)
     checkpoint = options.folder / "checkpoint.npz"
-    files = sorted(options.folder.glob("?/*.png"), key=lambda path: path.name)
-    run = make_run([path for k, path in enumerate(files) if k % 5], options.epochs)
-    held_out = seqtools.smap(load, files[::5])
+    files, others = training_files(options.folder)
+    run = make_run(files, options.epochs)
+    held_out = seqtools.smap(load, others)
     held_out = seqtools.batch(held_out, 64, collate_fn=seqtools.collate_arrays)
 
     training = seqtools.loader(
@@ -191,9 +209,8 @@ def train(options: argparse.Namespace) -> None:
 def main() -> None:
     """Read the options, and train."""
     parser = argparse.ArgumentParser(description="Train on handwritten digits.")
-    folder = Path(__file__).parents[1] / "build" / "digits"
-    parser.add_argument("--folder", type=Path, default=folder, help="for images and checkpoints")
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="for images and checkpoints")
+    parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--nworkers", type=int, default=2, help="number of worker processes")
     parser.add_argument("--kill-at", type=int, metavar="STEP", help="die at this step")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")

@@ -36,8 +36,10 @@ from seqtools.combinators.shard import shard
 from seqtools.combinators.shuffle import shuffle
 from seqtools.combinators.substitute import substitute
 from seqtools.combinators.windows import windows
+from seqtools.combinators.without import without
 from seqtools.instrument._explain import explain
 from seqtools.instrument._failures import failures
+from seqtools.instrument._origins import origins, uses
 from seqtools.prefetching import Prefetch, close_all, prefetch
 from seqtools.tables.filter import sfilter
 from seqtools.tables.flatten import flatten
@@ -79,6 +81,7 @@ __all__ = [
     "interleave",
     "loader",
     "mix",
+    "origins",
     "pack",
     "per_worker",
     "prefetch",
@@ -98,7 +101,9 @@ __all__ = [
     "take",
     "unbatch",
     "uniter",
+    "uses",
     "windows",
+    "without",
 ]
 
 _ON_FIRST_USE = ("extend", "testing")

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import seqtools
 from seqtools import demo
-from seqtools.commands import check, explain, profile, show
+from seqtools.commands import check, explain, origins, profile, show
 from seqtools.commands.finding import Refused
 
-COMMANDS = (show, explain, check, profile, demo)
+COMMANDS = (show, explain, origins, check, profile, demo)
 """Modules with a function `add_command`, in the order in which the help lists them."""
 
 

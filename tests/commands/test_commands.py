@@ -25,6 +25,14 @@ wide = seqtools.arange(100)
 narrow = seqtools.prefetch(wide, 4, max_cached=2)
 """
 
+SOURCES = """
+import seqtools
+
+files = ["a.png", "b.png", "c.png"]
+images = seqtools.batch(seqtools.collate([files, [7, 8, 9], (4, 5, 6)]), 2)
+chosen = seqtools.case([0, 0, 0], files)
+"""
+
 TREE = """\
 batch(2)              2 items   job.py:10
 └─ smap(inverse)      3 items   job.py:9
@@ -38,6 +46,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     (tmp_path / "job.py").write_text(JOB)
+    (tmp_path / "sources.py").write_text(SOURCES)
     (tmp_path / "broken.py").write_text("1 / 0\n")
     yield tmp_path
     for name in set(sys.modules) - before:  # numpy cannot be imported twice
@@ -61,6 +70,31 @@ def test_an_item_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     assert out == ""
     assert err == "python -m seqtools: error: index 2 is out of range for batch of length 2\n"
+
+
+def test_origins(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["origins", "sources:images", "-1"]) == 0
+    out, _ = capsys.readouterr()
+    assert out == (
+        "item -1 of batch is made from\n"
+        "  item 2  of a list of 3         c.png\n"
+        "  item 2  of a list of 3, no. 2\n"
+        "  item 2  of a tuple of 3\n"
+    )
+    assert main(["origins", "sources:images", "0", "--most", "1"]) == 0
+    assert capsys.readouterr().out.endswith("\n  item 0  of a list of 3  a.png\n  … 5 more\n")
+    assert main(["origins", "sources:chosen", "1"]) == 0
+    assert capsys.readouterr().out == (
+        "item 1 of case is made from\n"
+        "  item 1  of a list of 3\n"
+        "  item 1  of a list of 3, no. 2  b.png  (perhaps: values decide)\n"
+    )
+
+
+def test_origins_of_an_item_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["origins", "job:pairs", "2"]) == 2
+    told = "python -m seqtools: error: index 2 is out of range for batch of length 2\n"
+    assert capsys.readouterr() == ("", told)
 
 
 def test_nothing_to_measure(capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,9 +51,11 @@ NO_COMBINATORS = {
     "instrument.Profile": "what is measured",
     "instrument.profile": "measures: tests/profiling",
     "loader": "an iterable, no sequence: tests/loader",
+    "origins": "tells what is read: tests/laws/test_origins.py",
     "per_worker": "wraps a function: tests/engines/test_per_worker.py",
     "prefetch": "tests/engines",
     "seterr": "a setting",
+    "uses": "tells what is read: tests/laws/test_origins.py",
 }
 """Exports that need no row, and why."""
 
@@ -989,6 +991,42 @@ ROWS: list[Row] = [
         lambda: [[0, 1, 4], [1, 4, 9], [4, 9, 16]],
         computed=True,
         length="unknown",
+    ),
+    row("without", lambda p: st.without(p, [3, 1]), lambda a: [a[0], a[2], a[4]], FIVE),
+    row("without, none", lambda p: st.without(p, []), lambda a: a, FIVE),
+    row("without, all", lambda p: st.without(p, range(5)), lambda _: [], FIVE),
+    row("without, empty", lambda p: st.without(p, []), lambda a: a, ()),
+    row(
+        "without, the ends, twice",
+        lambda p: st.without(p, np.array([4, 0, 4, 0])),
+        lambda a: a[1:4],
+        FIVE,
+    ),
+    row(
+        "without, several in a row",
+        lambda p: st.without(p, [2, 3, 4, 8]),
+        lambda a: [*a[:2], *a[5:8], *a[9:]],
+        tuple(range(12)),
+    ),
+    row(
+        "without, endless",
+        lambda p: st.without(p, [0, 5, 6]),
+        lambda a: [*a[1:5], *a[7:]],
+        natural,
+        length="endless",
+    ),
+    row(
+        "without, of unknown length",
+        lambda: st.without(st.uniter(Squares()), [1, 3]),
+        lambda: [0, 4, 16],
+        computed=True,
+        length="unknown",
+    ),
+    row(
+        "without, shuffled in batches",
+        lambda p: st.batch(st.shuffle(st.without(p, [0, 2]), 7), 2),
+        lambda a: batches([[a[1], a[3], a[4]][k] for k in st.shuffle(range(3), 7)], 2),
+        FIVE,
     ),
     # kept, and looked at
     row("add_cache", st.add_cache, lambda a: a, FIVE),

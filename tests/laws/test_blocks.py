@@ -190,6 +190,7 @@ def test_an_attribute_with_another_meaning_is_none(other: Any) -> None:
         (st.concatenate([STORED, st.repeat(0)]), None),
         (st.compress(STORED, [k not in {1, 3, 5, 7} for k in range(15)]), [2, 0, 0, 2, 2, 5]),
         (st.compress(range(3), [True, False, True]), None),
+        (st.without(STORED, [0, 3, -1]), [2, 0, 0, 4, 2, 4]),
         (st.split(st.smap(abs, STORED), 2)[1], [3, 2]),
         (st.collate([range(15), STORED]), SIZES),
         (st.smap(max, range(15), STORED), SIZES),

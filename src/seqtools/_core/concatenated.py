@@ -72,6 +72,11 @@ class Concatenate(Rearrangement[T]):
         spans = np.split(np.arange(flat.size), np.flatnonzero(np.diff(number)) + 1)
         return [(int(number[b[0]]), flat[b] - starts[number[b[0]]]) for b in spans]
 
+    def _users(self, number: int, js: Any, n: int) -> Any:
+        del n
+        starts: list[int] = self._layout or self._arranged()
+        return js + starts[number]
+
     def _rebuild(self, *sources: Any) -> "Concatenate[T]":
         return Concatenate(*sources)
 

@@ -95,6 +95,25 @@ class Gather(Rearrangement[T]):
         except (IndexError, OverflowError, TypeError):  # its reader gets the error
             return [(self._indexes, indices)]
 
+    def _made_from(self, indices: Indices) -> list[tuple[Any, Indices | None, bool]]:
+        reads = self._reads(indices)
+        if len(reads) > 1:
+            return [(self._sequences[0], reads[0][1], True)]
+        lazy = [(self._indexes, indices, True)] if is_stage(self._indexes) else []
+        return [*lazy, (self._sequences[0], None, False)]
+
+    def _users(self, number: int, js: Any, n: int) -> Any:
+        if number == 1:
+            return js
+        # a list of valid indices is searched by the base class, all else as `_reads` says
+        ends = (range(min(1, n)), range(max(0, n - 1), n))
+        if not all(len(self._reads(end)) > 1 for end in ends):
+            return None
+        try:
+            return super()._users(number, js, n)
+        except (IndexError, OverflowError, TypeError):
+            return None
+
     def _identity(self) -> Any:
         return "gather", "source" if is_stage(self._indexes) else plain(self._indexes)
 

@@ -3,11 +3,14 @@
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
-from seqtools._core.indices import Indices, as_list, concatenated
+from seqtools._core.indices import Indices, as_array, as_list, concatenated
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import assign, getter, read_many
 
 T = TypeVar("T")
+
+_BLOCK = 1 << 16
+"""Indices that are located at once in a search. Arbitrary."""
 
 
 class Rearrangement(LazySequence[T]):
@@ -56,3 +59,18 @@ class Rearrangement(LazySequence[T]):
         for k, js in self._runs(indices):
             parts.setdefault(k, []).append(js)
         return [(self._sequences[k], concatenated(parts[k])) for k in sorted(parts)]
+
+    def _made_from(self, indices: Indices) -> list[tuple[Any, Indices | None, bool]]:
+        return [(source, js, True) for source, js in self._reads(indices)]
+
+    def _users(self, number: int, js: Any, n: int) -> Any:
+        import numpy as np
+
+        found: list[Any] = []
+        for start in range(0, n, _BLOCK):
+            at = start
+            for k, places in self._runs(range(start, min(n, start + _BLOCK))):
+                if k == number:
+                    found.append(at + np.flatnonzero(np.isin(as_array(places), js)))
+                at += len(places)
+        return np.concatenate([np.empty(0, np.int64), *found])

@@ -95,6 +95,36 @@ class Stage:
         del indices
         return []
 
+    def _made_from(self, indices: Indices) -> list[tuple[Any, Indices | None, bool]]:
+        """Return (source, indices, certain) for the items from which `indices` are made.
+
+        This evaluates nothing. Sources of which values decide what is read are stated too: with the
+        indices that would be read, `None` if they are not known, and `False`. It is for who asks
+        where an item comes from, and leaves out lists of indices, which are no data.
+        """
+        reads = self._reads(indices)
+        certain = {id(source) for source, _ in reads}
+        others = indices if self._traits.elementwise else None
+        return [(source, js, True) for source, js in reads] + [
+            (source, others, False) for source in self._sources() if id(source) not in certain
+        ]
+
+    def _users(self, number: int, js: Any, n: int) -> Any:
+        """Return the indices below `n` that are certain to read one of `js` of a source.
+
+        It is the inverse of `_reads`. `None`, as here, means that it has to be searched for.
+
+        Args:
+            number: The number of the source in `_sources`.
+            js: An array of integers that ascend.
+            n: At most the length.
+
+        Returns:
+            An array of integers in any order, in which repetitions and larger ones do no harm.
+        """
+        del number, js, n
+        return None
+
     def _draw_index(self, i: int) -> int:
         """Return the number that stands for item `i` where random numbers are drawn.
 

@@ -90,6 +90,12 @@ class Slice(View[T]):
     def _inner(self, indices: Indices) -> Indices:
         return within(self._indices, indices)
 
+    def _users(self, number: int, js: Any, n: int) -> Any:
+        del number
+        known = self._indices
+        steps, rest = (js - known.start) // known.step, (js - known.start) % known.step
+        return steps[(rest == 0) & (steps >= 0) & (steps < n)]
+
     def _after(self) -> int:
         known = self._indices
         return max(known[0], known[-1]) + 1 if known else 0
@@ -152,6 +158,14 @@ class Chosen(View[T]):
         else:
             key = as_array(indices)
         return as_array(self._array()[key])  # type: ignore[no-any-return]
+
+    def _users(self, number: int, js: Any, n: int) -> Any:
+        del number, n
+        import numpy as np
+
+        known = self._array()
+        places = np.searchsorted(known, js)
+        return places[known[np.minimum(places, known.size - 1)] == js] if known.size else places[:0]
 
     def _after(self) -> int:
         return self._n

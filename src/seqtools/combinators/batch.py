@@ -62,6 +62,10 @@ class Batch(Spans):
         self._length()
         return [(self._sequence, spans(indices, self._k, self._n))]
 
+    def _users(self, number: int, js: Any, n: int) -> Any:
+        del number, n
+        return js // self._k
+
     def _identity(self) -> Any:
         # the steps of ranks stay the same if their batches are larger where there are fewer ranks
         k = None if traits_upstream(self).sharded and keeps_steps(self) else self._k
@@ -194,6 +198,12 @@ class Unbatch(LazySequence[T]):
 
     def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
         return [(self._sequence, quotients(indices, self._batch_size))]
+
+    def _users(self, number: int, js: Any, n: int) -> Any:
+        del number, n
+        import numpy as np
+
+        return np.add.outer(js * self._batch_size, np.arange(self._batch_size)).ravel()
 
     def _draw_index(self, i: int) -> int:
         of_source = draw_index_of(self._sequence)

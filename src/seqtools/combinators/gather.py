@@ -85,6 +85,15 @@ class Cycle(Rearrangement[T]):
         (n,) = self._layout or self._arranged()
         return [(0, indices if n is None else modulo(indices, n))]
 
+    def _users(self, number: int, js: Any, n: int) -> Any:
+        del number
+        (period,) = self._layout or self._arranged()
+        if not period:
+            return js
+        import numpy as np
+
+        return np.add.outer(np.arange(0, n, period), js).ravel()
+
     def _rebuild(self, *sources: Any) -> "Cycle[T]":
         return Cycle(sources[0], self._limit)
 

@@ -62,6 +62,9 @@ class Uniter(LazySequence[T]):
         message = f"{self._describe()} ({place(*self._origin)}) {advice}"
         warnings.warn(message, RuntimeWarning, stacklevel=2)
 
+    def _made_from(self, indices: Indices) -> list[tuple[Any, Indices | None, bool]]:
+        return [(self._iterable, indices, True)]
+
     def _args(self) -> tuple[Any, ...]:
         return self._iterable, self._cache_size, self._n_parallel, self._size_given
 

@@ -160,6 +160,20 @@ class Mix(Rearrangement[T]):
     def _reads(self, indices: Indices) -> list[tuple[Any, Indices]]:
         return [(self._sequences[k], js) for k, js in self._parts(indices)[1]]
 
+    def _users(self, number: int, js: Any, n: int) -> Any:
+        import numpy as np
+
+        size = (self._layout or self._arranged())[number]
+        found: list[int] = []
+        for j in js.tolist():
+            ranks = range(j, ENDLESS, size) if self._stop == "all" else (j,)
+            for rank in ranks:
+                i = self._position(number, rank)
+                if i is None or i >= n:
+                    break
+                found.append(i)
+        return np.array(found, np.int64)
+
     def _identity(self) -> Any:
         return "mix", plain(self._keys), self._steps, self._stop
 

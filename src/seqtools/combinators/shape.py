@@ -8,7 +8,7 @@ from seqtools._core import rows
 from seqtools._core.checks import WHERE, as_index, check_count, check_source, is_bool
 from seqtools._core.concatenated import concatenation
 from seqtools._core.display.short import short
-from seqtools._core.indices import Indices
+from seqtools._core.indices import Indices, as_list
 from seqtools._core.lengths import since_refresh
 from seqtools._core.overlap import apart
 from seqtools._core.sequence import LazySequence
@@ -182,6 +182,10 @@ class Split(LazySequence[LazySequence[T]]):
 
     def _sources(self) -> tuple[Any, ...]:
         return (self._sequence,)
+
+    def _made_from(self, indices: Indices) -> list[tuple[Any, Indices | None, bool]]:
+        (parts,) = self._layout or self._arranged()
+        return [(self._sequence, range(*parts[i]), True) for i in as_list(indices)]
 
     def _rebuild(self, *sources: Any) -> "Split[T]":
         return Split(sources[0], self._edges, self._count)

@@ -83,6 +83,12 @@ class Shard(Rearrangement[T]):
         js = within(self._all, indices)
         return [(0, js if n is None or self._uneven != "pad" else modulo(js, n))]
 
+    def _users(self, number: int, js: Any, n: int) -> Any:
+        if self._uneven == "pad":  # the first ones are read again
+            return super()._users(number, js, n)
+        ahead = js - self._all.start
+        return (ahead // self.world)[(ahead >= 0) & (ahead % self.world == 0)]
+
     def _draw_index(self, i: int) -> int:
         """Return that of the item before it was sharded; each time it is read again has its own."""
         j = self._start + self.rank + self.world * i

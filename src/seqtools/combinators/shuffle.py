@@ -104,6 +104,10 @@ class Shuffle(Rearrangement[T]):
     def _runs(self, indices: Indices) -> list[tuple[int, Indices]]:
         return [(0, (self._layout or self._arranged()).at_many(indices))]
 
+    def _users(self, number: int, js: Any, n: int) -> Any:
+        del number
+        return (self._layout or self._arranged()).where(js, n)
+
     def _identity(self) -> Any:
         sizes = self._sizes(size_of(self._sequences[0]))
         blocks = None

@@ -65,6 +65,16 @@ class Windows(Spans):
         starts = as_array(indices)[:, np.newaxis] * step
         return [(self._sequence, (starts + np.arange(width)).ravel())]
 
+    def _users(self, number: int, js: Any, n: int) -> Any:
+        del number, n
+        import numpy as np
+
+        # the windows that begin at j, and those that begin before it and reach it
+        places = np.subtract.outer(js // self._step, np.arange(-(-self._width // self._step)))
+        begin = places * self._step
+        reached = (begin >= 0) & (begin + self._width > js[:, np.newaxis])
+        return places[reached]
+
     def _draw_index(self, i: int) -> int:
         """Return that of the first item, with which no other window begins."""
         of_source = draw_index_of(self._sequence)

@@ -25,6 +25,9 @@ _KEPT_GROUPS = 64
 """Groups of blocks whose permutation is kept, for each of these epochs: at most 32 KB for each.
 Arbitrary."""
 
+_PIECE = 1 << 16
+"""Items of an epoch that are compared at once in a search. Arbitrary."""
+
 BATCH = 256
 """Items of the batches of which `mixing` is told. Arbitrary."""
 
@@ -67,6 +70,32 @@ class Epochs:
             positions - numbers * self.length,
             lambda epoch, inside: self._order(epoch).at_many(inside),
         )
+
+    def where(self, items: Any, n: int) -> Any:
+        """Return an array of the positions below `n` of an array of items, epoch after epoch."""
+        import numpy as np
+
+        found = [np.empty(0, np.int64)]
+        for epoch in range(-(-n // self.length) if self.length else 0):
+            inside = _where(self._order(epoch), items, self.length)
+            found.append(inside[inside < self.length] + epoch * self.length)
+        return np.concatenate(found)
+
+
+def _where(order: Order, items: Any, length: int) -> Any:
+    """Return the indices of items in an epoch; those that are left out may be past its end."""
+    where = getattr(order, "where", None)
+    if where is not None:
+        return where(items)
+    import numpy as np
+
+    return np.concatenate(
+        [
+            start + np.flatnonzero(np.isin(order.at_many(as_array(piece)), items))
+            for start in range(0, length, _PIECE)
+            for piece in (range(start, min(length, start + _PIECE)),)
+        ]
+    )
 
 
 def shuffled(n: int, length: int, seed: Seed) -> Epochs:

@@ -83,6 +83,12 @@ class Sorted:
         """Return the items at an array of indices."""
         return self._items[indices].astype("int64")
 
+    def where(self, items: Any) -> Any:
+        """Return the indices of an array of items, as a new array of int64."""
+        import numpy as np
+
+        return np.argsort(self._items, kind="stable")[items]
+
 
 class Network:
     """A Feistel network of several rounds; single indices go through it without numpy."""
@@ -131,6 +137,35 @@ class Network:
                 piece[outside] = again
                 outside = outside[again >= n]
         return result.view(np.int64)
+
+    def where(self, items: Any) -> Any:
+        """Return the indices of an array of items, as a new array of int64."""
+        import numpy as np
+
+        n = np.uint64(self._n)
+        result = items.astype(np.uint64)  # a copy
+        outside = np.arange(result.size)
+        while outside.size:
+            cells = result[outside]
+            self._reverse(cells)
+            result[outside] = cells
+            outside = outside[cells >= n]
+        return result.view(np.int64)
+
+    def _reverse(self, cells: Any) -> None:
+        """Let an array of cells go through the network once, backwards, in place."""
+        import numpy as np
+
+        a, half = np.uint64(self._a), np.uint64(32)
+        row, column = np.divmod(cells, a)
+        for which, (k0, k1, k2, extent) in reversed(self._rounds()):
+            changed, other = (row, column) if which else (column, row)
+            t = other * k0 + k1
+            t = (((t ^ (t >> half)) * k2) >> half) * extent >> half
+            # modulo the extent: of x - t and x - t + extent, the valid one is the smaller number
+            np.subtract(changed, t, out=changed)
+            np.minimum(changed, changed + extent, out=changed)
+        np.add(row * a, column, out=cells)
 
     def _rounds(self) -> list[tuple[int, tuple[Any, ...]]]:
         """Return for each round which coordinate it changes, its keys and its extent."""
