@@ -213,6 +213,11 @@ class TestRefusals:
         with pytest.raises(ValueError, match="is not a part of a table that seqtools has made"):
             len(kept(range(3), path))
 
+    def test_a_rank_has_a_table_of_its_own(self, path: Path) -> None:
+        len(kept(st.shard(range(10), 0, 2), path))
+        with pytest.raises(ValueError, match="is of rank 0 of 2, this is rank 1 of 2"):
+            len(kept(st.shard(range(10), 1, 2), path))
+
     def test_a_function_upstream_counts(self, path: Path) -> None:
         len(kept(st.smap(named("f", "x"), range(9)), path))
         len(kept(st.smap(named("f", "x"), range(9)), path))
