@@ -17,7 +17,8 @@ from seqtools._core.errors import (
 )
 from seqtools._core.indices import ENDLESS, Indices, TooManyIndices
 from seqtools._core.positions import ended_early
-from seqtools._core.walk import is_stage, summary, traits_upstream
+from seqtools._core.source_code import place
+from seqtools._core.walk import is_stage, summary, traits_upstream, upstream
 
 T = TypeVar("T")
 
@@ -190,6 +191,8 @@ class Walk:
                 "items before the position are produced again"
             )
             warnings.warn_explicit(message, RuntimeWarning, *creation_site(), registry=_shown)
+        if target.position and traits_upstream(target.stage).scans:
+            _advise_tables(target.stage)
 
     def _check_left(self, target: resume.Target) -> None:
         if target.left:
@@ -220,6 +223,18 @@ class Walk:
         self.positions = iter(_after(left, left.index(i)))
 
 
+def _advise_tables(sequence: Any) -> None:
+    """Warn of the stages of `sequence` that scan again each time that a run goes on."""
+    for stage in upstream(sequence):
+        if stage._scans_again():  # noqa: SLF001 -- of our stages
+            message = (
+                f"{stage._describe()}, made at {place(*stage._origin)}, reads all items of its "
+                "source again in each run that goes on: keep what it finds in a file, by "
+                "table='….npy'"
+            )
+            warnings.warn_explicit(message, UserWarning, *creation_site(), registry=_shown)
+
+
 def _after(indices: range, k: int) -> range:
     """Return `indices[k:]` with the same stop, which says whether it is endless."""
     return range(indices.start + k * indices.step, indices.stop, indices.step)
@@ -243,6 +258,6 @@ def opened(stage: Any, indices: Indices) -> Any:
             copies.append(source._opened(reads.pop(k)[1]))
     if all(new is old for new, old in zip(copies, sources, strict=True)):
         return stage
-    copy = stage._rebuild(*copies)
+    copy = stage._over(*copies)
     copy._origin = stage._origin
     return copy

@@ -178,6 +178,11 @@ def _marks(stage: Any, places: range) -> list[tuple[str, int]]:
     ]
 
 
+def marks_of(sequence: Any) -> list[tuple[str, int]]:
+    """Return the name and a byte for each stage and source of `sequence`, sources first."""
+    return _marks(sequence, range(1))
+
+
 def _hex(marks: list[int]) -> str:
     from hashlib import blake2b
 

@@ -133,6 +133,13 @@ class Stage:
         del sources
         return self
 
+    def _over(self, *sources: Any) -> Any:
+        """Return the same combinator over `sources` with the same items as its own.
+
+        Other than by `_rebuild`, what was found out about the items stays known.
+        """
+        return self._rebuild(*sources)
+
     def _args(self) -> tuple[Any, ...] | None:
         """Return the arguments that make this stage again, for `repr` and pickling."""
         return None
@@ -173,6 +180,10 @@ class Stage:
     def _is_scanned(self) -> bool:
         """Return whether a stage that `scans` has its table."""
         return True
+
+    def _scans_again(self) -> bool:
+        """Return whether each run of the program has to scan for a stage that `scans`."""
+        return False
 
     def _stand_in(self) -> Any:
         """Return a stage with items like those of this one, which `scans`, but without a table.
@@ -249,7 +260,7 @@ def prepare(sequence: Any) -> None:
     if traits_upstream(sequence).scans:
         for stage in upstream(sequence):
             if stage._traits.scans:
-                stage._prepare()
+                stage._prepare()  # noqa: SLF001 -- of this class
 
 
 def remade(cls: type[Stage], arguments: tuple[Any, ...], origin: tuple[str, int]) -> Any:

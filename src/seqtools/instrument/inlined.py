@@ -133,6 +133,6 @@ def _copy(stage: Any, sources: list[Watched]) -> Any:
         _, options = stage._args()
         copy = type(stage)(sources[0], options._replace(nworkers=0))
     else:
-        copy = stage._rebuild(*sources)
+        copy = stage._over(*sources)
     copy._origin = stage._origin
     return copy

@@ -127,6 +127,7 @@ class Flatten(Scanned[T]):
         if not len(indices):
             return [(self._sequence, range(0))]
         starts, table = self._layout or self._arranged()
+        inner: Any
         if len(indices) == 1:
             k = bisect_right(starts, as_list(indices)[0]) - 1
             return [(self._sequence, range(k, k + 1))]

@@ -6,15 +6,16 @@ workers, and the pickled stage contains the table, or the path of the file with 
 """
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from seqtools._core.sequence import LazySequence
 from seqtools._core.single_flight import Flights
 from seqtools._core.source_code import place
-from seqtools._core.sources import getter
+from seqtools._core.sources import getter, size_of
 from seqtools._core.traits import Traits
 from seqtools.engines.base import here
-from seqtools.tables.scan import ScanOptions, scan
+from seqtools.tables.scan import BLOCK, Finished, ScanOptions, scan
+from seqtools.tables.table_file import kept, key_of, mapped, read
 
 T = TypeVar("T")
 
@@ -81,6 +82,10 @@ class Scanned(LazySequence[T]):
         """Return whether the table is known."""
         return self._state.table is not None
 
+    def _scans_again(self) -> bool:
+        """Return whether other runs scan too, for more than a moment."""
+        return self._options.table is None and (size_of(self._examined()) or 0) > BLOCK
+
     def _table(self) -> Any:
         """Return the table; one thread makes it, and others wait.
 
@@ -95,6 +100,13 @@ class Scanned(LazySequence[T]):
         state = self._state
         if state.table is not None:  # another thread has made it in the meantime
             return state.table
+        options, examined, measure = self._options, self._examined(), self._measure()
+        key = None
+        if options.table is not None:
+            key = key_of(self, examined, measure, self._dtype, options.version)
+            table = read(options.table, key)
+            if table is not None:
+                return table
         if state.copied and getattr(here, "get", None) is not None:
             message = (
                 f"{self._describe()}, made at {place(*self._origin)}, has no table in this worker, "
@@ -102,10 +114,14 @@ class Scanned(LazySequence[T]):
                 "keep the table in a file that workers can read, by table="
             )
             raise RuntimeError(message)
-        found = scan(
-            self, self._examined(), self._measure(), self._dtype, self._options, state.blocks
-        )
-        return self._tabulate(found)
+
+        def make(finished: Finished) -> Any:
+            found = scan(self, examined, measure, self._dtype, options, finished)
+            return self._tabulate(found)
+
+        if key is None:
+            return make(state.blocks)
+        return kept(options.table, key, make)  # type: ignore[arg-type]  # there is a key
 
     def _keep(self, table: Any, is_valid: Callable[[], bool]) -> None:
         if is_valid():
@@ -119,6 +135,11 @@ class Scanned(LazySequence[T]):
         self._state.flights.forget(_KEY)
         self._state.table, self._state.blocks = None, {}
 
+    def _over(self, *sources: Any) -> Any:
+        copy = self._rebuild(*sources)
+        copy._state.table = self._state.table  # noqa: SLF001 -- of this class
+        return copy
+
     def _sources(self) -> tuple[Any, ...]:
         return (self._sequence,)
 
@@ -128,7 +149,24 @@ class Scanned(LazySequence[T]):
             [a.sent() if isinstance(a, ScanOptions) else a for a in self._args() or ()]
         )
         table = self._state.table if self._traits.scans else None
+        if table is not None and self._options.table is not None:
+            table = Mapped(table.shape, str(table.dtype))  # others map the file
         return restored, (type(self), arguments, self._origin, table)
+
+
+class Mapped(NamedTuple):
+    """Stands for a table that is in a file, in a pickle."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    def table(self, path: str) -> Any:
+        """Return the table in the file, `None` if another machine has no such file."""
+        try:
+            table = mapped(path)
+        except (OSError, ValueError):
+            return None
+        return table if (table.shape, str(table.dtype)) == tuple(self) else None
 
 
 def restored(
@@ -137,5 +175,7 @@ def restored(
     """Return the stage of a pickle."""
     stage = cls(*arguments)
     stage._origin = origin
+    if isinstance(table, Mapped):
+        table = table.table(stage._options.table or "")
     stage._state.table, stage._state.copied = table, True
     return stage

@@ -15,6 +15,7 @@ from seqtools.instrument.checking.iterables import check_iterators
 from seqtools.instrument.checking.pickling import check_sent, place
 from seqtools.instrument.checking.seeds import check_seeds, is_drawing
 from seqtools.instrument.checking.sharing import check_drawing, check_shared
+from seqtools.instrument.checking.stand_ins import without_scans
 from seqtools.instrument.checking.worker import WorkerCheck
 from seqtools.instrument.checking.worker_main import Report
 from seqtools.instrument.paying import Use, instead, unpaid
@@ -30,6 +31,7 @@ _COMPUTING = 0.8
 def checked(pipeline: LazySequence[Any], items: int, timeout: float) -> Findings:
     """Return the findings in `pipeline`; see `check`."""
     found = Findings()
+    pipeline = without_scans(pipeline)
     stages = list(upstream(pipeline))
     ahead = [each for each in stages if each._traits.reads_ahead and each._args()[1].nworkers]
     in_workers = {id(each) for stage in ahead for each in upstream(stage)}

@@ -130,7 +130,7 @@ class RecordedPipeline:
             source if _is_trivial(source) and not is_prefetch else self._recorder(source)
             for source in sources_of(stage)
         ]
-        copy = stage._rebuild(*read)
+        copy = stage._over(*read)
         if copy is not stage:
             copy._origin = stage._origin
             if is_prefetch:

@@ -1,0 +1,100 @@
+"""`flatten`: lengths that are given or found, and how often inner sequences are evaluated."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+import seqtools as st
+from seqtools.testing import Probe
+
+NESTED = [[1, 2], [], [3, 4, 5], [6]]
+
+
+def test_given_lengths_need_no_scan() -> None:
+    probe = Probe(NESTED)
+    flat = st.flatten(probe, [2, 0, 3, 1])
+    assert len(flat) == 6
+    assert probe.reads == []
+    assert flat[4] == 5
+    assert probe.reads == [2]
+
+
+def test_lazy_lengths_are_scanned_in_place_of_the_inner_sequences() -> None:
+    probe = Probe(NESTED)
+    lengths = Probe([2, 0, 3, 1])
+    flat = st.flatten(probe, lengths)
+    assert lengths.reads == []
+    assert len(flat) == 6
+    assert (lengths.reads, probe.reads) == ([0, 1, 2, 3], [])
+
+
+def test_bulk_reads_evaluate_an_inner_sequence_once() -> None:
+    probe = Probe(NESTED)
+    flat = st.flatten(probe, np.array([2, 0, 3, 1]))
+    assert list(st.batch(flat, 6)) == [[1, 2, 3, 4, 5, 6]]
+    assert probe.reads == [0, 2, 3]
+
+
+def test_an_inner_array_gives_its_rows() -> None:
+    flat = st.flatten([np.zeros((2, 3)), np.ones((1, 3))])
+    assert [row.tolist() for row in flat] == [[0, 0, 0], [0, 0, 0], [1, 1, 1]]
+    assert flat[2].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("lengths", [None, [2, 2]])
+def test_an_inner_sequence_of_another_length_is_an_error_when_it_is_read(lengths: Any) -> None:
+    source = [[1, 2], [3, 4]]
+    flat = st.flatten(source, lengths)
+    assert flat[0] == 1
+    source[1] = [3]
+    with pytest.raises(
+        st.EvaluationError, match="inner sequence 1 should have 2 items, "
+    ) as caught:
+        flat[2]
+    assert caught.value.stage == "flatten"
+    assert flat[1] == 2
+
+
+def test_inner_sequences_are_indexed_by_row() -> None:
+    with pytest.raises(st.EvaluationError, match="item 1 of flatten failed") as caught:
+        len(st.flatten([[1], 5]))  # type: ignore[list-item]
+    assert caught.value.index == 1
+
+
+@pytest.mark.parametrize(
+    ("lengths", "kind", "says"),
+    [
+        ([2, 0], ValueError, "lengths must have 4 items, as the sequence has, got 2"),
+        ([2, 0, 3, -1], ValueError, "lengths must be at least 0, got -1 at index 3"),
+        (np.array([2.0, 0, 3, 1]), TypeError, "lengths must be integers"),
+        ([True, False, True, True], TypeError, "lengths must be integers, got booleans"),
+        (3, TypeError, "lengths must be a sequence"),
+    ],
+)
+def test_lengths_are_checked(lengths: Any, kind: type[Exception], says: str) -> None:
+    with pytest.raises(kind, match=says):
+        st.flatten(NESTED, lengths)
+
+
+def test_a_table_file_has_no_use_with_lengths() -> None:
+    with pytest.raises(ValueError, match="table has no use with lengths"):
+        st.flatten(NESTED, [2, 0, 3, 1], table="t.npy")
+
+
+@given(some.lists(some.lists(some.integers(), max_size=4), max_size=8), some.data())
+def test_it_is_the_concatenation(nested: list[list[int]], data: some.DataObject) -> None:
+    flat = [x for inner in nested for x in inner]
+    lazy = st.flatten(nested)
+    assert list(lazy) == flat
+    if flat:
+        chosen = data.draw(some.lists(some.integers(0, len(flat) - 1), min_size=1))
+        assert list(lazy[chosen]) == [flat[i] for i in chosen]
+        assert lazy.__getitems__(chosen) == [flat[i] for i in chosen]
+        probe = Probe(nested)
+        stated = st.flatten(probe, list(map(len, nested)))
+        reads = stated._reads(np.array(chosen))[0][1]
+        stated._get_many(np.array(chosen))
+        assert probe.reads == list(reads)

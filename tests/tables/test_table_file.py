@@ -1,0 +1,264 @@
+"""Tables that are kept in files: who makes them, what is left of a scan, and what is refused."""
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import seqtools as st
+from seqtools.tables.code_marks import mark_of
+from seqtools.tables.scan import BLOCK
+from seqtools.testing import Probe
+from tests.threads import together
+
+N = 3 * BLOCK + 100
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "table.npy"
+
+
+def third(x: int) -> bool:
+    return x % 3 == 0
+
+
+def double(x: int) -> int:
+    return 2 * x
+
+
+def kept(source: Any, path: Path, predicate: Any = third, **more: Any) -> st.LazySequence[Any]:
+    return st.sfilter(predicate, source, table=path, progress=False, **more)
+
+
+class TestKeeping:
+    def test_another_stage_scans_nothing(self, path: Path) -> None:
+        first, second = Probe(range(N)), Probe(range(N))
+        assert list(kept(first, path)) == list(range(0, N, 3))
+        assert first.reads[:N] == list(range(N))
+        assert len(kept(second, path)) == len(range(0, N, 3))
+        assert second.reads == []
+        assert sorted(os.listdir(path.parent)) == ["table.npy"]
+
+    def test_numpy_reads_the_file(self, path: Path) -> None:
+        len(kept(range(N), path))
+        assert np.load(path).tolist() == list(range(0, N, 3))
+        assert np.load(path, mmap_mode="r")[1] == 3
+
+    def test_of_inner_sequences(self, path: Path) -> None:
+        assert list(st.flatten(Probe([[1, 2], [3]]), table=path)) == [1, 2, 3]
+        probe = Probe([[1, 2], [3]])
+        assert st.flatten(probe, table=path)[2] == 3
+        assert probe.reads == [1]
+        assert np.load(path).tolist() == [0, 2, 3]
+
+    @pytest.mark.parametrize("n", [0, 5])
+    def test_an_empty_table(self, path: Path, n: int) -> None:
+        for _ in range(2):
+            assert list(kept(range(n), path, lambda x: x > 9)) == []
+
+    @pytest.mark.parametrize("way", ["process", "thread"])
+    def test_workers_map_the_file(self, path: Path, way: str) -> None:
+        stage = kept(range(N), path)
+        len(stage)
+        assert len(pickle.dumps(stage)) < 1000
+        with st.prefetch(st.smap(double, stage), 2, way) as p:
+            assert list(p[:3]) == [0, 6, 12]
+
+    def test_a_copy_without_the_file_scans(self, path: Path) -> None:
+        stage = kept(range(N), path)
+        assert len(stage) == len(range(0, N, 3))
+        data = pickle.dumps(stage)
+        path.unlink()
+        assert pickle.loads(data)[1] == 3
+
+    def test_threads_and_processes_wait_for_each_other(self, path: Path) -> None:
+        probe = Probe(range(N))
+        stages = [kept(probe, path) for _ in range(3)]
+        assert together(*[partial(len, stage) for stage in stages]) == [len(range(0, N, 3))] * 3
+        assert len(probe.reads) == N
+
+    def test_the_directory_must_exist(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError, match="nowhere"):
+            len(kept(range(3), tmp_path / "nowhere" / "t.npy"))
+
+
+class TestGoingOn:
+    @pytest.mark.parametrize("kind", [KeyboardInterrupt, ValueError])
+    def test_only_missing_blocks_are_evaluated(self, path: Path, kind: type[Exception]) -> None:
+        probe = Probe(range(N), errors={2 * BLOCK + 1: kind("made to fail")})
+        with pytest.raises((KeyboardInterrupt, st.EvaluationError)):
+            len(kept(probe, path))
+        assert not path.exists()
+        again = Probe(range(N))
+        assert len(kept(again, path)) == len(range(0, N, 3))
+        assert again.reads == list(range(2 * BLOCK, N))
+
+    @pytest.mark.parametrize("cut", [1, 11, 12, 13, BLOCK, BLOCK + 12, BLOCK + 20])
+    def test_a_torn_record_is_dropped(self, path: Path, cut: int) -> None:
+        part = interrupted(path, 2 * BLOCK)
+        os.truncate(part, part.stat().st_size - cut)
+        again = Probe(range(N))
+        assert list(kept(again, path)[:3]) == [0, 3, 6]
+        begin = BLOCK if cut <= BLOCK + 12 else 0
+        assert again.reads[: N - begin] == list(range(begin, N))
+
+    def test_a_damaged_record_is_dropped(self, path: Path) -> None:
+        part = interrupted(path, 2 * BLOCK)
+        data = bytearray(part.read_bytes())
+        data[-1] ^= 1
+        part.write_bytes(data)
+        again = Probe(range(N))
+        assert len(kept(again, path)) == len(range(0, N, 3))
+        assert again.reads == list(range(BLOCK, N))
+
+    def test_a_torn_first_line_begins_anew(self, path: Path) -> None:
+        part = interrupted(path, BLOCK)
+        os.truncate(part, 20)
+        assert len(kept(range(N), path)) == len(range(0, N, 3))
+
+    def test_a_process_that_is_killed_leaves_its_blocks(self, path: Path) -> None:
+        program = """
+import os, sys
+import seqtools as st
+def third(x):
+    if x == 8193:
+        os.kill(os.getpid(), 9)
+    return x % 3 == 0
+len(st.sfilter(third, range(12388), table=sys.argv[1]))
+"""
+        done = subprocess.run([sys.executable, "-c", program, str(path)], check=False)
+        assert done.returncode == -9
+        line = (path.parent / "table.npy.part").read_bytes().partition(b"\n")[0]
+        assert json.loads(line)["of"] == 12388
+        program = program.replace("os.kill(os.getpid(), 9)", "pass")
+        changed = subprocess.run(
+            [sys.executable, "-c", program, str(path)], check=False, capture_output=True, text=True
+        )
+        assert "was made before the function __main__.third was changed" in changed.stderr
+
+
+def interrupted(path: Path, at: int) -> Path:
+    """Return the file of the blocks of a scan that was interrupted at an item."""
+    with pytest.raises(st.EvaluationError):
+        len(kept(Probe(range(N), errors={at: KeyError()}), path))
+    return path.with_suffix(".npy.part")
+
+
+def key_in(path: Path) -> bytes:
+    """Return what the table in a file was made of."""
+    data = path.read_bytes()
+    return data[data.rindex(b'{"seqtools"') : data.rindex(b"}") + 1]
+
+
+def named(name: str, body: str, **names: Any) -> Any:
+    """Return a function `name` with this body."""
+    made: dict[str, Any] = dict(names)
+    exec(f"def {name}(x, more=1):\n    return {body}", made)  # noqa: S102 -- text of the test
+    return made[name]
+
+
+class TestRefusals:
+    @pytest.mark.parametrize("unfinished", [False, True], ids=["", "unfinished"])
+    @pytest.mark.parametrize(
+        ("source", "more", "says"),
+        [
+            (range(N), {"version": 2}, "has version=None, this is version=2"),
+            (range(N - 1), {}, f"is of a sequence of {N} items, this one has {N - 1}"),
+            (list(range(N)), {}, "first in a source of type range, this is a source of type list"),
+            (st.smap(double, range(N)), {}, "another pipeline, of 1 stages and sources where this"),
+            (range(N), {"predicate": abs}, r"is of sfilter\(third\), this is sfilter\(abs\)"),
+            (
+                range(N),
+                {"predicate": named("third", "x % 3 == 1", __name__=__name__)},
+                "was made before the function .*third was changed",
+            ),
+            (
+                range(N),
+                {"predicate": named("third", "x % 3 == 0", __name__="elsewhere")},
+                "was made with the function .*third, this is elsewhere.third",
+            ),
+        ],
+    )
+    def test_say_what_differs(
+        self, path: Path, source: Any, more: Any, says: str, unfinished: bool
+    ) -> None:
+        if unfinished:
+            len(kept(range(N), path))
+            part = path.with_suffix(".npy.part")
+            line = key_in(path)
+            part.write_bytes(line + b"\n")
+            path.unlink()
+        else:
+            len(kept(range(N), path))
+        with pytest.raises(ValueError, match=says) as caught:
+            len(kept(source, path, **more))
+        assert "give another path, or delete the file" in str(caught.value)
+
+    def test_a_file_of_somebody_else_is_left_alone(self, path: Path) -> None:
+        np.save(path, np.arange(3))
+        with pytest.raises(ValueError, match="is not a table that seqtools has made"):
+            len(kept(range(3), path))
+        assert np.load(path).tolist() == [0, 1, 2]
+        part = path.with_suffix(".npy.part")
+        path.unlink()
+        part.write_text("a letter\n")
+        with pytest.raises(ValueError, match="is not a part of a table that seqtools has made"):
+            len(kept(range(3), path))
+
+    def test_a_function_upstream_counts(self, path: Path) -> None:
+        len(kept(st.smap(named("f", "x"), range(9)), path))
+        len(kept(st.smap(named("f", "x"), range(9)), path))
+        with pytest.raises(ValueError, match="before the function .*f was changed"):
+            len(kept(st.smap(named("f", "x + 1"), range(9)), path))
+
+
+class TestMarks:
+    def test_are_the_same_for_the_same_code(self) -> None:
+        assert mark_of(named("f", "x + 1")) == mark_of(named("f", "x + 1"))
+        assert mark_of(abs) == mark_of(abs) != mark_of(len)
+
+    def test_do_not_depend_on_the_run(self) -> None:
+        program = """
+from functools import partial
+from seqtools.tables.code_marks import mark_of
+class C:
+    def __init__(self): self.k = {"a": 1}; self.me = self
+    def __call__(self, x): return x in {"a", "b", "c", "d"}
+print(mark_of(lambda x: x in {"a", "b", "c", "d"}), mark_of(C()), mark_of(partial(C(), k=2)))
+"""
+        seen = {
+            subprocess.run(
+                [sys.executable, "-c", program],
+                check=True,
+                capture_output=True,
+                env={**os.environ, "PYTHONHASHSEED": seed},
+            ).stdout
+            for seed in ("1", "2", "3")
+        }
+        assert len(seen) == 1
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            (lambda x: x + 1, lambda x: x + 2),
+            (lambda x: x.real, lambda x: x.imag),
+            (lambda x, k=1: x + k, lambda x, k=2: x + k),
+            (lambda x, *, k=1: x + k, lambda x, *, k=2: x + k),
+            (lambda x: [y + 1 for y in x], lambda x: [y + 2 for y in x]),
+            (partial(max, 1), partial(max, 2)),
+            (lambda x: x in {1, 2}, lambda x: x in {1, 3}),
+            ((lambda k: lambda x: x + k)(1), (lambda k: lambda x: x + k)(2)),
+            ("a".startswith, "a".endswith),
+        ],
+        ids=map(str, range(9)),
+    )
+    def test_differ(self, one: Any, other: Any) -> None:
+        assert mark_of(one) != mark_of(other)
