@@ -3,6 +3,7 @@
 import pickle
 import re
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -128,6 +129,23 @@ def test_what_is_scanned_is_pickled() -> None:
     again = pickle.loads(pickle.dumps(packs))
     assert again._is_scanned()
     assert list(again) == list(packs)
+
+
+def test_a_kept_table_serves_for_every_capacity(tmp_path: Path) -> None:
+    path = tmp_path / "lengths.npy"
+    asked: list[int] = []
+
+    def length(x: int) -> int:
+        asked.append(x)
+        return LENGTHS[x - 10]
+
+    assert list(st.pack(FIVE, 9, length, table=path)) == [[10, 13], [11], [12, 14]]
+    assert list(st.pack(FIVE, 100, length, table=path, collate_fn=sum)) == [sum(FIVE)]
+    dropped = st.pack(FIVE, 5, length, table=path, longer="drop")
+    assert sorted(i for pack in dropped for i in pack) == [10, 12, 13, 14]
+    assert len(st.batch_by_length(FIVE, 45, length, table=path, multiple_of=1)) == 1
+    assert np.load(path).tolist() == LENGTHS
+    assert asked == list(FIVE)
 
 
 def test_ranks_have_equally_many_packs() -> None:
