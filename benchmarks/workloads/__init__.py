@@ -12,6 +12,7 @@ NAMES = (
     "jpeg",
     "memmap",
     "shuffle",
+    "pack",
     "start",
     "torch-start",
     "memory",

@@ -18,6 +18,10 @@ FIVE = (10, 11, 12, 13, 14)
 LENGTHS = [5, 9, 1, 4, 2]  # with 9: 0 and 3, 1, 2 and 4
 
 
+def known(x: int) -> int:
+    return LENGTHS[x - 10]
+
+
 class InBulk:
     """Records which items are read by each call."""
 
@@ -133,19 +137,15 @@ def test_what_is_scanned_is_pickled() -> None:
 
 def test_a_kept_table_serves_for_every_capacity(tmp_path: Path) -> None:
     path = tmp_path / "lengths.npy"
-    asked: list[int] = []
-
-    def length(x: int) -> int:
-        asked.append(x)
-        return LENGTHS[x - 10]
-
-    assert list(st.pack(FIVE, 9, length, table=path)) == [[10, 13], [11], [12, 14]]
-    assert list(st.pack(FIVE, 100, length, table=path, collate_fn=sum)) == [sum(FIVE)]
-    dropped = st.pack(FIVE, 5, length, table=path, longer="drop")
-    assert sorted(i for pack in dropped for i in pack) == [10, 12, 13, 14]
-    assert len(st.batch_by_length(FIVE, 45, length, table=path, multiple_of=1)) == 1
+    probe = Probe(FIVE)
+    assert len(st.pack(probe, 9, known, table=path)) == 3
+    assert probe.reads == [0, 1, 2, 3, 4]
     assert np.load(path).tolist() == LENGTHS
-    assert asked == list(FIVE)
+    assert list(st.pack(FIVE, 9, known)) == [[10, 13], [11], [12, 14]]
+    assert len(st.pack(probe, 100, known, table=path, collate_fn=sum)) == 1
+    assert len(st.pack(probe, 5, known, table=path, longer="drop")) == 3
+    assert len(st.batch_by_length(probe, 45, known, table=path, multiple_of=1)) == 1
+    assert probe.reads == [0, 1, 2, 3, 4]
 
 
 def test_ranks_have_equally_many_packs() -> None:

@@ -156,8 +156,8 @@ def pack(  # noqa: PLR0913 -- by name, most of them those of a scan
         collate_fn: Makes the pack from the list of its items, such as `collate_packed`.
         nworkers: As for `sfilter`.
         method: As for `sfilter`.
-        table: As for `sfilter`. The file has the lengths of all items, and serves for other values
-            of `capacity` too. Not with an array of `lengths`, because nothing is scanned.
+        table: As for `sfilter`. The file has the lengths of all items, and serves for every
+            `capacity`. Not with an array of `lengths`, because nothing is scanned.
         version: As for `sfilter`.
         progress: As for `sfilter`.
 
