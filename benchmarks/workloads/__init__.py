@@ -13,6 +13,7 @@ NAMES = (
     "memmap",
     "shuffle",
     "pack",
+    "tables",
     "start",
     "torch-start",
     "memory",
