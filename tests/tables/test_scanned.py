@@ -1,7 +1,9 @@
 """Stages with a table: when it is made, by whom, and who gets it."""
 
 import copy
+import io
 import pickle
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 
 import seqtools as st
 from seqtools.instrument import check
+from seqtools.tables import scan
 from seqtools.tables.scan import BLOCK
 from seqtools.testing import Probe
 from tests.engines.engines import OPTIONS
@@ -157,6 +160,17 @@ class TestScan:
         with pytest.raises(st.EvaluationError, match="ambiguous") as caught:
             len(st.sfilter(lambda x: np.array([x, x]), [5]))
         assert caught.value.path[-1].called_with == "5"
+
+    @pytest.mark.parametrize("progress", [True, False])
+    def test_a_bar_shows_how_far_it_is(
+        self, monkeypatch: pytest.MonkeyPatch, progress: bool
+    ) -> None:
+        stream = io.StringIO()
+        monkeypatch.setattr(stream, "isatty", lambda: True, raising=False)
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setattr(scan, "_DELAY", 0)
+        assert len(st.sfilter(abs, range(BLOCK + 1), progress=progress)) == BLOCK
+        assert ("scan of sfilter(abs)" in stream.getvalue()) == progress
 
     def test_passthrough_raises_the_original(self) -> None:
         before = st.seterr(evaluation="passthrough")

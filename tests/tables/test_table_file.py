@@ -213,11 +213,20 @@ class TestRefusals:
         with pytest.raises(ValueError, match="is not a part of a table that seqtools has made"):
             len(kept(range(3), path))
 
+    def test_a_rank_has_a_table_of_its_own(self, path: Path) -> None:
+        len(kept(st.shard(range(10), 0, 2), path))
+        with pytest.raises(ValueError, match="is of rank 0 of 2, this is rank 1 of 2"):
+            len(kept(st.shard(range(10), 1, 2), path))
+
     def test_a_function_upstream_counts(self, path: Path) -> None:
         len(kept(st.smap(named("f", "x"), range(9)), path))
         len(kept(st.smap(named("f", "x"), range(9)), path))
-        with pytest.raises(ValueError, match="before the function .*f was changed"):
+        with pytest.raises(ValueError, match=r"before the function .*f was changed"):
             len(kept(st.smap(named("f", "x + 1"), range(9)), path))
+
+
+def adding(k: int) -> Any:
+    return lambda x: x + k
 
 
 class TestMarks:
@@ -255,7 +264,7 @@ print(mark_of(lambda x: x in {"a", "b", "c", "d"}), mark_of(C()), mark_of(partia
             (lambda x: [y + 1 for y in x], lambda x: [y + 2 for y in x]),
             (partial(max, 1), partial(max, 2)),
             (lambda x: x in {1, 2}, lambda x: x in {1, 3}),
-            ((lambda k: lambda x: x + k)(1), (lambda k: lambda x: x + k)(2)),
+            (adding(1), adding(2)),
             ("a".startswith, "a".endswith),
         ],
         ids=map(str, range(9)),

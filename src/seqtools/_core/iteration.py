@@ -226,7 +226,7 @@ class Walk:
 def _advise_tables(sequence: Any) -> None:
     """Warn of the stages of `sequence` that scan again each time that a run goes on."""
     for stage in upstream(sequence):
-        if stage._scans_again():  # noqa: SLF001 -- of our stages
+        if stage._scans_again():
             message = (
                 f"{stage._describe()}, made at {place(*stage._origin)}, reads all items of its "
                 "source again in each run that goes on: keep what it finds in a file, by "

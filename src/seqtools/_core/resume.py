@@ -158,6 +158,14 @@ def _checked_position(given: Any, stage: Any, n: int | None) -> int:
 
 def _marks(stage: Any, places: range) -> list[tuple[str, int]]:
     """Return the name and a byte for each stage, sources first, and for an order of its own."""
+    return [(name, int(mark, 16)) for name, mark in marks_of(stage, places, size=1)]
+
+
+def marks_of(stage: Any, places: range = range(1), size: int = 8) -> list[tuple[str, str]]:
+    """Return the name and the mark, of `size` bytes in hexadecimal digits, for each of the same.
+
+    `stage` may be a source that is none.
+    """
     from hashlib import blake2b
 
     found: list[tuple[str, object]] = []
@@ -173,14 +181,9 @@ def _marks(stage: Any, places: range) -> list[tuple[str, int]]:
     if not _is_whole(places):
         found.append(("its order", ("order", places.start, places.step)))
     return [
-        (name, blake2b(repr(identity).encode(), digest_size=1).digest()[0])
+        (name, blake2b(repr(identity).encode(), digest_size=size).hexdigest())
         for name, identity in found
     ]
-
-
-def marks_of(sequence: Any) -> list[tuple[str, int]]:
-    """Return the name and a byte for each stage and source of `sequence`, sources first."""
-    return _marks(sequence, range(1))
 
 
 def _hex(marks: list[int]) -> str:

@@ -260,7 +260,7 @@ def prepare(sequence: Any) -> None:
     if traits_upstream(sequence).scans:
         for stage in upstream(sequence):
             if stage._traits.scans:
-                stage._prepare()  # noqa: SLF001 -- of this class
+                stage._prepare()
 
 
 def remade(cls: type[Stage], arguments: tuple[Any, ...], origin: tuple[str, int]) -> Any:

@@ -237,7 +237,7 @@ def scan(  # noqa: PLR0913, PLR0917 -- by one caller
             for b, block in zip(
                 missing, _evaluated(examined, missing, dtype, options), strict=True
             ):
-                finished[b] = block
+                finished[b] = np.array(block)  # it may be in memory that workers use again
                 shown(len(block))
     return np.concatenate([finished[b] for b in range(count)]) if count else np.empty(0, dtype)
 

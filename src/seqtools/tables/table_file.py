@@ -19,6 +19,7 @@ from typing import IO, Any
 from zlib import crc32
 
 from seqtools._core.resume import marks_of
+from seqtools._core.walk import is_stage, summary
 from seqtools.tables.code_marks import functions_of
 from seqtools.tables.scan import Finished, length_of
 
@@ -39,6 +40,7 @@ def key_of(stage: Any, examined: Any, measure: Any, dtype: str, version: Any) ->
         "version": version,
         "of": length_of(examined),
         "dtype": dtype,
+        "rank": list(summary(examined)[3:5]) if is_stage(examined) else [0, 1],
         "pipeline": [list(mark) for mark in marks_of(examined)],
         "functions": functions_of(examined, measure),
         "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
@@ -212,7 +214,7 @@ def _compare(path: str, theirs: Any, ours: Key) -> None:
         raise ValueError(message)
 
 
-def _difference(theirs: Key, ours: Key) -> str:
+def _difference(theirs: Key, ours: Key) -> str:  # noqa: PLR0911 -- one for each
     """Return in words what differs first, or ""."""
     if theirs.get("seqtools") != ours["seqtools"] or not set(ours) <= set(theirs):
         return "has a form that this version of seqtools does not read"
@@ -220,6 +222,9 @@ def _difference(theirs: Key, ours: Key) -> str:
         return f"is of {theirs['stage']}, this is {ours['stage']}"
     if theirs["version"] != ours["version"]:
         return f"has version={theirs['version']!r}, this is version={ours['version']!r}"
+    if theirs["rank"] != ours["rank"]:
+        (there, ranks), (here, now) = theirs["rank"], ours["rank"]
+        return f"is of rank {there} of {ranks}, this is rank {here} of {now}"
     if theirs["of"] != ours["of"]:
         return f"is of a sequence of {theirs['of']} items, this one has {ours['of']}"
     if theirs["dtype"] != ours["dtype"]:

@@ -30,10 +30,6 @@ def building(subject: Subject) -> None:
     sequence = subject.build(*probes)
     lazy("what build returns", sequence)
     untouched("making the sequence", probes)
-    first = repr(sequence)
-    untouched("the first repr", probes)
-    if not first:
-        raise AssertionError("repr must not be empty")
 
 
 def length(subject: Subject) -> None:
@@ -195,6 +191,9 @@ def identity(subject: Subject) -> None:
 
 def representation(subject: Subject) -> None:
     """`repr` reads nothing and has at most a hundred lines."""
+    fresh = subject.probes()
+    repr(subject.build(*fresh))  # one that has no table yet
+    untouched("repr", fresh)
     sequence, probes = subject.make()
     parts = [sequence[:2]] if subject.length == "endless" else [sequence[:2], sequence[2:]]
     for part in (sequence, *parts):

@@ -53,7 +53,7 @@ def lengths(stage: Any) -> dict[int, str]:
 
 def _needs_scan(stage: Any, waiting: set[int]) -> bool:
     """Return whether the length of `stage` may be one that only reading items tells."""
-    if stage._traits.scans and not stage._is_scanned():  # noqa: SLF001 -- of our stages
+    if stage._traits.scans and not stage._is_scanned():
         return True
     return bool(waiting) and any(id(source) in waiting for source in sources_of(stage))
 

@@ -18,12 +18,12 @@ def without_scans(pipeline: LazySequence[Any]) -> LazySequence[Any]:
         given = stage._sources()
         sources = [made.get(id(source), source) for source in given]
         changed = any(new is not old for new, old in zip(sources, given, strict=True))
-        would_scan = stage._traits.scans and not stage._is_scanned()  # noqa: SLF001 -- of our stages
+        would_scan = stage._traits.scans and not stage._is_scanned()
         if not changed and not would_scan:
             continue
         copy = stage._over(*sources) if changed else stage
         if would_scan:
-            copy = copy._stand_in()  # noqa: SLF001 -- of our stages
+            copy = copy._stand_in()
         copy._origin = stage._origin
         made[id(stage)] = copy
     return made.get(id(pipeline), pipeline)  # type: ignore[no-any-return]
