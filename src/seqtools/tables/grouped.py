@@ -65,7 +65,7 @@ class Grouped(ReadsSeveral, Scanned[Any]):
     def _scan(self) -> Any:
         return super()._scan() if self._traits.scans else self._finish(self._lengths)
 
-    def _kept_as(self) -> str:
+    def kept_as(self) -> str:
         return "lengths"  # a file of these serves for every capacity
 
     def _tabulate(self, found: Any) -> Any:

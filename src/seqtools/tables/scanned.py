@@ -79,7 +79,7 @@ class Scanned(LazySequence[T]):
         """
         return kept
 
-    def _kept_as(self) -> str:
+    def kept_as(self) -> str:
         """Return the name for what is in a file: only what has the same name can use it."""
         return self._describe()
 
