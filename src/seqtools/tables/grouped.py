@@ -66,6 +66,7 @@ class Grouped(ReadsSeveral, Scanned[Any]):
         return super()._scan() if self._traits.scans else self._finish(self._lengths)
 
     def kept_as(self) -> str:
+        """Return the name for what is in a file."""
         return "lengths"  # a file of these serves for every capacity
 
     def _tabulate(self, found: Any) -> Any:
