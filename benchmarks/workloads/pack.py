@@ -50,8 +50,8 @@ WORKLOAD = Workload(
         f"{CAPACITY:,} tokens, of which no text is cut. The density is how much of the rows is "
         f"tokens. Ours packs a million lengths; the others, and ours a second time, {FEW:,}, "
         "because the density hardly depends on the number. Grain packs a stream, with a fixed "
-        "number of open rows, and copies tokens meanwhile; ours and the textbook have lengths alone, "
-        "and how many rows there are is known before the first one is read. It is checked that every "
+        "number of open rows, and copies tokens meanwhile. The others have lengths alone, and "
+        "the number of rows is known before the first one is read. It is checked that every "
         "item is in one row, and that no row is too long."
     ),
     figures=(
