@@ -12,6 +12,8 @@ NAMES = (
     "jpeg",
     "memmap",
     "shuffle",
+    "pack",
+    "tables",
     "start",
     "torch-start",
     "memory",

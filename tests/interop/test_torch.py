@@ -190,6 +190,22 @@ def test_tensors_that_differ_are_named() -> None:
         collate_arrays([torch.ones(2), np.ones(2)])
 
 
+def test_tensors_are_padded() -> None:
+    items = [{"x": torch.arange(n, dtype=torch.int32)} for n in (1, 3)]
+    result = collate_arrays(items, pad={"x": -1}, multiple_of=4, mask=True)
+    assert result["x"].dtype == torch.int32
+    assert result["x"].tolist() == [[0, -1, -1, -1], [0, 1, 2, -1]]
+    assert result["x_mask"].dtype == torch.bool
+    assert result["x_mask"].sum(dim=1).tolist() == [1, 3]
+    learned = [torch.ones(n, requires_grad=True) for n in (1, 2)]
+    collate_arrays(learned, pad=0).sum().backward()
+    assert learned[1].grad.tolist() == [1, 1]
+    for pad in (0.5, 2**40, "a"):
+        with pytest.raises(ValueError, match="pad must be a value that the dtype can hold"):
+            collate_arrays(items, pad=pad)
+    assert seqtools.collate_packed([torch.arange(2), [5]])["tokens"].tolist() == [0, 1, 5]
+
+
 def test_batches_from_workers() -> None:
     images = seqtools.smap(lambda k: {"image": torch.full((30, 40), k), "label": k}, range(10))
     batches = seqtools.batch(images, 4, collate_fn=collate_arrays)

@@ -3,6 +3,7 @@
 import pickle
 import re
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,10 @@ from seqtools.testing import Probe
 
 FIVE = (10, 11, 12, 13, 14)
 LENGTHS = [5, 9, 1, 4, 2]  # with 9: 0 and 3, 1, 2 and 4
+
+
+def known(x: int) -> int:
+    return LENGTHS[x - 10]
 
 
 class InBulk:
@@ -128,6 +133,19 @@ def test_what_is_scanned_is_pickled() -> None:
     again = pickle.loads(pickle.dumps(packs))
     assert again._is_scanned()
     assert list(again) == list(packs)
+
+
+def test_a_kept_table_serves_for_every_capacity(tmp_path: Path) -> None:
+    path = tmp_path / "lengths.npy"
+    probe = Probe(FIVE)
+    assert len(st.pack(probe, 9, known, table=path)) == 3
+    assert probe.reads == [0, 1, 2, 3, 4]
+    assert np.load(path).tolist() == LENGTHS
+    assert list(st.pack(FIVE, 9, known)) == [[10, 13], [11], [12, 14]]
+    assert len(st.pack(probe, 100, known, table=path, collate_fn=sum)) == 1
+    assert len(st.pack(probe, 5, known, table=path, longer="drop")) == 3
+    assert len(st.batch_by_length(probe, 45, known, table=path, multiple_of=1)) == 1
+    assert probe.reads == [0, 1, 2, 3, 4]
 
 
 def test_ranks_have_equally_many_packs() -> None:

@@ -63,11 +63,19 @@ class Grouped(ReadsSeveral, Scanned[Any]):
         return self._lengths if is_stage(self._lengths) else self._sequence
 
     def _scan(self) -> Any:
-        return super()._scan() if self._traits.scans else self._tabulate(self._lengths)
+        return super()._scan() if self._traits.scans else self._finish(self._lengths)
+
+    def kept_as(self) -> str:
+        """Return the name for what is in a file."""
+        return "lengths"  # a file of these serves for every capacity
 
     def _tabulate(self, found: Any) -> Any:
+        return found
+
+    def _finish(self, kept: Any) -> Any:
         import numpy as np
 
+        found = np.asarray(kept)
         n = size_of(self._sequence)
         if len(found) != n:
             message = (

@@ -145,8 +145,8 @@ def pack(  # noqa: PLR0913 -- by name, most of them those of a scan
 
     Args:
         sequence: A finite sequence, such as of arrays of tokens.
-        capacity: Largest sum of the lengths of a pack, at least 1. If it is more than 65,536,
-            lengths are rounded up to multiples of 1/65,536 of it.
+        capacity: Largest sum of the lengths of a pack, at least 1. If it is more than 65,535,
+            lengths are rounded up to multiples of 1/65,535 of it.
         lengths: The length of an item: a function of the item, or an array or a sequence of the
             lengths of all items. If it is a lazy sequence, the scan evaluates its items, in place
             of those of `sequence`.
@@ -156,7 +156,8 @@ def pack(  # noqa: PLR0913 -- by name, most of them those of a scan
         collate_fn: Makes the pack from the list of its items, such as `collate_packed`.
         nworkers: As for `sfilter`.
         method: As for `sfilter`.
-        table: As for `sfilter`; not with an array of `lengths`, because nothing is scanned.
+        table: As for `sfilter`. The file has the lengths of all items, and serves for every
+            `capacity`. Not with an array of `lengths`, because nothing is scanned.
         version: As for `sfilter`.
         progress: As for `sfilter`.
 

@@ -7,8 +7,8 @@ which ascend, and parts ascend by their first item.
 from collections.abc import Iterator
 from typing import Any
 
-STEPS = 1 << 16
-"""Most different lengths that packing distinguishes. Arbitrary: rounding up to 1/65,536 of the
+STEPS = (1 << 16) - 1
+"""Most different lengths that packing distinguishes. Arbitrary: rounding up to 1/65,535 of the
 capacity costs nothing that matters, and work and memory stay bounded if the capacity is 10⁹."""
 
 
@@ -116,7 +116,8 @@ def _by_size(sizes: Any) -> Iterator[tuple[int, Any]]:
     """Yield each of the `sizes`, descending, and the items that have it, ascending."""
     import numpy as np
 
-    order = np.argsort(-sizes, kind="stable")
+    # numpy sorts integers of 16 bits by radix, several times as fast as others
+    order = np.argsort((STEPS - sizes).astype(np.uint16), kind="stable")
     cuts = np.flatnonzero(np.diff(sizes[order])) + 1
     for items in np.split(order, cuts) if len(order) else ():
         yield int(sizes[items[0]]), items

@@ -72,6 +72,17 @@ class Scanned(LazySequence[T]):
         """Return the table, an array, from the array of what was found out about each item."""
         raise NotImplementedError
 
+    def _finish(self, kept: Any) -> Any:
+        """Return the table, from what `_tabulate` has returned, perhaps in another process.
+
+        What depends on arguments that a file may survive is done here.
+        """
+        return kept
+
+    def kept_as(self) -> str:
+        """Return the name for what is in a file: only what has the same name can use it."""
+        return self._describe()
+
     def _stand_in(self) -> Any:
         """Return a stage with a few items like those of this one, which needs no scan."""
         raise NotImplementedError
@@ -106,7 +117,7 @@ class Scanned(LazySequence[T]):
             key = key_of(self, examined, measure, self._dtype, options.version)
             table = read(options.table, key)
             if table is not None:
-                return table
+                return self._finish(table)
         if state.copied and getattr(here, "get", None) is not None:
             message = (
                 f"{self._describe()}, made at {place(*self._origin)}, has no table in this worker, "
@@ -120,8 +131,8 @@ class Scanned(LazySequence[T]):
             return self._tabulate(found)
 
         if key is None:
-            return make(state.blocks)
-        return kept(options.table, key, make)  # type: ignore[arg-type]  # there is a key
+            return self._finish(make(state.blocks))
+        return self._finish(kept(options.table, key, make))  # type: ignore[arg-type]  # there is a key
 
     def _keep(self, table: Any, is_valid: Callable[[], bool]) -> None:
         if is_valid():

@@ -36,7 +36,7 @@ def key_of(stage: Any, examined: Any, measure: Any, dtype: str, version: Any) ->
     """Return what the table of `stage` is made of; this reads lengths, and no items."""
     return {
         "seqtools": _FORMAT,
-        "stage": stage._describe(),
+        "stage": stage.kept_as(),
         "version": version,
         "of": length_of(examined),
         "dtype": dtype,
