@@ -482,8 +482,8 @@ ROWS: list[Row] = [
     ),
     row(
         "gather, lazy indexes that are computed",
-    "substitute, bad items",
-    "substitute, bad and banned items",
+        "substitute, bad items",
+        "substitute, bad and banned items",
         lambda p: st.gather(p, st.arange(0, 5, 2)),
         lambda a: a[::2],
         FIVE,

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -143,9 +144,7 @@ class TestRetry:
         ],
         ids=map(str, range(10)),
     )
-    def test_arguments(
-        self, make: Callable[[], Any], error: type[Exception], match: str
-    ) -> None:
+    def test_arguments(self, make: Callable[[], Any], error: type[Exception], match: str) -> None:
         with pytest.raises(error, match=match):
             make()
 
@@ -233,7 +232,7 @@ def test_in_workers(method: str, nworkers: int) -> None:
     with prefetch(items, nworkers, method) as ready:
         assert list(ready) == expected
     with prefetch(batch(items, 5), nworkers, method) as ready:
-        assert sum(ready, []) == expected
+        assert [*chain.from_iterable(ready)] == expected
 
 
 @pytest.mark.parametrize(("method", "nworkers"), METHODS)
@@ -256,6 +255,6 @@ def test_failures_do_not_change_what_other_items_draw_from_a_seed() -> None:
     drawn = smap(draw, range(8))
     some = recover(smap(lambda x: x if int(x) % 4 != 2 else odd_fails(1), drawn), default=None)
     with prefetch(batch(drawn, 4), 2, "process", seed=3) as ready:
-        expected = [None if int(x) % 4 == 2 else x for x in sum(ready, [])]
+        expected = [None if int(x) % 4 == 2 else x for x in [*chain.from_iterable(ready)]]
     with prefetch(batch(some, 4), 2, "process", seed=3) as ready:
-        assert sum(ready, []) == expected
+        assert [*chain.from_iterable(ready)] == expected
