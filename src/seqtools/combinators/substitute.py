@@ -62,7 +62,7 @@ class Substitute(LazySequence[T]):
         return self._state.log.failures()
 
     def _get(self, i: int) -> T:
-        j = self._place(i)
+        j = self._place(i) if self._banned.indices else i
         try:
             item = self._read(j)
         except BaseException as error:
