@@ -10,7 +10,9 @@ import pytest
 import seqtools
 from seqtools import EvaluationError, batch, prefetch, recover, retry, smap
 from seqtools._core.errors import EndOfSequence, TooManyBadItems, WorkerStartError
-from seqtools.testing import Probe
+from seqtools._core.traits import Traits
+from seqtools.combinators.recover import Recover
+from seqtools.testing import Probe, check_laws
 
 
 def odd_fails(x: int) -> int:
@@ -258,3 +260,26 @@ def test_failures_do_not_change_what_other_items_draw_from_a_seed() -> None:
         expected = [None if int(x) % 4 == 2 else x for x in [*chain.from_iterable(ready)]]
     with prefetch(batch(some, 4), 2, "process", seed=3) as ready:
         assert [*chain.from_iterable(ready)] == expected
+
+
+class Silent(Recover[Any]):
+    """Catches errors, and does not say so."""
+
+    _traits = Traits(elementwise=True)
+
+    def _rebuild(self, *sources: Any) -> "Silent":
+        return Silent(sources[0], self._default, self._handler, self._on)
+
+
+@pytest.mark.parametrize("kind", [Silent, Recover])
+def test_the_laws_let_errors_be_caught_only_by_a_stage_that_says_so(kind: type[Any]) -> None:
+    def check() -> None:
+        check_laws(
+            lambda source: kind(source, None, None, (Exception,)), list, assigned=[(5, 6, 7, 8, 9)]
+        )
+
+    if kind is Recover:
+        check()
+        return
+    with pytest.raises(AssertionError, match="law 'errors'"):
+        check()
