@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -9,7 +10,9 @@ import pytest
 import seqtools
 from seqtools import EvaluationError, batch, prefetch, recover, retry, smap
 from seqtools._core.errors import EndOfSequence, TooManyBadItems, WorkerStartError
-from seqtools.testing import Probe
+from seqtools._core.traits import Traits
+from seqtools.combinators.recover import Recover
+from seqtools.testing import Probe, check_laws
 
 
 def odd_fails(x: int) -> int:
@@ -143,9 +146,7 @@ class TestRetry:
         ],
         ids=map(str, range(10)),
     )
-    def test_arguments(
-        self, make: Callable[[], Any], error: type[Exception], match: str
-    ) -> None:
+    def test_arguments(self, make: Callable[[], Any], error: type[Exception], match: str) -> None:
         with pytest.raises(error, match=match):
             make()
 
@@ -233,7 +234,7 @@ def test_in_workers(method: str, nworkers: int) -> None:
     with prefetch(items, nworkers, method) as ready:
         assert list(ready) == expected
     with prefetch(batch(items, 5), nworkers, method) as ready:
-        assert sum(ready, []) == expected
+        assert [*chain.from_iterable(ready)] == expected
 
 
 @pytest.mark.parametrize(("method", "nworkers"), METHODS)
@@ -256,6 +257,29 @@ def test_failures_do_not_change_what_other_items_draw_from_a_seed() -> None:
     drawn = smap(draw, range(8))
     some = recover(smap(lambda x: x if int(x) % 4 != 2 else odd_fails(1), drawn), default=None)
     with prefetch(batch(drawn, 4), 2, "process", seed=3) as ready:
-        expected = [None if int(x) % 4 == 2 else x for x in sum(ready, [])]
+        expected = [None if int(x) % 4 == 2 else x for x in [*chain.from_iterable(ready)]]
     with prefetch(batch(some, 4), 2, "process", seed=3) as ready:
-        assert sum(ready, []) == expected
+        assert [*chain.from_iterable(ready)] == expected
+
+
+class Silent(Recover[Any]):
+    """Catches errors, and does not say so."""
+
+    _traits = Traits(elementwise=True)
+
+    def _rebuild(self, *sources: Any) -> "Silent":
+        return Silent(sources[0], self._default, self._handler, self._on)
+
+
+@pytest.mark.parametrize("kind", [Silent, Recover])
+def test_the_laws_let_errors_be_caught_only_by_a_stage_that_says_so(kind: type[Any]) -> None:
+    def check() -> None:
+        check_laws(
+            lambda source: kind(source, None, None, (Exception,)), list, assigned=[(5, 6, 7, 8, 9)]
+        )
+
+    if kind is Recover:
+        check()
+        return
+    with pytest.raises(AssertionError, match="law 'errors'"):
+        check()

@@ -7,6 +7,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from itertools import chain
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ class TestItems:
     def test_in_workers(self, engine: Callable[[Any], Any]) -> None:
         items = substitute(smap(load, range(40)))
         with engine(batch(items, 4)) as ready:
-            assert sum(ready, []) == first_good()
+            assert [*chain.from_iterable(ready)] == first_good()
         assert items.failures.indices == sorted(BAD)
         assert [str(each.error) for each in items.failures] == [f"{i} is bad" for i in sorted(BAD)]
         for each in items.failures:
@@ -92,7 +93,7 @@ class TestItems:
             items = substitute(ready)
             assert list(items) == first_good()
             assert [items[i] for i in range(40)] == first_good()
-            assert sum(batch(items, 7), []) == first_good()
+            assert [*chain.from_iterable(batch(items, 7))] == first_good()
         assert items.failures.indices == sorted(BAD)
 
     def test_order_and_ranks_stay(self) -> None:

@@ -91,6 +91,7 @@ DIFFERENCES = (
     Difference("read a collection of weak references"),
     Difference("read an iterable by `uniter`"),
     Difference("open a file or a connection before the workers start"),
+    Difference("have more bad items than"),
     Difference("read a prefetch at the top level of a module"),
     Difference("read from standard input"),
     Difference("start programs that it does not wait for"),

@@ -38,7 +38,9 @@ def check_caught(on: object) -> tuple[type[BaseException], ...]:
         TypeError: If it is neither a class of exceptions nor a tuple of some.
     """
     classes = on if isinstance(on, tuple) else (on,)
-    if not classes or not all(isinstance(c, type) and issubclass(c, BaseException) for c in classes):
+    if not classes or not all(
+        isinstance(c, type) and issubclass(c, BaseException) for c in classes
+    ):
         message = (
             "on must be a class of exceptions, or a tuple of some, such as (OSError, ValueError), "
             f"got {short(on)}"
@@ -54,7 +56,7 @@ def is_caught(error: BaseException, on: tuple[type[BaseException], ...]) -> bool
     """
     original = original_of(error)
     cls = type(original)  # a class of the user's may lie to `isinstance`
-    if issubclass(cls, _NEVER) or is_exit(original) or not is_of_item(original):
+    if issubclass(cls, _NEVER) or is_exit(original) or not is_of_item(error):
         return False
     return issubclass(cls, on) or (is_panic(original) and Exception in on)
 
@@ -65,7 +67,7 @@ def read_together(stage: Any, source: Any, indices: Indices) -> Sequence[Any] | 
     They must if an item cannot be read, or could not be read again, or if `stage` draws random
     numbers from a seed: if the bulk read failed, the next reads would draw other numbers.
     """
-    traits = (stage._summary or summary(stage)).traits
+    traits = summary(stage).traits
     once = traits.iterates or traits.read_once or traits.acts_on_hints
     if once or errors.singly or seeding.token() is not None:
         return None

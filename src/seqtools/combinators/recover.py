@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from numbers import Real
 from typing import Any, TypeVar
 
 from seqtools._core.catching import Caught, check_caught, is_caught, read_together
@@ -144,7 +143,9 @@ class Recover(Catching[T]):
 
     def _as_call(self) -> str:
         handler = self._handler
-        what = f"default={short(self._default)}" if handler is None else f"handler={called(handler)}"
+        what = (
+            f"default={short(self._default)}" if handler is None else f"handler={called(handler)}"
+        )
         return f"recover({what}{self._on_shown()})"
 
 
@@ -157,7 +158,7 @@ def _add_note(error: BaseException, note: str) -> None:
 
 def _check_seconds(value: Any, name: str) -> float:
     """Return `value`; raise an error if it is no number of seconds."""
-    if is_bool(value) or not isinstance(value, Real):
+    if is_bool(value) or not isinstance(value, int | float):
         message = f"{name} must be a number of seconds, got {short(value)}"
         raise TypeError(message)
     if not 0 <= value < float("inf"):

@@ -1,7 +1,6 @@
 """Another item in place of one that fails."""
 
 from collections.abc import Iterable, Sequence
-from numbers import Real
 from typing import Any, TypeVar
 
 from seqtools._core import keys
@@ -47,10 +46,11 @@ class Substitute(LazySequence[T]):
         self._state = _State(FailureLog() if mark is None else log_of(mark))
 
     def _size(self) -> int | None:
-        return size_of(self._sequence)
+        n: int | None = (self._layout or self._arranged())[0]
+        return n
 
     def _arrange(self) -> tuple[int | None]:
-        n = size_of(self._sequence)
+        n: int | None = size_of(self._sequence)
         if n and self._banned.after(0) >= n:
             message = f"substitute() has no item left: all {n} are banned by indices"
             raise ValueError(message + since_refresh(self))
@@ -62,7 +62,7 @@ class Substitute(LazySequence[T]):
         return self._state.log.failures()
 
     def _get(self, i: int) -> T:
-        j = self._place(i)
+        j = self._place(i) if self._banned.indices else i
         try:
             item = self._read(j)
         except BaseException as error:
@@ -133,7 +133,8 @@ class Substitute(LazySequence[T]):
         """Return `_place` of all `indices`."""
         if not self._banned.indices:
             return indices
-        return as_array([self._place(i) for i in as_list(indices)])
+        places: Indices = as_array([self._place(i) for i in as_list(indices)])
+        return places
 
     def _set(self, i: int, value: Any) -> None:
         assign(self._sequence, self._place(i), value)
@@ -228,9 +229,9 @@ def substitute(
 ) -> "Substitute[T]":
     """Return `sequence`, with the next good item in place of each item that fails.
 
-    Item `i` is the first of items `i`, `i + 1`, `i + 2`, … of `sequence` that can be read, and after
-    the last item comes the first. So the length, the order, batches and the parts of ranks stay as
-    they are, and an item depends neither on the engine nor on what was read before. Nothing is
+    Item `i` is the first of items `i`, `i + 1`, `i + 2`, … of `sequence` that can be read; after
+    the last item comes the first. So the length, the order, batches and the parts of ranks stay
+    as they are, and an item depends neither on the engine nor on what was read before. Nothing is
     remembered: an item that fails is read again each time, until it is among `indices`. Put `retry`
     before this if errors come and go. Assigning to an item assigns to the first one from there on
     that is not among `indices`.
@@ -266,18 +267,18 @@ def substitute(
     check_source(sequence)
     if ends_unseen(sequence):
         message = (
-            "substitute() needs to know where the sequence ends, because the first item comes after "
-            "the last one: give it its size, or use recover()"
+            "substitute() needs to know where the sequence ends, because after the last item comes "
+            "the first: give it its size, or use recover()"
         )
         raise ValueError(message)
     check_iterable(indices, "indices")
     banned = Banned(map(int, keys.indices(list(indices), size_of(sequence))))
-    if is_bool(most) or not isinstance(most, Real):
+    if is_bool(most) or not isinstance(most, int | float):
         message = f"most must be a number, got {short(most)}"
         raise TypeError(message)
     if not 0 <= most <= 1:
         message = f"most must be from 0 to 1, got {most}"
         raise ValueError(message)
     result = Substitute[T](sequence, banned, check_caught(on), float(most))
-    result._arranged()
+    result._length()
     return result
