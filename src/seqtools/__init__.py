@@ -6,6 +6,7 @@ from seqtools import instrument
 from seqtools._core.errors import EvaluationError, ItemTimeout, WorkerDied, WorkerStartError, seterr
 from seqtools._core.functions import SerializableFunc
 from seqtools._core.iteration import SequenceIterator
+from seqtools._core.origins import Origin
 from seqtools._core.per_worker import per_worker
 from seqtools._core.sequence import LazySequence
 from seqtools._loader import Loader, loader
@@ -38,6 +39,7 @@ __all__ = [
     "LazySequence",
     "Loader",
     "Mix",
+    "Origin",
     "Prefetch",
     "SequenceIterator",
     "SerializableFunc",

@@ -209,8 +209,7 @@ def test_slowest_items_name_their_rows(tmp_path: Path) -> None:
         profile.to_html(tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     (slowest,) = re.findall(r'<ol class="slow">(.*?)</ol>', page, flags=re.DOTALL)
-    for item, first, last in re.findall(
-        r"<li>item (\d+): [^<]*, made from &#x27;&lt;(\d+)&gt;.png&#x27;, &#x27;&lt;(\d+)&gt;", slowest
-    ):
+    pattern = r"item (\d+): [^<]*, made from &#x27;&lt;(\d+)&gt;.png&#x27;, &#x27;&lt;(\d+)&gt;"
+    for item, first, last in re.findall(pattern, slowest):
         assert (int(first), int(last)) == (2 * int(item), 2 * int(item) + 1)
     assert slowest.count("made from") == slowest.count("<li>") > 0
