@@ -14,6 +14,7 @@ from seqtools._core.errors import (
 from seqtools._core.failed_items import FailedItem, Failures
 from seqtools._core.functions import SerializableFunc
 from seqtools._core.iteration import SequenceIterator
+from seqtools._core.origins import Origin
 from seqtools._core.per_worker import per_worker
 from seqtools._core.sequence import LazySequence
 from seqtools._loader import Loader, loader
@@ -55,6 +56,7 @@ __all__ = [
     "LazySequence",
     "Loader",
     "Mix",
+    "Origin",
     "Prefetch",
     "SequenceIterator",
     "SerializableFunc",

@@ -27,6 +27,7 @@ NO_COMBINATORS = {
     "LazySequence": "the base class: the row `LazySequence` is about its slices",
     "Loader": "the class of what `loader` returns",
     "Mix": "the class of what `mix` returns, which has rows",
+    "Origin": "the class of a part of what `origins` returns",
     "Prefetch": "tests/engines",
     "SequenceIterator": "tests/laws/test_resume.py",
     "SerializableFunc": "wraps a function",

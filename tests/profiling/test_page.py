@@ -199,3 +199,17 @@ def test_a_verdict_alone_has_no_lanes(recording: Recording) -> None:
     page = html_verdict(Case(recording))
     assert "Because" in page
     assert "<svg" not in page
+
+
+def test_slowest_items_name_their_rows(tmp_path: Path) -> None:
+    files = [f"<{k}>.png" for k in range(40)]
+    p = seqtools.prefetch(seqtools.batch(seqtools.smap(str.upper, files), 2), 1)
+    with p, instrument.profile(p) as profile:
+        list(p)
+        profile.to_html(tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    (slowest,) = re.findall(r'<ol class="slow">(.*?)</ol>', page, flags=re.DOTALL)
+    pattern = r"item (\d+): [^<]*, made from &#x27;&lt;(\d+)&gt;.png&#x27;, &#x27;&lt;(\d+)&gt;"
+    for item, first, last in re.findall(pattern, slowest):
+        assert (int(first), int(last)) == (2 * int(item), 2 * int(item) + 1)
+    assert slowest.count("made from") == slowest.count("<li>") > 0

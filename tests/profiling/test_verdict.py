@@ -1,9 +1,11 @@
 """What is said of recordings of which it is known what was the matter."""
 
 from pathlib import Path
+from weakref import ref
 
 import pytest
 
+import seqtools
 from seqtools.instrument.profiling import report
 from seqtools.instrument.profiling.case import Case
 from seqtools.instrument.profiling.recorded_pipeline import Stage
@@ -20,6 +22,7 @@ from tests.profiling.synthetic import (
     FILL,
     LATE,
     LOAD,
+    PREFETCH,
     SEND,
     SOURCE,
     USE,
@@ -141,9 +144,14 @@ def test_one_slow_item_is_named(tmp_path: Path) -> None:
     for i in range(50):
         lane.does(WAIT, 400 if i == 20 else 0.1, which=i).does(USE, 5, which=i)
         (other if i % 2 else one).does(SOURCE, 450 if i == 20 else 4, which=i)
-    found = judge(Case(recorded(tmp_path, stages(max_cached=6))))
+    recording = recorded(tmp_path, stages(max_cached=6))
+    files = [f"img_{k:02}.png" for k in range(100)]
+    pairs = seqtools.batch(seqtools.smap(len, files), 2)
+    recording.originals = {PREFETCH: ref(pairs)}
+    found = judge(Case(recording))
     assert found.kind == SLOW
-    assert any("item 20 took 450 ms" in reason for reason in found.because)
+    (told,) = [reason for reason in found.because if "item 20 took 450 ms" in reason]
+    assert told.endswith(", made from 'img_40.png', 'img_41.png'")
     assert {"ordered": False} in [advice.arguments for advice in found.advice]
 
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 from seqtools._core import fusing
 from seqtools._core.display.short import short_arguments
+from seqtools._core.origins import made_from
 from seqtools._core.source_code import place
 from seqtools._core.walk import is_stage
 
@@ -50,11 +51,18 @@ class Step(NamedTuple):
     called_with: str = ""
     """The arguments of the function that failed, in short, such as `'img_0007.jpg'`; empty for the
     stages on the way there, and if they are not known."""
+    made_from: str = ""
+    """The items of sources from which the item of the stage that failed is made, in short, such as
+    `'img_0007.jpg'`; empty for other stages, and where `called_with` tells it."""
 
     def __str__(self) -> str:
         """Return the step as one line of an error message."""
         given = f", called with {self.called_with}" if self.called_with else ""
         return f"{self.stage}[{self.index}]{given}, made at {place(self.file, self.line)}"
+
+    def lines(self) -> list[str]:
+        """Return the lines of an error message: `str` of this, and what the item is made from."""
+        return [str(self), *([f"made from {self.made_from}"] if self.made_from else [])]
 
 
 def is_ours(file: str) -> bool:
@@ -117,7 +125,8 @@ def _path(links: Iterator[TracebackType]) -> tuple[Step, ...]:
                 passed.append((stage, i))
     steps = [Step(described(stage), i, *stage._origin) for stage, i in passed]
     if last is not None:
-        steps[-1] = steps[-1]._replace(called_with=_called_with(last, callee))
+        given = _called_with(last, callee)
+        steps[-1] = steps[-1]._replace(called_with=given, made_from=made_from(*passed[-1], given))
     return tuple(steps)
 
 

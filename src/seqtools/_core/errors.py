@@ -190,7 +190,11 @@ def _whole_path(error: BaseException) -> tuple[Step, ...]:
     if issubclass(type(error), NotImplementedError):
         _advise(error)
     path = path_of(error)
-    return path + error.path if isinstance(error, EvaluationError) else path
+    if not isinstance(error, EvaluationError):
+        return path
+    if error.path:  # which tells more exactly from what the item is made
+        path = tuple(step._replace(made_from="") for step in path)
+    return path + error.path
 
 
 def _advise(error: BaseException) -> None:
@@ -212,7 +216,7 @@ def wrapping(original: BaseException, path: tuple[Step, ...]) -> EvaluationError
     """Return an `EvaluationError` for `original` with `path`."""
     cause = summary(original)
     lines = [f"item {path[0].index} of {path[0].stage} failed: {cause}"] if path else [cause]
-    lines += [f"  {step}" for step in path]
+    lines += [f"  {line}" for step in path for line in step.lines()]
     error = EvaluationError("\n".join(lines), path)
     error._tells_of_cause = True  # noqa: SLF001 -- of this module
     return error

@@ -1,4 +1,4 @@
-"""`python -m seqtools origins MODULE:NAME I`: the items of the sources that an item is made from."""
+"""`python -m seqtools origins MODULE:NAME I`: the items of sources that an item is made from."""
 
 import argparse
 from collections.abc import Iterator

@@ -279,6 +279,11 @@ class Case:
         others = sorted(times)[:-1]
         return slowest if slowest.took > _MUCH * others[int(0.9 * len(others))] else None
 
+    def rows_of(self, item: Item) -> str:
+        """Return from which rows an item of the prefetch is made, as the end of a sentence."""
+        rows = self.recording.made_from(self.prefetch, item.index) if self.prefetch else ""
+        return f", made from {rows}" if rows else ""
+
     def main_stage(self) -> Figures | None:
         """Return the stage with the longest own time, except a prefetch, which only waits."""
         ahead = {stage.number for stage in self.recording.prefetches()}

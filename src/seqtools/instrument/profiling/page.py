@@ -68,7 +68,8 @@ def _report(case: Case, palette: Palette) -> Iterator[str]:
         yield '<section><h2>Slowest items</h2>\n<ol class="slow">'
         for item in slowest:
             part = share(item.computing / item.took if item.took else 0.0)
-            yield f"<li>item {item.index:,}: {duration(item.took)}, computing {part}</li>"
+            rows = escape(case.rows_of(item))
+            yield f"<li>item {item.index:,}: {duration(item.took)}, computing {part}{rows}</li>"
         yield "</ol></section>\n"
     yield "<section><h2>Start, transfer and window</h2>\n"
     yield from (f"<p>{escape(text)}</p>" for text in remarks(case))

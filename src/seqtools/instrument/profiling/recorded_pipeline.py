@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from time import perf_counter
 from typing import Any, NamedTuple, TypeVar
+from weakref import ref
 
 from seqtools._core.indices import Indices
 from seqtools._core.recording import SIZE, RecordFolder, pack
@@ -104,6 +105,8 @@ class RecordedPipeline:
         self._folder = folder
         self._original = sequence  # keeps the stages alive, whose ids are keys
         self._recorders: dict[int, StageRecorder[Any]] = {}
+        self.originals: dict[int, Any] = {}
+        """Weak references to the stages that are no copies, by number."""
         self.stages: list[Stage] = []
         self.prefetches: list[Prefetch[Any]] = []
         for stage in upstream(sequence):
@@ -147,6 +150,7 @@ class RecordedPipeline:
         name, kind, site = type(source).__name__, "source", ("", 0)
         if is_stage(source):
             name, kind, site = source._describe(), _kind(source), source._origin
+            self.originals[len(self.stages)] = ref(source)
         number = len(self.stages)
         self.stages.append(Stage(number, name, kind, site, numbers, _options(source)))
         self._recorders[id(source)] = StageRecorder(copy, number, self._folder)

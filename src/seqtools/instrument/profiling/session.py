@@ -68,6 +68,7 @@ class Profile:
         self._recording = Recording(
             self._folder.folder, recorded.stages, recorded.top, usable_cores()
         )
+        self._recording.originals = recorded.originals
         self._class = type(self._sequence)
         copy: Any = recorded.sequence
         if copy is self._sequence:  # the original is about to be read through the recorder

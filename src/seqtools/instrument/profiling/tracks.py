@@ -4,8 +4,9 @@ import os
 from collections import Counter
 from collections.abc import Iterator
 from time import perf_counter_ns, time
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from seqtools._core.origins import made_from
 from seqtools._core.record_files import RecordFile
 from seqtools._core.recording import CORES, FILL, LATE, LOAD, OVER, SEND, USE, WAIT, Record
 from seqtools.instrument.profiling.recorded_pipeline import Stage
@@ -139,6 +140,8 @@ class Recording:
         """Seconds that worker processes would take to import packages, a guess."""
         self.one_at_a_time = False
         """Whether threads may wait for a lock of a library, besides that of the interpreter."""
+        self.originals: dict[int, Any] = {}
+        """Weak references to the stages of the pipeline, by number: a result keeps none alive."""
         self.others = 0.0
         """How many of the cores other programs used, on average."""
 
@@ -160,6 +163,11 @@ class Recording:
     def tracks_of(self, role: str) -> list[Track]:
         """Return the tracks with a role, in the order of their names."""
         return [track for track in self.tracks if track.role == role]
+
+    def made_from(self, stage: Stage, i: int) -> str:
+        """Return in words from which rows of sources item `i` of a stage is made, if known."""
+        original = self.originals.get(stage.number, lambda: None)()
+        return "" if original is None else made_from(original, i)
 
     def numbers(self) -> dict[Process, int]:
         """Return a different number for each process: its own one, if no other machine has it."""

@@ -130,7 +130,7 @@ def _because(case: Case, kind: str) -> Iterator[str]:
     elif kind == SLOW and (slow := case.slow_item()) is not None:
         yield (
             f"item {slow.index} took {duration(slow.took)}, others "
-            f"{duration(median(i.took for i in m.served))}"
+            f"{duration(median(i.took for i in m.served))}{case.rows_of(slow)}"
         )
 
 
