@@ -88,7 +88,9 @@ def test_a_stage_takes_its_sources_as_they_are(
 
 def _is_view(row: Row) -> bool:
     """Return whether it is of given places, which stay."""
-    of_slices = "smap, seed of a slice, and several", "smap, inverse in a chain"
+    of_slices = (
+        "smap, seed of a slice, and several", "smap, inverse in a chain", "pack, of a slice"
+    )  # fmt: skip
     return row.name.startswith(("LazySequence, ", "split_fractions", *of_slices))
 
 

@@ -146,6 +146,19 @@ class Substitute(LazySequence[T]):
         # others are read only if these fail
         return [(self._sequence, self._places_of(indices))]
 
+    def _made_from(self, indices: Indices) -> list[tuple[Any, Indices | None, bool]]:
+        return [(self._sequence, self._places_of(indices), True), (self._sequence, None, False)]
+
+    def _users(self, number: int, js: Any, n: int) -> Any:
+        """Return those that are not banned, and the banned ones that they replace."""
+        del number, n
+        banned = self._banned.indices
+        places = {i: self._place(i) for i in banned}
+        wanted = set(as_list(js))
+        return as_array(
+            sorted((wanted - set(banned)) | {i for i, j in places.items() if j in wanted})
+        )
+
     def _identity(self) -> None:
         return None  # a run that failed may go on with what repairs it
 

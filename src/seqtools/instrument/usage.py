@@ -76,7 +76,7 @@ def _bounds(sequence: Any, stages: list[Any], stop: int) -> dict[int, int]:
 
 def _bound(stage: Any, source: Any, n: int) -> int:
     size = size_of(source)
-    if stage._traits.elementwise:
+    if stage._traits.elementwise and not stage._traits.recovers:  # which may read others
         return n if size is None else min(n, size)
     if size is not None and n > _BLOCK:
         return size
@@ -98,13 +98,13 @@ def _users(stage: Any, number: int, source: Any, js: Any, n: int) -> Any:
 
     if not sources_of(stage):  # over an iterable
         return js
+    known = stage._users(number, js, n)
+    if known is not None:
+        return known
     if stage._traits.elementwise:
         # a source that is read at all is read at the same index
         named = any(each is source for each, _ in stage._reads(range(min(1, n))))
         return js if named else js[:0]
-    known = stage._users(number, js, n)
-    if known is not None:
-        return known
     found = [i for block in _blocks(n) for i in _searched(stage, source, js, block)]
     return np.array(found, np.int64)
 
