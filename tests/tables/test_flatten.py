@@ -69,6 +69,7 @@ def test_inner_sequences_are_indexed_by_row() -> None:
     [
         ([2, 0], ValueError, "lengths must have 4 items, as the sequence has, got 2"),
         ([2, 0, 3, -1], ValueError, "lengths must be at least 0, got -1 at index 3"),
+        ([2, 1.5, 3, 0], TypeError, "lengths must be integers"),
         (np.array([2.0, 0, 3, 1]), TypeError, "lengths must be integers"),
         ([True, False, True, True], TypeError, "lengths must be integers, got booleans"),
         (3, TypeError, "lengths must be a sequence"),

@@ -6,13 +6,14 @@ from typing import Any, TypeVar
 
 from seqtools._core import lengths as known_lengths
 from seqtools._core import rows
-from seqtools._core.checks import check_integers, check_source
+from seqtools._core.checks import check_source
 from seqtools._core.indices import Indices, as_array, as_list, is_run
 from seqtools._core.resume import plain
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, assign, getter, read_many, size_of
 from seqtools._core.traits import NONE
 from seqtools._core.walk import is_stage, traits_upstream
+from seqtools.tables.given_lengths import as_lengths
 from seqtools.tables.scan import ScanOptions, check_finite, scan_options
 from seqtools.tables.scanned import Scanned
 
@@ -245,7 +246,7 @@ def flatten(  # noqa: PLR0913 -- those of a scan, by name
     if lengths is not None:
         check_source(lengths, "lengths")
         if not is_stage(lengths):
-            lengths = _as_lengths(lengths)
+            lengths = as_lengths(lengths, "give the number of items of each inner sequence")
             if table is not None:
                 message = f"table has no use with lengths, which say all, got table={table!r}"
                 raise ValueError(message)
@@ -254,19 +255,6 @@ def flatten(  # noqa: PLR0913 -- those of a scan, by name
     if lengths is not None and not is_stage(lengths):
         result._length()
     return result
-
-
-def _as_lengths(lengths: Any) -> Any:
-    """Return the given lengths as an array; raise an error if one is no length."""
-    import numpy as np
-
-    check_integers(lengths, "lengths", "give the number of items of each inner sequence")
-    found = np.array(lengths if len(lengths) else [], np.int64)
-    if len(found) and found.min() < 0:
-        k = int(found.argmin())
-        message = f"lengths must be at least 0, got {found[k]} at index {k}"
-        raise ValueError(message)
-    return found
 
 
 def _given(length: Any) -> Any:

@@ -5,7 +5,7 @@ from typing import Any
 
 from seqtools._core import lengths as known_lengths
 from seqtools._core import rows
-from seqtools._core.checks import check_integers, check_source
+from seqtools._core.checks import check_source
 from seqtools._core.display.short import called, short
 from seqtools._core.indices import Indices, as_array, as_list
 from seqtools._core.overlap import apart
@@ -15,6 +15,7 @@ from seqtools._core.sources import assign, getter, read_many, size_of
 from seqtools._core.spans import ReadsSeveral
 from seqtools._core.traits import NONE
 from seqtools._core.walk import draw_index_of, is_stage, traits_upstream
+from seqtools.tables.given_lengths import as_lengths
 from seqtools.tables.scan import ScanOptions
 from seqtools.tables.scanned import Scanned
 
@@ -238,8 +239,6 @@ class Singly(LazySequence[Any]):
 
 def check_lengths(lengths: Any, options: ScanOptions) -> Any:
     """Return `lengths`: a function, a stage, or an array; raise an error if it is neither."""
-    import numpy as np
-
     if is_stage(lengths):
         check_source(lengths, "lengths")
         return lengths
@@ -249,14 +248,7 @@ def check_lengths(lengths: Any, options: ScanOptions) -> Any:
         message = f"lengths must be a function or an array of integers, got {short(lengths)}"
         raise TypeError(message)
     check_source(lengths, "lengths")
-    # an array of a list, or else only the first item would be checked
-    found = np.array(lengths) if len(lengths) else np.zeros(0, np.int64)
-    check_integers(found, "lengths", "give the length of each item")
-    found = found.astype(np.int64)
-    if len(found) and found.min() < 0:
-        k = int(found.argmin())
-        message = f"lengths must be at least 0, got {found[k]} at index {k}"
-        raise ValueError(message)
+    found = as_lengths(lengths, "give the length of each item")
     if options.table is not None:
         message = (
             "table keeps what a scan finds out, and nothing is scanned if lengths are an array, "
