@@ -18,7 +18,8 @@ def as_lengths(lengths: Any, advice: str) -> Any:
     """
     import numpy as np
 
-    # an array of a list, or else only its first item would be checked
+    check_integers(lengths, "lengths", advice)
+    # of a list, only the first item was checked
     found = np.array(lengths) if len(lengths) else np.zeros(0, np.int64)
     check_integers(found, "lengths", advice)
     found = found.astype(np.int64)
