@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from seqtools._core import rows
 from seqtools._core.checks import check_integers
 
 
@@ -20,7 +21,10 @@ def as_lengths(lengths: Any, advice: str) -> Any:
 
     check_integers(lengths, "lengths", advice)
     # of a list, only the first item was checked
-    found = np.array(lengths) if len(lengths) else np.zeros(0, np.int64)
+    n = rows.length(lengths)
+    if not hasattr(lengths, "__len__"):  # of zarr, of which numpy would make one object
+        lengths = [lengths[k] for k in range(n)]
+    found = np.array(lengths) if n else np.zeros(0, np.int64)
     check_integers(found, "lengths", advice)
     found = found.astype(np.int64)
     if len(found) and found.min() < 0:

@@ -244,7 +244,9 @@ def check_lengths(lengths: Any, options: ScanOptions) -> Any:
         return lengths
     if callable(lengths):
         return lengths
-    if isinstance(lengths, str | bytes) or not hasattr(lengths, "__len__"):
+    if isinstance(lengths, str | bytes) or not (
+        hasattr(lengths, "__len__") or hasattr(lengths, "shape")
+    ):
         message = f"lengths must be a function or an array of integers, got {short(lengths)}"
         raise TypeError(message)
     check_source(lengths, "lengths")
