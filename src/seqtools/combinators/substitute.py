@@ -62,22 +62,16 @@ class Substitute(LazySequence[T]):
         return self._state.log.failures()
 
     def _get(self, i: int) -> T:
-        j = self._place(i) if self._banned.indices else i
-        try:
-            item = self._read(j)
-        except BaseException as error:
-            if not is_caught(error, self._on):
-                raise
-            self._note(j, error)
-            first, last = j, original_of(error)
-        else:
-            self._state.count(j)
-            return item  # type: ignore[no-any-return]
-        for in_a_row in range(1, IN_A_ROW):
-            j = self._place(j + 1)
-            if j == first:
-                message = f"substitute() has no good item: all {in_a_row} that are not banned fail"
-                raise TooManyBadItems(message) from last
+        first = j = self._place(i) if self._banned.indices else i
+        last: BaseException | None = None
+        for in_a_row in range(IN_A_ROW):
+            if in_a_row:
+                j = self._place(j + 1)
+                if j == first:
+                    message = (
+                        f"substitute() has no good item: all {in_a_row} that are not banned fail"
+                    )
+                    raise TooManyBadItems(message) from last
             try:
                 item = self._read(j)
             except BaseException as error:
