@@ -187,7 +187,7 @@ def test_a_pool_that_was_made_is_made_again(kind: str, gate: Gate) -> None:
     source = waiting(gate)
     with (
         seqtools.prefetch(source, real.WORKERS, make) as ready,
-        harmed(gate, lambda: harm.kill_pool_worker(made[0])),
+        harmed(gate, lambda: harm.kill_pool_workers(made[0])),
     ):
         found = Outcomes(ready)
     found.check(WANT, ends=False)
