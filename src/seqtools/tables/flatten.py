@@ -69,26 +69,31 @@ class Flatten(Scanned[T]):
     def _size(self) -> int:
         return (self._layout or self._arranged())[0][-1]  # type: ignore[no-any-return]
 
-    def _checked(self, k: int, starts: Any) -> Any:
-        """Return inner sequence `k`, which must have the length that the table says."""
+    def _checked(self, k: int, expected: int) -> Any:
+        """Return inner sequence `k`, which must have as many items as the table says."""
         items = self._read(k)
-        if items.__class__ is not self._kind:
-            advice = rows.why_not(items, "inner sequence")
-            if advice:
-                message = f"inner sequence {k} must be indexed by row, got "
-                raise TypeError(f"{message}{type(items).__name__}: {advice}")
-            self._kind = items.__class__
-        n, expected = rows.length(items), starts[k + 1] - starts[k]
+        if items.__class__ is not self._kind or len(items) != expected:
+            self._check(items, k, expected)
+        return items
+
+    def _check(self, items: Any, k: int, expected: int) -> None:
+        advice = rows.why_not(items, "inner sequence")
+        if advice:
+            message = f"inner sequence {k} must be indexed by row, got "
+            raise TypeError(f"{message}{type(items).__name__}: {advice}")
+        n = rows.length(items)
         if n != expected:
             source = "when it was scanned" if self._traits.scans else "according to lengths"
             message = f"inner sequence {k} should have {expected} items, as {source}, got {n}"
             raise ValueError(message)
-        return items
+        if hasattr(items, "__len__"):
+            self._kind = items.__class__
 
     def _get(self, i: int) -> T:
         starts, _ = self._layout or self._arranged()
-        k = bisect_right(starts, i) - 1
-        return self._checked(k, starts)[i - starts[k]]  # type: ignore[no-any-return]
+        k = bisect_right(starts, i)
+        start = starts[k - 1]
+        return self._checked(k - 1, starts[k] - start)[i - start]  # type: ignore[no-any-return]
 
     def _get_many(self, indices: Indices) -> list[T]:
         import numpy as np
@@ -103,7 +108,8 @@ class Flatten(Scanned[T]):
         begins = np.flatnonzero(np.diff(inner, prepend=-1)).tolist()
         items: list[T] = []
         for begin, end in zip(begins, [*begins[1:], len(wanted)], strict=True):
-            part = self._checked(int(inner[begin]), starts)
+            k = int(inner[begin])
+            part = self._checked(k, starts[k + 1] - starts[k])
             if part.__class__ is list:  # the quick way
                 items += [part[j] for j in listed[begin:end]]
             elif is_run(indices):
@@ -115,7 +121,7 @@ class Flatten(Scanned[T]):
     def _set(self, i: int, value: Any) -> None:
         starts, _ = self._layout or self._arranged()
         k = bisect_right(starts, i) - 1
-        items = self._checked(k, starts)
+        items = self._checked(k, starts[k + 1] - starts[k])
         items[i - starts[k]] = value
         assign(self._sequence, k, items)  # the inner sequence may have been computed
 
