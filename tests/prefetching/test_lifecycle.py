@@ -13,7 +13,7 @@ from seqtools.engines.base import Deliver, Job, Part, here
 from seqtools.engines.uninterruptible import uninterrupted
 from seqtools.prefetching import lifecycle
 from seqtools.prefetching.budget import Budget
-from seqtools.prefetching.lifecycle import _Start
+from seqtools.prefetching.ending import Start
 from seqtools.prefetching.pump import Pump
 from seqtools.prefetching.reader import RandomReader, Reader
 from seqtools.prefetching.run import NOTHING, Run
@@ -260,7 +260,7 @@ def test_an_engine_that_nobody_waits_for_any_more_is_closed_once_it_has_started(
     wanted: bool,
 ) -> None:
     engine = Manual(lambda _: None)
-    start = _Start(lambda: engine)
+    start = Start(lambda: engine)
     start.wanted = wanted
     start.finish()
     assert engine.closed is not wanted

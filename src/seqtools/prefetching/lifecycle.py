@@ -1,7 +1,6 @@
 """The engine of a prefetch: started when it is needed, closed when it is not used."""
 
 import sys
-import weakref
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +14,7 @@ from seqtools.engines.dispatch.output_display import said, show, show_last
 from seqtools.engines.green_threads import refuse_green
 from seqtools.engines.uninterruptible import uninterrupted
 from seqtools.prefetching.arrivals import Arrivals
+from seqtools.prefetching.ending import Ending, Start, modules_exist
 from seqtools.prefetching.idle import FOREVER, watch
 from seqtools.prefetching.interruptible_lock import TAKEN, InterruptibleLock
 from seqtools.prefetching.reader import Reader
@@ -32,55 +32,6 @@ RUNS = 4
 that were evaluated and not yet read."""
 _SOON = 0.1
 """Seconds until the next check of idle workers, if the lock was taken. Arbitrary."""
-
-_module_exists = True
-"""Whether the program has not ended: then modules may be gone, and their variables are `None`."""
-
-
-class _Start:
-    """An engine that is being started, perhaps by a thread that was interrupted."""
-
-    def __init__(self, make: Callable[[], Engine]) -> None:
-        self._make = make
-        self.engine: Engine | None = None
-        self.wanted = True
-
-    def finish(self) -> None:
-        """Start it, and close it if it is no longer wanted."""
-        self.engine = engine = self._make()
-        if not self.wanted:
-            engine.close(wait=False)
-
-
-class Ending:
-    """Closes the engines of a prefetch that was garbage-collected, or at the end of the program.
-
-    It refers neither to the prefetch nor strongly to an engine, so that an object that holds its
-    own prefetch can be collected with the engine, which is then closed.
-    """
-
-    def __init__(self) -> None:
-        self.over = False
-        """Whether `end` was called."""
-        self._engines: weakref.WeakSet[Engine] = weakref.WeakSet()
-
-    def add(self, engine: Engine) -> None:
-        """Add `engine` to those that `end` closes."""
-        self._engines.add(engine)
-
-    def renew(self) -> None:
-        """Forget the engines of the parent of this process."""
-        self._engines = weakref.WeakSet()
-
-    def end(self) -> None:
-        """Close all engines."""
-        if not _module_exists:
-            return
-        self.over = True
-        for engine in tuple(self._engines):
-            engine.close(wait=False)
-        show_last(wait=False)
-        watch().look()
 
 
 class Lifecycle(InterruptibleLock):
@@ -114,7 +65,7 @@ class Lifecycle(InterruptibleLock):
         self._arrivals = Arrivals()
         self._engine: Engine | None = None
         self._late: Engine | None = None  # an engine that was started after `Ending.end`
-        self._start: _Start | None = None  # of the next engine
+        self._start: Start | None = None  # of the next engine
         self._watched = True  # the idle watch knows that there are workers
         self._used = 0.0  # the time of the last read
         self._failure: WorkerStartError | None = None
@@ -132,7 +83,7 @@ class Lifecycle(InterruptibleLock):
 
     def leave(self, reader: Reader) -> None:
         """Stop serving a reader; the garbage collector may call this at any time."""
-        if _module_exists:
+        if modules_exist:
             self._leaving.append(reader)
             self._attend()
 
@@ -302,7 +253,7 @@ class Lifecycle(InterruptibleLock):
         if self._engine is None:
             refuse_green(processes=False)
             deliver = self._arrivals.deliver
-            self._start = start = _Start(lambda: self._make_engine(deliver))
+            self._start = start = Start(lambda: self._make_engine(deliver))
             uninterrupted(start.finish)
             engine = start.engine
             assert engine is not None  # noqa: S101 -- says so to the type checker

@@ -34,7 +34,7 @@ class Flatten(Scanned[T]):
     def __init__(self, sequence: Any, lengths: Any, options: ScanOptions) -> None:
         super().__init__(sequence, options)
         self._lengths = lengths
-        self._kind: type = list  # a class of inner sequences that was checked
+        self._kind: type[Any] = list  # a class of inner sequences that was checked
         self._traits = Scanned._traits if lengths is None or is_stage(lengths) else NONE
 
     def _measure(self) -> Callable[[Any], Any]:

@@ -31,18 +31,26 @@ class Grouped(ReadsSeveral, Scanned[Any]):
         capacity: The size of a group.
         lengths: A function that returns the length of an item; or an array of the lengths of all;
             or a stage that evaluates them.
+        rule: What else a subclass needs to know for grouping.
         collate_fn: Makes an item of the list of a group, unless it is `None`.
         options: How to scan.
     """
 
-    __slots__ = ("_capacity", "_claims", "_collate_fn", "_lengths", "_singly", "_traits")
+    __slots__ = ("_capacity", "_claims", "_collate_fn", "_lengths", "_rule", "_singly", "_traits")
 
-    def __init__(
-        self, sequence: Any, capacity: int, lengths: Any, collate_fn: Any, options: ScanOptions
+    def __init__(  # noqa: PLR0913, PLR0917 -- those of pack()
+        self,
+        sequence: Any,
+        capacity: int,
+        lengths: Any,
+        rule: Any,
+        collate_fn: Any,
+        options: ScanOptions,
     ) -> None:
         super().__init__(sequence, options)
         self._read_from(sequence)
-        self._capacity, self._lengths, self._collate_fn = capacity, lengths, collate_fn
+        self._capacity, self._lengths, self._rule = capacity, lengths, rule
+        self._collate_fn = collate_fn
         self._traits = Scanned._traits if callable(lengths) or is_stage(lengths) else NONE
 
     # What a subclass writes
@@ -188,6 +196,14 @@ class Grouped(ReadsSeveral, Scanned[Any]):
         # which items there are depends on the rank, if the sequence was sharded
         sharded = traits_upstream(self).sharded
         return self._name, None if sharded else plain(self._table())
+
+    def _rebuild(self, *sources: Any) -> "Grouped":
+        lengths = sources[1] if len(sources) > 1 else self._lengths
+        return type(self)(sources[0], self._capacity, lengths, *self._args()[3:])
+
+    def _args(self) -> tuple[Any, ...]:
+        given = self._sequence, self._capacity, self._lengths, self._rule
+        return *given, self._collate_fn, self._options
 
     def _describe(self) -> str:
         made = "" if self._collate_fn is None else f"({called(self._collate_fn)})"

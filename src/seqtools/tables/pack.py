@@ -10,7 +10,7 @@ from seqtools._core.sources import Source
 from seqtools._core.walk import traits_upstream
 from seqtools.tables import packing
 from seqtools.tables.grouped import Grouped, check_lengths, refuse_longer
-from seqtools.tables.scan import ScanOptions, check_finite, scan_options
+from seqtools.tables.scan import check_finite, scan_options
 
 T = TypeVar("T")
 
@@ -19,103 +19,59 @@ _LONGER = ("error", "cut", "drop")
 
 
 class Pack(Grouped):
-    """Groups of items whose lengths have at most a given sum."""
+    """Groups of items whose lengths have at most a given sum; the rule is `longer`."""
 
-    __slots__ = ("_longer",)
+    __slots__ = ()
 
     _name = "pack"
-
-    def __init__(  # noqa: PLR0913, PLR0917 -- those of pack()
-        self,
-        sequence: Any,
-        capacity: int,
-        lengths: Any,
-        longer: Longer,
-        collate_fn: Any,
-        options: ScanOptions,
-    ) -> None:
-        super().__init__(sequence, capacity, lengths, collate_fn, options)
-        self._longer = longer
 
     def _group(self, lengths: Any) -> tuple[Any, Any]:
         import numpy as np
 
         capacity = self._capacity
-        if self._longer == "drop":
+        if self._rule == "drop":
             kept = np.flatnonzero(lengths <= capacity)
             items, starts = packing.packed(lengths[kept], capacity)
             return kept[items], starts
-        if self._longer == "cut":
+        if self._rule == "cut":
             lengths = np.minimum(lengths, capacity)
         advice = "use longer='cut' or longer='drop', or a larger capacity"
         refuse_longer(lengths, lengths, capacity, "", advice)
         return packing.packed(lengths, capacity)
 
     def _cuts(self) -> bool:
-        return self._longer == "cut"
+        is_cut: bool = self._rule == "cut"
+        return is_cut
 
     def _taken(self, item: Any) -> Any:
         if isinstance(item, Mapping):
             return {key: values[: self._capacity] for key, values in item.items()}
         return item[: self._capacity]
 
-    def _rebuild(self, *sources: Any) -> "Pack":
-        sequence, lengths = (*sources, self._lengths)[:2]
-        return Pack(
-            sequence, self._capacity, lengths, self._longer, self._collate_fn, self._options
-        )
-
-    def _args(self) -> tuple[Any, ...]:
-        return (
-            self._sequence, self._capacity, self._lengths, self._longer, self._collate_fn,
-            self._options,
-        )  # fmt: skip
-
     def _as_call(self) -> str:
-        return self._call("" if self._longer == "error" else f", longer={self._longer!r}")
+        return self._call("" if self._rule == "error" else f", longer={self._rule!r}")
 
 
 class BatchByLength(Grouped):
-    """Groups of items of which the number times the largest length is at most a given number."""
+    """Groups of items of which the number times the largest length is at most a given number.
 
-    __slots__ = ("_multiple_of",)
+    The rule is `multiple_of`.
+    """
+
+    __slots__ = ()
 
     _name = "batch_by_length"
 
-    def __init__(  # noqa: PLR0913, PLR0917 -- those of batch_by_length()
-        self,
-        sequence: Any,
-        capacity: int,
-        lengths: Any,
-        multiple_of: int,
-        collate_fn: Any,
-        options: ScanOptions,
-    ) -> None:
-        super().__init__(sequence, capacity, lengths, collate_fn, options)
-        self._multiple_of = multiple_of
-
     def _group(self, lengths: Any) -> tuple[Any, Any]:
-        m = self._multiple_of
+        m = self._rule
         rounded = -(-lengths // m) * m
         how = "" if m == 1 else f", rounded up to a multiple of {m}"
         advice = "use a larger capacity, or leave such items out"
         refuse_longer(lengths, rounded, self._capacity, how, advice)
         return packing.padded(lengths, self._capacity, m)
 
-    def _rebuild(self, *sources: Any) -> "BatchByLength":
-        sequence, lengths = (*sources, self._lengths)[:2]
-        return BatchByLength(
-            sequence, self._capacity, lengths, self._multiple_of, self._collate_fn, self._options
-        )
-
-    def _args(self) -> tuple[Any, ...]:
-        return (
-            self._sequence, self._capacity, self._lengths, self._multiple_of, self._collate_fn,
-            self._options,
-        )  # fmt: skip
-
     def _as_call(self) -> str:
-        return self._call("" if self._multiple_of == 8 else f", multiple_of={self._multiple_of}")  # noqa: PLR2004 -- the default
+        return self._call("" if self._rule == 8 else f", multiple_of={self._rule}")  # noqa: PLR2004 -- the default
 
 
 def pack(  # noqa: PLR0913 -- by name, most of them those of a scan

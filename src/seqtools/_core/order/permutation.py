@@ -14,6 +14,7 @@ All is arithmetic on integers, so permutations are the same on every platform an
 tests/laws/test_permutation.py has values that must never change.
 """
 
+from collections.abc import Callable
 from math import isqrt
 from typing import Any, Protocol
 
@@ -123,33 +124,27 @@ class Network:
 
     def at_many(self, indices: Any) -> Any:
         """Return the items at an array of indices."""
-        import numpy as np
-
-        n = np.uint64(self._n)
-        result = indices.astype(np.uint64)  # a copy
-        for start in range(0, result.size, _PIECE):
-            piece = result[start : start + _PIECE]
-            self._permute(piece)
-            outside = np.flatnonzero(piece >= n)
-            while outside.size:
-                again = piece[outside]
-                self._permute(again)
-                piece[outside] = again
-                outside = outside[again >= n]
-        return result.view(np.int64)
+        return self._walked(indices, self._permute)
 
     def where(self, items: Any) -> Any:
         """Return the indices of an array of items, as a new array of int64."""
+        return self._walked(items, self._reverse)
+
+    def _walked(self, cells: Any, step: Callable[[Any], None]) -> Any:
+        """Return where the walks of an array of cells end, by steps in place, as int64."""
         import numpy as np
 
         n = np.uint64(self._n)
-        result = items.astype(np.uint64)  # a copy
-        outside = np.arange(result.size)
-        while outside.size:
-            cells = result[outside]
-            self._reverse(cells)
-            result[outside] = cells
-            outside = outside[cells >= n]
+        result = cells.astype(np.uint64)  # a copy
+        for start in range(0, result.size, _PIECE):
+            piece = result[start : start + _PIECE]
+            step(piece)
+            outside = np.flatnonzero(piece >= n)
+            while outside.size:
+                again = piece[outside]
+                step(again)
+                piece[outside] = again
+                outside = outside[again >= n]
         return result.view(np.int64)
 
     def _reverse(self, cells: Any) -> None:
