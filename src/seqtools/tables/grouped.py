@@ -184,6 +184,16 @@ class Grouped(ReadsSeveral, Scanned[Any]):
             return [(self._sequence, self._items_of(indices[0]))]
         return [(self._sequence, self._all_items_of(indices)[0])]
 
+    def _users(self, number: int, js: Any, n: int) -> Any:
+        """Return the groups of these items."""
+        import numpy as np
+
+        del n
+        if number:  # of lengths, which make no item
+            return js[:0]
+        starts, items = self._layout or self._arranged()
+        return np.searchsorted(starts, np.flatnonzero(np.isin(items, js)), "right") - 1
+
     def _draw_index(self, i: int) -> int:
         """Return that of the first item, which is in no other group."""
         starts, items = self._layout or self._arranged()
