@@ -370,3 +370,55 @@ def test_files(tmp_path: Path) -> None:
     items = substitute(smap(Path.read_text, files))
     assert list(items) == ["0", "1", "3", "3"]
     assert "2.txt" in items.failures[0].path[-1].called_with
+
+
+def test_what_is_read_ahead_is_kept_when_an_item_is_replaced() -> None:
+    """The item that replaces one may be expected later: those before it must not be given up."""
+    calls: list[int] = []
+
+    def count(x: int) -> int:
+        calls.append(x)
+        return load(x)
+
+    with prefetch(smap(count, range(40)), 2, "thread", max_cached=40) as ready:
+        order = list(shuffle(range(40), 7))
+        assert list(shuffle(substitute(ready), 7)) == [first_good()[i] for i in order]
+    again = {next(j % 40 for j in range(i, 80) if j % 40 not in BAD) for i in BAD} | {4}
+    assert set(calls) == set(range(40))
+    assert {x for x in calls if calls.count(x) > 1} <= again
+
+
+def test_an_iterator_that_is_past_an_item_is_no_bad_item() -> None:
+    numbers = substitute(smap(load, seqtools.uniter(iter(range(20)), size=20)))
+    iterator = iter(numbers)
+    assert [next(iterator) for _ in range(3)] == [0, 1, 2]
+    assert next(iterator) == 5  # in place of 3, for which 4 and 5 were taken from the iterator
+    with pytest.raises(EvaluationError, match="past item 4 and cannot start again"):
+        next(iterator)
+    assert numbers.failures.indices == [3, 4]
+    assert list(substitute(smap(load, seqtools.uniter(range(20), size=20)))) == first_good(20)
+
+
+def test_a_generator_that_failed_fails_for_all_items() -> None:
+    def numbers() -> Iterator[int]:
+        yield 0
+        raise OSError
+
+    recovered = seqtools.recover(seqtools.uniter(numbers(), size=9), default=-1)
+    assert recovered[0] == 0
+    assert recovered[1] == -1
+    with pytest.raises(EvaluationError, match="failed at item 1 and cannot start again"):
+        recovered[2]
+
+
+def test_origins_follow_what_is_known_of_failures() -> None:
+    def name(p: Any, i: int) -> list[str]:
+        found = seqtools.origins(p, i)
+        assert not any(origin.certain for origin in found)
+        return [origin.name for origin in found if origin.index is not None]
+
+    numbers = smap(int, ["0", "one", "2", "three"])
+    good = substitute(numbers, [2])
+    assert [name(good, i) for i in range(4)] == [["0"], ["one"], ["three"], ["three"]]
+    assert good[1] == 0
+    assert [name(good, i) for i in range(4)] == [["0"], ["0"], ["0"], ["0"]]

@@ -13,6 +13,7 @@ from seqtools._core.chance import seeding
 from seqtools._core.display.short import short
 from seqtools._core.errors import (
     EndOfSequence,
+    StreamError,
     TooManyBadItems,
     WorkerStartError,
     is_exit,
@@ -24,7 +25,14 @@ from seqtools._core.indices import Indices
 from seqtools._core.sources import read_many
 from seqtools._core.walk import summary
 
-_NEVER = (EndOfSequence, WorkerStartError, BulkReadWarning, NotByRow, TooManyBadItems)
+_NEVER = (
+    EndOfSequence,
+    StreamError,
+    WorkerStartError,
+    BulkReadWarning,
+    NotByRow,
+    TooManyBadItems,
+)
 """Errors that are about no single item."""
 
 Caught: TypeAlias = type[BaseException] | tuple[type[BaseException], ...]

@@ -76,6 +76,10 @@ class EndOfSequence(Exception):  # noqa: N818 -- a signal between stages; never 
     """A source without a known length has no item at this index."""
 
 
+class StreamError(RuntimeError):
+    """An iterator cannot return an item any more; this says nothing about the item."""
+
+
 class WorkerDied(RuntimeError):  # noqa: N818 -- the name says what happened
     """A worker process died while it evaluated an item."""
 

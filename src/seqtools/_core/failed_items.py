@@ -99,6 +99,14 @@ class FailureLog:
             for send in tuple(senders):
                 send(self.mark, failed)
 
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._items)
+
+    def __contains__(self, j: int) -> bool:
+        """Return whether item `j` is one of them."""
+        return j in self._items
+
     def failures(self) -> Failures:
         """Return all of them."""
         return Failures(sorted(self._items.copy().values(), key=lambda each: each.index))
@@ -112,7 +120,8 @@ senders: list[Callable[[bytes, FailedItem], None]] = []
 
 def log_of(mark: bytes) -> FailureLog:
     """Return the log with this mark, a new one if this process has none."""
-    return _logs.get(mark) or FailureLog(mark)
+    log = _logs.get(mark)
+    return FailureLog(mark) if log is None else log
 
 
 def arrived(failed: FailedItem, mark: bytes) -> None:

@@ -14,6 +14,7 @@ from seqtools._core.lengths import since_refresh
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, assign, ends_unseen, getter, size_of
 from seqtools._core.traits import Traits
+from seqtools._core.walk import is_stage
 
 T = TypeVar("T")
 
@@ -29,7 +30,7 @@ this far apart count as one, so that fewer may fail."""
 class Substitute(LazySequence[T]):
     """The items of a sequence, each the first good one from its index on."""
 
-    __slots__ = ("_banned", "_most", "_on", "_read", "_sequence", "_state")
+    __slots__ = ("_apart", "_banned", "_most", "_on", "_read", "_sequence", "_state")
 
     _traits = Traits(elementwise=True, recovers=True)
 
@@ -43,6 +44,7 @@ class Substitute(LazySequence[T]):
     ) -> None:
         self._sequence, self._banned, self._on, self._most = sequence, banned, on, most
         self._read = getter(sequence)
+        self._apart: Any = None  # what items are read from that replace others, if another source
         self._state = _State(FailureLog() if mark is None else log_of(mark))
 
     def _size(self) -> int | None:
@@ -73,7 +75,7 @@ class Substitute(LazySequence[T]):
                     )
                     raise TooManyBadItems(message) from last
             try:
-                item = self._read(j)
+                item = self._read(j) if not in_a_row else self._read_apart(j)
             except BaseException as error:
                 if not is_caught(error, self._on):
                     raise
@@ -87,6 +89,12 @@ class Substitute(LazySequence[T]):
             f"them, or ban them by indices=\n{self.failures}"
         )
         raise TooManyBadItems(message) from last
+
+    def _read_apart(self, j: int) -> Any:
+        """Return item `j` of the source, for which its reader must not give up those it expects."""
+        if self._apart is None:
+            return self._read(j)
+        return getter(self._apart._opened(range(j, j + 1)))(j)
 
     def _place(self, i: int) -> int:
         """Return the first index from `i` on that is not banned, in the circle of all items."""
@@ -141,7 +149,20 @@ class Substitute(LazySequence[T]):
         return [(self._sequence, self._places_of(indices))]
 
     def _made_from(self, indices: Indices) -> list[tuple[Any, Indices | None, bool]]:
-        return [(self._sequence, self._places_of(indices), True), (self._sequence, None, False)]
+        # whether others fail is not known before they are read
+        js = self._places_of(indices)
+        if self._state.log:
+            js = as_array([self._good_place(j) for j in as_list(js)])
+        return [(self._sequence, js, False), (self._sequence, None, False)]
+
+    def _good_place(self, j: int) -> int:
+        """Return the first index from `j` on that is neither banned nor known to fail."""
+        log = self._state.log
+        for _ in range(IN_A_ROW):
+            if j not in log:
+                break
+            j = self._place(j + 1)
+        return j
 
     def _users(self, number: int, js: Any, n: int) -> Any:
         """Return those that are not banned, and the banned ones that they replace."""
@@ -159,6 +180,13 @@ class Substitute(LazySequence[T]):
     def _rebuild(self, *sources: Any) -> "Substitute[T]":
         copy = Substitute[T](sources[0], self._banned, self._on, self._most, self._state.log.mark)
         copy._state = self._state
+        return copy
+
+    def _over(self, *sources: Any) -> "Substitute[T]":
+        copy = self._rebuild(*sources)
+        if is_stage(self._sequence):
+            apart = self._sequence if self._apart is None else self._apart
+            copy._apart = apart  # noqa: SLF001 -- of this class
         return copy
 
     def _args(self) -> tuple[Any, ...]:
