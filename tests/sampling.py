@@ -11,7 +11,9 @@ from collections.abc import Iterable
 
 import pytest
 
-METHODS = frozenset({"template", "process", "spawn", "fork"})
+METHODS = frozenset(
+    name + more for name in ("template", "process", "spawn", "fork") for more in ("", "+hints")
+)
 """Names of ways to start workers, as they are in the ids of tests."""
 
 

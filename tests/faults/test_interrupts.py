@@ -67,7 +67,7 @@ def test_an_interrupt_at_any_place_is_one_and_loses_nothing(
         assert len(reader.caught) == 1
 
 
-STEPS = {"thread": 61, "process": 211, "spawn": 997, "fork": 211}
+STEPS = {"thread": 127, "process": 433, "spawn": 997, "fork": 433}
 """Of the places that the thread of a reader passes, one of so many is interrupted. There are
 more with processes, and they take longer; `make reads` tries more of them."""
 

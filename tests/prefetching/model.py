@@ -13,7 +13,7 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from unittest import mock
 
@@ -226,7 +226,8 @@ class Model:
         if self.rng.random() < 0.3:
             indices = range(self.rng.randrange(SIZE), SIZE)
             order = list(indices[:10])
-        self.p._hint(self.owner, indices)
+        with suppress(WorkerStartError):  # about no item
+            self.p._hint(self.owner, indices)
         for i in order[: self.rng.randint(0, 10)]:
             self.item(i, lambda: self.p[i])  # noqa: B023 -- called at once
             self.last = i
