@@ -44,6 +44,23 @@ def test_an_inner_array_gives_its_rows() -> None:
     assert flat[2].tolist() == [1, 1, 1]
 
 
+def test_rows_of_arrays_in_bulk_are_not_added() -> None:
+    labels = [np.array([[1.0], [2.0], [3.0]]), np.array([[4.0]])]
+    assert [[row.tolist() for row in b] for b in st.batch(st.flatten(labels), 1)] == [
+        [[1]], [[2]], [[3]], [[4]],
+    ]  # fmt: skip
+    assert list(st.batch(st.flatten([np.arange(3), np.arange(3)]), 2)) == [[0, 1], [2, 0], [1, 2]]
+    mixed = st.flatten([st.sfilter(bool, np.array([1, 0, 2])), [1, 1]])
+    assert list(st.batch(mixed[[3, 0, 1]], 3)) == [[1, 1, 2]]
+
+
+def test_bulk_reads_evaluate_an_inner_array_once() -> None:
+    probe = Probe([np.arange(100)] * 4)
+    flat = st.flatten(probe, [100] * 4)
+    assert [each.sum() for each in st.batch(flat, 100, collate_fn=np.array)] == [4950] * 4
+    assert probe.reads == [0, 1, 2, 3]
+
+
 @pytest.mark.parametrize("lengths", [None, [2, 2]])
 def test_an_inner_sequence_of_another_length_is_an_error_when_it_is_read(lengths: Any) -> None:
     source = [[1, 2], [3, 4]]

@@ -110,12 +110,13 @@ class Flatten(Scanned[T]):
         for begin, end in zip(begins, [*begins[1:], len(wanted)], strict=True):
             k = int(inner[begin])
             part = self._checked(k, starts[k + 1] - starts[k])
+            # not by `+=`, which for an array, or a class of a user, may be an addition of numbers
             if part.__class__ is list:  # the quick way
-                items += [part[j] for j in listed[begin:end]]
+                items.extend([part[j] for j in listed[begin:end]])
             elif is_run(indices):
-                items += read_many(part, range(listed[begin], listed[end - 1] + 1))
+                items.extend(read_many(part, range(listed[begin], listed[end - 1] + 1)))
             else:
-                items += read_many(part, places[begin:end])
+                items.extend(read_many(part, places[begin:end]))
         return items
 
     def _set(self, i: int, value: Any) -> None:
