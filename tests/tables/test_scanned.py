@@ -237,6 +237,20 @@ class TestWorkers:
         copied = pickle.loads(pickle.dumps(st.sfilter(abs, [0, 1])))
         assert list(copied) == [1]
 
+    @pytest.mark.parametrize("make", MAKE)
+    def test_a_copy_has_the_table_also_if_its_file_was_deleted(
+        self, make: str, tmp_path: Path
+    ) -> None:
+        probe = Probe([[3], [1, 2]] if make == "flatten" else [3, 0, 1])
+        kept = MAKE[make](probe, table=tmp_path / "t.npy")
+        items = list(kept)
+        (tmp_path / "t.npy").unlink()
+        for copied in (copy.deepcopy(kept), pickle.loads(pickle.dumps(kept))):
+            assert copied._is_scanned()
+            assert list(copied) == items
+        with st.prefetch(kept, 1, "process") as p:
+            assert list(p) == items
+
     def test_scanning_by_processes(self) -> None:
         here = []
 

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from seqtools._core.checks import check_count, check_function
+from seqtools._core.checks import check_function
 from seqtools._core.choices import check_choice
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source
 from seqtools._core.walk import traits_upstream
 from seqtools.tables import packing
+from seqtools.tables.given_lengths import check_size
 from seqtools.tables.grouped import Grouped, check_lengths, refuse_longer
 from seqtools.tables.scan import check_finite, scan_options
 
@@ -36,7 +37,7 @@ class Pack(Grouped):
         if self._rule == "cut":
             lengths = np.minimum(lengths, capacity)
         advice = "use longer='cut' or longer='drop', or a larger capacity"
-        refuse_longer(lengths, lengths, capacity, "", advice)
+        refuse_longer(lengths, lengths > capacity, capacity, "", advice)
         return packing.packed(lengths, capacity)
 
     def _cuts(self) -> bool:
@@ -64,10 +65,11 @@ class BatchByLength(Grouped):
 
     def _group(self, lengths: Any) -> tuple[Any, Any]:
         m = self._rule
-        rounded = -(-lengths // m) * m
+        # compared in multiples: a length rounded up may be more than an integer of numpy holds
+        longer = -(-lengths // m) > self._capacity // m
         how = "" if m == 1 else f", rounded up to a multiple of {m}"
         advice = "use a larger capacity, or leave such items out"
-        refuse_longer(lengths, rounded, self._capacity, how, advice)
+        refuse_longer(lengths, longer, self._capacity, how, advice)
         return packing.padded(lengths, self._capacity, m)
 
     def _as_call(self) -> str:
@@ -129,7 +131,7 @@ def pack(  # noqa: PLR0913 -- by name, most of them those of a scan
         [['aaaa', 'bb'], ['ccc', 'd', 'ee']]
     """
     check_finite(sequence)
-    capacity = check_count(capacity, 1, "capacity")
+    capacity = check_size(capacity, 1, "capacity")
     check_choice(longer, "longer", _LONGER)
     options = scan_options(nworkers, method, table, version, progress)
     lengths = check_lengths(lengths, options)
@@ -184,8 +186,8 @@ def batch_by_length(  # noqa: PLR0913 -- by name, most of them those of a scan
         [['aaaa', 'ccc'], ['b', 'd', 'e']]
     """
     check_finite(sequence)
-    capacity = check_count(capacity, 1, "capacity")
-    multiple_of = check_count(multiple_of, 1, "multiple_of")
+    capacity = check_size(capacity, 1, "capacity")
+    multiple_of = check_size(multiple_of, 1, "multiple_of")
     options = scan_options(nworkers, method, table, version, progress)
     lengths = check_lengths(lengths, options)
     if collate_fn is not None:
