@@ -234,6 +234,9 @@ def flatten(  # noqa: PLR0913 -- those of a scan, by name
     by `batch`, evaluate each inner sequence once for all of its items in a row. Assigning an item
     reads the inner sequence, changes it, and assigns the whole inner sequence.
 
+    The inner sequences are the blocks of the result: `shuffle` with `blocks=True` has few of them
+    in use at once.
+
     Without `lengths`, all inner sequences are evaluated once when the length or an item is first
     needed, to know how long they are: see `sfilter` about this scan and its options.
 
@@ -250,8 +253,9 @@ def flatten(  # noqa: PLR0913 -- those of a scan, by name
 
     Raises:
         TypeError: If `sequence` is not a sequence or has no length, or `lengths` are no integers.
-        ValueError: If `lengths` has another length than `sequence`, or a length is negative. An
-            inner sequence of another length is an `EvaluationError` when it is read.
+        ValueError: If `lengths` has another length than `sequence`, or a length is negative, or
+            there are more than 2**63 - 1 items, which a scan finds out. An inner sequence of
+            another length is an `EvaluationError` when it is read.
 
     Example:
         >>> list(flatten([[1, 2], [], [3, 4, 5]]))

@@ -107,7 +107,8 @@ def pack(  # noqa: PLR0913 -- by name, most of them those of a scan
             lengths are rounded up to multiples of 1/65,535 of it.
         lengths: The length of an item: a function of the item, or an array or a sequence of the
             lengths of all items. If it is a lazy sequence, the scan evaluates its items, in place
-            of those of `sequence`.
+            of those of `sequence`. The default is `len`, but that of a mapping or a named tuple is
+            an error, because it counts fields.
         longer: What happens to an item that is longer than `capacity`. It is an error, or the item
             is left out (`"drop"`), or `"cut"`: each item is `item[:capacity]`, or a dict of each
             `value[:capacity]`.
@@ -120,8 +121,9 @@ def pack(  # noqa: PLR0913 -- by name, most of them those of a scan
         progress: As for `sfilter`.
 
     Raises:
-        ValueError: If an item is longer than `capacity`, `capacity` is less than 1, or `lengths`
-            has another length than `sequence`. If there is a scan, it finds this out.
+        ValueError: If an item is longer than `capacity`, `capacity` is less than 1, a length is
+            negative, a number is more than 2**63 - 1, or `lengths` has another length than
+            `sequence`. If there is a scan, it finds this out.
         TypeError: If `sequence` is not a sequence or has no length, or `lengths` are neither
             integers nor a function.
 
@@ -165,7 +167,8 @@ def batch_by_length(  # noqa: PLR0913 -- by name, most of them those of a scan
         sequence: A finite sequence, such as of arrays of tokens.
         capacity: Largest number of elements of a batch, padding included.
         lengths: The length of an item, as for `pack`.
-        multiple_of: What the largest length of a batch is rounded up to, at least 1.
+        multiple_of: What the largest length of a batch is rounded up to, at least 1. It must be
+            that of `collate_arrays`, where the default is another.
         collate_fn: Makes the batch from the list of its items, such as
             `functools.partial(collate_arrays, pad=0, multiple_of=8)`.
         nworkers: As for `sfilter`.
@@ -176,8 +179,8 @@ def batch_by_length(  # noqa: PLR0913 -- by name, most of them those of a scan
 
     Raises:
         ValueError: If an item, rounded up, is longer than `capacity`, `capacity` or `multiple_of`
-            is less than 1, or `lengths` has another length than `sequence`. If there is a scan, it
-            finds this out.
+            is less than 1, a length is negative, a number is more than 2**63 - 1, or `lengths` has
+            another length than `sequence`. If there is a scan, it finds this out.
         TypeError: If `sequence` is not a sequence or has no length, or `lengths` are neither
             integers nor a function.
 
