@@ -152,6 +152,7 @@ FIVE = (10, 11, 12, 13, 14)
 THREE = (0, 1, 2)
 MASK = [True, False, False, True, True]
 NESTED = ([1, 2], [], [3, 4, 5], [], [6])
+KINDS = ([0, 1], [11, 2], [12], [3, 4], [14, 24], [6], [8], [7, 5])
 PAIRS = ((1, 2), (3, 4), (5, 6))
 
 
@@ -248,6 +249,41 @@ def mixed(order: str, *lists: list[Any]) -> list[Any]:
 
 def flat(lists: list[list[Any]]) -> list[Any]:
     return list(chain.from_iterable(lists))
+
+
+def as_array(items: list[int]) -> Any:
+    return np.array(items, np.int64)
+
+
+def as_rows(items: list[int]) -> Any:
+    return as_array([[x, -x] for x in items]).reshape(-1, 2)
+
+
+def of_a_kind(items: list[int]) -> Any:
+    """Return the items in an inner sequence of a kind that depends on the first one."""
+    kinds = list, as_array, tuple, ReadInBulk, lambda items: st.smap(int, items)
+    return kinds[items[0] % len(kinds)](items)
+
+
+class ReadInBulk:
+    """Returns for several indices a list that is added like an array."""
+
+    def __init__(self, items: list[int]) -> None:
+        self._items = items
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __getitem__(self, i: int) -> int:
+        return self._items[i]
+
+    def __getitems__(self, indices: list[int]) -> list[int]:
+        return AddsNumbers([self[i] for i in indices])
+
+
+class AddsNumbers(list[int]):
+    def __radd__(self, other: Any) -> Any:
+        return [x + y for x, y in zip(other, self, strict=True)]
 
 
 def small(x: int) -> int:
@@ -1102,6 +1138,33 @@ ROWS: list[Row] = [
         lambda p: st.flatten(st.smap(range, p)),
         lambda a: flat([[*range(x)] for x in a]),
         (2, 0, 3),
+        computed=True,
+    ),
+    row(
+        "flatten, of arrays",
+        lambda p: st.flatten(st.smap(as_array, p, inverse=np.ndarray.tolist)),
+        flat,
+        NESTED,
+    ),
+    row(
+        "flatten, of arrays of rows",
+        lambda p: st.flatten(st.smap(as_rows, p)),
+        lambda a: [[x, -x] for x in flat(a)],
+        NESTED,
+        computed=True,
+    ),
+    row(
+        "flatten, of inner sequences of several kinds",
+        lambda p: st.flatten(st.smap(of_a_kind, p)),
+        flat,
+        KINDS,
+        computed=True,
+    ),
+    row(
+        "flatten, of flat arrays",
+        lambda p: st.flatten(st.batch(st.flatten(st.smap(as_array, p)), 2, collate_fn=np.array)),
+        flat,
+        NESTED,
         computed=True,
     ),
     row(

@@ -52,18 +52,75 @@ def test_values_are_where_the_mask_is_true(items: list[Any], multiple_of: int) -
         assert (row[~real] == -7).all()
 
 
-def test_only_what_differs_is_padded() -> None:
-    items = [
-        {"tokens": np.arange(n), "box": np.zeros(4), "image": np.ones((2, n)), "label": n}
-        for n in (1, 3)
-    ]
+def test_other_axes_are_padded_where_they_differ() -> None:
+    items = [{"image": np.ones((2, n, 4)), "label": n} for n in (1, 3)]
     result = collate_arrays(items, pad=0, multiple_of=8, mask=True)
-    assert list(result) == ["tokens", "tokens_mask", "box", "image", "image_mask", "label"]
-    assert result["tokens"].tolist() == [[0] * 8, [0, 1, 2] + [0] * 5]
-    assert result["tokens_mask"].sum(axis=1).tolist() == [1, 3]
-    assert result["box"].shape == (2, 4)
-    assert result["image"].shape == (2, 2, 8)
+    assert list(result) == ["image", "image_mask", "label"]
+    assert result["image"].shape == (2, 8, 8, 4)
+    assert result["image_mask"].sum(axis=(1, 2, 3)).tolist() == [8, 24]
     assert result["label"].tolist() == [1, 3]
+
+
+def forms(make: Any, items: Any) -> set[str]:
+    """Return the forms of all batches of some of `items`: keys, and the types and axes of values.
+
+    The length of the first axis of a value is there as the remainder by 4.
+    """
+
+    def form(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: form(each) for key, each in value.items()}
+        if isinstance(value, tuple | list):
+            return type(value).__name__, [form(each) for each in value]
+        return value.dtype, value.ndim, value.shape[1:2] and value.shape[1] % 4
+
+    batches = [[a, b] for a in items for b in items] + [[a] for a in items]
+    return {repr(form(make(each))) for each in batches}
+
+
+OF_LENGTH: dict[str, Any] = {
+    "array": lambda n: np.ones(n, "i4"),
+    "dict": lambda n: {"t": np.ones(n), "box": np.zeros(4), "label": n, "of": np.float32(n)},
+    "tuple": lambda n: (np.ones(n, "i4"), n),
+    "list": lambda n: [np.ones((n, 2)), np.array(n)],
+    "named tuple": lambda n: Pair(np.ones(n, "i4"), {"x": np.ones((2, n))}),
+}
+"""Items of which an array has this length."""
+
+
+@pytest.mark.parametrize("item", OF_LENGTH)
+@pytest.mark.parametrize(
+    "options", [{"mask": True}, {"multiple_of": 4}, {"multiple_of": 4, "mask": True}]
+)
+def test_all_batches_have_the_same_form(item: str, options: Any) -> None:
+    lengths = (1, 4, 5) if "multiple_of" in options else (1, 5, 9)
+    make = partial(collate_arrays, pad=0, **options)
+    assert len(forms(make, [OF_LENGTH[item](n) for n in lengths])) == 1
+
+
+def test_a_mask_is_there_also_where_nothing_differs() -> None:
+    alike = [{"t": A, "n": 1}, {"t": A, "n": 2}]
+    result = collate_arrays(alike, pad=0, mask=True, multiple_of=4)
+    assert plain(result) == {
+        "t": [[1, 2, 0, 0]] * 2, "t_mask": [[True, True, False, False]] * 2, "n": [1, 2],
+    }  # fmt: skip
+    assert plain(collate_arrays([(A, 1)], pad=0, mask=True)) == (([[1, 2]], [[True] * 2]), [1])
+
+
+def test_a_value_for_all_need_only_fit_where_it_fills_up() -> None:
+    items = [{"t": np.arange(n), "image": np.ones((3, 2), "u1")} for n in (1, 2)]
+    result = collate_arrays(items, pad=-100, mask=True)
+    assert result["image"].tolist() == np.ones((2, 3, 2)).tolist()
+    assert result["image_mask"].all()
+    with pytest.raises(ValueError, match=r"items \['image'\] have uint8, got -100"):
+        collate_arrays(items, pad=-100, multiple_of=2)
+
+
+def test_without_options_only_what_differs_is_padded() -> None:
+    masked = np.ma.masked_array([1, 2], [True, False])
+    result = collate_arrays([{"x": masked, "y": A}, {"x": masked, "y": B}], pad=0)
+    assert isinstance(result["x"], np.ma.MaskedArray)
+    assert result["y"].tolist() == PADDED
 
 
 def test_a_mapping_names_what_is_padded_also_where_nothing_differs() -> None:
@@ -104,6 +161,8 @@ PADDED, MASK = [[1, 2], [3, 0]], [[True, True], [True, False]]
         ([(A, 1), (B, 2)], 0, (((PADDED), MASK), [1, 2])),
         ([(A, 1), (B, 2)], {0: 0}, (((PADDED), MASK), [1, 2])),
         ([Pair(A, 1), Pair(B, 2)], 0, Pair((PADDED, MASK), [1, 2])),
+        ([Pair(A, 1), Pair(B, 2)], {"left": 0}, Pair((PADDED, MASK), [1, 2])),
+        ([Pair(2, A), Pair(2, B)], {1: 0}, Pair([2, 2], (PADDED, MASK))),
         ([{"a": {"b": A}}, {"a": {"b": B}}], {"a": {"b": 0}}, {"a": {"b": PADDED, "b_mask": MASK}}),
         ([{"a": (A,)}, {"a": (B,)}], 0, {"a": ((PADDED, MASK),)}),
         ([{3: A}, {3: B}], 0, {3: PADDED, "3_mask": MASK}),
@@ -112,6 +171,11 @@ PADDED, MASK = [[1, 2], [3, 0]], [[True, True], [True, False]]
 )
 def test_places_of_masks(items: Any, pad: Any, expected: Any) -> None:
     assert plain(collate_arrays(items, pad=pad, mask=True)) == expected
+
+
+def test_arrays_of_objects_can_be_filled_with_none() -> None:
+    items = [{"x": np.array(["a", 1], object)}, {"x": np.array(["b"], object)}]
+    assert collate_arrays(items, pad={"x": None})["x"].tolist() == [["a", 1], ["b", None]]
 
 
 def test_dataclasses() -> None:
@@ -205,6 +269,18 @@ REFUSED: list[tuple[Any, dict[str, Any], Any, str]] = [
         {"pad": {"y": 0}},
         ValueError,
         "pad has the key 'y', but items have ['x']",
+    ),
+    (
+        [Pair(A, 1), Pair(B, 2)],
+        {"pad": {"x": 0}},
+        ValueError,
+        "pad has the key 'x', but items have ['left', 'right']",
+    ),
+    (
+        [{"x": np.array([None])}, {"x": np.array([None, "a"])}],
+        {},
+        ValueError,
+        "items must be alike to be combined, but item 1 ['x'] has shape (2,), and item 0 ['x'] has shape (1,): use functools.partial(collate_arrays, pad=0) to fill them up, or pad={key: None} where they are in dicts",
     ),
     (
         [{"x": A, "x_mask": 1}, {"x": B, "x_mask": 1}],

@@ -1,5 +1,6 @@
 """`pack` and `batch_by_length`: what they read, what they refuse, and workers."""
 
+import copy
 import pickle
 import re
 from functools import partial
@@ -12,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as draw
 
 import seqtools as st
+from seqtools.tables import scanned
+from seqtools.tables.grouped import Grouped
 from seqtools.testing import Probe
 
 FIVE = (10, 11, 12, 13, 14)
@@ -146,6 +149,48 @@ def test_a_kept_table_serves_for_every_capacity(tmp_path: Path) -> None:
     assert len(st.pack(probe, 5, known, table=path, longer="drop")) == 3
     assert len(st.batch_by_length(probe, 45, known, table=path, multiple_of=1)) == 1
     assert probe.reads == [0, 1, 2, 3, 4]
+
+
+class Refusing:
+    """A function that measures here, and fails in copies: they must not scan again."""
+
+    def __call__(self, x: int) -> int:
+        return known(x)
+
+    def __reduce__(self) -> Any:
+        return Fails, ()
+
+
+class Fails:
+    def __call__(self, x: int) -> int:
+        message = f"the copy measured {x}"
+        raise AssertionError(message)
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+@pytest.mark.parametrize("make", [st.pack, partial(st.batch_by_length, multiple_of=1)])
+class TestCopies:
+    """Copies have the finished groups: they need no file, no key of it, and do not pack again."""
+
+    @pytest.fixture
+    def packs(self, make: Any, deleted: bool, tmp_path: Path) -> Any:
+        packs = make(FIVE, 9, Refusing(), table=tmp_path / "lengths.npy")
+        assert len(packs) >= 3
+        if deleted:
+            (tmp_path / "lengths.npy").unlink()
+        return packs
+
+    @pytest.mark.parametrize("copied", [copy.deepcopy, lambda p: pickle.loads(pickle.dumps(p))])
+    def test_have_the_groups(self, packs: Any, copied: Any, monkeypatch: Any) -> None:
+        again = copied(packs)
+        monkeypatch.setattr(scanned, "key_of", None)
+        monkeypatch.setattr(Grouped, "_finish", None)
+        assert again._is_scanned()
+        assert list(again) == list(packs)
+
+    def test_in_workers(self, packs: Any) -> None:
+        with st.prefetch(packs, 2, "process") as ready:
+            assert list(ready) == list(packs)
 
 
 def test_ranks_have_equally_many_packs() -> None:

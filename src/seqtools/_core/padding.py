@@ -18,7 +18,7 @@ class Padding(NamedTuple):
     mask: bool
     """Whether a mask says what is no padding."""
     named: bool
-    """Whether the user has named this place, which is then treated alike in all batches."""
+    """Whether the user has named this place, where the value must then fit in any case."""
 
     def inside(self, key: Any) -> "Padding | None":
         """Return that of the place `key` inside of this one, `None` if it has none."""
@@ -38,19 +38,26 @@ class Padding(NamedTuple):
             raise ValueError(message)
 
     def shape(self, shapes: Sequence[Shape]) -> Shape | None:
-        """Return the shape that items of `shapes` get, `None` if they are not padded."""
-        if len(set(map(len, shapes))) > 1:
-            return None
-        ragged = [len(set(sizes)) > 1 for sizes in zip(*shapes, strict=True)]
-        if self.named and ragged:
-            ragged[0] = True
-        if not any(ragged):
+        """Return the shape that items of `shapes` get, `None` if they are not padded.
+
+        The first axis is padded in all batches, so that it does not depend on the items of a batch
+        whether there is a mask, or whether a length is rounded up.
+        """
+        if not shapes[0] or len(set(map(len, shapes))) > 1:
             return None
         m = self.multiple_of
+        if len(set(shapes)) == 1 and m == 1 and not self.mask and not self.named:
+            return None
+        ragged = [len(set(sizes)) > 1 for sizes in zip(*shapes, strict=True)]
+        ragged[0] = True
         largest = [max(sizes) for sizes in zip(*shapes, strict=True)]
         return tuple(
             -(-n // m) * m if differs else n for n, differs in zip(largest, ragged, strict=True)
         )
+
+    def fills(self, shapes: Iterable[Shape], shape: Shape) -> bool:
+        """Return whether the value is needed, and so must fit, for items that get `shape`."""
+        return self.named or any(own != shape for own in shapes)
 
     def filling(self, dtype: Any, place: str) -> Any:
         """Return the value as an array of `dtype`; raise `ValueError` if it does not hold it."""

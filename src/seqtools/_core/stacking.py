@@ -68,6 +68,8 @@ def _shape(items: Sequence[Any], place: str, padding: Padding | None) -> tuple[i
     if shape is None and len(set(shapes)) > 1:
         same_axes = len(set(map(len, shapes))) == 1
         advice = ": use functools.partial(collate_arrays, pad=0) to fill them up"
+        if getattr(items[0].dtype, "hasobject", False):
+            advice += ", or pad={key: None} where they are in dicts"
         named = padding is None and same_axes
         refuse(items, place, "has shape", lambda item: tuple(item.shape), advice=advice * named)
     return shape
@@ -83,10 +85,10 @@ def _padded_arrays(
         where = place and f" {place}"
         message = f"only plain arrays are padded, but items{where} are of {cls.__qualname__}"
         raise TypeError(message + ": use numpy.asarray on them, or no pad")
-    filling = padding.filling(dtype, place)
     full = (len(items), *shape)
     out = np.empty(full, dtype) if dtype.hasobject else room(full, dtype)
-    out[...] = filling
+    if padding.fills([item.shape for item in items], shape):
+        out[...] = padding.filling(dtype, place)
     for row, item in zip(out, items, strict=True):
         row[corner(item.shape)] = item
     return _masked(out, items, padding, shape)
@@ -154,12 +156,13 @@ def _padded_tensors(
     torch = sys.modules["torch"]
 
     dtype = reduce(torch.promote_types, [item.dtype for item in items])
-    filling = padding.filling_of_tensor(dtype, place)
     full = (len(items), *shape)
     if all(map(_writes_out, items)):
-        out = _tensor(full, dtype).fill_(filling)
+        out = _tensor(full, dtype)
     else:
-        out = items[0].new_full(full, filling, dtype=dtype)
+        out = items[0].new_empty(full, dtype=dtype)
+    if padding.fills([tuple(item.shape) for item in items], shape):
+        out.fill_(padding.filling_of_tensor(dtype, place))
     for k, item in enumerate(items):
         out[k][corner(tuple(item.shape))] = item
     return _masked(out, items, padding, shape)

@@ -34,8 +34,9 @@ def collate_arrays(
     directly into the memory that the consumer reads. The result shares no memory with `items`.
 
     With `pad`, arrays and tensors that differ in shape are filled up: at the end of each axis that
-    differs, to the longest of `items`, rounded up to a multiple of `multiple_of`. The `collate_fn`
-    is then `functools.partial(collate_arrays, pad=0)`.
+    differs, to the longest of `items`, rounded up to a multiple of `multiple_of`. Their first axis
+    is treated so in all batches, also where no shapes differ, so that all batches have the same
+    form. The `collate_fn` is then `functools.partial(collate_arrays, pad=0)`.
 
     Args:
         items: At least one item, with the same keys, lengths and shapes in all of them.
@@ -43,14 +44,16 @@ def collate_arrays(
             holds all values exactly: float32 and float64, strings of several widths, integers
             of up to 53 bits and floats. An `int` becomes int64, or else uint64; a `float`
             becomes float64. An array as `items` stands for its rows.
-        pad: What arrays are filled up with, such as 0; with `None`, shapes must not differ. A
-            mapping has a value for each key, such as `{"tokens": 0, "labels": -100}`: only what
-            it names is padded, and the first axis always is rounded up, also in a batch in which
-            all shapes are the same. This holds too for items that are arrays themselves.
-        multiple_of: What lengths of axes that are padded are rounded up to.
-        mask: Whether to add a boolean array, of the same shape, that is true for values of items
-            and false for padding. It is in the same dict as the array, with the key
-            `f"{key}_mask"`; outside of dicts, the array becomes the pair `(array, mask)`.
+        pad: What arrays are filled up with, such as 0; with `None`, shapes must not differ. One
+            value is for all arrays and tensors of at least one dimension. A mapping has a value
+            for each key of a dict, place of a tuple, or name of a field, such as
+            `{"tokens": 0, "labels": -100}`: only what it names is padded.
+        multiple_of: What is rounded up to a multiple of this: of each array that `pad` is for, the
+            length of the first axis, in all batches, and of other axes on which items differ.
+        mask: Whether to add a boolean array for each array that `pad` is for, in all batches. It
+            has the same shape, and is true for values of items and false for padding. It is in the
+            same dict as the array, with the key `f"{key}_mask"`; outside of dicts, the array
+            becomes the pair `(array, mask)`.
 
     Raises:
         ValueError: If there are no items, or they differ in shape, length or keys, or a
@@ -152,6 +155,10 @@ def _lists(items: Sequence[Any], place: str, padding: Padding | None) -> list[An
         stacking.refuse(items, place, "has length", len, advice=advice)
     if padding is not None:
         padding.check_places(range(len(items[0])), place)
+    return _columns(items, place, padding)
+
+
+def _columns(items: Sequence[Any], place: str, padding: Padding | None) -> list[Any]:
     columns = zip(*items, strict=True)
     return [
         _as_pair(_collate(column, f"{place}[{k}]", padding and padding.inside(k)))
@@ -160,8 +167,15 @@ def _lists(items: Sequence[Any], place: str, padding: Padding | None) -> list[An
 
 
 def _tuples(items: Sequence[Any], place: str, padding: Padding | None) -> Any:
+    names = getattr(items[0], "_fields", None)
     make = getattr(type(items[0]), "_make", tuple)  # a named tuple has `_make`
-    return make(_lists(items, place, padding))
+    if names is None:
+        return make(_lists(items, place, padding))
+    if padding is not None and isinstance(padding.value, Mapping):
+        padding.check_places([*names, *[k for k in padding.value if k in range(len(names))]], place)
+        by_place = {names.index(k) if k in names else k: v for k, v in padding.value.items()}
+        padding = padding._replace(value=by_place)
+    return make(_columns(items, place, padding))
 
 
 def _mappings(items: Sequence[Any], place: str, padding: Padding | None) -> dict[Any, Any]:

@@ -38,7 +38,7 @@ class Flatten(Scanned[T]):
         self._traits = Scanned._traits if lengths is None or is_stage(lengths) else NONE
 
     def _measure(self) -> Callable[[Any], Any]:
-        return rows.length if self._lengths is None else _given
+        return length_of_inner if self._lengths is None else _given
 
     def _examined(self) -> Any:
         return self._sequence if self._lengths is None else self._lengths
@@ -46,7 +46,14 @@ class Flatten(Scanned[T]):
     def _tabulate(self, found: Any) -> Any:
         import numpy as np
 
-        return np.concatenate([[0], np.cumsum(found, dtype=np.int64)])
+        starts = np.concatenate([[0], np.cumsum(found, dtype=np.int64)])
+        if starts.min() < 0:  # the first sum that is too large is negative
+            message = (
+                "a sequence can have up to 2**63 - 1 items, but the inner sequences have more: "
+                "flatten a part of them"
+            )
+            raise ValueError(message)
+        return starts
 
     def _scan(self) -> Any:
         return super()._scan() if self._traits.scans else self._tabulate(self._lengths)
@@ -77,11 +84,7 @@ class Flatten(Scanned[T]):
         return items
 
     def _check(self, items: Any, k: int, expected: int) -> None:
-        advice = rows.why_not(items, "inner sequence")
-        if advice:
-            message = f"inner sequence {k} must be indexed by row, got "
-            raise TypeError(f"{message}{type(items).__name__}: {advice}")
-        n = rows.length(items)
+        n = length_of_inner(items, k)
         if n != expected:
             source = "when it was scanned" if self._traits.scans else "according to lengths"
             message = f"inner sequence {k} should have {expected} items, as {source}, got {n}"
@@ -110,12 +113,13 @@ class Flatten(Scanned[T]):
         for begin, end in zip(begins, [*begins[1:], len(wanted)], strict=True):
             k = int(inner[begin])
             part = self._checked(k, starts[k + 1] - starts[k])
+            # not by `+=`, which for an array, or a class of a user, may be an addition of numbers
             if part.__class__ is list:  # the quick way
-                items += [part[j] for j in listed[begin:end]]
+                items.extend([part[j] for j in listed[begin:end]])
             elif is_run(indices):
-                items += read_many(part, range(listed[begin], listed[end - 1] + 1))
+                items.extend(read_many(part, range(listed[begin], listed[end - 1] + 1)))
             else:
-                items += read_many(part, places[begin:end])
+                items.extend(read_many(part, places[begin:end]))
         return items
 
     def _set(self, i: int, value: Any) -> None:
@@ -124,6 +128,14 @@ class Flatten(Scanned[T]):
         items = self._checked(k, starts[k + 1] - starts[k])
         items[i - starts[k]] = value
         assign(self._sequence, k, items)  # the inner sequence may have been computed
+
+    @property
+    def blocks(self) -> Any:
+        """The numbers of items of the inner sequences, each of which is read as a whole."""
+        import numpy as np
+
+        _, table = self._layout or self._arranged()
+        return np.diff(table)
 
     def _sources(self) -> tuple[Any, ...]:
         if is_stage(self._lengths):
@@ -187,10 +199,10 @@ class Firsts(LazySequence[T]):
     def _get(self, i: int) -> T | None:
         items = self._read(i)
         n = self._length()
-        while not len(items) and n is not None and i + 1 < n:
+        while not length_of_inner(items) and n is not None and i + 1 < n:
             i += 1
             items = self._read(i)
-        return items[0] if len(items) else None
+        return items[0] if length_of_inner(items) else None
 
     def _sources(self) -> tuple[Any, ...]:
         return (self._sequence,)
@@ -222,6 +234,9 @@ def flatten(  # noqa: PLR0913 -- those of a scan, by name
     by `batch`, evaluate each inner sequence once for all of its items in a row. Assigning an item
     reads the inner sequence, changes it, and assigns the whole inner sequence.
 
+    The inner sequences are the blocks of the result: `shuffle` with `blocks=True` has few of them
+    in use at once.
+
     Without `lengths`, all inner sequences are evaluated once when the length or an item is first
     needed, to know how long they are: see `sfilter` about this scan and its options.
 
@@ -238,8 +253,9 @@ def flatten(  # noqa: PLR0913 -- those of a scan, by name
 
     Raises:
         TypeError: If `sequence` is not a sequence or has no length, or `lengths` are no integers.
-        ValueError: If `lengths` has another length than `sequence`, or a length is negative. An
-            inner sequence of another length is an `EvaluationError` when it is read.
+        ValueError: If `lengths` has another length than `sequence`, or a length is negative, or
+            there are more than 2**63 - 1 items, which a scan finds out. An inner sequence of
+            another length is an `EvaluationError` when it is read.
 
     Example:
         >>> list(flatten([[1, 2], [], [3, 4, 5]]))
@@ -261,6 +277,16 @@ def flatten(  # noqa: PLR0913 -- those of a scan, by name
     if lengths is not None and not is_stage(lengths):
         result._length()
     return result
+
+
+def length_of_inner(items: Any, k: int | None = None) -> int:
+    """Return the length of an inner sequence, number `k`; raise `TypeError` if it is none."""
+    advice = rows.why_not(items, "inner sequence")
+    if advice:
+        name = "an inner sequence" if k is None else f"inner sequence {k}"
+        message = f"{name} must be indexed by row, got {type(items).__name__}: {advice}"
+        raise TypeError(message)
+    return rows.length(items)
 
 
 def _given(length: Any) -> Any:

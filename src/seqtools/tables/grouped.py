@@ -15,7 +15,7 @@ from seqtools._core.sources import assign, getter, read_many, size_of
 from seqtools._core.spans import ReadsSeveral
 from seqtools._core.traits import NONE
 from seqtools._core.walk import draw_index_of, is_stage, traits_upstream
-from seqtools.tables.given_lengths import as_lengths
+from seqtools.tables.given_lengths import as_lengths, length_of
 from seqtools.tables.scan import ScanOptions
 from seqtools.tables.scanned import Scanned
 
@@ -35,6 +35,8 @@ class Grouped(ReadsSeveral, Scanned[Any]):
         collate_fn: Makes an item of the list of a group, unless it is `None`.
         options: How to scan.
     """
+
+    _kept_whole = False  # a file has lengths, of which `_finish` makes the table
 
     __slots__ = ("_capacity", "_claims", "_collate_fn", "_lengths", "_rule", "_singly", "_traits")
 
@@ -66,7 +68,10 @@ class Grouped(ReadsSeveral, Scanned[Any]):
     # The table
 
     def _measure(self) -> Callable[[Any], Any]:
-        return self._lengths if callable(self._lengths) else _given
+        if not callable(self._lengths):
+            return _given
+        # `len` is what users get who forget `lengths`
+        return length_of if self._lengths is len else self._lengths
 
     def _examined(self) -> Any:
         return self._lengths if is_stage(self._lengths) else self._sequence
@@ -171,7 +176,7 @@ class Grouped(ReadsSeveral, Scanned[Any]):
     # What others ask
 
     def _stand_in(self) -> "Singly":
-        measure = self._lengths if callable(self._lengths) else None
+        measure = self._measure() if callable(self._lengths) else None
         return Singly(self, self._sequence, measure)
 
     def _sources(self) -> tuple[Any, ...]:
@@ -286,17 +291,16 @@ def check_lengths(lengths: Any, options: ScanOptions) -> Any:
     return found
 
 
-def refuse_longer(lengths: Any, needed: Any, capacity: int, rounded: str, advice: str) -> None:
+def refuse_longer(lengths: Any, longer: Any, capacity: int, rounded: str, advice: str) -> None:
     """Raise `ValueError` if an item needs more than `capacity`.
 
     Args:
         lengths: The lengths of all items.
-        needed: What each of them needs: its length, perhaps rounded up.
+        longer: For each of them, whether it needs more.
         capacity: The most that one may need.
-        rounded: How it was rounded up, for the message.
+        rounded: How its length was rounded up, for the message.
         advice: What to do.
     """
-    longer = needed > capacity
     if longer.any():
         k = int(longer.argmax())
         more = int(longer.sum()) - 1

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, TypeVar
 
-from seqtools._core.checks import check_count, check_function
+from seqtools._core.checks import check_function
 from seqtools._core.choices import check_choice
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source
 from seqtools._core.walk import traits_upstream
 from seqtools.tables import packing
+from seqtools.tables.given_lengths import check_size
 from seqtools.tables.grouped import Grouped, check_lengths, refuse_longer
 from seqtools.tables.scan import check_finite, scan_options
 
@@ -36,7 +37,7 @@ class Pack(Grouped):
         if self._rule == "cut":
             lengths = np.minimum(lengths, capacity)
         advice = "use longer='cut' or longer='drop', or a larger capacity"
-        refuse_longer(lengths, lengths, capacity, "", advice)
+        refuse_longer(lengths, lengths > capacity, capacity, "", advice)
         return packing.packed(lengths, capacity)
 
     def _cuts(self) -> bool:
@@ -64,10 +65,11 @@ class BatchByLength(Grouped):
 
     def _group(self, lengths: Any) -> tuple[Any, Any]:
         m = self._rule
-        rounded = -(-lengths // m) * m
+        # compared in multiples: a length rounded up may be more than an integer of numpy holds
+        longer = -(-lengths // m) > self._capacity // m
         how = "" if m == 1 else f", rounded up to a multiple of {m}"
         advice = "use a larger capacity, or leave such items out"
-        refuse_longer(lengths, rounded, self._capacity, how, advice)
+        refuse_longer(lengths, longer, self._capacity, how, advice)
         return packing.padded(lengths, self._capacity, m)
 
     def _as_call(self) -> str:
@@ -105,7 +107,8 @@ def pack(  # noqa: PLR0913 -- by name, most of them those of a scan
             lengths are rounded up to multiples of 1/65,535 of it.
         lengths: The length of an item: a function of the item, or an array or a sequence of the
             lengths of all items. If it is a lazy sequence, the scan evaluates its items, in place
-            of those of `sequence`.
+            of those of `sequence`. The default is `len`, but that of a mapping or a named tuple is
+            an error, because it counts fields.
         longer: What happens to an item that is longer than `capacity`. It is an error, or the item
             is left out (`"drop"`), or `"cut"`: each item is `item[:capacity]`, or a dict of each
             `value[:capacity]`.
@@ -118,8 +121,9 @@ def pack(  # noqa: PLR0913 -- by name, most of them those of a scan
         progress: As for `sfilter`.
 
     Raises:
-        ValueError: If an item is longer than `capacity`, `capacity` is less than 1, or `lengths`
-            has another length than `sequence`. If there is a scan, it finds this out.
+        ValueError: If an item is longer than `capacity`, `capacity` is less than 1, a length is
+            negative, a number is more than 2**63 - 1, or `lengths` has another length than
+            `sequence`. If there is a scan, it finds this out.
         TypeError: If `sequence` is not a sequence or has no length, or `lengths` are neither
             integers nor a function.
 
@@ -129,7 +133,7 @@ def pack(  # noqa: PLR0913 -- by name, most of them those of a scan
         [['aaaa', 'bb'], ['ccc', 'd', 'ee']]
     """
     check_finite(sequence)
-    capacity = check_count(capacity, 1, "capacity")
+    capacity = check_size(capacity, 1, "capacity")
     check_choice(longer, "longer", _LONGER)
     options = scan_options(nworkers, method, table, version, progress)
     lengths = check_lengths(lengths, options)
@@ -163,7 +167,8 @@ def batch_by_length(  # noqa: PLR0913 -- by name, most of them those of a scan
         sequence: A finite sequence, such as of arrays of tokens.
         capacity: Largest number of elements of a batch, padding included.
         lengths: The length of an item, as for `pack`.
-        multiple_of: What the largest length of a batch is rounded up to, at least 1.
+        multiple_of: What the largest length of a batch is rounded up to, at least 1. It must be
+            that of `collate_arrays`, where the default is another.
         collate_fn: Makes the batch from the list of its items, such as
             `functools.partial(collate_arrays, pad=0, multiple_of=8)`.
         nworkers: As for `sfilter`.
@@ -174,8 +179,8 @@ def batch_by_length(  # noqa: PLR0913 -- by name, most of them those of a scan
 
     Raises:
         ValueError: If an item, rounded up, is longer than `capacity`, `capacity` or `multiple_of`
-            is less than 1, or `lengths` has another length than `sequence`. If there is a scan, it
-            finds this out.
+            is less than 1, a length is negative, a number is more than 2**63 - 1, or `lengths` has
+            another length than `sequence`. If there is a scan, it finds this out.
         TypeError: If `sequence` is not a sequence or has no length, or `lengths` are neither
             integers nor a function.
 
@@ -184,8 +189,8 @@ def batch_by_length(  # noqa: PLR0913 -- by name, most of them those of a scan
         [['aaaa', 'ccc'], ['b', 'd', 'e']]
     """
     check_finite(sequence)
-    capacity = check_count(capacity, 1, "capacity")
-    multiple_of = check_count(multiple_of, 1, "multiple_of")
+    capacity = check_size(capacity, 1, "capacity")
+    multiple_of = check_size(multiple_of, 1, "multiple_of")
     options = scan_options(nworkers, method, table, version, progress)
     lengths = check_lengths(lengths, options)
     if collate_fn is not None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeAlias
 
-from seqtools._core.checks import check_count, check_source, is_bool
+from seqtools._core.checks import check_source, is_bool
 from seqtools._core.display.short import called, short
 from seqtools._core.errors import EvaluationError, original_of, wrapping
 from seqtools._core.indices import Indices, as_list, concatenated
@@ -24,6 +24,7 @@ from seqtools.engines.cluster.kinds import is_factory
 from seqtools.prefetching.arguments import checked
 from seqtools.prefetching.options import Options
 from seqtools.prefetching.sequence import Prefetch
+from seqtools.tables.given_lengths import check_size
 
 BLOCK = 4096
 """Items in a block. Arbitrary: enough for bulk reads, few to be evaluated again."""
@@ -159,7 +160,7 @@ class Examined(LazySequence[Any]):
 
 
 def _as_length(value: Any) -> int:
-    return check_count(value, 0, "the length of an item")
+    return check_size(value, 0, "the length of an item")
 
 
 class Blocks(Spans):

@@ -52,6 +52,8 @@ class Scanned(LazySequence[T]):
     _traits = Traits(scans=True)
     _dtype = "int64"
     """The type of what is found out: `"bool"`, or `"int64"` for lengths, which are 0 or more."""
+    _kept_whole = True
+    """Whether a file has the table itself, so that other processes can map it."""
 
     def __init__(self, sequence: Any, options: ScanOptions) -> None:
         self._sequence, self._options = sequence, options
@@ -160,8 +162,9 @@ class Scanned(LazySequence[T]):
             [a.sent() if isinstance(a, ScanOptions) else a for a in self._args() or ()]
         )
         table = self._state.table if self._traits.scans else None
-        if table is not None and self._options.table is not None:
-            table = Mapped(table.shape, str(table.dtype))  # others map the file
+        if table is not None and self._options.table is not None and self._kept_whole:
+            place = Mapped(table.shape, str(table.dtype))  # others map the file
+            table = place if place.table(self._options.table) is not None else table
         return restored, (type(self), arguments, self._origin, table)
 
 
