@@ -108,13 +108,14 @@ class TestBlocks:
     """Inner sequences, such as the lines of files, are blocks."""
 
     def test_are_the_sizes_of_the_inner_sequences(self) -> None:
-        assert st.flatten(NESTED).blocks.tolist() == [2, 0, 3, 1]
+        assert st.flatten(st.smap(list, NESTED)).blocks.tolist() == [2, 0, 3, 1]
         probe = Probe(NESTED)
         flat = st.flatten(probe, np.array([2, 0, 3, 1], "u1"))
         assert flat.blocks.tolist() == [2, 0, 3, 1]
         assert st.smap(abs, flat)[1:].blocks.tolist() == [1, 3, 1]
         assert probe.reads == []
-        assert blocks.of(st.flatten([])).tolist() == []
+        assert blocks.of(st.flatten(Probe([]))).tolist() == []
+        assert st.flatten(NESTED).blocks is None
 
     def test_a_shuffle_by_blocks_evaluates_each_inner_sequence_once(self) -> None:
         probe = Probe([[10 * k, 10 * k + 1, 10 * k + 2] for k in range(9)])
@@ -125,9 +126,11 @@ class TestBlocks:
         assert sorted(probe.reads) == list(range(9))
 
     def test_a_shuffle_requires_a_choice(self) -> None:
+        computed = st.flatten(st.smap(list, NESTED))
         with pytest.raises(ValueError, match="stored in 4 blocks: use blocks=True"):
-            st.shuffle(st.flatten(NESTED), 7)
-        assert sorted(st.shuffle(st.flatten(NESTED), 7, blocks=False)) == [1, 2, 3, 4, 5, 6]
+            st.shuffle(computed, 7)
+        assert sorted(st.shuffle(computed, 7, blocks=False)) == [1, 2, 3, 4, 5, 6]
+        assert sorted(st.shuffle(st.flatten(NESTED), 7)) == [1, 2, 3, 4, 5, 6]
 
     @pytest.mark.parametrize("method", ["thread", "process"])
     def test_in_workers(self, method: Any) -> None:

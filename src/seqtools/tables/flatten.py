@@ -131,9 +131,14 @@ class Flatten(Scanned[T]):
 
     @property
     def blocks(self) -> Any:
-        """The numbers of items of the inner sequences, each of which is read as a whole."""
+        """The numbers of items of the inner sequences, each of which is read as a whole.
+
+        It is `None` if they are in a list or a tuple, from which reading costs nothing.
+        """
         import numpy as np
 
+        if isinstance(self._sequence, list | tuple):
+            return None
         _, table = self._layout or self._arranged()
         return np.diff(table)
 
