@@ -146,6 +146,13 @@ class Stage:
         """
         return self._name or type(self).__name__.lower(), plain(self._args(), self._sources())
 
+    def _repairs(self) -> Any:
+        """Return what an `_identity` of `None` leaves out and a kept table depends on, if anything.
+
+        These are items that are left out, and values in place of items that fail.
+        """
+        return None
+
     def _passed(self, i: int) -> int | None:
         """Return how many items of each source are passed after the first `i` items of this stage.
 

@@ -135,6 +135,9 @@ class Recover(Catching[T]):
                 return self._default  # type: ignore[no-any-return]
             return self._handler(original_of(error), i)  # type: ignore[no-any-return]
 
+    def _repairs(self) -> Any:
+        return [self._default] if self._handler is None else None  # functions have marks
+
     def _rebuild(self, *sources: Any) -> "Recover[T]":
         return Recover(sources[0], self._default, self._handler, self._on)
 

@@ -177,6 +177,9 @@ class Substitute(LazySequence[T]):
     def _identity(self) -> None:
         return None  # a run that failed may go on with what repairs it
 
+    def _repairs(self) -> Any:
+        return self._banned.indices or None
+
     def _rebuild(self, *sources: Any) -> "Substitute[T]":
         copy = Substitute[T](sources[0], self._banned, self._on, self._most, self._state.log.mark)
         copy._state = self._state

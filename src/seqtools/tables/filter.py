@@ -24,8 +24,8 @@ class Sfilter(Scanned[T]):
     _dtype = "bool"
 
     def __init__(self, predicate: Callable[[T], Any], sequence: Any, options: ScanOptions) -> None:
-        super().__init__(sequence, options)
         self._predicate = predicate
+        super().__init__(sequence, options)
 
     def _measure(self) -> Callable[[Any], Any]:
         return self._predicate

@@ -32,10 +32,10 @@ class Flatten(Scanned[T]):
     __slots__ = ("_kind", "_lengths", "_traits")
 
     def __init__(self, sequence: Any, lengths: Any, options: ScanOptions) -> None:
-        super().__init__(sequence, options)
         self._lengths = lengths
         self._kind: type[Any] = list  # a class of inner sequences that was checked
         self._traits = Scanned._traits if lengths is None or is_stage(lengths) else NONE
+        super().__init__(sequence, options)
 
     def _measure(self) -> Callable[[Any], Any]:
         return length_of_inner if self._lengths is None else _given

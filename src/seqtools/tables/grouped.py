@@ -49,11 +49,11 @@ class Grouped(ReadsSeveral, Scanned[Any]):
         collate_fn: Any,
         options: ScanOptions,
     ) -> None:
-        super().__init__(sequence, options)
         self._read_from(sequence)
         self._capacity, self._lengths, self._rule = capacity, lengths, rule
         self._collate_fn = collate_fn
         self._traits = Scanned._traits if callable(lengths) or is_stage(lengths) else NONE
+        super().__init__(sequence, options)
 
     # What a subclass writes
 
@@ -210,7 +210,7 @@ class Grouped(ReadsSeveral, Scanned[Any]):
     def _identity(self) -> Any:
         # which items there are depends on the rank, if the sequence was sharded
         sharded = traits_upstream(self).sharded
-        return self._name, None if sharded else plain(self._table())
+        return self._name, self._capacity, self._rule, None if sharded else plain(self._table())
 
     def _rebuild(self, *sources: Any) -> "Grouped":
         lengths = sources[1] if len(sources) > 1 else self._lengths

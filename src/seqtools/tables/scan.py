@@ -43,6 +43,9 @@ class ScanOptions(NamedTuple):
     table: str | None = None
     version: Any = None
     progress: bool = True
+    functions: Any = None
+    """Of a stage with a table in a file, the marks of its functions as it was made; its copies have
+    the same."""
 
     def prefetch(self) -> Options:
         """Return the options of the prefetch that evaluates the blocks."""
@@ -57,7 +60,7 @@ class ScanOptions(NamedTuple):
         """Return the options that are not as by default, as arguments of a call."""
         parts = []
         for name, value in self._asdict().items():
-            if value != self._field_defaults[name]:
+            if name != "functions" and value != self._field_defaults[name]:
                 text = called(value) if callable(value) else short(value, 40)
                 parts.append(f", {name}={text}")
         return "".join(parts)

@@ -14,8 +14,10 @@ from seqtools._core.source_code import place
 from seqtools._core.sources import getter, size_of
 from seqtools._core.traits import Traits
 from seqtools.engines.base import here
+from seqtools.tables.code_marks import functions_of
 from seqtools.tables.scan import BLOCK, Finished, ScanOptions, scan
-from seqtools.tables.table_file import kept, key_of, mapped, read
+from seqtools.tables.table_file import kept, mapped, read
+from seqtools.tables.table_key import key_of
 
 T = TypeVar("T")
 
@@ -40,7 +42,8 @@ class Scanned(LazySequence[T]):
     """A stage with a table, which a scan of its source makes.
 
     A subclass writes `_measure` and `_tabulate`, and `_arrange`, which returns what reading needs
-    of the `_table`. It reads that as `self._layout or self._arranged()`.
+    of the `_table`. It reads that as `self._layout or self._arranged()`. It sets what these need
+    before it calls `__init__` of this class.
 
     Args:
         sequence: The source.
@@ -59,6 +62,10 @@ class Scanned(LazySequence[T]):
         self._sequence, self._options = sequence, options
         self._read = getter(sequence)
         self._state = _State()
+        if options.table is not None and options.functions is None and self._traits.scans:
+            # as they are now: a function may change an object that it belongs to
+            functions = functions_of(self._examined(), self._measure())
+            self._options = options._replace(functions=functions)
 
     # What a subclass writes
 
@@ -116,7 +123,7 @@ class Scanned(LazySequence[T]):
         options, examined, measure = self._options, self._examined(), self._measure()
         key = None
         if options.table is not None:
-            key = key_of(self, examined, measure, self._dtype, options.version)
+            key = key_of(self, examined, options.functions, self._dtype, options.version)
             table = read(options.table, key)
             if table is not None:
                 return self._finish(table)

@@ -4,47 +4,30 @@ A file is an ordinary one of numpy, which `numpy.load` reads, with more behind t
 table was made of as JSON, then its length, its checksum, and a word by which it is recognized.
 
 While a scan goes on, a second file, `.part`, has what the table is made of in its first line, and
-then a record for each finished block: its number, its length in bytes, its checksum, its bytes. A
-torn record at its end is dropped. One process at a time has it, and others wait, where the file
-system can lock files.
+then a record for each finished block: its number, its length in bytes, the checksum of all the
+rest, its bytes. If a record is torn, or there is no such block, it is dropped with what follows.
+One process at a time has the file, and others wait, where the file system can lock files.
 """
 
 import json
 import os
 import struct
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 from zlib import crc32
 
-from seqtools._core.resume import marks_of
-from seqtools._core.walk import is_stage, summary
-from seqtools.tables.code_marks import functions_of
-from seqtools.tables.scan import Finished, length_of
+from seqtools.tables.scan import BLOCK, Finished
+from seqtools.tables.table_key import Key, compare
 
-_FORMAT = 1
 _TRAILER = struct.Struct("<II8s")
 _WORD = b"seqtable"
-_RECORD = struct.Struct("<III")
-
-Key = dict[str, Any]
-"""What a table is made of."""
-
-
-def key_of(stage: Any, examined: Any, measure: Any, dtype: str, version: Any) -> Key:
-    """Return what the table of `stage` is made of; this reads lengths, and no items."""
-    return {
-        "seqtools": _FORMAT,
-        "stage": stage.kept_as(),
-        "version": version,
-        "of": length_of(examined),
-        "dtype": dtype,
-        "rank": list(summary(examined)[3:5]) if is_stage(examined) else [0, 1],
-        "pipeline": [list(mark) for mark in marks_of(examined)],
-        "functions": functions_of(examined, measure),
-        "python": f"{sys.version_info[0]}.{sys.version_info[1]}",
-    }
+_HEAD = struct.Struct("<II")
+_CHECKSUM = struct.Struct("<I")
+_BEGIN = b'{"seqtools": '
+"""What the first line of a `.part` begins with."""
+_LONGEST = 1 << 26
+"""Most bytes of that line. Arbitrary."""
 
 
 def kept(path: str, key: Key, make: Callable[[Finished], Any]) -> Any:
@@ -75,7 +58,7 @@ def read(path: str, key: Key) -> Any:
     if theirs is None:
         message = f"table {path!r} is not a table that seqtools has made: give another path"
         raise ValueError(message)
-    _compare(path, theirs, key)
+    compare(path, theirs, key)
     return mapped(path)
 
 
@@ -122,22 +105,30 @@ def _write(path: str, key: Key, table: Any) -> None:
 
 
 class Part(dict[int, Any]):
-    """The finished blocks in an open file, to which new ones are written."""
+    """The finished blocks in an open file, to which new ones are written.
 
-    def __init__(self, file: IO[bytes], dtype: str) -> None:
+    Args:
+        file: The file, after its first line.
+        dtype: The type of what is found out.
+        n: The number of items of the sequence.
+    """
+
+    def __init__(self, file: IO[bytes], dtype: str, n: int) -> None:
         super().__init__()
         self._file = file
-        self._load(dtype)
+        self._load(dtype, n)
 
-    def _load(self, dtype: str) -> None:
+    def _load(self, dtype: str, n: int) -> None:
         import numpy as np
 
-        file = self._file
+        file, size = self._file, np.dtype(dtype).itemsize
         end = file.tell()
-        while len(head := file.read(_RECORD.size)) == _RECORD.size:
-            b, length, checksum = _RECORD.unpack(head)
-            data = file.read(length)
-            if len(data) != length or crc32(data) != checksum:
+        while len(head := file.read(_HEAD.size)) == _HEAD.size:
+            b, length = _HEAD.unpack(head)
+            if length == 0 or length != size * min(BLOCK, n - b * BLOCK):
+                break  # before so much is read
+            checksum, data = file.read(_CHECKSUM.size), file.read(length)
+            if len(data) != length or checksum != _checksum(head, data):
                 break
             super().__setitem__(b, np.frombuffer(data, dtype))
             end = file.tell()
@@ -146,33 +137,56 @@ class Part(dict[int, Any]):
 
     def __setitem__(self, b: int, block: Any) -> None:
         data = block.tobytes()
-        self._file.write(_RECORD.pack(b, len(data), crc32(data)) + data)
+        head = _HEAD.pack(b, len(data))
+        self._file.write(head + _checksum(head, data) + data)
         self._file.flush()
         super().__setitem__(b, block)
+
+
+def _checksum(head: bytes, data: bytes) -> bytes:
+    return _CHECKSUM.pack(crc32(data, crc32(head)))
 
 
 @contextmanager
 def _part(path: str, key: Key) -> Iterator[Part]:
     """Return a context with the finished blocks of the table at `path`, for one process."""
     file = _opened(_part_of(path))
+    owner = os.getpid()
     with file:
-        line = file.readline()
-        if line.endswith(b"\n"):
-            try:
-                theirs = json.loads(line)
-            except ValueError:
-                message = (
-                    f"{_part_of(path)!r} is not a part of a table that seqtools has made: "
-                    "give another path, or delete the file"
-                )
-                raise ValueError(message) from None
-            _compare(_part_of(path), theirs, key)
-        else:  # it is new, or was torn
-            file.seek(0)
-            file.truncate()
-            file.write(json.dumps(key).encode() + b"\n")
-            file.flush()
-        yield Part(file, key["dtype"])
+        try:
+            _check_line(path, file, key)
+            yield Part(file, key["dtype"], key["of"])
+        finally:
+            if os.getpid() == owner:
+                _unlock(file)
+
+
+def _check_line(path: str, file: IO[bytes], key: Key) -> None:
+    """Read the first line of a `.part`, or write it if the file is new.
+
+    Raises:
+        ValueError: If it is the file of another table, or of something else, which is left alone.
+    """
+    line = file.readline(_LONGEST)
+    begin = line[: len(_BEGIN)]
+    torn = not line.endswith(b"\n") and _BEGIN.startswith(begin)
+    theirs = None
+    if not torn and begin == _BEGIN:
+        with suppress(ValueError):
+            theirs = json.loads(line)
+    if theirs is not None:
+        compare(_part_of(path), theirs, key)
+    elif torn:  # or it is new
+        file.seek(0)
+        file.truncate()
+        file.write(json.dumps(key).encode() + b"\n")
+        file.flush()
+    else:
+        message = (
+            f"{_part_of(path)!r} is not a part of a table that seqtools has made: "
+            "give another path, or delete the file"
+        )
+        raise ValueError(message)
 
 
 def _part_of(path: str) -> str:
@@ -203,54 +217,11 @@ def _lock(file: IO[bytes]) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
 
 
-# Refusals
-
-
-def _compare(path: str, theirs: Any, ours: Key) -> None:
-    """Raise `ValueError` if a file has a table of something else."""
-    what = _difference(theirs, ours) if isinstance(theirs, dict) else "is of another kind"
-    if what:
-        message = f"table {path!r} {what}: give another path, or delete the file to scan again"
-        raise ValueError(message)
-
-
-def _difference(theirs: Key, ours: Key) -> str:  # noqa: PLR0911 -- one for each
-    """Return in words what differs first, or ""."""
-    if theirs.get("seqtools") != ours["seqtools"] or not set(ours) <= set(theirs):
-        return "has a form that this version of seqtools does not read"
-    if theirs["stage"] != ours["stage"]:
-        return f"is of {theirs['stage']}, this is {ours['stage']}"
-    if theirs["version"] != ours["version"]:
-        return f"has version={theirs['version']!r}, this is version={ours['version']!r}"
-    if theirs["rank"] != ours["rank"]:
-        (there, ranks), (here, now) = theirs["rank"], ours["rank"]
-        return f"is of rank {there} of {ranks}, this is rank {here} of {now}"
-    if theirs["of"] != ours["of"]:
-        return f"is of a sequence of {theirs['of']} items, this one has {ours['of']}"
-    if theirs["dtype"] != ours["dtype"]:
-        return "is of another kind"
-    return _other_pipeline(theirs["pipeline"], ours["pipeline"]) or _other_function(theirs, ours)
-
-
-def _other_pipeline(theirs: list[Any], ours: list[Any]) -> str:
-    if len(theirs) != len(ours):
-        return (
-            f"is of another pipeline, of {len(theirs)} stages and sources where this one has "
-            f"{len(ours)}"
-        )
-    for there, here in zip(theirs, ours, strict=True):
-        if there != here:
-            return f"is of another pipeline, which differs first in {there[0]}, this is {here[0]}"
-    return ""
-
-
-def _other_function(theirs: Key, ours: Key) -> str:
-    if len(theirs["functions"]) != len(ours["functions"]):
-        return "is of another pipeline, with other functions"
-    for (name, mark), (own, now) in zip(theirs["functions"], ours["functions"], strict=True):
-        if name != own:
-            return f"was made with the function {name}, this is {own}"
-        # another release of Python has other bytecode for the same function
-        if mark != now and theirs["python"] == ours["python"]:
-            return f"was made before the function {name} was changed"
-    return ""
+def _unlock(file: IO[bytes]) -> None:
+    """Let others have `file`: a child that was forked meanwhile has it open too."""
+    try:
+        import fcntl
+    except ImportError:
+        return
+    with suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_UN)
