@@ -26,6 +26,9 @@ def some_die(x: int) -> int:
     return load(x)
 
 
+parent = os.getpid()
+
+
 class Unpicklable:
     """A value that cannot be sent from a worker."""
 
@@ -45,11 +48,20 @@ def test_finds_them(method: str | None, nworkers: int) -> None:
         ]
 
 
-def test_items_that_kill_their_worker() -> None:
-    found = failures(smap(some_die, range(20)), nworkers=2, method="process")
+@pytest.mark.parametrize("nworkers", [2, None])
+def test_items_that_kill_their_worker(nworkers: int | None) -> None:
+    found = failures(smap(some_die, range(20)), nworkers=nworkers, method="process")
     assert found.indices == [3, 5, 17]
     assert isinstance(found[1].error, seqtools.WorkerDied)
     assert [step.stage for step in found[1].path] == ["smap(some_die)"]
+
+
+def test_a_method_is_used_and_checked_whatever_the_number_of_workers() -> None:
+    pids = failures(smap(lambda _: 1 / (os.getpid() - parent), range(2)), method="process")
+    assert pids == []
+    for nworkers in (None, 0, 2):
+        with pytest.raises(ValueError, match="method must be"):
+            failures(range(3), nworkers=nworkers, method="bogus")
 
 
 def test_every_item_is_read_once() -> None:

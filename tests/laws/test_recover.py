@@ -5,6 +5,7 @@ from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
+import numpy as np
 import pytest
 
 import seqtools
@@ -85,6 +86,13 @@ class TestRetry:
     def test_what_wait_returns_is_checked(self) -> None:
         with pytest.raises(EvaluationError, match="what wait returns for 1 must be a finite num"):
             retry(smap(Flaky(1), [7]), 2, wait=lambda _: -1.0)[0]
+
+    def test_wait_may_be_a_number_of_numpy(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        waited: list[float] = []
+        monkeypatch.setattr("seqtools.combinators.recover.time.sleep", waited.append)
+        assert retry(smap(Flaky(1), [7]), 2, wait=np.int64(1))[0] == 7  # type: ignore[arg-type]
+        assert retry(smap(Flaky(1), [7]), 2, wait=lambda _: np.float32(2))[0] == 7  # type: ignore[arg-type, return-value]
+        assert waited == [1.0, 2.0]
 
     def test_wait_can_be_interrupted(self) -> None:
         def load(_: int) -> int:

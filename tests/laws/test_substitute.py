@@ -300,7 +300,8 @@ class TestFailures:
         with prefetch(items, 1, "process") as ready:
             assert list(ready)[3] == 4
         (failed,) = items.failures
-        assert "the exception itself cannot be sent" in str(failed.error)
+        assert type(failed.error) is ValueError
+        assert "unlocked _thread.lock" in str(failed.error)
 
     def test_a_stage_that_is_gone(self) -> None:
         items = substitute(smap(load, range(40)))
@@ -349,13 +350,20 @@ class TestFailures:
         ({"indices": range(5)}, ValueError, "no item left: all 5 are banned"),
         ({"most": 2}, ValueError, "most must be from 0 to 1, got 2"),
         ({"most": "all"}, TypeError, "most must be a number"),
+        ({"most": np.bool_(1)}, TypeError, "most must be a number"),
         ({"on": "all"}, TypeError, "on must be a class"),
+        ({"indices": np.array([True] * 5)}, TypeError, "got a mask: use numpy.flatnonzero"),
+        ({"indices": [True] * 5}, TypeError, "got a mask: use numpy.flatnonzero"),
     ],
-    ids=map(str, range(7)),
+    ids=map(str, range(10)),
 )
 def test_arguments(arguments: dict[str, Any], error: type[Exception], match: str) -> None:
     with pytest.raises(error, match=match):
         substitute(range(5), **arguments)
+
+
+def test_most_may_be_a_number_of_numpy() -> None:
+    assert "most=0.5" in repr(substitute(range(5), most=np.float32(0.5)))  # type: ignore[arg-type]
 
 
 def test_unknown_length() -> None:

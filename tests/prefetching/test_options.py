@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import seqtools
@@ -45,6 +46,12 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     assert made(nworkers=-2).nworkers == 4
     assert made(nworkers=-9).nworkers == 1
     assert made(nworkers=0).nworkers == 0
+
+
+def test_seconds_may_be_of_numpy() -> None:
+    assert made(timeout=np.int64(3), idle_timeout=np.float32(0.5)) == made(
+        timeout=3.0, idle_timeout=0.5
+    )
 
 
 def test_as_in_the_seed_and_in_1_x() -> None:

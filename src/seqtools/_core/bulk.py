@@ -10,6 +10,7 @@ from typing import Any
 
 from seqtools._core import rows
 from seqtools._core.errors import WorkerStartError, creation_site, is_of_item, reader, summary
+from seqtools._core.user_exceptions import drop_frames
 
 _REMEDY = "return [self[i] for i in indices] from it, or remove it"
 
@@ -38,7 +39,8 @@ def read(source: Any, bulk: Callable[[list[int]], Any], indices: list[int]) -> A
     except BaseException as error:
         if not is_of_item(error):
             raise
-        problem = error.with_traceback(None)
+        drop_frames(error)
+        problem = error
     else:
         return items
     singly = [source[j] for j in indices]  # an item that cannot be read raises its error here

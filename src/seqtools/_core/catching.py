@@ -23,6 +23,7 @@ from seqtools._core.errors import (
 )
 from seqtools._core.indices import Indices
 from seqtools._core.sources import read_many
+from seqtools._core.user_exceptions import drop_frames, stands_for
 from seqtools._core.walk import summary
 
 _NEVER = (
@@ -66,7 +67,11 @@ def is_caught(error: BaseException, on: tuple[type[BaseException], ...]) -> bool
     cls = type(original)  # a class of the user's may lie to `isinstance`
     if issubclass(cls, _NEVER) or is_exit(original) or not is_of_item(error):
         return False
-    return issubclass(cls, on) or (is_panic(original) and Exception in on)
+    return (
+        issubclass(cls, on)
+        or (is_panic(original) and Exception in on)
+        or stands_for(original, on)  # it could not be sent from a worker
+    )
 
 
 def read_together(stage: Any, source: Any, indices: Indices) -> Sequence[Any] | None:
@@ -88,5 +93,5 @@ def read_together(stage: Any, source: Any, indices: Indices) -> Sequence[Any] | 
     except BaseException as error:
         if not is_of_item(error):
             raise
-        error.with_traceback(None)  # the same object may be raised again
+        drop_frames(error)  # the same object may be raised again
         return None

@@ -4,7 +4,8 @@ import operator
 import sys
 import warnings
 from collections.abc import Iterable, Sequence
-from typing import Any
+from numbers import Real
+from typing import Any, TypeGuard
 
 from seqtools._core import rows
 from seqtools._core.chance.seeds import Seed
@@ -83,6 +84,11 @@ def is_bool(value: object) -> bool:
         return True
     numpy = sys.modules.get("numpy")  # who has one of numpy has imported it
     return numpy is not None and isinstance(value, numpy.bool_)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Return whether `value` is a real number, also of numpy, and no boolean."""
+    return isinstance(value, Real) and not is_bool(value)
 
 
 def as_index(value: object, name: str, advice: str = "") -> int:

@@ -18,6 +18,7 @@ from seqtools._core import fusing
 from seqtools._core.display.short import short_arguments
 from seqtools._core.origins import made_from
 from seqtools._core.source_code import place
+from seqtools._core.user_exceptions import traceback_of
 from seqtools._core.walk import is_stage
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -34,6 +35,8 @@ _LONGEST_GIVEN = 120
 """Most characters of all of them. Arbitrary: a line."""
 _MOST_LAYERS = 8
 """Most functions in each other, such as partial ones, to look into. Arbitrary."""
+_MOST_EARLIER = 50
+"""Most frames of earlier times when an exception object was raised. Arbitrary: a few pipelines."""
 _PLAIN = (list, tuple, range, str, bytes)
 
 
@@ -141,7 +144,7 @@ def _links(error: BaseException) -> Iterator[TracebackType]:
     while frame is not None:
         here.add(id(frame))
         frame = frame.f_back
-    link, last = error.__traceback__, None
+    link, last = traceback_of(error), None
     while link is not None and id(link.tb_frame) not in here:
         link = link.tb_next
     while link is not None:
@@ -151,6 +154,26 @@ def _links(error: BaseException) -> Iterator[TracebackType]:
             return
         yield link
         last, link = frame, link.tb_next
+
+
+def forget_earlier_raises(error: BaseException) -> None:
+    """Cut off most frames of earlier times when the same `error` was raised from a stage.
+
+    Otherwise an exception object that is raised for every bad item would have more frames each
+    time, with the values of their variables. What code of the user adds, such as a future that
+    raises the error of its thread, stays.
+    """
+    last: TracebackType | None = None
+    for link in _links(error):
+        last = link
+    left = _MOST_EARLIER
+    while last is not None and last.tb_next is not None:
+        if left == 0:
+            last.tb_next = None
+            return
+        last = last.tb_next
+        if left < _MOST_EARLIER or is_ours(last.tb_frame.f_code.co_filename):
+            left -= 1
 
 
 def _stages_in(link: TracebackType) -> list[tuple[Any, int]]:

@@ -11,7 +11,8 @@ from typing import Any, NoReturn
 
 from seqtools._core import rows
 from seqtools._core.choices import check_choice
-from seqtools._core.error_path import Step, is_ours, path_of
+from seqtools._core.error_path import Step, forget_earlier_raises, is_ours, path_of
+from seqtools._core.user_exceptions import cause_of, is_kind, members_in, traceback_of
 
 _MODES = ("wrap", "passthrough")
 _EXITS = (KeyboardInterrupt, SystemExit, GeneratorExit)
@@ -166,22 +167,20 @@ def is_of_item(error: BaseException) -> bool:
 
 def is_exit(error: BaseException) -> bool:
     """Return whether `error`, raised in a worker, is one to end the program, or in a group."""
-    cls = type(error)  # a class of the user's may lie to `isinstance`
-    if issubclass(cls, BaseExceptionGroup):
-        return any(map(is_exit, error.exceptions))  # type: ignore[attr-defined]
-    return issubclass(cls, _EXITS)
+    return any(issubclass(type(each), _EXITS) for each in members_in(error))
 
 
 def original_of(error: BaseException) -> BaseException:
     """Return the error of user code that `error` is, or that it wraps."""
-    if isinstance(error, EvaluationError) and error._tells_of_cause:  # noqa: SLF001 -- of this module
-        return error if error.__cause__ is None else error.__cause__  # it may be falsy
+    if is_kind(error, EvaluationError) and error._tells_of_cause:  # noqa: SLF001 -- of this module
+        cause = cause_of(error)
+        return error if cause is None else cause  # it may be falsy
     return error
 
 
 def reraise(error: BaseException) -> NoReturn:
     """Raise `error`, caught where a reader entered a pipeline, as `seterr` says."""
-    if isinstance(error, WorkerStartError):  # it is not about this item
+    if is_kind(error, WorkerStartError):  # it is not about this item
         raise error
     original = original_of(error)
     if _mode.get() == "passthrough" and not issubclass(type(original), _ENDS):
@@ -191,10 +190,11 @@ def reraise(error: BaseException) -> NoReturn:
 
 def _whole_path(error: BaseException) -> tuple[Step, ...]:
     """Return the stages that `error` passed, also those of a pipeline that a function reads."""
-    if issubclass(type(error), NotImplementedError):
+    forget_earlier_raises(error)
+    if is_kind(error, NotImplementedError):
         _advise(error)
     path = path_of(error)
-    if not isinstance(error, EvaluationError):
+    if not is_kind(error, EvaluationError):
         return path
     if error.path:  # which tells more exactly from what the item is made
         path = tuple(step._replace(made_from="") for step in path)
@@ -203,7 +203,7 @@ def _whole_path(error: BaseException) -> tuple[Step, ...]:
 
 def _advise(error: BaseException) -> None:
     """Note what to write instead of a source that has a `[]` and a length, but not of its own."""
-    link = error.__traceback__
+    link = traceback_of(error)
     while link is not None and link.tb_next is not None:
         link = link.tb_next
     if link is None or link.tb_frame.f_code.co_name != "__getitem__":
@@ -226,10 +226,10 @@ def wrapping(original: BaseException, path: tuple[Step, ...]) -> EvaluationError
     return error
 
 
-def summary(error: BaseException) -> str:
-    """Return the class and the text of `error`."""
+def summary(error: BaseException, most: int = _LONGEST_TEXT) -> str:
+    """Return the class and the text of `error`, which is shortened to `most` characters."""
     try:
-        text = shortened(str(error), _LONGEST_TEXT)
+        text = shortened(str(error), most)
     except Exception:  # noqa: BLE001 -- an exception class of the user's
         text = "<its text cannot be shown>"
     name = type(error).__qualname__
@@ -262,7 +262,7 @@ class Failure:
         try:
             return cls(original_of(error), _whole_path(error))
         except BaseException:  # noqa: BLE001 -- code of users, in an exception that is no plain one
-            return cls(error)
+            return cls(original_of(error))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.error!r})"

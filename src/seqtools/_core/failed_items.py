@@ -8,18 +8,18 @@ by a mark, which the pickled stage has too. What carries the message is not of t
 import os
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from weakref import WeakValueDictionary
 
 from seqtools._core.error_path import Step
 from seqtools._core.errors import Failure, summary
+from seqtools._core.kept_errors import small
+from seqtools._core.user_exceptions import class_names, drop_frames, related
 
 MOST = 1000
 """Most failed items that a stage keeps, with their errors. Arbitrary."""
 _SHOWN = 10
 """Most failed items that a text shows. Arbitrary."""
-_LONGEST_CHAIN = 100
-"""Most causes and contexts of an error whose frames are dropped. Arbitrary."""
 
 
 class FailedItem(NamedTuple):
@@ -35,7 +35,9 @@ class FailedItem(NamedTuple):
     index: int  # type: ignore[assignment]  # a tuple has a method of this name
     """Index of the item in the sequence that was read."""
     error: BaseException
-    """The original error, without the frames of its traceback."""
+    """The original error, without the frames of its traceback. If it is larger than 10 kB, or its
+    size is not known: an error of the same class with the same text, shortened, and without causes;
+    if there can be none, a `RuntimeError` with the class and the text."""
     path: tuple[Step, ...]
     """A `Step` for every stage that the error has passed, from that sequence on: see
     `EvaluationError`."""
@@ -71,7 +73,7 @@ class Failures(list[FailedItem]):
         """Return a line for all, and one for each of the first few."""
         if not self:
             return "no item failed"
-        kinds = Counter(type(each.error).__qualname__ for each in self).most_common()
+        kinds = Counter(class_names(each.error)[0][1] for each in self).most_common()
         first = f"{len(self)} item{'s' if self[1:] else ''} failed: "
         lines = [first + ", ".join(f"{n} {kind}" for kind, n in kinds)]
         lines += [f"  {each}" for each in self[:_SHOWN]]
@@ -132,20 +134,11 @@ def arrived(failed: FailedItem, mark: bytes) -> None:
 
 
 def failed_item(i: int, error: BaseException) -> FailedItem:
-    """Return item `i`, whose `error` was just caught; drop the frames of the error."""
+    """Return item `i`, whose `error` was just caught; drop the frames of the error.
+
+    Frames would keep the values of variables. See `kept_errors` for an error that is large itself.
+    """
     caught = Failure.caught(error)
-    _drop_frames(error)
-    _drop_frames(caught.error)
-    return FailedItem(i, caught.error, caught.path)
-
-
-def _drop_frames(error: BaseException) -> None:
-    """Drop the tracebacks of `error` and its causes, which would keep the values of variables."""
-    left: list[Any] = [error]
-    seen: set[int] = set()
-    while left and len(seen) < _LONGEST_CHAIN:
-        each = left.pop()
-        if each is not None and id(each) not in seen:
-            seen.add(id(each))
-            each.with_traceback(None)  # some classes forbid to set attributes
-            left += [each.__cause__, each.__context__]
+    for each in (*related(error), *related(caught.error)):
+        drop_frames(each)
+    return FailedItem(i, small(caught.error), caught.path)

@@ -24,6 +24,7 @@ from typing import Any, TypeAlias
 
 from seqtools._core import rows
 from seqtools._core.frames import current_frames
+from seqtools._core.user_exceptions import traceback_of
 
 FILE = "<fused by seqtools>"
 """The file name in the frames of compiled functions."""
@@ -166,7 +167,7 @@ def calling(link: TracebackType) -> tuple[Link, int] | None:
 
 def was_reading(error: BaseException) -> bool:
     """Return whether `error`, caught by a loop, came before the item was evaluated."""
-    link = error.__traceback__
+    link = traceback_of(error)
     return link is not None and 0 < _line(link) <= _depth(link) + 1
 
 

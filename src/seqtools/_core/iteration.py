@@ -18,6 +18,7 @@ from seqtools._core.errors import (
 from seqtools._core.indices import ENDLESS, Indices, TooManyIndices
 from seqtools._core.positions import ended_early
 from seqtools._core.source_code import place
+from seqtools._core.user_exceptions import is_kind
 from seqtools._core.walk import is_stage, summary, traits_upstream, upstream
 
 T = TypeVar("T")
@@ -204,12 +205,12 @@ class Walk:
 
     def over(self, error: BaseException, i: int) -> bool:
         """Return whether `error` at `i` is the end; otherwise the caller raises it again."""
-        if isinstance(error, EndOfSequence):
+        if is_kind(error, EndOfSequence):
             if self._indices.stop != ENDLESS:
                 ended_early(self._stage, i)
             self._put_back(i)
             self.step = None
-        elif isinstance(error, WorkerStartError):  # it is not about this item, which is read again
+        elif is_kind(error, WorkerStartError):  # it is not about this item, which is read again
             self._put_back(i)
         elif is_of_item(error):
             reraise(error)

@@ -11,6 +11,7 @@ from seqtools._core.chance import seeding
 from seqtools._core.display.short import cut
 from seqtools._core.errors import EndOfSequence
 from seqtools._core.indices import Indices, as_list, is_run
+from seqtools._core.user_exceptions import drop_frames
 from seqtools._core.walk import is_stage, traits_upstream
 
 _LONGEST = 120
@@ -149,7 +150,7 @@ def read_all(stage: Any, indices: Indices) -> list[Any]:
         except BaseException as error:
             if not errors.is_of_item(error):
                 raise
-            error.__traceback__ = None  # the same object may be raised again
+            drop_frames(error)  # the same object may be raised again
     if traits.iterates:
         claim(stage, indices)
     opened = stage._opened(indices)

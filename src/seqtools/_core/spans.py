@@ -9,6 +9,7 @@ from seqtools._core.errors import EndOfSequence, is_of_item
 from seqtools._core.indices import Indices, as_list
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import claim, getter, read_many, size_of
+from seqtools._core.user_exceptions import drop_frames
 from seqtools._core.walk import traits_upstream
 
 
@@ -44,7 +45,7 @@ class ReadsSeveral:
                 # Items are read again one by one, so that the error has the index of one item.
                 # Only this and `read_all` evaluate an item twice. The same exception object may be
                 # raised again, and must not keep this traceback.
-                error.__traceback__ = None
+                drop_frames(error)
         if self._claims:
             claim(self._sequence, span)
         return self._one_by_one(span)

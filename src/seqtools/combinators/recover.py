@@ -6,13 +6,15 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from seqtools._core.catching import Caught, check_caught, is_caught, read_together
-from seqtools._core.checks import check_count, check_function, check_source, is_bool
+from seqtools._core.checks import check_count, check_function, check_source, is_number
 from seqtools._core.display.short import called, short
+from seqtools._core.error_path import forget_earlier_raises
 from seqtools._core.errors import original_of
 from seqtools._core.indices import Indices, as_list
 from seqtools._core.sequence import LazySequence
 from seqtools._core.sources import Source, assign, getter, size_of
 from seqtools._core.traits import Traits
+from seqtools._core.user_exceptions import drop_frames
 
 T = TypeVar("T")
 D = TypeVar("D")
@@ -84,7 +86,7 @@ class Retry(Catching[T]):
                 if failed == self._attempts:
                     _add_note(original_of(error), f"all {failed} attempts of retry() failed")
                     raise
-                error.with_traceback(None)  # the same object may be raised again
+                drop_frames(error)  # the same object may be raised again
             self._pause(failed)
 
     def _pause(self, failed: int) -> None:
@@ -131,8 +133,9 @@ class Recover(Catching[T]):
             if not is_caught(error, self._on):
                 raise
             if self._handler is None:
-                error.with_traceback(None)  # the same object may be raised again
+                drop_frames(error)  # the same object may be raised again
                 return self._default  # type: ignore[no-any-return]
+            forget_earlier_raises(error)  # the handler may keep or show the error
             return self._handler(original_of(error), i)  # type: ignore[no-any-return]
 
     def _repairs(self) -> Any:
@@ -161,7 +164,7 @@ def _add_note(error: BaseException, note: str) -> None:
 
 def _check_seconds(value: Any, name: str) -> float:
     """Return `value`; raise an error if it is no number of seconds."""
-    if is_bool(value) or not isinstance(value, int | float):
+    if not is_number(value):
         message = f"{name} must be a number of seconds, got {short(value)}"
         raise TypeError(message)
     if not 0 <= value < float("inf"):

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from seqtools._core import keys
 from seqtools._core.catching import Caught, check_caught, is_caught, read_together
-from seqtools._core.checks import check_iterable, check_source, is_bool
+from seqtools._core.checks import WHERE, check_iterable, check_source, is_bool, is_number
 from seqtools._core.display.short import called, short
 from seqtools._core.errors import TooManyBadItems, original_of
 from seqtools._core.failed_items import FailureLog, Failures, failed_item, log_of
@@ -282,9 +282,11 @@ def substitute(
             `timeout` are replaced.
         indices: Items that are never read, such as the `indices` of `failures`.
         on: The exceptions to catch, as for `retry`.
-        most: The part of the items that may fail, from 0 to 1. When more of them have failed than
-            10, and than this part of the different items that were delivered, or 10 in a row, the
-            next failure is an error that lists them. Each worker process counts its own items.
+        most: How many items may fail for each item that was delivered, from 0 to 1. Two numbers
+            are compared: of the different items of `sequence` that have failed, and of those that
+            were delivered, good ones only. A failure is an error that lists all of them if it makes
+            the first number more than 10, and more than `most` times the second; or if it is the
+            10th in a row. Each worker process counts its own items.
 
     Raises:
         IndexError: If one of `indices` is not in `sequence`.
@@ -310,8 +312,12 @@ def substitute(
         )
         raise ValueError(message)
     check_iterable(indices, "indices")
-    banned = Banned(map(int, keys.indices(list(indices), size_of(sequence))))
-    if is_bool(most) or not isinstance(most, int | float):
+    given = list(indices)
+    if keys.is_mask(indices) or any(map(is_bool, given)):
+        message = f"indices must be integers, got a mask: {WHERE}"
+        raise TypeError(message)
+    banned = Banned(map(int, keys.indices(given, size_of(sequence))))
+    if not is_number(most):
         message = f"most must be a number, got {short(most)}"
         raise TypeError(message)
     if not 0 <= most <= 1:

@@ -17,7 +17,7 @@ from seqtools.prefetching import prefetch
 def failures(
     sequence: Source[Any],
     *,
-    nworkers: int | Literal["auto"] | None = 0,
+    nworkers: int | Literal["auto"] | None = None,
     method: Any = None,
     on: Caught = Exception,
     progress: bool = True,
@@ -29,9 +29,10 @@ def failures(
 
     Args:
         sequence: The items, with an end.
-        nworkers: Number of workers, as for `prefetch`; by default, items are read here, one by one.
+        nworkers: Number of workers, as for `prefetch`. If neither this nor `method` is given, items
+            are read here, one by one.
         method: Where items are evaluated, as for `prefetch`. With `"process"`, items that kill
-            their worker are found too, as `WorkerDied`.
+            their worker are found too, as `WorkerDied`; otherwise they end the program.
         on: The exceptions to collect, as for `retry`. Any other one is raised.
         progress: Whether to show a bar, as `instrument.progress` does, if tqdm is installed.
 
@@ -55,7 +56,7 @@ def failures(
     with ExitStack() as stack:
         read: Any = Smap[None](_drop, None, sequence)
         ours = 2  # stages that are not of the user, the first and the last
-        if nworkers != 0:
+        if nworkers is not None or method is not None:
             read = stack.enter_context(prefetch(read, nworkers, method))
             ours += 1
         read = _Collecting(read, classes, found, ours)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from numbers import Real
 from typing import Literal
 
-from seqtools._core.checks import check_count, check_function, check_seed, is_bool
+from seqtools._core.checks import check_count, check_function, check_seed, is_bool, is_number
 from seqtools._core.choices import check_choice
 from seqtools._core.display.short import short
 from seqtools.engines.cluster.kinds import dask_client, is_factory, size_of
@@ -214,7 +214,7 @@ def _flag(value: object, name: str) -> bool:
 def _seconds(value: object, name: str) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if not is_number(value):
         message = f"{name} must be a number of seconds or None, got {short(value)}"
         raise TypeError(message)
     if not value > 0:

@@ -14,6 +14,7 @@ from seqtools._core.iteration import Walk
 from seqtools._core.positions import ended_early
 from seqtools._core.sequence import LazySequence
 from seqtools._core.traits import Traits
+from seqtools._core.user_exceptions import is_kind
 from seqtools._core.walk import draw_index_of, summary, summed
 from seqtools.prefetching.interruptible_lock import TAKEN
 from seqtools.prefetching.pump import is_end
@@ -118,12 +119,12 @@ class Ordered(LazySequence[T]):
             self._get(i, run)
         except Exception as error:  # noqa: BLE001 -- user code may raise anything
             try:
-                if not isinstance(error, EndOfSequence):
+                if not is_kind(error, EndOfSequence):
                     reraise(error)
                 if not self._reader.endless:
                     ended_early(self, i)
             except BaseException as raised:
-                if isinstance(raised, Exception) or raised is original_of(error):
+                if is_kind(raised, Exception) or raised is original_of(error):
                     run.values = NOTHING  # no interrupt can come before `raise`
                 raise
             return self._end(run)

@@ -9,6 +9,7 @@ from time import perf_counter
 
 from seqtools._core.at_fork import renew_in_children
 from seqtools._core.errors import WorkerStartError
+from seqtools._core.user_exceptions import is_kind
 from seqtools.engines.base import Deliver, Engine, Part
 from seqtools.engines.dispatch.output_display import said, show, show_last
 from seqtools.engines.green_threads import refuse_green
@@ -138,7 +139,7 @@ class Lifecycle(InterruptibleLock):
             result = self._take_turn(act, *arguments, seconds=PATIENCE)
         except BaseException as error:
             self._attend()
-            if isinstance(error, WorkerStartError):  # items arrived before it
+            if is_kind(error, WorkerStartError):  # items arrived before it
                 self._call_notes()
             if said:  # output that was printed before it
                 show()

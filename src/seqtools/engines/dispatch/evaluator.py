@@ -14,6 +14,7 @@ from seqtools._core import recording
 from seqtools._core.error_path import Step
 from seqtools._core.errors import EndOfSequence, Failure, seterr, shortened
 from seqtools._core.source_code import naming_cells
+from seqtools._core.user_exceptions import is_kind
 from seqtools.engines import fault_injection
 from seqtools.engines.dispatch.stage_reports import watched
 from seqtools.engines.wire import result_messages
@@ -191,7 +192,7 @@ class Evaluator:
         self._fail(task.block, done, kind(reason), took)
 
     def _fail(self, block: int, done: int, error: BaseException, took: float) -> None:
-        if isinstance(error, EndOfSequence):
+        if is_kind(error, EndOfSequence):
             self._outlet.answer((block, done, 1, result_messages.END, took))
             return
         failure = Failure.caught(error)

@@ -11,6 +11,15 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from seqtools._core.errors import is_panic, summary
+from seqtools._core.user_exceptions import (
+    Names,
+    cause_of,
+    chain,
+    class_names,
+    context_of,
+    hides_context,
+    stand_in,
+)
 
 MOST = 1000
 """Causes and contexts that are sent with an exception, the nearest ones.
@@ -25,6 +34,8 @@ class PickledException(NamedTuple):
     """The pickled exception, `None` if it cannot be pickled."""
     text: str
     """What is shown if the exception cannot be sent."""
+    names: Names
+    """The classes of the exception, for `on=` of `recover` and others if it cannot be sent."""
     cause: int | None
     """Place of the cause in the list."""
     context: int | None
@@ -37,7 +48,7 @@ def pickled(error: BaseException, dumps: Callable[[Any], bytes]) -> list[Pickled
     """Return `error` and its causes and contexts, the nearest first."""
     errors, places = [error], {id(error): 0}
     for each in errors:  # the loop appends to it
-        for other in (each.__cause__, each.__context__):
+        for other in (cause_of(each), context_of(each)):
             if other is not None and id(other) not in places and len(errors) <= MOST:
                 places[id(other)] = len(errors)
                 errors.append(other)
@@ -45,9 +56,10 @@ def pickled(error: BaseException, dumps: Callable[[Any], bytes]) -> list[Pickled
         PickledException(
             _body(each, dumps),
             f"{summary(each)} (the exception itself cannot be sent)",
-            places.get(id(each.__cause__)),
-            places.get(id(each.__context__)),
-            each.__suppress_context__,
+            class_names(each),
+            places.get(id(cause_of(each))),
+            places.get(id(context_of(each))),
+            hides_context(each),
         )
         for each in errors
     ]
@@ -94,12 +106,9 @@ def loaded(sent: Sequence[PickledException], loads: Callable[[Any], Any]) -> Bas
     """Return the exception that `pickled` was given, with its causes and contexts."""
     errors = [_loaded(each, loads) for each in sent]
     for error, each in zip(errors, sent, strict=True):
-        # A class may forbid to set attributes, as a frozen dataclass does.
-        if each.cause is not None:
-            object.__setattr__(error, "__cause__", errors[each.cause])
-        if each.context is not None:
-            object.__setattr__(error, "__context__", errors[each.context])
-        object.__setattr__(error, "__suppress_context__", each.suppressed)
+        cause = None if each.cause is None else errors[each.cause]
+        context = None if each.context is None else errors[each.context]
+        chain(error, cause, context, hidden=each.suppressed)
     return errors[0]
 
 
@@ -109,6 +118,6 @@ def _loaded(sent: PickledException, loads: Callable[[Any], Any]) -> BaseExceptio
             error = loads(sent.body)
         except Exception:  # noqa: BLE001 -- code of users may raise anything
             error = None
-        if isinstance(error, BaseException):
-            return error
-    return RuntimeError(sent.text)
+        if issubclass(type(error), BaseException):
+            return error  # type: ignore[no-any-return]  # as just seen
+    return stand_in(sent.text, sent.names)
