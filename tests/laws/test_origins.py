@@ -1,6 +1,10 @@
 """`origins` and `uses`: which items of the sources an item is made from, and the inverse."""
 
-from typing import Any
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -40,13 +44,16 @@ def test_origins_are_what_is_read(row: Row) -> None:
         possible = made_from(sequence, i, probes, certain=False)
         any_of = [o.source for o in origins(sequence, i) if o.index is None]
         assert [probe.reads for probe in probes] == [[] for _ in probes]
-        normal(sequence[i])
+        item = sequence[i]
+        for probe, sure in zip(probes, certain, strict=True):
+            assert sure <= set(probe.reads)
+        normal(item)  # reads the items of a view too
         for probe, sure, maybe in zip(probes, certain, possible, strict=True):
             read = set(probe.reads)
-            assert sure <= read
             assert read <= maybe or any(probe is source for source in any_of)
             if not given.value_dependent and not any_of:
-                assert sure == maybe == read
+                assert maybe == read
+                assert is_stage(item) or sure == read
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
@@ -67,7 +74,10 @@ def test_uses_are_the_inverse_of_reads(row: Row) -> None:
 
 
 def stated(sequence: Any, i: int, probes: list[Probe[Any]]) -> list[set[int]]:
-    """Return for each of `probes` what item `i` reads, by `_reads` of the stages one by one."""
+    """Return for each of `probes` what item `i` reads, by what the stages state one by one.
+
+    Of an item that is a view, all that can be read are stated.
+    """
     found: list[set[int]] = [set() for _ in probes]
     left = [(sequence, i)]
     while left:
@@ -76,9 +86,45 @@ def stated(sequence: Any, i: int, probes: list[Probe[Any]]) -> list[set[int]]:
             if stage is probe:
                 found[k].add(at)
         if is_stage(stage):
-            for source, js in stage._reads(range(at, at + 1)):
+            here = range(at, at + 1)
+            reads = stage._reads(here) or [pair[:2] for pair in stage._made_from(here)]
+            for source, js in reads:
                 left += [(source, int(j)) for j in js]
     return found
+
+
+def over_views() -> dict[str, tuple[LazySequence[Any], Probe[Any]]]:
+    """Return sequences that read from parts of a probe, of which they do not need all items."""
+    stages: dict[str, Callable[[Any], LazySequence[Any]]] = {
+        "flatten": seqtools.flatten,
+        "flatten of a shuffle": lambda parts: seqtools.flatten(seqtools.shuffle(parts, 1), [4] * 3),
+        "flatten of a cache": lambda parts: seqtools.flatten(seqtools.add_cache(parts)),
+        "unbatch": lambda parts: seqtools.unbatch(parts, 4),
+        "unbatch of chosen ones": lambda parts: seqtools.unbatch(parts[[2, 0]], 4),
+        "first items": lambda parts: seqtools.smap(operator.itemgetter(0), parts),
+        "sums": lambda parts: seqtools.batch(seqtools.smap(sum, parts), 2),
+        "nothing of them": lambda parts: seqtools.smap(len, seqtools.retry(parts, 2)),
+    }
+    probes = {name: Probe([*range(12)]) for name in stages}
+    return {
+        name: (make(seqtools.split(seqtools.smap(abs, probes[name]), parts=3)), probes[name])
+        for name, make in stages.items()
+    }
+
+
+@pytest.mark.parametrize("name", over_views())
+def test_items_of_views_are_listed_but_not_certain(name: str) -> None:
+    sequence, probe = over_views()[name]
+    for i in range(len(sequence)):
+        found = [o for o in origins(sequence, i) if o.source is probe]
+        del probe.reads[:]
+        normal(sequence[i])
+        read = set(probe.reads)
+        assert {o.index for o in found if o.certain} <= read <= {o.index for o in found}
+        for j in {o.index for o in found}:
+            assert i in uses(sequence, probe, j).tolist()
+        for j in {*range(12)} - {o.index for o in found}:
+            assert i not in uses(sequence, probe, j).tolist()
 
 
 def many() -> dict[str, Any]:
@@ -105,6 +151,10 @@ def many() -> dict[str, Any]:
         "a mask": n[np.arange(20_000) % 7 == 3],
         "places": n[np.arange(20_000) ** 2 % 1_000],
         "interleaved": seqtools.interleave(more, n[:500]),
+        "interleaved with endless ones": seqtools.interleave(probe, n[:90], more, probe, n[:70]),
+        "endlessly interleaved": seqtools.interleave(probe, seqtools.cycle(more))[5:3_000:2],
+        "wide windows of many": seqtools.windows(seqtools.smap(int, n), 70),
+        "windows of windows": seqtools.windows(seqtools.windows(more[:60], 7, 2), 4, 3),
         "one twice": seqtools.concatenate(more, n[:90], more[::-1]),
         "batches of batches": seqtools.batch(seqtools.batch(seqtools.shuffle(more, 1), 7), 3),
     }
@@ -129,6 +179,40 @@ def flat(item: Any) -> list[int]:
     return [value for part in item for value in flat(part)]
 
 
+@dataclass
+class Labelled:
+    label: int
+    file: str
+
+
+class Numbered(NamedTuple):
+    label: int
+    file: str
+
+
+class Odd(str):
+    """A text whose methods fail."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        raise AssertionError
+
+
+class OddList(list[Any]):
+    """A list whose methods fail."""
+
+    def __iter__(self) -> Any:
+        raise AssertionError
+
+
+class OddPath:
+    """A path whose method fails."""
+
+    def __fspath__(self) -> str:
+        raise AssertionError
+
+
 class TestOrigins:
     def test_names_are_texts_and_paths(self, tmp_path: Any) -> None:
         paths = [tmp_path / "a.png", tmp_path / "b.png"]
@@ -136,6 +220,29 @@ class TestOrigins:
             (origin,) = origins(seqtools.smap(str, source), -1)
             assert origin == (source, 1, str(paths[1]), True) if source is paths else True
             assert (origin.index, origin.name) == (1, str(paths[1]))
+
+    @pytest.mark.parametrize(
+        "record",
+        [
+            ("b.png", "cat"),
+            [7, Path("b.png")],
+            {"label": 3, "file": "b.png"},
+            Numbered(3, "b.png"),
+            Labelled(3, "b.png"),
+            ("", None, "b.png"),
+        ],
+    )
+    def test_a_record_is_named_by_the_first_text_in_it(self, record: Any) -> None:
+        source = [("a.png", 1), record]
+        p = seqtools.batch(seqtools.smap(id, source), 2)
+        assert [(o.index, o.name) for o in origins(p, 0)] == [(0, "a.png"), (1, "b.png")]
+
+    def test_no_method_of_an_item_is_called_for_its_name(self) -> None:
+        source = [Odd("a.png"), (1, Odd("b.png")), OddList(["c.png"])]
+        names = [origins(seqtools.smap(id, source), i)[0].name for i in range(3)]
+        assert names == ["a.png", "b.png", "c.png"]
+        assert {type(name) for name in names} == {str}
+        assert origins(seqtools.smap(id, [OddPath()]), 0)[0].name == ""
 
     def test_other_items_have_none(self) -> None:
         for source in ([1, 2], range(2), np.arange(2), {0: "a", 1: "b"}.values()):
@@ -236,8 +343,18 @@ class TestUses:
             uses(run, list(FILES), 3)
         with pytest.raises(IndexError, match="an index of a source of 50 items, got 50"):
             uses(run, FILES, 50)
-        with pytest.raises(TypeError, match="j must be an integer, got 'a'"):
+        advice = r"j must be an integer, got 'a': give .*, such as source.index\('a'\)"
+        with pytest.raises(TypeError, match=advice):
             uses(run, FILES, "a")  # type: ignore[arg-type]
+
+    def test_more_indices_than_an_array_can_have(self) -> None:
+        n = seqtools.arange(9_000_000)
+        wide = seqtools.windows(n, 1_000, 2_000)  # 4.5 million indices of items in all
+        assert uses(seqtools.batch(wide, 3), n, 8_000_999).tolist() == [1333]
+        endless = seqtools.windows(seqtools.cycle(n), 1 << 12, 1 << 13)
+        assert uses(endless, n, 1 << 13, stop=3_000).tolist() == [1, 2_198]
+        with pytest.raises(ValueError, match="or of a stage before it, is made of more than 4,19"):
+            uses(seqtools.windows(seqtools.cycle(n), 1 << 23, 1 << 24), n, 1, stop=2)
 
     def test_a_stage_of_the_users_is_searched(self) -> None:
         assert uses(Squares(FILES), FILES, 16).tolist() == [4]

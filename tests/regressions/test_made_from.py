@@ -130,3 +130,53 @@ def test_a_step_of_an_earlier_version_has_none() -> None:
     assert Step("batch", 0, "job.py", 3, "4").lines() == [
         "batch[0], called with 4, made at job.py:3"
     ]
+
+
+@pytest.mark.parametrize("in_records", [False, True])
+def test_only_names_that_are_shown_are_read(in_records: bool) -> None:
+    asked: list[int] = []
+    paths = [Counted(k, asked) for k in range(5_000)]
+    source: Any = [(3, path) for path in paths] if in_records else paths
+    told = made_from(Alone(seqtools.batch(source, 4_000)), 1)
+    assert told == ["made from '4000', '4001', '4002', '4003', … 996 more"]
+    assert len(asked) < 20
+
+
+class Counted:
+    """A path that notes when its name is read."""
+
+    def __init__(self, k: int, asked: list[int]) -> None:
+        self.k, self.asked = k, asked
+
+    def __fspath__(self) -> str:
+        self.asked.append(self.k)
+        return str(self.k)
+
+
+def test_several_sources() -> None:
+    named = seqtools.collate([seqtools.batch(FILES[:50], 5), seqtools.batch([*range(40)], 5)])
+    some = ", ".join(repr(name) for name in FILES[35:39])
+    assert made_from(Alone(named), 7) == [f"made from {some}, … 1 more"]
+    numbers = [[*range(50)], np.arange(50), [*range(50)]]
+    unnamed = seqtools.collate([seqtools.batch(each, 5) for each in numbers])
+    some = "items 45, 46, 47, 48, … 1 more of a"
+    assert made_from(Alone(unnamed), 9) == [f"made from {some} list and {some}n array and others"]
+
+
+def test_very_many_are_not_followed() -> None:
+    names = ["a"] * 100_001
+    told = "made from 'a', 'a', 'a', 'a', … 99,996 more"
+    assert made_from(Alone(seqtools.batch(names, 100_000)), 0) == [told]
+    assert made_from(Alone(seqtools.batch(names, 100_001)), 0) == []
+    assert len(seqtools.origins(seqtools.batch(names, 100_001), 0)) == 100_001
+
+
+def test_control_characters_are_escaped() -> None:
+    told = made_from(Alone(seqtools.smap(len, ["a\n\x1b[31m.png"])), 0)
+    assert told == [r"made from 'a\n\x1b[31m.png'"]
+
+
+def test_a_record_is_named_by_a_file_in_it() -> None:
+    records = [{"label": k, "file": name} for k, name in enumerate(FILES)]
+    assert made_from(Alone(seqtools.smap(load, records)), 3) == [f"made from {FILES[3]!r}"]
+    assert made_from(seqtools.smap(bad, records), 3) == []

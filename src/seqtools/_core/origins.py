@@ -6,16 +6,21 @@ pipeline in which paths meet again takes no longer than one without.
 
 import os
 import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 from seqtools._core.walk import is_stage, upstream
 
 LIMIT = 1 << 22
 """Most items of one stage that are followed. Arbitrary: 32 MB for each stage."""
+_LIMIT_IN_MESSAGES = 100_000
+"""The same for the message of an error, which may be one of many. Arbitrary: some milliseconds."""
 
 
 class TooMany(ValueError):  # noqa: N818 -- a signal that never reaches users
-    """An item is made of more than `LIMIT` items."""
+    """An item is made of more items than are followed."""
 
 
 class Origin(NamedTuple):
@@ -26,9 +31,9 @@ class Origin(NamedTuple):
     index: int | None  # type: ignore[assignment]  # a tuple has a method of this name
     """The index of the item in the source; `None` if a value decides which one is read."""
     name: str
-    """What the source calls the item, such as the path of a file; empty if it has no names."""
+    """The text or path that the item is, or the first one in it; empty if there is none."""
     certain: bool
-    """Whether the item is read whatever the values are."""
+    """Whether reading the item of the pipeline reads this one, whatever the values are."""
 
     def __repr__(self) -> str:
         """Return one line, without the items of the source."""
@@ -55,10 +60,10 @@ class _Needed:
             self.indices.append(indices)
             self.certain.append(certain)
 
-    def parts(self) -> list[tuple[Any, bool]]:
+    def parts(self, limit: int) -> list[tuple[Any, bool]]:
         """Return the indices, each once, that are certain, and those that are not."""
-        certain = _distinct([each for each, is_so in self._pairs() if is_so])
-        others = _distinct([each for each, is_so in self._pairs() if not is_so])
+        certain = _distinct([each for each, is_so in self._pairs() if is_so], limit)
+        others = _distinct([each for each, is_so in self._pairs() if not is_so], limit)
         if certain.size and others.size:
             import numpy as np
 
@@ -69,32 +74,34 @@ class _Needed:
         return zip(self.indices, self.certain, strict=True)
 
 
-def origins_of(stage: Any, i: int, most: int | None = None) -> list[Origin]:
+def origins_of(stage: Any, i: int) -> list[Origin]:
     """Return the items of sources from which item `i` of `stage` is made, in the order of reading.
 
     Args:
         stage: A stage.
         i: An index from 0 up.
-        most: The greatest number of origins to return of each source.
 
     Raises:
         TooMany: If more than 2**22 items of a stage are needed.
     """
     found: list[Origin] = []
-    for needed in _walk(stage, i):
-        for js, certain in needed.parts():
-            given = (js if most is None else js[:most]).tolist()
-            names = _names(needed.source, given)
-            found += [Origin(needed.source, j, *pair) for j, pair in zip(
-                given, ((name, certain) for name in names), strict=True
-            )]  # fmt: skip
+    for needed in _walk(stage, i, LIMIT):
+        source = needed.source
+        for js, certain in needed.parts(LIMIT):
+            given = js.tolist()
+            named = zip(given, names_of(source, given), strict=True)
+            found += [Origin(source, j, name, certain) for j, name in named]
         if needed.unknown:
             found.append(Origin(needed.source, None, "", False))  # noqa: FBT003 -- a field
     return found
 
 
-def _walk(stage: Any, i: int) -> list[_Needed]:
-    """Return what is needed of each source that reads from nothing, in the order of reading."""
+def _walk(stage: Any, i: int, limit: int) -> list[_Needed]:
+    """Return what is needed of each source that reads from nothing, in the order of reading.
+
+    Raises:
+        TooMany: If more than `limit` items of a stage are needed.
+    """
     order = list(upstream(stage, plain=True))
     places = {id(each): place for place, each in enumerate(order)}
     needed = {id(stage): _Needed(stage)}
@@ -105,7 +112,7 @@ def _walk(stage: Any, i: int) -> list[_Needed]:
         here = needed.pop(id(each), None)
         if here is None:
             continue
-        made_from = _made_from(each, here)
+        made_from = _made_from(each, here, limit)
         for source, js, certain in made_from:
             there = needed.get(id(source))
             if there is None:
@@ -120,12 +127,12 @@ def _walk(stage: Any, i: int) -> list[_Needed]:
     return [here for _, here in sorted(ends, key=lambda end: end[0])]
 
 
-def _made_from(stage: Any, needed: _Needed) -> list[tuple[Any, Any, bool]]:
+def _made_from(stage: Any, needed: _Needed, limit: int) -> list[tuple[Any, Any, bool]]:
     """Return what a stage reads for all that is needed of it; nothing if it is a source."""
     if not is_stage(stage):
         return []
     made: list[tuple[Any, Any, bool]] = []
-    for js, certain in needed.parts():
+    for js, certain in needed.parts(limit):
         made += [(s, k, certain and is_so) for s, k, is_so in stage._made_from(js)]
     if needed.unknown:
         made += [(source, None, False) for source, _, _ in stage._made_from(range(0))]
@@ -133,11 +140,11 @@ def _made_from(stage: Any, needed: _Needed) -> list[tuple[Any, Any, bool]]:
     return made
 
 
-def _distinct(parts: list[Any]) -> Any:
+def _distinct(parts: list[Any], limit: int) -> Any:
     """Return the indices in ranges and arrays, each once, where it occurs first."""
     import numpy as np
 
-    if sum(len(part) for part in parts) > LIMIT:
+    if sum(len(part) for part in parts) > limit:
         raise TooMany
     arrays = [
         np.arange(part.start, part.stop, part.step) if isinstance(part, range) else part
@@ -155,8 +162,12 @@ def _distinct(parts: list[Any]) -> Any:
 # In words
 
 
-def _names(source: Any, indices: list[int]) -> list[str]:
-    """Return what `source` calls its items at `indices`: texts and paths in a list or an array."""
+def names_of(source: Any, indices: Sequence[int]) -> list[str]:
+    """Return what `source` calls its items at `indices`; empty texts if it has no names.
+
+    A list, a tuple or an array has names: the texts and paths that are its items, or the first of
+    them in records, which are tuples, lists, dicts and instances of dataclasses.
+    """
     numpy = sys.modules.get("numpy")
     plain = type(source) in {list, tuple} or (
         numpy is not None
@@ -164,18 +175,38 @@ def _names(source: Any, indices: list[int]) -> list[str]:
         and source.ndim == 1
         and source.dtype.kind in "OUT"
     )
-    return [_name(source[j]) if plain and j < len(source) else "" for j in indices]
+    if not plain:  # reading from it may evaluate something
+        return [""] * len(indices)
+    return [_name(source[j]) if j < len(source) else "" for j in indices]
 
 
 def _name(item: Any) -> str:
+    try:
+        return _own_name(item) or next(filter(None, map(_own_name, _parts(item))), "")
+    except Exception:  # noqa: BLE001 -- an item of the user's
+        return ""
+
+
+def _own_name(item: Any) -> str:
     if isinstance(item, str):
-        return str(item)
+        return str.__str__(item)  # not by a method of the user's
     if isinstance(item, os.PathLike):
-        try:
-            return os.fsdecode(item)
-        except Exception:  # noqa: BLE001 -- a path of the user's
-            return ""
+        return os.fsdecode(item)
     return ""
+
+
+def _parts(item: Any) -> Iterator[Any]:
+    """Return the first parts of a record, not by methods of the user's."""
+    parts: Any = ()
+    if isinstance(item, tuple):
+        parts = tuple.__iter__(item)
+    elif isinstance(item, list):
+        parts = list.__iter__(item)
+    elif isinstance(item, dict):
+        parts = dict.values(item)
+    elif is_dataclass(item) and not isinstance(item, type):
+        parts = (getattr(item, field.name, None) for field in fields(item))
+    return islice(parts, _PARTS)
 
 
 def kind_of(source: Any) -> str:
@@ -193,40 +224,15 @@ _LONGEST = 60
 """Most characters of a name in a line; it loses its beginning. Arbitrary."""
 
 
-def in_words(origins: list[Origin]) -> str:
-    """Return a line such as `'img_0007.jpg'`, or `items 7, 8, … of a list`.
-
-    If there are names, only items with a name are shown, else those of the first sources.
-    """
-    named = [_quoted(origin.name) for origin in origins if origin.name and origin.certain]
-    if named:
-        return _several(named)
-    groups: dict[int, list[Origin]] = {}
-    for origin in origins:
-        if origin.certain and not isinstance(origin.source, range):
-            groups.setdefault(id(origin.source), []).append(origin)
-    shown = [_items(group) for group in list(groups.values())[:2]]
-    return " and ".join(shown) + (" and others" if len(groups) > len(shown) else "")
-
-
-def _items(group: list[Origin]) -> str:
-    numbers = [str(origin.index) for origin in group]
-    return f"item{'s'[: len(group) > 1]} {_several(numbers)} of {kind_of(group[0].source)}"
-
-
-def _several(texts: list[str]) -> str:
-    more = len(texts) - _SHOWN
-    return ", ".join(texts[:_SHOWN]) + (f", … {more:,} more" if more > 0 else "")
-
-
-def _quoted(name: str) -> str:
-    return repr(name if len(name) <= _LONGEST else "…" + name[1 - _LONGEST :])
+_PARTS = 16
+"""Parts of a record that are searched for a name. Arbitrary: most have fewer."""
 
 
 def made_from(stage: Any, i: int, told: str = "") -> str:
     """Return in words from what item `i` of `stage` is made; nothing if that says nothing new.
 
-    It raises nothing, evaluates nothing, and returns a line.
+    It is a line such as `'img_0007.jpg'`, or `items 7, 8, … of a list`. If there are names, only
+    these are shown. It raises nothing, and evaluates nothing.
 
     Args:
         stage: A stage.
@@ -234,15 +240,52 @@ def made_from(stage: Any, i: int, told: str = "") -> str:
         told: What the message says already.
     """
     try:
-        found = origins_of(stage, i)
-        named = [origin for origin in found if origin.name]
-        if named:
-            return "" if any(_told(each.name, told) for each in named) else in_words(found)
-        if told or all(each.index == i or not each.certain for each in found):
+        certain = [
+            (needed.source, js)
+            for needed in _walk(stage, i, _LIMIT_IN_MESSAGES)
+            for js, is_certain in needed.parts(_LIMIT_IN_MESSAGES)
+            if is_certain
+        ]
+        names, count = _first_names(certain)
+        if names:
+            is_told = any(_told(name, told) for name in names)
+            return "" if is_told else _several(map(_quoted, names), count)
+        if told or all(js.tolist() == [i] for _, js in certain):
             return ""
-        return in_words(found)
+        return _first_items([(s, js) for s, js in certain if not isinstance(s, range)])
     except Exception:  # noqa: BLE001 -- stages of the user's; there is another error to be told
         return ""
+
+
+def _first_names(found: list[tuple[Any, Any]]) -> tuple[list[str], int]:
+    """Return the first names, and how many items the sources have from which they are."""
+    names: list[str] = []
+    count = 0
+    for source, js in found:
+        here = [name for name in names_of(source, js[:_SHOWN].tolist()) if name]
+        names += here
+        count += len(js) if here else 0
+    return names, count
+
+
+def _first_items(found: list[tuple[Any, Any]]) -> str:
+    """Return in words the first items of the first two sources."""
+    shown = [
+        f"item{'s'[: len(js) > 1]} {_several(map(str, js[:_SHOWN].tolist()), len(js))} "
+        f"of {kind_of(source)}"
+        for source, js in found[:2]
+    ]
+    return " and ".join(shown) + (" and others" if len(found) > len(shown) else "")
+
+
+def _several(texts: Iterable[str], count: int) -> str:
+    """Return the first of `count` texts in words."""
+    more = count - _SHOWN
+    return ", ".join(islice(texts, _SHOWN)) + (f", … {more:,} more" if more > 0 else "")
+
+
+def _quoted(name: str) -> str:
+    return repr(name if len(name) <= _LONGEST else "…" + name[1 - _LONGEST :])
 
 
 def _told(name: str, told: str) -> bool:

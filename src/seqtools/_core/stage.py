@@ -98,9 +98,11 @@ class Stage:
     def _made_from(self, indices: Indices) -> list[tuple[Any, Indices | None, bool]]:
         """Return (source, indices, certain) for the items from which `indices` are made.
 
-        This evaluates nothing. Sources of which values decide what is read are stated too: with the
-        indices that would be read, `None` if they are not known, and `False`. It is for who asks
-        where an item comes from, and leaves out lists of indices, which are no data.
+        This evaluates nothing. `certain` means that these items are read when those at `indices`
+        are. Sources of which values decide what is read are stated too: with the indices that would
+        be read, `None` if they are not known, and `False`. So are those that an item reads later,
+        because it is a lazy sequence. It is for who asks where an item comes from, and leaves out
+        lists of indices, which are no data.
         """
         reads = self._reads(indices)
         certain = {id(source) for source, _ in reads}
@@ -112,7 +114,8 @@ class Stage:
     def _users(self, number: int, js: Any, n: int) -> Any:
         """Return the indices below `n` that are certain to read one of `js` of a source.
 
-        It is the inverse of `_reads`. `None`, as here, means that it has to be searched for.
+        It is the inverse of `_reads`, and of what items that are lazy sequences read later. `None`,
+        as here, means that `_reads` has to be searched.
 
         Args:
             number: The number of the source in `_sources`.

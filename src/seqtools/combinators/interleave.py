@@ -68,6 +68,19 @@ class Interleave(Rearrangement[T]):
                     parts.setdefault(k, []).append(mine)
         return [(self._sequences[k], concatenated(parts[k])) for k in sorted(parts)]
 
+    def _users(self, number: int, js: Any, n: int) -> Any:
+        import numpy as np
+
+        del n
+        starts, before, actives = self._layout or self._arranged()
+        phase = np.searchsorted(before, js, side="right") - 1
+        found = [np.empty(0, np.int64)]
+        for p in np.unique(phase).tolist():
+            if number in actives[p]:  # it may be longer than the others, and endless
+                turns = js[phase == p] - before[p]
+                found.append(starts[p] + turns * len(actives[p]) + actives[p].index(number))
+        return np.concatenate(found)
+
     def _rebuild(self, *sources: Any) -> "Interleave[T]":
         return Interleave(*sources)
 

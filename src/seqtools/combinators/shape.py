@@ -185,7 +185,17 @@ class Split(LazySequence[LazySequence[T]]):
 
     def _made_from(self, indices: Indices) -> list[tuple[Any, Indices | None, bool]]:
         (parts,) = self._layout or self._arranged()
-        return [(self._sequence, range(*parts[i]), True) for i in as_list(indices)]
+        # reading a part reads none of its items: who has it decides which are read
+        return [(self._sequence, range(*parts[i]), False) for i in as_list(indices)]
+
+    def _users(self, number: int, js: Any, n: int) -> Any:
+        """Return the parts in which one of these items is."""
+        del number
+        import numpy as np
+
+        (parts,) = self._layout or self._arranged()
+        begins, ends = np.array(parts[:n], np.int64).reshape(-1, 2).T
+        return np.flatnonzero(np.searchsorted(js, begins) < np.searchsorted(js, ends))
 
     def _rebuild(self, *sources: Any) -> "Split[T]":
         return Split(sources[0], self._edges, self._count)

@@ -65,6 +65,12 @@ class Windows(Spans):
         starts = as_array(indices)[:, np.newaxis] * step
         return [(self._sequence, (starts + np.arange(width)).ravel())]
 
+    def _made_from(self, indices: Indices) -> list[tuple[Any, Indices | None, bool]]:
+        if self._step <= self._width and is_run(indices) and indices:  # each item once
+            first, last = indices[0] * self._step, indices[-1] * self._step
+            return [(self._sequence, range(first, last + self._width), True)]
+        return super()._made_from(indices)
+
     def _users(self, number: int, js: Any, n: int) -> Any:
         del number, n
         import numpy as np

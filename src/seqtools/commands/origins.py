@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from seqtools.commands.finding import Refused, add_pipeline, find_pipeline
+from seqtools.commands.sources import labels_of, shown
 
 if TYPE_CHECKING:
     from seqtools._core.origins import Origin
@@ -50,37 +51,15 @@ def _run(options: argparse.Namespace) -> int:
 
 def _table(found: "list[Origin]") -> Iterator[str]:
     """Yield a line for each origin."""
-    from seqtools._core.display.tree import printable
-
-    labels = _labels(found)
+    labels = labels_of(origin.source for origin in found)
     rows = [
         (
             "any item" if origin.index is None else f"item {origin.index}",
             f"of {labels[id(origin.source)]}",
-            printable(origin.name) + ("" if origin.certain else "  (perhaps: values decide)"),
+            shown(origin.name) + ("" if origin.certain else "  (perhaps: values decide)"),
         )
         for origin in found
     ]
     widths = [max((len(row[k]) for row in rows), default=0) for k in range(2)]
     for item, source, name in rows:
         yield f"{item:<{widths[0]}}  {source:<{widths[1]}}  {name}"
-
-
-def _labels(found: "list[Origin]") -> dict[int, str]:
-    """Return in words what each source is; sources that would be called alike get a number."""
-    from seqtools._core.origins import kind_of
-
-    labels: dict[int, str] = {}
-    counts: dict[str, int] = {}
-    for origin in found:
-        if id(origin.source) not in labels:
-            kind = kind_of(origin.source) + _length(origin.source)
-            counts[kind] = number = counts.get(kind, 0) + 1
-            labels[id(origin.source)] = kind if number == 1 else f"{kind}, no. {number}"
-    return labels
-
-
-def _length(source: Any) -> str:
-    if type(source) not in {list, tuple, range} and type(source).__name__ != "ndarray":
-        return ""
-    return f" of {len(source):,}"

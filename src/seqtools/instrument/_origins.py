@@ -1,5 +1,6 @@
 """Tells from which items of its sources an item is made, and which items use one of them."""
 
+from os import PathLike
 from typing import Any
 
 from seqtools._core.checks import as_index, check_count
@@ -27,9 +28,11 @@ def origins(p: LazySequence[Any], i: int) -> list[Origin]:
 
     Returns:
         For each item of a source, an `Origin` with `source`, which is the object itself; `index`;
-        `name`, the text or path that a list, tuple or array of these has there; and `certain`. That
-        is false where a value decides what is read, as in `case`: then all that may be read are
-        listed, with the `index` `None` if it can be any.
+        `name`, the text or path that a list, tuple or array of these has there, or the first one in
+        a record, which is a tuple, a list, a dict or an instance of a dataclass; and `certain`,
+        whether it is read when item `i` is. That is false where a value decides what is read, as in
+        `case`, or who reads a part that `split` made: then all that may be read are listed, with
+        the `index` `None` if it can be any.
 
     Raises:
         TypeError: If `p` is not a lazy sequence, or `i` is not an integer.
@@ -58,8 +61,9 @@ def uses(p: LazySequence[Any], source: Any, j: int, stop: int | None = None) -> 
     """Return the indices of all items of `p` that are made from item `j` of `source`.
 
     Nothing is evaluated. Slices, shuffles, mixes, batches and other stages of this library compute
-    it from `j`; of other stages, what they read is searched. Reads that depend on values, as in
-    `case`, are left out.
+    it from `j`; of other stages, what they read is searched. This is the inverse of all `origins`
+    that are certain. Of others, it finds what is made of a part that `split` made and that has item
+    `j`; it leaves out reads that depend on values, as in `case`.
 
     Args:
         p: A pipeline.
@@ -74,7 +78,8 @@ def uses(p: LazySequence[Any], source: Any, j: int, stop: int | None = None) -> 
     Raises:
         TypeError: If `p` is not a lazy sequence, or `j` is not an integer.
         IndexError: If `source` has no item `j`.
-        ValueError: If `p` does not read from `source`, or is endless and `stop` is missing.
+        ValueError: If `p` does not read from `source`; if it is endless and `stop` is missing; or
+            if one item is made of more than 2**22 items of a source that are not consecutive.
 
     Example:
         >>> import seqtools
@@ -94,12 +99,26 @@ def uses(p: LazySequence[Any], source: Any, j: int, stop: int | None = None) -> 
             "that it was built on, not a copy"
         )
         raise ValueError(message)
-    return positions_of(p, source, _index(source, j), stop_of(p, stop))
+    index, end = _index(source, j), stop_of(p, stop)
+    try:
+        return positions_of(p, source, index, end)
+    except TooManyIndices:
+        message = (
+            f"an item of {p._describe()}, or of a stage before it, is made of more than {LIMIT:,} "
+            "items"
+        )
+        raise ValueError(message) from None
 
 
 def _index(source: Any, j: int) -> int:
     if is_stage(source):
         return position(source, j)
+    if isinstance(j, str | PathLike):
+        message = (
+            f"j must be an integer, got {short(j)}: give the index of the item, such as "
+            f"source.index({short(j)})"
+        )
+        raise TypeError(message)
     index = as_index(j, "j", "give the index of an item")
     n = size_of(source) if hasattr(source, "__len__") else None
     if n is not None and not -n <= index < n:

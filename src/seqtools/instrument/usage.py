@@ -50,6 +50,17 @@ def sources_here(stage: Any) -> tuple[Any, ...]:
     return tuple(source for source, _, _ in stage._made_from(range(1)))
 
 
+def ends_of(sequence: Any) -> list[Any]:
+    """Return the sources upstream that read from nothing, each once, without lists of indices."""
+    found: dict[int, Any] = {}
+    for stage in upstream(sequence):
+        made = [source for source, _, _ in stage._made_from(range(0))] or sources_here(stage)
+        for source in made or [stage]:
+            if source is stage or not is_stage(source):
+                found[id(source)] = source
+    return list(found.values())
+
+
 def _leading_to(source: Any, sequence: Any) -> list[Any]:
     """Return the stages between `source` and `sequence`, which is the last, sources first."""
     leading: dict[int, Any] = {}
@@ -80,12 +91,26 @@ def _bound(stage: Any, source: Any, n: int) -> int:
         return n if size is None else min(n, size)
     if size is not None and n > _BLOCK:
         return size
-    most = 0
-    for block in _blocks(n):
-        for each, js in stage._reads(block):
-            if each is source and len(js):
-                most = max(most, int(max(js[0], js[-1]) if isinstance(js, range) else js.max()) + 1)
+    most = max((_end(stage, source, block) for block in _blocks(n)), default=0)
     return most if size is None else min(most, size)
+
+
+def _end(stage: Any, source: Any, block: range) -> int:
+    """Return an index that is past all items of `source` from which items of `stage` are made."""
+    try:
+        made = stage._made_from(block)
+    except TooManyIndices:
+        if len(block) == 1:
+            raise
+        middle = block.start + len(block) // 2
+        halves = range(block.start, middle), range(middle, block.stop)
+        return max(_end(stage, source, half) for half in halves)
+    ends = [
+        int(max(js[0], js[-1]) if isinstance(js, range) else js.max())
+        for each, js, _ in made
+        if each is source and js is not None and len(js)
+    ]
+    return max(ends, default=-1) + 1
 
 
 def _blocks(n: int) -> Iterator[range]:

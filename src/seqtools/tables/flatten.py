@@ -165,11 +165,7 @@ class Flatten(Scanned[T]):
         return [(self._sequence, inner[np.diff(inner, prepend=-1) != 0])]
 
     def _made_from(self, indices: Indices) -> list[tuple[Any, Indices | None, bool]]:
-        # a lazy inner sequence, as of `split`, evaluates only the items that are read from it
-        source, inner = self._reads(indices)[0]
-        first = inner[:1]
-        is_view = is_stage(source) and not source._reads(first) and source._made_from(first)
-        return [(source, inner, not is_view)]
+        return [(*self._reads(indices)[0], True)]  # lengths are no data
 
     def _identity(self) -> Any:
         # which items there are depends on the rank, if the sequence was sharded
