@@ -430,3 +430,36 @@ def test_origins_follow_what_is_known_of_failures() -> None:
     assert [name(good, i) for i in range(4)] == [["0"], ["one"], ["three"], ["three"]]
     assert good[1] == 0
     assert [name(good, i) for i in range(4)] == [["0"], ["0"], ["0"], ["0"]]
+
+
+class Shade:
+    """An object whose `repr` tells nothing."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+def shade(name: str) -> Shade:
+    if name == "b.png":
+        raise OSError(name)
+    return Shade(name)
+
+
+def dark(found: Shade) -> Shade:
+    if found.name == "c.png":
+        message = "too dark"
+        raise ValueError(message)
+    return found
+
+
+@pytest.mark.parametrize("nworkers", [0, 2])
+def test_errors_name_what_was_read_instead(nworkers: int) -> None:
+    files = ["a.png", "b.png", "c.png", "d.png"]
+    p = smap(dark, substitute(smap(shade, files)))
+    with (
+        prefetch(p, nworkers, "process") as ready,
+        pytest.raises(EvaluationError, match=r"made from 'c.png' \(perhaps\)$"),
+    ):
+        ready[1]
