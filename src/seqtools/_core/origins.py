@@ -232,7 +232,7 @@ def made_from(stage: Any, i: int, told: str = "") -> str:
     """Return in words from what item `i` of `stage` is made; nothing if that says nothing new.
 
     It is a line such as `'img_0007.jpg'`, or `items 7, 8, … of a list`. If there are names, only
-    these are shown. It raises nothing, and evaluates nothing.
+    these are shown, with `perhaps` if none is certain. It raises and evaluates nothing.
 
     Args:
         stage: A stage.
@@ -240,16 +240,16 @@ def made_from(stage: Any, i: int, told: str = "") -> str:
         told: What the message says already.
     """
     try:
-        certain = [
-            (needed.source, js)
-            for needed in _walk(stage, i, _LIMIT_IN_MESSAGES)
-            for js, is_certain in needed.parts(_LIMIT_IN_MESSAGES)
-            if is_certain
-        ]
-        names, count = _first_names(certain)
-        if names:
-            is_told = any(_told(name, told) for name in names)
-            return "" if is_told else _several(map(_quoted, names), count)
+        certain: list[tuple[Any, Any]] = []
+        others: list[tuple[Any, Any]] = []
+        for needed in _walk(stage, i, _LIMIT_IN_MESSAGES):
+            for js, is_certain in needed.parts(_LIMIT_IN_MESSAGES):
+                (certain if is_certain else others).append((needed.source, js))
+        for found, word in ((certain, ""), (others, "perhaps ")):
+            names, count = _first_names(found)
+            if names:
+                is_told = any(_told(name, told) for name in names)
+                return "" if is_told else word + _several(map(_quoted, names), count)
         if told or all(js.tolist() == [i] for _, js in certain):
             return ""
         return _first_items([(s, js) for s, js in certain if not isinstance(s, range)])
