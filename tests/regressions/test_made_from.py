@@ -168,6 +168,8 @@ def test_very_many_are_not_followed() -> None:
     told = "made from 'a', 'a', 'a', 'a', … 99,996 more"
     assert made_from(Alone(seqtools.batch(names, 100_000)), 0) == [told]
     assert made_from(Alone(seqtools.batch(names, 100_001)), 0) == []
+    # nor through a stage in the middle
+    assert made_from(Alone(seqtools.batch(seqtools.cycle(["a"]), 100_001)), 0) == []
     assert len(seqtools.origins(seqtools.batch(names, 100_001), 0)) == 100_001
 
 
