@@ -168,6 +168,10 @@ def test_very_many_are_not_followed() -> None:
     told = "made from 'a', 'a', 'a', 'a', … 99,996 more"
     assert made_from(Alone(seqtools.batch(names, 100_000)), 0) == [told]
     assert made_from(Alone(seqtools.batch(names, 100_001)), 0) == []
+    # nor through a stage in the middle
+    for n, lines in ((100_000, ["made from 'a', 'a', 'a', 'a', … 6 more"]), (100_001, [])):
+        letters = seqtools.unbatch(["a"] * 11, 10_000)
+        assert made_from(Alone(seqtools.batch(letters, n)), 0) == lines
     assert len(seqtools.origins(seqtools.batch(names, 100_001), 0)) == 100_001
 
 
@@ -180,3 +184,20 @@ def test_a_record_is_named_by_a_file_in_it() -> None:
     records = [{"label": k, "file": name} for k, name in enumerate(FILES)]
     assert made_from(Alone(seqtools.smap(load, records)), 3) == [f"made from {FILES[3]!r}"]
     assert made_from(seqtools.smap(bad, records), 3) == []
+
+
+@pytest.mark.parametrize(
+    ("p", "told"),
+    [
+        (seqtools.substitute(FILES, [2]), f"made from perhaps {FILES[3]!r}"),
+        (seqtools.case([0] * 40, FILES), f"made from perhaps {FILES[2]!r}"),
+        (
+            seqtools.smap(len, seqtools.split(FILES[:6], parts=3)),
+            f"made from perhaps {FILES[4]!r}, {FILES[5]!r}",
+        ),
+    ],
+    ids=["substitute", "case", "split"],
+)
+def test_what_is_not_certain_is_perhaps(p: LazySequence[Any], told: str) -> None:
+    assert made_from(Alone(p), 2) == [told]
+    assert made_from(seqtools.smap(bad, seqtools.smap(load, p)), 2) == [told]

@@ -56,7 +56,8 @@ class Step(NamedTuple):
     stages on the way there, and if they are not known."""
     made_from: str = ""
     """The items of sources from which the item of the stage that failed is made, in short, such as
-    `'img_0007.jpg'`; empty for other stages, and where `called_with` tells it."""
+    `'img_0007.jpg'`, after `perhaps` if values decide; empty for other stages, and where
+    `called_with` tells it."""
 
     def __str__(self) -> str:
         """Return the step as one line of an error message."""

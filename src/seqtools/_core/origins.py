@@ -232,8 +232,7 @@ def made_from(stage: Any, i: int, told: str = "") -> str:
     """Return in words from what item `i` of `stage` is made; nothing if that says nothing new.
 
     It is a line such as `'img_0007.jpg'`, or `items 7, 8, … of a list`. If there are names, only
-    these are shown; what is not certain is shown as such, and only if nothing is. It raises
-    nothing, and evaluates nothing.
+    these are shown, with `perhaps` if none is certain. It raises and evaluates nothing.
 
     Args:
         stage: A stage.
@@ -241,27 +240,21 @@ def made_from(stage: Any, i: int, told: str = "") -> str:
         told: What the message says already.
     """
     try:
-        found = [
-            (needed.source, js, is_certain)
-            for needed in _walk(stage, i, _LIMIT_IN_MESSAGES)
-            for js, is_certain in needed.parts(_LIMIT_IN_MESSAGES)
-        ]
-        certain = any(is_certain for *_, is_certain in found)
-        line = _in_words([(s, js) for s, js, is_so in found if is_so == certain], i, told)
+        certain: list[tuple[Any, Any]] = []
+        others: list[tuple[Any, Any]] = []
+        for needed in _walk(stage, i, _LIMIT_IN_MESSAGES):
+            for js, is_certain in needed.parts(_LIMIT_IN_MESSAGES):
+                (certain if is_certain else others).append((needed.source, js))
+        for found, word in ((certain, ""), (others, "perhaps ")):
+            names, count = _first_names(found)
+            if names:
+                is_told = any(_told(name, told) for name in names)
+                return "" if is_told else word + _several(map(_quoted, names), count)
+        if told or all(js.tolist() == [i] for _, js in certain):
+            return ""
+        return _first_items([(s, js) for s, js in certain if not isinstance(s, range)])
     except Exception:  # noqa: BLE001 -- stages of the user's; there is another error to be told
         return ""
-    return line if certain or not line else f"{line} (perhaps)"
-
-
-def _in_words(found: list[tuple[Any, Any]], i: int, told: str) -> str:
-    """Return in words the items of sources, nothing if they are `told`, or only item `i`."""
-    names, count = _first_names(found)
-    if names:
-        is_told = any(_told(name, told) for name in names)
-        return "" if is_told else _several(map(_quoted, names), count)
-    if told or all(js.tolist() == [i] for _, js in found):
-        return ""
-    return _first_items([(s, js) for s, js in found if not isinstance(s, range)])
 
 
 def _first_names(found: list[tuple[Any, Any]]) -> tuple[list[str], int]:

@@ -63,7 +63,8 @@ def uses(p: LazySequence[Any], source: Any, j: int, stop: int | None = None) -> 
     Nothing is evaluated. Slices, shuffles, mixes, batches and other stages of this library compute
     it from `j`; of other stages, what they read is searched. This is the inverse of all `origins`
     that are certain. Of others, it finds what is made of a part that `split` made and that has item
-    `j`; it leaves out reads that depend on values, as in `case`.
+    `j`, and what `substitute` makes of it if nothing fails; it leaves out reads that depend on
+    values, as in `case`.
 
     Args:
         p: A pipeline.
