@@ -13,7 +13,6 @@ from weakref import WeakValueDictionary
 
 from seqtools._core.error_path import Step
 from seqtools._core.errors import Failure, summary
-from seqtools._core.kept_errors import small
 from seqtools._core.user_exceptions import class_names, drop_frames, related
 
 MOST = 1000
@@ -138,6 +137,8 @@ def failed_item(i: int, error: BaseException) -> FailedItem:
 
     Frames would keep the values of variables. See `kept_errors` for an error that is large itself.
     """
+    from seqtools._core.kept_errors import small  # which needs pickle
+
     caught = Failure.caught(error)
     for each in (*related(error), *related(caught.error)):
         drop_frames(each)

@@ -7,7 +7,6 @@ pipeline in which paths meet again takes no longer than one without.
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import fields, is_dataclass
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -204,8 +203,10 @@ def _parts(item: Any) -> Iterator[Any]:
         parts = list.__iter__(item)
     elif isinstance(item, dict):
         parts = dict.values(item)
-    elif is_dataclass(item) and not isinstance(item, type):
-        parts = (getattr(item, field.name, None) for field in fields(item))
+    elif fields := getattr(
+        type(item), "__dataclass_fields__", None
+    ):  # without its module
+        parts = (getattr(item, name, None) for name in fields)
     return islice(parts, _PARTS)
 
 

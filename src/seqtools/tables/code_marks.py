@@ -7,7 +7,6 @@ marks beside it. Those of other modules are not followed: `version=` is for them
 between releases of Python, so marks do too.
 """
 
-import dis
 from collections.abc import Iterator
 from types import CodeType, FunctionType
 from typing import Any, NamedTuple
@@ -137,6 +136,8 @@ def _globals_of(code: CodeType, space: dict[str, Any]) -> Iterator[tuple[str, bo
     """Yield the globals that code reads, with `True`, and that it assigns, with `False`."""
     if not any(name in space for name in code.co_names):
         return
+    import dis
+
     for step in dis.get_instructions(code):
         name = step.argval
         if step.opname in _READS | _WRITES and name in space and not name.startswith("__"):
