@@ -57,17 +57,17 @@ lint: $(VENV)/.dev ## style, types, and who imports whom
 
 unit: $(VENV)/.dev ## tests; PYTEST_ARGS="-k cycle" is passed on
 	@echo "==> pytest"
-	@$(BIN)/python -m pytest -n 3 $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 4 $(PYTEST_ARGS)
 
-every: $(VENV)/.dev ## all tests, each with every way to start workers; see tests/sampling.py
-	@$(BIN)/python -m pytest -n 3 --every $(PYTEST_ARGS)
+every: $(VENV)/.dev ## all tests, also those that `make test` leaves out; see tests/sampling.py
+	@$(BIN)/python -m pytest -n 4 --every $(PYTEST_ARGS)
 
 # Measuring all processes that tests start makes them take three times as long.
 # A data file that an interrupted run left behind would be counted with this run's.
 coverage: $(VENV)/.dev ## tests with coverage, which must be 95 %: a quarter of an hour
 	@echo "==> pytest"
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -n 3 --every $(PYTEST_ARGS)
+	@$(BIN)/coverage run -m pytest -n 4 --every $(PYTEST_ARGS)
 	@echo "==> coverage"
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report

@@ -37,7 +37,7 @@ settings.load_profile("same")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--every", action="store_true", help="run tests with every start method")
+    parser.addoption("--every", action="store_true", help="run all, see tests/sampling.py")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -18,8 +18,7 @@ def flags(name: str) -> dict[str, bool]:
 
 
 KEPT = [
-    # one of those with hints suffices: the ways to start workers are compared without
-    pytest.param(name, promise, marks=() if name.endswith("+hints") else pytest.mark.every_method)
+    (name, promise)
     for name in ENGINES
     for promise in promised(**flags(name))
     # a small cache that is filled in the background may lose an item before that is read

@@ -75,6 +75,7 @@ def engines(run: Any) -> Iterator[list[Any]]:
         each.close()
 
 
+@pytest.mark.one_of(3)
 @pytest.mark.timeout(120)  # 50,000 items, some of which seed the global generators
 def test_every_engine_goes_on_from_every_position(run: Any, engines: list[Any]) -> None:
     want = list(run)

@@ -214,6 +214,7 @@ def umask() -> Iterator[None]:
     os.umask(before)
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.usefixtures("umask")
 @pytest.mark.parametrize(
     "change", [_change_environment, _change_folder, _change_path, _change_file, _change_umask]
@@ -312,6 +313,7 @@ def test_one_that_was_stopped_is_replaced(monkeypatch: pytest.MonkeyPatch) -> No
     assert (found, second == server(), second != first) == (EIGHT, True, True)
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize(
     ("point", "kind"),
     [

@@ -93,6 +93,7 @@ ACTS = [
 ]  # fmt: skip
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize("act", ACTS)
 def test_a_signal_handler_may_use_what_it_interrupts(
@@ -112,6 +113,7 @@ def test_a_signal_handler_may_use_what_it_interrupts(
     assert any(came)
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("act", ACTS)
 def test_a_signal_handler_may_use_what_reads_by_index(
     act: Callable[[seqtools.Prefetch[Any]], None],

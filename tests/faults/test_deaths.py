@@ -44,6 +44,7 @@ def at_each_point() -> Iterator[str]:
             yield f"{engine}/{payload}/{point}/{kinds[(p + 2 * e) % 3]}"
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("name", list(at_each_point()))
 def test_nothing_is_lost_wherever_a_worker_dies(name: str) -> None:
     assert survives(name).faults >= 2
@@ -54,6 +55,7 @@ def test_nothing_is_lost_however_a_worker_dies(kind: str) -> None:
     survives(f"fork/large/half-sent/{kind}")
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize(
     "name",
     [f"template/numbers/{point}/SIGKILL" for point in (*LOADED, *ASKED)]

@@ -59,6 +59,7 @@ def tried(
     assert len(readers) > 2
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_an_interrupt_at_any_place_is_one_and_loses_nothing(
     scenario: Scenario,

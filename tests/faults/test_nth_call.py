@@ -132,6 +132,7 @@ def test_a_start_where_any_call_fails_leaves_nothing_behind(
     assert all("use fewer workers" in message for message in told), told
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("start_method", "victim"),

@@ -179,6 +179,7 @@ def output(code: str, *flags: str, **changes: str | None) -> list[str]:
     return done.stdout.split()
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("seed", ["0", "42", None, "random"])
 def test_all_workers_agree_and_so_do_those_that_come_after_them(seed: str | None) -> None:
     code = """

@@ -203,9 +203,7 @@ def _parts(item: Any) -> Iterator[Any]:
         parts = list.__iter__(item)
     elif isinstance(item, dict):
         parts = dict.values(item)
-    elif fields := getattr(
-        type(item), "__dataclass_fields__", None
-    ):  # without its module
+    elif fields := getattr(type(item), "__dataclass_fields__", None):  # without its module
         parts = (getattr(item, name, None) for name in fields)
     return islice(parts, _PARTS)
 
