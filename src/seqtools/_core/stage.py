@@ -221,6 +221,10 @@ class Stage:
         """Return whether a stage that `scans` has its table."""
         return True
 
+    def _scan_time(self) -> tuple[int, float]:
+        """Return when a scan here has ended, by `perf_counter_ns`, and the seconds that it took."""
+        return 0, 0.0
+
     def _scans_again(self) -> bool:
         """Return whether each run of the program has to scan for a stage that `scans`."""
         return False

@@ -6,6 +6,7 @@ workers, and the pickled stage contains the table, or the path of the file with 
 """
 
 from collections.abc import Callable
+from time import perf_counter_ns
 from typing import Any, NamedTuple, TypeVar
 
 from seqtools._core.sequence import LazySequence
@@ -28,12 +29,14 @@ _KEY = "of a table"
 class _State:
     """The table of a stage, and the finished blocks of a scan that was interrupted."""
 
-    __slots__ = ("blocks", "copied", "flights", "table")
+    __slots__ = ("blocks", "copied", "flights", "scan_time", "table")
 
     def __init__(self) -> None:
         self.table: Any = None
         self.blocks: dict[int, Any] = {}
         self.flights = Flights()
+        self.scan_time = (0, 0.0)
+        """See `Stage._scan_time`."""
         self.copied = False
         """Whether the stage was unpickled."""
 
@@ -102,6 +105,9 @@ class Scanned(LazySequence[T]):
         """Return whether the table is known."""
         return self._state.table is not None
 
+    def _scan_time(self) -> tuple[int, float]:
+        return self._state.scan_time
+
     def _scans_again(self) -> bool:
         """Return whether other runs scan too, for more than a moment."""
         return self._options.table is None and (size_of(self._examined()) or 0) > BLOCK
@@ -136,7 +142,10 @@ class Scanned(LazySequence[T]):
             raise RuntimeError(message)
 
         def make(finished: Finished) -> Any:
+            began = perf_counter_ns()
             found = scan(self, examined, measure, self._dtype, options, finished)
+            ended = perf_counter_ns()
+            state.scan_time = ended, (ended - began) * 1e-9
             return self._tabulate(found)
 
         if key is None:
@@ -157,7 +166,7 @@ class Scanned(LazySequence[T]):
 
     def _over(self, *sources: Any) -> Any:
         copy = self._rebuild(*sources)
-        copy._state.table = self._state.table  # noqa: SLF001 -- of this class
+        copy._state = self._state  # noqa: SLF001 -- of this class
         return copy
 
     def _sources(self) -> tuple[Any, ...]:

@@ -96,6 +96,11 @@ def remarks(case: Case) -> Iterator[str]:
     """Yield figures about the start, transfer and window."""
     m = case.measures
     yield from start(case)
+    for name, took in case.recording.scans():
+        yield (
+            f"scan: {name} read all items of its source in {duration(took)}, before the first one "
+            "was returned: only the times of the stages include that; table= keeps what it found"
+        )
     if m.size:
         yield (
             f"transfer: {volume(m.size)} an item; a worker takes {duration(m.send)} to send it, "

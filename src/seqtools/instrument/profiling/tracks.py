@@ -169,6 +169,18 @@ class Recording:
         original = self.originals.get(stage.number, lambda: None)()
         return "" if original is None else made_from(original, i)
 
+    def scans(self) -> Iterator[tuple[str, float]]:
+        """Yield the name of each stage that has read all of its source for a table, and how long.
+
+        The reads are among those of the stages upstream, but the consumer did not wait for an item.
+        """
+        for stage in self.stages:
+            original = self.originals.get(stage.number, lambda: None)()
+            if original is not None:
+                ended, seconds = original._scan_time()  # noqa: SLF001 -- ours
+                if ended > self.began:
+                    yield stage.name, seconds
+
     def numbers(self) -> dict[Process, int]:
         """Return a different number for each process: its own one, if no other machine has it."""
         found: dict[Process, int] = {}
