@@ -41,6 +41,7 @@ def test_a_replay_makes_the_item(row: Row, capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().out.count("\nitem ") <= SHOWN + 1
 
 
+@pytest.mark.one_of(2)
 @rows
 def test_what_is_only_looked_at_is_not_read(row: Row) -> None:
     sequence, probes = subject(row).make()
@@ -57,6 +58,7 @@ def test_what_is_only_looked_at_is_not_read(row: Row) -> None:
         assert found == []
 
 
+@pytest.mark.one_of(2)
 @rows
 def test_to_check_a_pipeline_changes_nothing(row: Row) -> None:
     sequence, _ = subject(row).make()

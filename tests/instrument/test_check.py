@@ -76,7 +76,7 @@ def test_sources_that_can_be_sent(tmp_path: Path) -> None:
         np.load(tmp_path / "a.npy", mmap_mode="r"),
         [Path("a"), io.BytesIO(b"a"), io.StringIO("a")],
     ):
-        assert check(prefetch(smap(id, source), 1, "process")) == []
+        assert check(prefetch(smap(type, source), 1, "process")) == []
         assert check(prefetch(source, 1, "process")) == []
 
 

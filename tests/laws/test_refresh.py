@@ -58,6 +58,7 @@ def made() -> Iterator[list[Prefetch[Any]]]:
         prefetch.close()
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("nested", [False, True], ids=["", "nested"])
 @pytest.mark.parametrize("change", ["grow", "shrink"])
 @pytest.mark.parametrize("row", FINITE, ids=lambda row: row.name)

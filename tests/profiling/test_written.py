@@ -67,6 +67,7 @@ def items_of(p: Any) -> list[str]:
     return found
 
 
+@pytest.mark.one_of(2)
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_every_combinator_is_the_same_while_it_is_profiled(row: Row) -> None:
     def made() -> Any:

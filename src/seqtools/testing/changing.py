@@ -90,7 +90,7 @@ def slice_assignment(subject: Subject) -> None:
     ends = sorted({0, 1, n // 2, n, n + known} | ({-2, -n} if known else set()))
     stops = [None, *ends] if known else ends
     for k, step in enumerate((None, 2, 3, -1, -2) if known else (None, 2, 3)):
-        for start, stop in pairs((None, *ends), stops, k if step else None):
+        for start, stop in pairs((None, *ends), stops, k):
             _changes(subject, slice(start, stop, step), range(n)[start:stop:step])
     if subject.length == "endless":
         sequence, _ = subject.make()

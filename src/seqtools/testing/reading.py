@@ -239,8 +239,8 @@ def pickled(value: Any) -> bytes:
 def slice_grid(subject: Subject) -> Iterator[slice]:
     """Yield slices with starts and stops around all edges, and several steps.
 
-    All starts occur with all stops. With a step of more than 1, they take turns: `LazySequence`
-    computes which items a slice has, in one way for all sequences.
+    Each step has all starts and all stops, and a third of their pairs, another third than the step
+    before: `LazySequence` computes which items a slice has, in one way for all sequences.
     """
     n = len(subject.items)
     if subject.length == "known":
@@ -252,15 +252,15 @@ def slice_grid(subject: Subject) -> Iterator[slice]:
     # a slice of unknown length must have a stop
     stops = ends if subject.length == "unknown" else [None, *ends]
     for k, step in enumerate(steps):
-        for start, stop in pairs((None, *ends), stops, None if step in {None, -1} else k):
+        for start, stop in pairs((None, *ends), stops, k):
             yield slice(start, stop, step)
 
 
-def pairs(starts: Sequence[Any], stops: Sequence[Any], turn: int | None) -> Iterator[Any]:
-    """Yield all pairs, or a third of them: in three turns, all; in each, every start and stop."""
+def pairs(starts: Sequence[Any], stops: Sequence[Any], turn: int) -> Iterator[Any]:
+    """Yield a third of all pairs: in three turns, all; in each, every start and stop."""
     for k, start in enumerate(starts):
         for m, stop in enumerate(stops):
-            if turn is None or (k + m + turn) % 3 == 0:
+            if (k + m + turn) % 3 == 0:
                 yield start, stop
 
 
