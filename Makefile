@@ -57,7 +57,7 @@ lint: $(VENV)/.dev ## style, types, and who imports whom
 
 unit: $(VENV)/.dev ## tests; PYTEST_ARGS="-k cycle" is passed on
 	@echo "==> pytest"
-	@$(BIN)/python -m pytest -n 5 $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 4 $(PYTEST_ARGS)
 
 every: $(VENV)/.dev ## all tests, also those that `make test` leaves out; see tests/sampling.py
 	@$(BIN)/python -m pytest -n 4 --every $(PYTEST_ARGS)
