@@ -98,12 +98,6 @@ def kill_pool_worker(pool: Executor) -> int:
     return pid
 
 
-def kill_pool_workers(pool: Executor) -> None:
-    """Kill all workers of a process pool: if one is left, it may answer before the pool breaks."""
-    for pid in pool_pids(pool):
-        os.kill(pid, signal.SIGKILL)
-
-
 def shut_down_pool(pool: Executor) -> None:
     """Shut an executor down, as a user does: it takes no more tasks."""
     pool.shutdown(wait=False)

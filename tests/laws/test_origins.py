@@ -2,9 +2,9 @@
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pytest
@@ -379,3 +379,27 @@ class Squares(LazySequence[Any]):
 
     def _reads(self, indices: Any) -> Any:
         return [(self._sequence, as_array(indices) ** 2)]
+
+
+@dataclass
+class Image:
+    kind: ClassVar[str] = "image"
+    mode: InitVar[str] = "RGB"
+    file: str = ""
+
+
+class NoPath:
+    def __fspath__(self) -> str:
+        raise OSError
+
+
+def test_only_fields_of_a_record_are_names() -> None:
+    records = [Image(file="a.png"), Image(file="b.png"), {"a": NoPath(), "b": "c.png"}]
+    p = seqtools.smap(id, records)
+    assert [origins(p, i)[0].name for i in range(3)] == ["a.png", "b.png", "c.png"]
+
+
+def test_an_index_that_no_sequence_has() -> None:
+    endless = seqtools.smap(abs, seqtools.uniter(iter(range(9))))
+    (source,) = {id(o.source): o.source for o in origins(endless, 1)}.values()
+    assert uses(endless, source, 10**23, 4).tolist() == []

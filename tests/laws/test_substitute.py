@@ -463,3 +463,24 @@ def test_errors_name_what_was_read_instead(nworkers: int) -> None:
         pytest.raises(EvaluationError, match=r"made from perhaps 'c.png'$"),
     ):
         ready[1]
+
+
+class Ends(SystemExit):
+    """It cannot be sent from a worker."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lock = threading.Lock()
+
+
+def test_what_ends_the_program_is_not_caught_if_it_cannot_be_sent() -> None:
+    def end(x: int) -> int:
+        if x == 1:
+            raise Ends
+        return x
+
+    with (
+        prefetch(smap(end, range(3)), 1, "process") as ready,
+        pytest.raises(EvaluationError, match="Ends"),
+    ):
+        list(seqtools.recover(ready, default=-1, on=BaseException))

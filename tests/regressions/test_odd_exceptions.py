@@ -129,29 +129,42 @@ def read_all(sequence: Any) -> None:
             assert [(step.stage, step.index) for step in error.path][-1] == ("smap(raise_one)", i)  # noqa: PT017
 
 
+def iterate(sequence: Any) -> None:
+    iterator = iter(sequence)
+    for i in range(MANY):
+        try:
+            next(iterator)
+        except EvaluationError as error:
+            assert [(step.stage, step.index) for step in error.path][-1] == ("smap(raise_one)", i)  # noqa: PT017
+
+
 @pytest.mark.parametrize(
     "replaced",
     [
         lambda s: s,
+        lambda s: retry(s, 1),
         lambda s: recover(s, default=0),
         lambda s: recover(s, handler=lambda *_: 0),
         lambda s: recover(retry(s, 2), default=0),
         lambda s: recover(smap(lambda i: s[i], range(MANY)), handler=lambda *_: 0),
     ],
-    ids=["plain", "default", "handler", "retry", "nested"],
+    ids=["plain", "once", "default", "handler", "retry", "nested"],
 )
 @pytest.mark.parametrize("where", ["inline", "in threads", "after threads"])
-def test_frames_do_not_accumulate(where: str, replaced: Callable[[Any], Any]) -> None:
+@pytest.mark.parametrize("read", [read_all, iterate], ids=["by index", "by an iterator"])
+def test_frames_do_not_accumulate(
+    where: str, replaced: Callable[[Any], Any], read: Callable[[Any], None]
+) -> None:
     ONE.__traceback__ = None
     items = smap(raise_one, [1] * MANY)
     if where == "inline":
-        read_all(replaced(items))
+        read(replaced(items))
     elif where == "in threads":
         with prefetch(replaced(items), 2) as ready:
-            read_all(ready)
+            read(ready)
     else:
         with prefetch(items, 2) as ready:
-            read_all(replaced(ready))
+            read(replaced(ready))
     assert frames_of_one() < 120
 
 

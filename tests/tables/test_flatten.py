@@ -116,6 +116,8 @@ class TestBlocks:
         assert probe.reads == []
         assert blocks.of(st.flatten(Probe([]))).tolist() == []
         assert st.flatten(NESTED).blocks is None
+        lazy = [st.smap(abs, inner) for inner in NESTED]
+        assert st.flatten(lazy).blocks.tolist() == [2, 0, 3, 1]
 
     def test_a_shuffle_by_blocks_evaluates_each_inner_sequence_once(self) -> None:
         probe = Probe([[10 * k, 10 * k + 1, 10 * k + 2] for k in range(9)])
@@ -184,3 +186,10 @@ def test_it_is_the_concatenation(nested: list[list[int]], data: some.DataObject)
         reads = stated._reads(np.array(chosen))[0][1]
         stated._get_many(np.array(chosen))
         assert probe.reads == list(reads)
+
+
+def test_an_array_without_a_dimension_after_others() -> None:
+    flat = st.flatten([np.array([1, 2]), np.array(3)], lengths=[2, 1])
+    assert list(flat[:2]) == [1, 2]
+    with pytest.raises(st.EvaluationError, match="inner sequence 1 must be indexed by row"):
+        flat[2]

@@ -12,6 +12,7 @@ from seqtools._core.bulk import BulkReadWarning, NotByRow
 from seqtools._core.chance import seeding
 from seqtools._core.display.short import short
 from seqtools._core.errors import (
+    EXITS,
     EndOfSequence,
     StreamError,
     TooManyBadItems,
@@ -65,7 +66,8 @@ def is_caught(error: BaseException, on: tuple[type[BaseException], ...]) -> bool
     """
     original = original_of(error)
     cls = type(original)  # a class of the user's may lie to `isinstance`
-    if issubclass(cls, _NEVER) or is_exit(original) or not is_of_item(error):
+    never = issubclass(cls, _NEVER) or is_exit(original)
+    if never or stands_for(original, (*_NEVER, *EXITS)) or not is_of_item(error):
         return False
     return (
         issubclass(cls, on)

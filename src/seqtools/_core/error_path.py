@@ -166,6 +166,8 @@ def forget_earlier_raises(error: BaseException) -> None:
     """
     last: TracebackType | None = None
     for link in _links(error):
+        if last is not None and _is_earlier(link, last):
+            break
         last = link
     left = _MOST_EARLIER
     while last is not None and last.tb_next is not None:
@@ -175,6 +177,18 @@ def forget_earlier_raises(error: BaseException) -> None:
         last = last.tb_next
         if left < _MOST_EARLIER or is_ours(last.tb_frame.f_code.co_filename):
             left -= 1
+
+
+def _is_earlier(link: TracebackType, last: TracebackType) -> bool:
+    """Return whether `last` has raised the error, so that the next `link` was there before.
+
+    Iterators are generators, whose frames have no caller once they have ended.
+    """
+    from opcode import opmap
+
+    if link.tb_frame is last.tb_frame or link.tb_frame.f_back is not None:
+        return False
+    return last.tb_frame.f_code.co_code[last.tb_lasti] == opmap["RAISE_VARARGS"]
 
 
 def _stages_in(link: TracebackType) -> list[tuple[Any, int]]:

@@ -15,7 +15,7 @@ from seqtools._core.error_path import Step, forget_earlier_raises, is_ours, path
 from seqtools._core.user_exceptions import cause_of, is_kind, members_in, traceback_of
 
 _MODES = ("wrap", "passthrough")
-_EXITS = (KeyboardInterrupt, SystemExit, GeneratorExit)
+EXITS = (KeyboardInterrupt, SystemExit, GeneratorExit)
 _ENDS = (StopIteration, StopAsyncIteration)
 """Exceptions that silently end a `for` or an `async for` if they reach it."""
 
@@ -167,7 +167,7 @@ def is_of_item(error: BaseException) -> bool:
 
 def is_exit(error: BaseException) -> bool:
     """Return whether `error`, raised in a worker, is one to end the program, or in a group."""
-    return any(issubclass(type(each), _EXITS) for each in members_in(error))
+    return any(issubclass(type(each), EXITS) for each in members_in(error))
 
 
 def original_of(error: BaseException) -> BaseException:

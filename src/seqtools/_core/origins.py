@@ -180,17 +180,17 @@ def names_of(source: Any, indices: Sequence[int]) -> list[str]:
 
 
 def _name(item: Any) -> str:
-    try:
-        return _own_name(item) or next(filter(None, map(_own_name, _parts(item))), "")
-    except Exception:  # noqa: BLE001 -- an item of the user's
-        return ""
+    return _own_name(item) or next(filter(None, map(_own_name, _parts(item))), "")
 
 
 def _own_name(item: Any) -> str:
-    if isinstance(item, str):
-        return str.__str__(item)  # not by a method of the user's
-    if isinstance(item, os.PathLike):
-        return os.fsdecode(item)
+    try:
+        if isinstance(item, str):
+            return str.__str__(item)  # not by a method of the user's
+        if isinstance(item, os.PathLike):
+            return os.fsdecode(item)
+    except Exception:  # noqa: BLE001 -- an item of the user's
+        return ""
     return ""
 
 
@@ -203,9 +203,16 @@ def _parts(item: Any) -> Iterator[Any]:
         parts = list.__iter__(item)
     elif isinstance(item, dict):
         parts = dict.values(item)
-    elif fields := getattr(type(item), "__dataclass_fields__", None):  # without its module
-        parts = (getattr(item, name, None) for name in fields)
+    elif hasattr(type(item), "__dataclass_fields__"):  # then somebody has imported the module
+        parts = (_attribute(item, each.name) for each in sys.modules["dataclasses"].fields(item))
     return islice(parts, _PARTS)
+
+
+def _attribute(item: Any, name: str) -> Any:
+    try:
+        return getattr(item, name, None)
+    except Exception:  # noqa: BLE001 -- code of the user's
+        return None
 
 
 def kind_of(source: Any) -> str:

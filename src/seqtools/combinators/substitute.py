@@ -251,8 +251,9 @@ class _State:
         """Count item `j`, unless it was counted before."""
         place, bit = (j % _BITS) >> 3, 1 << (j & 7)
         seen = self._seen
-        if place >= len(seen):
-            seen.extend(bytes(place + len(seen) // 2 + 8 - len(seen)))
+        n = len(seen)  # which another thread may change
+        if place >= n:
+            seen.extend(bytes(place - n + n // 2 + 8))
         if not seen[place] & bit:
             seen[place] |= bit
             self.delivered += 1
@@ -312,6 +313,9 @@ def substitute(
         )
         raise ValueError(message)
     check_iterable(indices, "indices")
+    if getattr(indices, "shape", None) == ():
+        message = f"indices must be integers in a list or an array, got {short(indices)}"
+        raise TypeError(message)
     given = list(indices)
     if keys.is_mask(indices) or any(map(is_bool, given)):
         message = f"indices must be integers, got a mask: {WHERE}"

@@ -26,6 +26,8 @@ def positions_of(sequence: Any, source: Any, j: int, stop: int) -> Any:
     """
     import numpy as np
 
+    if j >= ENDLESS:  # there is no such item
+        return np.empty(0, np.int64)
     stages = _leading_to(source, sequence)
     bounds = _bounds(sequence, stages, stop)
     used = {id(source): np.array([j], np.int64)}

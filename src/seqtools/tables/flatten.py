@@ -19,6 +19,9 @@ from seqtools.tables.scanned import Scanned
 
 T = TypeVar("T")
 
+_FREE = {list, tuple, range, str, bytes}
+"""Types of inner sequences of which all items are in memory."""
+
 
 class Flatten(Scanned[T]):
     """Items of inner sequences; the table has the index at which each one starts, and the length.
@@ -89,7 +92,7 @@ class Flatten(Scanned[T]):
             source = "when it was scanned" if self._traits.scans else "according to lengths"
             message = f"inner sequence {k} should have {expected} items, as {source}, got {n}"
             raise ValueError(message)
-        if hasattr(items, "__len__"):
+        if hasattr(items, "__len__") and not hasattr(items, "shape"):  # arrays may have no length
             self._kind = items.__class__
 
     def _get(self, i: int) -> T:
@@ -133,11 +136,12 @@ class Flatten(Scanned[T]):
     def blocks(self) -> Any:
         """The numbers of items of the inner sequences, each of which is read as a whole.
 
-        It is `None` if they are in a list or a tuple, from which reading costs nothing.
+        It is `None` if reading them costs nothing, because they are lists in a list.
         """
         import numpy as np
 
-        if isinstance(self._sequence, list | tuple):
+        source = self._sequence
+        if isinstance(source, list | tuple) and all(type(each) in _FREE for each in source[:1]):
             return None
         _, table = self._layout or self._arranged()
         return np.diff(table)
