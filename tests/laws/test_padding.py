@@ -256,6 +256,12 @@ REFUSED: list[tuple[Any, dict[str, Any], Any, str]] = [
         ValueError,
         "pad must be given with multiple_of or mask, got None: use pad=0",
     ),
+    (
+        [{"t": [1, 2]}, {"t": [3, 4]}],
+        {"pad": {"t": 0}, "mask": True},
+        TypeError,
+        "pad names ['t'], but items have [1, 2] there: only arrays are padded, so convert by numpy.array",
+    ),
     ([A, B], {"pad": 0, "mask": 1}, TypeError, "mask must be True or False, got 1"),
     ([A, B], {"pad": 0, "multiple_of": 0}, ValueError, "multiple_of must be at least 1, got 0"),
     (

@@ -111,6 +111,8 @@ def _collate(items: Sequence[Any], place: str, padding: Padding | None) -> Any:
         stacking.refuse(
             items, place, "is of type", stacking.name_of, lambda item: _kind(type(item))
         )
+    if padding is not None and place and padding.named:
+        _check_named(items[0], place, padding)
     if kind is _numbers:
         return promotion.numbers(items, place, classes)
     if len(classes) > 1 and kind in {_tuples, _dataclasses}:
@@ -136,6 +138,25 @@ def _kind(cls: type) -> _Kind:  # noqa: PLR0911 -- one for each
         return _mappings
     # like `is_dataclass`, whose import takes milliseconds
     return _dataclasses if hasattr(cls, "__dataclass_fields__") else _others
+
+
+def _check_named(item: Any, place: str, padding: Padding) -> None:
+    """Raise `TypeError` if `pad` names a place where there is no array."""
+    if not isinstance(padding.value, Mapping) and not _has_array(item):
+        message = (
+            f"pad names {place}, but items have {short(item)} there: only arrays are padded, so "
+            "convert by numpy.array"
+        )
+        raise TypeError(message)
+
+
+def _has_array(item: Any) -> bool:
+    kind = _kind(type(item))
+    if kind in {_lists, _tuples}:
+        return any(map(_has_array, item))
+    if kind is _mappings:
+        return any(map(_has_array, item.values()))
+    return kind not in {_numbers, _others}
 
 
 # Items that are no arrays
