@@ -169,3 +169,23 @@ def test_they_are_caught_after_two_prefetches() -> None:
     inner = prefetch(smap(unsendable, range(4)), 1, "process")
     with inner, prefetch(inner, 1, "process") as ready:
         assert list(recover(ready, default=-1, on=UnsendableError)) == [0, 1, -1, 3]
+
+
+class ShowsError(Exception):
+    """Its `repr` needs what a small copy does not have."""
+
+    def __init__(self, held: Any) -> None:
+        super().__init__("text")
+        self.held = held
+
+    def __repr__(self) -> str:
+        return f"ShowsError({self.held.shape})"
+
+
+def test_what_is_kept_can_be_shown() -> None:
+    def fail(_: int) -> None:
+        raise ShowsError(np.zeros(100_000))
+
+    found = failures(smap(fail, range(1)))
+    assert "ShowsError: text" in repr(found)
+    assert "ShowsError" in repr(found[0].error)

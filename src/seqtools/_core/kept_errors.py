@@ -111,8 +111,8 @@ def _copied(error: BaseException) -> BaseException:
     notes = getattr(error, "__notes__", ())[:_MOST_ATTRIBUTES]
     if notes:
         copy.__dict__["__notes__"] = [*map(_brief, notes)]
-    if str(copy) not in {text, shortened(text, _LONGEST_TEXT)}:
-        raise ValueError
+    if str(copy) not in {text, shortened(text, _LONGEST_TEXT)} or not repr(copy):
+        raise ValueError  # or what a `__repr__` raises that needs more
     return copy
 
 
