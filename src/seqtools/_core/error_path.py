@@ -162,7 +162,7 @@ def forget_earlier_raises(error: BaseException) -> None:
 
     Otherwise an exception object that is raised for every bad item would have more frames each
     time, with the values of their variables. What code of the user adds, such as a future that
-    raises the error of its thread, stays.
+    raises the error of its thread, stays up to the first frame of this library.
     """
     last: TracebackType | None = None
     for link in _links(error):
