@@ -298,7 +298,5 @@ class TestRefusals:
     def test_a_function_upstream_counts(self, path: Path) -> None:
         len(kept(st.smap(named("f", "x"), range(9)), path))
         len(kept(st.smap(named("f", "x"), range(9)), path))
-        with pytest.raises(
-            ValueError, match=r"before the function .*f, or what it holds,"
-        ):
+        with pytest.raises(ValueError, match=r"before the function .*f, or what it holds,"):
             len(kept(st.smap(named("f", "x + 1"), range(9)), path))

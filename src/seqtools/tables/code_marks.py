@@ -52,6 +52,18 @@ def functions_of(sequence: Any, *more: Any) -> tuple[Mark, ...]:
     return tuple([mark_of(function) for function in (*_upstream(sequence), *more)])
 
 
+def with_constants_now(before: tuple[Mark, ...], sequence: Any, *more: Any) -> tuple[Mark, ...]:
+    """Return marks of the same functions that were made before, with the constants as they are now.
+
+    A constant may be set between making a stage and its scan, and the scan reads the new one. The
+    other marks stay, because calls change what a function holds, such as a counter.
+    """
+    now = functions_of(sequence, *more)
+    return tuple(
+        [old._replace(constants=new.constants) for old, new in zip(before, now, strict=True)]
+    )
+
+
 def _upstream(sequence: Any) -> Iterator[Any]:
     for each in upstream(sequence, plain=True):
         if not is_stage(each):
