@@ -241,6 +241,9 @@ class TestContents:
         with pytest.raises(ValueError, match="is of a source with other items, of which the"):
             len(kept(is_kept, [1, ModuleType("a")], path))
 
+    def test_arrays_in_a_list_are_not_read(self) -> None:
+        assert contents_of([np.zeros(3)]) == contents_of([np.ones(3)]) != contents_of([np.ones(4)])
+
     def test_items_are_not_in_the_file(self, path: Path) -> None:
         len(kept(is_kept, ["a secret", os.devnull], path))
         assert b"secret" not in path.read_bytes()

@@ -23,7 +23,8 @@ def contents_of(sequence: Any) -> Contents:
     """Return hashes of the items of each source upstream that is no stage.
 
     There are none of a source that is neither a list nor a tuple nor an array of texts. Of objects
-    that are not plain, only the first ones count, as for `Reader`.
+    that are not plain, only the first ones count, as for `Reader`, and of arrays in a list their shapes: they may be
+    those of large files.
     """
     return [_hashes(each) for each in upstream(sequence, plain=True) if not is_stage(each)]
 
@@ -60,11 +61,13 @@ def _hashes(source: Any) -> list[Any]:
     if not _is_listed(source):
         return []
     found: list[Any] = [len(source)]
-    step, reader = _step(len(source)), Reader("")
+    step, reader = _step(len(source)), Reader("", with_arrays=False)
     for start in range(0, len(source), step):
         part = source[start : start + step]
         items = part if isinstance(part, list | tuple) else part.tolist()
-        data = packed([_as_plain(each, _DEEPEST) for each in items])
+        data = packed(items)
+        if data is None:
+            data = packed([_as_plain(each, _DEEPEST) for each in items])
         found.append(reader.mark(list(items)) if data is None else digest_of(data))
     return found
 

@@ -86,12 +86,14 @@ def _pairs(value: Any, pairs: Any) -> Any:
     return found if isinstance(value, OrderedDict) else dict(found)
 
 
-def array_parts(value: Any) -> Sequence[Any] | None:
+def array_parts(value: Any, *, with_bytes: bool) -> Sequence[Any] | None:
     """Return type, shape and bytes of an array or a scalar of numpy or torch, `None` of others."""
     is_tensor = type(value).__module__.startswith("torch") and hasattr(value, "detach")
     if not is_tensor and not is_of_numpy(value):
         return None
     about = name_of(type(value)), str(value.dtype), tuple(value.shape)
+    if not with_bytes and value.shape:
+        return about
     if is_tensor:
         try:
             value = value.detach().numpy()

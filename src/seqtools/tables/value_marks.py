@@ -53,12 +53,13 @@ class Reader:
 
     Args:
         module: The name of the module whose classes count with their code; others count by name.
+        with_arrays: Whether arrays count by their bytes, not only by their type and shape.
     """
 
-    def __init__(self, module: str) -> None:
+    def __init__(self, module: str, *, with_arrays: bool = True) -> None:
         self.functions: list[FunctionType] = []
         """Those that were met, of Python."""
-        self._module = module
+        self._module, self._with_arrays = module, with_arrays
         self._known: dict[int, tuple[str, Any]] = {}  # with the object, so that no other has its id
         self._path: dict[int, int] = {}
         self._unpicklable: set[str] = set()
@@ -115,7 +116,7 @@ class Reader:
             return type(value).__name__, getattr(value, "__name__", "")
         if type(value) in {list, tuple, dict, set, frozenset}:
             return self._of_container(value)
-        array = array_parts(value)
+        array = array_parts(value, with_bytes=self._with_arrays)
         if array is None:
             return self._of_object(value)
         is_own = not type(value).__module__.startswith(("numpy", "torch"))
@@ -147,8 +148,6 @@ class Reader:
             for name, each in sorted(vars(base).items()):
                 value = made_of(each)
                 is_constant = is_constant_of_class(value) and not name.startswith("__")
-                if isinstance(value, type):  # others count by name
-                    is_constant = is_constant and value.__module__ == self._module
                 if is_constant or isinstance(value, FunctionType) or value is not each:
                     held.append((name, self.mark(value)))
             if issubclass(base, Enum):
