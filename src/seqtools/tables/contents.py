@@ -23,8 +23,8 @@ def contents_of(sequence: Any) -> Contents:
     """Return hashes of the items of each source upstream that is no stage.
 
     There are none of a source that is neither a list nor a tuple nor an array of texts. Of objects
-    that are not plain, only the first ones count, as for `Reader`, and of arrays in a list their shapes: they may be
-    those of large files.
+    that are not plain, only the first ones count, as for `Reader`, and of arrays in a list
+    their shapes: they may be those of large files.
     """
     return [_hashes(each) for each in upstream(sequence, plain=True) if not is_stage(each)]
 
@@ -80,7 +80,10 @@ def _as_plain(item: Any, depth: int) -> Any:
     if isinstance(item, PurePath):
         return os.fspath(item)
     if kind is dict:
-        return {key: _as_plain(each, depth - 1) for key, each in item.items()}
+        return {
+            key: each if type(each) in PLAIN else _as_plain(each, depth - 1)
+            for key, each in item.items()
+        }
     if kind in {list, tuple} or (isinstance(item, tuple) and hasattr(kind, "_fields")):
         found = [_as_plain(each, depth - 1) for each in item]
         return found if kind is list else tuple(found)

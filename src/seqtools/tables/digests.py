@@ -81,7 +81,8 @@ def by_key(held: dict[Any, Any]) -> list[tuple[Any, Any]] | None:
 def _in_order(value: Any) -> Any:
     """Return plain values with the items of each dict in the order of the keys."""
     if type(value) is dict:
-        return {key: _in_order(each) for key, each in by_key(value) or ()}
+        pairs = by_key(value) or ()
+        return {key: each if type(each) in PLAIN else _in_order(each) for key, each in pairs}
     if type(value) in {list, tuple}:
         return type(value)(map(_in_order, value))
     return value

@@ -20,9 +20,9 @@ _SAMPLES = 1 << 14
 
 def is_of_numpy(value: Any) -> bool:
     """Return whether `value` is a scalar or an array of numpy."""
-    return any(module_name(base.__module__) == "numpy" for base in type(value).__mro__) and hasattr(
-        value, "tobytes"
-    )
+    if not hasattr(type(value), "tobytes"):
+        return False
+    return any(module_name(base.__module__) == "numpy" for base in type(value).__mro__)
 
 
 def made_of(value: Any) -> Any:
