@@ -95,6 +95,8 @@ class C:
 many = {str(k) for k in range(1000)}
 print(mark_of(lambda x: x in {"a", "b", "c", "d"}), mark_of(C()), mark_of(partial(C(), k=2)))
 print(mark_of(many.__contains__), mark_of({*many, 1}.__contains__))
+vocab = {k: 1 for k in many}
+print(mark_of(vocab.get), mark_of([vocab].count), mark_of({(k,): C() for k in many}.get))
 """
         seen = {
             subprocess.run(
