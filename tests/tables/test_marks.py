@@ -7,18 +7,20 @@ import re
 import subprocess
 import sys
 import threading
+from collections import Counter
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial, partialmethod, update_wrapper
 from operator import attrgetter, itemgetter, methodcaller
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pytest
 
 from seqtools.tables.code_marks import mark_of
-from seqtools.tables.value_marks import _RUN, Reader
+from seqtools.tables.value_marks import _MOST, _RUN, Reader
 
 
 def with_code(body: str, before: str = "", **names: Any) -> Any:
@@ -93,6 +95,8 @@ class C:
 many = {str(k) for k in range(1000)}
 print(mark_of(lambda x: x in {"a", "b", "c", "d"}), mark_of(C()), mark_of(partial(C(), k=2)))
 print(mark_of(many.__contains__), mark_of({*many, 1}.__contains__))
+vocab = {k: 1 for k in many}
+print(mark_of(vocab.get), mark_of([vocab].count), mark_of({(k,): C() for k in many}.get))
 """
         seen = {
             subprocess.run(
@@ -115,8 +119,28 @@ print(mark_of(many.__contains__), mark_of({*many, 1}.__contains__))
             (holding("ab", "ab"), holding("ab", "".join("ab"))),
             (holding(threading.Lock()), holding(threading.Lock())),
             (holding(np.float64(0.5)), holding(np.float64(0.5))),
+            (holding({"a": 1, "b": 2}), holding({"b": 2, "a": 1})),
+            (holding([[{"a": 1, "b": 2}]]), holding([[{"b": 2, "a": 1}]])),
+            (holding({1: [2], None: 3}), holding({None: 3, 1: [2]})),
+            (holding({Path("a"): 1, "b": 2}), holding({"b": 2, Path("a"): 1})),
+            (holding(Counter("ab")), holding(Counter("ba"))),
+            (holding({"a": Value(1), "b": 2}), holding({"b": 2, "a": Value(1)})),
         ],
-        ids=["keywords", "shared", "a circle", "a dict", "texts", "locks", "numpy"],
+        ids=[
+            "keywords",
+            "shared",
+            "a circle",
+            "a dict",
+            "texts",
+            "locks",
+            "numpy",
+            "order",
+            "order in lists",
+            "mixed keys",
+            "paths",
+            "counter",
+            "objects",
+        ],
     )
     def test_equal_values(self, one: Any, other: Any) -> None:
         assert mark_of(one) == mark_of(other) == mark_of(copy.deepcopy(one))
@@ -148,7 +172,92 @@ print(mark_of(many.__contains__), mark_of({*many, 1}.__contains__))
         assert mark_of(holding(Odd())) == mark_of(holding(Odd()))
 
 
+class WithLimit:
+    """A decorator with an argument of its own."""
+
+    def __init__(self, function: Any, limit: int) -> None:
+        update_wrapper(self, function)
+        self.limit = limit
+
+    def __call__(self, x: int) -> bool:
+        return x > self.limit
+
+
+class Answers:
+    """Has any attribute."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__") and name != "__wrapped__":
+            raise AttributeError(name)
+        return len
+
+
+class NotPickled:
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __getstate__(self) -> Any:
+        raise TypeError
+
+
+class MadeBy:
+    """Is pickled by a function that holds what it needs."""
+
+    def __init__(self, make: Any) -> None:
+        self.make = make
+
+    def __reduce__(self) -> Any:
+        return self.make, ()
+
+
+class Words(set[str]):
+    pass
+
+
+class Signal(np.ndarray):  # type: ignore[type-arg]
+    pass
+
+
+def with_attribute(value: Any, rate: int) -> Any:
+    value.rate = rate
+    return value
+
+
+def signal(rate: int) -> Any:
+    return with_attribute(np.arange(3).view(Signal), rate)
+
+
+def after_many(body: str) -> Any:
+    """Return a function that holds more than is looked at, before other code."""
+    return with_code(
+        f"{body} or many", f"def h(v):\n    def f(x): return v is None or {body}\n    return f"
+    ).__globals__["h"]([Value(k) for k in range(_MOST)])
+
+
 DIFFERENT = {
+    "code after many": (after_many("x > 1"), after_many("x > 3")),
+    "a class decorator": (WithLimit(abs, 1), WithLimit(abs, 2)),
+    "any attribute": (holding(Answers(1)), holding(Answers(2))),
+    "keys": (holding({1: 1}.keys()), holding({2: 1}.keys())),
+    "values": (holding({1: 1}.values()), holding({1: 2}.values())),
+    "proxy": (holding(MappingProxyType({1: 1})), holding(MappingProxyType({1: 2}))),
+    "memoryview": (holding(memoryview(b"a")), holding(memoryview(b"b"))),
+    "not pickled": (holding(NotPickled(1)), holding(NotPickled(2))),
+    "made by partial": (holding(MadeBy(partial(max, 1))), holding(MadeBy(partial(max, 2)))),
+    "made by a method": (holding(MadeBy(Value(1).__eq__)), holding(MadeBy(Value(2).__eq__))),
+    "made by a lambda": (holding(MadeBy(lambda: 1)), holding(MadeBy(lambda: 2))),
+    "own set": (
+        holding(with_attribute(Words("a"), 1)),
+        holding(with_attribute(Words("a"), 2)),
+    ),
+    "own array": (holding(signal(1)), holding(signal(2))),
+    "huge integer": (above(10**5000), above(10**5000 + 1)),
+    "huge global": (with_code("x > LIM", LIM=10**5000), with_code("x > LIM", LIM=10**5001)),
     "constant": (lambda x: x + 1, lambda x: x + 2),
     "name": (lambda x: x.real, lambda x: x.imag),
     "default": (lambda x, k=1: x + k, lambda x, k=2: x + k),
@@ -234,7 +343,13 @@ def test_differ(what: str) -> None:
 
 
 def made_class(body: str) -> Any:
-    made: dict[str, Any] = {"__name__": "a_module"}
+    made: dict[str, Any] = {
+        "__name__": "a_module",
+        "np": np,
+        "lru_cache": lru_cache,
+        "partialmethod": partialmethod,
+        "CachedProperty": cached_property,
+    }
     exec(f"class C:\n    {body}", made)  # noqa: S102 -- text of the test
     return made["C"]
 
@@ -246,6 +361,13 @@ def made_class(body: str) -> Any:
         ("least = 1", "least = 2"),
         ("p = property(lambda self: 1)", "p = property(lambda self: 2)"),
         ("s = staticmethod(lambda: 1)", "s = staticmethod(lambda: 2)"),
+        ("c = CachedProperty(lambda self: 1)", "c = CachedProperty(lambda self: 2)"),
+        ("m = lru_cache(lambda self: 1)", "m = lru_cache(lambda self: 2)"),
+        ("m = partialmethod(max, 1)", "m = partialmethod(max, 2)"),
+        ("some = 1, 2", "some = 1, 3"),
+        ("some = frozenset({1})", "some = frozenset({2})"),
+        ("least = np.float32(1)", "least = np.float32(2)"),
+        ("class D: least = 1", "class D: least = 2"),
     ],
 )
 def test_a_class_counts_with_its_code(one: str, other: str) -> None:
@@ -253,6 +375,22 @@ def test_a_class_counts_with_its_code(one: str, other: str) -> None:
     assert mark_of(made_class(one)() if "init" not in one else made_class(one)(1)) != mark_of(
         made_class(other)() if "init" not in one else made_class(other)(1)
     )
+
+
+def test_an_enum_counts_with_its_values() -> None:
+    marks = [
+        mark_of(with_code("E(x)", f"from enum import Enum\nclass E(Enum): A = {k}")) for k in "112"
+    ]
+    assert marks[0] == marks[1] != marks[2]
+
+
+def test_a_function_by_name_counts_after_many() -> None:
+    many = [Value(k) for k in range(_MOST)]
+    marks = []
+    for k in "112":
+        made = with_code("x", f"def g(x, more={k}): return x\ndef h(v): return lambda x: g(x) in v")
+        marks.append(mark_of(made.__globals__["h"](many)))
+    assert marks[0] == marks[1] != marks[2]
 
 
 def test_constants_are_shown_and_texts_are_not() -> None:

@@ -13,13 +13,16 @@ from typing import Any, NamedTuple
 
 from seqtools._core.error_path import described
 from seqtools._core.walk import is_stage, upstream
+from seqtools.tables.digests import PLAIN
 from seqtools.tables.names import module_name, name_of
-from seqtools.tables.value_marks import PLAIN, Reader, is_of_numpy, module_of
+from seqtools.tables.object_parts import attribute, is_of_numpy
+from seqtools.tables.value_marks import Reader, module_of
 
 _MOST = 500
 """Most functions to follow. Arbitrary."""
 _LONGEST = 60
 """Most characters of a constant that is shown. Arbitrary."""
+_LARGEST = 10**_LONGEST
 HIDDEN = "…"
 """What a constant begins with that is not shown."""
 _WRITES = {"STORE_GLOBAL", "DELETE_GLOBAL"}
@@ -47,6 +50,18 @@ def functions_of(sequence: Any, *more: Any) -> tuple[Mark, ...]:
     Of a source that is no stage, it is that of `__getitem__`.
     """
     return tuple([mark_of(function) for function in (*_upstream(sequence), *more)])
+
+
+def with_constants_now(before: tuple[Mark, ...], sequence: Any, *more: Any) -> tuple[Mark, ...]:
+    """Return marks of the same functions that were made before, with the constants as they are now.
+
+    A constant may be set between making a stage and its scan, and the scan reads the new one. The
+    other marks stay, because calls change what a function holds, such as a counter.
+    """
+    now = functions_of(sequence, *more)
+    return tuple(
+        [old._replace(constants=new.constants) for old, new in zip(before, now, strict=True)]
+    )
 
 
 def _upstream(sequence: Any) -> Iterator[Any]:
@@ -108,7 +123,7 @@ class _Space:
                 elif _is_simple(value):
                     self._constants[module, name] = value
                 elif (used := _of_module(value, space)) is not None:
-                    self._uses[f"{module_name(module)}.{name}"] = self._reader.mark(used)
+                    self._uses[f"{module_name(module)}.{name}"] = self._reader.mark_more(used)
 
     def constants(self) -> dict[str, str]:
         """Return the constants, except those that functions assign, such as counters."""
@@ -157,7 +172,7 @@ def _of_module(value: Any, space: dict[str, Any]) -> Any:
             return value
         if isinstance(value, type):
             return value if value.__module__ == space.get("__name__") else None
-        if (value := getattr(value, "__wrapped__", None)) is None:
+        if (value := attribute(value, "__wrapped__")) is None:
             return None
     return None
 
@@ -167,7 +182,7 @@ def _shown(value: Any) -> str:
     number = value.item() if is_of_numpy(value) else value
     numbers = number if isinstance(number, tuple) else (number,)
     if all(each is None or isinstance(each, bool | int | float) for each in numbers):
-        text = repr(number)
-        if len(text) <= _LONGEST:
+        is_short = all(not isinstance(each, int) or abs(each) < _LARGEST for each in numbers)
+        if is_short and len(text := repr(number)) <= _LONGEST:
             return text
     return HIDDEN + Reader("").mark(value)

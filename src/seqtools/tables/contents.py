@@ -5,10 +5,14 @@ from pathlib import PurePath
 from typing import Any, TypeAlias
 
 from seqtools._core.walk import is_stage, upstream
-from seqtools.tables.value_marks import digest, digest_of, is_of_numpy, packed
+from seqtools.tables.digests import PLAIN, digest, digest_of, packed
+from seqtools.tables.object_parts import is_of_numpy
+from seqtools.tables.value_marks import Reader
 
 _BLOCKS = 64
 """Hashes of a source, each of as many items, to tell which differ. Arbitrary."""
+_DEEPEST = 4
+"""Most lists and dicts in each other in which paths are looked for. Arbitrary."""
 
 
 Contents: TypeAlias = list[list[Any]]
@@ -18,8 +22,9 @@ Contents: TypeAlias = list[list[Any]]
 def contents_of(sequence: Any) -> Contents:
     """Return hashes of the items of each source upstream that is no stage.
 
-    There are none of a source that is neither a list nor a tuple nor an array of texts, or of which
-    an item is neither a number nor a text nor a path, nor a list of these.
+    There are none of a source that is neither a list nor a tuple nor an array of texts. Of objects
+    that are not plain, only the first ones count, as for `Reader`, and of arrays in a list
+    their shapes: they may be those of large files.
     """
     return [_hashes(each) for each in upstream(sequence, plain=True) if not is_stage(each)]
 
@@ -56,26 +61,32 @@ def _hashes(source: Any) -> list[Any]:
     if not _is_listed(source):
         return []
     found: list[Any] = [len(source)]
-    step = _step(len(source))
+    step, reader = _step(len(source)), Reader("", with_arrays=False)
     for start in range(0, len(source), step):
-        items = source[start : start + step]
-        data = packed(_as_texts(items if isinstance(items, list | tuple) else items.tolist()))
+        part = source[start : start + step]
+        items = part if isinstance(part, list | tuple) else part.tolist()
+        data = packed(items)
         if data is None:
-            return []
-        found.append(digest_of(data))
+            data = packed([_as_plain(each, _DEEPEST) for each in items])
+        found.append(reader.mark(list(items)) if data is None else digest_of(data))
     return found
 
 
-def _as_texts(items: Any) -> Any:
-    """Return a list in which paths are texts, also in rows of it."""
-    if not any(issubclass(kind, PurePath | list | tuple) for kind in set(map(type, items))):
-        return list(items)
-    return [_as_text(each) for each in items]
-
-
-def _as_text(item: Any) -> Any:
+def _as_plain(item: Any, depth: int) -> Any:
+    """Return an item in which paths are texts, and scalars of numpy are numbers."""
+    kind = type(item)
+    if kind in PLAIN or not depth:
+        return item
     if isinstance(item, PurePath):
         return os.fspath(item)
-    if type(item) in {list, tuple} and any(isinstance(each, PurePath) for each in item):
-        return [os.fspath(each) if isinstance(each, PurePath) else each for each in item]
+    if kind is dict:
+        return {
+            key: each if type(each) in PLAIN else _as_plain(each, depth - 1)
+            for key, each in item.items()
+        }
+    if kind in {list, tuple} or (isinstance(item, tuple) and hasattr(kind, "_fields")):
+        found = [_as_plain(each, depth - 1) for each in item]
+        return found if kind is list else tuple(found)
+    if is_of_numpy(item) and not hasattr(item, "__setitem__"):
+        return item.item()
     return item

@@ -15,7 +15,7 @@ from seqtools._core.source_code import place
 from seqtools._core.sources import getter, size_of
 from seqtools._core.traits import Traits
 from seqtools.engines.base import here
-from seqtools.tables.code_marks import functions_of
+from seqtools.tables.code_marks import functions_of, with_constants_now
 from seqtools.tables.scan import BLOCK, Finished, ScanOptions, scan
 from seqtools.tables.table_file import kept, mapped, read
 from seqtools.tables.table_key import key_of
@@ -129,7 +129,10 @@ class Scanned(LazySequence[T]):
         options, examined, measure = self._options, self._examined(), self._measure()
         key = None
         if options.table is not None:
-            key = key_of(self, examined, options.functions, self._dtype, options.version)
+            functions = options.functions
+            if functions is not None and not state.copied:  # a worker may have other constants
+                functions = with_constants_now(functions, examined, measure)
+            key = key_of(self, examined, functions, self._dtype, options.version)
             table = read(options.table, key)
             if table is not None:
                 return self._finish(table)

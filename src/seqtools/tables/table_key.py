@@ -111,7 +111,7 @@ def _other_constant(theirs: Mark, ours: Mark) -> str:
 def _other_code(theirs: Mark, ours: Mark) -> str:
     name = ours.name
     if theirs.mark != ours.mark:
-        return f"was made before the function {name} was changed"
+        return f"was made before the function {name}, or what it holds, was changed"
     for used, mark in ours.uses.items():
         if theirs.uses.get(used, mark) != mark:
             return f"was made before {used} was changed, which the function {name} uses"

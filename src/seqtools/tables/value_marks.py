@@ -4,70 +4,48 @@ Equal values have equal marks, whether an object is in there once or several tim
 what pickle would write of them. What cannot be pickled, such as an open file, counts by its type.
 """
 
-import copyreg
-import marshal
 from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
 from functools import partial
 from itertools import chain
-from types import CodeType, FunctionType, MethodType, ModuleType
+from types import (
+    CodeType,
+    FunctionType,
+    MappingProxyType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any
 
 from seqtools._core.walk import is_stage
-from seqtools.tables.names import module_name, name_of
+from seqtools.tables.digests import (
+    DEEPEST,
+    LONGEST,
+    PLAIN,
+    by_key,
+    digest,
+    digest_of,
+    digest_of_plain,
+    packed_up_to,
+)
+from seqtools.tables.names import name_of
+from seqtools.tables.object_parts import (
+    Cached,
+    array_parts,
+    held_by,
+    is_constant_of_class,
+    made_of,
+    reduced_of,
+)
 
-PLAIN = frozenset({bool, int, float, str, bytes, type(None)})
-"""Types of values that have no parts."""
-_DEEPEST = 40
-"""Most values in each other to look into. Arbitrary."""
 _MOST = 20_000
 """Most values to look at one by one, which takes less than a second. Plain values in a list, or in
-lists of it, are taken together and count as one."""
+lists of it, are taken together and count as one. Functions and classes are counted apart."""
+_MORE = 1_000
+"""Values to look at in something else that is used, if there were too many before. Arbitrary."""
 _RUN = 1 << 16
 """Items of a list that are taken together. Arbitrary."""
-_LONGEST = 10_000_000
-"""Most values in the lists in these. Arbitrary."""
-_BYTES = 1 << 22
-"""Arrays of more bytes are looked at in part. Arbitrary."""
-_SAMPLES = 1 << 14
-"""About how many items are looked at in a larger array. Arbitrary."""
-
-
-def digest(*parts: object) -> str:
-    """Return a hash of the `repr` of plain parts, as hexadecimal digits."""
-    return digest_of(repr(parts).encode("utf-8", "backslashreplace"))
-
-
-def digest_of(data: Any) -> str:
-    """Return a hash of bytes, as hexadecimal digits."""
-    from hashlib import blake2b
-
-    return blake2b(data, digest_size=8).hexdigest()
-
-
-def packed(values: Any) -> bytes | None:
-    """Return plain values, in lists, tuples and dicts, as bytes, `None` if there are others."""
-    return _packed(values, _LONGEST)[0]
-
-
-def _packed(values: Any, most: int) -> tuple[bytes | None, int]:
-    """Return the same, and how many values in inner lists were looked at, at most `most`."""
-    inner: Sequence[Any] = [values]
-    total = -len(values)
-    for _ in range(_DEEPEST):  # a list may contain itself
-        kinds = set(map(type, inner))
-        if kinds <= PLAIN:
-            # the second version of this form does not depend on which objects are the same
-            return marshal.dumps(values, 2), total
-        if not kinds <= PLAIN | {list, tuple, dict}:
-            break
-        nested = [each for each in inner if type(each) not in PLAIN]
-        total += sum(map(len, nested))
-        if total > most:
-            break
-        dicts = [each for each in nested if type(each) is dict]
-        held = chain.from_iterable(map(dict.values, dicts))
-        inner = list(chain(chain.from_iterable(nested), held))
-    return None, min(total, most)
+_VIEWS = {type({}.keys()), type({}.values()), type({}.items())}
 
 
 class Reader:
@@ -75,30 +53,30 @@ class Reader:
 
     Args:
         module: The name of the module whose classes count with their code; others count by name.
+        with_arrays: Whether arrays count by their bytes, not only by their type and shape.
     """
 
-    def __init__(self, module: str) -> None:
+    def __init__(self, module: str, *, with_arrays: bool = True) -> None:
         self.functions: list[FunctionType] = []
         """Those that were met, of Python."""
-        self._module = module
+        self._module, self._with_arrays = module, with_arrays
         self._known: dict[int, tuple[str, Any]] = {}  # with the object, so that no other has its id
         self._path: dict[int, int] = {}
         self._unpicklable: set[str] = set()
-        self._left, self._inner_left = _MOST, _LONGEST
+        self._left, self._code_left, self._inner_left = _MOST, _MOST, LONGEST
 
     def mark(self, value: Any) -> str:
         """Return the mark of `value`."""
         if type(value) in PLAIN:
             self._left -= 1
-            return _of_plain(value) if self._left >= 0 else "…"
+            return digest_of_plain(value) if self._left >= 0 else "…"
         key, depth = id(value), len(self._path)
         if key in self._path:  # it contains itself
             return f"cycle {depth - self._path[key]}"
         if key in self._known:
             return self._known[key][0]
-        if self._left <= 0 or depth >= _DEEPEST:
+        if depth >= DEEPEST or not self._is_looked_at(value):
             return "…"
-        self._left -= 1
         self._path[key] = depth
         try:
             found = digest(*self._parts(value))
@@ -107,12 +85,24 @@ class Reader:
         self._known[key] = found, value
         return found
 
+    def mark_more(self, value: Any) -> str:
+        """Return the mark of something else, also if there were too many values before."""
+        self._left = max(self._left, _MORE)
+        return self.mark(value)
+
+    def _is_looked_at(self, value: Any) -> bool:
+        if isinstance(value, CodeType | FunctionType | MethodType | type):
+            self._code_left -= 1
+            return self._code_left >= 0
+        self._left -= 1
+        return self._left >= 0
+
     def _marks(self, values: Iterable[Any]) -> list[str]:
         return [self.mark(each) for each in values]
 
     def _parts(self, value: Any) -> Sequence[Any]:  # noqa: PLR0911 -- one for each kind
         if isinstance(value, CodeType):
-            return self._of_code(value)
+            return _of_code(value)
         if isinstance(value, FunctionType):
             return self._of_function(value)
         if isinstance(value, MethodType):
@@ -126,44 +116,42 @@ class Reader:
             return type(value).__name__, getattr(value, "__name__", "")
         if type(value) in {list, tuple, dict, set, frozenset}:
             return self._of_container(value)
-        return _of_array(value) or self._of_object(value)
-
-    def _of_code(self, code: CodeType) -> Sequence[Any]:
-        names = code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars
-        arguments = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount
-        table = code.co_exceptiontable.hex()
-        return code.co_code.hex(), table, names, arguments, self._marks(code.co_consts)
+        array = array_parts(value, with_bytes=self._with_arrays)
+        if array is None:
+            return self._of_object(value)
+        is_own = not type(value).__module__.startswith(("numpy", "torch"))
+        return *array, self._attributes(held_by(value) if is_own else {})
 
     def _of_function(self, function: FunctionType) -> Sequence[Any]:
         name = name_of(function)
         if name.startswith("seqtools."):  # those of another version do the same
             return "function", name
         self.functions.append(function)
+        named = sorted((function.__kwdefaults__ or {}).items())
+        # before what it holds, which may be too much
+        held = self._marks([function.__code__, function.__defaults__, named])
         cells = []
         for cell in function.__closure__ or ():
             try:
                 cells.append(self.mark(cell.cell_contents))
             except ValueError:  # it is empty
                 cells.append("empty")
-        named = sorted((function.__kwdefaults__ or {}).items())
-        held = self._marks([function.__code__, function.__defaults__, named])
         return "function", name, held, cells, self._attributes(vars(function))
 
     def _of_class(self, cls: type[Any]) -> Sequence[Any]:
-        """Return the name, and the functions and plain attributes of a class of the module."""
+        """Return the name, and the functions and constants of a class of the module."""
         held: list[Any] = []
         for base in cls.__mro__:
             if base.__module__ != self._module:
                 continue
             held.append(name_of(base))
             for name, each in sorted(vars(base).items()):
-                if isinstance(each, property):
-                    each = [each.fget, each.fset]  # noqa: PLW2901 -- what it is made of
-                elif isinstance(each, staticmethod | classmethod):
-                    each = each.__func__  # noqa: PLW2901
-                is_value = type(each) in PLAIN and not name.startswith("__")
-                if is_value or isinstance(each, FunctionType | list):
-                    held.append((name, self.mark(each)))
+                value = made_of(each)
+                is_constant = is_constant_of_class(value) and not name.startswith("__")
+                if is_constant or isinstance(value, FunctionType) or value is not each:
+                    held.append((name, self.mark(value)))
+            if issubclass(base, Enum):
+                held.append(self.mark([(k, v._value_) for k, v in base.__members__.items()]))
         return "class", name_of(cls), held
 
     def _of_container(self, value: Any) -> Sequence[Any]:
@@ -172,12 +160,14 @@ class Reader:
             return "set", len(value), self._of_set(value)
         items = value
         if isinstance(value, dict):
-            items = list(chain.from_iterable(value.items()))
+            if (items := by_key(value)) is None:
+                return kind, len(value), self._of_set(value.items())
+            items = list(chain.from_iterable(items))
         runs = [items[start : start + _RUN] for start in range(0, len(items), _RUN)]
         return kind, len(value), [self._of_run(run) for run in runs]
 
     def _of_run(self, items: Any) -> Any:
-        data, inner = _packed(items, self._inner_left)
+        data, inner = packed_up_to(items, self._inner_left)
         self._inner_left -= inner
         return self._marks(items) if data is None else digest_of(data)
 
@@ -189,24 +179,30 @@ class Reader:
         marks = sorted(self._marks(items)) if len(items) <= self._left else []
         return marks if self._left > 0 else []
 
-    def _of_object(self, value: Any) -> Sequence[Any]:
+    def _of_object(self, value: Any) -> Sequence[Any]:  # noqa: PLR0911 -- one for each kind  # noqa: PLR0911 -- one for each kind
         """Return the class and what pickle would write."""
         cls = type(value)
-        wrapped = _attribute(value, "__wrapped__")
-        if callable(wrapped):  # as of functools.lru_cache
-            return "wrapped", name_of(cls), self.mark(wrapped)
-        reduced = _reduced(value)
+        if isinstance(value, Cached):
+            return "wrapped", name_of(cls), self.mark(value.__wrapped__)
+        if isinstance(value, MappingProxyType):
+            return "view", name_of(cls), self.mark(dict(value))
+        if cls in _VIEWS:
+            return "view", name_of(cls), self.mark(dict(value.mapping))
+        if isinstance(value, memoryview):
+            return "view", value.format, value.shape, digest_of(value.tobytes())
+        reduced = reduced_of(value)
         if reduced is None:
-            held = _attribute(value, "__dict__")
-            parts = self.mark(cls), self._attributes(held if isinstance(held, dict) else {})
+            parts = self.mark(cls), self._attributes(held_by(value))
             self._unpicklable.add(digest(*parts))
             return parts
         if isinstance(reduced, str):  # a name
             return "object", name_of(cls), reduced
         if isinstance(value, set | frozenset):
-            return "object", self.mark(cls), self.mark(frozenset(value))
+            held = self._of_state(reduced[2])
+            return "object", self.mark(cls), self.mark(frozenset(value)), held
         make, args, state, items, pairs = reduced
-        made = name_of(make), self._marks(args)
+        by_name = isinstance(make, FunctionType | type) and "<" not in name_of(make)
+        made = name_of(make) if by_name else self.mark(make), self._marks(args)
         return "object", self.mark(cls), made, self._of_state(state), self._marks([items, pairs])
 
     def _of_state(self, state: Any) -> Any:
@@ -221,7 +217,9 @@ class Reader:
         An open file counts as `None`, which it may have been in another run before the first item.
         """
         marks = [
-            (str(name), self.mark(each)) for name, each in list(held.items()) if each is not None
+            (str(name), self.mark(each))
+            for name, each in list(held.items())
+            if each is not None and name != "__module__"  # which is another one in a script
         ]
         return sorted(each for each in marks if each[1] not in self._unpicklable)
 
@@ -234,58 +232,20 @@ def module_of(value: Any) -> str:
     return str(named.__module__)
 
 
-def is_of_numpy(value: Any) -> bool:
-    """Return whether `value` is a scalar or an array of numpy."""
-    return any(module_name(base.__module__) == "numpy" for base in type(value).__mro__) and hasattr(
-        value, "tobytes"
-    )
+def _of_code(code: CodeType) -> Sequence[Any]:
+    names = code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars
+    arguments = code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount
+    table = code.co_exceptiontable.hex()
+    return code.co_code.hex(), table, names, arguments, _of_constant(code.co_consts)
 
 
-def _of_plain(value: Any) -> str:
-    if isinstance(value, bytes):
-        return "bytes" + digest_of(value)
-    return digest(value)
-
-
-def _attribute(value: Any, name: str) -> Any:
-    """Return an attribute of an object, `None` if there is none, or its code fails."""
-    try:
-        return getattr(value, name, None)
-    except Exception:  # noqa: BLE001 -- code of any class
-        return None
-
-
-def _reduced(value: Any) -> Any:
-    """Return what pickle would write of an object, `None` if it cannot.
-
-    It is a name, or a function and its arguments, the state, and the items of a list and of a dict.
-    """
-    try:
-        reduce = copyreg.dispatch_table.get(type(value))
-        reduced: Any = reduce(value) if reduce else value.__reduce_ex__(4)
-        if isinstance(reduced, str):
-            return reduced
-        make, args, state, items, pairs = (*reduced, None, None, None)[:5]
-        return make, list(args), state, list(items or ()), list(pairs or ())
-    except Exception:  # noqa: BLE001 -- code of any class
-        return None
-
-
-def _of_array(value: Any) -> Sequence[Any] | None:
-    """Return type, shape and bytes of an array or a scalar of numpy or torch, `None` of others."""
-    is_tensor = type(value).__module__.startswith("torch") and hasattr(value, "detach")
-    if not is_tensor and not is_of_numpy(value):
-        return None
-    about = name_of(type(value)), str(value.dtype), tuple(value.shape)
-    if is_tensor:
-        try:
-            value = value.detach().numpy()
-        except (TypeError, RuntimeError):  # it is on another device, or of a type of its own
-            return about
-    if value.dtype.hasobject or value.dtype.kind == "T":
-        listed = value.tolist()
-        data = packed(listed)
-        return (*about, digest_of(data)) if data is not None else None
-    if value.nbytes > _BYTES:
-        value = value.flat[:: max(1, value.size // _SAMPLES)]
-    return *about, digest_of(value.tobytes())
+def _of_constant(value: Any) -> Any:
+    """Return what a constant in the code of a function counts by."""
+    if isinstance(value, CodeType):
+        return _of_code(value)
+    if isinstance(value, tuple | frozenset):
+        marks = [digest(_of_constant(each)) for each in value]
+        return type(value).__name__, marks if isinstance(value, tuple) else sorted(marks)
+    if type(value) in PLAIN:
+        return digest_of_plain(value)
+    return type(value).__name__, repr(value)  # a complex number, a slice, an ellipsis
