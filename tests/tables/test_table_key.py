@@ -247,3 +247,17 @@ class TestContents:
     def test_items_are_not_in_the_file(self, path: Path) -> None:
         len(kept(is_kept, ["a secret", os.devnull], path))
         assert b"secret" not in path.read_bytes()
+
+
+def test_objects_that_change_when_they_are_read_are_the_same_items(tmp_path: Path) -> None:
+    class Loading:
+        loaded: int | None = None
+
+        def load(self) -> int:
+            self.loaded = 3
+            return self.loaded
+
+    items = [Loading() for _ in range(9)]
+    table = tmp_path / "t.npy"
+    for _ in range(2):
+        assert len(st.sfilter(lambda item: item.load() > 2, items, table=table)) == 9

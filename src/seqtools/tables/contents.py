@@ -6,6 +6,7 @@ from typing import Any, TypeAlias
 
 from seqtools._core.walk import is_stage, upstream
 from seqtools.tables.digests import PLAIN, digest, digest_of, packed
+from seqtools.tables.names import name_of
 from seqtools.tables.object_parts import is_of_numpy
 from seqtools.tables.value_marks import Reader
 
@@ -23,8 +24,8 @@ def contents_of(sequence: Any) -> Contents:
     """Return hashes of the items of each source upstream that is no stage.
 
     There are none of a source that is neither a list nor a tuple nor an array of texts. Of objects
-    that are not plain, only the first ones count, as for `Reader`, and of arrays in a list
-    their shapes: they may be those of large files.
+    that are not plain, only the first ones count, as for `Reader`, and only if they can be equal
+    to others; of arrays in a list their shapes: they may be those of large files.
     """
     return [_hashes(each) for each in upstream(sequence, plain=True) if not is_stage(each)]
 
@@ -73,7 +74,7 @@ def _hashes(source: Any) -> list[Any]:
 
 
 def _as_plain(item: Any, depth: int) -> Any:
-    """Return an item in which paths are texts, and scalars of numpy are numbers."""
+    """Return an item in which paths are texts, scalars of numpy numbers, and objects names."""
     kind = type(item)
     if kind in PLAIN or not depth:
         return item
@@ -89,4 +90,5 @@ def _as_plain(item: Any, depth: int) -> Any:
         return found if kind is list else tuple(found)
     if is_of_numpy(item) and not hasattr(item, "__setitem__"):
         return item.item()
-    return item
+    # what is equal to itself alone may change when it is read, as by keeping what it has loaded
+    return item if any("__eq__" in vars(cls) for cls in kind.__mro__[:-1]) else name_of(kind)
